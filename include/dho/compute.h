@@ -1,0 +1,129 @@
+/* Compute kernels behind one table. All Local; all sizes in elements; everything float (fp32).
+ *
+ * Layout is NHWC: activations [batch][height][width][channels]; convolution weights
+ * [out channels][kernel h][kernel w][in channels / groups] (OHWI), so that a convolution is a GEMM
+ * against them. A backend fills the slots it accelerates; dho_compute_create copies the reference's
+ * kernel into every empty slot. Results depend on the number of threads at most through a fixed
+ * partition: the same threads give the same bits.
+ *
+ * Outputs never alias inputs unless said. "accumulate": += instead of =. */
+#ifndef DHO_COMPUTE_H
+#define DHO_COMPUTE_H
+
+#include "dho/config.h"
+#include "dho/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct dho_compute dho_compute;
+
+typedef struct dho_conv_shape {
+    int batch, in_h, in_w, in_c;
+    int out_h, out_w, out_c;
+    int kernel_h, kernel_w, stride, padding, groups;
+} dho_conv_shape;
+
+typedef struct dho_pool_shape {
+    int batch, in_h, in_w, channels, out_h, out_w, kernel, stride, padding;
+} dho_pool_shape;
+
+typedef struct dho_kernels {
+    const char *name;
+
+    /* C = alpha op(A) op(B) + beta C, row-major; op(A) [m][k], op(B) [k][n], C [m][n];
+     * transposed: A is stored [k][m], B is stored [n][k]. beta 0 never reads C. */
+    void (*gemm)(dho_compute *compute, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
+                 int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
+                 float beta, float *c, int64_t ldc);
+
+    /* y = conv(x, w) (+ bias [out_c] when not NULL). */
+    void (*conv_forward)(dho_compute *compute, const dho_conv_shape *shape, const float *x,
+                         const float *w, const float *bias, float *y);
+    /* dx (+)= dy convolved back. */
+    void (*conv_backward_data)(dho_compute *compute, const dho_conv_shape *shape, const float *dy,
+                               const float *w, bool accumulate, float *dx);
+    /* dw += ..., dbias += column sums of dy (NULL: none). */
+    void (*conv_backward_weights)(dho_compute *compute, const dho_conv_shape *shape,
+                                  const float *x, const float *dy, float *dw, float *dbias);
+
+    /* Batch normalisation over rows = batch*height*width of x [rows][channels], training mode:
+     * mean and biased variance of the rows; y = gamma (x - mean) inv_std + beta (+ residual when
+     * not NULL), then ReLU when relu. Saves mean[channels] and inv_std[channels] = 1/sqrt(var+eps).
+     * batch_variance[channels]: the unbiased variance (n/(n-1); n = 1 gives the biased one). */
+    void (*batch_norm_forward)(dho_compute *compute, int64_t rows, int channels, float eps,
+                               bool relu, const float *x, const float *gamma, const float *beta,
+                               const float *residual, float *y, float *mean, float *inv_std,
+                               float *batch_variance);
+    /* dgamma += , dbeta += , dx (+)= ; dy is first masked by y > 0 when relu; dresidual (+)= the masked
+     * dy (NULL: none). dx, dresidual and dy are three different buffers. */
+    void (*batch_norm_backward)(dho_compute *compute, int64_t rows, int channels, bool relu,
+                                const float *x, const float *y, const float *dy,
+                                const float *gamma, const float *mean, const float *inv_std,
+                                bool accumulate_dx, float *dx, bool accumulate_dresidual,
+                                float *dresidual, float *dgamma, float *dbeta);
+    /* Evaluation mode with running statistics; y may be x. */
+    void (*batch_norm_inference)(dho_compute *compute, int64_t rows, int channels, float eps,
+                                 bool relu, const float *x, const float *gamma, const float *beta,
+                                 const float *running_mean, const float *running_var,
+                                 const float *residual, float *y);
+
+    /* Max pooling; padding counts as -infinity. argmax[out]: index inside the window, first wins. */
+    void (*max_pool_forward)(dho_compute *compute, const dho_pool_shape *shape, const float *x,
+                             float *y, uint8_t *argmax);
+    void (*max_pool_backward)(dho_compute *compute, const dho_pool_shape *shape, const float *dy,
+                              const uint8_t *argmax, bool accumulate, float *dx);
+
+    /* Mean over the height*width positions: x [batch][positions][channels] -> y [batch][channels]. */
+    void (*average_pool_forward)(dho_compute *compute, int batch, int positions, int channels,
+                                 const float *x, float *y);
+    void (*average_pool_backward)(dho_compute *compute, int batch, int positions, int channels,
+                                  const float *dy, bool accumulate, float *dx);
+
+    /* y[i] = x[i] / max(|x[i]|_2, 1e-12) for each of rows; norms[rows] is saved (may be NULL). */
+    void (*l2_normalise_forward)(dho_compute *compute, int64_t rows, int channels, const float *x,
+                                 float *y, float *norms);
+    void (*l2_normalise_backward)(dho_compute *compute, int64_t rows, int channels, const float *y,
+                                  const float *norms, const float *dy, bool accumulate, float *dx);
+
+    /* y[r][c] += bias[c]; dbias[c] += sum over r of dy[r][c]. */
+    void (*add_bias)(dho_compute *compute, int64_t rows, int channels, const float *bias, float *y);
+    void (*sum_rows)(dho_compute *compute, int64_t rows, int channels, const float *dy,
+                     float *dbias);
+
+    /* out[i] = a[i] + b[i]; out may be a or b. */
+    void (*add)(dho_compute *compute, size_t count, const float *a, const float *b, float *out);
+
+    /* Decoupled weight decay Adam (Loshchilov & Hutter 2019, as torch.optim.AdamW): step >= 1;
+     * g is multiplied by gradient_scale first. parameters -= lr * weight_decay * parameters comes first. */
+    void (*adamw)(dho_compute *compute, size_t count, float *parameters, const float *gradient,
+                  float *moment1, float *moment2, float gradient_scale, double lr, double beta1,
+                  double beta2, double eps, double weight_decay, int64_t step);
+    /* SGD with momentum as torch.optim.SGD (weight decay added to the gradient, no dampening, no
+     * Nesterov): buffer = momentum * buffer + g (step 1: = g); parameters -= lr * buffer. */
+    void (*sgd)(dho_compute *compute, size_t count, float *parameters, const float *gradient,
+                float *buffer, float gradient_scale, double lr, double momentum,
+                double weight_decay, int64_t step);
+} dho_kernels;
+
+/* threads: OpenMP threads of every kernel; 0 = omp_get_max_threads(). BLIS is told the same number.
+ * auto: the fastest backend built in. Errors: DHO_ERR_CONFIG when the backend is not built in. */
+dho_status dho_compute_create(dho_compute **out, dho_backend backend, int threads);
+void dho_compute_destroy(dho_compute **compute);
+const dho_kernels *dho_compute_kernels(const dho_compute *compute);
+int dho_compute_threads(const dho_compute *compute);
+
+/* Scratch memory of at least `bytes`, 64-byte aligned, valid until the next call with a larger size:
+ * kernels use it one at a time. Reserve the maximum at plan time so that the hot path allocates
+ * nothing: dho_compute_reserve_conv below. */
+dho_status dho_compute_reserve(dho_compute *compute, size_t bytes);
+void *dho_compute_scratch(dho_compute *compute);
+
+/* Reserves what the three convolution kernels need for this shape. */
+dho_status dho_compute_reserve_conv(dho_compute *compute, const dho_conv_shape *shape);
+
+/* Which backends are built in; NULL-terminated names in order of preference. */
+const char *const *dho_compute_backends(void);
+
+#endif

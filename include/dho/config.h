@@ -1,0 +1,151 @@
+/* The configuration: YAML text, checked against one schema, into one typed structure. Local.
+ *
+ * The schema (src/config/schema.c) is the single list of keys with type, default, range and a
+ * one-line description; --print-config, the checks and the README's table come from it. */
+#ifndef DHO_CONFIG_H
+#define DHO_CONFIG_H
+
+#include "dho/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum dho_method {
+    DHO_METHOD_CE,          /* one head, cross-entropy on the labels */
+    DHO_METHOD_KD,          /* one head, KL to the teacher */
+    DHO_METHOD_SINGLE_HEAD, /* one head, both losses */
+    DHO_METHOD_DHO          /* two heads, one loss each */
+} dho_method;
+
+typedef enum dho_format { DHO_FORMAT_IMAGEFOLDER, DHO_FORMAT_COOP } dho_format;
+typedef enum dho_label_source {
+    DHO_LABELS_ALL,
+    DHO_LABELS_SHOTS,
+    DHO_LABELS_PERCENT,
+    DHO_LABELS_FILE
+} dho_label_source;
+typedef enum dho_skip_policy { DHO_POLICY_FAIL, DHO_POLICY_SKIP } dho_skip_policy;
+typedef enum dho_interpolation { DHO_BILINEAR, DHO_BICUBIC } dho_interpolation;
+typedef enum dho_backend { DHO_BACKEND_AUTO, DHO_BACKEND_REF, DHO_BACKEND_BLIS, DHO_BACKEND_ONEDNN } dho_backend;
+typedef enum dho_compute_dtype { DHO_DTYPE_FP32, DHO_DTYPE_BF16 } dho_compute_dtype;
+typedef enum dho_optimizer_kind { DHO_OPTIMIZER_ADAMW, DHO_OPTIMIZER_SGD } dho_optimizer_kind;
+typedef enum dho_schedule_kind { DHO_SCHEDULE_COSINE, DHO_SCHEDULE_LINEAR, DHO_SCHEDULE_CONSTANT } dho_schedule_kind;
+
+/* One evaluation set: an entry of eval.sets. */
+typedef struct dho_config_set {
+    char *name;        /* eval.sets[i].name: unique, [A-Za-z0-9_.-]+ */
+    dho_format format; /* default: data.format */
+    char *root;        /* image folder; default: data.root */
+    char *split_file;  /* CoOp only; default: data.split_file */
+    char *split;       /* CoOp only: train | val | test */
+    bool mask_classes; /* default true: logits of classes that the set does not have are masked */
+} dho_config_set;
+
+typedef struct dho_config {
+    uint64_t seed;     /* seed: 0 */
+    dho_method method; /* method: dho */
+    char *out;         /* out: runs/default; the run's folder */
+
+    struct {
+        dho_format format;      /* data.format: imagefolder */
+        char *root;             /* data.root: required to train; ImageFolder: the folder of class folders */
+        char *split_file;       /* data.split_file: CoOp only */
+        char *split;            /* data.split: train; CoOp only, which split to train on */
+        dho_label_source labels; /* data.labels: all | shots | percent | file */
+        int64_t shots;          /* data.shots: 1 .. ; with labels: shots */
+        double percent;         /* data.percent: (0, 100]; with labels: percent */
+        char *label_file;       /* data.label_file: with labels: file */
+        uint64_t label_seed;    /* data.label_seed: 1 */
+        int64_t image_size;     /* data.image_size: 224; 32 .. 1024 */
+        double crop_scale[2];   /* data.crop_scale: [0.5, 1.0] */
+        double crop_ratio[2];   /* data.crop_ratio: [0.75, 1.3333333333333333] */
+        bool flip;              /* data.flip: true */
+        dho_interpolation interpolation; /* data.interpolation: bicubic */
+        double mean[3], std[3]; /* data.mean, data.std: ImageNet's .485 .456 .406 / .229 .224 .225 */
+        int64_t loader_threads; /* data.loader_threads: 0 = as many as the rank has cores */
+        int64_t prefetch;       /* data.prefetch: 4 microbatches */
+        dho_skip_policy on_error; /* data.on_error: fail */
+    } data;
+
+    struct {
+        char *model;       /* student.model: resnet18 */
+        int64_t width;     /* student.width: 64; channels of the first stage (resnet) */
+        char *init;        /* student.init: "" or a safetensors file of backbone weights */
+    } student;
+
+    struct {
+        char *cache;        /* teacher.cache: folder of a teacher cache; needed unless method: ce */
+    } teacher;
+
+    struct {
+        double temperature; /* distill.temperature: 2.0, > 0 */
+        double lambda_ce;   /* distill.lambda_ce: 1.0, >= 0 */
+        double lambda_kd;   /* distill.lambda_kd: 1.0, >= 0 */
+    } distill;
+
+    struct {
+        int64_t shards;            /* train.shards: 4; V, the virtual shards = microbatches a step */
+        int64_t batch_labelled;    /* train.batch_labelled: 64; global, a multiple of shards */
+        int64_t batch_unlabelled;  /* train.batch_unlabelled: 64; global, a multiple of shards */
+        double epochs;             /* train.epochs: 20 passes over the unlabelled set */
+        int64_t steps;             /* train.steps: 0 = from epochs */
+        dho_optimizer_kind optimizer; /* train.optimizer: adamw */
+        double lr;                 /* train.lr: 1e-3 */
+        double weight_decay;       /* train.weight_decay: 0.01 */
+        double beta1, beta2;       /* train.beta1 0.9, train.beta2 0.999 */
+        double eps;                /* train.eps: 1e-8 */
+        double momentum;           /* train.momentum: 0.9 (sgd) */
+        dho_schedule_kind schedule; /* train.schedule: cosine */
+        int64_t warmup_steps;      /* train.warmup_steps: 0 */
+        double warmup_fraction;    /* train.warmup_fraction: 0; of all steps, [0, 1); not both */
+        double warmup_start;       /* train.warmup_start: 0.01; factor of lr at step 0 */
+        int64_t checkpoint_every;  /* train.checkpoint_every: 500 steps; 0 = only at the end */
+        int64_t checkpoint_keep;   /* train.checkpoint_keep: 2; >= 1 */
+        int64_t log_every;         /* train.log_every: 10 steps */
+        dho_skip_policy on_nonfinite; /* train.on_nonfinite: fail | skip (the step) */
+    } train;
+
+    struct {
+        dho_backend backend;       /* compute.backend: auto */
+        dho_compute_dtype dtype;   /* compute.dtype: fp32 */
+        int64_t threads;           /* compute.threads: 0 = as OMP_NUM_THREADS or the launcher says */
+    } compute;
+
+    struct {
+        dho_config_set *sets;      /* eval.sets: [] */
+        size_t set_count;
+        char *select_on;           /* eval.select_on: name of the set alpha and beta are chosen on; "" = none */
+        int64_t resize;            /* eval.resize: 0 = round(image_size * 256 / 224); the short side */
+        dho_interpolation interpolation; /* eval.interpolation: bicubic */
+        int64_t batch;             /* eval.batch: 64 images a rank at a time */
+        double *alphas;            /* eval.alphas: [0, .05, ... 1]; each in [0, 1] */
+        size_t alpha_count;
+        double *betas;             /* eval.betas: [.5, .75, 1, 1.25, 1.5, 2, 4]; each > 0 */
+        size_t beta_count;
+        double alpha, beta;        /* eval.alpha 0.5, eval.beta 1: used when select_on is "" */
+    } eval;
+} dho_config;
+
+/* Reads `path`, applies overrides "key.path=value" (the value is YAML; sets of eval.sets are
+ * addressed as eval.sets[0].root), fills defaults and checks everything that needs no file.
+ * Strings are never NULL ("" when unset). *out is owned: dho_config_free.
+ * Errors: DHO_ERR_CONFIG "path:line:col: key: what was expected, what was got" (for an override
+ * "--set key=value: ..."); an unknown key names the nearest valid one. */
+dho_status dho_config_load(dho_config *out, const char *path, const char *const *overrides,
+                           size_t override_count);
+
+/* The same from memory; `name` stands for the path. */
+dho_status dho_config_parse(dho_config *out, const char *text, size_t bytes, const char *name,
+                            const char *const *overrides, size_t override_count);
+
+/* All keys with their resolved values as YAML that loads back to the same configuration; with
+ * `comments`, each key's description stands behind it. *out: owned text (dho_free). */
+dho_status dho_config_format(const dho_config *config, bool comments, char **out);
+
+void dho_config_free(dho_config *config);
+
+/* "dho" for DHO_METHOD_DHO, ...: the words of the YAML file. */
+const char *dho_method_name(dho_method method);
+
+#endif

@@ -1,0 +1,75 @@
+/* Datasets: which images there are, in which fixed order, with which labels. All Local.
+ *
+ * A sample's id is its index in the listing; the listing never depends on the order in which a
+ * folder is read. ImageFolder: classes are the sub-folders in byte order, samples are ordered by
+ * class, then by name. CoOp split: the order of the JSON file. */
+#ifndef DHO_DATASET_H
+#define DHO_DATASET_H
+
+#include "dho/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum dho_dataset_format {
+    DHO_DATASET_IMAGE_FOLDER, /* root/class/name.{jpg,jpeg,JPEG,png,...} */
+    DHO_DATASET_COOP_SPLIT    /* root/<path>, listed by a CoOp JSON {"train": [[path, label, name], ...]} */
+} dho_dataset_format;
+
+typedef struct dho_sample {
+    const char *path; /* relative to root, borrowed from the dataset */
+    int32_t label;    /* 0 .. classes-1 */
+} dho_sample;
+
+typedef struct dho_dataset {
+    char *root;            /* owned */
+    dho_sample *samples;   /* owned, [count] */
+    int64_t count;
+    char **class_names;    /* owned, [classes]; folder name, or the CoOp class name */
+    int32_t classes;
+    bool *class_present;   /* owned, [classes]: has at least one sample here */
+    uint64_t fingerprint;  /* of the ordered (path, label) list: what a teacher cache is bound to */
+    char *path_pool;       /* owned: the bytes behind samples[].path */
+} dho_dataset;
+
+/* Lists an ImageFolder. With `reference` (NULL for a training set) labels are the indices of the
+ * folder names in the reference's classes (so a subset of its classes is fine), and class_names
+ * are the reference's. Folders named 0 .. C-1 by integers are labelled by the integer when the
+ * reference's folder names do not match (ImageNet-V2).
+ * Files whose name does not end in jpg, jpeg, png, bmp... (any case; jpg, jpeg, jpe, png) are passed over.
+ * Errors: DHO_ERR_CONFIG (no such folder; no class folder; a class folder without an image, named;
+ * a folder that is no class of the reference). */
+dho_status dho_dataset_open_folder(dho_dataset *out, const char *root,
+                                   const dho_dataset *reference);
+
+/* Reads one split ("train", "val" or "test") of a CoOp split file. The classes are those of the
+ * whole file. Errors: DHO_ERR_CONFIG (no such file or split), DHO_ERR_FORMAT (not of that form,
+ * label out of range, one label with two names, absolute paths or ".." in a path). */
+dho_status dho_dataset_open_coop(dho_dataset *out, const char *root, const char *split_file,
+                                 const char *split);
+
+void dho_dataset_free(dho_dataset *dataset);
+
+/* The labelled subset: sorted sample ids. */
+typedef struct dho_id_list {
+    int64_t *ids; /* owned */
+    int64_t count;
+} dho_id_list;
+
+void dho_id_list_free(dho_id_list *list);
+
+/* All samples. */
+dho_status dho_subset_all(dho_id_list *out, const dho_dataset *dataset);
+/* k per class, drawn by (seed, class). Errors: DHO_ERR_CONFIG when a class has fewer than k. */
+dho_status dho_subset_shots(dho_id_list *out, const dho_dataset *dataset, int shots,
+                            uint64_t seed);
+/* percent (0 < p <= 100) of each class, rounded to nearest, at least one, drawn by (seed, class). */
+dho_status dho_subset_percent(dho_id_list *out, const dho_dataset *dataset, double percent,
+                              uint64_t seed);
+/* One file name a line ("n01440764_10026.JPEG" or "class/name"), blank lines and # comments
+ * passed over. Errors: DHO_ERR_CONFIG naming file, line and the name that is not in the dataset,
+ * or is ambiguous, or occurs twice. */
+dho_status dho_subset_file(dho_id_list *out, const dho_dataset *dataset, const char *path);
+
+#endif

@@ -1,0 +1,87 @@
+/* Images: decoding of JPEG and PNG, Pillow-exact resampling, the two transforms. All Local.
+ *
+ * Pixels are 8-bit RGB, row-major [height][width][3], no padding. */
+#ifndef DHO_IMAGE_H
+#define DHO_IMAGE_H
+
+#include "dho/rng.h"
+#include "dho/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct dho_image {
+    int width, height; /* pixels, 1 .. 65500 */
+    uint8_t *pixels;   /* owned; dho_image_free */
+    size_t capacity;   /* bytes of `pixels`; grows, is reused */
+} dho_image;
+
+void dho_image_free(dho_image *image);
+
+/* Decodes a JPEG or PNG (told apart by its first bytes, never by its name) as Pillow's
+ * Image.open(f).convert("RGB") does: grey is replicated, CMYK/YCCK goes the Adobe-inverted way
+ * (nk = 255 - K, R = clip(nk - C*nk/255)), alpha is dropped, EXIF rotation is ignored.
+ * `name` is for messages. The content of *inout is replaced; its buffer is reused.
+ * Errors: DHO_ERR_FORMAT "name: why" for anything that is not a whole, valid image (a truncated
+ * file included), or has more than DHO_IMAGE_MAX_PIXELS; DHO_ERR_MEMORY. */
+#define DHO_IMAGE_MAX_PIXELS ((size_t)178956970)
+dho_status dho_image_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name);
+
+/* Reads and decodes a file; *inout_buffer as in dho_file_read. */
+dho_status dho_image_load(dho_image *inout, const char *path, uint8_t **inout_buffer,
+                          size_t *inout_capacity);
+
+/* Encodes as baseline JPEG, 4:2:0, quality 1..100, atomically. */
+dho_status dho_image_save_jpeg(const dho_image *image, const char *path, int quality);
+
+typedef enum dho_filter { DHO_FILTER_BILINEAR, DHO_FILTER_BICUBIC } dho_filter;
+
+/* A crop box in source pixels; 0 <= x, 0 <= y, x + width <= image width, ... */
+typedef struct dho_box {
+    int x, y, width, height;
+} dho_box;
+
+/* Memory of one thread's transforms, reused from image to image. Zero-initialise. */
+typedef struct dho_resample_scratch {
+    void *memory; /* owned; dho_resample_scratch_free */
+    size_t capacity;
+} dho_resample_scratch;
+
+void dho_resample_scratch_free(dho_resample_scratch *scratch);
+
+/* Crops `box` (nothing outside it is read) and resamples it to width x height, bit for bit as
+ * Pillow's image.crop(box).resize((width, height), filter): support scaled by max(1, scale),
+ * 22-bit fixed-point weights, 8-bit intermediate, horizontal pass first, bicubic a = -0.5; a pass
+ * whose size does not change is skipped. source and out must differ. */
+dho_status dho_image_resize(const dho_image *source, dho_box box, int width, int height,
+                            dho_filter filter, dho_resample_scratch *scratch, dho_image *out);
+
+/* torchvision RandomResizedCrop's box: area in scale[] of the image's, log-uniform aspect ratio in
+ * ratio[], ten tries, then the central fallback. Deterministic from rng. */
+dho_box dho_random_resized_crop(int width, int height, const double scale[2],
+                                const double ratio[2], dho_rng *rng);
+
+/* Geometry of the evaluation transform Resize(resize_short) + CenterCrop(crop), as torchvision
+ * rounds it: the long side is int(resize_short * long / short), the offset is
+ * round-half-even((size - crop) / 2). *resized_* is the size after the resize; the crop box is in
+ * resized pixels and always inside (images are never padded: crop <= resize_short is required). */
+void dho_resize_center_crop_geometry(int width, int height, int resize_short, int crop,
+                                     int *resized_width, int *resized_height, dho_box *crop_box);
+
+/* Per-channel normalisation in units of the 0..1 pixel: out = (pixel/255 - mean) / std. */
+typedef struct dho_normalise {
+    float mean[3], std[3];
+} dho_normalise;
+
+/* 8-bit RGB to normalised float NHWC of one image, out [height][width][3], flipped left-right when
+ * asked. */
+void dho_image_to_float(const dho_image *image, int flip, const dho_normalise *normalise,
+                        float *out);
+
+/* The evaluation transform as a whole: out [crop][crop][3]. */
+dho_status dho_image_eval_transform(const dho_image *image, int resize_short, int crop,
+                                    dho_filter filter, const dho_normalise *normalise,
+                                    dho_resample_scratch *scratch, dho_image *temporary,
+                                    float *out);
+
+#endif

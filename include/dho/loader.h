@@ -1,0 +1,110 @@
+/* The sampler and the loader: which samples form microbatch v of step t, and threads that decode
+ * them ahead of time. All Local.
+ *
+ * Streams (README, "Sampling"):
+ *  - unlabelled: virtual shard v holds the ids with id mod V == v. Its stream is infinite: pass k
+ *    is the shard's ids shuffled by (seed, k, v); step t takes positions
+ *    t*unlabelled .. (t+1)*unlabelled - 1 of it.
+ *  - labelled: one stream for all shards, pass k is the labelled list shuffled by (seed, k);
+ *    microbatch v of step t takes `labelled` positions from (t*V + v)*labelled on.
+ * A sample's augmentation is keyed by (seed, pass, id), so a batch depends on (seed, t, v) only. */
+#ifndef DHO_LOADER_H
+#define DHO_LOADER_H
+
+#include "dho/dataset.h"
+#include "dho/image.h"
+#include "dho/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One sample of a batch as the sampler asks for it. */
+typedef struct dho_draw {
+    int64_t id;
+    int64_t pass; /* which pass of its stream: the augmentation key, and the teacher's view */
+    bool labelled;
+} dho_draw;
+
+typedef struct dho_sampler dho_sampler;
+
+typedef struct dho_sampler_options {
+    uint64_t seed;
+    int shards;           /* V >= 1 */
+    int labelled;         /* labelled samples a microbatch, >= 0 */
+    int unlabelled;       /* unlabelled samples a microbatch, >= 0 */
+    int64_t dataset_count;
+    const int64_t *labelled_ids; /* borrowed, [labelled_count], sorted */
+    int64_t labelled_count;
+} dho_sampler_options;
+
+/* Errors: DHO_ERR_CONFIG when a stream that is asked for is empty (fewer images than shards,
+ * no labelled sample); DHO_ERR_MEMORY. */
+dho_status dho_sampler_create(dho_sampler **out, const dho_sampler_options *options);
+void dho_sampler_destroy(dho_sampler **sampler);
+
+/* The draws of microbatch `shard` of global step `step`: first the labelled, then the unlabelled,
+ * into out[labelled + unlabelled]. Any step may be asked for in any order (consecutive is fast).
+ * Not thread-safe. */
+dho_status dho_sampler_draw(dho_sampler *sampler, int64_t step, int shard, dho_draw *out);
+
+/* Steps in which the unlabelled set (the labelled one when `unlabelled` is 0) is seen once:
+ * max(1, count / (V * per-microbatch)). */
+int64_t dho_sampler_steps_per_epoch(const dho_sampler *sampler);
+
+/* Where the crop of a draw comes from when it is not random: the teacher cache's stored view.
+ * Returns true and fills box and flip when the cache dictates them. Thread-safe. */
+typedef bool (*dho_view_source)(void *context, int64_t id, int64_t pass, dho_box *box, bool *flip);
+
+typedef enum dho_on_error { DHO_ON_ERROR_FAIL, DHO_ON_ERROR_SKIP } dho_on_error;
+
+typedef struct dho_loader_options {
+    const dho_dataset *dataset; /* borrowed */
+    dho_sampler *sampler;       /* borrowed; used by the loader's caller thread only */
+    const int *shards;          /* borrowed until create returns, [shard_count]: in the order in
+                                   which a step's microbatches are wanted */
+    int shard_count;
+    int64_t first_step, last_step; /* steps first .. last-1 are delivered */
+    int image_size;                /* output side in pixels */
+    double scale[2], ratio[2];     /* RandomResizedCrop */
+    bool flip;                     /* random horizontal flip, p = 1/2 */
+    dho_filter filter;
+    dho_normalise normalise;
+    uint64_t seed;
+    int threads;                   /* >= 1 */
+    int prefetch;                  /* microbatches decoded ahead, >= 1 */
+    dho_on_error on_error;
+    int skip_stride;               /* with skip: a broken sample's place is taken by id + stride,
+                                      wrapping inside its shard (unlabelled: V), or by the next
+                                      labelled id (labelled) */
+    const int64_t *labelled_ids;   /* borrowed, sorted */
+    int64_t labelled_count;
+    dho_view_source view_source;   /* NULL: random crops */
+    void *view_context;
+} dho_loader_options;
+
+typedef struct dho_batch {
+    const float *images;     /* [count][size][size][3], normalised; borrowed until released */
+    const int32_t *labels;   /* [count]; -1 for unlabelled rows */
+    const dho_draw *draws;   /* [count]; ids as really delivered (after skips) */
+    int count, labelled;     /* the first `labelled` rows are labelled */
+    int64_t step;
+    int shard;
+} dho_batch;
+
+typedef struct dho_loader dho_loader;
+
+dho_status dho_loader_create(dho_loader **out, const dho_loader_options *options);
+/* Stops the threads, also with batches outstanding. NULL-safe. */
+void dho_loader_destroy(dho_loader **loader);
+
+/* Waits for the next microbatch in (step, shard order). *seconds_waited (may be NULL) adds the time
+ * blocked. Errors: with on_error fail, the first broken image's DHO_ERR_FORMAT / DHO_ERR_IO (its
+ * name in the message; always the lowest row of the earliest batch, whatever the threads did);
+ * with skip, DHO_ERR_FORMAT only when a whole shard is unreadable. */
+dho_status dho_loader_next(dho_loader *loader, dho_batch *out, double *seconds_waited);
+/* Gives the batch's buffer back. */
+void dho_loader_release(dho_loader *loader, const dho_batch *batch);
+/* Broken images passed over so far (distinct draws). */
+int64_t dho_loader_skipped(const dho_loader *loader);
+
+#endif

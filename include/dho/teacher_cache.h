@@ -1,0 +1,110 @@
+/* The teacher cache: what the teacher said of each image, and of which crop of it.
+ *
+ * A folder: cache.json (the manifest; its presence makes the cache complete), head.safetensors (how
+ * embeddings become logits) and shard-SSSSS-of-NNNNN.bin. Sample id lives in cache shard id mod S;
+ * with train.shards V dividing S, virtual shard v is the union of the cache shards s with
+ * s mod V == v, so a rank maps only the shards it draws from. docs/teacher-cache.md has the layout.
+ *
+ * Every record is one view of one image: crop box and flip (or none: "free", the student crops as it
+ * likes), and the payload: the teacher's embedding or its logits. Blocks of records carry a CRC-32
+ * that is checked when a block is first touched. */
+#ifndef DHO_TEACHER_CACHE_H
+#define DHO_TEACHER_CACHE_H
+
+#include "dho/image.h"
+#include "dho/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum dho_cache_payload { DHO_CACHE_EMBEDDING, DHO_CACHE_LOGITS } dho_cache_payload;
+typedef enum dho_cache_encoding { DHO_CACHE_FP16, DHO_CACHE_INT8 } dho_cache_encoding;
+
+typedef struct dho_cache_spec {
+    uint64_t fingerprint;  /* dho_dataset.fingerprint it was made from */
+    int64_t count;         /* images */
+    int shards;            /* S */
+    int views;             /* K >= 1 records an image */
+    bool free_crops;       /* no boxes stored: any crop of the image goes with the record */
+    dho_cache_payload payload;
+    dho_cache_encoding encoding; /* fp16; int8 = one float scale a record, symmetric */
+    int dim;               /* floats of a payload: embedding width or number of classes */
+    int classes;           /* of the head / of the logits */
+    int image_size;        /* the crop was resized to this for the teacher; 0 = unknown */
+    double crop_scale[2], crop_ratio[2]; /* the boxes' distribution; 0 for free_crops */
+    bool flip;
+    uint64_t seed;         /* of the boxes */
+    char teacher[128];     /* a word about the teacher, for people */
+} dho_cache_spec;
+
+/* How payloads become logits: logits = scale * f W^T + bias. For DHO_CACHE_LOGITS weight is NULL
+ * and logits are the payload. */
+typedef struct dho_teacher_head {
+    int classes, dim;
+    float scale;
+    float *weight; /* owned by the cache, [classes][dim] */
+    float *bias;   /* owned by the cache, [classes], or NULL */
+} dho_teacher_head;
+
+typedef struct dho_cache_record {
+    dho_box box; /* all 0 with free crops */
+    bool flip;
+    float *payload; /* [dim], borrowed from the caller */
+} dho_cache_record;
+
+/* --- reading --- */
+typedef struct dho_cache dho_cache;
+
+/* Reads manifest and head and checks them; maps no shard yet. Local.
+ * Errors: DHO_ERR_CONFIG (no cache there; not complete), DHO_ERR_FORMAT. */
+dho_status dho_cache_open(dho_cache **out, const char *folder);
+void dho_cache_close(dho_cache **cache);
+const dho_cache_spec *dho_cache_get_spec(const dho_cache *cache);
+const dho_teacher_head *dho_cache_get_head(const dho_cache *cache);
+
+/* Is it the cache of this dataset? Errors: DHO_ERR_CONFIG with both fingerprints and counts. */
+dho_status dho_cache_check_dataset(const dho_cache *cache, uint64_t fingerprint, int64_t count);
+
+/* Decodes record (id, view). Maps the shard on first use. Thread-safe.
+ * Errors: DHO_ERR_IO, DHO_ERR_FORMAT "file: block B at offset O: CRC ..." */
+dho_status dho_cache_read(dho_cache *cache, int64_t id, int view, dho_cache_record *inout);
+/* Only the view's box and flip. Thread-safe. */
+dho_status dho_cache_read_view(dho_cache *cache, int64_t id, int view, dho_box *box, bool *flip);
+/* How many shards are mapped so far. */
+int dho_cache_mapped_shards(const dho_cache *cache);
+/* Checks every byte of every shard (of those with index mod ranks == rank). Local. */
+dho_status dho_cache_verify(dho_cache *cache, int rank, int ranks);
+
+/* --- writing --- */
+
+/* Fills the records of one image: views[K], payload pointers are set. Called in id order inside a
+ * shard. Returning an error ends the writing of this shard. */
+typedef dho_status (*dho_cache_fill)(void *context, int64_t id, dho_cache_record *views);
+
+/* Bytes a record takes on disk. */
+size_t dho_cache_record_bytes(const dho_cache_spec *spec);
+
+/* Writes shard s atomically, unless a whole, valid one with the same spec is there already
+ * (*out_written false then). Local. Errors also when another spec's shard is in the way. */
+dho_status dho_cache_write_shard(const char *folder, const dho_cache_spec *spec, int shard,
+                                 dho_cache_fill fill, void *context, bool *out_written);
+
+/* Writes head.safetensors (unless head is NULL), then the manifest, after checking that all shards
+ * are there: the cache is complete now. Rank 0 only, after all ranks are done. Local. */
+dho_status dho_cache_finish(const char *folder, const dho_cache_spec *spec,
+                            const dho_teacher_head *head);
+
+/* --- import --- */
+
+/* From a safetensors file with `features` [N, D] (rows in dataset order; `labels` [N], if there,
+ * must equal the dataset's `labels`), and a head file with `prototypes` or `weight` [C, D] (and
+ * `bias` [C] if there): logits = scale f W^T + b. Features are L2-normalised when `normalise`.
+ * Free crops, one view. Local (one rank does it).
+ * Errors: DHO_ERR_CONFIG (rows or labels do not match the dataset, dims differ), DHO_ERR_FORMAT. */
+dho_status dho_cache_import(const char *folder, const char *features_path, const char *head_path,
+                            float scale, bool normalise, dho_cache_encoding encoding, int shards,
+                            uint64_t fingerprint, int64_t count, const int32_t *labels,
+                            int classes);
+
+#endif

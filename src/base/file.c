@@ -1,0 +1,351 @@
+#define _GNU_SOURCE
+#include "dho/file.h"
+
+#include "dho/alloc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+enum { BUFFER_BYTES = 1 << 20 };
+
+static dho_status io_error(const char *path, const char *action)
+{
+    return dho_fail(DHO_ERR_IO, "%s: cannot %s: %s", path, action, strerror(errno));
+}
+
+dho_status dho_file_read(const char *path, size_t max_bytes, uint8_t **inout_data,
+                         size_t *inout_capacity, size_t *out_size)
+{
+    *out_size = 0;
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return io_error(path, "open");
+    dho_status status = DHO_OK;
+    struct stat info;
+    if (fstat(descriptor, &info) != 0) {
+        status = io_error(path, "stat");
+        goto fail;
+    }
+    if (!S_ISREG(info.st_mode)) {
+        status = dho_fail(DHO_ERR_IO, "%s: is not a regular file", path);
+        goto fail;
+    }
+    const size_t expected = (size_t)info.st_size;
+    if (expected > max_bytes) {
+        status = dho_fail(DHO_ERR_FORMAT, "%s: %zu bytes, more than the %zu allowed", path,
+                          expected, max_bytes);
+        goto fail;
+    }
+    if (*inout_capacity < expected + 1) {
+        dho_free(*inout_data);
+        *inout_data = NULL;
+        *inout_capacity = 0;
+        DHO_TRY_GOTO(dho_alloc(inout_data, expected + 1, 1, path));
+        *inout_capacity = expected + 1;
+    }
+    size_t used = 0;
+    while (used < expected) {
+        const ssize_t got = read(descriptor, *inout_data + used, expected - used);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) {
+            status = io_error(path, "read");
+            goto fail;
+        }
+        if (got == 0) break;
+        used += (size_t)got;
+    }
+    (*inout_data)[used] = 0;
+    *out_size = used;
+fail:
+    close(descriptor);
+    return status;
+}
+
+struct dho_atomic_file {
+    char *path;
+    char *temporary;
+    int descriptor;
+    dho_status status; /* the first failure; later writes do nothing */
+    char message[512];
+    uint64_t size;
+    uint32_t crc;
+    size_t buffered;
+    uint8_t *buffer;
+};
+
+dho_status dho_atomic_file_create(dho_atomic_file **out, const char *path)
+{
+    dho_status status;
+    dho_atomic_file *file;
+    *out = NULL;
+    DHO_TRY(dho_alloc_zero(&file, 1, sizeof *file, "atomic file"));
+    file->descriptor = -1;
+    DHO_TRY_GOTO(dho_strdup(&file->path, path));
+    DHO_TRY_GOTO(dho_asprintf(&file->temporary, "%s.tmp.%ld", path, (long)getpid()));
+    DHO_TRY_GOTO(dho_alloc(&file->buffer, BUFFER_BYTES, 1, "write buffer"));
+    file->descriptor = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (file->descriptor < 0) {
+        status = io_error(path, "create");
+        goto fail;
+    }
+    *out = file;
+    return DHO_OK;
+fail:
+    dho_atomic_file_discard(&file);
+    return status;
+}
+
+static dho_status write_all(dho_atomic_file *file, const uint8_t *data, size_t bytes)
+{
+    while (bytes > 0) {
+        const ssize_t put = write(file->descriptor, data, bytes);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return io_error(file->path, "write");
+        data += put;
+        bytes -= (size_t)put;
+    }
+    return DHO_OK;
+}
+
+static dho_status keep_failure(dho_atomic_file *file, dho_status status)
+{
+    if (status != DHO_OK && file->status == DHO_OK) {
+        file->status = status;
+        snprintf(file->message, sizeof file->message, "%s", dho_error_message());
+    }
+    return status;
+}
+
+dho_status dho_atomic_file_write(dho_atomic_file *file, const void *data, size_t bytes)
+{
+    if (file->status != DHO_OK) return dho_fail(file->status, "%s", file->message);
+    file->crc = dho_crc32(file->crc, data, bytes);
+    file->size += bytes;
+    const uint8_t *from = data;
+    if (file->buffered + bytes > BUFFER_BYTES) {
+        DHO_TRY(keep_failure(file, write_all(file, file->buffer, file->buffered)));
+        file->buffered = 0;
+    }
+    if (bytes > BUFFER_BYTES) return keep_failure(file, write_all(file, from, bytes));
+    if (bytes > 0) memcpy(file->buffer + file->buffered, from, bytes);
+    file->buffered += bytes;
+    return DHO_OK;
+}
+
+uint64_t dho_atomic_file_size(const dho_atomic_file *file)
+{
+    return file->size;
+}
+
+uint32_t dho_atomic_file_crc(const dho_atomic_file *file)
+{
+    return file->crc;
+}
+
+static dho_status sync_parent(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL) return dho_sync_folder(".");
+    if (slash == path) return dho_sync_folder("/");
+    snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+    return dho_sync_folder(folder);
+}
+
+dho_status dho_atomic_file_commit(dho_atomic_file **inout)
+{
+    dho_atomic_file *file = *inout;
+    dho_status status;
+    if (file->status != DHO_OK) {
+        status = dho_fail(file->status, "%s", file->message);
+        goto fail;
+    }
+    DHO_TRY_GOTO(write_all(file, file->buffer, file->buffered));
+    if (fsync(file->descriptor) != 0) {
+        status = io_error(file->path, "fsync");
+        goto fail;
+    }
+    const int closed = close(file->descriptor);
+    file->descriptor = -1;
+    if (closed != 0) {
+        status = io_error(file->path, "close");
+        goto fail;
+    }
+    if (rename(file->temporary, file->path) != 0) {
+        status = io_error(file->path, "rename to");
+        goto fail;
+    }
+    dho_free(file->temporary); /* it exists no more: nothing to remove */
+    file->temporary = NULL;
+    DHO_TRY_GOTO(sync_parent(file->path));
+fail:
+    dho_atomic_file_discard(inout);
+    return status;
+}
+
+void dho_atomic_file_discard(dho_atomic_file **inout)
+{
+    dho_atomic_file *file = *inout;
+    if (file == NULL) return;
+    if (file->descriptor >= 0) close(file->descriptor);
+    if (file->temporary != NULL) unlink(file->temporary);
+    dho_free(file->buffer);
+    dho_free(file->temporary);
+    dho_free(file->path);
+    dho_free(file);
+    *inout = NULL;
+}
+
+dho_status dho_file_write_text(const char *path, const char *text)
+{
+    dho_atomic_file *file;
+    DHO_TRY(dho_atomic_file_create(&file, path));
+    dho_atomic_file_write(file, text, strlen(text)); /* a failure comes back from commit */
+    return dho_atomic_file_commit(&file);
+}
+
+dho_status dho_mapping_open(dho_mapping *out, const char *path)
+{
+    *out = (dho_mapping){0};
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return io_error(path, "open");
+    dho_status status = DHO_OK;
+    struct stat info;
+    if (fstat(descriptor, &info) != 0) {
+        status = io_error(path, "stat");
+    } else if (!S_ISREG(info.st_mode)) {
+        status = dho_fail(DHO_ERR_IO, "%s: is not a regular file", path);
+    } else if (info.st_size > 0) {
+        void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, descriptor, 0);
+        if (data == MAP_FAILED)
+            status = io_error(path, "map");
+        else
+            *out = (dho_mapping){.data = data, .size = (size_t)info.st_size};
+    }
+    close(descriptor);
+    return status;
+}
+
+void dho_mapping_close(dho_mapping *mapping)
+{
+    if (mapping->data != NULL) munmap((void *)(uintptr_t)mapping->data, mapping->size);
+    *mapping = (dho_mapping){0};
+}
+
+dho_status dho_make_folders(const char *path)
+{
+    char partial[PATH_MAX];
+    const size_t length = strlen(path);
+    if (length >= sizeof partial) return dho_fail(DHO_ERR_IO, "%s: path too long", path);
+    for (size_t i = 1; i <= length; i++) {
+        if (path[i] != '/' && path[i] != '\0') continue;
+        memcpy(partial, path, i);
+        partial[i] = '\0';
+        if (mkdir(partial, 0777) != 0 && errno != EEXIST) return io_error(partial, "create folder");
+    }
+    if (!dho_path_is_folder(path)) return dho_fail(DHO_ERR_IO, "%s: is not a folder", path);
+    return DHO_OK;
+}
+
+dho_status dho_sync_folder(const char *path)
+{
+    const int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return io_error(path, "open");
+    const int failed = fsync(descriptor);
+    close(descriptor);
+    /* Some file systems do not know fsync of a folder (EINVAL); they have no more to give. */
+    if (failed != 0 && errno != EINVAL) return io_error(path, "fsync");
+    return DHO_OK;
+}
+
+dho_status dho_remove_tree(const char *path)
+{
+    struct stat info;
+    if (lstat(path, &info) != 0) return errno == ENOENT ? DHO_OK : io_error(path, "stat");
+    if (!S_ISDIR(info.st_mode))
+        return unlink(path) == 0 || errno == ENOENT ? DHO_OK : io_error(path, "remove");
+    dho_name_list list;
+    DHO_TRY(dho_list_folder(&list, path));
+    dho_status status = DHO_OK;
+    for (size_t i = 0; i < list.count && status == DHO_OK; i++) {
+        char *child;
+        status = dho_path_join(&child, path, list.names[i]);
+        if (status == DHO_OK) status = dho_remove_tree(child);
+        dho_free(child);
+    }
+    dho_name_list_free(&list);
+    DHO_TRY(status);
+    return rmdir(path) == 0 || errno == ENOENT ? DHO_OK : io_error(path, "remove");
+}
+
+bool dho_path_exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+bool dho_path_is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+dho_status dho_path_join(char **out, const char *folder, const char *name)
+{
+    if (name[0] == '/' || folder[0] == '\0') return dho_strdup(out, name);
+    const size_t length = strlen(folder);
+    return dho_asprintf(out, "%s%s%s", folder, folder[length - 1] == '/' ? "" : "/", name);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+dho_status dho_list_folder(dho_name_list *out, const char *path)
+{
+    *out = (dho_name_list){0};
+    size_t capacity = 0;
+    dho_status status = DHO_OK;
+    DIR *folder = opendir(path);
+    if (folder == NULL) return io_error(path, "open folder");
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(folder);
+        if (entry == NULL) {
+            if (errno != 0) status = io_error(path, "read folder");
+            break;
+        }
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        if (out->count == capacity) {
+            capacity = capacity == 0 ? 64 : 2 * capacity;
+            DHO_TRY_GOTO(dho_realloc(&out->names, capacity, sizeof *out->names, path));
+        }
+        DHO_TRY_GOTO(dho_strdup(&out->names[out->count], entry->d_name));
+        out->count++;
+    }
+    if (out->count > 0) qsort(out->names, out->count, sizeof *out->names, compare_names);
+fail:
+    closedir(folder);
+    if (status != DHO_OK) dho_name_list_free(out);
+    return status;
+}
+
+void dho_name_list_free(dho_name_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) dho_free(list->names[i]);
+    dho_free(list->names);
+    *list = (dho_name_list){0};
+}
+
+uint32_t dho_crc32(uint32_t crc, const void *data, size_t bytes)
+{
+    return (uint32_t)crc32_z(crc, data, bytes);
+}
