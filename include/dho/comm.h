@@ -1,6 +1,8 @@
 /* The communicator: MPI, or one process. The only module (with main) that includes mpi.h.
  *
- * Collective: every rank of the communicator must call, in the same order, from one thread. */
+ * Collective: every rank of the communicator must call, in the same order, from one thread at a
+ * time. Errors of each collective: DHO_ERR_COMM with MPI's text, the function and the rank. The
+ * communicator is of no use after one, and other ranks may still wait: end with dho_comm_abort. */
 #ifndef DHO_COMM_H
 #define DHO_COMM_H
 

@@ -143,6 +143,14 @@ dho_status dho_config_parse(dho_config *out, const char *text, size_t bytes, con
  * `comments`, each key's description stands behind it. *out: owned text (dho_free). */
 dho_status dho_config_format(const dho_config *config, bool comments, char **out);
 
+/* What training needs beyond what dho_config_load checks for every command: data.root, and
+ * teacher.cache unless method: ce. `name` (the file's) starts the message.
+ * Errors: DHO_ERR_CONFIG "name: key: ...". */
+dho_status dho_config_check_train(const dho_config *config, const char *name);
+
+/* The schema as Markdown: the table in docs/configuration.md. *out: owned text (dho_free). */
+dho_status dho_config_schema_markdown(char **out);
+
 void dho_config_free(dho_config *config);
 
 /* "dho" for DHO_METHOD_DHO, ...: the words of the YAML file. */

@@ -1,0 +1,33 @@
+/* What every communicator starts with. Private to src/comm. */
+#ifndef DHO_COMM_PRIVATE_H
+#define DHO_COMM_PRIVATE_H
+
+#include "dho/comm.h"
+
+typedef enum comm_reduction { COMM_MIN, COMM_MAX, COMM_SUM } comm_reduction;
+
+/* The few operations in which MPI and one process differ; comm.c builds the rest on them.
+ * All but destroy and abort are collective. */
+typedef struct comm_ops {
+    void (*destroy)(dho_comm *comm); /* releases everything, the object too */
+    void (*abort)(dho_comm *comm, int exit_code);
+    dho_status (*tree_sum)(dho_comm *comm, float *data, size_t count);
+    dho_status (*reduce)(dho_comm *comm, int64_t *data, size_t count, comm_reduction reduction);
+    dho_status (*broadcast)(dho_comm *comm, void *data, size_t bytes, int root);
+    dho_status (*gather)(dho_comm *comm, const void *data, size_t bytes, void **out,
+                         size_t *out_bytes);
+    dho_status (*barrier)(dho_comm *comm);
+} comm_ops;
+
+/* The first member of each kind of communicator. */
+struct dho_comm {
+    const comm_ops *ops;
+    int rank;
+    int size;
+    char host[256];
+};
+
+/* Fills in the common part, the host name included. */
+void comm_init(dho_comm *comm, const comm_ops *ops, int rank, int size);
+
+#endif

@@ -1,0 +1,211 @@
+/* The checks that need more than one key. */
+#include "config/config_value.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct checker {
+    const dho_config *config;
+    const dho_yaml_node *root;
+    const dho_yaml_source *file;
+} checker;
+
+/* DHO_ERR_CONFIG "where: key: ...": where `key` stands, else where `other` does (may be NULL),
+ * else the file. */
+__attribute__((format(printf, 4, 5))) static dho_status
+fail_key(const checker *c, const char *key, const char *other, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    const dho_yaml_node *node = dho_yaml_find(c->root, key);
+    if (node != NULL) return dho_yaml_fail(node, "%s", text);
+    if (other != NULL) node = dho_yaml_find(c->root, other);
+    if (node != NULL)
+        return dho_yaml_fail_at(node->source, node->line, node->column, "%s: %s", key, text);
+    return dho_yaml_fail_at(c->file, 0, 0, "%s: %s", key, text);
+}
+
+static bool is_given(const checker *c, const char *key)
+{
+    return dho_yaml_find(c->root, key) != NULL;
+}
+
+static dho_status check_labels(const checker *c)
+{
+    const dho_config *k = c->config;
+    if (k->data.labels == DHO_LABELS_SHOTS && k->data.shots == 0)
+        return fail_key(c, "data.shots", "data.labels",
+                        "needed with data.labels: shots (labelled images per class, from 1)");
+    if (k->data.labels == DHO_LABELS_PERCENT && k->data.percent == 0)
+        return fail_key(c, "data.percent", "data.labels",
+                        "needed with data.labels: percent (above 0, up to 100)");
+    if (k->data.labels == DHO_LABELS_FILE && k->data.label_file[0] == '\0')
+        return fail_key(c, "data.label_file", "data.labels", "needed with data.labels: file");
+    if (is_given(c, "data.labels")) return DHO_OK;
+    /* Not said at all: then a count without it is a slip, and all labels would be used. */
+    if (k->data.shots != 0)
+        return fail_key(c, "data.shots", NULL, "has no effect without data.labels: shots");
+    if (k->data.percent != 0)
+        return fail_key(c, "data.percent", NULL, "has no effect without data.labels: percent");
+    if (k->data.label_file[0] != '\0')
+        return fail_key(c, "data.label_file", NULL, "has no effect without data.labels: file");
+    return DHO_OK;
+}
+
+static dho_status check_data(const checker *c)
+{
+    const dho_config *k = c->config;
+    if (k->data.format == DHO_FORMAT_COOP && k->data.split_file[0] == '\0')
+        return fail_key(c, "data.split_file", "data.format", "needed with data.format: coop");
+    if (!is_given(c, "data.format") && k->data.split_file[0] != '\0')
+        return fail_key(c, "data.split_file", NULL, "has no effect without data.format: coop");
+    if (k->data.crop_scale[0] > k->data.crop_scale[1])
+        return fail_key(c, "data.crop_scale", NULL, "expected [least, greatest], got [%g, %g]",
+                        k->data.crop_scale[0], k->data.crop_scale[1]);
+    if (k->data.crop_ratio[0] > k->data.crop_ratio[1])
+        return fail_key(c, "data.crop_ratio", NULL, "expected [least, greatest], got [%g, %g]",
+                        k->data.crop_ratio[0], k->data.crop_ratio[1]);
+    return check_labels(c);
+}
+
+static dho_status check_losses(const checker *c)
+{
+    const dho_config *k = c->config;
+    const bool has_ce = k->method != DHO_METHOD_KD && k->distill.lambda_ce > 0;
+    const bool has_kd = k->method != DHO_METHOD_CE && k->distill.lambda_kd > 0;
+    const char *method = dho_method_name(k->method);
+    if (!has_ce && !has_kd && k->method == DHO_METHOD_CE)
+        return fail_key(c, "distill.lambda_ce", "method", "must not be 0 with method: ce");
+    if (!has_ce && !has_kd && k->method == DHO_METHOD_KD)
+        return fail_key(c, "distill.lambda_kd", "method", "must not be 0 with method: kd");
+    if (!has_ce && !has_kd)
+        return fail_key(c, "distill.lambda_ce", "distill.lambda_kd",
+                        "lambda_ce and lambda_kd are both 0: nothing would be trained");
+    if (k->train.batch_labelled + k->train.batch_unlabelled == 0)
+        return fail_key(c, "train.batch_labelled", "train.batch_unlabelled",
+                        "batch_labelled and batch_unlabelled are both 0");
+    if (has_ce && k->train.batch_labelled == 0)
+        return fail_key(c, "train.batch_labelled", "method",
+                        "must not be 0 with method: %s and a cross-entropy loss", method);
+    return DHO_OK;
+}
+
+static dho_status check_multiple(const checker *c, const char *key, int64_t batch)
+{
+    const int64_t shards = c->config->train.shards;
+    if (batch % shards == 0) return DHO_OK;
+    return fail_key(c, key, "train.shards", "expected a multiple of train.shards (%lld), got %lld",
+                    (long long)shards, (long long)batch);
+}
+
+static dho_status check_train(const checker *c)
+{
+    const dho_config *k = c->config;
+    DHO_TRY(check_multiple(c, "train.batch_labelled", k->train.batch_labelled));
+    DHO_TRY(check_multiple(c, "train.batch_unlabelled", k->train.batch_unlabelled));
+    if (k->train.warmup_steps > 0 && k->train.warmup_fraction > 0)
+        return fail_key(c, "train.warmup_fraction", NULL,
+                        "train.warmup_steps and train.warmup_fraction cannot both be set");
+    if (k->train.steps > 0 && k->train.warmup_steps > k->train.steps)
+        return fail_key(c, "train.warmup_steps", NULL,
+                        "expected at most train.steps (%lld), got %lld", (long long)k->train.steps,
+                        (long long)k->train.warmup_steps);
+    return DHO_OK;
+}
+
+static bool is_set_name(const char *name)
+{
+    return name[strspn(
+               name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")] == '\0';
+}
+
+/* Fails at `key` of entry i, or at the entry itself. */
+static dho_status fail_set(const checker *c, size_t i, const char *key, const char *text)
+{
+    const dho_yaml_node *entry = dho_yaml_item(dho_yaml_find(c->root, "eval.sets"), i);
+    const dho_yaml_node *node = dho_yaml_find(entry, key);
+    if (node != NULL) return dho_yaml_fail(node, "%s", text);
+    return dho_yaml_fail_at(entry->source, entry->line, entry->column, "eval.sets[%zu].%s: %s", i,
+                            key, text);
+}
+
+static dho_status check_set(const checker *c, size_t i)
+{
+    const dho_config_set *set = &c->config->eval.sets[i];
+    const dho_yaml_node *entry = dho_yaml_item(dho_yaml_find(c->root, "eval.sets"), i);
+    char quoted[DHO_YAML_QUOTE_BYTES], text[DHO_YAML_QUOTE_BYTES + 96];
+    dho_yaml_quote(set->name, quoted);
+    if (!is_set_name(set->name)) {
+        snprintf(text, sizeof text, "expected letters, digits, '_', '.', '-' only, got %s", quoted);
+        return fail_set(c, i, "name", text);
+    }
+    for (size_t j = 0; j < i; j++) {
+        if (strcmp(c->config->eval.sets[j].name, set->name) != 0) continue;
+        snprintf(text, sizeof text, "%s is also the name of eval.sets[%zu]", quoted, j);
+        return fail_set(c, i, "name", text);
+    }
+    if (set->root[0] == '\0') return fail_set(c, i, "root", "needed, because data.root is not set");
+    if (set->format == DHO_FORMAT_COOP) {
+        if (set->split_file[0] == '\0')
+            return fail_set(c, i, "split_file", "needed with format: coop");
+        if (set->split[0] == '\0')
+            return fail_set(c, i, "split", "needed with format: coop (train, val or test)");
+    } else if (dho_yaml_find(entry, "format") == NULL) {
+        if (dho_yaml_find(entry, "split_file") != NULL && set->split_file[0] != '\0')
+            return fail_set(c, i, "split_file", "has no effect without format: coop");
+        if (set->split[0] != '\0')
+            return fail_set(c, i, "split", "has no effect without format: coop");
+    }
+    return DHO_OK;
+}
+
+static dho_status check_eval(const checker *c)
+{
+    const dho_config *k = c->config;
+    for (size_t i = 0; i < k->eval.set_count; i++) DHO_TRY(check_set(c, i));
+    if (k->eval.resize > 0 && k->eval.resize < k->data.image_size)
+        return fail_key(c, "eval.resize", NULL,
+                        "expected 0 or at least data.image_size (%lld), got %lld",
+                        (long long)k->data.image_size, (long long)k->eval.resize);
+    if (k->eval.select_on[0] == '\0') return DHO_OK;
+    char names[256] = "", quoted[DHO_YAML_QUOTE_BYTES];
+    for (size_t i = 0; i < k->eval.set_count; i++) {
+        if (strcmp(k->eval.sets[i].name, k->eval.select_on) == 0) return DHO_OK;
+        const size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, "%s%s", i > 0 ? ", " : "",
+                 k->eval.sets[i].name);
+    }
+    dho_yaml_quote(k->eval.select_on, quoted);
+    if (k->eval.set_count == 0)
+        return fail_key(c, "eval.select_on", NULL, "no set has the name %s: eval.sets is empty",
+                        quoted);
+    return fail_key(c, "eval.select_on", NULL,
+                    "expected the name of a set in eval.sets (%s), got %s", names, quoted);
+}
+
+dho_status dho_config_check(const dho_config *config, const dho_yaml_node *root,
+                            const dho_yaml_source *file)
+{
+    const checker c = {.config = config, .root = root, .file = file};
+    DHO_TRY(check_data(&c));
+    DHO_TRY(check_losses(&c));
+    DHO_TRY(check_train(&c));
+    return check_eval(&c);
+}
+
+dho_status dho_config_check_train(const dho_config *config, const char *name)
+{
+    const dho_yaml_source file = {.name = name};
+    const checker c = {.config = config, .file = &file};
+    if (config->data.root[0] == '\0')
+        return fail_key(&c, "data.root", NULL, "needed to train: the folder of the images");
+    if (config->method != DHO_METHOD_CE && config->teacher.cache[0] == '\0')
+        return fail_key(&c, "teacher.cache", NULL,
+                        "needed to train with method: %s (the folder of a teacher cache)",
+                        dho_method_name(config->method));
+    return DHO_OK;
+}

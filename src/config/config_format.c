@@ -1,0 +1,269 @@
+#define _GNU_SOURCE
+#include "config/schema.h"
+#include "dho/alloc.h"
+#include "dho/config.h"
+
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { COMMENT_COLUMN = 40 };
+
+/* --- a text that grows ------------------------------------------------------------------------ */
+
+typedef struct writer {
+    char *text;
+    size_t used, capacity;
+    size_t line;       /* where the current line starts */
+    dho_status status; /* the first failure; later writes do nothing */
+} writer;
+
+static void put(writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void put(writer *w, const char *format, ...)
+{
+    if (w->status != DHO_OK) return;
+    va_list arguments;
+    va_start(arguments, format);
+    const int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    const size_t needed = w->used + (size_t)length + 1;
+    if (needed > w->capacity) {
+        const size_t capacity = needed < 4096 ? 8192 : 2 * needed;
+        w->status = dho_realloc(&w->text, capacity, 1, "configuration text");
+        if (w->status != DHO_OK) return;
+        w->capacity = capacity;
+    }
+    va_start(arguments, format);
+    vsnprintf(w->text + w->used, w->capacity - w->used, format, arguments);
+    va_end(arguments);
+    w->used += (size_t)length;
+}
+
+static void end_line(writer *w)
+{
+    put(w, "\n");
+    w->line = w->used;
+}
+
+/* --- values ----------------------------------------------------------------------------------- */
+
+/* Text that YAML and the schema read back as it stands. */
+static bool is_plain(const char *text)
+{
+    const size_t length = strlen(text);
+    if (strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./-") !=
+        length)
+        return false;
+    if (length == 0 || text[0] == '-' || text[0] == '.') return false;
+    return strcmp(text, "null") != 0 && strcmp(text, "Null") != 0 && strcmp(text, "NULL") != 0;
+}
+
+static void put_text(writer *w, const char *text)
+{
+    if (is_plain(text)) {
+        put(w, "%s", text);
+        return;
+    }
+    put(w, "\"");
+    for (; *text != '\0'; text++) put(w, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+    put(w, "\"");
+}
+
+static void put_numbers(writer *w, const double *values, size_t count)
+{
+    char number[DHO_NUMBER_BYTES];
+    put(w, "[");
+    for (size_t i = 0; i < count; i++) {
+        dho_schema_number(values[i], number);
+        put(w, "%s%s", i > 0 ? ", " : "", number);
+    }
+    put(w, "]");
+}
+
+static void put_value(writer *w, const dho_field *field, const void *structure)
+{
+    const char *base = structure;
+    const void *member = base + field->offset;
+    char number[DHO_NUMBER_BYTES];
+    switch (field->type) {
+    case DHO_FIELD_BOOL:
+        put(w, "%s", *(const bool *)member ? "true" : "false");
+        break;
+    case DHO_FIELD_INT:
+        put(w, "%lld", (long long)*(const int64_t *)member);
+        break;
+    case DHO_FIELD_UINT:
+        put(w, "%llu", (unsigned long long)*(const uint64_t *)member);
+        break;
+    case DHO_FIELD_DOUBLE:
+        dho_schema_number(*(const double *)member, number);
+        put(w, "%s", number);
+        break;
+    case DHO_FIELD_WORD:
+        put(w, "%s", field->words[*(const int *)member]);
+        break;
+    case DHO_FIELD_TEXT:
+        put_text(w, *(char *const *)member);
+        break;
+    case DHO_FIELD_VECTOR:
+        put_numbers(w, member, field->size);
+        break;
+    case DHO_FIELD_LIST:
+        put_numbers(w, *(double *const *)member,
+                    *(const size_t *)(const void *)(base + field->size));
+        break;
+    case DHO_FIELD_SETS:
+        break;
+    }
+}
+
+/* --- YAML ------------------------------------------------------------------------------------- */
+
+static void put_comment(writer *w, const dho_field *field)
+{
+    char range[DHO_SCHEMA_TEXT_BYTES];
+    dho_schema_range(field, range);
+    const size_t width = w->used - w->line;
+    const size_t blanks = width + 2 <= COMMENT_COLUMN ? COMMENT_COLUMN - width : 2;
+    put(w, "%*s# %s", (int)blanks, "", field->help);
+    const bool has_unit = field->unit[0] != '\0', has_range = range[0] != '\0';
+    if (has_unit || has_range)
+        put(w, " [%s%s%s]", field->unit, has_unit && has_range ? "; " : "", range);
+}
+
+static void put_line(writer *w, const dho_field *field, const char *indent, const char *key,
+                     const void *structure, bool comments)
+{
+    put(w, "%s%s:", indent, key);
+    if (field->type != DHO_FIELD_SETS) {
+        put(w, " ");
+        put_value(w, field, structure);
+    } else if (((const dho_config *)structure)->eval.set_count == 0) {
+        put(w, " []");
+    }
+    if (comments) put_comment(w, field);
+    end_line(w);
+}
+
+static void put_sets(writer *w, const dho_config *config, bool comments)
+{
+    for (size_t i = 0; i < config->eval.set_count; i++) {
+        for (size_t k = 0; k < dho_schema_set.count; k++) {
+            const dho_field *field = &dho_schema_set.fields[k];
+            put_line(w, field, k == 0 ? "    - " : "      ", field->key, &config->eval.sets[i],
+                     comments && i == 0);
+        }
+    }
+}
+
+static void put_config(writer *w, const dho_config *config, bool comments)
+{
+    const char *section = "";
+    size_t section_length = 0;
+    for (size_t i = 0; i < dho_schema_config.count; i++) {
+        const dho_field *field = &dho_schema_config.fields[i];
+        const char *dot = strchr(field->key, '.');
+        const size_t length = dot != NULL ? (size_t)(dot - field->key) : 0;
+        if (length != section_length || strncmp(field->key, section, length) != 0) {
+            section = field->key;
+            section_length = length;
+            if (length > 0) {
+                put(w, "\n%.*s:", (int)length, section);
+                end_line(w);
+            }
+        }
+        const bool nested = dot != NULL;
+        put_line(w, field, nested ? "  " : "", nested ? dot + 1 : field->key, config, comments);
+        if (field->type == DHO_FIELD_SETS) put_sets(w, config, comments);
+    }
+}
+
+/* --- Markdown --------------------------------------------------------------------------------- */
+
+static const char *type_name(const dho_field *field)
+{
+    switch (field->type) {
+    case DHO_FIELD_BOOL:
+        return "boolean";
+    case DHO_FIELD_INT:
+    case DHO_FIELD_UINT:
+        return "integer";
+    case DHO_FIELD_DOUBLE:
+        return "number";
+    case DHO_FIELD_WORD:
+        return "word";
+    case DHO_FIELD_TEXT:
+        return field->words != NULL ? "word" : "text";
+    case DHO_FIELD_VECTOR:
+        return field->size == 2 ? "2 numbers" : "3 numbers";
+    case DHO_FIELD_LIST:
+        return "list of numbers";
+    case DHO_FIELD_SETS:
+        return "list of mappings";
+    }
+    return "?";
+}
+
+static void put_table(writer *w, const dho_schema *schema, const char *prefix)
+{
+    put(w, "| Key | Type | Default | Allowed | Unit | Meaning |\n|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < schema->count; i++) {
+        const dho_field *field = &schema->fields[i];
+        char range[DHO_SCHEMA_TEXT_BYTES];
+        dho_schema_range(field, range);
+        put(w, "| `%s%s` | %s | ", prefix, field->key, type_name(field));
+        if (field->inherit != NULL)
+            put(w, "that of `%s`", field->inherit);
+        else if (field->fallback == NULL)
+            put(w, "(must be given)");
+        else
+            put(w, "`%s`", field->fallback[0] != '\0' ? field->fallback : "\"\"");
+        put(w, " | %s | %s | %s |\n", range, field->unit, field->help);
+    }
+}
+
+/* --- the public functions --------------------------------------------------------------------- */
+
+/* Runs in the C locale: decimal points. */
+static dho_status finish(writer *w, locale_t before, locale_t plain, char **out)
+{
+    uselocale(before);
+    freelocale(plain);
+    if (w->status != DHO_OK) {
+        dho_free(w->text);
+        w->text = NULL;
+    }
+    *out = w->text;
+    return w->status;
+}
+
+static dho_status begin(locale_t *before, locale_t *plain)
+{
+    *plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (*plain == (locale_t)0) return dho_fail(DHO_ERR_MEMORY, "cannot set the C locale");
+    *before = uselocale(*plain);
+    return DHO_OK;
+}
+
+dho_status dho_config_format(const dho_config *config, bool comments, char **out)
+{
+    writer w = {0};
+    locale_t before = (locale_t)0, plain;
+    *out = NULL;
+    DHO_TRY(begin(&before, &plain));
+    put_config(&w, config, comments);
+    return finish(&w, before, plain, out);
+}
+
+dho_status dho_config_schema_markdown(char **out)
+{
+    writer w = {0};
+    locale_t before = (locale_t)0, plain;
+    *out = NULL;
+    DHO_TRY(begin(&before, &plain));
+    put_table(&w, &dho_schema_config, "");
+    put(&w, "\nAn entry of `eval.sets`:\n\n");
+    put_table(&w, &dho_schema_set, "eval.sets[].");
+    return finish(&w, before, plain, out);
+}

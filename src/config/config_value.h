@@ -1,0 +1,26 @@
+/* One value of the configuration: from a YAML node into its member. Private to src/config. */
+#ifndef DHO_CONFIG_VALUE_H
+#define DHO_CONFIG_VALUE_H
+
+#include "config/schema.h"
+#include "config/yaml_tree.h"
+
+/* Checks the node against the row and stores it in `structure` (what was there is not released).
+ * Not for DHO_FIELD_SETS. Errors: DHO_ERR_CONFIG "where: key: expected ..., got ...". */
+dho_status dho_field_read(const dho_field *field, const dho_yaml_node *node, void *structure);
+/* Stores the row's default (nothing for DHO_FIELD_SETS). */
+dho_status dho_field_read_default(const dho_field *field, void *structure);
+/* A copy of another structure's member of the same type: DHO_FIELD_WORD or DHO_FIELD_TEXT. */
+dho_status dho_field_inherit(const dho_field *field, void *structure, const dho_field *from,
+                             const void *from_structure);
+/* The expectation of `field` was not met by `node`: returns DHO_ERR_CONFIG with `hint` behind. */
+dho_status dho_field_mismatch(const dho_field *field, const dho_yaml_node *node, const char *hint);
+/* Releases what the member owns (not for DHO_FIELD_SETS). */
+void dho_field_free(const dho_field *field, void *structure);
+
+/* The checks that need more than one key, or the tree. `root` may be NULL. `file` stands in for a
+ * key that is not in the tree. */
+dho_status dho_config_check(const dho_config *config, const dho_yaml_node *root,
+                            const dho_yaml_source *file);
+
+#endif

@@ -1,0 +1,295 @@
+#include "config/schema.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- words: in the order of the enums ------------------------------------------------------- */
+
+static const char *const method_words[] = {[DHO_METHOD_CE] = "ce",
+                                           [DHO_METHOD_KD] = "kd",
+                                           [DHO_METHOD_SINGLE_HEAD] = "single_head",
+                                           [DHO_METHOD_DHO] = "dho",
+                                           NULL};
+static const char *const format_words[] = {
+    [DHO_FORMAT_IMAGEFOLDER] = "imagefolder", [DHO_FORMAT_COOP] = "coop", NULL};
+static const char *const label_words[] = {[DHO_LABELS_ALL] = "all",
+                                          [DHO_LABELS_SHOTS] = "shots",
+                                          [DHO_LABELS_PERCENT] = "percent",
+                                          [DHO_LABELS_FILE] = "file",
+                                          NULL};
+static const char *const policy_words[] = {
+    [DHO_POLICY_FAIL] = "fail", [DHO_POLICY_SKIP] = "skip", NULL};
+static const char *const interpolation_words[] = {
+    [DHO_BILINEAR] = "bilinear", [DHO_BICUBIC] = "bicubic", NULL};
+static const char *const backend_words[] = {[DHO_BACKEND_AUTO] = "auto",
+                                            [DHO_BACKEND_REF] = "ref",
+                                            [DHO_BACKEND_BLIS] = "blis",
+                                            [DHO_BACKEND_ONEDNN] = "onednn",
+                                            NULL};
+static const char *const dtype_words[] = {
+    [DHO_DTYPE_FP32] = "fp32", [DHO_DTYPE_BF16] = "bf16", NULL};
+static const char *const optimizer_words[] = {
+    [DHO_OPTIMIZER_ADAMW] = "adamw", [DHO_OPTIMIZER_SGD] = "sgd", NULL};
+static const char *const schedule_words[] = {[DHO_SCHEDULE_COSINE] = "cosine",
+                                             [DHO_SCHEDULE_LINEAR] = "linear",
+                                             [DHO_SCHEDULE_CONSTANT] = "constant",
+                                             NULL};
+static const char *const split_words[] = {"train", "val", "test", NULL};
+
+/* Enum members are read and written as int. */
+_Static_assert(sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof(int) &&
+                   sizeof(dho_label_source) == sizeof(int) &&
+                   sizeof(dho_skip_policy) == sizeof(int) &&
+                   sizeof(dho_interpolation) == sizeof(int) && sizeof(dho_backend) == sizeof(int) &&
+                   sizeof(dho_compute_dtype) == sizeof(int) &&
+                   sizeof(dho_optimizer_kind) == sizeof(int) &&
+                   sizeof(dho_schedule_kind) == sizeof(int),
+               "enums are ints");
+
+/* --- how a row is written: the key is the member, and its type is checked against it --------- */
+
+#define ANY .low = -INFINITY, .high = INFINITY
+#define FROM(a) .low = (a), .high = INFINITY
+#define ABOVE(a) .low = (a), .high = INFINITY, .low_open = true
+#define IN(a, b) .low = (a), .high = (b)           /* [a, b] */
+#define IN_ABOVE(a, b) IN(a, b), .low_open = true  /* (a, b] */
+#define IN_BELOW(a, b) IN(a, b), .high_open = true /* [a, b) */
+
+/* The range comes last: it expands to more than one argument. */
+#define ROW(type_, key_, value, unit_, help_, ...)                                                 \
+    .key = #key_, .type = type_, .offset = offsetof(STRUCTURE, key_), .fallback = value,           \
+    .unit = unit_, .help = help_, __VA_ARGS__
+#define TYPE(key_) ((STRUCTURE *)0)->key_
+#define TEXT_TYPE(key_) _Generic(TYPE(key_), char *: DHO_FIELD_TEXT)
+#define NUMBER(key_, value, range, unit_, help_)                                                   \
+    {ROW(_Generic(TYPE(key_), int64_t: DHO_FIELD_INT, uint64_t: DHO_FIELD_UINT,                    \
+         double: DHO_FIELD_DOUBLE), key_, value, unit_, help_, range)}
+#define BOOL(key_, value, help_)                                                                   \
+    {ROW(_Generic(TYPE(key_), bool: DHO_FIELD_BOOL), key_, value, "", help_, ANY)}
+#define WORD(key_, words_, value, help_)                                                           \
+    {ROW(DHO_FIELD_WORD, key_, value, "", help_, ANY), .words = words_}
+#define TEXT(key_, value, help_) {ROW(TEXT_TYPE(key_), key_, value, "", help_, ANY)}
+#define TEXT_WORD(key_, words_, value, help_)                                                      \
+    {ROW(TEXT_TYPE(key_), key_, value, "", help_, ANY), .words = words_}
+#define VECTOR(key_, value, range, unit_, help_)                                                   \
+    {ROW(_Generic(TYPE(key_), double *: DHO_FIELD_VECTOR), key_, value, unit_, help_, range),      \
+     .size = sizeof(TYPE(key_)) / sizeof(double)}
+#define LIST(key_, count_, value, range, unit_, help_)                                             \
+    {ROW(_Generic(&TYPE(key_), double **: DHO_FIELD_LIST), key_, value, unit_, help_, range),      \
+     .size = offsetof(STRUCTURE, count_)}
+#define SETS(key_, count_, value, help_)                                                           \
+    {ROW(_Generic(TYPE(key_), dho_config_set *: DHO_FIELD_SETS), key_, value, "", help_, ANY),     \
+     .size = offsetof(STRUCTURE, count_)}
+#define INHERIT_WORD(key_, words_, from_, help_)                                                   \
+    {ROW(DHO_FIELD_WORD, key_, NULL, "", help_, ANY), .words = words_, .inherit = from_}
+#define INHERIT_TEXT(key_, from_, help_)                                                           \
+    {ROW(TEXT_TYPE(key_), key_, NULL, "", help_, ANY), .inherit = from_}
+
+/* Bounds of counts: far above any use, and small enough that products of two fit in 64 bits. */
+#define MANY 1000000000.0
+#define SIDE 1048576.0
+
+/* clang-format off: a table */
+#define STRUCTURE dho_config
+static const dho_field config_fields[] = {
+    NUMBER(seed, "0", FROM(0), "", "seed of every random number of the run"),
+    WORD(method, method_words, "dho", "which heads and losses are trained"),
+    TEXT(out, "runs/default", "the run's folder: checkpoints, metrics, reports"),
+
+    WORD(data.format, format_words, "imagefolder", "folder of class folders, or CoOp split file"),
+    TEXT(data.root, "", "image folder; needed to train"),
+    TEXT(data.split_file, "", "split JSON; format: coop only"),
+    TEXT_WORD(data.split, split_words, "train", "which split to train on; format: coop only"),
+    WORD(data.labels, label_words, "all", "which training images have a label"),
+    NUMBER(data.shots, "0", IN(0, MANY), "images per class",
+           "labelled images; with labels: shots, from 1"),
+    NUMBER(data.percent, "0", IN(0, 100), "% per class",
+           "labelled images; with labels: percent, above 0"),
+    TEXT(data.label_file, "", "list of labelled image names; with labels: file"),
+    NUMBER(data.label_seed, "1", FROM(0), "", "seed of the labelled subset's choice"),
+    NUMBER(data.image_size, "224", IN(32, 1024), "pixels", "side of the student's input"),
+    VECTOR(data.crop_scale, "[0.5, 1.0]", IN_ABOVE(0, 1), "of the area",
+           "random crop: least and greatest part"),
+    VECTOR(data.crop_ratio, "[0.75, 1.3333333333333333]", ABOVE(0), "width / height",
+           "random crop: least and greatest ratio"),
+    BOOL(data.flip, "true", "random horizontal flip"),
+    WORD(data.interpolation, interpolation_words, "bicubic", "resampling of the crop"),
+    VECTOR(data.mean, "[0.485, 0.456, 0.406]", ANY, "",
+           "of red, green, blue in [0, 1]: subtracted"),
+    VECTOR(data.std, "[0.229, 0.224, 0.225]", ABOVE(0), "",
+           "of red, green, blue in [0, 1]: divided by"),
+    NUMBER(data.loader_threads, "0", IN(0, 4096), "threads a rank",
+           "decoding; 0: as many as the rank has cores"),
+    NUMBER(data.prefetch, "4", IN(1, 4096), "microbatches", "decoded ahead"),
+    WORD(data.on_error, policy_words, "fail", "what a broken image does"),
+
+    TEXT(student.model, "resnet18", "architecture"),
+    NUMBER(student.width, "64", IN(1, 65536), "channels", "of the first stage (resnet)"),
+    TEXT(student.init, "", "safetensors file of backbone weights; empty: random"),
+
+    TEXT(teacher.cache, "", "folder of the teacher cache; needed to train unless method: ce"),
+
+    NUMBER(distill.temperature, "2.0", ABOVE(0), "", "T of the distillation loss"),
+    NUMBER(distill.lambda_ce, "1.0", FROM(0), "", "weight of the cross-entropy loss"),
+    NUMBER(distill.lambda_kd, "1.0", FROM(0), "", "weight of the distillation loss"),
+
+    NUMBER(train.shards, "4", IN(1, 65536), "microbatches a step",
+           "virtual shards; ranks share them out"),
+    NUMBER(train.batch_labelled, "64", IN(0, SIDE), "images a step",
+           "labelled, over all ranks; a multiple of shards"),
+    NUMBER(train.batch_unlabelled, "64", IN(0, SIDE), "images a step",
+           "unlabelled, over all ranks; a multiple of shards"),
+    NUMBER(train.epochs, "20", IN_ABOVE(0, MANY), "passes", "over the unlabelled set"),
+    NUMBER(train.steps, "0", IN(0, MANY), "steps", "0: from epochs"),
+    WORD(train.optimizer, optimizer_words, "adamw", "optimizer"),
+    NUMBER(train.lr, "1e-3", ABOVE(0), "", "learning rate after the warm-up"),
+    NUMBER(train.weight_decay, "0.01", FROM(0), "", "decoupled weight decay"),
+    NUMBER(train.beta1, "0.9", IN_BELOW(0, 1), "", "adamw: decay of the gradient's mean"),
+    NUMBER(train.beta2, "0.999", IN_BELOW(0, 1), "", "adamw: decay of the squared gradient's mean"),
+    NUMBER(train.eps, "1e-8", ABOVE(0), "", "adamw: added to the denominator"),
+    NUMBER(train.momentum, "0.9", IN_BELOW(0, 1), "", "sgd: momentum"),
+    WORD(train.schedule, schedule_words, "cosine", "learning rate after the warm-up"),
+    NUMBER(train.warmup_steps, "0", IN(0, MANY), "steps", "linear warm-up"),
+    NUMBER(train.warmup_fraction, "0", IN_BELOW(0, 1), "of all steps", "linear warm-up; not both"),
+    NUMBER(train.warmup_start, "0.01", IN(0, 1), "of lr", "learning rate at step 0 of the warm-up"),
+    NUMBER(train.checkpoint_every, "500", IN(0, MANY), "steps", "0: only at the end"),
+    NUMBER(train.checkpoint_keep, "2", IN(1, MANY), "checkpoints", "the newest ones that are kept"),
+    NUMBER(train.log_every, "10", IN(1, MANY), "steps", "between two lines of the log"),
+    WORD(train.on_nonfinite, policy_words, "fail",
+         "what a loss or gradient that is not finite does to the step"),
+
+    WORD(compute.backend, backend_words, "auto", "kernels"),
+    WORD(compute.dtype, dtype_words, "fp32", "arithmetic of the matrix products"),
+    NUMBER(compute.threads, "0", IN(0, 4096), "threads a rank",
+           "0: as OMP_NUM_THREADS or the launcher says"),
+
+    SETS(eval.sets, eval.set_count, "[]", "what is evaluated: a list of mappings"),
+    TEXT(eval.select_on, "", "set on which alpha and beta are chosen; empty: alpha and beta below"),
+    NUMBER(eval.resize, "0", IN(0, 8192), "pixels",
+           "short side before the centre crop; 0: image_size * 256 / 224"),
+    WORD(eval.interpolation, interpolation_words, "bicubic", "resampling of that resize"),
+    NUMBER(eval.batch, "64", IN(1, SIDE), "images", "a rank at a time"),
+    LIST(eval.alphas, eval.alpha_count,
+         "[0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, "
+         "0.8, 0.85, 0.9, 0.95, 1]",
+         IN(0, 1), "", "alphas to choose from: the supervised head's part"),
+    LIST(eval.betas, eval.beta_count, "[0.5, 0.75, 1, 1.25, 1.5, 2, 4]", ABOVE(0), "",
+         "betas to choose from: the distillation head's temperature"),
+    NUMBER(eval.alpha, "0.5", IN(0, 1), "", "alpha when select_on is empty"),
+    NUMBER(eval.beta, "1", ABOVE(0), "", "beta when select_on is empty"),
+};
+#undef STRUCTURE
+
+#define STRUCTURE dho_config_set
+static const dho_field set_fields[] = {
+    TEXT(name, NULL, "unique; letters, digits, _ . -"),
+    INHERIT_WORD(format, format_words, "data.format",
+                 "folder of class folders, or CoOp split file"),
+    INHERIT_TEXT(root, "data.root", "image folder"),
+    INHERIT_TEXT(split_file, "data.split_file", "split JSON; format: coop only"),
+    TEXT_WORD(split, split_words, "", "which split; format: coop only, needed there"),
+    BOOL(mask_classes, "true", "mask the logits of classes that the set does not have"),
+};
+#undef STRUCTURE
+/* clang-format on */
+
+const dho_schema dho_schema_config = {config_fields,
+                                      sizeof config_fields / sizeof config_fields[0]};
+const dho_schema dho_schema_set = {set_fields, sizeof set_fields / sizeof set_fields[0]};
+
+/* --- questions about the table -------------------------------------------------------------- */
+
+const dho_field *dho_schema_find(const dho_schema *schema, const char *key)
+{
+    for (size_t i = 0; i < schema->count; i++)
+        if (strcmp(schema->fields[i].key, key) == 0) return &schema->fields[i];
+    return NULL;
+}
+
+bool dho_schema_is_section(const dho_schema *schema, const char *path)
+{
+    const size_t length = strlen(path);
+    for (size_t i = 0; i < schema->count; i++) {
+        const char *key = schema->fields[i].key;
+        if (strncmp(key, path, length) == 0 && key[length] == '.') return true;
+    }
+    return false;
+}
+
+void dho_schema_number(double value, char out[DHO_NUMBER_BYTES])
+{
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(out, DHO_NUMBER_BYTES, "%.*g", digits, value);
+        if (strtod(out, NULL) == value) return;
+    }
+}
+
+static void join_words(const char *const *words, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; words[i] != NULL && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%s", i > 0 ? ", " : "", words[i]);
+}
+
+void dho_schema_range(const dho_field *field, char out[DHO_SCHEMA_TEXT_BYTES])
+{
+    char low[DHO_NUMBER_BYTES], high[DHO_NUMBER_BYTES];
+    out[0] = '\0';
+    if (field->words != NULL) {
+        join_words(field->words, out, DHO_SCHEMA_TEXT_BYTES);
+    } else if (isfinite(field->low) && isfinite(field->high)) {
+        const bool whole = field->type == DHO_FIELD_INT;
+        snprintf(low, sizeof low, "%.0f", field->low);
+        snprintf(high, sizeof high, "%.0f", field->high);
+        if (!whole) dho_schema_number(field->low, low);
+        if (!whole) dho_schema_number(field->high, high);
+        snprintf(out, DHO_SCHEMA_TEXT_BYTES, "in %c%s, %s%c", field->low_open ? '(' : '[', low,
+                 high, field->high_open ? ')' : ']');
+    } else if (isfinite(field->low)) {
+        dho_schema_number(field->low, low);
+        snprintf(out, DHO_SCHEMA_TEXT_BYTES, "%s %s", field->low_open ? ">" : ">=", low);
+    }
+}
+
+void dho_schema_expected(const dho_field *field, char out[DHO_SCHEMA_TEXT_BYTES])
+{
+    char range[DHO_SCHEMA_TEXT_BYTES - 64], full[DHO_SCHEMA_TEXT_BYTES];
+    dho_schema_range(field, full);
+    snprintf(range, sizeof range, "%s%.180s", full[0] != '\0' ? " " : "", full);
+    const char *adjective = "";
+    if (field->low == 0 && field->low_open && isinf(field->high)) {
+        adjective = "positive ";
+        range[0] = '\0';
+    }
+    const bool one = field->type == DHO_FIELD_DOUBLE;
+    switch (field->type) {
+    case DHO_FIELD_BOOL:
+        snprintf(out, DHO_SCHEMA_TEXT_BYTES, "true or false");
+        break;
+    case DHO_FIELD_INT:
+    case DHO_FIELD_UINT:
+        snprintf(out, DHO_SCHEMA_TEXT_BYTES, "an integer%s", range);
+        break;
+    case DHO_FIELD_WORD:
+        snprintf(out, DHO_SCHEMA_TEXT_BYTES, "one of%s", range);
+        break;
+    case DHO_FIELD_TEXT:
+        snprintf(out, DHO_SCHEMA_TEXT_BYTES, "%s%s", field->words ? "one of" : "text", range);
+        break;
+    case DHO_FIELD_DOUBLE:
+    case DHO_FIELD_LIST:
+        snprintf(out, DHO_SCHEMA_TEXT_BYTES, "%s%snumber%s%s", one ? "a " : "a list of ", adjective,
+                 one ? "" : "s", range);
+        break;
+    case DHO_FIELD_VECTOR:
+        snprintf(out, DHO_SCHEMA_TEXT_BYTES, "a list of %zu %snumbers%s", field->size, adjective,
+                 range);
+        break;
+    case DHO_FIELD_SETS:
+        snprintf(out, DHO_SCHEMA_TEXT_BYTES, "a list of mappings");
+        break;
+    }
+}
