@@ -1,0 +1,55 @@
+/* Checkpoints: folders RUN/checkpoints/step-00000500 with model.safetensors (weights and running
+ * statistics under published names), optimizer.safetensors and state.json (step, what the model
+ * is, size and CRC-32 of the other files). A folder appears whole (temporary folder, fsync, rename,
+ * fsync) or not at all; docs/checkpoint.md. Local: rank 0 writes and reads. */
+#ifndef DHO_CHECKPOINT_H
+#define DHO_CHECKPOINT_H
+
+#include "dho/config.h"
+#include "dho/status.h"
+#include "dho/student.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What state.json says: enough to rebuild the model and to refuse a run that would not continue
+ * this one. Strings are owned; dho_checkpoint_info_free. */
+typedef struct dho_checkpoint_info {
+    int64_t step, total_steps; /* optimiser steps done, and planned */
+    uint64_t seed;
+    dho_method method;
+    char model[32];
+    int width, image_size, classes;
+    char **class_names; /* [classes] */
+    double mean[3], std[3];
+    int64_t shards, batch_labelled, batch_unlabelled;
+    uint64_t dataset_fingerprint;
+    dho_optimizer_kind optimizer;
+} dho_checkpoint_info;
+
+void dho_checkpoint_info_free(dho_checkpoint_info *info);
+
+/* The numbers of a run: slabs of the student's graph. moments may be NULL (not wanted). */
+typedef struct dho_checkpoint_slabs {
+    float *parameters, *buffers, *moment1, *moment2;
+} dho_checkpoint_slabs;
+
+/* Writes RUN/checkpoints/step-N and then removes all but the newest `keep`.
+ * Errors: DHO_ERR_IO (full disk ...): no folder step-N appears then and older ones stay. */
+dho_status dho_checkpoint_save(const char *run_folder, const dho_checkpoint_info *info,
+                               const dho_student *student, const dho_checkpoint_slabs *slabs,
+                               int keep);
+
+/* The newest whole checkpoint of a run: sizes and CRCs are checked, damaged ones are passed over
+ * with a warning. *out NULL when there is none (DHO_OK). Owned by the caller. */
+dho_status dho_checkpoint_find_newest(const char *run_folder, char **out);
+
+/* Reads and checks state.json, and the other files' sizes and CRCs.
+ * Errors: DHO_ERR_CONFIG (no such folder), DHO_ERR_FORMAT ("file: ..., truncated or damaged"). */
+dho_status dho_checkpoint_read_info(const char *path, dho_checkpoint_info *out);
+
+/* Fills the slabs from a checkpoint of exactly this student. */
+dho_status dho_checkpoint_load(const char *path, const dho_student *student,
+                               const dho_checkpoint_slabs *slabs);
+
+#endif

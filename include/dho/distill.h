@@ -1,0 +1,56 @@
+/* The method: losses, the objective of each method, and the prediction. All Local.
+ *
+ * Dual-Head Optimization (arXiv 2505.07675): with features f of the backbone, a supervised head
+ * h_ce(f) and a distillation head h_kd(f),
+ *   L = lambda_ce CE(h_ce, y) + lambda_kd (KL_labelled + KL_unlabelled),
+ *   KL_S = T^2 / |S| sum over i in S of KL(softmax(t_i/T) || softmax(h_kd_i/T)),
+ *   p = alpha softmax(h_ce) + (1 - alpha) softmax(h_kd / beta). */
+#ifndef DHO_DISTILL_H
+#define DHO_DISTILL_H
+
+#include "dho/config.h"
+#include "dho/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Mean cross-entropy of rows of logits [rows][classes] against labels[rows];
+ * dlogits += weight * (softmax - one-hot) / rows. Returns the mean (0 for no rows).
+ * *correct (may be NULL): rows whose largest logit is the label's. */
+double dho_cross_entropy(int rows, int classes, const float *logits, const int32_t *labels,
+                         float weight, float *dlogits, int *correct);
+
+/* T^2 * mean over rows of KL(softmax(teacher/T) || softmax(student/T)), both [rows][classes];
+ * dstudent += weight * T * (softmax(student/T) - softmax(teacher/T)) / rows. */
+double dho_kl_divergence(int rows, int classes, const float *teacher, const float *student,
+                         double temperature, float weight, float *dstudent);
+
+/* What a microbatch lost; sums over microbatches are divided by their number. */
+typedef struct dho_loss_terms {
+    double ce, kd_labelled, kd_unlabelled; /* unweighted */
+    double total;                          /* weighted */
+    int correct;                           /* labelled rows that the (supervised) head has right */
+} dho_loss_terms;
+
+typedef struct dho_objective {
+    dho_method method;
+    float temperature, lambda_ce, lambda_kd;
+} dho_objective;
+
+bool dho_method_uses_teacher(dho_method method);
+bool dho_method_is_dual(dho_method method);
+
+/* Losses and head gradients of one microbatch: rows 0 .. labelled-1 carry labels, the rest do not.
+ * heads[0] is the supervised (or only) head, heads[1] the distillation head (dho only), each
+ * [rows][classes]; dheads are set (not added to). teacher: [rows][classes], NULL for ce. */
+dho_loss_terms dho_objective_evaluate(const dho_objective *objective, int rows, int labelled,
+                                      int classes, const int32_t *labels, const float *teacher,
+                                      const float *const heads[2], float *const dheads[2]);
+
+/* p = alpha softmax(ce) + (1-alpha) softmax(kd / beta) over the classes with mask[c] (NULL: all);
+ * masked classes get probability 0. kd NULL: softmax(ce). All [classes]. */
+void dho_combine_heads(int classes, const bool *mask, const float *ce, const float *kd,
+                       double alpha, double beta, float *probabilities);
+
+#endif

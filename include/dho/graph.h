@@ -1,0 +1,112 @@
+/* The static graph: operators in the order of execution, parameters and buffers as one slab each,
+ * and an executor that runs it forward and backward in one planned arena. All Local.
+ *
+ * A value is the output of one operator, float [batch][height][width][channels] (vectors have
+ * height = width = 1). Shapes without the batch are fixed when the operator is appended; builders
+ * do not check for errors one by one: the first failure sticks and dho_graph_finish reports it. */
+#ifndef DHO_GRAPH_H
+#define DHO_GRAPH_H
+
+#include "dho/compute.h"
+#include "dho/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct dho_graph dho_graph;
+typedef int dho_value; /* index of the operator that makes it; -1: none */
+
+/* How a parameter starts (the numbers are torch's and torchvision's). */
+typedef enum dho_init {
+    DHO_INIT_ZEROS,
+    DHO_INIT_ONES,
+    DHO_INIT_HE_FAN_OUT, /* normal, std = sqrt(2 / (out_c * kh * kw)) */
+    DHO_INIT_LINEAR      /* uniform in +-1/sqrt(fan_in) */
+} dho_init;
+
+/* A parameter or a buffer: a named range of its slab. Offsets are multiples of 16 floats; the gaps
+ * are zero and stay zero. */
+typedef struct dho_slot {
+    char *name;       /* owned by the graph; as in torchvision, e.g. "layer1.0.bn1.weight" */
+    int dims;
+    int64_t shape[4]; /* as published: conv [out][in/groups][kh][kw], linear [out][in] */
+    bool is_conv;     /* in memory [out][kh][kw][in/groups] instead */
+    dho_init init;
+    int64_t fan_in;
+    size_t offset, count; /* floats */
+} dho_slot;
+
+dho_status dho_graph_create(dho_graph **out);
+void dho_graph_destroy(dho_graph **graph);
+
+dho_value dho_graph_input(dho_graph *graph, int height, int width, int channels);
+/* "name.weight", and "name.bias" with bias. */
+dho_value dho_graph_conv(dho_graph *graph, dho_value x, const char *name, int out_channels,
+                         int kernel, int stride, int padding, int groups, bool bias);
+/* Batch normalisation (eps 1e-5), + residual (-1: none), ReLU when asked, as one operator.
+ * "name.weight", "name.bias"; buffers "name.running_mean", "name.running_var". */
+dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, dho_value residual,
+                               bool relu);
+dho_value dho_graph_max_pool(dho_graph *graph, dho_value x, int kernel, int stride, int padding);
+/* Mean over all positions. */
+dho_value dho_graph_average_pool(dho_graph *graph, dho_value x);
+/* y = x W^T + b on a vector. */
+dho_value dho_graph_linear(dho_graph *graph, dho_value x, const char *name, int out_channels,
+                           bool bias);
+/* x / max(|x|, 1e-12) on a vector. */
+dho_value dho_graph_l2_normalise(dho_graph *graph, dho_value x);
+/* Marks a value that the caller reads, and whose gradient the caller sets. */
+void dho_graph_output(dho_graph *graph, dho_value x);
+
+/* Reports the first failure of the builder calls. */
+dho_status dho_graph_finish(dho_graph *graph);
+
+size_t dho_graph_parameter_count(const dho_graph *graph); /* number of slots */
+const dho_slot *dho_graph_parameter(const dho_graph *graph, size_t i);
+size_t dho_graph_parameter_floats(const dho_graph *graph); /* size of the slab */
+size_t dho_graph_buffer_count(const dho_graph *graph);
+const dho_slot *dho_graph_buffer(const dho_graph *graph, size_t i);
+size_t dho_graph_buffer_floats(const dho_graph *graph);
+/* Channels (vectors: the width) of a value. */
+int dho_graph_channels(const dho_graph *graph, dho_value x);
+
+/* Fills the slabs with initial values: parameter i from the stream (seed, DHO_RNG_INIT, 0, i);
+ * running_mean 0, running_var 1. */
+void dho_graph_initialise(const dho_graph *graph, uint64_t seed, float *parameters, float *buffers);
+
+/* --- execution --- */
+typedef struct dho_executor dho_executor;
+
+typedef struct dho_executor_options {
+    dho_compute *compute; /* borrowed */
+    int batch;            /* the largest batch */
+    bool training;        /* batch statistics and backward, or running statistics and none */
+} dho_executor_options;
+
+/* Plans the arena: every activation, gradient and saved value gets an offset by liveness. After
+ * this nothing is allocated. The graph must outlive the executor. */
+dho_status dho_executor_create(dho_executor **out, const dho_graph *graph,
+                               const dho_executor_options *options);
+void dho_executor_destroy(dho_executor **executor);
+
+/* Runs all operators on `batch` <= options.batch images [batch][h][w][c]; the input is read again
+ * by backward and must stay until then. buffers: running statistics (evaluation; NULL in training).
+ * statistics: training only, slab like the buffers, receives the batch mean and the unbiased batch
+ * variance of each batch normalisation. */
+void dho_executor_forward(dho_executor *executor, int batch, const float *input,
+                          const float *parameters, const float *buffers, float *statistics);
+
+/* An output's values [batch][channels]; valid until the next forward (training: or backward). */
+const float *dho_executor_output(const dho_executor *executor, dho_value x);
+/* Where the caller puts the gradient of an output, before backward. Training only. */
+float *dho_executor_output_gradient(dho_executor *executor, dho_value x);
+
+/* Backward through everything; gradients += (slab like the parameters). */
+void dho_executor_backward(dho_executor *executor, const float *parameters, float *gradients);
+
+/* Bytes of the arena, and of all activations and gradients without sharing. */
+size_t dho_executor_arena_bytes(const dho_executor *executor);
+size_t dho_executor_unshared_bytes(const dho_executor *executor);
+
+#endif

@@ -1,0 +1,21 @@
+/* Learning-rate schedules. Local. The optimiser steps themselves are kernels (compute.h). */
+#ifndef DHO_OPTIM_H
+#define DHO_OPTIM_H
+
+#include "dho/config.h"
+
+typedef struct dho_schedule {
+    dho_schedule_kind kind;
+    int64_t total_steps, warmup_steps;
+    double warmup_start; /* factor at step 0 when there is a warm-up */
+} dho_schedule;
+
+/* The schedule of a run of total_steps. */
+dho_schedule dho_schedule_create(const dho_config *config, int64_t total_steps);
+
+/* Factor of the base learning rate at step t = 0 .. total-1: during warm-up linear from
+ * warmup_start to 1; then, with u = (t - warmup) / (total - warmup), cosine (1 + cos(pi u)) / 2,
+ * linear 1 - u, or constant 1. */
+double dho_schedule_factor(const dho_schedule *schedule, int64_t step);
+
+#endif

@@ -1,0 +1,20 @@
+/* From a configuration to the things it names; shared by training, evaluation and the teacher
+ * cache. Local: callers agree on the result. */
+#ifndef DHO_RUN_SETUP_H
+#define DHO_RUN_SETUP_H
+
+#include "dho/config.h"
+#include "dho/dataset.h"
+#include "dho/image.h"
+
+/* The training set of data.*. */
+dho_status dho_setup_dataset(const dho_config *config, dho_dataset *out);
+/* Its labelled subset. */
+dho_status dho_setup_labelled(const dho_config *config, const dho_dataset *dataset,
+                              dho_id_list *out);
+dho_normalise dho_setup_normalise(const double mean[3], const double std[3]);
+dho_filter dho_setup_filter(dho_interpolation interpolation);
+/* Threads for a count where 0 means "as many as the process may use" (OMP_NUM_THREADS). */
+int dho_setup_threads(int64_t configured);
+
+#endif

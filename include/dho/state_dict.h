@@ -1,0 +1,31 @@
+/* Between slabs (how the engine keeps values) and named tensors (how files keep them). Local.
+ *
+ * In files a convolution's weight is [out][in/groups][kh][kw] as everywhere; in a slab it is
+ * [out][kh][kw][in/groups]. */
+#ifndef DHO_STATE_DICT_H
+#define DHO_STATE_DICT_H
+
+#include "dho/graph.h"
+#include "dho/safetensors.h"
+
+/* Named tensors in file layout with memory of their own. */
+typedef struct dho_state_dict {
+    dho_tensor_view *tensors; /* owned, [count]; names owned too */
+    size_t count, capacity;
+    float **blocks; /* owned, the data of each tensor */
+} dho_state_dict;
+
+/* Appends parameters (or, with `buffers`, the buffers) of a graph from a slab, names behind
+ * `prefix`. */
+dho_status dho_state_dict_add(dho_state_dict *dict, const dho_graph *graph, bool buffers,
+                              const char *prefix, const float *slab);
+void dho_state_dict_free(dho_state_dict *dict);
+
+/* Fills a slab from a file. Every slot must be there with its shape, in any float dtype; tensors of
+ * the file that the graph does not know are passed over, those whose slot name starts with
+ * `skip_prefix` (NULL: none) keep the slab's values.
+ * Errors: DHO_ERR_FORMAT naming the tensor and both shapes. */
+dho_status dho_state_dict_load(const dho_safetensors *file, const dho_graph *graph, bool buffers,
+                               const char *prefix, const char *skip_prefix, float *slab);
+
+#endif

@@ -1,0 +1,31 @@
+/* Students (and student-type teachers): a backbone with one head, or with the two heads of DHO.
+ * Local. */
+#ifndef DHO_STUDENT_H
+#define DHO_STUDENT_H
+
+#include "dho/graph.h"
+
+typedef struct dho_student_options {
+    const char *model; /* "resnet18" */
+    int width;         /* channels of the first stage, 64 in the published model; >= 1 */
+    int image_size;    /* pixels */
+    int classes;
+    bool dual_head; /* heads head_ce and head_kd, or one: head */
+    bool expose_features; /* features are an output too (evaluation only: they get no gradient) */
+} dho_student_options;
+
+typedef struct dho_student {
+    dho_graph *graph;   /* owned */
+    dho_value features; /* pooled features of the backbone, [batch][feature_dim] */
+    dho_value heads[2]; /* logits [batch][classes]: supervised (or the only one), distillation or -1 */
+    int head_count;
+    int feature_dim, classes, image_size;
+    char model[32];
+    int width;
+} dho_student;
+
+/* Errors: DHO_ERR_CONFIG for an unknown model (with the known names) or an image too small. */
+dho_status dho_student_create(dho_student *out, const dho_student_options *options);
+void dho_student_destroy(dho_student *student);
+
+#endif

@@ -1,0 +1,62 @@
+#include "dho/distill.h"
+
+#include <math.h>
+
+static float row_max(int classes, const float *row)
+{
+    float max = row[0];
+    for (int c = 1; c < classes; c++) max = row[c] > max ? row[c] : max;
+    return max;
+}
+
+/* log(sum over c of exp((row[c] - max) * scale)). */
+static double log_sum_exp(int classes, const float *row, float max, double scale)
+{
+    double sum = 0;
+    for (int c = 0; c < classes; c++) sum += exp((row[c] - max) * scale);
+    return log(sum);
+}
+
+double dho_cross_entropy(int rows, int classes, const float *logits, const int32_t *labels,
+                         float weight, float *dlogits, int *correct)
+{
+    double total = 0;
+    int right = 0;
+    for (int r = 0; r < rows; r++) {
+        const float *row = logits + (size_t)r * (size_t)classes;
+        float *drow = dlogits + (size_t)r * (size_t)classes;
+        const float max = row_max(classes, row);
+        const double log_sum = log_sum_exp(classes, row, max, 1);
+        total += log_sum - (row[labels[r]] - max);
+        right += row[labels[r]] == max;
+        for (int c = 0; c < classes; c++) {
+            const double p = exp(row[c] - max - log_sum);
+            drow[c] += (float)(weight * (p - (c == labels[r])) / rows);
+        }
+    }
+    if (correct != NULL) *correct = right;
+    return rows > 0 ? total / rows : 0;
+}
+
+double dho_kl_divergence(int rows, int classes, const float *teacher, const float *student,
+                         double temperature, float weight, float *dstudent)
+{
+    const double scale = 1 / temperature;
+    double total = 0;
+    for (int r = 0; r < rows; r++) {
+        const float *t = teacher + (size_t)r * (size_t)classes;
+        const float *s = student + (size_t)r * (size_t)classes;
+        float *ds = dstudent + (size_t)r * (size_t)classes;
+        const float t_max = row_max(classes, t), s_max = row_max(classes, s);
+        const double t_log_sum = log_sum_exp(classes, t, t_max, scale);
+        const double s_log_sum = log_sum_exp(classes, s, s_max, scale);
+        for (int c = 0; c < classes; c++) {
+            const double log_p = (t[c] - t_max) * scale - t_log_sum;
+            const double log_q = (s[c] - s_max) * scale - s_log_sum;
+            const double p = exp(log_p);
+            if (p > 0) total += p * (log_p - log_q);
+            ds[c] += (float)(weight * temperature * (exp(log_q) - p) / rows);
+        }
+    }
+    return rows > 0 ? temperature * temperature * total / rows : 0;
+}

@@ -1,0 +1,68 @@
+#include "dho/student.h"
+
+#include "models/builders.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct model_entry {
+    const char *name;
+    dho_value (*build)(dho_graph *graph, dho_value image, int width);
+} model_entry;
+
+static const model_entry models[] = {
+    {"resnet18", dho_build_resnet18},
+};
+
+enum { MODEL_COUNT = sizeof models / sizeof models[0] };
+
+static dho_status find_model(const char *name, const model_entry **out)
+{
+    char known[256] = "";
+    for (size_t i = 0; i < MODEL_COUNT; i++) {
+        if (strcmp(models[i].name, name) == 0) {
+            *out = &models[i];
+            return DHO_OK;
+        }
+        strncat(known, i > 0 ? ", " : "", sizeof known - strlen(known) - 1);
+        strncat(known, models[i].name, sizeof known - strlen(known) - 1);
+    }
+    return dho_fail(DHO_ERR_CONFIG, "student.model: unknown model \"%s\" (known: %s)", name, known);
+}
+
+dho_status dho_student_create(dho_student *out, const dho_student_options *options)
+{
+    const model_entry *model;
+    dho_status status;
+    *out = (dho_student){.classes = options->classes,
+                         .image_size = options->image_size,
+                         .width = options->width,
+                         .head_count = options->dual_head ? 2 : 1,
+                         .heads = {-1, -1}};
+    DHO_TRY(find_model(options->model, &model));
+    snprintf(out->model, sizeof out->model, "%s", model->name);
+    DHO_TRY(dho_graph_create(&out->graph));
+    dho_graph *graph = out->graph;
+    const dho_value image =
+        dho_graph_input(graph, options->image_size, options->image_size, 3);
+    out->features = model->build(graph, image, options->width);
+    if (options->expose_features) dho_graph_output(graph, out->features);
+    out->heads[0] = dho_graph_linear(graph, out->features, options->dual_head ? "head_ce" : "head",
+                                     options->classes, true);
+    dho_graph_output(graph, out->heads[0]);
+    if (options->dual_head) {
+        out->heads[1] = dho_graph_linear(graph, out->features, "head_kd", options->classes, true);
+        dho_graph_output(graph, out->heads[1]);
+    }
+    DHO_TRY_GOTO(dho_graph_finish(graph));
+    out->feature_dim = dho_graph_channels(graph, out->features);
+    return DHO_OK;
+fail:
+    dho_student_destroy(out);
+    return status;
+}
+
+void dho_student_destroy(dho_student *student)
+{
+    dho_graph_destroy(&student->graph);
+}

@@ -1,0 +1,31 @@
+/* The executor's insides, shared by its plan and its run. Private to src/nn. */
+#ifndef DHO_NN_EXECUTOR_INTERNAL_H
+#define DHO_NN_EXECUTOR_INTERNAL_H
+
+#include "nn/graph_internal.h"
+
+/* What the executor keeps for one node; pointers into the arena, NULL where there is none. */
+typedef struct dho_node_memory {
+    float *value;          /* output, [batch][h][w][c]; NULL for the input node */
+    float *gradient;       /* of the output; NULL where nothing flows back */
+    void *saved;           /* max pool: argmax bytes; normalise: norms; batch norm: mean, inv_std */
+    bool accumulate_x;     /* backward adds to x's gradient instead of setting it */
+    bool accumulate_residual;
+} dho_node_memory;
+
+struct dho_executor {
+    const dho_graph *graph;
+    dho_compute *compute;
+    int max_batch, batch;
+    bool training;
+    const float *input; /* borrowed from forward until backward */
+    dho_node_memory *memory; /* owned, [graph->count] */
+    void *arena;             /* owned */
+    size_t arena_bytes, unshared_bytes;
+};
+
+/* Shapes for the kernels. */
+dho_conv_shape dho_node_conv_shape(const dho_graph *graph, const dho_node *node, int batch);
+dho_pool_shape dho_node_pool_shape(const dho_graph *graph, const dho_node *node, int batch);
+
+#endif

@@ -1,0 +1,285 @@
+#include "nn/graph_internal.h"
+
+#include "dho/alloc.h"
+#include "dho/rng.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SLOT_ALIGNMENT = 16, MAX_CHANNELS = 1 << 20 };
+
+dho_status dho_graph_create(dho_graph **out)
+{
+    return dho_alloc_zero(out, 1, sizeof **out, "graph");
+}
+
+static void free_slots(dho_slot_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) dho_free(list->slots[i].name);
+    dho_free(list->slots);
+}
+
+void dho_graph_destroy(dho_graph **inout)
+{
+    dho_graph *graph = *inout;
+    if (graph == NULL) return;
+    free_slots(&graph->parameters);
+    free_slots(&graph->buffers);
+    dho_free(graph->nodes);
+    dho_free(graph);
+    *inout = NULL;
+}
+
+static void keep_failure(dho_graph *graph, dho_status status)
+{
+    if (status == DHO_OK || graph->status != DHO_OK) return;
+    graph->status = status;
+    snprintf(graph->message, sizeof graph->message, "%s", dho_error_message());
+}
+
+dho_status dho_graph_finish(dho_graph *graph)
+{
+    if (graph->status != DHO_OK) return dho_fail(graph->status, "%s", graph->message);
+    return DHO_OK;
+}
+
+/* Appends a node; -1 after a failure, now or before. */
+static dho_value append(dho_graph *graph, dho_node node)
+{
+    if (graph->status != DHO_OK) return -1;
+    if (node.height < 1 || node.width < 1 || node.channels < 1 || node.channels > MAX_CHANNELS) {
+        keep_failure(graph, dho_fail(DHO_ERR_CONFIG,
+                                     "model: operator %d would have the shape %d x %d x %d: the "
+                                     "image is too small for this model",
+                                     graph->count, node.height, node.width, node.channels));
+        return -1;
+    }
+    if (graph->count == graph->capacity) {
+        const int capacity = graph->capacity == 0 ? 64 : 2 * graph->capacity;
+        const dho_status status =
+            dho_realloc(&graph->nodes, (size_t)capacity, sizeof *graph->nodes, "graph nodes");
+        keep_failure(graph, status);
+        if (status != DHO_OK) return -1;
+        graph->capacity = capacity;
+    }
+    graph->nodes[graph->count] = node;
+    return graph->count++;
+}
+
+/* Adds a slot "name.suffix" to a slab; -1 after a failure. */
+static int add_slot(dho_graph *graph, dho_slot_list *list, const char *name, const char *suffix,
+                    dho_slot slot)
+{
+    if (graph->status != DHO_OK) return -1;
+    dho_status status = DHO_OK;
+    if (list->count == list->capacity) {
+        const size_t capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
+        DHO_TRY_GOTO(dho_realloc(&list->slots, capacity, sizeof *list->slots, "graph slots"));
+        list->capacity = capacity;
+    }
+    DHO_TRY_GOTO(dho_asprintf(&slot.name, "%s.%s", name, suffix));
+    slot.count = 1;
+    for (int d = 0; d < slot.dims; d++) slot.count *= (size_t)slot.shape[d];
+    slot.offset = list->floats;
+    list->floats += (slot.count + SLOT_ALIGNMENT - 1) / SLOT_ALIGNMENT * SLOT_ALIGNMENT;
+    list->slots[list->count] = slot;
+    return (int)list->count++;
+fail:
+    keep_failure(graph, status);
+    return -1;
+}
+
+static int add_vector(dho_graph *graph, dho_slot_list *list, const char *name, const char *suffix,
+                      int count, dho_init init, int64_t fan_in)
+{
+    return add_slot(
+        graph, list, name, suffix,
+        (dho_slot){.dims = 1, .shape = {count}, .init = init, .fan_in = fan_in});
+}
+
+/* The node behind a value; a harmless stand-in after a failure. */
+static dho_node node_of(const dho_graph *graph, dho_value x)
+{
+    if (x < 0 || x >= graph->count) return (dho_node){.height = 1, .width = 1, .channels = 1};
+    return graph->nodes[x];
+}
+
+static dho_node blank(dho_operator op, dho_value x)
+{
+    return (dho_node){
+        .op = op, .x = x, .residual = -1, .weight = -1, .bias = -1, .mean = -1, .variance = -1};
+}
+
+dho_value dho_graph_input(dho_graph *graph, int height, int width, int channels)
+{
+    dho_node node = blank(DHO_OP_INPUT, -1);
+    node.height = height;
+    node.width = width;
+    node.channels = channels;
+    return append(graph, node);
+}
+
+dho_value dho_graph_conv(dho_graph *graph, dho_value x, const char *name, int out_channels,
+                         int kernel, int stride, int padding, int groups, bool bias)
+{
+    const dho_node in = node_of(graph, x);
+    const int64_t fan_in = (int64_t)in.channels / groups * kernel * kernel;
+    dho_node node = blank(DHO_OP_CONV, x);
+    node.height = (in.height + 2 * padding - kernel) / stride + 1;
+    node.width = (in.width + 2 * padding - kernel) / stride + 1;
+    node.channels = out_channels;
+    node.kernel = kernel;
+    node.stride = stride;
+    node.padding = padding;
+    node.groups = groups;
+    node.weight = add_slot(graph, &graph->parameters, name, "weight",
+                           (dho_slot){.dims = 4,
+                                      .shape = {out_channels, in.channels / groups, kernel, kernel},
+                                      .is_conv = true,
+                                      .init = DHO_INIT_HE_FAN_OUT,
+                                      .fan_in = fan_in});
+    if (bias)
+        node.bias = add_vector(graph, &graph->parameters, name, "bias", out_channels,
+                               DHO_INIT_LINEAR, fan_in);
+    return append(graph, node);
+}
+
+dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, dho_value residual,
+                               bool relu)
+{
+    const dho_node in = node_of(graph, x);
+    dho_node node = blank(DHO_OP_BATCH_NORM, x);
+    node.height = in.height;
+    node.width = in.width;
+    node.channels = in.channels;
+    node.residual = residual;
+    node.relu = relu;
+    node.weight = add_vector(graph, &graph->parameters, name, "weight", in.channels, DHO_INIT_ONES, 0);
+    node.bias = add_vector(graph, &graph->parameters, name, "bias", in.channels, DHO_INIT_ZEROS, 0);
+    node.mean =
+        add_vector(graph, &graph->buffers, name, "running_mean", in.channels, DHO_INIT_ZEROS, 0);
+    node.variance =
+        add_vector(graph, &graph->buffers, name, "running_var", in.channels, DHO_INIT_ONES, 0);
+    return append(graph, node);
+}
+
+dho_value dho_graph_max_pool(dho_graph *graph, dho_value x, int kernel, int stride, int padding)
+{
+    const dho_node in = node_of(graph, x);
+    dho_node node = blank(DHO_OP_MAX_POOL, x);
+    node.height = (in.height + 2 * padding - kernel) / stride + 1;
+    node.width = (in.width + 2 * padding - kernel) / stride + 1;
+    node.channels = in.channels;
+    node.kernel = kernel;
+    node.stride = stride;
+    node.padding = padding;
+    return append(graph, node);
+}
+
+dho_value dho_graph_average_pool(dho_graph *graph, dho_value x)
+{
+    dho_node node = blank(DHO_OP_AVERAGE_POOL, x);
+    node.height = node.width = 1;
+    node.channels = node_of(graph, x).channels;
+    return append(graph, node);
+}
+
+dho_value dho_graph_linear(dho_graph *graph, dho_value x, const char *name, int out_channels,
+                           bool bias)
+{
+    const dho_node in = node_of(graph, x);
+    dho_node node = blank(DHO_OP_LINEAR, x);
+    node.height = node.width = 1;
+    node.channels = out_channels;
+    node.weight = add_slot(graph, &graph->parameters, name, "weight",
+                           (dho_slot){.dims = 2,
+                                      .shape = {out_channels, in.channels},
+                                      .init = DHO_INIT_LINEAR,
+                                      .fan_in = in.channels});
+    if (bias)
+        node.bias = add_vector(graph, &graph->parameters, name, "bias", out_channels,
+                               DHO_INIT_LINEAR, in.channels);
+    return append(graph, node);
+}
+
+dho_value dho_graph_l2_normalise(dho_graph *graph, dho_value x)
+{
+    const dho_node in = node_of(graph, x);
+    dho_node node = blank(DHO_OP_L2_NORMALISE, x);
+    node.height = node.width = 1;
+    node.channels = in.channels;
+    return append(graph, node);
+}
+
+void dho_graph_output(dho_graph *graph, dho_value x)
+{
+    if (graph->status == DHO_OK && x >= 0) graph->nodes[x].is_output = true;
+}
+
+size_t dho_graph_parameter_count(const dho_graph *graph)
+{
+    return graph->parameters.count;
+}
+
+const dho_slot *dho_graph_parameter(const dho_graph *graph, size_t i)
+{
+    return &graph->parameters.slots[i];
+}
+
+size_t dho_graph_parameter_floats(const dho_graph *graph)
+{
+    return graph->parameters.floats;
+}
+
+size_t dho_graph_buffer_count(const dho_graph *graph)
+{
+    return graph->buffers.count;
+}
+
+const dho_slot *dho_graph_buffer(const dho_graph *graph, size_t i)
+{
+    return &graph->buffers.slots[i];
+}
+
+size_t dho_graph_buffer_floats(const dho_graph *graph)
+{
+    return graph->buffers.floats;
+}
+
+int dho_graph_channels(const dho_graph *graph, dho_value x)
+{
+    return graph->nodes[x].channels;
+}
+
+static void fill_slot(const dho_slot *slot, dho_rng *rng, float *values)
+{
+    double scale = 0;
+    if (slot->init == DHO_INIT_HE_FAN_OUT)
+        scale = sqrt(2.0 / (double)(slot->shape[0] * slot->shape[2] * slot->shape[3]));
+    else if (slot->init == DHO_INIT_LINEAR)
+        scale = 1.0 / sqrt((double)slot->fan_in);
+    for (size_t i = 0; i < slot->count; i++) {
+        switch (slot->init) {
+        case DHO_INIT_ZEROS: values[i] = 0; break;
+        case DHO_INIT_ONES: values[i] = 1; break;
+        case DHO_INIT_HE_FAN_OUT: values[i] = (float)(scale * dho_rng_normal(rng)); break;
+        case DHO_INIT_LINEAR:
+            values[i] = (float)(scale * (2 * dho_rng_uniform(rng) - 1));
+            break;
+        }
+    }
+}
+
+void dho_graph_initialise(const dho_graph *graph, uint64_t seed, float *parameters, float *buffers)
+{
+    dho_rng rng;
+    memset(parameters, 0, graph->parameters.floats * sizeof *parameters);
+    memset(buffers, 0, graph->buffers.floats * sizeof *buffers);
+    for (size_t i = 0; i < graph->parameters.count; i++) {
+        dho_rng_init(&rng, seed, DHO_RNG_INIT, 0, i);
+        fill_slot(&graph->parameters.slots[i], &rng, parameters + graph->parameters.slots[i].offset);
+    }
+    for (size_t i = 0; i < graph->buffers.count; i++)
+        fill_slot(&graph->buffers.slots[i], &rng, buffers + graph->buffers.slots[i].offset);
+}

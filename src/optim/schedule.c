@@ -1,0 +1,30 @@
+#include "dho/optim.h"
+
+#include <math.h>
+
+dho_schedule dho_schedule_create(const dho_config *config, int64_t total_steps)
+{
+    dho_schedule schedule = {.kind = config->train.schedule,
+                             .total_steps = total_steps,
+                             .warmup_steps = config->train.warmup_steps,
+                             .warmup_start = config->train.warmup_start};
+    if (config->train.warmup_fraction > 0)
+        schedule.warmup_steps = llround(config->train.warmup_fraction * (double)total_steps);
+    return schedule;
+}
+
+double dho_schedule_factor(const dho_schedule *schedule, int64_t step)
+{
+    if (step < schedule->warmup_steps) {
+        const double done = (double)step / (double)schedule->warmup_steps;
+        return schedule->warmup_start + (1 - schedule->warmup_start) * done;
+    }
+    const int64_t rest = schedule->total_steps - schedule->warmup_steps;
+    const double u = rest > 0 ? (double)(step - schedule->warmup_steps) / (double)rest : 0;
+    switch (schedule->kind) {
+    case DHO_SCHEDULE_COSINE: return 0.5 * (1 + cos(3.141592653589793 * u));
+    case DHO_SCHEDULE_LINEAR: return 1 - u;
+    case DHO_SCHEDULE_CONSTANT: break;
+    }
+    return 1;
+}

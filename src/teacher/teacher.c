@@ -1,0 +1,28 @@
+#include "dho/teacher.h"
+
+#include <string.h>
+
+dho_status dho_teacher_logits(dho_compute *compute, dho_cache *cache, const dho_draw *draws,
+                              int rows, float *payload, float *logits)
+{
+    const dho_cache_spec *spec = dho_cache_get_spec(cache);
+    const dho_teacher_head *head = dho_cache_get_head(cache);
+    const dho_kernels *kernels = dho_compute_kernels(compute);
+    float *values = spec->payload == DHO_CACHE_LOGITS ? logits : payload;
+    for (int r = 0; r < rows; r++) {
+        dho_cache_record record = {.payload = values + (size_t)r * (size_t)spec->dim};
+        const int view = (int)(draws[r].pass % spec->views);
+        DHO_TRY(dho_cache_read(cache, draws[r].id, view, &record));
+    }
+    if (spec->payload == DHO_CACHE_LOGITS) return DHO_OK;
+    kernels->gemm(compute, false, true, rows, head->classes, head->dim, head->scale, payload,
+                  head->dim, head->weight, head->dim, 0, logits, head->classes);
+    if (head->bias != NULL) kernels->add_bias(compute, rows, head->classes, head->bias, logits);
+    return DHO_OK;
+}
+
+bool dho_teacher_view(void *cache, int64_t id, int64_t pass, dho_box *box, bool *flip)
+{
+    const int view = (int)(pass % dho_cache_get_spec(cache)->views);
+    return dho_cache_read_view(cache, id, view, box, flip) == DHO_OK;
+}

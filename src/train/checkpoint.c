@@ -1,0 +1,173 @@
+/* Writing and finding checkpoints. */
+#define _GNU_SOURCE
+#include "dho/checkpoint.h"
+
+#include "dho/alloc.h"
+#include "dho/file.h"
+#include "dho/log.h"
+#include "dho/state_dict.h"
+#include "train/checkpoint_state.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static dho_status save_tensors(const char *folder, const char *name, dho_state_dict *dict,
+                               dho_checkpoint_file *out)
+{
+    char *path;
+    DHO_TRY(dho_path_join(&path, folder, name));
+    static const char *const metadata[] = {"format", "pt", NULL};
+    dho_status status =
+        dho_safetensors_save(path, dict->tensors, dict->count, metadata, &out->crc);
+    if (status == DHO_OK) status = dho_checkpoint_file_measure(folder, name, out);
+    dho_free(path);
+    return status;
+}
+
+static dho_status write_folder(const char *folder, const dho_checkpoint_info *info,
+                               const dho_student *student, const dho_checkpoint_slabs *slabs)
+{
+    dho_status status;
+    dho_state_dict model = {0}, optimizer = {0};
+    dho_checkpoint_file files[2];
+    DHO_TRY_GOTO(dho_state_dict_add(&model, student->graph, false, "", slabs->parameters));
+    DHO_TRY_GOTO(dho_state_dict_add(&model, student->graph, true, "", slabs->buffers));
+    DHO_TRY_GOTO(save_tensors(folder, DHO_CHECKPOINT_MODEL, &model, &files[0]));
+    dho_state_dict_free(&model);
+    DHO_TRY_GOTO(
+        dho_state_dict_add(&optimizer, student->graph, false, "exp_avg.", slabs->moment1));
+    if (slabs->moment2 != NULL)
+        DHO_TRY_GOTO(
+            dho_state_dict_add(&optimizer, student->graph, false, "exp_avg_sq.", slabs->moment2));
+    DHO_TRY_GOTO(save_tensors(folder, DHO_CHECKPOINT_OPTIMIZER, &optimizer, &files[1]));
+    DHO_TRY_GOTO(dho_checkpoint_state_save(folder, info, files));
+    DHO_TRY_GOTO(dho_sync_folder(folder));
+fail:
+    dho_state_dict_free(&model);
+    dho_state_dict_free(&optimizer);
+    return status;
+}
+
+/* Names "step-N" of a run, oldest first; other names (temporary folders) are left out. */
+static dho_status list_steps(const char *checkpoints, dho_name_list *out)
+{
+    *out = (dho_name_list){0};
+    if (!dho_path_is_folder(checkpoints)) return DHO_OK;
+    DHO_TRY(dho_list_folder(out, checkpoints));
+    size_t kept = 0;
+    for (size_t i = 0; i < out->count; i++) {
+        long long step;
+        char rest;
+        if (sscanf(out->names[i], "step-%lld%c", &step, &rest) == 1)
+            out->names[kept++] = out->names[i];
+        else
+            dho_free(out->names[i]);
+    }
+    out->count = kept;
+    return DHO_OK;
+}
+
+/* Removes all but the newest `keep`, and what an interrupted save left behind. */
+static dho_status remove_old(const char *checkpoints, int keep)
+{
+    dho_name_list steps;
+    DHO_TRY(list_steps(checkpoints, &steps));
+    dho_status status = DHO_OK;
+    for (size_t i = 0; i + (size_t)keep < steps.count && status == DHO_OK; i++) {
+        char *path;
+        status = dho_path_join(&path, checkpoints, steps.names[i]);
+        if (status == DHO_OK) status = dho_remove_tree(path);
+        dho_free(path);
+    }
+    dho_name_list_free(&steps);
+    return status;
+}
+
+dho_status dho_checkpoint_save(const char *run_folder, const dho_checkpoint_info *info,
+                               const dho_student *student, const dho_checkpoint_slabs *slabs,
+                               int keep)
+{
+    dho_status status;
+    char *checkpoints = NULL, *final = NULL, *temporary = NULL;
+    DHO_TRY_GOTO(dho_path_join(&checkpoints, run_folder, "checkpoints"));
+    DHO_TRY_GOTO(dho_asprintf(&final, "%s/step-%08lld", checkpoints, (long long)info->step));
+    DHO_TRY_GOTO(dho_asprintf(&temporary, "%s/tmp", checkpoints));
+    DHO_TRY_GOTO(dho_make_folders(checkpoints));
+    DHO_TRY_GOTO(dho_remove_tree(temporary));
+    DHO_TRY_GOTO(dho_make_folders(temporary));
+    DHO_TRY_GOTO(write_folder(temporary, info, student, slabs));
+    DHO_TRY_GOTO(dho_remove_tree(final)); /* a damaged one of the same step */
+    if (rename(temporary, final) != 0) {
+        status = dho_fail(DHO_ERR_IO, "%s: cannot rename to %s: %s", temporary, final,
+                          strerror(errno));
+        goto fail;
+    }
+    DHO_TRY_GOTO(dho_sync_folder(checkpoints));
+    DHO_TRY_GOTO(remove_old(checkpoints, keep));
+fail:
+    if (status != DHO_OK && temporary != NULL) {
+        char message[512]; /* removing must not replace the reason */
+        snprintf(message, sizeof message, "%s", dho_error_message());
+        dho_remove_tree(temporary);
+        dho_fail(status, "%s", message);
+    }
+    dho_free(checkpoints);
+    dho_free(final);
+    dho_free(temporary);
+    return status;
+}
+
+dho_status dho_checkpoint_find_newest(const char *run_folder, char **out)
+{
+    dho_status status;
+    dho_name_list steps = {0};
+    char *checkpoints = NULL;
+    *out = NULL;
+    DHO_TRY_GOTO(dho_path_join(&checkpoints, run_folder, "checkpoints"));
+    DHO_TRY_GOTO(list_steps(checkpoints, &steps));
+    for (size_t i = steps.count; i-- > 0 && *out == NULL;) {
+        dho_checkpoint_info info;
+        char *path;
+        DHO_TRY_GOTO(dho_path_join(&path, checkpoints, steps.names[i]));
+        if (dho_checkpoint_read_info(path, &info) == DHO_OK) {
+            dho_checkpoint_info_free(&info);
+            *out = path;
+        } else {
+            dho_warn("passing over a damaged checkpoint: %s", dho_error_message());
+            dho_free(path);
+        }
+    }
+fail:
+    dho_name_list_free(&steps);
+    dho_free(checkpoints);
+    return status;
+}
+
+static dho_status load_tensors(const char *path, const char *name, const dho_student *student,
+                               bool buffers, const char *prefix, float *slab)
+{
+    char *file_path;
+    dho_safetensors *file = NULL;
+    DHO_TRY(dho_path_join(&file_path, path, name));
+    dho_status status = dho_safetensors_open(&file, file_path);
+    if (status == DHO_OK)
+        status = dho_state_dict_load(file, student->graph, buffers, prefix, NULL, slab);
+    dho_safetensors_close(&file);
+    dho_free(file_path);
+    return status;
+}
+
+dho_status dho_checkpoint_load(const char *path, const dho_student *student,
+                               const dho_checkpoint_slabs *slabs)
+{
+    DHO_TRY(load_tensors(path, DHO_CHECKPOINT_MODEL, student, false, "", slabs->parameters));
+    DHO_TRY(load_tensors(path, DHO_CHECKPOINT_MODEL, student, true, "", slabs->buffers));
+    if (slabs->moment1 != NULL)
+        DHO_TRY(load_tensors(path, DHO_CHECKPOINT_OPTIMIZER, student, false, "exp_avg.",
+                             slabs->moment1));
+    if (slabs->moment2 != NULL)
+        DHO_TRY(load_tensors(path, DHO_CHECKPOINT_OPTIMIZER, student, false, "exp_avg_sq.",
+                             slabs->moment2));
+    return DHO_OK;
+}

@@ -1,0 +1,192 @@
+#define _GNU_SOURCE
+#include "train/checkpoint_state.h"
+
+#include "base/json.h"
+#include "dho/alloc.h"
+#include "dho/distill.h"
+#include "dho/file.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { STATE_VERSION = 1, MAX_CLASSES = 1 << 20 };
+#define MAX_STATE_BYTES ((size_t)256 << 20)
+
+static const char *const file_names[2] = {DHO_CHECKPOINT_MODEL, DHO_CHECKPOINT_OPTIMIZER};
+
+dho_status dho_checkpoint_file_measure(const char *folder, const char *name,
+                                       dho_checkpoint_file *out)
+{
+    char *path;
+    struct stat info;
+    DHO_TRY(dho_path_join(&path, folder, name));
+    const int failed = stat(path, &info);
+    dho_free(path);
+    if (failed != 0) return dho_fail(DHO_ERR_FORMAT, "%s/%s: is missing", folder, name);
+    out->bytes = (uint64_t)info.st_size;
+    return DHO_OK;
+}
+
+static json_t *triple(const double values[3])
+{
+    return json_pack("[f,f,f]", values[0], values[1], values[2]);
+}
+
+dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_info *info,
+                                     const dho_checkpoint_file files[2])
+{
+    char fingerprint[32], seed[32];
+    char *path;
+    DHO_TRY(dho_path_join(&path, folder, DHO_CHECKPOINT_STATE));
+    /* 64-bit unsigned numbers as text: JSON readers know 53 bits only. */
+    snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, info->dataset_fingerprint);
+    snprintf(seed, sizeof seed, "%" PRIu64, info->seed);
+    json_t *names = json_array();
+    for (int c = 0; c < info->classes; c++)
+        json_array_append_new(names, json_string(info->class_names[c]));
+    json_t *state = json_pack(
+        "{s:i, s:I, s:I, s:s, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:I, s:I, s:I, s:s, s:i, s:o}",
+        "version", STATE_VERSION, "step", (json_int_t)info->step, "total_steps",
+        (json_int_t)info->total_steps, "seed", seed, "method", dho_method_name(info->method),
+        "model", info->model, "width", info->width, "image_size", info->image_size, "classes",
+        info->classes, "mean", triple(info->mean), "std", triple(info->std), "shards",
+        (json_int_t)info->shards, "batch_labelled", (json_int_t)info->batch_labelled,
+        "batch_unlabelled", (json_int_t)info->batch_unlabelled, "dataset_fingerprint", fingerprint,
+        "optimizer", (int)info->optimizer, "class_names", names);
+    json_t *list = json_object();
+    for (int i = 0; i < 2; i++)
+        json_object_set_new(list, file_names[i],
+                            json_pack("{s:I, s:I}", "bytes", (json_int_t)files[i].bytes, "crc32",
+                                      (json_int_t)files[i].crc));
+    dho_status status;
+    if (state == NULL || json_object_set_new(state, "files", list) != 0)
+        status = dho_fail(DHO_ERR_MEMORY, "%s: cannot format", path);
+    else
+        status = dho_json_save(state, path);
+    json_decref(state);
+    dho_free(path);
+    return status;
+}
+
+static dho_status damaged(const char *path, const char *what)
+{
+    return dho_fail(DHO_ERR_FORMAT, "%s/%s: %s", path, DHO_CHECKPOINT_STATE, what);
+}
+
+static bool read_triple(const json_t *list, double out[3])
+{
+    if (json_array_size(list) != 3) return false;
+    for (size_t i = 0; i < 3; i++) out[i] = json_number_value(json_array_get(list, i));
+    return out[0] == out[0];
+}
+
+static bool find_method(const char *word, dho_method *out)
+{
+    for (int m = DHO_METHOD_CE; m <= DHO_METHOD_DHO; m++) {
+        if (strcmp(word, dho_method_name((dho_method)m)) != 0) continue;
+        *out = (dho_method)m;
+        return true;
+    }
+    return false;
+}
+
+static dho_status read_class_names(const char *path, const json_t *names, dho_checkpoint_info *out)
+{
+    if (out->classes < 1 || out->classes > MAX_CLASSES ||
+        json_array_size(names) != (size_t)out->classes)
+        return damaged(path, "classes and class_names do not agree");
+    DHO_TRY(dho_alloc_zero(&out->class_names, (size_t)out->classes, sizeof(char *), "class names"));
+    for (int c = 0; c < out->classes; c++) {
+        const char *name = json_string_value(json_array_get(names, (size_t)c));
+        if (name == NULL) return damaged(path, "class_names holds something that is no text");
+        DHO_TRY(dho_strdup(&out->class_names[c], name));
+    }
+    return DHO_OK;
+}
+
+static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_info *out)
+{
+    json_int_t step, total, shards, labelled, unlabelled;
+    const char *seed, *method, *model, *fingerprint;
+    json_t *mean, *std, *names;
+    int version, optimizer;
+    json_error_t error;
+    const int failed = json_unpack_ex(
+        state, &error, 0,
+        "{s:i, s:I, s:I, s:s, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:I, s:I, s:I, s:s, s:i, s:o}",
+        "version", &version, "step", &step, "total_steps", &total, "seed", &seed, "method", &method,
+        "model", &model, "width", &out->width, "image_size", &out->image_size, "classes",
+        &out->classes, "mean", &mean, "std", &std, "shards", &shards, "batch_labelled", &labelled,
+        "batch_unlabelled", &unlabelled, "dataset_fingerprint", &fingerprint, "optimizer",
+        &optimizer, "class_names", &names);
+    if (failed != 0) return damaged(path, error.text);
+    if (version != STATE_VERSION) return damaged(path, "is of another version of dho");
+    if (step < 0 || total < 0 || shards < 1 || labelled < 0 || unlabelled < 0 || out->width < 1 ||
+        out->image_size < 1 || optimizer < 0 || optimizer > DHO_OPTIMIZER_SGD ||
+        !read_triple(mean, out->mean) || !read_triple(std, out->std) ||
+        !find_method(method, &out->method))
+        return damaged(path, "a value is out of range");
+    out->step = step;
+    out->total_steps = total;
+    out->shards = shards;
+    out->batch_labelled = labelled;
+    out->batch_unlabelled = unlabelled;
+    out->optimizer = (dho_optimizer_kind)optimizer;
+    out->seed = strtoull(seed, NULL, 10);
+    out->dataset_fingerprint = strtoull(fingerprint, NULL, 16);
+    snprintf(out->model, sizeof out->model, "%s", model);
+    return read_class_names(path, names, out);
+}
+
+/* Size and CRC of one of the other files against what state.json says. */
+static dho_status check_file(const char *path, const json_t *state, const char *name)
+{
+    char *file_path;
+    dho_checkpoint_file found;
+    dho_mapping mapping;
+    const json_t *entry = json_object_get(json_object_get(state, "files"), name);
+    const json_int_t bytes = json_integer_value(json_object_get(entry, "bytes"));
+    const json_int_t crc = json_integer_value(json_object_get(entry, "crc32"));
+    if (entry == NULL) return damaged(path, "has no list of files");
+    DHO_TRY(dho_checkpoint_file_measure(path, name, &found));
+    if (found.bytes != (uint64_t)bytes)
+        return dho_fail(DHO_ERR_FORMAT, "%s/%s: %" PRIu64 " bytes where %lld were written: truncated",
+                        path, name, found.bytes, (long long)bytes);
+    DHO_TRY(dho_path_join(&file_path, path, name));
+    dho_status status = dho_mapping_open(&mapping, file_path);
+    if (status == DHO_OK && dho_crc32(0, mapping.data, mapping.size) != (uint32_t)crc)
+        status = dho_fail(DHO_ERR_FORMAT, "%s: the checksum is wrong: damaged", file_path);
+    dho_mapping_close(&mapping);
+    dho_free(file_path);
+    return status;
+}
+
+dho_status dho_checkpoint_read_info(const char *path, dho_checkpoint_info *out)
+{
+    json_t *state = NULL;
+    char *state_path = NULL;
+    dho_status status;
+    *out = (dho_checkpoint_info){0};
+    if (!dho_path_is_folder(path))
+        return dho_fail(DHO_ERR_CONFIG, "%s: no such checkpoint folder", path);
+    DHO_TRY_GOTO(dho_path_join(&state_path, path, DHO_CHECKPOINT_STATE));
+    DHO_TRY_GOTO(dho_json_load(&state, state_path, MAX_STATE_BYTES));
+    DHO_TRY_GOTO(read_fields(path, state, out));
+    for (int i = 0; i < 2; i++) DHO_TRY_GOTO(check_file(path, state, file_names[i]));
+fail:
+    json_decref(state);
+    dho_free(state_path);
+    if (status != DHO_OK) dho_checkpoint_info_free(out);
+    return status;
+}
+
+void dho_checkpoint_info_free(dho_checkpoint_info *info)
+{
+    for (int c = 0; c < info->classes && info->class_names != NULL; c++)
+        dho_free(info->class_names[c]);
+    dho_free(info->class_names);
+    info->class_names = NULL;
+}

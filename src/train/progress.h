@@ -1,0 +1,45 @@
+/* What a run says while it runs: metrics.jsonl and a line or a bar for people. Rank 0 only; on
+ * other ranks all calls do nothing. Private to src/train. */
+#ifndef DHO_TRAIN_PROGRESS_H
+#define DHO_TRAIN_PROGRESS_H
+
+#include "dho/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* One global step. */
+typedef struct dho_step_metrics {
+    int64_t step; /* optimiser steps done, this one included */
+    double epoch;
+    double loss, ce, kd_labelled, kd_unlabelled, accuracy; /* accuracy of the labelled rows, 0..1 */
+    double lr, gradient_norm;
+    double seconds, data_seconds, comm_seconds; /* of this step on rank 0 */
+    int64_t images;                             /* of all ranks */
+    bool skipped;                               /* not finite: no update was made */
+} dho_step_metrics;
+
+typedef struct dho_progress {
+    FILE *file; /* metrics.jsonl; NULL on other ranks */
+    char *path; /* owned */
+    bool terminal, show_kd;
+    int64_t log_every, total_steps;
+    double mean_seconds; /* exponential mean of a step's time */
+    /* sums since the last line */
+    double loss, ce, kd_labelled, kd_unlabelled, accuracy, seconds, data_seconds, comm_seconds;
+    int64_t images, steps;
+} dho_progress;
+
+/* Opens RUN/metrics.jsonl; lines of steps after `step` (of a run that was cut off) are dropped. */
+dho_status dho_progress_open(dho_progress *progress, const char *run_folder, int64_t step,
+                             int64_t total_steps, int64_t log_every, bool show_kd);
+/* Takes one step's metrics; every log_every steps (and at the last) writes a line of means. */
+dho_status dho_progress_step(dho_progress *progress, const dho_step_metrics *metrics);
+/* Makes what was written durable: before a checkpoint and at the end. */
+dho_status dho_progress_sync(dho_progress *progress);
+void dho_progress_close(dho_progress *progress);
+
+double dho_seconds_now(void);
+
+#endif

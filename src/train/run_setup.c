@@ -1,0 +1,47 @@
+#include "dho/run_setup.h"
+
+#include <omp.h>
+
+dho_status dho_setup_dataset(const dho_config *config, dho_dataset *out)
+{
+    if (config->data.root[0] == '\0')
+        return dho_fail(DHO_ERR_CONFIG, "data.root: is not set (the folder of the training images)");
+    if (config->data.format == DHO_FORMAT_COOP)
+        return dho_dataset_open_coop(out, config->data.root, config->data.split_file,
+                                     config->data.split);
+    return dho_dataset_open_folder(out, config->data.root, NULL);
+}
+
+dho_status dho_setup_labelled(const dho_config *config, const dho_dataset *dataset,
+                              dho_id_list *out)
+{
+    switch (config->data.labels) {
+    case DHO_LABELS_SHOTS:
+        return dho_subset_shots(out, dataset, (int)config->data.shots, config->data.label_seed);
+    case DHO_LABELS_PERCENT:
+        return dho_subset_percent(out, dataset, config->data.percent, config->data.label_seed);
+    case DHO_LABELS_FILE: return dho_subset_file(out, dataset, config->data.label_file);
+    case DHO_LABELS_ALL: break;
+    }
+    return dho_subset_all(out, dataset);
+}
+
+dho_normalise dho_setup_normalise(const double mean[3], const double std[3])
+{
+    dho_normalise normalise;
+    for (int c = 0; c < 3; c++) {
+        normalise.mean[c] = (float)mean[c];
+        normalise.std[c] = (float)std[c];
+    }
+    return normalise;
+}
+
+dho_filter dho_setup_filter(dho_interpolation interpolation)
+{
+    return interpolation == DHO_BICUBIC ? DHO_FILTER_BICUBIC : DHO_FILTER_BILINEAR;
+}
+
+int dho_setup_threads(int64_t configured)
+{
+    return configured > 0 ? (int)configured : omp_get_max_threads();
+}

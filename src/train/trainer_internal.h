@@ -1,0 +1,76 @@
+/* The trainer's insides, shared by its set-up, its step and its loop. Private to src/train. */
+#ifndef DHO_TRAIN_TRAINER_INTERNAL_H
+#define DHO_TRAIN_TRAINER_INTERNAL_H
+
+#include "dho/checkpoint.h"
+#include "dho/comm.h"
+#include "dho/config.h"
+#include "dho/dataset.h"
+#include "dho/distill.h"
+#include "dho/loader.h"
+#include "dho/optim.h"
+#include "dho/student.h"
+#include "dho/teacher_cache.h"
+#include "train/progress.h"
+
+/* The tail of a gradient slab: what is summed over microbatches beside gradients and batch
+ * statistics, so that one collective a step carries everything. */
+enum {
+    TAIL_CE,
+    TAIL_KD_LABELLED,
+    TAIL_KD_UNLABELLED,
+    TAIL_TOTAL,
+    TAIL_CORRECT,
+    TAIL_STOP,    /* > 0: a rank got a signal */
+    TAIL_FAILURE, /* > 0: a rank's local work failed */
+    TAIL_FLOATS = 16
+};
+
+typedef struct dho_trainer {
+    const dho_config *config; /* borrowed */
+    dho_comm *comm;           /* borrowed */
+    int rank, ranks;
+
+    dho_dataset dataset;
+    dho_id_list labelled;
+    dho_sampler *sampler;
+    dho_loader *loader;
+    dho_cache *cache; /* NULL for method ce */
+    dho_compute *compute;
+    dho_student student;
+    dho_executor *executor;
+    dho_objective objective;
+    dho_schedule schedule;
+
+    int shards;          /* V */
+    int local_count;     /* microbatches of this rank a step */
+    int *order, *merges; /* owned, [local_count]: dho_tree_order */
+    int *local_shards;   /* owned, [local_count]: v in order of computation */
+    int micro_labelled, micro_batch; /* rows of a microbatch: labelled, all */
+
+    /* Slabs. parameters, moment1, moment2: parameter_floats. buffers: buffer_floats.
+     * partials: `depth` partial sums of slab_floats = [gradients | batch statistics | tail]. */
+    size_t parameter_floats, buffer_floats, slab_floats;
+    float *parameters, *buffers, *moment1, *moment2, *partials;
+    int depth;
+    float *teacher_payload, *teacher_logits; /* [micro_batch][dim], [micro_batch][classes] */
+    double *norm_chunks;                     /* [chunks]: see gradient norm */
+
+    int64_t step, total_steps, steps_per_epoch;
+    dho_progress progress;
+    /* A failure of rank 0's log after a step's collective: it takes part in the next one. */
+    dho_status late_failure;
+    char late_message[512];
+} dho_trainer;
+
+/* Opens everything that the run needs and agrees on it. Collective. */
+dho_status dho_trainer_open(dho_trainer *trainer, const dho_config *config, dho_comm *comm);
+void dho_trainer_close(dho_trainer *trainer);
+/* Starts the loader at trainer->step. Collective (agrees). */
+dho_status dho_trainer_start_loader(dho_trainer *trainer);
+
+/* One global step: all microbatches, the tree sum, the update. *out_stop: a rank was signalled.
+ * Collective. */
+dho_status dho_trainer_step(dho_trainer *trainer, bool *out_stop);
+
+#endif

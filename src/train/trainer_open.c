@@ -1,0 +1,226 @@
+/* Opening a run: data, teacher, student, slabs. */
+#include "train/trainer_internal.h"
+
+#include "dho/alloc.h"
+#include "dho/log.h"
+#include "dho/run_setup.h"
+#include "dho/state_dict.h"
+#include "dho/teacher.h"
+
+#include <string.h>
+
+static dho_status check_shards(const dho_trainer *trainer)
+{
+    if (trainer->ranks > trainer->shards)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%d ranks but train.shards is %d: each rank needs a shard of its own (use "
+                        "at most %d ranks, or more shards)",
+                        trainer->ranks, trainer->shards, trainer->shards);
+    return DHO_OK;
+}
+
+static dho_status open_cache(dho_trainer *trainer)
+{
+    const dho_config *config = trainer->config;
+    if (!dho_method_uses_teacher(config->method)) return DHO_OK;
+    if (config->teacher.cache[0] == '\0')
+        return dho_fail(DHO_ERR_CONFIG, "teacher.cache: is not set, and method %s needs a teacher",
+                        dho_method_name(config->method));
+    DHO_TRY(dho_cache_open(&trainer->cache, config->teacher.cache));
+    DHO_TRY(dho_cache_check_dataset(trainer->cache, trainer->dataset.fingerprint,
+                                    trainer->dataset.count));
+    const dho_cache_spec *spec = dho_cache_get_spec(trainer->cache);
+    if (spec->classes != trainer->dataset.classes)
+        return dho_fail(DHO_ERR_CONFIG, "%s: the teacher knows %d classes, the dataset has %d",
+                        config->teacher.cache, spec->classes, trainer->dataset.classes);
+    if (spec->shards % trainer->shards != 0)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%s: has %d shards, of which train.shards (%d) is no divisor: a rank would "
+                        "not find its samples in its own shards",
+                        config->teacher.cache, spec->shards, trainer->shards);
+    return DHO_OK;
+}
+
+static dho_status open_data(dho_trainer *trainer)
+{
+    const dho_config *config = trainer->config;
+    DHO_TRY(dho_setup_dataset(config, &trainer->dataset));
+    DHO_TRY(dho_setup_labelled(config, &trainer->dataset, &trainer->labelled));
+    DHO_TRY(open_cache(trainer));
+    const bool teacher = dho_method_uses_teacher(config->method);
+    const int micro_unlabelled =
+        teacher ? (int)(config->train.batch_unlabelled / trainer->shards) : 0;
+    trainer->micro_labelled = (int)(config->train.batch_labelled / trainer->shards);
+    trainer->micro_batch = trainer->micro_labelled + micro_unlabelled;
+    const dho_sampler_options options = {.seed = config->seed,
+                                         .shards = trainer->shards,
+                                         .labelled = trainer->micro_labelled,
+                                         .unlabelled = micro_unlabelled,
+                                         .dataset_count = trainer->dataset.count,
+                                         .labelled_ids = trainer->labelled.ids,
+                                         .labelled_count = trainer->labelled.count};
+    DHO_TRY(dho_sampler_create(&trainer->sampler, &options));
+    trainer->steps_per_epoch = dho_sampler_steps_per_epoch(trainer->sampler);
+    trainer->total_steps = config->train.steps;
+    if (trainer->total_steps == 0)
+        trainer->total_steps =
+            (int64_t)(config->train.epochs * (double)trainer->steps_per_epoch + 0.5);
+    if (trainer->total_steps < 1) trainer->total_steps = 1;
+    return DHO_OK;
+}
+
+static dho_status open_microbatches(dho_trainer *trainer)
+{
+    trainer->local_count = (trainer->shards - trainer->rank + trainer->ranks - 1) / trainer->ranks;
+    const size_t n = (size_t)trainer->local_count;
+    DHO_TRY(dho_alloc(&trainer->order, n, sizeof *trainer->order, "microbatches"));
+    DHO_TRY(dho_alloc(&trainer->merges, n, sizeof *trainer->merges, "microbatches"));
+    DHO_TRY(dho_alloc(&trainer->local_shards, n, sizeof *trainer->local_shards, "microbatches"));
+    dho_tree_order(trainer->local_count, trainer->order, trainer->merges);
+    for (size_t k = 0; k < n; k++)
+        trainer->local_shards[k] = trainer->rank + trainer->order[k] * trainer->ranks;
+    return DHO_OK;
+}
+
+static dho_status load_initial_weights(dho_trainer *trainer)
+{
+    const char *path = trainer->config->student.init;
+    dho_graph_initialise(trainer->student.graph, trainer->config->seed, trainer->parameters,
+                         trainer->buffers);
+    if (path[0] == '\0') return DHO_OK;
+    dho_safetensors *file;
+    DHO_TRY(dho_safetensors_open(&file, path));
+    dho_status status = dho_state_dict_load(file, trainer->student.graph, false, "", "head",
+                                            trainer->parameters);
+    if (status == DHO_OK)
+        status = dho_state_dict_load(file, trainer->student.graph, true, "", NULL,
+                                     trainer->buffers);
+    dho_safetensors_close(&file);
+    return status;
+}
+
+static dho_status open_slabs(dho_trainer *trainer)
+{
+    const dho_graph *graph = trainer->student.graph;
+    trainer->parameter_floats = dho_graph_parameter_floats(graph);
+    trainer->buffer_floats = dho_graph_buffer_floats(graph);
+    trainer->slab_floats = trainer->parameter_floats + trainer->buffer_floats + TAIL_FLOATS;
+    trainer->depth = dho_tree_depth(trainer->local_count);
+    const size_t floats = trainer->parameter_floats;
+    DHO_TRY(dho_alloc_zero(&trainer->parameters, floats, sizeof(float), "parameters"));
+    DHO_TRY(dho_alloc_zero(&trainer->moment1, floats, sizeof(float), "optimizer state"));
+    if (trainer->config->train.optimizer == DHO_OPTIMIZER_ADAMW)
+        DHO_TRY(dho_alloc_zero(&trainer->moment2, floats, sizeof(float), "optimizer state"));
+    DHO_TRY(dho_alloc_zero(&trainer->buffers, trainer->buffer_floats, sizeof(float), "buffers"));
+    DHO_TRY(dho_alloc_zero(&trainer->partials, (size_t)trainer->depth * trainer->slab_floats,
+                           sizeof(float), "gradients"));
+    DHO_TRY(dho_alloc_zero(&trainer->norm_chunks, floats / 16384 + 1, sizeof(double), "norms"));
+    return load_initial_weights(trainer);
+}
+
+static dho_status open_model(dho_trainer *trainer)
+{
+    const dho_config *config = trainer->config;
+    const size_t rows = (size_t)trainer->micro_batch;
+    DHO_TRY(dho_compute_create(&trainer->compute, config->compute.backend,
+                               dho_setup_threads(config->compute.threads)));
+    const dho_student_options options = {.model = config->student.model,
+                                         .width = (int)config->student.width,
+                                         .image_size = (int)config->data.image_size,
+                                         .classes = trainer->dataset.classes,
+                                         .dual_head = dho_method_is_dual(config->method)};
+    DHO_TRY(dho_student_create(&trainer->student, &options));
+    const dho_executor_options execution = {
+        .compute = trainer->compute, .batch = trainer->micro_batch, .training = true};
+    DHO_TRY(dho_executor_create(&trainer->executor, trainer->student.graph, &execution));
+    trainer->objective = (dho_objective){.method = config->method,
+                                         .temperature = (float)config->distill.temperature,
+                                         .lambda_ce = (float)config->distill.lambda_ce,
+                                         .lambda_kd = (float)config->distill.lambda_kd};
+    trainer->schedule = dho_schedule_create(config, trainer->total_steps);
+    if (trainer->cache != NULL) {
+        const size_t dim = (size_t)dho_cache_get_spec(trainer->cache)->dim;
+        DHO_TRY(dho_alloc(&trainer->teacher_payload, rows * dim, sizeof(float), "teacher"));
+        DHO_TRY(dho_alloc(&trainer->teacher_logits, rows * (size_t)trainer->dataset.classes,
+                          sizeof(float), "teacher"));
+    }
+    return open_slabs(trainer);
+}
+
+static dho_status open_local(dho_trainer *trainer)
+{
+    DHO_TRY(check_shards(trainer));
+    DHO_TRY(open_data(trainer));
+    DHO_TRY(open_microbatches(trainer));
+    return open_model(trainer);
+}
+
+dho_status dho_trainer_open(dho_trainer *trainer, const dho_config *config, dho_comm *comm)
+{
+    *trainer = (dho_trainer){.config = config,
+                             .comm = comm,
+                             .rank = dho_comm_rank(comm),
+                             .ranks = dho_comm_size(comm),
+                             .shards = (int)config->train.shards};
+    DHO_TRY(dho_comm_agree(comm, open_local(trainer)));
+    DHO_TRY(dho_comm_check_equal(comm, &trainer->dataset.fingerprint,
+                                 sizeof trainer->dataset.fingerprint, "the list of images"));
+    return dho_comm_check_equal(comm, trainer->labelled.ids,
+                                (size_t)trainer->labelled.count * sizeof(int64_t),
+                                "the labelled subset");
+}
+
+dho_status dho_trainer_start_loader(dho_trainer *trainer)
+{
+    const dho_config *config = trainer->config;
+    const bool boxes = trainer->cache != NULL && !dho_cache_get_spec(trainer->cache)->free_crops;
+    const dho_loader_options options = {
+        .dataset = &trainer->dataset,
+        .sampler = trainer->sampler,
+        .shards = trainer->local_shards,
+        .shard_count = trainer->local_count,
+        .first_step = trainer->step,
+        .last_step = trainer->total_steps,
+        .image_size = (int)config->data.image_size,
+        .scale = {config->data.crop_scale[0], config->data.crop_scale[1]},
+        .ratio = {config->data.crop_ratio[0], config->data.crop_ratio[1]},
+        .flip = config->data.flip,
+        .filter = dho_setup_filter(config->data.interpolation),
+        .normalise = dho_setup_normalise(config->data.mean, config->data.std),
+        .seed = config->seed,
+        .threads = dho_setup_threads(config->data.loader_threads),
+        .prefetch = (int)config->data.prefetch,
+        .on_error = config->data.on_error == DHO_POLICY_SKIP ? DHO_ON_ERROR_SKIP
+                                                             : DHO_ON_ERROR_FAIL,
+        .skip_stride = trainer->shards,
+        .labelled_ids = trainer->labelled.ids,
+        .labelled_count = trainer->labelled.count,
+        .view_source = boxes ? dho_teacher_view : NULL,
+        .view_context = trainer->cache};
+    return dho_comm_agree(trainer->comm, dho_loader_create(&trainer->loader, &options));
+}
+
+void dho_trainer_close(dho_trainer *trainer)
+{
+    dho_progress_close(&trainer->progress);
+    dho_loader_destroy(&trainer->loader);
+    dho_sampler_destroy(&trainer->sampler);
+    dho_executor_destroy(&trainer->executor);
+    dho_student_destroy(&trainer->student);
+    dho_compute_destroy(&trainer->compute);
+    dho_cache_close(&trainer->cache);
+    dho_id_list_free(&trainer->labelled);
+    dho_dataset_free(&trainer->dataset);
+    dho_free(trainer->order);
+    dho_free(trainer->merges);
+    dho_free(trainer->local_shards);
+    dho_free(trainer->parameters);
+    dho_free(trainer->moment1);
+    dho_free(trainer->moment2);
+    dho_free(trainer->buffers);
+    dho_free(trainer->partials);
+    dho_free(trainer->norm_chunks);
+    dho_free(trainer->teacher_payload);
+    dho_free(trainer->teacher_logits);
+    *trainer = (dho_trainer){0};
+}

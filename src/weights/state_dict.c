@@ -1,0 +1,125 @@
+#include "dho/state_dict.h"
+
+#include "dho/alloc.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Copies a convolution weight between [o][i][h*w] (file) and [o][h*w][i] (slab). */
+static void permute_conv(const dho_slot *slot, bool to_file, const float *from, float *to)
+{
+    const size_t out = (size_t)slot->shape[0], in = (size_t)slot->shape[1];
+    const size_t area = (size_t)(slot->shape[2] * slot->shape[3]);
+    for (size_t o = 0; o < out; o++) {
+        for (size_t i = 0; i < in; i++) {
+            for (size_t a = 0; a < area; a++) {
+                const size_t file = (o * in + i) * area + a, slab = (o * area + a) * in + i;
+                if (to_file)
+                    to[file] = from[slab];
+                else
+                    to[slab] = from[file];
+            }
+        }
+    }
+}
+
+static const dho_slot *slot_at(const dho_graph *graph, bool buffers, size_t i)
+{
+    return buffers ? dho_graph_buffer(graph, i) : dho_graph_parameter(graph, i);
+}
+
+static size_t slot_count(const dho_graph *graph, bool buffers)
+{
+    return buffers ? dho_graph_buffer_count(graph) : dho_graph_parameter_count(graph);
+}
+
+static dho_status reserve(dho_state_dict *dict, size_t more)
+{
+    const size_t capacity = dict->count + more;
+    if (capacity <= dict->capacity) return DHO_OK;
+    DHO_TRY(dho_realloc(&dict->tensors, capacity, sizeof *dict->tensors, "state dict"));
+    DHO_TRY(dho_realloc(&dict->blocks, capacity, sizeof *dict->blocks, "state dict"));
+    dict->capacity = capacity;
+    return DHO_OK;
+}
+
+static dho_status add_one(dho_state_dict *dict, const dho_slot *slot, const char *prefix,
+                          const float *slab)
+{
+    char *name;
+    float *block;
+    DHO_TRY(dho_asprintf(&name, "%s%s", prefix, slot->name));
+    const dho_status status = dho_alloc(&block, slot->count, sizeof *block, slot->name);
+    if (status != DHO_OK) {
+        dho_free(name);
+        return status;
+    }
+    if (slot->is_conv)
+        permute_conv(slot, true, slab + slot->offset, block);
+    else
+        memcpy(block, slab + slot->offset, slot->count * sizeof *block);
+    dho_tensor_view view = {.name = name,
+                            .dtype = DHO_F32,
+                            .dims = slot->dims,
+                            .data = block,
+                            .bytes = slot->count * sizeof *block};
+    for (int d = 0; d < slot->dims; d++) view.shape[d] = slot->shape[d];
+    dict->blocks[dict->count] = block;
+    dict->tensors[dict->count++] = view;
+    return DHO_OK;
+}
+
+dho_status dho_state_dict_add(dho_state_dict *dict, const dho_graph *graph, bool buffers,
+                              const char *prefix, const float *slab)
+{
+    const size_t count = slot_count(graph, buffers);
+    DHO_TRY(reserve(dict, count));
+    for (size_t i = 0; i < count; i++)
+        DHO_TRY(add_one(dict, slot_at(graph, buffers, i), prefix, slab));
+    return DHO_OK;
+}
+
+void dho_state_dict_free(dho_state_dict *dict)
+{
+    for (size_t i = 0; i < dict->count; i++) {
+        dho_free((void *)(uintptr_t)dict->tensors[i].name);
+        dho_free(dict->blocks[i]);
+    }
+    dho_free(dict->tensors);
+    dho_free(dict->blocks);
+    *dict = (dho_state_dict){0};
+}
+
+static dho_status load_one(const dho_safetensors *file, const dho_slot *slot, const char *prefix,
+                           float *slab)
+{
+    const dho_tensor_view *tensor;
+    float *values = NULL;
+    char *name = NULL;
+    dho_status status;
+    DHO_TRY_GOTO(dho_asprintf(&name, "%s%s", prefix, slot->name));
+    DHO_TRY_GOTO(dho_safetensors_require(file, name, slot->dims, slot->shape, &tensor));
+    if (slot->is_conv) {
+        DHO_TRY_GOTO(dho_alloc(&values, slot->count, sizeof *values, name));
+        dho_tensor_to_float(tensor, values);
+        permute_conv(slot, false, values, slab + slot->offset);
+    } else {
+        dho_tensor_to_float(tensor, slab + slot->offset);
+    }
+fail:
+    dho_free(values);
+    dho_free(name);
+    return status;
+}
+
+dho_status dho_state_dict_load(const dho_safetensors *file, const dho_graph *graph, bool buffers,
+                               const char *prefix, const char *skip_prefix, float *slab)
+{
+    for (size_t i = 0; i < slot_count(graph, buffers); i++) {
+        const dho_slot *slot = slot_at(graph, buffers, i);
+        if (skip_prefix != NULL && strncmp(slot->name, skip_prefix, strlen(skip_prefix)) == 0)
+            continue;
+        DHO_TRY(load_one(file, slot, prefix, slab));
+    }
+    return DHO_OK;
+}
