@@ -48,9 +48,10 @@ dho_loss_terms dho_objective_evaluate(const dho_objective *objective, int rows, 
                                       int classes, const int32_t *labels, const float *teacher,
                                       const float *const heads[2], float *const dheads[2]);
 
-/* p = alpha softmax(ce) + (1-alpha) softmax(kd / beta) over the classes with mask[c] (NULL: all);
- * masked classes get probability 0. kd NULL: softmax(ce). All [classes]. */
-void dho_combine_heads(int classes, const bool *mask, const float *ce, const float *kd,
-                       double alpha, double beta, float *probabilities);
+/* p = softmax(logits / temperature) over the classes with mask[c] (NULL: all); the others get 0. The
+ * two heads' predictions are p = alpha softmax(ce, 1) + (1 - alpha) softmax(kd, beta). All
+ * [classes]. */
+void dho_masked_softmax(int classes, const bool *mask, const float *logits, double temperature,
+                        float *p);
 
 #endif

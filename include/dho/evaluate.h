@@ -1,0 +1,54 @@
+/* Evaluation: head outputs of test sets, accuracy of the combined prediction, choice of alpha and
+ * beta. */
+#ifndef DHO_EVALUATE_H
+#define DHO_EVALUATE_H
+
+#include "dho/comm.h"
+#include "dho/config.h"
+#include "dho/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a student said of a set: enough to sweep alpha and beta without running it again. */
+typedef struct dho_head_outputs {
+    int64_t count;
+    int classes;
+    float *logits[2]; /* owned, [count][classes]; [1] NULL for one head */
+    int32_t *labels;  /* owned, [count] */
+    bool *mask;       /* owned, [classes]: classes that take part; NULL: all */
+} dho_head_outputs;
+
+void dho_head_outputs_free(dho_head_outputs *outputs);
+
+/* A count of hits with its uncertainty. */
+typedef struct dho_accuracy {
+    int64_t count, top1, top5;
+} dho_accuracy;
+
+/* 95 % interval of a proportion k/n (Wilson 1927), in 0..1. */
+void dho_wilson_interval(int64_t k, int64_t n, double *low, double *high);
+
+/* Top-1 and top-5 of p = alpha softmax(ce) + (1 - alpha) softmax(kd / beta) for every pair of the
+ * grid, masked classes left out before the softmax; out[alpha_count][beta_count]. With one head,
+ * and for alpha = 1, that is the supervised head alone; alpha = 0 is the distillation head alone.
+ * A tie counts against the label: its rank is the number of other classes that are at least as
+ * probable. Local; threads: OpenMP. */
+dho_status dho_outputs_sweep(const dho_head_outputs *outputs, const double *alphas,
+                             size_t alpha_count, const double *betas, size_t beta_count,
+                             int threads, dho_accuracy *out);
+
+/* Index a * beta_count + b of the pair with the best top-1; ties go to the alpha nearest 0.5, then
+ * the beta nearest 1. Local. */
+size_t dho_sweep_best(const dho_accuracy *grid, const double *alphas, size_t alpha_count,
+                      const double *betas, size_t beta_count);
+
+/* Evaluates a checkpoint (a folder, or NULL: the newest of config->out) on every set of
+ * config->eval: all ranks compute, rank 0 gathers, chooses alpha and beta on eval.select_on, prints
+ * a table to standard output and writes OUT/eval.json and OUT/eval/<set>.safetensors.
+ * stored: take the head outputs from OUT/eval/ instead of running the student. Collective. */
+dho_status dho_evaluate(const dho_config *config, dho_comm *comm, const char *checkpoint,
+                        bool stored);
+
+#endif

@@ -1,0 +1,25 @@
+/* What the image files of src/data share; not installed. */
+#ifndef DHO_DATA_IMAGE_CODEC_H
+#define DHO_DATA_IMAGE_CODEC_H
+
+#include "dho/image.h"
+
+/* The largest width and height of an image; libjpeg's JPEG_MAX_DIMENSION. */
+enum { DHO_IMAGE_MAX_SIDE = 65500 };
+
+/* Makes *image a width x height image of undefined pixels; the buffer only grows.
+ * Errors: DHO_ERR_FORMAT "name: ..." for sizes out of range; DHO_ERR_MEMORY; *image is then empty.
+ */
+dho_status dho_image_reserve(dho_image *image, size_t width, size_t height, const char *name);
+
+/* The decoders behind dho_image_decode. On failure the content of *inout is undefined. */
+dho_status dho_jpeg_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name);
+dho_status dho_png_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name);
+
+/* The pixels of `window` in the image that `box` resampled to full_width x full_height would be,
+ * without computing the others. The full image may be larger than any dho_image. */
+dho_status dho_image_resize_window(const dho_image *source, dho_box box, int full_width,
+                                   int full_height, dho_box window, dho_filter filter,
+                                   dho_resample_scratch *scratch, dho_image *out);
+
+#endif

@@ -1,0 +1,184 @@
+/* JPEG to RGB through libjpeg, with Pillow's choices: accurate integer DCT and fancy upsampling
+ * (libjpeg's defaults), warnings ignored, a source that runs dry is an error, four components are
+ * always taken as Adobe's inverted CMYK. */
+#include "data/image_codec.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jpeglib.h>
+
+#include <jerror.h>
+
+enum { ROWS_PER_CALL = 16, MAX_SCANS = 1000 };
+
+/* Every scan of a progressive file is a pass over the whole image, however few bytes it has. */
+static const size_t max_scanned_pixels = (size_t)1 << 34;
+
+typedef struct reader {
+    struct jpeg_decompress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    struct jpeg_source_mgr source;
+    struct jpeg_progress_mgr progress;
+    jmp_buf escape;
+    dho_status status;             /* of the error that jumped */
+    char message[JMSG_LENGTH_MAX]; /* of the error that jumped */
+    dho_image *image;              /* borrowed */
+    const char *name;              /* borrowed */
+    size_t size;                   /* bytes of the file */
+} reader;
+
+static void on_error(j_common_ptr jpeg)
+{
+    reader *r = jpeg->client_data;
+    jpeg->err->format_message(jpeg, r->message);
+    r->status = jpeg->err->msg_code == JERR_OUT_OF_MEMORY ? DHO_ERR_MEMORY : DHO_ERR_FORMAT;
+    longjmp(r->escape, 1);
+}
+
+static void on_message(j_common_ptr jpeg, int level)
+{
+    (void)jpeg;
+    (void)level;
+}
+
+static void on_progress(j_common_ptr jpeg)
+{
+    reader *r = jpeg->client_data;
+    const size_t scans = (size_t)r->jpeg.input_scan_number;
+    const size_t pixels = (size_t)r->jpeg.image_width * r->jpeg.image_height;
+    if (scans <= MAX_SCANS && scans * pixels <= max_scanned_pixels) return;
+    snprintf(r->message, sizeof r->message, "%zu scans are too many for %u x %u pixels", scans,
+             r->jpeg.image_width, r->jpeg.image_height);
+    r->status = DHO_ERR_FORMAT;
+    longjmp(r->escape, 1);
+}
+
+/* The whole file is in memory from the start: libjpeg asks for more only when it is cut short.
+ * FALSE makes the call that asked return as "suspended". */
+static boolean source_fill(j_decompress_ptr jpeg)
+{
+    (void)jpeg;
+    return FALSE;
+}
+
+static void source_skip(j_decompress_ptr jpeg, long bytes)
+{
+    struct jpeg_source_mgr *source = jpeg->src;
+    if (bytes <= 0) return;
+    const size_t skipped =
+        (size_t)bytes < source->bytes_in_buffer ? (size_t)bytes : source->bytes_in_buffer;
+    source->next_input_byte += skipped;
+    source->bytes_in_buffer -= skipped;
+}
+
+static void source_ignore(j_decompress_ptr jpeg)
+{
+    (void)jpeg;
+}
+
+static dho_status truncated(const reader *r, const char *where)
+{
+    return dho_fail(DHO_ERR_FORMAT, "%s: truncated JPEG (%zu bytes, ends in the %s)", r->name,
+                    r->size, where);
+}
+
+/* Inverted CMYK to RGB, rounded as Pillow's MULDIV255 does. The file stores 255 - C, so that the
+ * header's nk = 255 - K is the stored byte itself. */
+static void cmyk_to_rgb(const uint8_t *restrict cmyk, uint8_t *restrict rgb, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const int key = cmyk[4 * i + 3];
+        for (size_t c = 0; c < 3; c++) {
+            const int product = (255 - cmyk[4 * i + c]) * key + 128;
+            const int value = key - (((product >> 8) + product) >> 8);
+            rgb[3 * i + c] = (uint8_t)(value < 0 ? 0 : value);
+        }
+    }
+}
+
+static dho_status read_rgb_rows(reader *r)
+{
+    struct jpeg_decompress_struct *jpeg = &r->jpeg;
+    const size_t stride = (size_t)r->image->width * 3;
+    while (jpeg->output_scanline < jpeg->output_height) {
+        JSAMPROW rows[ROWS_PER_CALL];
+        JDIMENSION count = jpeg->output_height - jpeg->output_scanline;
+        if (count > ROWS_PER_CALL) count = ROWS_PER_CALL;
+        for (JDIMENSION i = 0; i < count; i++)
+            rows[i] = r->image->pixels + (jpeg->output_scanline + i) * stride;
+        if (jpeg_read_scanlines(jpeg, rows, count) == 0) return truncated(r, "pixels");
+    }
+    return DHO_OK;
+}
+
+static dho_status read_cmyk_rows(reader *r)
+{
+    struct jpeg_decompress_struct *jpeg = &r->jpeg;
+    const size_t width = (size_t)r->image->width;
+    JSAMPARRAY row =
+        jpeg->mem->alloc_sarray((j_common_ptr)jpeg, JPOOL_IMAGE, jpeg->output_width * 4, 1);
+    while (jpeg->output_scanline < jpeg->output_height) {
+        uint8_t *pixels = r->image->pixels + jpeg->output_scanline * width * 3;
+        if (jpeg_read_scanlines(jpeg, row, 1) == 0) return truncated(r, "pixels");
+        cmyk_to_rgb(row[0], pixels, width);
+    }
+    return DHO_OK;
+}
+
+static dho_status decode(reader *r)
+{
+    struct jpeg_decompress_struct *jpeg = &r->jpeg;
+    jpeg_create_decompress(jpeg);
+    jpeg->src = &r->source;
+    jpeg->progress = &r->progress;
+    if (jpeg_read_header(jpeg, TRUE) != JPEG_HEADER_OK) return truncated(r, "header");
+    if (jpeg->data_precision != 8)
+        return dho_fail(DHO_ERR_FORMAT, "%s: JPEG of %d bits a sample, only 8 are supported",
+                        r->name, jpeg->data_precision);
+    const int components = jpeg->num_components;
+    if (components != 1 && components != 3 && components != 4)
+        return dho_fail(DHO_ERR_FORMAT, "%s: JPEG with %d components, expected 1, 3 or 4", r->name,
+                        components);
+    DHO_TRY(dho_image_reserve(r->image, jpeg->image_width, jpeg->image_height, r->name));
+    /* The coefficients of a progressive file are 2 to 8 bytes a pixel; the rest is for the blocks
+     * that stick out of a small image. */
+    jpeg->mem->max_memory_to_use =
+        (long)((size_t)jpeg->image_width * jpeg->image_height * 16 + ((size_t)64 << 20));
+    jpeg->out_color_space = components == 4 ? JCS_CMYK : JCS_RGB;
+    if (!jpeg_start_decompress(jpeg)) return truncated(r, "scans");
+    return components == 4 ? read_cmyk_rows(r) : read_rgb_rows(r);
+}
+
+/* Nothing that changes lives in this frame, so nothing is lost by the jump. */
+static dho_status decode_guarded(reader *r)
+{
+    if (setjmp(r->escape) != 0)
+        return dho_fail(r->status, "%s: not a valid JPEG: %s", r->name, r->message);
+    return decode(r);
+}
+
+dho_status dho_jpeg_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name)
+{
+    reader r;
+    memset(&r, 0, sizeof r);
+    r.image = inout;
+    r.name = name;
+    r.size = size;
+    r.jpeg.err = jpeg_std_error(&r.errors);
+    r.jpeg.client_data = &r;
+    r.errors.error_exit = on_error;
+    r.errors.emit_message = on_message;
+    r.progress.progress_monitor = on_progress;
+    r.source.next_input_byte = bytes;
+    r.source.bytes_in_buffer = size;
+    r.source.init_source = source_ignore;
+    r.source.fill_input_buffer = source_fill;
+    r.source.skip_input_data = source_skip;
+    r.source.resync_to_restart = jpeg_resync_to_restart;
+    r.source.term_source = source_ignore;
+    const dho_status status = decode_guarded(&r);
+    jpeg_destroy_decompress(&r.jpeg);
+    return status;
+}

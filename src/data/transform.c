@@ -1,0 +1,105 @@
+#include "dho/image.h"
+
+#include "data/image_codec.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <math.h>
+
+static int clamp_int(double value, int low, int high)
+{
+    if (!(value > low)) return low;
+    return value < high ? (int)value : high;
+}
+
+/* torchvision/transforms/transforms.py, RandomResizedCrop.get_params. rint is Python's round: half
+ * to even. */
+dho_box dho_random_resized_crop(int width, int height, const double scale[2], const double ratio[2],
+                                dho_rng *rng)
+{
+    assert(width >= 1 && height >= 1);
+    const double area = (double)width * height;
+    const double low = log(ratio[0]), high = log(ratio[1]);
+    for (int try = 0; try < 10; try++) {
+        const double target = area * (scale[0] + (scale[1] - scale[0]) * dho_rng_uniform(rng));
+        const double aspect = exp(low + (high - low) * dho_rng_uniform(rng));
+        const double w = rint(sqrt(target * aspect)), h = rint(sqrt(target / aspect));
+        if (!(w >= 1 && w <= width && h >= 1 && h <= height)) continue;
+        dho_box box = {.width = (int)w, .height = (int)h};
+        box.y = (int)dho_rng_below(rng, (uint32_t)(height - box.height + 1));
+        box.x = (int)dho_rng_below(rng, (uint32_t)(width - box.width + 1));
+        return box;
+    }
+    dho_box box = {.width = width, .height = height};
+    const double aspect = (double)width / height;
+    if (aspect < ratio[0])
+        box.height = clamp_int(rint(width / ratio[0]), 1, height);
+    else if (aspect > ratio[1])
+        box.width = clamp_int(rint(height * ratio[1]), 1, width);
+    box.x = (width - box.width) / 2;
+    box.y = (height - box.height) / 2;
+    return box;
+}
+
+/* round-half-even(excess / 2) for excess >= 0. */
+static int half_even(int excess)
+{
+    const int half = excess / 2;
+    return excess % 2 == 1 && half % 2 == 1 ? half + 1 : half;
+}
+
+void dho_resize_center_crop_geometry(int width, int height, int resize_short, int crop,
+                                     int *resized_width, int *resized_height, dho_box *crop_box)
+{
+    assert(width >= 1 && height >= 1 && crop >= 1 && crop <= resize_short);
+    const int small = width <= height ? width : height, large = width <= height ? height : width;
+    const double exact = (double)resize_short * large / small;
+    const int resized = exact < INT_MAX ? (int)exact : INT_MAX;
+    *resized_width = width <= height ? resize_short : resized;
+    *resized_height = width <= height ? resized : resize_short;
+    *crop_box = (dho_box){.x = half_even(*resized_width - crop),
+                          .y = half_even(*resized_height - crop),
+                          .width = crop,
+                          .height = crop};
+}
+
+void dho_image_to_float(const dho_image *image, int flip, const dho_normalise *normalise,
+                        float *out)
+{
+    /* A byte has 256 values: the divisions, in torchvision's order, are done once for each. */
+    float table[3][256];
+    for (int c = 0; c < 3; c++) {
+        for (int v = 0; v < 256; v++)
+            table[c][v] = ((float)v / 255.0f - normalise->mean[c]) / normalise->std[c];
+    }
+    const size_t width = (size_t)image->width, height = (size_t)image->height;
+    for (size_t y = 0; y < height; y++) {
+        const uint8_t *in = image->pixels + y * width * 3;
+        float *to = out + (y * width + (flip ? width - 1 : 0)) * 3;
+        const ptrdiff_t step = flip ? -3 : 3;
+        for (size_t x = 0; x < width; x++, in += 3) {
+            float *pixel = to + step * (ptrdiff_t)x;
+            pixel[0] = table[0][in[0]];
+            pixel[1] = table[1][in[1]];
+            pixel[2] = table[2][in[2]];
+        }
+    }
+}
+
+dho_status dho_image_eval_transform(const dho_image *image, int resize_short, int crop,
+                                    dho_filter filter, const dho_normalise *normalise,
+                                    dho_resample_scratch *scratch, dho_image *temporary, float *out)
+{
+    if (crop < 1 || crop > resize_short || resize_short > INT_MAX / DHO_IMAGE_MAX_SIDE)
+        return dho_fail(DHO_ERR_CONFIG, "cannot crop %d pixels from an image resized to %d", crop,
+                        resize_short);
+    int width, height;
+    dho_box window;
+    dho_resize_center_crop_geometry(image->width, image->height, resize_short, crop, &width,
+                                    &height, &window);
+    const dho_box whole = {.width = image->width, .height = image->height};
+    DHO_TRY(
+        dho_image_resize_window(image, whole, width, height, window, filter, scratch, temporary));
+    dho_image_to_float(temporary, 0, normalise, out);
+    return DHO_OK;
+}

@@ -1,0 +1,110 @@
+#include "dho/evaluate.h"
+
+#include "dho/alloc.h"
+#include "dho/distill.h"
+
+#include <math.h>
+#include <string.h>
+
+void dho_head_outputs_free(dho_head_outputs *outputs)
+{
+    dho_free(outputs->logits[0]);
+    dho_free(outputs->logits[1]);
+    dho_free(outputs->labels);
+    dho_free(outputs->mask);
+    *outputs = (dho_head_outputs){0};
+}
+
+void dho_wilson_interval(int64_t k, int64_t n, double *low, double *high)
+{
+    const double z = 1.959963984540054, total = (double)n;
+    *low = 0;
+    *high = 1;
+    if (n <= 0) return;
+    const double p = (double)k / total, denominator = 1 + z * z / total;
+    const double centre = (p + z * z / (2 * total)) / denominator;
+    const double half =
+        z * sqrt(p * (1 - p) / total + z * z / (4 * total * total)) / denominator;
+    *low = k == 0 ? 0 : centre - half;
+    *high = k == n ? 1 : centre + half;
+}
+
+/* One thread's part of a sweep: counts and memory of its own, merged in the end. */
+typedef struct sweep_worker {
+    dho_accuracy *grid;  /* [alpha_count][beta_count] */
+    float *ce, *kd; /* [classes]; kd all 0 with one head */
+} sweep_worker;
+
+static void add_row(const dho_head_outputs *outputs, int64_t row, const double *alphas,
+                    size_t alpha_count, const double *betas, size_t beta_count,
+                    sweep_worker *worker)
+{
+    const int classes = outputs->classes;
+    const size_t offset = (size_t)row * (size_t)classes;
+    const int32_t label = outputs->labels[row];
+    dho_masked_softmax(classes, outputs->mask, outputs->logits[0] + offset, 1, worker->ce);
+    for (size_t b = 0; b < beta_count; b++) {
+        if (outputs->logits[1] != NULL)
+            dho_masked_softmax(classes, outputs->mask, outputs->logits[1] + offset, betas[b],
+                               worker->kd);
+        for (size_t a = 0; a < alpha_count; a++) {
+            const float alpha = outputs->logits[1] != NULL ? (float)alphas[a] : 1;
+            const float rest = 1 - alpha;
+            const float own = alpha * worker->ce[label] + rest * worker->kd[label];
+            int above = -1; /* the label itself is counted, too */
+            for (int c = 0; c < classes; c++)
+                above += alpha * worker->ce[c] + rest * worker->kd[c] >= own;
+            dho_accuracy *cell = &worker->grid[a * beta_count + b];
+            cell->count++;
+            cell->top1 += above == 0;
+            cell->top5 += above < 5;
+        }
+    }
+}
+
+dho_status dho_outputs_sweep(const dho_head_outputs *outputs, const double *alphas,
+                             size_t alpha_count, const double *betas, size_t beta_count,
+                             int threads, dho_accuracy *out)
+{
+    const size_t cells = alpha_count * beta_count, classes = (size_t)outputs->classes;
+    const size_t n = (size_t)threads;
+    dho_accuracy *grids = NULL;
+    float *rows = NULL;
+    dho_status status;
+    DHO_TRY_GOTO(dho_alloc_zero(&grids, n * cells, sizeof *grids, "sweep"));
+    DHO_TRY_GOTO(dho_alloc_zero(&rows, n * 2 * classes, sizeof *rows, "sweep"));
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int t = 0; t < threads; t++) {
+        sweep_worker worker = {.grid = grids + (size_t)t * cells,
+                               .ce = rows + 2 * (size_t)t * classes,
+                               .kd = rows + (2 * (size_t)t + 1) * classes};
+        const int64_t begin = outputs->count * t / threads, end = outputs->count * (t + 1) / threads;
+        for (int64_t i = begin; i < end; i++)
+            add_row(outputs, i, alphas, alpha_count, betas, beta_count, &worker);
+    }
+    memset(out, 0, cells * sizeof *out);
+    for (size_t i = 0; i < n * cells; i++) {
+        out[i % cells].count += grids[i].count;
+        out[i % cells].top1 += grids[i].top1;
+        out[i % cells].top5 += grids[i].top5;
+    }
+fail:
+    dho_free(grids);
+    dho_free(rows);
+    return status;
+}
+
+size_t dho_sweep_best(const dho_accuracy *grid, const double *alphas, size_t alpha_count,
+                      const double *betas, size_t beta_count)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < alpha_count * beta_count; i++) {
+        const double middle = fabs(alphas[i / beta_count] - 0.5);
+        const double best_middle = fabs(alphas[best / beta_count] - 0.5);
+        const double unit = fabs(log(betas[i % beta_count]));
+        const double best_unit = fabs(log(betas[best % beta_count]));
+        const bool nearer = middle < best_middle || (middle == best_middle && unit < best_unit);
+        if (grid[i].top1 > grid[best].top1 || (grid[i].top1 == grid[best].top1 && nearer)) best = i;
+    }
+    return best;
+}
