@@ -52,4 +52,10 @@ dho_status dho_checkpoint_read_info(const char *path, dho_checkpoint_info *out);
 dho_status dho_checkpoint_load(const char *path, const dho_student *student,
                                const dho_checkpoint_slabs *slabs);
 
+/* Rebuilds the model of a checkpoint with its weights and running statistics, to be run, not
+ * trained; with expose_features the pooled features can be read, too. *out_info (may be NULL) has
+ * everything but the class names, which the model owns. Owned: dho_model_destroy. */
+dho_status dho_checkpoint_open_model(const char *path, bool expose_features, dho_model *out,
+                                     dho_checkpoint_info *out_info);
+
 #endif

@@ -28,4 +28,14 @@ typedef struct dho_student {
 dho_status dho_student_create(dho_student *out, const dho_student_options *options);
 void dho_student_destroy(dho_student *student);
 
+/* A trained student: graph and numbers, ready to be run. Made by dho_checkpoint_open_model. */
+typedef struct dho_model {
+    dho_student student;         /* owned */
+    float *parameters, *buffers; /* owned slabs */
+    double mean[3], std[3];      /* the normalisation it was trained with */
+    char **class_names;          /* owned, [student.classes] */
+} dho_model;
+
+void dho_model_destroy(dho_model *model);
+
 #endif

@@ -1,5 +1,6 @@
 #include "dho/student.h"
 
+#include "dho/alloc.h"
 #include "models/builders.h"
 
 #include <stdio.h>
@@ -65,4 +66,15 @@ fail:
 void dho_student_destroy(dho_student *student)
 {
     dho_graph_destroy(&student->graph);
+}
+
+void dho_model_destroy(dho_model *model)
+{
+    for (int c = 0; model->class_names != NULL && c < model->student.classes; c++)
+        dho_free(model->class_names[c]);
+    dho_free(model->class_names);
+    dho_free(model->parameters);
+    dho_free(model->buffers);
+    dho_student_destroy(&model->student);
+    *model = (dho_model){0};
 }

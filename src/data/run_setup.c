@@ -41,6 +41,12 @@ dho_filter dho_setup_filter(dho_interpolation interpolation)
     return interpolation == DHO_BICUBIC ? DHO_FILTER_BICUBIC : DHO_FILTER_BILINEAR;
 }
 
+int dho_setup_eval_resize(const dho_config *config, int image_size)
+{
+    if (config->eval.resize > 0) return (int)config->eval.resize;
+    return (image_size * 256 + 112) / 224;
+}
+
 int dho_setup_threads(int64_t configured)
 {
     return configured > 0 ? (int)configured : omp_get_max_threads();

@@ -1,0 +1,207 @@
+#include "dho/cache_builder.h"
+
+#include "dho/alloc.h"
+#include "dho/dataset.h"
+#include "dho/file.h"
+#include "dho/loader.h"
+#include "dho/log.h"
+#include "dho/run_setup.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct builder {
+    const dho_config *config;
+    const dho_cache_build_options *options;
+    dho_cache_spec spec;
+    dho_dataset dataset;
+    dho_compute *compute;
+    dho_executor *executor;
+    dho_eval_loader *loader; /* of the shard in work */
+    dho_batch batch;         /* count 0: none in hand */
+    int row;                 /* next row of the batch */
+    int64_t images;          /* done by this rank */
+} builder;
+
+static dho_status describe_spec(builder *b)
+{
+    const dho_cache_build_options *options = b->options;
+    const dho_student *student = &options->teacher->student;
+    const dho_config *config = b->config;
+    if (student->head_count != 1)
+        return dho_fail(DHO_ERR_CONFIG, "%s: a teacher must have one head", options->teacher_name);
+    if (student->classes != b->dataset.classes)
+        return dho_fail(DHO_ERR_CONFIG, "%s: the teacher knows %d classes, the dataset has %d",
+                        options->teacher_name, student->classes, b->dataset.classes);
+    for (int c = 0; c < student->classes; c++)
+        if (strcmp(options->teacher->class_names[c], b->dataset.class_names[c]) != 0)
+            return dho_fail(DHO_ERR_CONFIG,
+                            "%s: the teacher's class %d is \"%s\", the dataset's is \"%s\"",
+                            options->teacher_name, c, options->teacher->class_names[c],
+                            b->dataset.class_names[c]);
+    const bool embedding = options->payload == DHO_CACHE_EMBEDDING;
+    b->spec = (dho_cache_spec){.fingerprint = b->dataset.fingerprint,
+                               .count = b->dataset.count,
+                               .shards = options->shards,
+                               .views = options->center ? 1 : options->views,
+                               .free_crops = options->center,
+                               .payload = options->payload,
+                               .encoding = options->encoding,
+                               .dim = embedding ? student->feature_dim : student->classes,
+                               .classes = student->classes,
+                               .image_size = student->image_size,
+                               .seed = config->seed};
+    if (!options->center) {
+        memcpy(b->spec.crop_scale, config->data.crop_scale, sizeof b->spec.crop_scale);
+        memcpy(b->spec.crop_ratio, config->data.crop_ratio, sizeof b->spec.crop_ratio);
+        b->spec.flip = config->data.flip;
+    }
+    snprintf(b->spec.teacher, sizeof b->spec.teacher, "%s", options->teacher_name);
+    return DHO_OK;
+}
+
+static dho_status open_builder(builder *b)
+{
+    const dho_config *config = b->config;
+    DHO_TRY(dho_setup_dataset(config, &b->dataset));
+    DHO_TRY(describe_spec(b));
+    DHO_TRY(dho_compute_create(&b->compute, config->compute.backend,
+                               dho_setup_threads(config->compute.threads)));
+    const dho_executor_options execution = {
+        .compute = b->compute, .batch = (int)config->eval.batch, .training = false};
+    return dho_executor_create(&b->executor, b->options->teacher->student.graph, &execution);
+}
+
+/* The next row of the loader's batches, run through the teacher. */
+static dho_status next_row(builder *b)
+{
+    const dho_model *teacher = b->options->teacher;
+    if (++b->row < b->batch.count) return DHO_OK;
+    if (b->batch.count > 0) dho_eval_loader_release(b->loader, &b->batch);
+    b->batch.count = 0;
+    DHO_TRY(dho_eval_loader_next(b->loader, &b->batch, NULL));
+    if (b->batch.count == 0) return dho_fail(DHO_ERR_INTERNAL, "the loader ended too early");
+    b->row = 0;
+    dho_executor_forward(b->executor, b->batch.count, b->batch.images, teacher->parameters,
+                         teacher->buffers, NULL);
+    return DHO_OK;
+}
+
+static dho_status fill_image(void *context, int64_t id, dho_cache_record *views)
+{
+    builder *b = context;
+    const dho_student *student = &b->options->teacher->student;
+    const dho_value value =
+        b->spec.payload == DHO_CACHE_EMBEDDING ? student->features : student->heads[0];
+    const float *output = dho_executor_output(b->executor, value);
+    for (int view = 0; view < b->spec.views; view++) {
+        DHO_TRY(next_row(b));
+        if (b->batch.draws[b->row].id != id)
+            return dho_fail(DHO_ERR_INTERNAL, "the loader and the cache disagree about the order");
+        memcpy(views[view].payload, output + (size_t)b->row * (size_t)b->spec.dim,
+               (size_t)b->spec.dim * sizeof(float));
+        if (!b->spec.free_crops) {
+            views[view].box = b->batch.boxes[b->row];
+            views[view].flip = b->batch.flips[b->row];
+        }
+    }
+    b->images++;
+    return DHO_OK;
+}
+
+static dho_status start_loader(builder *b, const int64_t *ids, int64_t count)
+{
+    const dho_config *config = b->config;
+    const dho_model *teacher = b->options->teacher;
+    const int size = teacher->student.image_size;
+    const dho_eval_loader_options options = {
+        .dataset = &b->dataset,
+        .ids = ids,
+        .count = count,
+        .views = b->spec.views,
+        .image_size = size,
+        .resize_short = b->spec.free_crops ? dho_setup_eval_resize(config, size) : 0,
+        .scale = {config->data.crop_scale[0], config->data.crop_scale[1]},
+        .ratio = {config->data.crop_ratio[0], config->data.crop_ratio[1]},
+        .flip = config->data.flip,
+        .seed = config->seed,
+        .filter = dho_setup_filter(config->data.interpolation),
+        .normalise = dho_setup_normalise(teacher->mean, teacher->std),
+        .batch = (int)config->eval.batch,
+        .threads = dho_setup_threads(config->data.loader_threads),
+        .prefetch = (int)config->data.prefetch};
+    b->batch.count = 0;
+    b->row = 0;
+    return dho_eval_loader_create(&b->loader, &options);
+}
+
+static dho_status build_shard(builder *b, int shard, int64_t *ids)
+{
+    int64_t count = 0;
+    bool written;
+    for (int64_t id = shard; id < b->spec.count; id += b->spec.shards) ids[count++] = id;
+    DHO_TRY(start_loader(b, ids, count));
+    const dho_status status =
+        dho_cache_write_shard(b->options->out, &b->spec, shard, fill_image, b, &written);
+    dho_eval_loader_destroy(&b->loader);
+    if (status == DHO_OK && !written) b->images += count;
+    return status;
+}
+
+static dho_status build_shards(builder *b, int rank, int ranks)
+{
+    int64_t *ids;
+    dho_status status = DHO_OK;
+    const bool terminal = isatty(STDERR_FILENO);
+    const size_t most = (size_t)(b->spec.count / b->spec.shards + 1);
+    DHO_TRY(dho_alloc(&ids, most, sizeof *ids, "cache builder"));
+    for (int shard = rank; shard < b->spec.shards && status == DHO_OK; shard += ranks) {
+        status = build_shard(b, shard, ids);
+        if (rank == 0 && terminal)
+            fprintf(stderr, "\rcache: shard %d/%d\033[K", shard + 1, b->spec.shards);
+    }
+    if (rank == 0 && terminal) fputc('\n', stderr);
+    dho_free(ids);
+    return status;
+}
+
+static dho_status finish(builder *b)
+{
+    const dho_model *teacher = b->options->teacher;
+    const dho_graph *graph = teacher->student.graph;
+    if (b->spec.payload == DHO_CACHE_LOGITS)
+        return dho_cache_finish(b->options->out, &b->spec, NULL);
+    dho_teacher_head head = {.classes = b->spec.classes, .dim = b->spec.dim, .scale = 1};
+    for (size_t i = 0; i < dho_graph_parameter_count(graph); i++) {
+        const dho_slot *slot = dho_graph_parameter(graph, i);
+        if (strcmp(slot->name, "head.weight") == 0) head.weight = teacher->parameters + slot->offset;
+        if (strcmp(slot->name, "head.bias") == 0) head.bias = teacher->parameters + slot->offset;
+    }
+    return dho_cache_finish(b->options->out, &b->spec, &head);
+}
+
+static dho_status build(builder *b, dho_comm *comm)
+{
+    const int rank = dho_comm_rank(comm), ranks = dho_comm_size(comm);
+    DHO_TRY(dho_comm_agree(comm, open_builder(b)));
+    const size_t bytes = dho_cache_record_bytes(&b->spec) * (size_t)b->spec.views;
+    dho_info("cache: %lld images x %d view%s, %zu bytes an image, %.1f MiB in all",
+             (long long)b->spec.count, b->spec.views, b->spec.views == 1 ? "" : "s", bytes,
+             (double)bytes * (double)b->spec.count / 1048576);
+    DHO_TRY(dho_comm_agree(comm, rank == 0 ? dho_make_folders(b->options->out) : DHO_OK));
+    DHO_TRY(dho_comm_agree(comm, build_shards(b, rank, ranks)));
+    return dho_comm_agree(comm, rank == 0 ? finish(b) : DHO_OK);
+}
+
+dho_status dho_cache_build(const dho_config *config, dho_comm *comm,
+                           const dho_cache_build_options *options)
+{
+    builder b = {.config = config, .options = options};
+    const dho_status status = build(&b, comm);
+    dho_eval_loader_destroy(&b.loader);
+    dho_executor_destroy(&b.executor);
+    dho_compute_destroy(&b.compute);
+    dho_dataset_free(&b.dataset);
+    return status;
+}

@@ -1,0 +1,40 @@
+/* A model to run from a checkpoint. */
+#include "dho/checkpoint.h"
+
+#include "dho/alloc.h"
+#include "dho/distill.h"
+
+#include <string.h>
+
+dho_status dho_checkpoint_open_model(const char *path, bool expose_features, dho_model *out,
+                                     dho_checkpoint_info *out_info)
+{
+    dho_checkpoint_info info;
+    dho_status status;
+    *out = (dho_model){0};
+    DHO_TRY(dho_checkpoint_read_info(path, &info));
+    const dho_student_options options = {.model = info.model,
+                                         .width = info.width,
+                                         .image_size = info.image_size,
+                                         .classes = info.classes,
+                                         .dual_head = dho_method_is_dual(info.method),
+                                         .expose_features = expose_features};
+    DHO_TRY_GOTO(dho_student_create(&out->student, &options));
+    const dho_graph *graph = out->student.graph;
+    DHO_TRY_GOTO(dho_alloc_zero(&out->parameters, dho_graph_parameter_floats(graph), sizeof(float),
+                                "parameters"));
+    DHO_TRY_GOTO(
+        dho_alloc_zero(&out->buffers, dho_graph_buffer_floats(graph), sizeof(float), "buffers"));
+    const dho_checkpoint_slabs slabs = {.parameters = out->parameters, .buffers = out->buffers};
+    DHO_TRY_GOTO(dho_checkpoint_load(path, &out->student, &slabs));
+    memcpy(out->mean, info.mean, sizeof out->mean);
+    memcpy(out->std, info.std, sizeof out->std);
+    out->class_names = info.class_names;
+    info.class_names = NULL;
+    if (out_info != NULL) *out_info = info;
+    return DHO_OK;
+fail:
+    dho_checkpoint_info_free(&info);
+    dho_model_destroy(out);
+    return status;
+}
