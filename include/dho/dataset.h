@@ -2,7 +2,7 @@
  *
  * A sample's id is its index in the listing; the listing never depends on the order in which a
  * folder is read. ImageFolder: classes are the sub-folders in byte order, samples are ordered by
- * class, then by name. CoOp split: the order of the JSON file. */
+ * label, then by name in byte order. CoOp split: the order of the JSON file. */
 #ifndef DHO_DATASET_H
 #define DHO_DATASET_H
 
@@ -14,7 +14,8 @@
 
 typedef enum dho_dataset_format {
     DHO_DATASET_IMAGE_FOLDER, /* root/class/name.{jpg,jpeg,JPEG,png,...} */
-    DHO_DATASET_COOP_SPLIT    /* root/<path>, listed by a CoOp JSON {"train": [[path, label, name], ...]} */
+    DHO_DATASET_COOP_SPLIT    /* root/<path>, listed by a CoOp JSON {"train": [[path, label, name],
+                                 ...]} */
 } dho_dataset_format;
 
 typedef struct dho_sample {
@@ -23,32 +24,40 @@ typedef struct dho_sample {
 } dho_sample;
 
 typedef struct dho_dataset {
-    char *root;            /* owned */
-    dho_sample *samples;   /* owned, [count] */
+    char *root;          /* owned */
+    dho_sample *samples; /* owned, [count] */
     int64_t count;
-    char **class_names;    /* owned, [classes]; folder name, or the CoOp class name */
+    char **class_names; /* owned, [classes]; folder name, or the CoOp class name */
     int32_t classes;
-    bool *class_present;   /* owned, [classes]: has at least one sample here */
-    uint64_t fingerprint;  /* of the ordered (path, label) list: what a teacher cache is bound to */
-    char *path_pool;       /* owned: the bytes behind samples[].path */
+    bool *class_present;  /* owned, [classes]: has at least one sample here */
+    uint64_t fingerprint; /* what a teacher cache is bound to: FNV-1a of path, NUL and
+                             label (4 bytes, little endian) of each sample in order, then of the
+                             count (8 bytes) */
+    char *path_pool;      /* owned: the bytes behind samples[].path */
 } dho_dataset;
 
 /* Lists an ImageFolder. With `reference` (NULL for a training set) labels are the indices of the
  * folder names in the reference's classes (so a subset of its classes is fine), and class_names
- * are the reference's. Folders named 0 .. C-1 by integers are labelled by the integer when the
- * reference's folder names do not match (ImageNet-V2).
- * Files whose name does not end in jpg, jpeg, png, bmp... (any case; jpg, jpeg, jpe, png) are passed over.
+ * are the reference's. When no folder name is a class of the reference and all are integers
+ * 0 .. C-1 without leading zeros, the integer is the label (ImageNet-V2).
+ * A sample is a file or a link (not followed, not even looked at) in a class folder whose name ends
+ * in .jpg, .jpeg, .jpe or .png, in any case. Names with a leading dot and files beside the class
+ * folders are passed over; a class folder may be a link; folders inside it are NOT descended into.
  * Errors: DHO_ERR_CONFIG (no such folder; no class folder; a class folder without an image, named;
- * a folder that is no class of the reference). */
+ * a folder that is no class of the reference), DHO_ERR_IO (a folder cannot be read),
+ * DHO_ERR_MEMORY. *out is all zero on error. */
 dho_status dho_dataset_open_folder(dho_dataset *out, const char *root,
                                    const dho_dataset *reference);
 
 /* Reads one split ("train", "val" or "test") of a CoOp split file. The classes are those of the
- * whole file. Errors: DHO_ERR_CONFIG (no such file or split), DHO_ERR_FORMAT (not of that form,
- * label out of range, one label with two names, absolute paths or ".." in a path). */
+ * whole file. Errors: DHO_ERR_CONFIG (no such file, folder or split; an empty split),
+ * DHO_ERR_FORMAT (not of that form, label out of range or used by no sample of the file, one label
+ * with two names, absolute paths or ".." in a path), DHO_ERR_IO, DHO_ERR_MEMORY. *out is all zero
+ * on error. */
 dho_status dho_dataset_open_coop(dho_dataset *out, const char *root, const char *split_file,
                                  const char *split);
 
+/* Releases everything and zeroes *dataset; an all-zero one is fine. */
 void dho_dataset_free(dho_dataset *dataset);
 
 /* The labelled subset: sorted sample ids. */
@@ -61,15 +70,17 @@ void dho_id_list_free(dho_id_list *list);
 
 /* All samples. */
 dho_status dho_subset_all(dho_id_list *out, const dho_dataset *dataset);
-/* k per class, drawn by (seed, class). Errors: DHO_ERR_CONFIG when a class has fewer than k. */
-dho_status dho_subset_shots(dho_id_list *out, const dho_dataset *dataset, int shots,
-                            uint64_t seed);
-/* percent (0 < p <= 100) of each class, rounded to nearest, at least one, drawn by (seed, class). */
+/* k per class, drawn by (seed, class); for one seed, fewer shots are a subset of more.
+ * Errors: DHO_ERR_CONFIG when a class has fewer than k (a class without any sample included). */
+dho_status dho_subset_shots(dho_id_list *out, const dho_dataset *dataset, int shots, uint64_t seed);
+/* percent (0 < p <= 100) of each class, rounded to nearest, at least one of each class
+ * that has a sample, drawn by (seed, class). Errors: DHO_ERR_CONFIG for another p. */
 dho_status dho_subset_percent(dho_id_list *out, const dho_dataset *dataset, double percent,
                               uint64_t seed);
-/* One file name a line ("n01440764_10026.JPEG" or "class/name"), blank lines and # comments
- * passed over. Errors: DHO_ERR_CONFIG naming file, line and the name that is not in the dataset,
- * or is ambiguous, or occurs twice. */
+/* One file name a line: a bare name ("n01440764_10026.JPEG"), or with a '/' the sample's whole path
+ * ("class/name"). Blank lines and lines that start with # are passed over.
+ * Errors: DHO_ERR_CONFIG naming file, line and the name that is not in the dataset, or is
+ * ambiguous, or occurs twice; DHO_ERR_CONFIG when no name is listed; DHO_ERR_IO. */
 dho_status dho_subset_file(dho_id_list *out, const dho_dataset *dataset, const char *path);
 
 #endif

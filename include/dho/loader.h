@@ -29,30 +29,37 @@ typedef struct dho_sampler dho_sampler;
 
 typedef struct dho_sampler_options {
     uint64_t seed;
-    int shards;           /* V >= 1 */
-    int labelled;         /* labelled samples a microbatch, >= 0 */
-    int unlabelled;       /* unlabelled samples a microbatch, >= 0 */
+    int shards;     /* V >= 1 */
+    int labelled;   /* labelled samples a microbatch, >= 0 */
+    int unlabelled; /* unlabelled samples a microbatch, >= 0 */
     int64_t dataset_count;
     const int64_t *labelled_ids; /* borrowed, [labelled_count], sorted */
     int64_t labelled_count;
 } dho_sampler_options;
 
-/* Errors: DHO_ERR_CONFIG when a stream that is asked for is empty (fewer images than shards,
- * no labelled sample); DHO_ERR_MEMORY. */
+/* *out is owned (dho_sampler_destroy). Memory: 8 bytes an id of each shard drawn from so far.
+ * Errors: DHO_ERR_CONFIG when a stream that is asked for is empty (fewer images than shards,
+ * no labelled sample) or none is; DHO_ERR_INTERNAL for ids out of range or not ascending;
+ * DHO_ERR_MEMORY. */
 dho_status dho_sampler_create(dho_sampler **out, const dho_sampler_options *options);
 void dho_sampler_destroy(dho_sampler **sampler);
 
 /* The draws of microbatch `shard` of global step `step`: first the labelled, then the unlabelled,
  * into out[labelled + unlabelled]. Any step may be asked for in any order (consecutive is fast).
- * Not thread-safe. */
+ * Not thread-safe. Errors: DHO_ERR_MEMORY; DHO_ERR_INTERNAL (no such step or shard). */
 dho_status dho_sampler_draw(dho_sampler *sampler, int64_t step, int shard, dho_draw *out);
 
 /* Steps in which the unlabelled set (the labelled one when `unlabelled` is 0) is seen once:
  * max(1, count / (V * per-microbatch)). */
 int64_t dho_sampler_steps_per_epoch(const dho_sampler *sampler);
 
+/* As given to create. */
+const dho_sampler_options *dho_sampler_get_options(const dho_sampler *sampler);
+
 /* Where the crop of a draw comes from when it is not random: the teacher cache's stored view.
- * Returns true and fills box and flip when the cache dictates them. Thread-safe. */
+ * Returns true and fills box and flip when the cache dictates them. Thread-safe. A box that
+ * does not lie in the image is DHO_ERR_FORMAT whatever on_error says: image and view do not belong
+ * together. */
 typedef bool (*dho_view_source)(void *context, int64_t id, int64_t pass, dho_box *box, bool *flip);
 
 typedef enum dho_on_error { DHO_ON_ERROR_FAIL, DHO_ON_ERROR_SKIP } dho_on_error;
@@ -70,41 +77,83 @@ typedef struct dho_loader_options {
     dho_filter filter;
     dho_normalise normalise;
     uint64_t seed;
-    int threads;                   /* >= 1 */
-    int prefetch;                  /* microbatches decoded ahead, >= 1 */
+    int threads;  /* >= 1 */
+    int prefetch; /* microbatches decoded ahead, >= 1 */
     dho_on_error on_error;
-    int skip_stride;               /* with skip: a broken sample's place is taken by id + stride,
-                                      wrapping inside its shard (unlabelled: V), or by the next
-                                      labelled id (labelled) */
-    const int64_t *labelled_ids;   /* borrowed, sorted */
+    int skip_stride;             /* with skip: a broken sample's place is taken by id + stride,
+                                    wrapping inside its shard (unlabelled: V), or by the next
+                                    labelled id (labelled) */
+    const int64_t *labelled_ids; /* borrowed, sorted */
     int64_t labelled_count;
-    dho_view_source view_source;   /* NULL: random crops */
+    dho_view_source view_source; /* NULL: random crops */
     void *view_context;
 } dho_loader_options;
 
 typedef struct dho_batch {
-    const float *images;     /* [count][size][size][3], normalised; borrowed until released */
-    const int32_t *labels;   /* [count]; -1 for unlabelled rows */
-    const dho_draw *draws;   /* [count]; ids as really delivered (after skips) */
-    int count, labelled;     /* the first `labelled` rows are labelled */
+    const float *images;   /* [count][size][size][3], normalised; borrowed until released */
+    const int32_t *labels; /* [count]; -1 for unlabelled rows */
+    const dho_box *boxes;  /* [count]; the crop in source pixels, all 0 for Resize + CenterCrop */
+    const bool *flips;     /* [count] */
+    const dho_draw *draws; /* [count]; ids as really delivered (after skips) */
+    int count, labelled;   /* the first `labelled` rows are labelled */
     int64_t step;
     int shard;
 } dho_batch;
 
 typedef struct dho_loader dho_loader;
 
+/* *out is owned. The threads start decoding at once. Errors: DHO_ERR_CONFIG (sizes, counts or
+ * ranges that cannot be), DHO_ERR_MEMORY (also when a thread cannot be started). */
 dho_status dho_loader_create(dho_loader **out, const dho_loader_options *options);
-/* Stops the threads, also with batches outstanding. NULL-safe. */
+/* Stops the threads, also with batches outstanding (their buffers are gone then). NULL-safe. */
 void dho_loader_destroy(dho_loader **loader);
 
-/* Waits for the next microbatch in (step, shard order). *seconds_waited (may be NULL) adds the time
- * blocked. Errors: with on_error fail, the first broken image's DHO_ERR_FORMAT / DHO_ERR_IO (its
- * name in the message; always the lowest row of the earliest batch, whatever the threads did);
- * with skip, DHO_ERR_FORMAT only when a whole shard is unreadable. */
+/* Waits for the next microbatch in (step, shard order); count is 0 after the last one.
+ * *seconds_waited (may be NULL) adds the time blocked. prefetch + 1 batches exist: one that is held
+ * too long holds up the ring, and it is DHO_ERR_INTERNAL to hold all and ask for one more.
+ * Errors (the same again on each further call): with on_error fail, the first broken image's
+ * DHO_ERR_FORMAT / DHO_ERR_IO (its name in the message; always the lowest row of the earliest
+ * batch, whatever the threads did); with skip, DHO_ERR_FORMAT only when a whole shard (of the
+ * labelled draws: the whole list) is unreadable, and each broken file is named in one warning. */
 dho_status dho_loader_next(dho_loader *loader, dho_batch *out, double *seconds_waited);
 /* Gives the batch's buffer back. */
 void dho_loader_release(dho_loader *loader, const dho_batch *batch);
-/* Broken images passed over so far (distinct draws). */
+/* Draws of the batches delivered so far that a broken image was replaced in. */
 int64_t dho_loader_skipped(const dho_loader *loader);
+
+/* --- evaluation and teacher caches: a list of samples, once, in order ---
+ *
+ * Row r of all rows is view r % views of sample ids[r / views]; its draw has pass = view and
+ * labelled = true (labels are the dataset's). An image is decoded once for consecutive views. */
+typedef struct dho_eval_loader_options {
+    const dho_dataset *dataset; /* borrowed */
+    const int64_t *ids;         /* borrowed, [count]; count 0 is fine (a rank without work) */
+    int64_t count;
+    int views;                 /* >= 1 */
+    int image_size;            /* output side in pixels */
+    int resize_short;          /* >= image_size: Resize(resize_short) + CenterCrop(image_size);
+                                  0: random views, as a teacher cache stores them: box and flip
+                                  keyed by DHO_RNG_CACHE_VIEW (seed, view, id) */
+    double scale[2], ratio[2]; /* of random views only, as are flip and seed */
+    bool flip;
+    uint64_t seed;
+    dho_filter filter;
+    dho_normalise normalise;
+    int batch;                   /* rows a batch, >= 1; the last one may be shorter */
+    int threads;                 /* >= 1 */
+    int prefetch;                /* batches decoded ahead, >= 1 */
+    dho_view_source view_source; /* NULL: as above; else asked first for (id, view) */
+    void *view_context;
+} dho_eval_loader_options;
+
+typedef struct dho_eval_loader dho_eval_loader;
+
+/* As dho_loader_create; DHO_ERR_INTERNAL for an id that is not in the dataset. */
+dho_status dho_eval_loader_create(dho_eval_loader **out, const dho_eval_loader_options *options);
+void dho_eval_loader_destroy(dho_eval_loader **loader);
+/* As dho_loader_next with on_error fail (a replaced sample would falsify a result). out->step is
+ * the batch's index, so its first row is row step * batch; out->count is 0 after the last batch. */
+dho_status dho_eval_loader_next(dho_eval_loader *loader, dho_batch *out, double *seconds_waited);
+void dho_eval_loader_release(dho_eval_loader *loader, const dho_batch *batch);
 
 #endif

@@ -1,0 +1,102 @@
+/* What all kinds of datasets share: the path pool, the fingerprint, releasing. */
+#include "data/dataset_build.h"
+
+#include "dho/alloc.h"
+
+#include <string.h>
+
+uint64_t dho_fnv1a(uint64_t hash, const void *data, size_t bytes)
+{
+    const uint8_t *from = data;
+    for (size_t i = 0; i < bytes; i++) hash = (hash ^ from[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static dho_status reserve_pool(dho_path_list *list, size_t more)
+{
+    size_t wanted;
+    if (__builtin_add_overflow(list->used, more, &wanted))
+        return dho_fail(DHO_ERR_MEMORY, "dataset: paths too long");
+    if (wanted <= list->pool_size) return DHO_OK;
+    size_t size = list->pool_size < 4096 ? 4096 : 2 * list->pool_size;
+    if (size < wanted) size = wanted;
+    DHO_TRY(dho_realloc(&list->pool, size, 1, "dataset: paths"));
+    list->pool_size = size;
+    return DHO_OK;
+}
+
+dho_status dho_path_list_append(dho_path_list *list, const char *folder, const char *name,
+                                int32_t label)
+{
+    const size_t folder_length = folder != NULL ? strlen(folder) + 1 : 0; /* with the slash */
+    const size_t length = strlen(name) + 1;
+    if (list->count == list->capacity) {
+        const size_t capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
+        DHO_TRY(dho_realloc(&list->entries, capacity, sizeof *list->entries, "dataset: entries"));
+        list->capacity = capacity;
+    }
+    DHO_TRY(reserve_pool(list, folder_length + length));
+    list->entries[list->count++] = (dho_path_entry){.offset = list->used, .label = label};
+    char *to = list->pool + list->used;
+    if (folder != NULL) {
+        memcpy(to, folder, folder_length - 1);
+        to[folder_length - 1] = '/';
+    }
+    memcpy(to + folder_length, name, length);
+    list->used += folder_length + length;
+    return DHO_OK;
+}
+
+void dho_path_list_free(dho_path_list *list)
+{
+    dho_free(list->pool);
+    dho_free(list->entries);
+    *list = (dho_path_list){0};
+}
+
+static uint64_t fingerprint(const dho_dataset *dataset)
+{
+    uint64_t hash = DHO_FNV_START;
+    for (int64_t i = 0; i < dataset->count; i++) {
+        const dho_sample *sample = &dataset->samples[i];
+        const uint32_t label = (uint32_t)sample->label;
+        const uint8_t bytes[4] = {(uint8_t)label, (uint8_t)(label >> 8), (uint8_t)(label >> 16),
+                                  (uint8_t)(label >> 24)};
+        hash = dho_fnv1a(hash, sample->path, strlen(sample->path) + 1);
+        hash = dho_fnv1a(hash, bytes, sizeof bytes);
+    }
+    uint8_t count[8];
+    for (int i = 0; i < 8; i++) count[i] = (uint8_t)((uint64_t)dataset->count >> 8 * i);
+    return dho_fnv1a(hash, count, sizeof count);
+}
+
+dho_status dho_dataset_finish(dho_dataset *out, dho_path_list *list)
+{
+    DHO_TRY(dho_alloc(&out->samples, list->count, sizeof *out->samples, "dataset: samples"));
+    DHO_TRY(dho_alloc_zero(&out->class_present, (size_t)out->classes, sizeof *out->class_present,
+                           "dataset: classes"));
+    DHO_TRY(dho_realloc(&list->pool, list->used, 1, "dataset: paths")); /* gives the slack back */
+    out->path_pool = list->pool;
+    list->pool = NULL;
+    out->count = (int64_t)list->count;
+    for (size_t i = 0; i < list->count; i++) {
+        const dho_path_entry *entry = &list->entries[i];
+        out->samples[i] =
+            (dho_sample){.path = out->path_pool + entry->offset, .label = entry->label};
+        out->class_present[entry->label] = true;
+    }
+    out->fingerprint = fingerprint(out);
+    return DHO_OK;
+}
+
+void dho_dataset_free(dho_dataset *dataset)
+{
+    if (dataset->class_names != NULL)
+        for (int32_t i = 0; i < dataset->classes; i++) dho_free(dataset->class_names[i]);
+    dho_free(dataset->class_names);
+    dho_free(dataset->class_present);
+    dho_free(dataset->samples);
+    dho_free(dataset->path_pool);
+    dho_free(dataset->root);
+    *dataset = (dho_dataset){0};
+}

@@ -1,0 +1,33 @@
+/* How a listing is put together. Private to src/data. */
+#ifndef DHO_DATA_DATASET_BUILD_H
+#define DHO_DATA_DATASET_BUILD_H
+
+#include "dho/dataset.h"
+
+/* FNV-1a, 64 bits; start with DHO_FNV_START. */
+#define DHO_FNV_START UINT64_C(0xcbf29ce484222325)
+uint64_t dho_fnv1a(uint64_t hash, const void *data, size_t bytes);
+
+/* A growing list of strings in one pool; entries hold offsets because the pool moves. */
+typedef struct dho_path_entry {
+    size_t offset; /* of the string in the pool */
+    int32_t label;
+} dho_path_entry;
+
+typedef struct dho_path_list {
+    char *pool;              /* owned */
+    size_t used, pool_size;  /* bytes */
+    dho_path_entry *entries; /* owned */
+    size_t count, capacity;  /* entries */
+} dho_path_list;
+
+/* Appends "folder/name", or name when folder is NULL. Errors: DHO_ERR_MEMORY. */
+dho_status dho_path_list_append(dho_path_list *list, const char *folder, const char *name,
+                                int32_t label);
+void dho_path_list_free(dho_path_list *list);
+
+/* Makes samples, class_present, count and fingerprint of *out from the list (whose pool it takes;
+ * free the list all the same); root, classes and class_names must be set, labels be in range. */
+dho_status dho_dataset_finish(dho_dataset *out, dho_path_list *list);
+
+#endif

@@ -1,0 +1,355 @@
+#define _GNU_SOURCE
+#include "data/decode_ring.h"
+
+#include "dho/alloc.h"
+#include "dho/log.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MESSAGE_BYTES = 1024 };
+
+/* One batch. Its arrays belong to the caller's thread until it is queued, then a row belongs to the
+ * thread that took it, and when all rows are done all is the caller's again. */
+typedef struct ring_slot {
+    dho_batch batch; /* its pointers are those below */
+    float *images;   /* owned, [rows][size][size][3] */
+    int32_t *labels; /* owned, [rows], as all below */
+    dho_draw *draws;
+    dho_box *boxes;
+    bool *flips;
+    bool busy; /* queued or held by the caller; caller's thread only */
+    /* Under the lock: */
+    int done;          /* rows */
+    int skipped;       /* rows whose sample was replaced */
+    dho_status status; /* of the lowest row that failed */
+    int failed_row;
+    char message[MESSAGE_BYTES];
+} ring_slot;
+
+typedef struct ring_thread {
+    pthread_t handle;
+    dho_decode_ring *ring;
+    dho_decode_worker worker;
+} ring_thread;
+
+struct dho_decode_ring {
+    dho_ring_options options;
+    size_t row_floats;
+    ring_slot *slots; /* owned, [slot_count]; batch b lives in slot b mod slot_count */
+    int slot_count;
+    ring_thread *threads; /* owned, [started] are running */
+    int started;
+    uint8_t *warned; /* owned with skip: one bit a sample, broken and told of; under the lock */
+    /* Of the caller's thread only: */
+    int64_t delivered, skipped;
+    dho_status fill_status; /* of the batch after the last queued one */
+    char fill_message[MESSAGE_BYTES];
+    /* Under the lock: */
+    pthread_mutex_t lock;
+    pthread_cond_t work, ready; /* rows to take; a batch is done */
+    int64_t queued;             /* batches; written by the caller's thread only */
+    int64_t taking;             /* the batch that rows are taken from, <= queued */
+    int taking_row;
+    bool stop;
+};
+
+/* --- threads --- */
+
+/* How many samples a draw can be replaced by, itself included. */
+static int64_t candidates(const dho_ring_options *o, const dho_draw *draw)
+{
+    if (draw->labelled) return o->labelled_count;
+    const int64_t lowest = draw->id % o->skip_stride;
+    return (o->plan.dataset->count - lowest + o->skip_stride - 1) / o->skip_stride;
+}
+
+/* The sample that takes a broken one's place. */
+static int64_t replacement(const dho_ring_options *o, const dho_draw *draw)
+{
+    if (!draw->labelled) {
+        const int64_t next = draw->id + o->skip_stride;
+        return next < o->plan.dataset->count ? next : draw->id % o->skip_stride;
+    }
+    int64_t low = 0, high = o->labelled_count; /* the first labelled id above draw->id */
+    while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        if (o->labelled_ids[middle] <= draw->id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return o->labelled_ids[low < o->labelled_count ? low : 0];
+}
+
+static void warn_once(dho_decode_ring *ring, int64_t id)
+{
+    const uint8_t bit = (uint8_t)(1u << id % 8);
+    pthread_mutex_lock(&ring->lock);
+    const bool first = (ring->warned[id / 8] & bit) == 0;
+    ring->warned[id / 8] |= bit;
+    pthread_mutex_unlock(&ring->lock);
+    if (first) dho_warn("%s (skipped)", dho_error_message());
+}
+
+/* Loads the draw's image; with skip, the first readable one in its place, which *draw then names.
+ */
+static dho_status load_draw(dho_decode_ring *ring, dho_decode_worker *worker, dho_draw *draw)
+{
+    const dho_ring_options *o = &ring->options;
+    for (int64_t left = candidates(o, draw);; draw->id = replacement(o, draw)) {
+        const dho_status status = dho_decode_worker_load(worker, draw->id);
+        if (o->on_error != DHO_ON_ERROR_SKIP || (status != DHO_ERR_FORMAT && status != DHO_ERR_IO))
+            return status;
+        warn_once(ring, draw->id);
+        if (--left < 1)
+            return dho_fail(DHO_ERR_FORMAT, "%s: none of the %s can be read, the last one: %s",
+                            o->plan.dataset->root,
+                            draw->labelled ? "labelled images" : "images of a whole shard",
+                            dho_error_message());
+    }
+}
+
+static dho_status decode_row(dho_decode_ring *ring, dho_decode_worker *worker, ring_slot *slot,
+                             int row)
+{
+    dho_draw *draw = &slot->draws[row];
+    DHO_TRY(load_draw(ring, worker, draw));
+    slot->labels[row] = draw->labelled ? ring->options.plan.dataset->samples[draw->id].label : -1;
+    return dho_decode_worker_view(worker, draw, slot->images + (size_t)row * ring->row_floats,
+                                  &slot->boxes[row], &slot->flips[row]);
+}
+
+/* Under the lock: waits for rows and takes the next one, with those right behind it that show the
+ * same image, so that it is decoded once. False: stop. */
+static bool take_rows(dho_decode_ring *ring, ring_slot **out_slot, int *out_first, int *out_count)
+{
+    while (!ring->stop && ring->taking == ring->queued) pthread_cond_wait(&ring->work, &ring->lock);
+    if (ring->stop) return false;
+    ring_slot *slot = &ring->slots[ring->taking % ring->slot_count];
+    const int first = ring->taking_row, rows = slot->batch.count;
+    int end = first + 1;
+    while (end < rows && slot->draws[end].id == slot->draws[first].id) end++;
+    ring->taking_row = end;
+    if (end == rows) { /* on at once: the slot may be another batch's when a row is next taken */
+        ring->taking_row = 0;
+        ring->taking++;
+    }
+    *out_slot = slot;
+    *out_first = first;
+    *out_count = end - first;
+    return true;
+}
+
+static void *run_thread(void *argument)
+{
+    ring_thread *self = argument;
+    dho_decode_ring *ring = self->ring;
+    ring_slot *slot;
+    int first, count;
+    pthread_mutex_lock(&ring->lock);
+    while (take_rows(ring, &slot, &first, &count)) {
+        for (int row = first; row < first + count; row++) {
+            const int64_t id = slot->draws[row].id;
+            pthread_mutex_unlock(&ring->lock);
+            const dho_status status = decode_row(ring, &self->worker, slot, row);
+            pthread_mutex_lock(&ring->lock);
+            slot->skipped += slot->draws[row].id != id;
+            if (status != DHO_OK && (slot->status == DHO_OK || row < slot->failed_row)) {
+                slot->status = status;
+                slot->failed_row = row;
+                snprintf(slot->message, sizeof slot->message, "%s", dho_error_message());
+            }
+            slot->done++;
+        }
+        if (slot->done == slot->batch.count) pthread_cond_signal(&ring->ready);
+    }
+    pthread_mutex_unlock(&ring->lock);
+    return NULL;
+}
+
+/* --- the caller's side --- */
+
+/* Queues batches as far as there are free slots. A failure is kept until its batch's turn. */
+static void queue_batches(dho_decode_ring *ring)
+{
+    while (ring->queued < ring->options.batches && ring->fill_status == DHO_OK) {
+        ring_slot *slot = &ring->slots[ring->queued % ring->slot_count];
+        if (slot->busy) return;
+        ring->fill_status =
+            ring->options.fill(ring->options.fill_context, ring->queued, slot->draws, &slot->batch);
+        if (ring->fill_status != DHO_OK) {
+            snprintf(ring->fill_message, sizeof ring->fill_message, "%s", dho_error_message());
+            return;
+        }
+        slot->busy = true;
+        pthread_mutex_lock(&ring->lock);
+        slot->done = slot->skipped = 0;
+        slot->status = DHO_OK;
+        ring->queued++;
+        pthread_cond_broadcast(&ring->work);
+        pthread_mutex_unlock(&ring->lock);
+    }
+}
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+dho_status dho_decode_ring_next(dho_decode_ring *ring, dho_batch *out, double *seconds_waited)
+{
+    *out = (dho_batch){0};
+    queue_batches(ring);
+    if (ring->delivered == ring->queued) {
+        if (ring->fill_status != DHO_OK)
+            return dho_fail(ring->fill_status, "%s", ring->fill_message);
+        if (ring->delivered == ring->options.batches) return DHO_OK;
+        return dho_fail(DHO_ERR_INTERNAL, "loader: all %d batches are held, none was released",
+                        ring->slot_count);
+    }
+    ring_slot *slot = &ring->slots[ring->delivered % ring->slot_count];
+    pthread_mutex_lock(&ring->lock);
+    if (slot->done < slot->batch.count) {
+        const double before = seconds_now();
+        while (slot->done < slot->batch.count) pthread_cond_wait(&ring->ready, &ring->lock);
+        if (seconds_waited != NULL) *seconds_waited += seconds_now() - before;
+    }
+    pthread_mutex_unlock(&ring->lock);
+    if (slot->status != DHO_OK) return dho_fail(slot->status, "%s", slot->message);
+    ring->delivered++;
+    ring->skipped += slot->skipped;
+    *out = slot->batch;
+    return DHO_OK;
+}
+
+void dho_decode_ring_release(dho_decode_ring *ring, const dho_batch *batch)
+{
+    for (int i = 0; i < ring->slot_count; i++)
+        if (ring->slots[i].images == batch->images) ring->slots[i].busy = false;
+}
+
+int64_t dho_decode_ring_skipped(const dho_decode_ring *ring)
+{
+    return ring->skipped;
+}
+
+/* --- life --- */
+
+static dho_status create_slot(ring_slot *slot, size_t rows, size_t row_floats)
+{
+    size_t floats;
+    if (__builtin_mul_overflow(rows, row_floats, &floats)) floats = SIZE_MAX;
+    DHO_TRY(dho_alloc(&slot->images, floats, sizeof *slot->images, "loader: images"));
+    DHO_TRY(dho_alloc(&slot->labels, rows, sizeof *slot->labels, "loader: labels"));
+    DHO_TRY(dho_alloc(&slot->draws, rows, sizeof *slot->draws, "loader: draws"));
+    DHO_TRY(dho_alloc(&slot->boxes, rows, sizeof *slot->boxes, "loader: boxes"));
+    DHO_TRY(dho_alloc(&slot->flips, rows, sizeof *slot->flips, "loader: flips"));
+    slot->batch = (dho_batch){.images = slot->images,
+                              .labels = slot->labels,
+                              .draws = slot->draws,
+                              .boxes = slot->boxes,
+                              .flips = slot->flips};
+    return DHO_OK;
+}
+
+static dho_status start_threads(dho_decode_ring *ring)
+{
+    DHO_TRY(dho_alloc_zero(&ring->threads, (size_t)ring->options.threads, sizeof *ring->threads,
+                           "loader: threads"));
+    for (int i = 0; i < ring->options.threads; i++)
+        DHO_TRY(dho_decode_worker_init(&ring->threads[i].worker, &ring->options.plan));
+    /* Signals are for the main thread, which looks for them between steps. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = 0;
+    while (error == 0 && ring->started < ring->options.threads) {
+        ring_thread *thread = &ring->threads[ring->started];
+        thread->ring = ring;
+        error = pthread_create(&thread->handle, NULL, run_thread, thread);
+        if (error == 0) ring->started++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error == 0) return DHO_OK;
+    return dho_fail(DHO_ERR_MEMORY, "loader: cannot start thread %d of %d: %s", ring->started + 1,
+                    ring->options.threads, strerror(error));
+}
+
+static dho_status check_options(const dho_ring_options *o)
+{
+    if (o->threads < 1 || o->prefetch < 1 || o->prefetch == INT32_MAX || o->rows < 1 ||
+        o->batches < 0)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "loader: %d threads, %d batches ahead of %lld, %d rows a batch", o->threads,
+                        o->prefetch, (long long)o->batches, o->rows);
+    if (o->on_error == DHO_ON_ERROR_SKIP && o->skip_stride < 1)
+        return dho_fail(DHO_ERR_CONFIG, "loader: skip stride %d", o->skip_stride);
+    return dho_view_plan_check(&o->plan);
+}
+
+dho_status dho_decode_ring_create(dho_decode_ring **out, const dho_ring_options *options)
+{
+    dho_status status;
+    *out = NULL;
+    DHO_TRY(check_options(options));
+    DHO_TRY(dho_alloc_zero(out, 1, sizeof **out, "loader"));
+    dho_decode_ring *ring = *out;
+    ring->options = *options;
+    pthread_mutex_init(&ring->lock, NULL); /* cannot fail on Linux, nor can the next two */
+    pthread_cond_init(&ring->work, NULL);
+    pthread_cond_init(&ring->ready, NULL);
+    const size_t size = (size_t)options->plan.image_size;
+    ring->row_floats = size * size * 3;
+    ring->slot_count = options->prefetch + 1; /* one is in the caller's hands */
+    if (options->batches < ring->slot_count)
+        ring->slot_count = options->batches > 0 ? (int)options->batches : 1;
+    DHO_TRY_GOTO(dho_alloc_zero(&ring->slots, (size_t)ring->slot_count, sizeof *ring->slots,
+                                "loader: slots"));
+    for (int i = 0; i < ring->slot_count; i++)
+        DHO_TRY_GOTO(create_slot(&ring->slots[i], (size_t)options->rows, ring->row_floats));
+    if (options->on_error == DHO_ON_ERROR_SKIP)
+        DHO_TRY_GOTO(dho_alloc_zero(&ring->warned, (size_t)options->plan.dataset->count / 8 + 1, 1,
+                                    "loader: broken files"));
+    DHO_TRY_GOTO(start_threads(ring));
+    queue_batches(ring);
+    return DHO_OK;
+fail:
+    dho_decode_ring_destroy(out);
+    return status;
+}
+
+void dho_decode_ring_destroy(dho_decode_ring **inout)
+{
+    dho_decode_ring *ring = *inout;
+    if (ring == NULL) return;
+    pthread_mutex_lock(&ring->lock);
+    ring->stop = true;
+    pthread_cond_broadcast(&ring->work);
+    pthread_mutex_unlock(&ring->lock);
+    for (int i = 0; i < ring->started; i++) pthread_join(ring->threads[i].handle, NULL);
+    for (int i = 0; ring->threads != NULL && i < ring->options.threads; i++)
+        dho_decode_worker_release(&ring->threads[i].worker);
+    for (int i = 0; ring->slots != NULL && i < ring->slot_count; i++) {
+        ring_slot *slot = &ring->slots[i];
+        dho_free(slot->images);
+        dho_free(slot->labels);
+        dho_free(slot->draws);
+        dho_free(slot->boxes);
+        dho_free(slot->flips);
+    }
+    pthread_cond_destroy(&ring->ready);
+    pthread_cond_destroy(&ring->work);
+    pthread_mutex_destroy(&ring->lock);
+    dho_free(ring->warned);
+    dho_free(ring->threads);
+    dho_free(ring->slots);
+    dho_free(ring);
+    *inout = NULL;
+}

@@ -1,0 +1,138 @@
+/* Labelled subsets from published lists of file names. */
+#define _GNU_SOURCE
+#include "data/dataset_build.h"
+#include "dho/alloc.h"
+#include "dho/file.h"
+
+#include <string.h>
+
+enum { MAX_FILE_BYTES = 1 << 30 };
+
+/* Samples by the hash of their base name. Chained, because in some datasets very many samples share
+ * a base name (Caltech-101's image_0001.jpg). */
+typedef struct name_index {
+    const dho_dataset *dataset;
+    int64_t *heads; /* owned, [buckets]; -1: empty */
+    int64_t *next;  /* owned, [count] */
+    size_t buckets; /* a power of two */
+} name_index;
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+static size_t bucket_of(const name_index *index, const char *name, size_t length)
+{
+    const uint64_t hash = dho_fnv1a(DHO_FNV_START, name, length);
+    return (size_t)(hash ^ hash >> 32) & (index->buckets - 1);
+}
+
+static dho_status index_create(name_index *out, const dho_dataset *dataset)
+{
+    *out = (name_index){.dataset = dataset, .buckets = 1};
+    while (out->buckets < (size_t)dataset->count) out->buckets *= 2;
+    DHO_TRY(dho_alloc(&out->heads, out->buckets, sizeof *out->heads, "label list"));
+    DHO_TRY(dho_alloc(&out->next, (size_t)dataset->count, sizeof *out->next, "label list"));
+    for (size_t i = 0; i < out->buckets; i++) out->heads[i] = -1;
+    for (int64_t id = 0; id < dataset->count; id++) {
+        const char *name = base_name(dataset->samples[id].path);
+        int64_t *head = &out->heads[bucket_of(out, name, strlen(name))];
+        out->next[id] = *head;
+        *head = id;
+    }
+    return DHO_OK;
+}
+
+static void index_free(name_index *index)
+{
+    dho_free(index->heads);
+    dho_free(index->next);
+}
+
+/* How many samples have the name (which is a whole path when it holds a '/'); the last two found
+ * in out[]. */
+static int find_name(const name_index *index, const char *name, size_t length, int64_t out[2])
+{
+    const char *slash = memrchr(name, '/', length);
+    const char *base = slash != NULL ? slash + 1 : name;
+    const size_t base_length = length - (size_t)(base - name);
+    int found = 0;
+    int64_t id = index->heads[bucket_of(index, base, base_length)];
+    for (; id >= 0 && found < 2; id = index->next[id]) {
+        const char *path = index->dataset->samples[id].path;
+        if (slash == NULL) path = base_name(path);
+        if (strlen(path) == length && memcmp(path, name, length) == 0) out[found++] = id;
+    }
+    return found;
+}
+
+static dho_status mark_line(const name_index *index, const char *line, size_t length, bool *marked,
+                            int64_t *inout_count)
+{
+    const dho_sample *samples = index->dataset->samples;
+    const int shown = length < 200 ? (int)length : 200;
+    int64_t ids[2];
+    const int found = find_name(index, line, length, ids);
+    if (found == 0)
+        return dho_fail(DHO_ERR_CONFIG, "\"%.*s\" is not in the dataset %s", shown, line,
+                        index->dataset->root);
+    if (found == 2)
+        return dho_fail(DHO_ERR_CONFIG, "\"%.*s\" is ambiguous: %s or %s; write the whole path",
+                        shown, line, samples[ids[1]].path, samples[ids[0]].path);
+    if (marked[ids[0]]) return dho_fail(DHO_ERR_CONFIG, "\"%.*s\" occurs twice", shown, line);
+    marked[ids[0]] = true;
+    (*inout_count)++;
+    return DHO_OK;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+static dho_status mark_lines(const name_index *index, const char *text, size_t size,
+                             const char *path, bool *marked, int64_t *out_count)
+{
+    const char *end = text + size;
+    int64_t number = 0;
+    *out_count = 0;
+    while (text < end) {
+        const char *newline = memchr(text, '\n', (size_t)(end - text));
+        const char *stop = newline != NULL ? newline : end;
+        const char *from = text, *to = stop;
+        text = newline != NULL ? newline + 1 : end;
+        number++;
+        while (from < to && is_blank(*from)) from++;
+        while (to > from && is_blank(to[-1])) to--;
+        if (from == to || *from == '#') continue;
+        const dho_status status = mark_line(index, from, (size_t)(to - from), marked, out_count);
+        if (status != DHO_OK) return dho_fail_prefix(status, "%s:%lld: ", path, (long long)number);
+    }
+    if (*out_count == 0) return dho_fail(DHO_ERR_CONFIG, "%s: lists no file", path);
+    return DHO_OK;
+}
+
+dho_status dho_subset_file(dho_id_list *out, const dho_dataset *dataset, const char *path)
+{
+    uint8_t *text = NULL;
+    size_t capacity = 0, size;
+    bool *marked = NULL;
+    int64_t count;
+    name_index index = {0};
+    dho_status status;
+    *out = (dho_id_list){0};
+    DHO_TRY_GOTO(dho_file_read(path, MAX_FILE_BYTES, &text, &capacity, &size));
+    DHO_TRY_GOTO(index_create(&index, dataset));
+    DHO_TRY_GOTO(dho_alloc_zero(&marked, (size_t)dataset->count, sizeof *marked, "label list"));
+    DHO_TRY_GOTO(mark_lines(&index, (const char *)text, size, path, marked, &count));
+    DHO_TRY_GOTO(dho_alloc(&out->ids, (size_t)count, sizeof *out->ids, "label list"));
+    for (int64_t i = 0; i < dataset->count; i++)
+        if (marked[i]) out->ids[out->count++] = i;
+fail:
+    dho_free(marked);
+    index_free(&index);
+    dho_free(text);
+    return status;
+}

@@ -1,0 +1,242 @@
+#define _GNU_SOURCE
+#include "data_fixture.h"
+
+/* Classes c0, c1, ... of sizes[] files that hold no image. */
+static void make_set(dho_dataset *out, const int *sizes, int classes)
+{
+    for (int c = 0; c < classes; c++) {
+        for (int i = 0; i < sizes[c]; i++) {
+            char name[64];
+            snprintf(name, sizeof name, "set/c%d/c%d_%03d.JPEG", c, c, i);
+            fixture_write(name, "x");
+        }
+    }
+    ck_assert_ok(dho_dataset_open_folder(out, fixture_path("set"), NULL));
+}
+
+static void assert_sorted(const dho_id_list *list)
+{
+    for (int64_t i = 1; i < list->count; i++) ck_assert(list->ids[i - 1] < list->ids[i]);
+}
+
+static int64_t count_class(const dho_id_list *list, const dho_dataset *dataset, int label)
+{
+    int64_t count = 0;
+    for (int64_t i = 0; i < list->count; i++)
+        count += dataset->samples[list->ids[i]].label == label;
+    return count;
+}
+
+static bool contains(const dho_id_list *list, int64_t id)
+{
+    for (int64_t i = 0; i < list->count; i++)
+        if (list->ids[i] == id) return true;
+    return false;
+}
+
+START_TEST(test_all)
+{
+    dho_dataset dataset;
+    dho_id_list list;
+    make_set(&dataset, (const int[]){3, 2}, 2);
+    ck_assert_ok(dho_subset_all(&list, &dataset));
+    ck_assert_int_eq(list.count, 5);
+    for (int i = 0; i < 5; i++) ck_assert_int_eq(list.ids[i], i);
+    dho_id_list_free(&list);
+    dho_dataset_free(&dataset);
+}
+END_TEST
+
+START_TEST(test_shots)
+{
+    dho_dataset dataset;
+    dho_id_list one, four, other;
+    make_set(&dataset, (const int[]){20, 4, 30}, 3);
+    ck_assert_ok(dho_subset_shots(&one, &dataset, 1, 7));
+    ck_assert_ok(dho_subset_shots(&four, &dataset, 4, 7));
+    ck_assert_ok(dho_subset_shots(&other, &dataset, 4, 8));
+    assert_sorted(&four);
+    for (int c = 0; c < 3; c++) ck_assert_int_eq(count_class(&four, &dataset, c), 4);
+    for (int i = 0; i < 3; i++) ck_assert(contains(&four, one.ids[i]));
+    ck_assert_int_ne(memcmp(four.ids, other.ids, 12 * sizeof(int64_t)), 0);
+    dho_id_list_free(&one);
+    ck_assert_fails(dho_subset_shots(&one, &dataset, 0, 7), DHO_ERR_CONFIG, "at least 1");
+    dho_id_list_free(&four);
+    dho_id_list_free(&other);
+    ck_assert_fails(dho_subset_shots(&four, &dataset, 5, 7), DHO_ERR_CONFIG,
+                    "class 1 \"c1\" has 4 images, 5 shots");
+    dho_dataset_free(&dataset);
+}
+END_TEST
+
+/* A class's draw is named by (seed, class): another class's size does not change it. */
+START_TEST(test_draw_does_not_depend_on_other_classes)
+{
+    dho_dataset dataset;
+    dho_id_list before, after;
+    make_set(&dataset, (const int[]){20, 9}, 2);
+    ck_assert_ok(dho_subset_shots(&before, &dataset, 4, 7));
+    dho_dataset_free(&dataset);
+    make_set(&dataset, (const int[]){21, 9}, 2);
+    ck_assert_ok(dho_subset_shots(&after, &dataset, 4, 7));
+    for (int i = 4; i < 8; i++) ck_assert_int_eq(before.ids[i] + 1, after.ids[i]);
+    dho_id_list_free(&before);
+    dho_id_list_free(&after);
+    dho_dataset_free(&dataset);
+}
+END_TEST
+
+START_TEST(test_percent)
+{
+    dho_dataset dataset;
+    dho_id_list list;
+    make_set(&dataset, (const int[]){30, 4, 14}, 3);
+    ck_assert_ok(dho_subset_percent(&list, &dataset, 10, 7));
+    assert_sorted(&list);
+    ck_assert_int_eq(count_class(&list, &dataset, 0), 3);
+    ck_assert_int_eq(count_class(&list, &dataset, 1), 1); /* 0.4: at least one */
+    ck_assert_int_eq(count_class(&list, &dataset, 2), 1); /* 1.4 */
+    dho_id_list_free(&list);
+    ck_assert_ok(dho_subset_percent(&list, &dataset, 100, 7));
+    ck_assert_int_eq(list.count, 48);
+    dho_id_list_free(&list);
+    const double bad[] = {0, -1, 100.1, 0.0 / 0.0};
+    for (int i = 0; i < 4; i++)
+        ck_assert_fails(dho_subset_percent(&list, &dataset, bad[i], 7), DHO_ERR_CONFIG, "percent");
+    dho_dataset_free(&dataset);
+}
+END_TEST
+
+START_TEST(test_file)
+{
+    dho_dataset dataset;
+    dho_id_list list;
+    make_set(&dataset, (const int[]){3, 3}, 2);
+    fixture_write("list.txt", "# ours\n\nc1_002.JPEG\r\n  c0/c0_001.JPEG\t\nc0_000.JPEG");
+    ck_assert_ok(dho_subset_file(&list, &dataset, fixture_path("list.txt")));
+    ck_assert_int_eq(list.count, 3);
+    const int64_t expected[] = {0, 1, 5};
+    ck_assert_mem_eq(list.ids, expected, sizeof expected);
+    dho_id_list_free(&list);
+    dho_dataset_free(&dataset);
+}
+END_TEST
+
+START_TEST(test_file_errors)
+{
+    static const char *const cases[][2] = {
+        {"c0_000.JPEG\nc0_00.JPEG\n", "list.txt:2: \"c0_00.JPEG\" is not in the dataset"},
+        {"c1/c0_000.JPEG\n", "list.txt:1: \"c1/c0_000.JPEG\" is not in"},
+        {"/c0/c0_000.JPEG\n", "is not in"},
+        {"set/c0/c0_000.JPEG\n", "is not in"},
+        {"c0/\n", "is not in"},
+        {"c0_000.JPEG\n\nc0/c0_000.JPEG\n", "list.txt:3: \"c0/c0_000.JPEG\" occurs twice"},
+        {"same.jpg\n", "\"same.jpg\" is ambiguous: c0/same.jpg or c1/same.jpg"},
+        {"# nothing\n\n", "list.txt: lists no file"},
+        {"", "lists no file"},
+    };
+    dho_dataset dataset;
+    dho_id_list list;
+    fixture_write("set/c0/same.jpg", "x");
+    fixture_write("set/c1/same.jpg", "x");
+    make_set(&dataset, (const int[]){2, 2}, 2);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fixture_write("list.txt", cases[i][0]);
+        ck_assert_fails(dho_subset_file(&list, &dataset, fixture_path("list.txt")), DHO_ERR_CONFIG,
+                        cases[i][1]);
+        ck_assert_ptr_null(list.ids);
+    }
+    fixture_write("list.txt", "c1/same.jpg\n");
+    ck_assert_ok(dho_subset_file(&list, &dataset, fixture_path("list.txt")));
+    ck_assert_int_eq(list.count, 1);
+    dho_id_list_free(&list);
+    ck_assert_fails(dho_subset_file(&list, &dataset, fixture_path("none.txt")), DHO_ERR_IO,
+                    "none.txt");
+    dho_dataset_free(&dataset);
+}
+END_TEST
+
+static dho_status make_subset(int kind, dho_id_list *list, const dho_dataset *dataset)
+{
+    switch (kind) {
+    case 0:
+        return dho_subset_all(list, dataset);
+    case 1:
+        return dho_subset_shots(list, dataset, 2, 7);
+    default:
+        return dho_subset_file(list, dataset, fixture_path("list.txt"));
+    }
+}
+
+START_TEST(test_allocation_failures)
+{
+    dho_dataset dataset;
+    dho_id_list list;
+    make_set(&dataset, (const int[]){3, 3}, 2);
+    fixture_write("list.txt", "c1_002.JPEG\n");
+    const int64_t live = dho_alloc_get_stats().live_blocks;
+    for (int kind = 0; kind < 3; kind++) {
+        for (int64_t n = 1;; n++) {
+            dho_alloc_fail_at(n);
+            const dho_status status = make_subset(kind, &list, &dataset);
+            dho_alloc_fail_at(0);
+            if (status == DHO_OK) break;
+            ck_assert_int_eq(status, DHO_ERR_MEMORY);
+            ck_assert_int_eq(dho_alloc_get_stats().live_blocks, live);
+        }
+        dho_id_list_free(&list);
+    }
+    dho_dataset_free(&dataset);
+}
+END_TEST
+
+/* The published 1 % list against a listing made of the 10 % list's names. */
+START_TEST(test_real_lists)
+{
+    static const char *const one = "../shared/data/imagenet/imagenet_1percent.txt";
+    static const char *const ten = "../shared/data/imagenet/imagenet_10percent.txt";
+    if (!dho_path_exists(one) || !dho_path_exists(ten)) {
+        printf("skipped: no %s\n", one);
+        return;
+    }
+    uint8_t *text = NULL;
+    size_t capacity = 0, size;
+    ck_assert_ok(dho_file_read(ten, 1 << 30, &text, &capacity, &size));
+    dho_sample *samples;
+    ck_assert_ok(dho_alloc_zero(&samples, 200000, sizeof *samples, "samples"));
+    dho_dataset dataset = {.root = fixture_root, .samples = samples};
+    char *state, *line = strtok_r((char *)text, "\n", &state);
+    for (; line != NULL; line = strtok_r(NULL, "\n", &state)) samples[dataset.count++].path = line;
+    ck_assert_int_eq(dataset.count, 128116);
+    dho_id_list list;
+    ck_assert_ok(dho_subset_file(&list, &dataset, ten));
+    ck_assert_int_eq(list.count, 128116);
+    dho_id_list_free(&list);
+    const dho_status status = dho_subset_file(&list, &dataset, one);
+    if (status == DHO_OK)
+        ck_assert_int_eq(list.count, 12811);
+    else /* the lists were drawn apart: then the first name of no sample is told */
+        ck_assert_fails(status, DHO_ERR_CONFIG, "is not in the dataset");
+    dho_id_list_free(&list);
+    dho_free(samples);
+    dho_free(text);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("subset");
+    TCase *tests = tcase_create("subset");
+    tcase_set_timeout(tests, 60);
+    tcase_add_checked_fixture(tests, fixture_setup, fixture_teardown);
+    tcase_add_test(tests, test_all);
+    tcase_add_test(tests, test_shots);
+    tcase_add_test(tests, test_draw_does_not_depend_on_other_classes);
+    tcase_add_test(tests, test_percent);
+    tcase_add_test(tests, test_file);
+    tcase_add_test(tests, test_file_errors);
+    tcase_add_test(tests, test_allocation_failures);
+    tcase_add_test(tests, test_real_lists);
+    suite_add_tcase(suite, tests);
+    return dho_check_run(suite);
+}
