@@ -1,0 +1,235 @@
+#include "cli/cli.h"
+#include "dho/cache_builder.h"
+#include "dho/checkpoint.h"
+#include "dho/dataset.h"
+#include "dho/file.h"
+#include "dho/log.h"
+#include "dho/run_setup.h"
+#include "dho/teacher_cache.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEFAULT_SHARDS = 64, MAX_SHARDS = 99999, MAX_VIEWS = 1024 };
+
+static dho_status parse_encoding(const char *word, dho_cache_encoding *out)
+{
+    if (strcmp(word, "fp16") == 0)
+        *out = DHO_CACHE_FP16;
+    else if (strcmp(word, "int8") == 0)
+        *out = DHO_CACHE_INT8;
+    else
+        return dho_fail(DHO_ERR_CONFIG, "--encoding: expected fp16 or int8, got \"%s\"", word);
+    return DHO_OK;
+}
+
+static dho_status parse_payload(const char *word, dho_cache_payload *out)
+{
+    if (strcmp(word, "embedding") == 0)
+        *out = DHO_CACHE_EMBEDDING;
+    else if (strcmp(word, "logits") == 0)
+        *out = DHO_CACHE_LOGITS;
+    else
+        return dho_fail(DHO_ERR_CONFIG, "--store: expected embedding or logits, got \"%s\"", word);
+    return DHO_OK;
+}
+
+static dho_status require(const char *option, const char *value)
+{
+    return value != NULL ? DHO_OK : dho_fail(DHO_ERR_CONFIG, "%s: is missing", option);
+}
+
+/* --- dho cache build --- */
+
+static dho_status run_build(const dho_config *config, dho_comm *comm, const char *checkpoint,
+                            dho_cache_build_options *options)
+{
+    dho_model teacher = {0};
+    dho_status status = dho_comm_agree(
+        comm, dho_checkpoint_open_model(checkpoint, options->payload == DHO_CACHE_EMBEDDING,
+                                        &teacher, NULL));
+    if (status == DHO_OK) {
+        options->teacher = &teacher;
+        options->teacher_name = checkpoint;
+        status = dho_cache_build(config, comm, options);
+    }
+    dho_model_destroy(&teacher);
+    return status;
+}
+
+static dho_status cache_build(const dho_arguments *arguments, dho_comm *comm)
+{
+    dho_config_arguments from = {0};
+    const char *teacher = NULL, *out = NULL, *shards = NULL, *views = NULL;
+    const char *encoding = "fp16", *store = "embedding";
+    dho_cache_build_options build = {0};
+    long long shard_count = DEFAULT_SHARDS, view_count = 1;
+    const dho_option options[] = {
+        {.name = "--config", .short_name = "-c", .value = &from.path},
+        {.name = "--teacher", .value = &teacher},
+        {.name = "--out", .value = &out},
+        {.name = "--shards", .value = &shards},
+        {.name = "--views", .value = &views},
+        {.name = "--center", .flag = &build.center},
+        {.name = "--encoding", .value = &encoding},
+        {.name = "--store", .value = &store},
+        {.name = "--set",
+         .list = from.overrides,
+         .list_count = &from.override_count,
+         .list_capacity = DHO_CLI_MAX_OVERRIDES},
+    };
+    dho_config config;
+    DHO_TRY(dho_cli_parse(arguments, options, sizeof options / sizeof *options));
+    DHO_TRY(require("--teacher", teacher));
+    DHO_TRY(parse_encoding(encoding, &build.encoding));
+    DHO_TRY(parse_payload(store, &build.payload));
+    if (shards != NULL) DHO_TRY(dho_cli_integer("--shards", shards, 1, MAX_SHARDS, &shard_count));
+    if (views != NULL) DHO_TRY(dho_cli_integer("--views", views, 1, MAX_VIEWS, &view_count));
+    DHO_TRY(dho_cli_load_config(&from, comm, &config));
+    build.out = out != NULL ? out : config.teacher.cache;
+    build.shards = (int)shard_count;
+    build.views = (int)view_count;
+    dho_status status = DHO_OK;
+    if (build.out[0] == '\0')
+        status = dho_fail(DHO_ERR_CONFIG, "--out: is missing, and teacher.cache is not set");
+    else
+        status = run_build(&config, comm, teacher, &build);
+    dho_config_free(&config);
+    return status;
+}
+
+/* --- dho cache import --- */
+
+typedef struct import_arguments {
+    const char *features, *head, *out;
+    float scale;
+    bool no_normalise;
+    dho_cache_encoding encoding;
+    int shards;
+} import_arguments;
+
+static dho_status run_import(const dho_config *config, const import_arguments *from)
+{
+    const char *out = from->out != NULL ? from->out : config->teacher.cache;
+    dho_dataset dataset;
+    int32_t *labels = NULL;
+    dho_status status;
+    if (out[0] == '\0')
+        return dho_fail(DHO_ERR_CONFIG, "--out: is missing, and teacher.cache is not set");
+    DHO_TRY(dho_setup_dataset(config, &dataset));
+    labels = malloc((size_t)dataset.count * sizeof *labels);
+    if (labels == NULL) {
+        status = dho_fail(DHO_ERR_MEMORY, "cannot allocate the labels");
+        goto fail;
+    }
+    for (int64_t i = 0; i < dataset.count; i++) labels[i] = dataset.samples[i].label;
+    DHO_TRY_GOTO(dho_make_folders(out));
+    DHO_TRY_GOTO(dho_cache_import(out, from->features, from->head, from->scale,
+                                  !from->no_normalise, from->encoding, from->shards,
+                                  dataset.fingerprint, dataset.count, labels, dataset.classes));
+fail:
+    free(labels);
+    dho_dataset_free(&dataset);
+    return status;
+}
+
+static dho_status parse_scale(const char *text, float *out)
+{
+    char *end;
+    *out = strtof(text, &end);
+    if (end == text || *end != '\0' || !(*out > 0) || *out > 1e6f)
+        return dho_fail(DHO_ERR_CONFIG, "--scale: expected a positive number, got \"%s\"", text);
+    return DHO_OK;
+}
+
+static dho_status cache_import(const dho_arguments *arguments, dho_comm *comm)
+{
+    dho_config_arguments from = {0};
+    import_arguments import = {0};
+    const char *scale = "100", *encoding = "fp16", *shards = NULL;
+    long long shard_count = DEFAULT_SHARDS;
+    const dho_option options[] = {
+        {.name = "--config", .short_name = "-c", .value = &from.path},
+        {.name = "--features", .value = &import.features},
+        {.name = "--head", .value = &import.head},
+        {.name = "--out", .value = &import.out},
+        {.name = "--scale", .value = &scale},
+        {.name = "--no-normalise", .flag = &import.no_normalise},
+        {.name = "--encoding", .value = &encoding},
+        {.name = "--shards", .value = &shards},
+        {.name = "--set",
+         .list = from.overrides,
+         .list_count = &from.override_count,
+         .list_capacity = DHO_CLI_MAX_OVERRIDES},
+    };
+    dho_config config;
+    DHO_TRY(dho_cli_parse(arguments, options, sizeof options / sizeof *options));
+    DHO_TRY(require("--features", import.features));
+    DHO_TRY(require("--head", import.head));
+    DHO_TRY(parse_scale(scale, &import.scale));
+    DHO_TRY(parse_encoding(encoding, &import.encoding));
+    if (shards != NULL) DHO_TRY(dho_cli_integer("--shards", shards, 1, MAX_SHARDS, &shard_count));
+    import.shards = (int)shard_count;
+    DHO_TRY(dho_cli_load_config(&from, comm, &config));
+    const dho_status status = dho_comm_agree(
+        comm, dho_comm_rank(comm) == 0 ? run_import(&config, &import) : DHO_OK);
+    dho_config_free(&config);
+    return status;
+}
+
+/* --- dho cache info | verify FOLDER --- */
+
+static void print_info(const char *folder, const dho_cache_spec *spec)
+{
+    printf("folder       %s\n", folder);
+    printf("teacher      %s\n", spec->teacher);
+    printf("dataset      %lld images, fingerprint %016" PRIx64 "\n", (long long)spec->count,
+           spec->fingerprint);
+    printf("payload      %s, %s, %d values; %d classes\n",
+           spec->payload == DHO_CACHE_EMBEDDING ? "embedding" : "logits",
+           spec->encoding == DHO_CACHE_FP16 ? "fp16" : "int8", spec->dim, spec->classes);
+    printf("views        %d an image, %s\n", spec->views,
+           spec->free_crops ? "any crop (none is stored)" : "with crop box and flip");
+    if (!spec->free_crops)
+        printf("crops        area %g..%g, aspect %g..%g%s, seed %" PRIu64 "\n", spec->crop_scale[0],
+               spec->crop_scale[1], spec->crop_ratio[0], spec->crop_ratio[1],
+               spec->flip ? ", flipped at random" : "", spec->seed);
+    printf("teacher size %d px\n", spec->image_size);
+    printf("shards       %d\n", spec->shards);
+    printf("bytes        %zu a view\n", dho_cache_record_bytes(spec));
+}
+
+static dho_status cache_look(const dho_arguments *arguments, dho_comm *comm, bool verify)
+{
+    dho_cache *cache = NULL;
+    if (arguments->count != 1)
+        return dho_fail(DHO_ERR_CONFIG, "usage: dho cache %s FOLDER", verify ? "verify" : "info");
+    const char *folder = arguments->values[0];
+    const int rank = dho_comm_rank(comm);
+    dho_status status = dho_cache_open(&cache, folder);
+    if (status == DHO_OK && verify)
+        status = dho_cache_verify(cache, rank, dho_comm_size(comm));
+    status = dho_comm_agree(comm, status);
+    if (status == DHO_OK && rank == 0) {
+        if (verify)
+            printf("%s: whole: every checksum is right\n", folder);
+        else
+            print_info(folder, dho_cache_get_spec(cache));
+        fflush(stdout);
+    }
+    dho_cache_close(&cache);
+    return status;
+}
+
+dho_status dho_command_cache(const dho_arguments *arguments, dho_comm *comm)
+{
+    const char *action = arguments->count > 0 ? arguments->values[0] : "";
+    const dho_arguments rest = {.count = arguments->count - 1, .values = arguments->values + 1};
+    if (strcmp(action, "build") == 0) return cache_build(&rest, comm);
+    if (strcmp(action, "import") == 0) return cache_import(&rest, comm);
+    if (strcmp(action, "info") == 0) return cache_look(&rest, comm, false);
+    if (strcmp(action, "verify") == 0) return cache_look(&rest, comm, true);
+    return dho_fail(DHO_ERR_CONFIG, "usage: dho cache build|import|info|verify ...");
+}

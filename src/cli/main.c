@@ -1,0 +1,89 @@
+/* The program `dho`: picks the subcommand, and turns its status into one line and an exit code. */
+#include "cli/cli.h"
+#include "dho/log.h"
+
+#include <jansson.h>
+#include <mpi.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+    "usage: dho COMMAND [ARGUMENT ...]\n"
+    "\n"
+    "  synth   --out DIR [--seed N] [--train N] [--val N] [--test N] [--threads N]\n"
+    "          writes the built-in data set: JPEG folders train, val and four shifted test sets\n"
+    "  train   -c CONFIG [--set key=value ...] [--out DIR] [--resume auto|never|PATH]\n"
+    "          [--print-config]\n"
+    "  eval    -c CONFIG [--checkpoint PATH] [--set key=value ...] [--out DIR] [--stored]\n"
+    "          --stored takes the head outputs of an earlier evaluation\n"
+    "  cache   build -c CONFIG --teacher CHECKPOINT [--out DIR] [--views K | --center]\n"
+    "                [--store embedding|logits] [--encoding fp16|int8] [--shards S]\n"
+    "          import -c CONFIG --features FILE --head FILE [--out DIR] [--scale X]\n"
+    "                [--no-normalise] [--encoding fp16|int8] [--shards S]\n"
+    "          info DIR | verify DIR\n"
+    "  version\n"
+    "\n"
+    "train, eval, cache build and cache verify run on the ranks of mpirun or srun:\n"
+    "  mpirun -n 4 dho train -c configs/quickstart.yaml\n"
+    "Exit codes: 0 done, 1 failed while running, 2 wrong configuration or arguments,\n"
+    "75 stopped by SIGUSR1 or SIGTERM with the state saved (run again to go on).\n";
+
+static void print_version(void)
+{
+    char library[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length;
+    MPI_Get_library_version(library, &length);
+    library[strcspn(library, ",\n")] = '\0';
+    printf("dho %s (%s, Jansson %s)\n", DHO_VERSION, library, JANSSON_VERSION);
+}
+
+void dho_cli_announce(const dho_comm *comm)
+{
+    char library[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length;
+    if (dho_comm_rank(comm) != 0) return;
+    MPI_Get_library_version(library, &length);
+    library[strcspn(library, ",\n")] = '\0';
+    dho_info("dho %s, %s, rank 0 of %d on %s", DHO_VERSION, library, dho_comm_size(comm),
+             dho_comm_host(comm));
+}
+
+static dho_status run_command(const char *name, const dho_arguments *arguments, dho_comm *comm)
+{
+    if (strcmp(name, "train") == 0) return dho_command_train(arguments, comm);
+    if (strcmp(name, "eval") == 0) return dho_command_eval(arguments, comm);
+    if (strcmp(name, "cache") == 0) return dho_command_cache(arguments, comm);
+    if (strcmp(name, "synth") == 0) return dho_command_synth(arguments, comm);
+    return dho_fail(DHO_ERR_CONFIG, "unknown command \"%s\" (known: synth train eval cache version)",
+                    name);
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "--help";
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        fputs(usage, argc > 1 ? stdout : stderr);
+        return argc > 1 ? 0 : 2;
+    }
+    if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
+        print_version();
+        return 0;
+    }
+    dho_comm *comm;
+    dho_status status = dho_comm_create_mpi(&comm, &argc, &argv);
+    if (status != DHO_OK) {
+        fprintf(stderr, "dho: error: %s\n", dho_error_message());
+        return dho_exit_code(status);
+    }
+    const int rank = dho_comm_rank(comm);
+    dho_log_set_rank(rank, dho_comm_size(comm));
+    const dho_arguments arguments = {.count = argc - 2, .values = argv + 2};
+    status = run_command(name, &arguments, comm);
+    if (status == DHO_PREEMPTED && rank == 0) fprintf(stderr, "dho: %s\n", dho_error_message());
+    if (status != DHO_OK && status != DHO_PREEMPTED && rank == 0)
+        fprintf(stderr, "dho: error: %s\n", dho_error_message());
+    /* After a failure of MPI itself the others may wait for this rank for ever. */
+    if (status == DHO_ERR_COMM) dho_comm_abort(comm, dho_exit_code(status));
+    dho_comm_destroy(&comm);
+    return dho_exit_code(status);
+}

@@ -1,0 +1,95 @@
+#include "cli/cli.h"
+
+#include "dho/alloc.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const dho_option *find_option(const char *word, const dho_option *options, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(word, options[i].name) == 0 ||
+            (options[i].short_name != NULL && strcmp(word, options[i].short_name) == 0))
+            return &options[i];
+    return NULL;
+}
+
+static dho_status unknown_option(const char *word, const dho_option *options, size_t count)
+{
+    char known[400] = "";
+    for (size_t i = 0; i < count; i++) {
+        const size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? " " : "", options[i].name);
+    }
+    return dho_fail(DHO_ERR_CONFIG, "unknown argument \"%s\" (known: %s)", word, known);
+}
+
+dho_status dho_cli_parse(const dho_arguments *arguments, const dho_option *options,
+                         size_t option_count)
+{
+    for (int i = 0; i < arguments->count; i++) {
+        const char *word = arguments->values[i];
+        const dho_option *option = find_option(word, options, option_count);
+        if (option == NULL) return unknown_option(word, options, option_count);
+        if (option->flag != NULL) {
+            *option->flag = true;
+            continue;
+        }
+        if (i + 1 == arguments->count)
+            return dho_fail(DHO_ERR_CONFIG, "%s: needs a value", word);
+        const char *value = arguments->values[++i];
+        if (option->value != NULL) {
+            *option->value = value;
+        } else {
+            if (*option->list_count == option->list_capacity)
+                return dho_fail(DHO_ERR_CONFIG, "%s: given too often", word);
+            option->list[(*option->list_count)++] = value;
+        }
+    }
+    return DHO_OK;
+}
+
+dho_status dho_cli_integer(const char *option, const char *text, long long low, long long high,
+                           long long *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || *out < low || *out > high)
+        return dho_fail(DHO_ERR_CONFIG, "%s: expected a whole number from %lld to %lld, got \"%s\"",
+                        option, low, high, text);
+    return DHO_OK;
+}
+
+static dho_status load_local(const dho_config_arguments *arguments, dho_config *out)
+{
+    const char *overrides[DHO_CLI_MAX_OVERRIDES + 1];
+    char *out_override = NULL;
+    size_t count = arguments->override_count;
+    if (arguments->path == NULL)
+        return dho_fail(DHO_ERR_CONFIG, "no configuration: give one with -c FILE");
+    memcpy(overrides, arguments->overrides, count * sizeof *overrides);
+    if (arguments->out != NULL) {
+        DHO_TRY(dho_asprintf(&out_override, "out=%s", arguments->out));
+        overrides[count++] = out_override;
+    }
+    const dho_status status = dho_config_load(out, arguments->path, overrides, count);
+    dho_free(out_override);
+    return status;
+}
+
+dho_status dho_cli_load_config(const dho_config_arguments *arguments, dho_comm *comm,
+                               dho_config *out)
+{
+    char *text = NULL;
+    *out = (dho_config){0};
+    DHO_TRY(dho_comm_agree(comm, load_local(arguments, out)));
+    dho_status status = dho_comm_agree(comm, dho_config_format(out, false, &text));
+    if (status == DHO_OK)
+        status = dho_comm_check_equal(comm, text, strlen(text), "the configuration");
+    dho_free(text);
+    if (status != DHO_OK) dho_config_free(out);
+    return status;
+}

@@ -1,0 +1,232 @@
+#include "dho/evaluate.h"
+
+#include "dho/alloc.h"
+#include "dho/checkpoint.h"
+#include "dho/distill.h"
+#include "dho/file.h"
+#include "dho/log.h"
+#include "dho/run_setup.h"
+#include "eval/outputs.h"
+#include "eval/report_table.h"
+
+#include <string.h>
+
+typedef struct evaluator {
+    const dho_config *config;
+    dho_comm *comm;
+    char *path; /* owned: the checkpoint */
+    dho_model model;
+    dho_checkpoint_info info;
+    dho_compute *compute;
+    dho_executor *executor;
+    int threads;
+    dho_head_outputs *outputs; /* owned, [eval.set_count]; filled on rank 0 */
+} evaluator;
+
+static dho_status check_model(const evaluator *e)
+{
+    const dho_config *config = e->config;
+    const dho_checkpoint_info *info = &e->info;
+    if (strcmp(config->student.model, info->model) != 0)
+        return dho_fail(DHO_ERR_CONFIG, "%s: is a %s, student.model says %s", e->path, info->model,
+                        config->student.model);
+    if (config->method != info->method)
+        return dho_fail(DHO_ERR_CONFIG, "%s: was trained by method %s, the configuration says %s",
+                        e->path, dho_method_name(info->method), dho_method_name(config->method));
+    if (config->data.image_size != info->image_size)
+        return dho_fail(DHO_ERR_CONFIG, "%s: was trained at %d pixels, data.image_size says %lld",
+                        e->path, info->image_size, (long long)config->data.image_size);
+    return DHO_OK;
+}
+
+static dho_status open_local(evaluator *e, const char *checkpoint)
+{
+    const dho_config *config = e->config;
+    if (config->eval.set_count == 0)
+        return dho_fail(DHO_ERR_CONFIG, "eval.sets: is empty, there is nothing to evaluate on");
+    if (checkpoint != NULL)
+        DHO_TRY(dho_strdup(&e->path, checkpoint));
+    else
+        DHO_TRY(dho_checkpoint_find_newest(config->out, &e->path));
+    if (e->path == NULL)
+        return dho_fail(DHO_ERR_CONFIG, "%s: holds no checkpoint", config->out);
+    DHO_TRY(dho_checkpoint_open_model(e->path, false, &e->model, &e->info));
+    DHO_TRY(check_model(e));
+    e->threads = dho_setup_threads(config->compute.threads);
+    DHO_TRY(dho_compute_create(&e->compute, config->compute.backend, e->threads));
+    const dho_executor_options execution = {
+        .compute = e->compute, .batch = (int)config->eval.batch, .training = false};
+    DHO_TRY(dho_executor_create(&e->executor, e->model.student.graph, &execution));
+    return dho_alloc_zero(&e->outputs, config->eval.set_count, sizeof *e->outputs, "evaluation");
+}
+
+static dho_status open_set(const evaluator *e, const dho_config_set *set, dho_dataset *out)
+{
+    /* The classes are the checkpoint's: the training images need not be there. */
+    const dho_dataset reference = {.class_names = e->model.class_names,
+                                   .classes = e->model.student.classes};
+    dho_status status;
+    if (set->format == DHO_FORMAT_COOP)
+        status = dho_dataset_open_coop(out, set->root, set->split_file, set->split);
+    else
+        status = dho_dataset_open_folder(out, set->root, &reference);
+    if (status == DHO_OK && out->classes != reference.classes) {
+        status = dho_fail(DHO_ERR_CONFIG, "has %d classes, the student %d", out->classes,
+                          reference.classes);
+        dho_dataset_free(out);
+    }
+    return status == DHO_OK ? status : dho_fail_prefix(status, "eval.sets %s: ", set->name);
+}
+
+static dho_status outputs_path(const evaluator *e, const dho_config_set *set, char **out)
+{
+    return dho_asprintf(out, "%s/eval/%s.safetensors", e->config->out, set->name);
+}
+
+static dho_status save_outputs(const evaluator *e, const dho_config_set *set,
+                               const dho_head_outputs *outputs)
+{
+    char *path, *folder;
+    DHO_TRY(dho_path_join(&folder, e->config->out, "eval"));
+    dho_status status = dho_make_folders(folder);
+    dho_free(folder);
+    DHO_TRY(status);
+    DHO_TRY(outputs_path(e, set, &path));
+    status = dho_outputs_save(outputs, path);
+    dho_free(path);
+    return status;
+}
+
+static dho_status run_set(evaluator *e, size_t i)
+{
+    const dho_config_set *set = &e->config->eval.sets[i];
+    dho_dataset dataset;
+    DHO_TRY(dho_comm_agree(e->comm, open_set(e, set, &dataset)));
+    dho_info("evaluating %s: %lld images", set->name, (long long)dataset.count);
+    const dho_status status =
+        dho_outputs_compute(e->config, e->comm, e->executor, &e->model, &dataset, &e->outputs[i]);
+    dho_dataset_free(&dataset);
+    DHO_TRY(status);
+    dho_status saved = DHO_OK;
+    if (dho_comm_rank(e->comm) == 0) {
+        if (!set->mask_classes) {
+            dho_head_outputs *outputs = &e->outputs[i];
+            for (int c = 0; c < outputs->classes; c++) outputs->mask[c] = true;
+        }
+        saved = save_outputs(e, set, &e->outputs[i]);
+    }
+    return dho_comm_agree(e->comm, saved);
+}
+
+static dho_status load_set(evaluator *e, size_t i)
+{
+    char *path;
+    DHO_TRY(outputs_path(e, &e->config->eval.sets[i], &path));
+    const dho_status status = dho_outputs_load(path, &e->outputs[i]);
+    dho_free(path);
+    DHO_TRY(status);
+    if ((e->outputs[i].logits[1] != NULL) != dho_method_is_dual(e->config->method))
+        return dho_fail(DHO_ERR_CONFIG, "eval/%s.safetensors: is not of method %s",
+                        e->config->eval.sets[i].name, dho_method_name(e->config->method));
+    return DHO_OK;
+}
+
+/* alpha and beta from the grid on eval.select_on, or the configuration's. */
+static dho_status choose(const evaluator *e, double *alpha, double *beta)
+{
+    const dho_config *config = e->config;
+    *alpha = config->eval.alpha;
+    *beta = config->eval.beta;
+    const size_t alphas = config->eval.alpha_count, betas = config->eval.beta_count;
+    dho_accuracy *grid;
+    if (!dho_method_is_dual(config->method) || config->eval.select_on[0] == '\0') return DHO_OK;
+    size_t chosen = 0;
+    while (strcmp(config->eval.sets[chosen].name, config->eval.select_on) != 0) chosen++;
+    DHO_TRY(dho_alloc(&grid, alphas * betas, sizeof *grid, "alpha-beta grid"));
+    const dho_status status = dho_outputs_sweep(&e->outputs[chosen], config->eval.alphas, alphas,
+                                                config->eval.betas, betas, e->threads, grid);
+    if (status == DHO_OK) {
+        const size_t best =
+            dho_sweep_best(grid, config->eval.alphas, alphas, config->eval.betas, betas);
+        *alpha = config->eval.alphas[best / betas];
+        *beta = config->eval.betas[best % betas];
+    }
+    dho_free(grid);
+    return status;
+}
+
+static dho_status score_set(const evaluator *e, size_t i, double alpha, double beta,
+                            dho_set_result *out)
+{
+    const dho_config *config = e->config;
+    const dho_head_outputs *outputs = &e->outputs[i];
+    const double one = 1, ce = 1, kd = 0;
+    *out = (dho_set_result){
+        .name = config->eval.sets[i].name,
+        .selected_on = dho_method_is_dual(config->method) &&
+                       strcmp(config->eval.sets[i].name, config->eval.select_on) == 0};
+    for (int c = 0; c < outputs->classes; c++) out->classes_used += outputs->mask[c];
+    DHO_TRY(dho_outputs_sweep(outputs, &alpha, 1, &beta, 1, e->threads, &out->combined));
+    DHO_TRY(dho_outputs_sweep(outputs, &ce, 1, &one, 1, e->threads, &out->ce));
+    return dho_outputs_sweep(outputs, &kd, 1, &one, 1, e->threads, &out->kd);
+}
+
+static dho_status report(const evaluator *e, bool stored)
+{
+    const dho_config *config = e->config;
+    dho_evaluation evaluation = {.checkpoint = stored ? "stored head outputs" : e->path,
+                                 .method = dho_method_name(config->method),
+                                 .step = e->info.step,
+                                 .dual = dho_method_is_dual(config->method),
+                                 .select_on = config->eval.select_on,
+                                 .set_count = config->eval.set_count};
+    char *path = NULL;
+    dho_status status;
+    DHO_TRY_GOTO(dho_alloc_zero(&evaluation.sets, evaluation.set_count, sizeof *evaluation.sets,
+                                "evaluation"));
+    DHO_TRY_GOTO(choose(e, &evaluation.alpha, &evaluation.beta));
+    for (size_t i = 0; i < evaluation.set_count; i++)
+        DHO_TRY_GOTO(score_set(e, i, evaluation.alpha, evaluation.beta, &evaluation.sets[i]));
+    dho_evaluation_print(&evaluation);
+    DHO_TRY_GOTO(dho_path_join(&path, config->out, "eval.json"));
+    DHO_TRY_GOTO(dho_make_folders(config->out));
+    DHO_TRY_GOTO(dho_evaluation_save(&evaluation, path));
+fail:
+    dho_free(path);
+    dho_free(evaluation.sets);
+    return status;
+}
+
+static dho_status run_stored(evaluator *e)
+{
+    const size_t sets = e->config->eval.set_count;
+    if (dho_comm_rank(e->comm) != 0) return DHO_OK;
+    if (sets == 0) return dho_fail(DHO_ERR_CONFIG, "eval.sets: is empty");
+    e->threads = dho_setup_threads(e->config->compute.threads);
+    DHO_TRY(dho_alloc_zero(&e->outputs, sets, sizeof *e->outputs, "evaluation"));
+    for (size_t i = 0; i < sets; i++) DHO_TRY(load_set(e, i));
+    return report(e, true);
+}
+
+static dho_status run(evaluator *e, const char *checkpoint)
+{
+    DHO_TRY(dho_comm_agree(e->comm, open_local(e, checkpoint)));
+    for (size_t i = 0; i < e->config->eval.set_count; i++) DHO_TRY(run_set(e, i));
+    return dho_comm_agree(e->comm, dho_comm_rank(e->comm) == 0 ? report(e, false) : DHO_OK);
+}
+
+dho_status dho_evaluate(const dho_config *config, dho_comm *comm, const char *checkpoint,
+                        bool stored)
+{
+    evaluator e = {.config = config, .comm = comm};
+    const dho_status status =
+        stored ? dho_comm_agree(comm, run_stored(&e)) : run(&e, checkpoint);
+    for (size_t i = 0; e.outputs != NULL && i < config->eval.set_count; i++)
+        dho_head_outputs_free(&e.outputs[i]);
+    dho_free(e.outputs);
+    dho_free(e.path);
+    dho_executor_destroy(&e.executor);
+    dho_compute_destroy(&e.compute);
+    dho_model_destroy(&e.model);
+    return status;
+}

@@ -1,0 +1,103 @@
+#include "dho/alloc.h"
+#include "dho/safetensors.h"
+#include "eval/outputs.h"
+
+#include <string.h>
+
+static const char *const head_names[2] = {"logits_ce", "logits_kd"};
+
+dho_status dho_outputs_save(const dho_head_outputs *outputs, const char *path)
+{
+    dho_tensor_view tensors[4];
+    size_t used = 0;
+    const int64_t n = outputs->count, c = outputs->classes;
+    for (int h = 0; h < 2; h++) {
+        if (outputs->logits[h] == NULL) continue;
+        tensors[used++] = (dho_tensor_view){.name = head_names[h],
+                                            .dtype = DHO_F32,
+                                            .dims = 2,
+                                            .shape = {n, c},
+                                            .data = outputs->logits[h],
+                                            .bytes = (size_t)(n * c) * sizeof(float)};
+    }
+    tensors[used++] = (dho_tensor_view){.name = "labels",
+                                        .dtype = DHO_I32,
+                                        .dims = 1,
+                                        .shape = {n},
+                                        .data = outputs->labels,
+                                        .bytes = (size_t)n * sizeof(int32_t)};
+    tensors[used++] = (dho_tensor_view){.name = "classes",
+                                        .dtype = DHO_BOOL,
+                                        .dims = 1,
+                                        .shape = {c},
+                                        .data = outputs->mask,
+                                        .bytes = (size_t)c * sizeof(bool)};
+    return dho_safetensors_save(path, tensors, used, NULL, NULL);
+}
+
+static dho_status read_labels(const dho_safetensors *file, dho_head_outputs *out)
+{
+    const dho_tensor_view *tensor;
+    int64_t *wide = NULL;
+    dho_status status;
+    DHO_TRY(dho_safetensors_require(file, "labels", 1, (int64_t[]){out->count}, &tensor));
+    DHO_TRY_GOTO(dho_alloc(&wide, (size_t)out->count, sizeof *wide, "labels"));
+    DHO_TRY_GOTO(dho_alloc(&out->labels, (size_t)out->count, sizeof *out->labels, "labels"));
+    DHO_TRY_GOTO(dho_tensor_to_int64(tensor, wide));
+    for (int64_t i = 0; i < out->count; i++) {
+        if (wide[i] < 0 || wide[i] >= out->classes) {
+            status = dho_fail(DHO_ERR_FORMAT, "labels: row %lld is %lld, not below %d",
+                              (long long)i, (long long)wide[i], out->classes);
+            goto fail;
+        }
+        out->labels[i] = (int32_t)wide[i];
+    }
+fail:
+    dho_free(wide);
+    return status;
+}
+
+static dho_status read_mask(const dho_safetensors *file, dho_head_outputs *out)
+{
+    const dho_tensor_view *tensor;
+    DHO_TRY(dho_safetensors_require(file, "classes", 1, (int64_t[]){out->classes}, &tensor));
+    if (dho_dtype_size(tensor->dtype) != 1)
+        return dho_fail(DHO_ERR_FORMAT, "classes: is not of type BOOL");
+    DHO_TRY(dho_alloc(&out->mask, (size_t)out->classes, sizeof *out->mask, "class mask"));
+    for (int c = 0; c < out->classes; c++) out->mask[c] = ((const uint8_t *)tensor->data)[c] != 0;
+    return DHO_OK;
+}
+
+static dho_status read_all(const dho_safetensors *file, dho_head_outputs *out)
+{
+    const dho_tensor_view *tensor;
+    DHO_TRY(dho_safetensors_require(file, head_names[0], 2, (int64_t[]){-1, -1}, &tensor));
+    if (tensor->shape[1] < 1 || tensor->shape[1] > INT32_MAX)
+        return dho_fail(DHO_ERR_FORMAT, "%s: has no classes", head_names[0]);
+    out->count = tensor->shape[0];
+    out->classes = (int)tensor->shape[1];
+    for (int h = 0; h < 2; h++) {
+        if (dho_safetensors_find(file, head_names[h]) == NULL) continue;
+        DHO_TRY(dho_safetensors_require(file, head_names[h], 2, (int64_t[]){out->count, out->classes},
+                                        &tensor));
+        DHO_TRY(dho_alloc(&out->logits[h], (size_t)out->count * (size_t)out->classes, sizeof(float),
+                          "head outputs"));
+        dho_tensor_to_float(tensor, out->logits[h]);
+    }
+    DHO_TRY(read_labels(file, out));
+    return read_mask(file, out);
+}
+
+dho_status dho_outputs_load(const char *path, dho_head_outputs *out)
+{
+    dho_safetensors *file;
+    *out = (dho_head_outputs){0};
+    DHO_TRY(dho_safetensors_open(&file, path));
+    const dho_status status = read_all(file, out);
+    dho_safetensors_close(&file);
+    if (status != DHO_OK) {
+        dho_head_outputs_free(out);
+        return dho_fail_prefix(status, "%s: ", path);
+    }
+    return DHO_OK;
+}
