@@ -1,0 +1,166 @@
+/* A cache from teacher features that someone has computed elsewhere. */
+#include "teacher/cache_format.h"
+
+#include "dho/alloc.h"
+#include "dho/safetensors.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Feature rows of the file that is imported. */
+typedef struct feature_rows {
+    const char *path;
+    dho_tensor_view tensor; /* [N, D] */
+    bool normalise;
+} feature_rows;
+
+static dho_status check_rows(const char *path, const dho_safetensors *file, int64_t count,
+                             const int32_t *labels, dho_tensor_view *out)
+{
+    const dho_tensor_view *features;
+    const int64_t any[2] = {-1, -1};
+    DHO_TRY(dho_safetensors_require(file, "features", 2, any, &features));
+    if (features->shape[0] != count)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%s: features of %" PRId64 " images; the dataset has %" PRId64, path,
+                        features->shape[0], count);
+    if (features->shape[1] < 1 || features->shape[1] > CACHE_MAX_DIM)
+        return dho_fail(DHO_ERR_FORMAT, "%s: features of width %" PRId64 ", expected 1 to %d", path,
+                        features->shape[1], CACHE_MAX_DIM);
+    *out = *features;
+    if (labels == NULL || dho_safetensors_find(file, "labels") == NULL) return DHO_OK;
+    const dho_tensor_view *stored;
+    int64_t *values = NULL;
+    dho_status status;
+    DHO_TRY(dho_safetensors_require(file, "labels", 1, &count, &stored));
+    DHO_TRY_GOTO(dho_alloc(&values, (size_t)count, sizeof *values, path));
+    status = dho_tensor_to_int64(stored, values);
+    if (status != DHO_OK) {
+        dho_fail_prefix(status, "%s: ", path);
+        goto fail;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        if (values[i] == labels[i]) continue;
+        status = dho_fail(DHO_ERR_CONFIG,
+                          "%s: label %" PRId64 " of row %" PRId64 " is not the dataset's %" PRId32
+                          ": the rows are not in the dataset's order",
+                          path, values[i], i, labels[i]);
+        goto fail;
+    }
+fail:
+    dho_free(values);
+    return status;
+}
+
+/* One tensor as fresh floats. */
+static dho_status load_floats(const dho_tensor_view *tensor, const char *path, float **out)
+{
+    DHO_TRY(dho_alloc(out, tensor->bytes / dho_dtype_size(tensor->dtype), sizeof(float), path));
+    dho_tensor_to_float(tensor, *out);
+    return DHO_OK;
+}
+
+/* head->weight and head->bias are owned by the caller, also after a failure. */
+static dho_status load_head(const char *path, int classes, int64_t dim, dho_teacher_head *head)
+{
+    dho_safetensors *file = NULL;
+    dho_status status;
+    const dho_tensor_view *tensor, *bias;
+    const int64_t any[2] = {-1, -1}, bias_shape[1] = {classes};
+    DHO_TRY(dho_safetensors_open(&file, path));
+    const bool prototypes = dho_safetensors_find(file, "prototypes") != NULL;
+    if (prototypes && dho_safetensors_find(file, "weight") != NULL) {
+        status = dho_fail(DHO_ERR_CONFIG, "%s: has both \"prototypes\" and \"weight\"", path);
+        goto fail;
+    }
+    DHO_TRY_GOTO(
+        dho_safetensors_require(file, prototypes ? "prototypes" : "weight", 2, any, &tensor));
+    if (tensor->shape[0] != classes || tensor->shape[1] != dim) {
+        status =
+            dho_fail(DHO_ERR_CONFIG,
+                     "%s: a head of [%" PRId64 ", %" PRId64 "]; the dataset has %d classes and "
+                     "the features %" PRId64 " values",
+                     path, tensor->shape[0], tensor->shape[1], classes, dim);
+        goto fail;
+    }
+    DHO_TRY_GOTO(load_floats(tensor, path, &head->weight));
+    if (dho_safetensors_find(file, "bias") != NULL) {
+        DHO_TRY_GOTO(dho_safetensors_require(file, "bias", 1, bias_shape, &bias));
+        DHO_TRY_GOTO(load_floats(bias, path, &head->bias));
+    }
+    head->classes = classes;
+    head->dim = (int)dim;
+fail:
+    dho_safetensors_close(&file);
+    return status;
+}
+
+static dho_status fill_row(void *context, int64_t id, dho_cache_record *views)
+{
+    const feature_rows *rows = context;
+    const size_t dim = (size_t)rows->tensor.shape[1];
+    const size_t row_bytes = dim * dho_dtype_size(rows->tensor.dtype);
+    dho_tensor_view row = rows->tensor;
+    row.data = (const uint8_t *)row.data + (size_t)id * row_bytes;
+    row.bytes = row_bytes;
+    float *payload = views[0].payload;
+    dho_tensor_to_float(&row, payload);
+    if (!rows->normalise) return DHO_OK;
+    double squares = 0;
+    for (size_t i = 0; i < dim; i++) squares += (double)payload[i] * payload[i];
+    if (!(squares > 0) || !isfinite(squares))
+        return dho_fail(DHO_ERR_NUMERIC, "%s: features of row %" PRId64 " cannot be normalised",
+                        rows->path, id);
+    const double inverse = 1 / sqrt(squares);
+    for (size_t i = 0; i < dim; i++) payload[i] = (float)(payload[i] * inverse);
+    return DHO_OK;
+}
+
+/* The CRC keeps a resumed import from mixing two feature files. A long name is cut at its front, at
+ * the start of a UTF-8 character. */
+static void describe_teacher(const feature_rows *rows, char out[128])
+{
+    enum { NAME_BYTES = 80 };
+    const char *slash = strrchr(rows->path, '/'), *name = slash != NULL ? slash + 1 : rows->path;
+    const size_t length = strlen(name);
+    if (length > NAME_BYTES) name += length - NAME_BYTES;
+    while (((unsigned char)*name & 0xc0u) == 0x80u) name++;
+    snprintf(out, 128, "imported %s crc32 %08" PRIx32 "%s", name,
+             dho_crc32(0, rows->tensor.data, rows->tensor.bytes),
+             rows->normalise ? " normalised" : "");
+}
+
+dho_status dho_cache_import(const char *folder, const char *features_path, const char *head_path,
+                            float scale, bool normalise, dho_cache_encoding encoding, int shards,
+                            uint64_t fingerprint, int64_t count, const int32_t *labels, int classes)
+{
+    dho_status status;
+    dho_safetensors *file = NULL;
+    dho_teacher_head head = {.scale = scale};
+    feature_rows rows = {.path = features_path, .normalise = normalise};
+    DHO_TRY_GOTO(dho_safetensors_open(&file, features_path));
+    DHO_TRY_GOTO(check_rows(features_path, file, count, labels, &rows.tensor));
+    DHO_TRY_GOTO(load_head(head_path, classes, rows.tensor.shape[1], &head));
+    dho_cache_spec spec = {.fingerprint = fingerprint,
+                           .count = count,
+                           .shards = shards,
+                           .views = 1,
+                           .free_crops = true,
+                           .payload = DHO_CACHE_EMBEDDING,
+                           .encoding = encoding,
+                           .dim = (int)rows.tensor.shape[1],
+                           .classes = classes};
+    describe_teacher(&rows, spec.teacher);
+    for (int s = 0; s < shards; s++) {
+        bool written;
+        DHO_TRY_GOTO(dho_cache_write_shard(folder, &spec, s, fill_row, &rows, &written));
+    }
+    DHO_TRY_GOTO(dho_cache_finish(folder, &spec, &head));
+fail:
+    dho_free(head.weight);
+    dho_free(head.bias);
+    dho_safetensors_close(&file);
+    return status;
+}

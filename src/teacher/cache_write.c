@@ -1,0 +1,299 @@
+/* Writing a teacher cache: shard by shard, each atomically; head and manifest at the end. */
+#define _GNU_SOURCE
+#include "teacher/cache_format.h"
+
+#include "dho/alloc.h"
+#include "dho/log.h"
+#include "dho/safetensors.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A shard that is being written. */
+typedef struct shard_writer {
+    const char *path;
+    const dho_cache_spec *spec;
+    cache_shard_layout layout;
+    dho_atomic_file *file;
+    float *payloads;         /* [views][dim] */
+    dho_cache_record *views; /* [views] */
+    uint8_t *record;         /* [record_bytes] */
+    uint8_t *table;          /* [blocks] CRCs, little endian, and the table's own CRC */
+    uint64_t written;        /* records */
+    uint32_t block_crc;
+} shard_writer;
+
+static void put_crc(uint8_t *out, uint32_t crc)
+{
+    for (int i = 0; i < CACHE_CRC_BYTES; i++) out[i] = (uint8_t)(crc >> (8 * i));
+}
+
+/* Is the shard file whole, and of this spec? *out_valid false: it must be written (again). */
+static dho_status check_existing(const char *path, const dho_cache_spec *spec, int shard,
+                                 bool whole_blocks, bool *out_valid)
+{
+    dho_mapping mapping;
+    dho_cache_spec found;
+    cache_shard_layout layout;
+    *out_valid = false;
+    if (access(path, F_OK) != 0 && errno == ENOENT) return DHO_OK;
+    DHO_TRY(dho_mapping_open(&mapping, path));
+    dho_status status = cache_shard_parse(mapping.data, mapping.size, path, &found, &layout);
+    if (status == DHO_OK) {
+        status = cache_spec_compare(&found, spec, DHO_ERR_CONFIG, path);
+        if (status != DHO_OK)
+            dho_fail(status,
+                     "%s: this shard was made with other settings; remove the folder or choose "
+                     "another",
+                     dho_error_message());
+    }
+    if (status == DHO_OK && layout.shard != shard)
+        status = dho_fail(DHO_ERR_FORMAT, "%s: holds shard %d", path, layout.shard);
+    for (uint64_t b = 0; whole_blocks && status == DHO_OK && b < layout.blocks; b++)
+        status = cache_block_check(mapping.data, &layout, b, path);
+    dho_mapping_close(&mapping);
+    *out_valid = status == DHO_OK;
+    return status;
+}
+
+/* A finished cache of another spec keeps its folder, also when its shards have other names. */
+static dho_status check_folder(const char *folder, const dho_cache_spec *spec)
+{
+    char *path;
+    cache_manifest manifest;
+    DHO_TRY(dho_path_join(&path, folder, CACHE_MANIFEST_NAME));
+    const bool there = dho_path_exists(path);
+    dho_status status = DHO_OK;
+    if (there) status = cache_manifest_read(folder, &manifest);
+    if (status == DHO_ERR_FORMAT) {
+        dho_warn("%s; the manifest is written again at the end", dho_error_message());
+        status = DHO_OK;
+    } else if (there && status == DHO_OK) {
+        status = cache_spec_compare(&manifest.spec, spec, DHO_ERR_CONFIG, path);
+        if (status != DHO_OK)
+            dho_fail(status,
+                     "%s: another teacher cache is in this folder; remove it or choose another "
+                     "folder",
+                     dho_error_message());
+    }
+    dho_free(path);
+    return status;
+}
+
+static dho_status write_record(shard_writer *writer, int64_t id, int view)
+{
+    const dho_status encoded =
+        cache_record_encode(writer->spec, &writer->views[view], writer->record);
+    if (encoded != DHO_OK)
+        return dho_fail_prefix(encoded, "%s: image %" PRId64 ", view %d: ", writer->path, id, view);
+    const cache_shard_layout *layout = &writer->layout;
+    DHO_TRY(dho_atomic_file_write(writer->file, writer->record, layout->record_bytes));
+    writer->block_crc = dho_crc32(writer->block_crc, writer->record, layout->record_bytes);
+    writer->written++;
+    if (writer->written % layout->block_records == 0 || writer->written == layout->records) {
+        const uint64_t block = (writer->written - 1) / layout->block_records;
+        put_crc(writer->table + block * CACHE_CRC_BYTES, writer->block_crc);
+        writer->block_crc = 0;
+    }
+    return DHO_OK;
+}
+
+static dho_status write_image(shard_writer *writer, int64_t id, dho_cache_fill fill, void *context)
+{
+    const int views = writer->spec->views;
+    for (int v = 0; v < views; v++)
+        writer->views[v] =
+            (dho_cache_record){.payload = writer->payloads + (size_t)v * (size_t)writer->spec->dim};
+    DHO_TRY(fill(context, id, writer->views));
+    for (int v = 0; v < views; v++) DHO_TRY(write_record(writer, id, v));
+    return DHO_OK;
+}
+
+static void writer_free(shard_writer *writer)
+{
+    dho_atomic_file_discard(&writer->file);
+    dho_free(writer->payloads);
+    dho_free(writer->views);
+    dho_free(writer->record);
+    dho_free(writer->table);
+}
+
+static dho_status write_shard(const char *path, const dho_cache_spec *spec, int shard,
+                              dho_cache_fill fill, void *context)
+{
+    dho_status status;
+    uint8_t header[CACHE_HEADER_BYTES];
+    shard_writer writer = {.path = path, .spec = spec};
+    cache_shard_layout *layout = &writer.layout;
+    DHO_TRY_GOTO(cache_layout_compute(spec, shard, cache_block_records(spec), layout));
+    const size_t views = (size_t)spec->views,
+                 table_bytes = (size_t)layout->blocks * CACHE_CRC_BYTES;
+    DHO_TRY_GOTO(dho_alloc(&writer.payloads, views * (size_t)spec->dim, sizeof(float), path));
+    DHO_TRY_GOTO(dho_alloc(&writer.views, views, sizeof *writer.views, path));
+    DHO_TRY_GOTO(dho_alloc(&writer.record, layout->record_bytes, 1, path));
+    DHO_TRY_GOTO(dho_alloc(&writer.table, table_bytes + CACHE_CRC_BYTES, 1, path));
+    DHO_TRY_GOTO(dho_atomic_file_create(&writer.file, path));
+    cache_header_pack(spec, layout, header);
+    DHO_TRY_GOTO(dho_atomic_file_write(writer.file, header, sizeof header));
+    for (int64_t id = shard; id < spec->count; id += spec->shards)
+        DHO_TRY_GOTO(write_image(&writer, id, fill, context));
+    put_crc(writer.table + table_bytes, dho_crc32(0, writer.table, table_bytes));
+    DHO_TRY_GOTO(dho_atomic_file_write(writer.file, writer.table, table_bytes + CACHE_CRC_BYTES));
+    DHO_TRY_GOTO(dho_atomic_file_commit(&writer.file));
+fail:
+    writer_free(&writer);
+    return status;
+}
+
+dho_status dho_cache_write_shard(const char *folder, const dho_cache_spec *spec, int shard,
+                                 dho_cache_fill fill, void *context, bool *out_written)
+{
+    dho_status status;
+    char *path = NULL;
+    bool valid;
+    *out_written = false;
+    DHO_TRY(cache_spec_check(spec, DHO_ERR_CONFIG, folder));
+    if (shard < 0 || shard >= spec->shards)
+        return dho_fail(DHO_ERR_INTERNAL, "%s: there is no shard %d of %d", folder, shard,
+                        spec->shards);
+    DHO_TRY(dho_make_folders(folder));
+    DHO_TRY(check_folder(folder, spec));
+    DHO_TRY_GOTO(cache_shard_path(&path, folder, spec->shards, shard));
+    status = check_existing(path, spec, shard, true, &valid);
+    if (status == DHO_ERR_FORMAT) {
+        dho_warn("%s; the shard is written again", dho_error_message());
+        status = DHO_OK;
+    }
+    if (status != DHO_OK || valid) goto fail;
+    DHO_TRY_GOTO(write_shard(path, spec, shard, fill, context));
+    *out_written = true;
+fail:
+    dho_free(path);
+    return status;
+}
+
+/* --- completion --- */
+
+static dho_status check_head(const char *folder, const dho_cache_spec *spec,
+                             const dho_teacher_head *head)
+{
+    const bool needed = spec->payload == DHO_CACHE_EMBEDDING;
+    if (needed != (head != NULL && head->weight != NULL))
+        return dho_fail(DHO_ERR_INTERNAL, "%s: embeddings need a head, logits have none", folder);
+    if (!needed) return DHO_OK;
+    if (head->classes != spec->classes || head->dim != spec->dim)
+        return dho_fail(DHO_ERR_INTERNAL, "%s: a head of [%d, %d] for a cache of [%d, %d]", folder,
+                        head->classes, head->dim, spec->classes, spec->dim);
+    const size_t classes = (size_t)spec->classes, count = classes * (size_t)spec->dim;
+    bool finite = isfinite(head->scale);
+    for (size_t i = 0; finite && i < count; i++) finite = isfinite(head->weight[i]);
+    for (size_t i = 0; finite && head->bias != NULL && i < classes; i++)
+        finite = isfinite(head->bias[i]);
+    return finite
+               ? DHO_OK
+               : dho_fail(DHO_ERR_NUMERIC, "%s: the head has a value that is not finite", folder);
+}
+
+static dho_status write_head(const char *path, const dho_teacher_head *head,
+                             cache_manifest *manifest)
+{
+    const size_t classes = (size_t)head->classes, dim = (size_t)head->dim;
+    const dho_tensor_view tensors[3] = {
+        {.name = "scale", .dtype = DHO_F32, .data = &head->scale, .bytes = sizeof(float)},
+        {.name = "weight",
+         .dtype = DHO_F32,
+         .dims = 2,
+         .shape = {head->classes, head->dim},
+         .data = head->weight,
+         .bytes = classes * dim * sizeof(float)},
+        {.name = "bias",
+         .dtype = DHO_F32,
+         .dims = 1,
+         .shape = {head->classes},
+         .data = head->bias,
+         .bytes = classes * sizeof(float)}};
+    dho_mapping mapping;
+    DHO_TRY(
+        dho_safetensors_save(path, tensors, head->bias != NULL ? 3 : 2, NULL, &manifest->head_crc));
+    DHO_TRY(dho_mapping_open(&mapping, path));
+    manifest->has_head = true;
+    manifest->head_bytes = mapping.size;
+    dho_mapping_close(&mapping);
+    return DHO_OK;
+}
+
+/* All shards there, with good frames (their blocks were checked when they were written or kept). */
+static dho_status check_shards(const char *folder, const dho_cache_spec *spec)
+{
+    for (int s = 0; s < spec->shards; s++) {
+        char *path;
+        bool valid;
+        DHO_TRY(cache_shard_path(&path, folder, spec->shards, s));
+        dho_status status = check_existing(path, spec, s, false, &valid);
+        if (status == DHO_OK && !valid)
+            status = dho_fail(DHO_ERR_CONFIG, "%s: missing: the cache is not complete", path);
+        dho_free(path);
+        DHO_TRY(status);
+    }
+    return DHO_OK;
+}
+
+static dho_status remove_file(const char *folder, const char *name)
+{
+    char *path;
+    DHO_TRY(dho_path_join(&path, folder, name));
+    dho_status status = DHO_OK;
+    if (unlink(path) != 0 && errno != ENOENT)
+        status = dho_fail(DHO_ERR_IO, "%s: cannot remove: %s", path, strerror(errno));
+    dho_free(path);
+    return status;
+}
+
+/* What killed runs left: "shard-...bin.tmp.PID" and the like. */
+static dho_status remove_leftovers(const char *folder)
+{
+    dho_name_list list;
+    dho_status status = DHO_OK;
+    DHO_TRY(dho_list_folder(&list, folder));
+    for (size_t i = 0; i < list.count && status == DHO_OK; i++) {
+        const char *name = list.names[i];
+        const char *suffix = strstr(name, ".tmp.");
+        if (suffix == NULL || suffix[5] == '\0' ||
+            strspn(suffix + 5, "0123456789") != strlen(suffix + 5))
+            continue;
+        if (strncmp(name, "shard-", 6) == 0 || strncmp(name, CACHE_HEAD_NAME, 16) == 0 ||
+            strncmp(name, CACHE_MANIFEST_NAME, 10) == 0)
+            status = remove_file(folder, name);
+    }
+    dho_name_list_free(&list);
+    return status;
+}
+
+dho_status dho_cache_finish(const char *folder, const dho_cache_spec *spec,
+                            const dho_teacher_head *head)
+{
+    dho_status status;
+    char *path = NULL;
+    cache_manifest manifest = {.spec = *spec};
+    DHO_TRY(cache_spec_check(spec, DHO_ERR_CONFIG, folder));
+    DHO_TRY(check_folder(folder, spec));
+    DHO_TRY(check_head(folder, spec, head));
+    DHO_TRY(check_shards(folder, spec));
+    DHO_TRY(remove_leftovers(folder));
+    /* The old manifest goes before the old head does: a kill between leaves an unfinished cache,
+     * not one whose head is not the manifest's. */
+    DHO_TRY(remove_file(folder, CACHE_MANIFEST_NAME));
+    DHO_TRY(dho_sync_folder(folder));
+    if (manifest.spec.payload == DHO_CACHE_EMBEDDING) {
+        DHO_TRY_GOTO(dho_path_join(&path, folder, CACHE_HEAD_NAME));
+        DHO_TRY_GOTO(write_head(path, head, &manifest));
+    }
+    DHO_TRY_GOTO(cache_manifest_write(folder, &manifest));
+fail:
+    dho_free(path);
+    return status;
+}

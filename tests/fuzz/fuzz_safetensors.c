@@ -1,0 +1,56 @@
+/* libFuzzer: the safetensors reader over memory. The input is the whole file, or, when its first
+ * byte is odd, header and data without the length (so that the fuzzer need not guess it). */
+#include "dho/safetensors.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static volatile float sink;
+
+static void read_everything(const dho_safetensors *file)
+{
+    for (size_t i = 0; i < dho_safetensors_count(file); i++) {
+        const dho_tensor_view *tensor = dho_safetensors_at(file, i), *again;
+        if (dho_safetensors_find(file, tensor->name) != tensor) abort();
+        if (dho_safetensors_require(file, tensor->name, tensor->dims, tensor->shape, &again) !=
+            DHO_OK)
+            abort();
+        const size_t count = tensor->bytes / dho_dtype_size(tensor->dtype);
+        float *values = malloc(count * sizeof *values + 1);
+        int64_t *integers = malloc(count * sizeof *integers + 1);
+        dho_tensor_to_float(tensor, values);
+        for (size_t k = 0; k < count; k++) sink = values[k];
+        if (dho_tensor_to_int64(tensor, integers) == DHO_OK && count > 0) sink = (float)integers[0];
+        free(integers);
+        free(values);
+    }
+    dho_safetensors_metadata(file, "format");
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    dho_safetensors *file;
+    if (size < 2) return 0;
+    uint8_t *bytes = malloc(size + 8); /* exactly what is used is told to the reader */
+    size_t used = size - 1;
+    if (data[0] % 2 == 0) {
+        memcpy(bytes, data + 1, used);
+    } else {
+        const uint8_t *end = memchr(data + 1, '\n', used); /* ends the header */
+        const uint64_t length = end != NULL ? (uint64_t)(end - data - 1) : used;
+        memcpy(bytes, &length, 8);
+        memcpy(bytes + 8, data + 1, used);
+        used += 8;
+    }
+    uint8_t *exact = malloc(used);
+    memcpy(exact, bytes, used);
+    if (dho_safetensors_open_memory(&file, exact, used, "fuzz") == DHO_OK) {
+        read_everything(file);
+        dho_safetensors_close(&file);
+    }
+    free(exact);
+    free(bytes);
+    return 0;
+}
