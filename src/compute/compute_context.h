@@ -1,0 +1,71 @@
+/* Private to src/compute: the context, the partial kernel tables, the one way to run in parallel.
+ */
+#ifndef DHO_COMPUTE_CONTEXT_H
+#define DHO_COMPUTE_CONTEXT_H
+
+#include "dho/compute.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Channels whose partial sums fit the context's reduction buffer at one time; wider tensors are
+ * reduced in blocks of this many channels (still 4 KiB contiguous a row). */
+enum { DHO_REDUCTION_CHANNELS = 1024 };
+
+struct dho_onednn;
+
+struct dho_compute {
+    dho_kernels kernels; /* merged: no empty slot */
+    int threads;         /* >= 1 */
+    void *scratch;       /* owned, 64-byte aligned */
+    size_t scratch_bytes;
+    double *reduction;         /* owned, [threads][2][DHO_REDUCTION_CHANNELS] */
+    struct dho_onednn *onednn; /* owned; NULL for the other backends */
+};
+
+/* Partial tables: each file fills the slots it implements, compute.c merges them. */
+extern const dho_kernels dho_ref_matrix, dho_ref_norm, dho_ref_pool, dho_ref_vector;
+extern const dho_kernels dho_blis_gemm, dho_blis_conv;
+extern const dho_kernels dho_fast_norm, dho_fast_pool, dho_fast_vector;
+
+/* Scratch of at least `bytes` (grown when the caller did not reserve it); NULL when there is no
+ * memory: the kernel then takes the reference's way, which needs none. */
+void *dho_compute_scratch_for(dho_compute *compute, size_t bytes);
+
+/* What the blis convolution kernels need for a shape. Errors: DHO_ERR_CONFIG on overflow. */
+dho_status dho_blis_conv_plan(const dho_compute *compute, const dho_conv_shape *shape,
+                              size_t *bytes);
+
+#ifdef DHO_HAVE_ONEDNN
+extern const dho_kernels dho_onednn_conv;
+dho_status dho_onednn_start(dho_compute *compute);
+void dho_onednn_stop(dho_compute *compute);
+dho_status dho_onednn_conv_plan(dho_compute *compute, const dho_conv_shape *shape, size_t *bytes);
+#endif
+
+/* Runs body(context, part) for part = 0 .. parts-1, on up to compute->threads threads. How the work
+ * is cut depends on `parts` only, so the bits do not depend on how many threads really ran. With
+ * one part or one thread no parallel region is opened. */
+typedef void (*dho_part_body)(void *context, int part);
+void dho_compute_parallel(const dho_compute *compute, int parts, dho_part_body body, void *context);
+
+/* Parts for an amount of work in elements: 1 where a parallel region costs more than it saves. */
+static inline int dho_compute_parts(const dho_compute *compute, int64_t elements)
+{
+    return elements < 16384 ? 1 : compute->threads;
+}
+
+/* The range of part `part` of `parts` of 0 .. count-1, cut at multiples of granule. */
+typedef struct dho_range {
+    int64_t begin, end;
+} dho_range;
+
+static inline dho_range dho_range_of(int64_t count, int64_t granule, int parts, int part)
+{
+    const int64_t units = (count + granule - 1) / granule;
+    const int64_t begin = units * part / parts * granule;
+    const int64_t end = units * (part + 1) / parts * granule;
+    return (dho_range){begin < count ? begin : count, end < count ? end : count};
+}
+
+#endif

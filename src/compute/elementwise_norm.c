@@ -1,0 +1,339 @@
+/* Batch normalisation fused with residual and ReLU.
+ *
+ * Bound by memory: forward reads x twice and writes y once; backward reads x, y and dy for the
+ * sums; where it has a residual to hand g = masked dy to, it writes g there in the same pass and
+ * the second pass reads x and g only. Sums are taken in float over a few rows, then in double.
+ * Everything goes by blocks of up to DHO_REDUCTION_CHANNELS channels. */
+#include "compute/compute_context.h"
+
+#include <math.h>
+#include <string.h>
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+enum { FLUSH_ROWS = 32 }; /* rows summed in float before they go into the double sums */
+
+typedef struct norm {
+    int64_t rows;
+    int stride;       /* channels: the distance from row to row */
+    int first, count; /* the block of channels */
+    int parts;
+    bool relu, accumulate_dx, accumulate_dresidual, stores_g;
+    const float *x, *y, *dy, *residual; /* whole tensors */
+    float *out, *dx, *dresidual;
+    /* Per channel of the block, [count]. */
+    const float *mean, *scale, *beta;
+    const float *mean_g, *slope; /* dx = scale (g - mean_g - (x - mean) slope) */
+    double *reduction;           /* [parts][2][DHO_REDUCTION_CHANNELS] */
+} norm;
+
+static double *partial_of(const norm *n, int part, int which)
+{
+    return n->reduction + ((size_t)part * 2 + (size_t)which) * DHO_REDUCTION_CHANNELS;
+}
+
+static double merged(const norm *n, int which, int c)
+{
+    double sum = 0;
+    for (int part = 0; part < n->parts; part++) sum += partial_of(n, part, which)[c];
+    return sum;
+}
+
+static void flush(double *restrict sums, float *restrict block, int count)
+{
+#pragma omp simd
+    for (int c = 0; c < count; c++) {
+        sums[c] += (double)block[c];
+        block[c] = 0;
+    }
+}
+
+/* Sums of d = x - shift and of d squared, shift = row 0, so that no variance is lost to
+ * cancellation when the mean is far from zero. `next` is one row further. */
+ALWAYS_INLINE void add_moments(const norm *n, int64_t r, bool two, float *restrict sum,
+                               float *restrict squares)
+{
+    const float *restrict shift = n->x + n->first;
+    const float *restrict x = n->x + r * n->stride + n->first;
+    const float *restrict next = x + (two ? n->stride : 0);
+#pragma omp simd
+    for (int c = 0; c < n->count; c++) {
+        const float d = x[c] - shift[c], e = two ? next[c] - shift[c] : 0;
+        sum[c] += d + e;
+        squares[c] += d * d + e * e;
+    }
+}
+
+static void moments_part(void *context, int part)
+{
+    const norm *n = context;
+    double *total = partial_of(n, part, 0), *total_squares = partial_of(n, part, 1);
+    float sum[DHO_REDUCTION_CHANNELS] = {0}, squares[DHO_REDUCTION_CHANNELS] = {0};
+    memset(total, 0, (size_t)n->count * sizeof *total);
+    memset(total_squares, 0, (size_t)n->count * sizeof *total_squares);
+    const dho_range mine = dho_range_of(n->rows, FLUSH_ROWS, n->parts, part);
+    for (int64_t begin = mine.begin; begin < mine.end; begin += FLUSH_ROWS) {
+        const int64_t end = begin + FLUSH_ROWS < mine.end ? begin + FLUSH_ROWS : mine.end;
+        int64_t r = begin;
+        for (; r + 1 < end; r += 2) add_moments(n, r, true, sum, squares);
+        if (r < end) add_moments(n, r, false, sum, squares);
+        flush(total, sum, n->count);
+        flush(total_squares, squares, n->count);
+    }
+}
+
+/* y = (x - mean) scale + beta (+ residual), ReLU; NaN stays NaN. x and residual may be y. */
+ALWAYS_INLINE void apply_row(const norm *n, int64_t r, bool residual, bool relu)
+{
+    const int64_t at = r * n->stride + n->first;
+    const float *x = n->x + at, *extra = residual ? n->residual + at : NULL;
+    const float *restrict mean = n->mean, *restrict scale = n->scale, *restrict beta = n->beta;
+    float *y = n->out + at;
+#pragma omp simd
+    for (int c = 0; c < n->count; c++) {
+        float v = (x[c] - mean[c]) * scale[c] + beta[c];
+        if (residual) v += extra[c];
+        y[c] = relu && v < 0 ? 0 : v;
+    }
+}
+
+static void apply_part(void *context, int part)
+{
+    const norm *n = context;
+    const dho_range mine = dho_range_of(n->rows, 1, n->parts, part);
+    const int variant = (n->residual != NULL ? 2 : 0) + (n->relu ? 1 : 0);
+    for (int64_t r = mine.begin; r < mine.end; r++) {
+        switch (variant) {
+        case 0:
+            apply_row(n, r, false, false);
+            break;
+        case 1:
+            apply_row(n, r, false, true);
+            break;
+        case 2:
+            apply_row(n, r, true, false);
+            break;
+        default:
+            apply_row(n, r, true, true);
+        }
+    }
+}
+
+/* The next block of channels; false after the last. */
+static bool next_block(norm *n)
+{
+    n->first += n->count;
+    const int left = n->stride - n->first;
+    n->count = left < DHO_REDUCTION_CHANNELS ? left : DHO_REDUCTION_CHANNELS;
+    return left > 0;
+}
+
+static void batch_norm_forward(dho_compute *compute, int64_t rows, int channels, float eps,
+                               bool relu, const float *restrict x, const float *restrict gamma,
+                               const float *restrict beta, const float *restrict residual,
+                               float *restrict y, float *restrict mean, float *restrict inv_std,
+                               float *restrict batch_variance)
+{
+    float scale[DHO_REDUCTION_CHANNELS];
+    norm n = {.rows = rows,
+              .stride = channels,
+              .relu = relu,
+              .x = x,
+              .residual = residual,
+              .out = y,
+              .scale = scale,
+              .reduction = compute->reduction,
+              .parts = dho_compute_parts(compute, rows * channels)};
+    while (next_block(&n)) {
+        dho_compute_parallel(compute, n.parts, moments_part, &n);
+        for (int i = 0; i < n.count; i++) {
+            const int c = n.first + i;
+            const double offset = merged(&n, 0, i) / (double)rows;
+            const double central = merged(&n, 1, i) - offset * offset * (double)rows;
+            /* fmax would hide a NaN */
+            const double squares = central < 0 ? 0 : central;
+            const double inverse = 1 / sqrt(squares / (double)rows + (double)eps);
+            mean[c] = (float)((double)x[c] + offset);
+            inv_std[c] = (float)inverse;
+            batch_variance[c] = (float)(squares / (double)(rows > 1 ? rows - 1 : 1));
+            scale[i] = (float)((double)gamma[c] * inverse);
+        }
+        n.mean = mean + n.first;
+        n.beta = beta + n.first;
+        dho_compute_parallel(compute, n.parts, apply_part, &n);
+    }
+}
+
+static void batch_norm_inference(dho_compute *compute, int64_t rows, int channels, float eps,
+                                 bool relu, const float *x, const float *restrict gamma,
+                                 const float *restrict beta, const float *restrict running_mean,
+                                 const float *restrict running_var, const float *residual, float *y)
+{
+    float scale[DHO_REDUCTION_CHANNELS];
+    norm n = {.rows = rows,
+              .stride = channels,
+              .relu = relu,
+              .x = x,
+              .residual = residual,
+              .out = y,
+              .scale = scale,
+              .parts = dho_compute_parts(compute, rows * channels)};
+    while (next_block(&n)) {
+        for (int i = 0; i < n.count; i++) {
+            const int c = n.first + i;
+            scale[i] = (float)((double)gamma[c] / sqrt((double)running_var[c] + (double)eps));
+        }
+        n.mean = running_mean + n.first;
+        n.beta = beta + n.first;
+        dho_compute_parallel(compute, n.parts, apply_part, &n);
+    }
+}
+
+/* Sums of g and of g (x - mean); stores g into dresidual when asked. */
+ALWAYS_INLINE void add_gradient_sums(const norm *n, int64_t r, bool relu, bool stores,
+                                     float *restrict sum, float *restrict sum_x)
+{
+    const int64_t at = r * n->stride + n->first;
+    const float *restrict x = n->x + at, *restrict y = n->y + at, *restrict dy = n->dy + at;
+    const float *restrict mean = n->mean;
+    float *restrict g_out = stores ? n->dresidual + at : NULL;
+#pragma omp simd
+    for (int c = 0; c < n->count; c++) {
+        const float g = relu && !(y[c] > 0) ? 0 : dy[c];
+        if (stores) g_out[c] = g;
+        sum[c] += g;
+        sum_x[c] += g * (x[c] - mean[c]);
+    }
+}
+
+static void gradient_sums_part(void *context, int part)
+{
+    const norm *n = context;
+    double *total = partial_of(n, part, 0), *total_x = partial_of(n, part, 1);
+    float sum[DHO_REDUCTION_CHANNELS] = {0}, sum_x[DHO_REDUCTION_CHANNELS] = {0};
+    memset(total, 0, (size_t)n->count * sizeof *total);
+    memset(total_x, 0, (size_t)n->count * sizeof *total_x);
+    const int variant = (n->relu ? 2 : 0) + (n->stores_g ? 1 : 0);
+    const dho_range mine = dho_range_of(n->rows, FLUSH_ROWS, n->parts, part);
+    for (int64_t r = mine.begin; r < mine.end; r++) {
+        switch (variant) {
+        case 0:
+            add_gradient_sums(n, r, false, false, sum, sum_x);
+            break;
+        case 1:
+            add_gradient_sums(n, r, false, true, sum, sum_x);
+            break;
+        case 2:
+            add_gradient_sums(n, r, true, false, sum, sum_x);
+            break;
+        default:
+            add_gradient_sums(n, r, true, true, sum, sum_x);
+        }
+        if ((r + 1) % FLUSH_ROWS != 0 && r + 1 < mine.end) continue;
+        flush(total, sum, n->count);
+        flush(total_x, sum_x, n->count);
+    }
+}
+
+/* dx (+)= scale (g - mean_g - (x - mean) slope); dresidual += g when `adds`. */
+ALWAYS_INLINE void gradient_row(const norm *n, int64_t r, bool relu, bool accumulate, bool adds)
+{
+    const int64_t at = r * n->stride + n->first;
+    const float *restrict x = n->x + at, *restrict y = n->y + at, *restrict dy = n->dy + at;
+    const float *restrict mean = n->mean, *restrict scale = n->scale;
+    const float *restrict mean_g = n->mean_g, *restrict slope = n->slope;
+    float *restrict dx = n->dx + at, *restrict dresidual = adds ? n->dresidual + at : NULL;
+#pragma omp simd
+    for (int c = 0; c < n->count; c++) {
+        const float g = relu && !(y[c] > 0) ? 0 : dy[c];
+        const float d = scale[c] * (g - mean_g[c] - (x[c] - mean[c]) * slope[c]);
+        dx[c] = accumulate ? dx[c] + d : d;
+        if (adds) dresidual[c] += g;
+    }
+}
+
+static void gradient_part(void *context, int part)
+{
+    const norm *n = context;
+    const dho_range mine = dho_range_of(n->rows, FLUSH_ROWS, n->parts, part);
+    const int variant = (n->relu ? 4 : 0) + (n->accumulate_dx ? 2 : 0) +
+                        (n->dresidual != NULL && n->accumulate_dresidual ? 1 : 0);
+    for (int64_t r = mine.begin; r < mine.end; r++) {
+        switch (variant) {
+        case 0:
+            gradient_row(n, r, false, false, false);
+            break;
+        case 1:
+            gradient_row(n, r, false, false, true);
+            break;
+        case 2:
+            gradient_row(n, r, false, true, false);
+            break;
+        case 3:
+            gradient_row(n, r, false, true, true);
+            break;
+        case 4:
+            gradient_row(n, r, true, false, false);
+            break;
+        case 5:
+            gradient_row(n, r, true, false, true);
+            break;
+        case 6:
+            gradient_row(n, r, true, true, false);
+            break;
+        default:
+            gradient_row(n, r, true, true, true);
+        }
+    }
+}
+
+static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels, bool relu,
+                                const float *restrict x, const float *restrict y,
+                                const float *restrict dy, const float *restrict gamma,
+                                const float *restrict mean, const float *restrict inv_std,
+                                bool accumulate_dx, float *restrict dx, bool accumulate_dresidual,
+                                float *restrict dresidual, float *restrict dgamma,
+                                float *restrict dbeta)
+{
+    float scale[DHO_REDUCTION_CHANNELS], mean_g[DHO_REDUCTION_CHANNELS];
+    float slope[DHO_REDUCTION_CHANNELS];
+    norm sums = {.rows = rows,
+                 .stride = channels,
+                 .relu = relu,
+                 .accumulate_dx = accumulate_dx,
+                 .accumulate_dresidual = accumulate_dresidual,
+                 .stores_g = dresidual != NULL && !accumulate_dresidual,
+                 .x = x,
+                 .y = y,
+                 .dy = dy,
+                 .dx = dx,
+                 .dresidual = dresidual,
+                 .scale = scale,
+                 .mean_g = mean_g,
+                 .slope = slope,
+                 .reduction = compute->reduction,
+                 .parts = dho_compute_parts(compute, rows * channels)};
+    while (next_block(&sums)) {
+        sums.mean = mean + sums.first;
+        dho_compute_parallel(compute, sums.parts, gradient_sums_part, &sums);
+        for (int i = 0; i < sums.count; i++) {
+            const int c = sums.first + i;
+            const double inverse = (double)inv_std[c], sum = merged(&sums, 0, i);
+            const double sum_xhat = merged(&sums, 1, i) * inverse;
+            scale[i] = (float)((double)gamma[c] * inverse);
+            mean_g[i] = (float)(sum / (double)rows);
+            slope[i] = (float)(sum_xhat * inverse / (double)rows);
+            dgamma[c] += (float)sum_xhat;
+            dbeta[c] += (float)sum;
+        }
+        norm gradients = sums;
+        if (sums.stores_g) gradients.dy = dresidual, gradients.relu = false;
+        dho_compute_parallel(compute, sums.parts, gradient_part, &gradients);
+    }
+}
+
+const dho_kernels dho_fast_norm = {
+    .batch_norm_forward = batch_norm_forward,
+    .batch_norm_backward = batch_norm_backward,
+    .batch_norm_inference = batch_norm_inference,
+};

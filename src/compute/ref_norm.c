@@ -1,0 +1,136 @@
+/* Reference normalisations: two passes, everything in double. */
+#include "compute/compute_context.h"
+
+#include <math.h>
+
+static float activate(double value, bool relu)
+{
+    return (float)(relu && value < 0 ? 0 : value);
+}
+
+static void batch_norm_forward(dho_compute *compute, int64_t rows, int channels, float eps,
+                               bool relu, const float *restrict x, const float *restrict gamma,
+                               const float *restrict beta, const float *restrict residual,
+                               float *restrict y, float *restrict mean, float *restrict inv_std,
+                               float *restrict batch_variance)
+{
+    (void)compute;
+    for (int c = 0; c < channels; c++) {
+        double sum = 0, squares = 0;
+        for (int64_t r = 0; r < rows; r++) sum += (double)x[r * channels + c];
+        const double m = sum / (double)rows;
+        for (int64_t r = 0; r < rows; r++) {
+            const double d = (double)x[r * channels + c] - m;
+            squares += d * d;
+        }
+        const double inverse = 1 / sqrt(squares / (double)rows + (double)eps);
+        mean[c] = (float)m;
+        inv_std[c] = (float)inverse;
+        batch_variance[c] = (float)(squares / (double)(rows > 1 ? rows - 1 : 1));
+        for (int64_t r = 0; r < rows; r++) {
+            const int64_t i = r * channels + c;
+            double v = (double)gamma[c] * ((double)x[i] - m) * inverse + (double)beta[c];
+            if (residual != NULL) v += (double)residual[i];
+            y[i] = activate(v, relu);
+        }
+    }
+}
+
+/* dgamma = sum g xhat, dbeta = sum g, dx = gamma inv_std (g - dbeta/n - xhat dgamma/n)
+ * (Ioffe & Szegedy 2015), with g = dy masked by the ReLU. */
+static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels, bool relu,
+                                const float *restrict x, const float *restrict y,
+                                const float *restrict dy, const float *restrict gamma,
+                                const float *restrict mean, const float *restrict inv_std,
+                                bool accumulate_dx, float *restrict dx, bool accumulate_dresidual,
+                                float *restrict dresidual, float *restrict dgamma,
+                                float *restrict dbeta)
+{
+    (void)compute;
+    for (int c = 0; c < channels; c++) {
+        const double m = (double)mean[c], inverse = (double)inv_std[c];
+        double sum = 0, sum_xhat = 0;
+        for (int64_t r = 0; r < rows; r++) {
+            const int64_t i = r * channels + c;
+            const double g = relu && !(y[i] > 0) ? 0 : (double)dy[i];
+            sum += g;
+            sum_xhat += g * ((double)x[i] - m) * inverse;
+        }
+        for (int64_t r = 0; r < rows; r++) {
+            const int64_t i = r * channels + c;
+            const double g = relu && !(y[i] > 0) ? 0 : (double)dy[i];
+            const double xhat = ((double)x[i] - m) * inverse;
+            const double d = (double)gamma[c] * inverse *
+                             (g - sum / (double)rows - xhat * sum_xhat / (double)rows);
+            dx[i] = (float)(accumulate_dx ? (double)dx[i] + d : d);
+            if (dresidual == NULL) continue;
+            dresidual[i] = (float)(accumulate_dresidual ? (double)dresidual[i] + g : g);
+        }
+        dgamma[c] = (float)((double)dgamma[c] + sum_xhat);
+        dbeta[c] = (float)((double)dbeta[c] + sum);
+    }
+}
+
+/* No restrict on x and y: they may be the same. */
+static void batch_norm_inference(dho_compute *compute, int64_t rows, int channels, float eps,
+                                 bool relu, const float *x, const float *restrict gamma,
+                                 const float *restrict beta, const float *restrict running_mean,
+                                 const float *restrict running_var, const float *residual, float *y)
+{
+    (void)compute;
+    for (int64_t r = 0; r < rows; r++) {
+        for (int c = 0; c < channels; c++) {
+            const int64_t i = r * channels + c;
+            double v = (double)gamma[c] * ((double)x[i] - (double)running_mean[c]) /
+                           sqrt((double)running_var[c] + (double)eps) +
+                       (double)beta[c];
+            if (residual != NULL) v += (double)residual[i];
+            y[i] = activate(v, relu);
+        }
+    }
+}
+
+static void l2_normalise_forward(dho_compute *compute, int64_t rows, int channels,
+                                 const float *restrict x, float *restrict y, float *restrict norms)
+{
+    (void)compute;
+    for (int64_t r = 0; r < rows; r++) {
+        const float *in = x + r * channels;
+        double squares = 0;
+        for (int c = 0; c < channels; c++) squares += (double)in[c] * (double)in[c];
+        const double norm = sqrt(squares);
+        for (int c = 0; c < channels; c++) {
+            y[r * channels + c] = (float)((double)in[c] / fmax(norm, 1e-12));
+        }
+        if (norms != NULL) norms[r] = (float)norm;
+    }
+}
+
+/* dx = (dy - y <y, dy>) / |x|; below the floor of 1e-12 the division is by a constant. */
+static void l2_normalise_backward(dho_compute *compute, int64_t rows, int channels,
+                                  const float *restrict y, const float *restrict norms,
+                                  const float *restrict dy, bool accumulate, float *restrict dx)
+{
+    (void)compute;
+    for (int64_t r = 0; r < rows; r++) {
+        const double norm = (double)norms[r];
+        double dot = 0;
+        for (int c = 0; c < channels; c++) {
+            dot += (double)y[r * channels + c] * (double)dy[r * channels + c];
+        }
+        if (norm < 1e-12) dot = 0;
+        for (int c = 0; c < channels; c++) {
+            const int64_t i = r * channels + c;
+            const double d = ((double)dy[i] - (double)y[i] * dot) / fmax(norm, 1e-12);
+            dx[i] = (float)(accumulate ? (double)dx[i] + d : d);
+        }
+    }
+}
+
+const dho_kernels dho_ref_norm = {
+    .batch_norm_forward = batch_norm_forward,
+    .batch_norm_backward = batch_norm_backward,
+    .batch_norm_inference = batch_norm_inference,
+    .l2_normalise_forward = l2_normalise_forward,
+    .l2_normalise_backward = l2_normalise_backward,
+};
