@@ -220,6 +220,10 @@ bool dho_schema_is_section(const dho_schema *schema, const char *path)
 
 void dho_schema_number(double value, char out[DHO_NUMBER_BYTES])
 {
+    if (fabs(value) < 1e15 && value == floor(value)) {
+        snprintf(out, DHO_NUMBER_BYTES, "%.0f", value); /* 20 rather than 2e+01 */
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(out, DHO_NUMBER_BYTES, "%.*g", digits, value);
         if (strtod(out, NULL) == value) return;
@@ -241,11 +245,8 @@ void dho_schema_range(const dho_field *field, char out[DHO_SCHEMA_TEXT_BYTES])
     if (field->words != NULL) {
         join_words(field->words, out, DHO_SCHEMA_TEXT_BYTES);
     } else if (isfinite(field->low) && isfinite(field->high)) {
-        const bool whole = field->type == DHO_FIELD_INT;
-        snprintf(low, sizeof low, "%.0f", field->low);
-        snprintf(high, sizeof high, "%.0f", field->high);
-        if (!whole) dho_schema_number(field->low, low);
-        if (!whole) dho_schema_number(field->high, high);
+        dho_schema_number(field->low, low);
+        dho_schema_number(field->high, high);
         snprintf(out, DHO_SCHEMA_TEXT_BYTES, "in %c%s, %s%c", field->low_open ? '(' : '[', low,
                  high, field->high_open ? ')' : ']');
     } else if (isfinite(field->low)) {

@@ -55,7 +55,7 @@ enum { DHO_SCHEMA_TEXT_BYTES = 256, DHO_NUMBER_BYTES = 32 };
 void dho_schema_expected(const dho_field *field, char out[DHO_SCHEMA_TEXT_BYTES]);
 /* Which values are allowed, for the documentation: "> 0", "in [0, 1]", "fp32, bf16" or "". */
 void dho_schema_range(const dho_field *field, char out[DHO_SCHEMA_TEXT_BYTES]);
-/* The shortest decimal text that reads back as the same double. */
+/* The shortest decimal text that reads back as the same double (whole numbers without exponent). */
 void dho_schema_number(double value, char out[DHO_NUMBER_BYTES]);
 
 /* config_suggest.c: the key (or section) of the schema that `path` most likely means; false if none
