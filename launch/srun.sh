@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Runs a program on every task of the SLURM allocation that this script is in (sbatch, salloc):
+#   launch/srun.sh PROGRAM [ARGUMENT ...]
+#
+# DHO_THREADS_PER_RANK  threads of each rank (default: SLURM_CPUS_PER_TASK, or 1)
+# DHO_SRUN_MPI          how ranks find each other: a plugin of `srun --mpi=list`, or "mpirun" to
+#                       start them by Open MPI itself (default: one that both sides speak, else
+#                       mpirun). With a wrong one each rank would train alone as rank 0 of 1.
+# DHO_SRUN_ARGS         further arguments of srun, e.g. "--cpu-bind=verbose,cores"
+#
+# USR1 and TERM sent to this script reach every rank as USR1.
+set -eu
+if [ $# -lt 1 ]; then
+    echo "usage: $0 PROGRAM [ARGUMENT ...]" >&2
+    exit 2
+fi
+if [ -z "${SLURM_JOB_ID:-}" ]; then
+    echo "$0: not inside a SLURM allocation; use launch/mpirun.sh" >&2
+    exit 2
+fi
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=launch/job.sh
+. "$here/job.sh"
+
+# PMIx when Open MPI can be its client (version 4 by a component, version 5 always), PMI-2 when
+# Open MPI was built for it.
+choose_mpi() {
+    local offered open_mpi
+    offered=$(srun --mpi=list 2>&1) || offered=
+    open_mpi=$(ompi_info --parsable 2>/dev/null) || open_mpi=
+    if grep -qwE 'pmix' <<<"$offered" &&
+        grep -qE '^(mca:pmix:(ext[0-9]|pmix[0-9])|ompi:version:full:([5-9]|[1-9][0-9]))' \
+            <<<"$open_mpi"; then
+        echo pmix
+    elif grep -qwE 'pmi2' <<<"$offered" && grep -qE '^mca:pmix:s2' <<<"$open_mpi"; then
+        echo pmi2
+    else
+        echo mpirun
+    fi
+}
+
+ranks=${SLURM_NTASKS:-${SLURM_NPROCS:-1}}
+threads=${DHO_THREADS_PER_RANK:-${SLURM_CPUS_PER_TASK:-1}}
+mpi=${DHO_SRUN_MPI:-$(choose_mpi)}
+export OMP_NUM_THREADS=$threads
+status=0
+if [ "$mpi" = mpirun ]; then
+    # A SLURM that ends the job signals mpirun as well, which then kills the ranks after 1 s: more
+    # is needed to save. (It waits that long after every early end, so not too much of it.)
+    export OMPI_MCA_odls_base_sigkill_timeout=${OMPI_MCA_odls_base_sigkill_timeout:-10}
+    export DHO_THREADS_PER_RANK=$threads
+    forward_signals "$here/mpirun.sh" "$ranks" "$@" || status=$?
+    exit "$status"
+fi
+read -r -a extra <<<"${DHO_SRUN_ARGS:-}"
+# srun takes the CPUs per task from its command line only (since 22.05). A rank that dies ends the
+# others after --wait seconds; at once (--kill-on-bad-exit) would hit ranks that are about to leave
+# with the exit code 75 as well.
+forward_signals srun --mpi="$mpi" --ntasks="$ranks" --cpus-per-task="$threads" \
+    --kill-on-bad-exit=0 --wait=60 "${extra[@]}" "$@" || status=$?
+exit "$status"
