@@ -9,11 +9,11 @@ static float row_max(int classes, const float *row)
     return max;
 }
 
-/* log(sum over c of exp((row[c] - max) * scale)). */
+/* log(sum over c of exp(((double)row[c] - max) * scale)). */
 static double log_sum_exp(int classes, const float *row, float max, double scale)
 {
     double sum = 0;
-    for (int c = 0; c < classes; c++) sum += exp((row[c] - max) * scale);
+    for (int c = 0; c < classes; c++) sum += exp(((double)row[c] - max) * scale);
     return log(sum);
 }
 
@@ -27,10 +27,10 @@ double dho_cross_entropy(int rows, int classes, const float *logits, const int32
         float *drow = dlogits + (size_t)r * (size_t)classes;
         const float max = row_max(classes, row);
         const double log_sum = log_sum_exp(classes, row, max, 1);
-        total += log_sum - (row[labels[r]] - max);
+        total += log_sum - ((double)row[labels[r]] - max);
         right += row[labels[r]] == max;
         for (int c = 0; c < classes; c++) {
-            const double p = exp(row[c] - max - log_sum);
+            const double p = exp((double)row[c] - max - log_sum);
             drow[c] += (float)(weight * (p - (c == labels[r])) / rows);
         }
     }
@@ -51,8 +51,8 @@ double dho_kl_divergence(int rows, int classes, const float *teacher, const floa
         const double t_log_sum = log_sum_exp(classes, t, t_max, scale);
         const double s_log_sum = log_sum_exp(classes, s, s_max, scale);
         for (int c = 0; c < classes; c++) {
-            const double log_p = (t[c] - t_max) * scale - t_log_sum;
-            const double log_q = (s[c] - s_max) * scale - s_log_sum;
+            const double log_p = ((double)t[c] - t_max) * scale - t_log_sum;
+            const double log_q = ((double)s[c] - s_max) * scale - s_log_sum;
             const double p = exp(log_p);
             if (p > 0) total += p * (log_p - log_q);
             ds[c] += (float)(weight * temperature * (exp(log_q) - p) / rows);

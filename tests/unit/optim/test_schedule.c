@@ -1,0 +1,42 @@
+#include "check_main.h"
+#include "dho/optim.h"
+
+#include <math.h>
+#include <string.h>
+
+START_TEST(test_warmup_then_decay)
+{
+    dho_schedule s = {.total_steps = 110, .warmup_steps = 10, .warmup_start = 0.01};
+    s.kind = (dho_schedule_kind)_i;
+    ck_assert_double_eq_tol(dho_schedule_factor(&s, 0), 0.01, 1e-12);
+    ck_assert_double_eq_tol(dho_schedule_factor(&s, 5), 0.505, 1e-12);
+    ck_assert_double_eq_tol(dho_schedule_factor(&s, 10), 1, 1e-12);
+    const double quarter = dho_schedule_factor(&s, 35);
+    if (s.kind == DHO_SCHEDULE_COSINE)
+        ck_assert_double_eq_tol(quarter, 0.5 * (1 + sqrt(0.5)), 1e-12);
+    else if (s.kind == DHO_SCHEDULE_LINEAR)
+        ck_assert_double_eq_tol(quarter, 0.75, 1e-12);
+    else
+        ck_assert_double_eq_tol(quarter, 1, 1e-12);
+}
+END_TEST
+
+START_TEST(test_fraction_gives_steps)
+{
+    dho_config config = {0};
+    config.train.warmup_fraction = 0.1;
+    config.train.warmup_start = 0.5;
+    const dho_schedule s = dho_schedule_create(&config, 205);
+    ck_assert_int_eq(s.warmup_steps, 21);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("schedule");
+    TCase *tests = tcase_create("schedule");
+    tcase_add_loop_test(tests, test_warmup_then_decay, 0, 3);
+    tcase_add_test(tests, test_fraction_gives_steps);
+    suite_add_tcase(suite, tests);
+    return dho_check_run(suite);
+}
