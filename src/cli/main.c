@@ -53,7 +53,7 @@ static dho_status run_command(const char *name, const dho_arguments *arguments, 
     if (strcmp(name, "train") == 0) return dho_command_train(arguments, comm);
     if (strcmp(name, "eval") == 0) return dho_command_eval(arguments, comm);
     if (strcmp(name, "cache") == 0) return dho_command_cache(arguments, comm);
-    if (strcmp(name, "synth") == 0) return dho_command_cache(arguments, comm);
+    if (strcmp(name, "synth") == 0) return dho_command_synth(arguments, comm);
     return dho_fail(DHO_ERR_CONFIG, "unknown command \"%s\" (known: synth train eval cache version)",
                     name);
 }

@@ -1,0 +1,97 @@
+# Wrong inputs, one by one, on two ranks: one line that says what and where, the right exit code,
+# no hang.
+. "$(dirname "$0")/lib.bash"
+small_data
+limit=60
+
+expect() { # EXIT_CODE TEXT DHO_ARGUMENT ...
+    local code=$1 text=$2 status=0
+    shift 2
+    timeout $limit "$here/launch/mpirun.sh" "${ranks:-2}" "$DHO" "$@" >"$work/log" 2>&1 || status=$?
+    [ $status = "$code" ] || die "exit code $status, not $code: $*"
+    [ "$(grep -c '^dho: error: ' "$work/log")" = 1 ] || die "not one line of error: $*"
+    grep '^dho: error: ' "$work/log" | grep -q -- "$text" || die "the error does not say $text"
+    pass "$(grep '^dho: error: ' "$work/log" | sed "s|$work/||g")"
+}
+
+train=(train -c "$work/base.yaml" --out "$work/run")
+
+expect 2 "unknown command" fly
+expect 2 "unknown argument" train --fly
+expect 2 "needs a value" train -c
+expect 2 "missing.yaml" train -c "$work/missing.yaml"
+sed 's/labels: shots/labls: shots/' "$work/base.yaml" >"$work/typo.yaml"
+expect 2 "typo.yaml:3:.*data.labels" train -c "$work/typo.yaml"
+expect 2 "train.lr" "${train[@]}" --set train.lr=fast
+expect 2 "train.shards" "${train[@]}" --set train.shards=0
+expect 2 "batch_labelled" "${train[@]}" --set train.batch_labelled=3
+expect 2 "$work/nowhere" "${train[@]}" --set data.root="$work/nowhere"
+expect 2 "nowhere" "${train[@]}" --set teacher.cache="$work/nowhere"
+expect 2 "teacher.cache" "${train[@]}" --set teacher.cache='""'
+expect 2 "shots" "${train[@]}" --set data.shots=13
+expect 2 "label_file\|nowhere.txt" "${train[@]}" --set data.labels=file --set data.label_file="$work/nowhere.txt"
+expect 2 "unknown model" "${train[@]}" --set student.model=resnet19
+expect 2 "divisor" "${train[@]}" --set train.shards=16
+ranks=3 expect 2 "3 ranks but train.shards is 2" "${train[@]}" --set train.shards=2
+
+cp -r "$work/data/train" "$work/holed"
+mkdir "$work/holed/zebra_empty"
+expect 2 "zebra_empty" "${train[@]}" --set data.root="$work/holed"
+rmdir "$work/holed/zebra_empty"
+rm "$work/holed/$(ls "$work/holed" | head -n 1)"/*0.jpg
+expect 2 "fingerprint" "${train[@]}" --set data.root="$work/holed"
+
+echo '{"train": [["a.jpg", 0, "x"], ["b.jpg", -1, "y"]], "val": [], "test": []}' >"$work/split.json"
+expect 1 "split.json" "${train[@]}" --set data.format=coop --set data.split_file="$work/split.json"
+
+run 2 "${train[@]}" --set train.steps=2 >"$work/log" 2>&1 || die "a short run"
+expect 2 "holds a run already" "${train[@]}" --resume never
+expect 2 "differs in seed" "${train[@]}" --set seed=9
+cp -r "$work/run/checkpoints/step-00000002" "$work/truncated"
+truncate -s 1000 "$work/truncated/model.safetensors"
+expect 1 "truncated" "${train[@]}" --resume "$work/truncated"
+expect 1 "truncated" eval -c "$work/base.yaml" --checkpoint "$work/truncated"
+cp -r "$work/run/checkpoints/step-00000002" "$work/flipped"
+printf 'X' | dd of="$work/flipped/optimizer.safetensors" bs=1 seek=9000 conv=notrunc 2>/dev/null
+expect 1 "damaged" "${train[@]}" --resume "$work/flipped"
+expect 2 "no such checkpoint" "${train[@]}" --resume "$work/nowhere"
+expect 2 "was trained by method" eval -c "$work/base.yaml" --set method=ce \
+    --checkpoint "$work/run/checkpoints/step-00000002"
+expect 2 "eval.sets" eval -c "$work/base.yaml" --set eval.sets=[] --set eval.select_on='""' \
+    --checkpoint "$work/run/checkpoints/step-00000002"
+
+cp -r "$work/cache" "$work/badcache"
+shard=$(ls "$work"/badcache/shard-* | head -n 1)
+printf 'X' | dd of="$shard" bs=1 seek=200 conv=notrunc 2>/dev/null
+expect 1 "$(basename "$shard")" cache verify "$work/badcache"
+expect 1 "$(basename "$shard")" "${train[@]}" --out "$work/bad" --set teacher.cache="$work/badcache"
+rm "$work/badcache/cache.json"
+expect 2 "badcache" "${train[@]}" --set teacher.cache="$work/badcache"
+
+# A broken image: with fail the run ends and names it, with skip it goes on and names it.
+cp -r "$work/data/train" "$work/broken"
+victim=$(find "$work/broken" -name '*.jpg' | sort | sed -n 7p)
+head -c 500 "$victim" >"$work/head" && cp "$work/head" "$victim"
+expect 1 "$(basename "$victim")" "${train[@]}" --out "$work/broken1" --set data.root="$work/broken" \
+    --set data.on_error=fail
+run 2 "${train[@]}" --out "$work/broken2" --set data.root="$work/broken" \
+    --set data.on_error=skip >"$work/log" 2>&1 || die "on_error: skip"
+grep -q "warning.*$(basename "$victim")" "$work/log" || die "the skipped file is not named"
+pass "data.on_error: skip goes on and names the file"
+
+# A full disk: 1 MiB is less than a checkpoint. The older state stays whole.
+if [ "$(id -u)" = 0 ] && mkdir "$work/small" && mount -t tmpfs -o size=1m tmpfs "$work/small" 2>/dev/null; then
+    trap 'umount "$work/small"; rm -rf "$work"' EXIT
+    expect 1 "No space left" "${train[@]}" --out "$work/small/run"
+    [ -z "$(ls "$work/small/run/checkpoints" 2>/dev/null)" ] || die "half a checkpoint was left"
+    pass "no half checkpoint on a full disk"
+else
+    echo "skipped: full disk (needs root to mount a small tmpfs)"
+fi
+if [ "$(id -u)" != 0 ]; then
+    mkdir "$work/locked" && chmod 500 "$work/locked"
+    expect 1 "locked" "${train[@]}" --out "$work/locked/run"
+else
+    expect 1 "Not a directory\|not a folder" "${train[@]}" --out "$work/base.yaml/run"
+fi
+finish

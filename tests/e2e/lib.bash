@@ -1,0 +1,53 @@
+# Shared by the end-to-end tests: a work folder, small data, a count of checks.
+set -eu
+: "${DHO:?the dho program}"
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export DHO_THREADS_PER_RANK=1 # the same bits on any number of ranks need the same threads
+passed=0
+
+run() { # RANKS ARGUMENT ...: dho on so many ranks
+    local ranks=$1
+    shift
+    "$here/launch/mpirun.sh" "$ranks" "$DHO" "$@"
+}
+
+pass() {
+    passed=$((passed + 1))
+    echo "ok: $*"
+}
+
+die() {
+    echo "FAILED: $*" >&2
+    [ -f "$work/log" ] && tail -n 20 "$work/log" >&2
+    echo "$passed passed, 1 failed"
+    exit 1
+}
+
+finish() {
+    echo "$passed passed, 0 failed"
+}
+
+# Tiny data, a teacher trained with all labels for a moment, its cache with two views an image.
+small_data() {
+    "$DHO" synth --out "$work/data" --train 12 --val 4 --test 3 >"$work/log" 2>&1 || die "synth"
+    cat >"$work/base.yaml" <<EOF
+method: dho
+out: $work/run
+data: {root: $work/data/train, labels: shots, shots: 2, image_size: 32}
+student: {model: resnet18, width: 8}
+teacher: {cache: $work/cache}
+train: {shards: 4, batch_labelled: 16, batch_unlabelled: 16, steps: 50, log_every: 10}
+eval:
+  batch: 16
+  select_on: val
+  sets:
+    - {name: val, root: $work/data/val}
+    - {name: a, root: $work/data/test_a}
+EOF
+    run 2 train -c "$work/base.yaml" --set method=ce --set data.labels=all --set train.steps=4 \
+        --out "$work/teacher" >"$work/log" 2>&1 || die "training the teacher"
+    run 2 cache build -c "$work/base.yaml" --teacher "$work"/teacher/checkpoints/step-* --views 2 \
+        --shards 8 >"$work/log" 2>&1 || die "building the cache"
+}
