@@ -115,7 +115,7 @@ START_TEST(test_equals_the_plain_definition)
     dho_rng rng;
     dho_rng_init(&rng, 3, DHO_RNG_TEST, 0, 0);
     dho_image plain = {0};
-    for (int i = 0; i < 150; i++) {
+    for (int i = 0; i < 60; i++) {
         const int w = 1 + (int)dho_rng_below(&rng, 70), h = 1 + (int)dho_rng_below(&rng, 70);
         dho_box box = {.x = (int)dho_rng_below(&rng, (uint32_t)w),
                        .y = (int)dho_rng_below(&rng, (uint32_t)h)};
