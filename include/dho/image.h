@@ -20,7 +20,8 @@ void dho_image_free(dho_image *image);
 
 /* Decodes a JPEG or PNG (told apart by its first bytes, never by its name) as Pillow's
  * Image.open(f).convert("RGB") does: grey is replicated, CMYK/YCCK goes the Adobe-inverted way
- * (nk = 255 - K, R = clip(nk - C*nk/255)), alpha is dropped, EXIF rotation is ignored.
+ * (nk = 255 - K, R = clip(nk - C*nk/255)), alpha is dropped, EXIF rotation is ignored. Only 16-bit
+ * grey PNG differs: its high byte is taken, where Pillow saturates.
  * `name` is for messages. The content of *inout is replaced; its buffer is reused.
  * Errors: DHO_ERR_FORMAT "name: why" for anything that is not a whole, valid image (a truncated
  * file included), or has more than DHO_IMAGE_MAX_PIXELS; DHO_ERR_MEMORY. */
@@ -52,7 +53,11 @@ void dho_resample_scratch_free(dho_resample_scratch *scratch);
 /* Crops `box` (nothing outside it is read) and resamples it to width x height, bit for bit as
  * Pillow's image.crop(box).resize((width, height), filter): support scaled by max(1, scale),
  * 22-bit fixed-point weights, 8-bit intermediate, horizontal pass first, bicubic a = -0.5; a pass
- * whose size does not change is skipped. source and out must differ. */
+ * whose size does not change is skipped. (Pillow 13 does the vertical pass first where that is
+ * cheaper, which rounds differently; sizes that keep the aspect ratio are not affected.)
+ * source and out must differ.
+ * Errors: DHO_ERR_FORMAT for a box that is not inside the image or a size that no image can have;
+ * DHO_ERR_MEMORY. */
 dho_status dho_image_resize(const dho_image *source, dho_box box, int width, int height,
                             dho_filter filter, dho_resample_scratch *scratch, dho_image *out);
 
