@@ -618,6 +618,30 @@ START_TEST(test_cache_views)
 }
 END_TEST
 
+/* Once the largest image has passed, nothing is allocated (by us) any more. */
+START_TEST(test_warm_loader_allocates_nothing)
+{
+    dho_dataset dataset;
+    fixture_folder(&dataset, 3, 4);
+    int64_t ids[48];
+    for (int i = 0; i < 48; i++) ids[i] = i % 12;
+    dho_eval_loader *loader;
+    dho_eval_loader_options options = eval_options(&dataset, ids, 48);
+    options.threads = 1;
+    ck_assert_ok(dho_eval_loader_create(&loader, &options));
+    int64_t calls = 0;
+    for (int b = 0; b < 12; b++) {
+        dho_batch batch;
+        ck_assert_ok(dho_eval_loader_next(loader, &batch, NULL));
+        if (b == 3) calls = dho_alloc_get_stats().calls;
+        dho_eval_loader_release(loader, &batch);
+    }
+    ck_assert_int_eq(dho_alloc_get_stats().calls, calls);
+    dho_eval_loader_destroy(&loader);
+    dho_dataset_free(&dataset);
+}
+END_TEST
+
 START_TEST(test_eval_errors)
 {
     dho_dataset dataset;
@@ -662,6 +686,7 @@ int main(void)
     tcase_add_test(tests, test_errors_of_creation);
     tcase_add_test(tests, test_eval_batches);
     tcase_add_test(tests, test_cache_views);
+    tcase_add_test(tests, test_warm_loader_allocates_nothing);
     tcase_add_test(tests, test_eval_errors);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
