@@ -1,0 +1,251 @@
+/* Import of features, and what the encodings cost: with ../shared/data/caltech101 there, the real
+ * check prints the table of docs/teacher-cache.md. */
+#define _GNU_SOURCE
+#include "check_main.h"
+#include "dho/file.h"
+#include "dho/safetensors.h"
+#include "dho/teacher_cache.h"
+
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#define REAL "../shared/data/caltech101/caltech101_"
+
+enum { N = 10, D = 3, C = 4 };
+
+static char folder[] = "/tmp/dho-test-import-XXXXXX";
+static char cache_folder[64], features_path[64], head_path[64];
+static float features[N * D], weight[C * D];
+static const float bias[C] = {1, 2, 3, 4};
+static int64_t labels[N];
+static int32_t dataset_labels[N];
+
+static const dho_tensor_view features_file[2] = {
+    {"features", DHO_F32, 2, {N, D}, features, sizeof features},
+    {"labels", DHO_I64, 1, {N}, labels, sizeof labels}};
+static const dho_tensor_view head_file[3] = {
+    {"weight", DHO_F32, 2, {C, D}, weight, sizeof weight},
+    {"bias", DHO_F32, 1, {C}, bias, sizeof bias},
+    {"prototypes", DHO_F32, 2, {C, D}, weight, sizeof weight}};
+
+static void make_folder(void)
+{
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(cache_folder, sizeof cache_folder, "%s/cache", folder);
+    snprintf(features_path, sizeof features_path, "%s/features.st", folder);
+    snprintf(head_path, sizeof head_path, "%s/head.st", folder);
+    for (int i = 0; i < N; i++) labels[i] = dataset_labels[i] = i % C;
+    for (int i = 0; i < N * D; i++) features[i] = (float)(i % 7) - 2.5f;
+    for (int i = 0; i < C * D; i++) weight[i] = (float)i;
+    ck_assert_ok(dho_safetensors_save(features_path, features_file, 2, NULL, NULL));
+    ck_assert_ok(dho_safetensors_save(head_path, head_file, 2, NULL, NULL));
+}
+
+static void remove_folder(void)
+{
+    ck_assert_ok(dho_remove_tree(folder));
+    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+}
+
+static dho_status import(int64_t count, int classes)
+{
+    return dho_cache_import(cache_folder, features_path, head_path, 30, true, DHO_CACHE_FP16, 3, 77,
+                            count, dataset_labels, classes);
+}
+
+START_TEST(test_import)
+{
+    make_folder();
+    ck_assert_ok(import(N, C));
+    ck_assert_ok(import(N, C)); /* all shards are there: only the manifest is written again */
+    dho_cache *cache;
+    ck_assert_ok(dho_cache_open(&cache, cache_folder));
+    ck_assert_ok(dho_cache_check_dataset(cache, 77, N));
+    const dho_cache_spec *spec = dho_cache_get_spec(cache);
+    ck_assert(spec->free_crops && spec->views == 1 && spec->shards == 3);
+    ck_assert_ptr_nonnull(strstr(spec->teacher, "features.st crc32 "));
+    const dho_teacher_head *head = dho_cache_get_head(cache);
+    ck_assert(head->scale == 30);
+    ck_assert_mem_eq(head->weight, weight, sizeof weight);
+    ck_assert_mem_eq(head->bias, bias, sizeof bias);
+    for (int64_t id = 0; id < N; id++) {
+        float payload[D], norm = 0;
+        dho_cache_record record = {.payload = payload};
+        ck_assert_ok(dho_cache_read(cache, id, 0, &record));
+        ck_assert_int_eq(record.box.width, 0);
+        for (int i = 0; i < D; i++) norm += features[id * D + i] * features[id * D + i];
+        for (int i = 0; i < D; i++)
+            ck_assert(fabsf(payload[i] - features[id * D + i] / sqrtf(norm)) < 6e-4f);
+    }
+    ck_assert_ok(dho_cache_verify(cache, 0, 1));
+    dho_cache_close(&cache);
+    /* Other features under the same name are another teacher. */
+    features[5] += 1;
+    ck_assert_ok(dho_safetensors_save(features_path, features_file, 2, NULL, NULL));
+    ck_assert_fails(import(N, C), DHO_ERR_CONFIG, "teacher is \"imported features.st crc32");
+    remove_folder();
+}
+END_TEST
+
+START_TEST(test_import_refuses)
+{
+    make_folder();
+    ck_assert_fails(import(N + 1, C), DHO_ERR_CONFIG, "features of 10 images; the dataset has 11");
+    ck_assert_fails(import(N, C + 1), DHO_ERR_CONFIG, "a head of [4, 3]; the dataset has 5");
+    dataset_labels[7] = 0;
+    ck_assert_fails(import(N, C), DHO_ERR_CONFIG, "label 3 of row 7 is not the dataset's 0");
+    dataset_labels[7] = 3;
+    ck_assert_ok(dho_safetensors_save(head_path, head_file, 3, NULL, NULL));
+    ck_assert_fails(import(N, C), DHO_ERR_CONFIG, "both \"prototypes\" and \"weight\"");
+    ck_assert_ok(dho_safetensors_save(head_path, head_file + 1, 1, NULL, NULL));
+    ck_assert_fails(import(N, C), DHO_ERR_FORMAT, "no tensor \"weight\"");
+    ck_assert_ok(dho_safetensors_save(head_path, head_file + 2, 1, NULL, NULL));
+    ck_assert_ok(dho_safetensors_save(features_path, features_file + 1, 1, NULL, NULL));
+    ck_assert_fails(import(N, C), DHO_ERR_FORMAT, "no tensor \"features\"");
+    memset(features, 0, sizeof features);
+    ck_assert_ok(dho_safetensors_save(features_path, features_file, 2, NULL, NULL));
+    ck_assert_fails(import(N, C), DHO_ERR_NUMERIC, "features.st: features of row 0");
+    ck_assert_ok(dho_remove_tree(cache_folder));
+    for (int i = 0; i < N * D; i++) features[i] = 1;
+    ck_assert_ok(dho_safetensors_save(features_path, features_file, 1, NULL, NULL)); /* no labels */
+    ck_assert_ok(import(N, C));
+    remove_folder();
+}
+END_TEST
+
+START_TEST(test_every_allocation_of_an_import_may_fail)
+{
+    make_folder();
+    dho_status status = DHO_ERR_MEMORY;
+    for (int64_t n = 1; status != DHO_OK; n++) {
+        ck_assert_ok(dho_remove_tree(cache_folder));
+        dho_alloc_fail_at(n);
+        status = import(N, C);
+        dho_alloc_fail_at(0);
+        ck_assert(status == DHO_OK || status == DHO_ERR_MEMORY);
+        ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+    }
+    remove_folder();
+}
+END_TEST
+
+/* --- real features: accuracy, and the error of the teacher's probabilities --- */
+
+/* logits = scale f W^T; returns the best class. */
+static int classify(const float *f, const float *w, int classes, int dim, float scale,
+                    double *logits)
+{
+    int best = 0;
+    for (int c = 0; c < classes; c++) {
+        double sum = 0;
+        for (int i = 0; i < dim; i++) sum += (double)f[i] * w[c * dim + i];
+        logits[c] = scale * sum;
+        if (logits[c] > logits[best]) best = c;
+    }
+    return best;
+}
+
+static void soften(double *logits, int classes, double temperature)
+{
+    double largest = logits[0], sum = 0;
+    for (int c = 1; c < classes; c++) largest = fmax(largest, logits[c]);
+    for (int c = 0; c < classes; c++) {
+        logits[c] = exp((logits[c] - largest) / temperature);
+        sum += logits[c];
+    }
+    for (int c = 0; c < classes; c++) logits[c] /= sum;
+}
+
+typedef struct real_split {
+    const char *name;
+    int64_t count;
+    int right; /* of count: 91.4 % and 92.4 % */
+} real_split;
+
+static void measure(const real_split *split, dho_cache_encoding encoding)
+{
+    enum { CLASSES = 100, DIM = 512 };
+    char real[128];
+    snprintf(real, sizeof real, REAL "%s_clip_vitb32.safetensors", split->name);
+    dho_safetensors *file;
+    const dho_tensor_view *tensor;
+    ck_assert_ok(dho_safetensors_open(&file, real));
+    ck_assert_ok(dho_safetensors_require(file, "labels", 1, &split->count, &tensor));
+    int64_t *truth = malloc((size_t)split->count * sizeof *truth);
+    int32_t *same = malloc((size_t)split->count * sizeof *same);
+    float *exact = malloc((size_t)split->count * DIM * sizeof *exact);
+    ck_assert_ok(dho_tensor_to_int64(tensor, truth));
+    for (int64_t i = 0; i < split->count; i++) same[i] = (int32_t)truth[i];
+    ck_assert_ok(
+        dho_safetensors_require(file, "features", 2, (int64_t[]){split->count, DIM}, &tensor));
+    dho_tensor_to_float(tensor, exact);
+    dho_safetensors_close(&file);
+
+    ck_assert_ok(dho_cache_import(cache_folder, real, REAL "fewshot16_clip_vitb32.safetensors", 100,
+                                  false, encoding, 4, 1, split->count, same, CLASSES));
+    dho_cache *cache;
+    ck_assert_ok(dho_cache_open(&cache, cache_folder));
+    ck_assert_ok(dho_cache_verify(cache, 0, 1));
+    const dho_teacher_head *head = dho_cache_get_head(cache);
+    int right_exact = 0, right = 0;
+    double largest = 0, sum = 0, largest_logit = 0, p[CLASSES], q[CLASSES];
+    for (int64_t id = 0; id < split->count; id++) {
+        float payload[DIM];
+        dho_cache_record record = {.payload = payload};
+        ck_assert_ok(dho_cache_read(cache, id, 0, &record));
+        right_exact += classify(exact + id * DIM, head->weight, CLASSES, DIM, 100, p) == truth[id];
+        right += classify(payload, head->weight, CLASSES, DIM, head->scale, q) == truth[id];
+        for (int c = 0; c < CLASSES; c++) largest_logit = fmax(largest_logit, fabs(p[c] - q[c]));
+        soften(p, CLASSES, 2);
+        soften(q, CLASSES, 2);
+        for (int c = 0; c < CLASSES; c++) {
+            largest = fmax(largest, fabs(p[c] - q[c]));
+            sum += fabs(p[c] - q[c]);
+        }
+    }
+    printf("%-4s %s: %.2f %% (%d of %d; %.2f %% without the cache); p(T=2) error: max %.2e, "
+           "mean %.2e; logit error: max %.2e\n",
+           split->name, encoding == DHO_CACHE_FP16 ? "fp16" : "int8",
+           100.0 * right / (double)split->count, right, (int)split->count,
+           100.0 * right_exact / (double)split->count, largest,
+           sum / (double)split->count / CLASSES, largest_logit);
+    fflush(stdout);
+    ck_assert_int_eq(lround(1000.0 * right_exact / (double)split->count), split->right);
+    ck_assert_int_eq(lround(1000.0 * right / (double)split->count), split->right);
+    ck_assert(encoding == DHO_CACHE_FP16 ? largest == 0 : largest < 0.03);
+    dho_cache_close(&cache);
+    ck_assert_ok(dho_remove_tree(cache_folder));
+    free(exact);
+    free(same);
+    free(truth);
+}
+
+START_TEST(test_real_features)
+{
+    static const real_split splits[] = {{"test", 2465, 914}, {"val", 1649, 924}};
+    if (!dho_path_exists(REAL "fewshot16_clip_vitb32.safetensors")) {
+        printf("skipped: no " REAL "*\n");
+        return;
+    }
+    make_folder();
+    for (int i = 0; i < 2; i++) {
+        measure(&splits[i], DHO_CACHE_FP16);
+        measure(&splits[i], DHO_CACHE_INT8);
+    }
+    remove_folder();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cache_import");
+    TCase *tests = tcase_create("cache_import");
+    tcase_set_timeout(tests, 0); /* CTest has the timeout */
+    tcase_add_test(tests, test_import);
+    tcase_add_test(tests, test_import_refuses);
+    tcase_add_test(tests, test_every_allocation_of_an_import_may_fail);
+    tcase_add_test(tests, test_real_features);
+    suite_add_tcase(suite, tests);
+    return dho_check_run(suite);
+}
