@@ -24,8 +24,8 @@ pid_file() { # NAME
 
 alive() { # NAME: is the daemon of that name, by its pid file, running?
     local pid
-    pid=$(cat "$(pid_file "$1")" 2>/dev/null) && [ -n "$pid" ] && [ -d "/proc/$pid" ] &&
-        [ "$(cat "/proc/$pid/comm")" = "$1" ]
+    pid=$(cat "$(pid_file "$1")" 2>/dev/null) && [ -n "$pid" ] &&
+        [ "$(basename "$(readlink "/proc/$pid/exe")")" = "$1" ] # a zombie has no exe
 }
 
 write_configuration() {
