@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shell functions of the launchers and of the job scripts; to be sourced by bash.
 
 # forward_signals COMMAND [ARGUMENT ...]

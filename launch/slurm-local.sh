@@ -24,8 +24,8 @@ pid_file() { # NAME
 
 alive() { # NAME: is the daemon of that name, by its pid file, running?
     local pid
-    pid=$(cat "$(pid_file "$1")" 2>/dev/null) && [ -n "$pid" ] && [ -d "/proc/$pid" ] &&
-        [ "$(cat "/proc/$pid/comm")" = "$1" ]
+    pid=$(cat "$(pid_file "$1")" 2>/dev/null) && [ -n "$pid" ] &&
+        [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$1" ] && [ -e "/proc/$pid/exe" ] # no zombie
 }
 
 write_configuration() {
@@ -88,7 +88,9 @@ start() {
     alive slurmctld || slurmctld -f "$SLURM_CONF" || fail "slurmctld: see $folder/slurmctld.log"
     alive slurmd || slurmd -f "$SLURM_CONF" || fail "slurmd: see $folder/slurmd.log"
     for _ in $(seq 60); do
-        if sinfo -h -o %t 2>/dev/null | grep -qE '^(idle|mix|alloc)$'; then
+        # A daemon of ours that is gone, as when the port is another SLURM's, is no start.
+        if alive slurmctld && alive slurmd &&
+            sinfo -h -o %t 2>/dev/null | grep -qE '^(idle|mix|alloc)$'; then
             echo "export SLURM_CONF=$SLURM_CONF"
             return
         fi
