@@ -16,6 +16,12 @@ dho_status dho_image_reserve(dho_image *image, size_t width, size_t height, cons
 dho_status dho_jpeg_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name);
 dho_status dho_png_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name);
 
+/* The encoder behind dho_image_save_jpeg: baseline, 4:2:0, quality 1..100, into *inout_data, a block
+ * of *inout_capacity bytes that grows when needed (start with NULL and 0; release with dho_free).
+ * Errors: DHO_ERR_CONFIG (quality), DHO_ERR_INTERNAL, DHO_ERR_MEMORY, as "name: why". */
+dho_status dho_jpeg_encode(const dho_image *image, int quality, const char *name,
+                           uint8_t **inout_data, size_t *inout_capacity, size_t *out_size);
+
 /* The pixels of `window` in the image that `box` resampled to full_width x full_height would be,
  * without computing the others. The full image may be larger than any dho_image. */
 dho_status dho_image_resize_window(const dho_image *source, dho_box box, int full_width,

@@ -1,107 +1,127 @@
-#include "dho/image.h"
-
+#include "data/image_codec.h"
+#include "dho/alloc.h"
 #include "dho/file.h"
 
 #include <setjmp.h>
-#include <stdio.h>
-#include <string.h>
+#include <stdio.h> /* jpeglib.h needs FILE */
 
 #include <jpeglib.h>
 
-enum { CHUNK_BYTES = 1 << 16 };
-
-typedef struct writer {
-    struct jpeg_compress_struct jpeg;
+/* What libjpeg's callbacks share with dho_jpeg_encode. libjpeg reports by longjmp only. */
+typedef struct encoder {
     struct jpeg_error_mgr errors;
     struct jpeg_destination_mgr destination;
     jmp_buf escape;
-    char message[JMSG_LENGTH_MAX];
-    const dho_image *image; /* borrowed */
-    const char *path;       /* borrowed */
-    int quality;
-    dho_atomic_file *file; /* keeps its write errors until the commit */
-    uint8_t chunk[CHUNK_BYTES];
-} writer;
+    dho_status status;
+    const char *name;
+    uint8_t **data;
+    size_t *capacity;
+    size_t used;
+} encoder;
 
-static void on_error(j_common_ptr jpeg)
+static void on_error(j_common_ptr info)
 {
-    writer *w = jpeg->client_data;
-    jpeg->err->format_message(jpeg, w->message);
-    longjmp(w->escape, 1);
+    encoder *state = info->client_data;
+    if (state->status == DHO_OK) {
+        char text[JMSG_LENGTH_MAX];
+        info->err->format_message(info, text);
+        state->status = dho_fail(DHO_ERR_INTERNAL, "%s: cannot encode: %s", state->name, text);
+    }
+    longjmp(state->escape, 1);
 }
 
-static void on_message(j_common_ptr jpeg, int level)
+static void on_message(j_common_ptr info)
 {
-    (void)jpeg;
-    (void)level;
+    (void)info; /* the encoder's warnings concern no user */
 }
 
-static void destination_start(j_compress_ptr jpeg)
+static void grow(j_compress_ptr info)
 {
-    writer *w = jpeg->client_data;
-    w->destination.next_output_byte = w->chunk;
-    w->destination.free_in_buffer = CHUNK_BYTES;
+    encoder *state = info->client_data;
+    const size_t capacity = *state->capacity < 16384 ? 32768 : *state->capacity * 2;
+    state->status = dho_realloc(state->data, capacity, 1, "JPEG bytes");
+    if (state->status != DHO_OK) longjmp(state->escape, 1);
+    *state->capacity = capacity;
 }
 
-static boolean destination_flush(j_compress_ptr jpeg)
+static void point_at_free_space(j_compress_ptr info)
 {
-    writer *w = jpeg->client_data;
-    (void)dho_atomic_file_write(w->file, w->chunk, CHUNK_BYTES);
-    destination_start(jpeg);
+    encoder *state = info->client_data;
+    info->dest->next_output_byte = *state->data + state->used;
+    info->dest->free_in_buffer = *state->capacity - state->used;
+}
+
+static void on_start(j_compress_ptr info)
+{
+    encoder *state = info->client_data;
+    if (*state->capacity == 0) grow(info);
+    point_at_free_space(info);
+}
+
+static boolean on_full(j_compress_ptr info)
+{
+    encoder *state = info->client_data;
+    state->used = *state->capacity; /* by libjpeg's contract all of it is filled */
+    grow(info);
+    point_at_free_space(info);
     return TRUE;
 }
 
-static void destination_finish(j_compress_ptr jpeg)
+static void on_end(j_compress_ptr info)
 {
-    writer *w = jpeg->client_data;
-    (void)dho_atomic_file_write(w->file, w->chunk, CHUNK_BYTES - w->destination.free_in_buffer);
+    encoder *state = info->client_data;
+    state->used = *state->capacity - info->dest->free_in_buffer;
 }
 
-static dho_status encode(writer *w)
+dho_status dho_jpeg_encode(const dho_image *image, int quality, const char *name,
+                           uint8_t **inout_data, size_t *inout_capacity, size_t *out_size)
 {
-    struct jpeg_compress_struct *jpeg = &w->jpeg;
-    if (setjmp(w->escape) != 0)
-        return dho_fail(DHO_ERR_INTERNAL, "%s: cannot encode: %s", w->path, w->message);
-    jpeg_create_compress(jpeg);
-    jpeg->dest = &w->destination;
-    jpeg->image_width = (JDIMENSION)w->image->width;
-    jpeg->image_height = (JDIMENSION)w->image->height;
-    jpeg->input_components = 3;
-    jpeg->in_color_space = JCS_RGB;
-    jpeg_set_defaults(jpeg); /* YCbCr 4:2:0, baseline */
-    jpeg_set_quality(jpeg, w->quality, TRUE);
-    jpeg_start_compress(jpeg, TRUE);
-    const size_t stride = (size_t)w->image->width * 3;
-    while (jpeg->next_scanline < jpeg->image_height) {
-        JSAMPROW row = w->image->pixels + jpeg->next_scanline * stride;
-        jpeg_write_scanlines(jpeg, &row, 1);
+    encoder state = {
+        .status = DHO_OK, .name = name, .data = inout_data, .capacity = inout_capacity};
+    struct jpeg_compress_struct info;
+    info.err = jpeg_std_error(&state.errors);
+    state.errors.error_exit = on_error;
+    state.errors.output_message = on_message;
+    info.client_data = &state;
+    if (setjmp(state.escape) != 0) {
+        jpeg_destroy_compress(&info);
+        return state.status;
     }
-    jpeg_finish_compress(jpeg);
+    info.mem = NULL; /* so that destroying is safe when creating fails */
+    jpeg_create_compress(&info);
+    state.destination.init_destination = on_start;
+    state.destination.empty_output_buffer = on_full;
+    state.destination.term_destination = on_end;
+    info.dest = &state.destination;
+    info.image_width = (JDIMENSION)image->width;
+    info.image_height = (JDIMENSION)image->height;
+    info.input_components = 3;
+    info.in_color_space = JCS_RGB;
+    jpeg_set_defaults(&info); /* YCbCr, 4:2:0 */
+    jpeg_set_quality(&info, quality, TRUE);
+    jpeg_start_compress(&info, TRUE);
+    while (info.next_scanline < info.image_height) {
+        JSAMPROW row = image->pixels + (size_t)info.next_scanline * (size_t)image->width * 3;
+        jpeg_write_scanlines(&info, &row, 1);
+    }
+    jpeg_finish_compress(&info);
+    jpeg_destroy_compress(&info);
+    *out_size = state.used;
     return DHO_OK;
 }
 
 dho_status dho_image_save_jpeg(const dho_image *image, const char *path, int quality)
 {
-    if (quality < 1 || quality > 100)
-        return dho_fail(DHO_ERR_CONFIG, "%s: JPEG quality %d, expected 1 .. 100", path, quality);
-    if (image->width < 1 || image->height < 1)
-        return dho_fail(DHO_ERR_INTERNAL, "%s: cannot save an empty image", path);
-    writer w;
-    memset(&w, 0, sizeof w - sizeof w.chunk);
-    w.image = image;
-    w.path = path;
-    w.quality = quality;
-    w.jpeg.err = jpeg_std_error(&w.errors);
-    w.jpeg.client_data = &w;
-    w.errors.error_exit = on_error;
-    w.errors.emit_message = on_message;
-    w.destination.init_destination = destination_start;
-    w.destination.empty_output_buffer = destination_flush;
-    w.destination.term_destination = destination_finish;
-    DHO_TRY(dho_atomic_file_create(&w.file, path));
-    const dho_status status = encode(&w);
-    jpeg_destroy_compress(&w.jpeg);
-    if (status == DHO_OK) return dho_atomic_file_commit(&w.file);
-    dho_atomic_file_discard(&w.file);
+    dho_status status;
+    uint8_t *bytes = NULL;
+    size_t capacity = 0, size;
+    dho_atomic_file *file = NULL;
+    DHO_TRY_GOTO(dho_jpeg_encode(image, quality, path, &bytes, &capacity, &size));
+    DHO_TRY_GOTO(dho_atomic_file_create(&file, path));
+    DHO_TRY_GOTO(dho_atomic_file_write(file, bytes, size));
+    status = dho_atomic_file_commit(&file);
+fail:
+    dho_atomic_file_discard(&file);
+    dho_free(bytes);
     return status;
 }
