@@ -16,6 +16,7 @@ static const char usage[] =
     "          [--print-config]\n"
     "  eval    -c CONFIG [--checkpoint PATH] [--set key=value ...] [--out DIR] [--stored]\n"
     "          --stored takes the head outputs of an earlier evaluation\n"
+    "  compare RUN ...   one table of several evaluated runs\n"
     "  cache   build -c CONFIG --teacher CHECKPOINT [--out DIR] [--views K | --center]\n"
     "                [--store embedding|logits] [--encoding fp16|int8] [--shards S]\n"
     "          import -c CONFIG --features FILE --head FILE [--out DIR] [--scale X]\n"
@@ -54,7 +55,8 @@ static dho_status run_command(const char *name, const dho_arguments *arguments, 
     if (strcmp(name, "eval") == 0) return dho_command_eval(arguments, comm);
     if (strcmp(name, "cache") == 0) return dho_command_cache(arguments, comm);
     if (strcmp(name, "synth") == 0) return dho_command_synth(arguments, comm);
-    return dho_fail(DHO_ERR_CONFIG, "unknown command \"%s\" (known: synth train eval cache version)",
+    if (strcmp(name, "compare") == 0) return dho_command_compare(arguments, comm);
+    return dho_fail(DHO_ERR_CONFIG, "unknown command \"%s\" (known: synth train eval compare cache version)",
                     name);
 }
 

@@ -1,5 +1,7 @@
 #include "dho/run_setup.h"
 
+#include "dho/file.h"
+
 #include <omp.h>
 
 dho_status dho_setup_dataset(const dho_config *config, dho_dataset *out)
@@ -20,7 +22,11 @@ dho_status dho_setup_labelled(const dho_config *config, const dho_dataset *datas
         return dho_subset_shots(out, dataset, (int)config->data.shots, config->data.label_seed);
     case DHO_LABELS_PERCENT:
         return dho_subset_percent(out, dataset, config->data.percent, config->data.label_seed);
-    case DHO_LABELS_FILE: return dho_subset_file(out, dataset, config->data.label_file);
+    case DHO_LABELS_FILE:
+        if (!dho_path_exists(config->data.label_file))
+            return dho_fail(DHO_ERR_CONFIG, "data.label_file: %s: no such file",
+                            config->data.label_file);
+        return dho_subset_file(out, dataset, config->data.label_file);
     case DHO_LABELS_ALL: break;
     }
     return dho_subset_all(out, dataset);

@@ -86,13 +86,15 @@ static void plan_lifetimes(const dho_executor *executor, dho_block *blocks)
         const dho_value inputs[2] = {node->x, node->residual};
         for (int k = 0; k < 2; k++)
             if (inputs[k] >= 0) extend(&values[inputs[k]], i);
-        if (!executor->training) continue;
         const int backward = 2 * n - i;
+        saved[i] = (dho_block){.bytes = saved_bytes(node, batch),
+                               .first = i,
+                               .last = executor->training ? backward : i};
+        if (!executor->training) continue;
         gradients[i] = (dho_block){.bytes = bytes, .first = backward, .last = backward};
         if (node->is_output) extend(&gradients[i], n);
         if (backward_reads_input(node)) extend(&values[node->x], backward);
         if (backward_reads_output(node)) extend(&values[i], backward);
-        saved[i] = (dho_block){.bytes = saved_bytes(node, batch), .first = i, .last = backward};
     }
     /* A gradient lives from its first writer, the last consumer, to its own node's backward. */
     for (int i = 0; i < n && executor->training; i++) {

@@ -2,6 +2,7 @@
 #include "train/trainer_internal.h"
 
 #include "dho/alloc.h"
+#include "dho/file.h"
 #include "dho/log.h"
 #include "dho/run_setup.h"
 #include "dho/state_dict.h"
@@ -89,6 +90,8 @@ static dho_status load_initial_weights(dho_trainer *trainer)
                          trainer->buffers);
     if (path[0] == '\0') return DHO_OK;
     dho_safetensors *file;
+    if (!dho_path_exists(path))
+        return dho_fail(DHO_ERR_CONFIG, "student.init: %s: no such file", path);
     DHO_TRY(dho_safetensors_open(&file, path));
     dho_status status = dho_state_dict_load(file, trainer->student.graph, false, "", "head",
                                             trainer->parameters);
