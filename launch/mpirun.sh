@@ -40,7 +40,7 @@ count_cores() {
 if [ "$(id -u)" = 0 ]; then # a container, or a test machine
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
-args=()
+args=(--quiet)
 if [ -n "${DHO_MPIRUN_ARGS:-}" ]; then
     threads=${DHO_THREADS_PER_RANK:-1}
     read -r -a args <<<"$DHO_MPIRUN_ARGS"

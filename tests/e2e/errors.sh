@@ -42,7 +42,8 @@ rm "$work/holed/$(ls "$work/holed" | head -n 1)"/*0.jpg
 expect 2 "fingerprint" "${train[@]}" --set data.root="$work/holed"
 
 echo '{"train": [["a.jpg", 0, "x"], ["b.jpg", -1, "y"]], "val": [], "test": []}' >"$work/split.json"
-expect 1 "split.json" "${train[@]}" --set data.format=coop --set data.split_file="$work/split.json"
+expect 1 "split.json" "${train[@]}" --set data.format=coop --set data.split_file="$work/split.json" \
+    --set eval.sets=[] --set eval.select_on='""'
 
 run 2 "${train[@]}" --set train.steps=2 >"$work/log" 2>&1 || die "a short run"
 expect 2 "holds a run already" "${train[@]}" --resume never
