@@ -26,7 +26,8 @@ static dho_status parse_path(const dho_yaml_source *source, step steps[DHO_YAML_
     size_t count = 0;
     for (;;) {
         const size_t length = strcspn(at, ".[]=");
-        if (length == 0 || count == DHO_YAML_MAX_DEPTH) return bad_path(source);
+        if (length == 0 || count == DHO_YAML_MAX_DEPTH || !dho_yaml_is_clean(at, length))
+            return bad_path(source);
         steps[count++] = (step){.key = at, .length = length};
         at += length;
         while (*at == '[') {
@@ -59,7 +60,9 @@ static dho_status descend(dho_yaml_node **inout, const step *to, const dho_yaml_
     }
     if (parent->kind != wanted)
         return dho_yaml_fail_at(source, 0, 0, "%s is not a %s in %s", path[0] ? path : "the root",
-                                to->key != NULL ? "mapping" : "list", parent->source->name);
+                                to->key != NULL ? "mapping" : "list",
+                                parent->source->is_override ? "another --set"
+                                                            : parent->source->name);
     dho_yaml_node *child = to->key != NULL ? dho_yaml_child(parent, to->key, to->length)
                                            : dho_yaml_item(parent, to->index);
     if (child == NULL) {

@@ -195,6 +195,7 @@ static const wrong wrongs[] = {
     {"out: 'a\n", NULL, "t.yaml:2:1: not valid YAML: found unexpected end of stream ~"},
     {"out: @a\n", NULL, "t.yaml:1:6: not valid YAML: found character that cannot start ~"},
     /* Overrides. */
+    {"", "a\nb=1", "--set (not printable): expected key.path=value, such as ~"},
     {"", "train.lr", "--set train.lr: expected key.path=value, such as ~"},
     {"", "=1", "--set =1: expected key.path=value, such as ~"},
     {"", "", "--set : expected key.path=value, such as ~"},
