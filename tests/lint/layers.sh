@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# A layer of src/ includes only itself and the layers in front of it in this list, and a third-party
+# library is included by the one layer that wraps it. Run from the repository's root.
+set -euo pipefail
+
+layers=(base config comm data compute nn models weights teacher distill optim train eval cli)
+
+# The layer that implements each public header.
+declare -A module=(
+    [status]=base [log]=base [alloc]=base [rng]=base [file]=base
+    [config]=config [comm]=comm
+    [image]=data [dataset]=data [loader]=data [synth]=data [run_setup]=data
+    [compute]=compute [graph]=nn [student]=models
+    [safetensors]=weights [state_dict]=weights
+    [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher
+    [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [evaluate]=eval
+)
+
+# The files that may include a library's header, as a pattern.
+declare -A library=(
+    [yaml.h]='src/config/*' [mpi.h]='src/comm/*|src/cli/main.c'
+    [jpeglib.h]='src/data/*' [png.h]='src/data/*'
+    [blis.h]='src/compute/*' [dnnl.h]='src/compute/*'
+)
+
+declare -A rank
+for i in "${!layers[@]}"; do rank[${layers[i]}]=$i; done
+
+failures=0
+fail() {
+    echo "$1"
+    failures=$((failures + 1))
+}
+
+while IFS=: read -r file line include; do
+    [[ $include =~ [\<\"]([^\>\"]+) ]] || { fail "$file:$line: not understood: $include"; continue; }
+    header=${BASH_REMATCH[1]}
+    name=${header##*/}
+    if [[ $file == include/* ]]; then
+        public=${file##*/}
+        from=${module[${public%.h}]:-}
+        [[ -n $from ]] || { fail "$file: in no layer: add it to tests/lint/layers.sh"; continue; }
+    else
+        from=${file#src/}
+        from=${from%%/*}
+    fi
+    [[ -n ${rank[$from]:-} ]] || { fail "$file: unknown layer $from"; continue; }
+
+    allowed=${library[$name]:-}
+    if [[ -n $allowed && $header != dho/* ]]; then
+        matched=no
+        IFS='|' read -ra patterns <<<"$allowed"
+        # shellcheck disable=SC2053 # a pattern
+        for pattern in "${patterns[@]}"; do [[ $file == $pattern ]] && matched=yes; done
+        [[ $matched == yes ]] || fail "$file:$line: only $allowed may include $header"
+    fi
+
+    to=
+    if [[ $header == dho/* ]]; then
+        to=${module[${name%.h}]:-}
+        [[ -n $to ]] || { fail "$file:$line: $header is in no layer"; continue; }
+    elif [[ $header == */* && -n ${rank[${header%%/*}]:-} ]]; then
+        to=${header%%/*}
+    elif [[ $include == *'"'* ]]; then
+        fail "$file:$line: write \"layer/$header\""
+    fi
+    if [[ -n $to ]] && ((rank[$to] > rank[$from])); then
+        fail "$file:$line: layer $from includes $header of the later layer $to"
+    fi
+done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include' src include --include='*.[ch]')
+
+if ((failures > 0)); then
+    echo "$failures wrong includes"
+    exit 1
+fi
+echo "layers: all includes are in order"
