@@ -244,7 +244,7 @@ dho_status dho_make_folders(const char *path)
 {
     char partial[PATH_MAX];
     const size_t length = strlen(path);
-    if (length >= sizeof partial) return dho_fail(DHO_ERR_IO, "%s: path too long", path);
+    if (length >= sizeof partial) return dho_fail(DHO_ERR_IO, "%.200s...: path too long", path);
     for (size_t i = 1; i <= length; i++) {
         if (path[i] != '/' && path[i] != '\0') continue;
         memcpy(partial, path, i);
@@ -347,5 +347,6 @@ void dho_name_list_free(dho_name_list *list)
 
 uint32_t dho_crc32(uint32_t crc, const void *data, size_t bytes)
 {
+    if (bytes == 0) return crc; /* zlib answers 0 to a NULL pointer, whatever crc is */
     return (uint32_t)crc32_z(crc, data, bytes);
 }

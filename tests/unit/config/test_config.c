@@ -727,6 +727,31 @@ START_TEST(test_documentation_is_up_to_date)
 }
 END_TEST
 
+/* Every configuration in configs/ is accepted. */
+START_TEST(test_shipped_configurations)
+{
+    const char *source = getenv("DHO_SOURCE_DIR");
+    char *folder;
+    dho_name_list list;
+    ck_assert_ok(dho_path_join(&folder, source != NULL ? source : ".", "configs"));
+    if (dho_path_is_folder(folder)) {
+        ck_assert_ok(dho_list_folder(&list, folder));
+        for (size_t i = 0; i < list.count; i++) {
+            const char *end = strrchr(list.names[i], '.');
+            if (end == NULL || strcmp(end, ".yaml") != 0) continue;
+            char *path;
+            dho_config config;
+            ck_assert_ok(dho_path_join(&path, folder, list.names[i]));
+            ck_assert_ok(dho_config_load(&config, path, NULL, 0));
+            dho_config_free(&config);
+            dho_free(path);
+        }
+        dho_name_list_free(&list);
+    }
+    dho_free(folder);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("config");
@@ -747,6 +772,7 @@ int main(void)
     tcase_add_test(tests, test_decimal_comma);
     tcase_add_test(tests, test_every_allocation_can_fail);
     tcase_add_test(tests, test_documentation_is_up_to_date);
+    tcase_add_test(tests, test_shipped_configurations);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
 }

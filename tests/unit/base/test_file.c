@@ -1,0 +1,310 @@
+#define _GNU_SOURCE
+#include "check_main.h"
+#include "dho/file.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char folder[64]; /* the test's own; made and removed around each */
+
+static void make_folder(void)
+{
+    strcpy(folder, "/tmp/dho-test-file-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void remove_folder(void)
+{
+    ck_assert_ok(dho_remove_tree(folder));
+    ck_assert(!dho_path_exists(folder));
+}
+
+/* A name in the test's folder; a few may be in use at once. */
+static const char *in_folder(const char *name)
+{
+    static char paths[8][256];
+    static int next;
+    char *path = paths[next++ % 8];
+    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+    return path;
+}
+
+static size_t entries(void)
+{
+    dho_name_list list;
+    ck_assert_ok(dho_list_folder(&list, folder));
+    const size_t count = list.count;
+    dho_name_list_free(&list);
+    return count;
+}
+
+static void check_content(const char *path, const char *text)
+{
+    uint8_t *data = NULL;
+    size_t capacity = 0, size;
+    ck_assert_ok(dho_file_read(path, 1 << 24, &data, &capacity, &size));
+    ck_assert_uint_eq(size, strlen(text));
+    ck_assert_str_eq((char *)data, text);
+    dho_free(data);
+}
+
+START_TEST(test_atomic_file_appears_whole)
+{
+    const char *path = in_folder("a");
+    dho_atomic_file *file;
+    ck_assert_ok(dho_file_write_text(path, "old"));
+    ck_assert_ok(dho_atomic_file_create(&file, path));
+    ck_assert_ok(dho_atomic_file_write(file, "123", 3));
+    ck_assert_ok(dho_atomic_file_write(file, NULL, 0));
+    ck_assert_ok(dho_atomic_file_write(file, "456789", 6));
+    ck_assert_uint_eq(dho_atomic_file_size(file), 9);
+    ck_assert_uint_eq(dho_atomic_file_crc(file), 0xcbf43926); /* CRC-32's check value */
+    check_content(path, "old");
+    ck_assert_ok(dho_atomic_file_commit(&file));
+    ck_assert_ptr_null(file);
+    check_content(path, "123456789");
+    ck_assert_uint_eq(entries(), 1);
+}
+END_TEST
+
+START_TEST(test_discard_leaves_nothing)
+{
+    dho_atomic_file *file;
+    ck_assert_ok(dho_atomic_file_create(&file, in_folder("a")));
+    ck_assert_ok(dho_atomic_file_write(file, "x", 1));
+    ck_assert_uint_eq(entries(), 1); /* the temporary file */
+    dho_atomic_file_discard(&file);
+    ck_assert_ptr_null(file);
+    dho_atomic_file_discard(&file);
+    ck_assert_uint_eq(entries(), 0);
+}
+END_TEST
+
+/* Sizes around the buffer's. */
+START_TEST(test_buffering_keeps_every_byte)
+{
+    const size_t sizes[] = {1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3, 5 << 20, 7};
+    uint8_t *pattern;
+    ck_assert_ok(dho_alloc(&pattern, 5 << 20, 1, "pattern"));
+    for (size_t i = 0; i < 5 << 20; i++) pattern[i] = (uint8_t)(i * 2654435761u >> 13);
+    dho_atomic_file *file;
+    const char *path = in_folder("big");
+    ck_assert_ok(dho_atomic_file_create(&file, path));
+    for (size_t i = 0; i < 7; i++) ck_assert_ok(dho_atomic_file_write(file, pattern, sizes[i]));
+    const uint32_t crc = dho_atomic_file_crc(file);
+    const uint64_t size = dho_atomic_file_size(file);
+    ck_assert_ok(dho_atomic_file_commit(&file));
+    dho_mapping mapping;
+    ck_assert_ok(dho_mapping_open(&mapping, path));
+    ck_assert_uint_eq(mapping.size, size);
+    ck_assert_uint_eq(dho_crc32(0, mapping.data, mapping.size), crc);
+    size_t at = 0;
+    for (size_t i = 0; i < 7; at += sizes[i++])
+        ck_assert_mem_eq(mapping.data + at, pattern, sizes[i]);
+    dho_mapping_close(&mapping);
+    ck_assert_ptr_null(mapping.data);
+    dho_free(pattern);
+}
+END_TEST
+
+START_TEST(test_create_and_rename_fail)
+{
+    dho_atomic_file *file = NULL;
+    const char *path = in_folder("no/such/a");
+    ck_assert_fails(dho_atomic_file_create(&file, path), DHO_ERR_IO, path);
+    ck_assert_ptr_null(file);
+    path = in_folder("taken");
+    ck_assert_ok(dho_make_folders(in_folder("taken/x")));
+    ck_assert_ok(dho_atomic_file_create(&file, path));
+    ck_assert_ok(dho_atomic_file_write(file, "x", 1));
+    ck_assert_fails(dho_atomic_file_commit(&file), DHO_ERR_IO, "rename");
+    ck_assert_ptr_null(file);
+    ck_assert_uint_eq(entries(), 1);
+}
+END_TEST
+
+START_TEST(test_every_allocation_can_fail)
+{
+    const int64_t before = dho_alloc_get_stats().live_blocks;
+    for (int64_t n = 1;; n++) {
+        dho_alloc_fail_at(n);
+        const dho_status status = dho_file_write_text(in_folder("a"), "text");
+        dho_alloc_fail_at(0);
+        ck_assert_int_eq(dho_alloc_get_stats().live_blocks, before);
+        ck_assert_uint_eq(entries(), status == DHO_OK);
+        if (status == DHO_OK) break;
+        ck_assert_int_eq(status, DHO_ERR_MEMORY);
+    }
+}
+END_TEST
+
+/* A disk of 64 KiB: the write fails, the old file stays, nothing else does. */
+START_TEST(test_full_disk)
+{
+    if (mount("tmpfs", folder, "tmpfs", 0, "size=64k") != 0) {
+        printf("cannot mount a tmpfs: the full disk is not tested\n");
+        return;
+    }
+    const char *path = in_folder("a");
+    static char block[1 << 18];
+    dho_status created = dho_file_write_text(path, "old"), written = DHO_OK, committed = DHO_OK;
+    dho_atomic_file *file = NULL;
+    if (created == DHO_OK) created = dho_atomic_file_create(&file, path);
+    char first[256] = "", second[256] = "";
+    if (created == DHO_OK) {
+        for (int i = 0; i < 8 && written == DHO_OK; i++)
+            written = dho_atomic_file_write(file, block, sizeof block);
+        snprintf(first, sizeof first, "%s", dho_error_message());
+        dho_fail(DHO_ERR_INTERNAL, "something else in between");
+        committed = dho_atomic_file_commit(&file);
+        snprintf(second, sizeof second, "%s", dho_error_message());
+    }
+    uint8_t *data = NULL;
+    size_t capacity = 0, size = 0;
+    const dho_status read = dho_file_read(path, 100, &data, &capacity, &size);
+    const size_t left = entries();
+    ck_assert_int_eq(umount(folder), 0); /* before any check can end the test */
+    ck_assert_int_eq(created, DHO_OK);
+    ck_assert_int_eq(written, DHO_ERR_IO);
+    ck_assert_int_eq(committed, DHO_ERR_IO);
+    ck_assert_ptr_nonnull(strstr(first, "No space left"));
+    ck_assert_str_eq(first, second);
+    ck_assert_int_eq(read, DHO_OK);
+    ck_assert_str_eq((char *)data, "old");
+    ck_assert_uint_eq(left, 1);
+    dho_free(data);
+}
+END_TEST
+
+START_TEST(test_read_limits_and_reuse)
+{
+    uint8_t *data = NULL;
+    size_t capacity = 0, size;
+    const char *path = in_folder("a");
+    ck_assert_ok(dho_file_write_text(path, "12345"));
+    ck_assert_ok(dho_file_read(path, 5, &data, &capacity, &size));
+    ck_assert_uint_eq(size, 5);
+    const uint8_t *const block = data;
+    ck_assert_fails(dho_file_read(path, 4, &data, &capacity, &size), DHO_ERR_FORMAT,
+                    "5 bytes, more than the 4 allowed");
+    ck_assert_ok(dho_file_write_text(path, ""));
+    ck_assert_ok(dho_file_read(path, 0, &data, &capacity, &size));
+    ck_assert_uint_eq(size, 0);
+    ck_assert_str_eq((char *)data, "");
+    ck_assert_ptr_eq(data, block); /* grown once, used again */
+    ck_assert_fails(dho_file_read(folder, 9, &data, &capacity, &size), DHO_ERR_IO, "regular");
+    ck_assert_fails(dho_file_read(in_folder("no"), 9, &data, &capacity, &size), DHO_ERR_IO, "/no");
+    dho_free(data);
+    dho_mapping mapping;
+    ck_assert_ok(dho_mapping_open(&mapping, path)); /* empty */
+    ck_assert_uint_eq(mapping.size, 0);
+    dho_mapping_close(&mapping);
+    ck_assert_fails(dho_mapping_open(&mapping, folder), DHO_ERR_IO, "regular");
+    ck_assert_fails(dho_mapping_open(&mapping, in_folder("no")), DHO_ERR_IO, "/no");
+}
+END_TEST
+
+START_TEST(test_crc_of_parts_is_that_of_the_whole)
+{
+    ck_assert_uint_eq(dho_crc32(0, "123456789", 9), 0xcbf43926);
+    ck_assert_uint_eq(dho_crc32(dho_crc32(0, "1234", 4), "56789", 5), 0xcbf43926);
+    ck_assert_uint_eq(dho_crc32(0, "", 0), 0);
+    ck_assert_uint_eq(dho_crc32(7, "", 0), 7);
+}
+END_TEST
+
+START_TEST(test_remove_tree_does_not_follow_links)
+{
+    ck_assert_ok(dho_make_folders(in_folder("kept")));
+    ck_assert_ok(dho_file_write_text(in_folder("kept/file"), "x"));
+    ck_assert_ok(dho_make_folders(in_folder("gone/a/b")));
+    ck_assert_ok(dho_file_write_text(in_folder("gone/a/b/file"), "x"));
+    ck_assert_int_eq(symlink(in_folder("kept"), in_folder("gone/link")), 0);
+    ck_assert_int_eq(symlink("nowhere", in_folder("gone/dangling")), 0);
+    ck_assert_int_eq(symlink(in_folder("kept"), in_folder("top")), 0);
+    ck_assert_ok(dho_remove_tree(in_folder("gone")));
+    ck_assert_ok(dho_remove_tree(in_folder("top")));
+    ck_assert_ok(dho_remove_tree(in_folder("never/was")));
+    check_content(in_folder("kept/file"), "x");
+    ck_assert_uint_eq(entries(), 1);
+}
+END_TEST
+
+START_TEST(test_list_is_in_byte_order)
+{
+    static const char *const names[] = {"b", "a", "B", "10", "9", ".hidden", "a.b", "\xc3\xa9"};
+    static const char *const sorted[] = {".hidden", "10", "9", "B", "a", "a.b", "b", "\xc3\xa9"};
+    for (size_t i = 0; i < 8; i++) ck_assert_ok(dho_file_write_text(in_folder(names[i]), ""));
+    dho_name_list list;
+    ck_assert_ok(dho_list_folder(&list, folder));
+    ck_assert_uint_eq(list.count, 8);
+    for (size_t i = 0; i < 8; i++) ck_assert_str_eq(list.names[i], sorted[i]);
+    dho_name_list_free(&list);
+    ck_assert_uint_eq(list.count, 0);
+    ck_assert_fails(dho_list_folder(&list, in_folder("no")), DHO_ERR_IO, "/no");
+    const int64_t before = dho_alloc_get_stats().live_blocks;
+    for (int64_t n = 1; n <= 9; n++) {
+        dho_alloc_fail_at(n);
+        ck_assert_int_eq(dho_list_folder(&list, folder), DHO_ERR_MEMORY);
+        ck_assert_int_eq(dho_alloc_get_stats().live_blocks, before);
+    }
+    dho_alloc_fail_at(0);
+}
+END_TEST
+
+START_TEST(test_make_folders)
+{
+    ck_assert_ok(dho_make_folders(in_folder("a/b//c/")));
+    ck_assert(dho_path_is_folder(in_folder("a/b/c")));
+    ck_assert_ok(dho_make_folders(in_folder("a/b")));
+    ck_assert_ok(dho_file_write_text(in_folder("file"), ""));
+    ck_assert(!dho_path_is_folder(in_folder("file")));
+    ck_assert(dho_path_exists(in_folder("file")));
+    ck_assert_fails(dho_make_folders(in_folder("file")), DHO_ERR_IO, "/file: is not a folder");
+    ck_assert_fails(dho_make_folders(in_folder("file/x")), DHO_ERR_IO, "/file/x: cannot create");
+    static char longest[8000];
+    memset(longest, 'x', sizeof longest - 1);
+    ck_assert_fails(dho_make_folders(longest), DHO_ERR_IO, "too long");
+    ck_assert_ok(dho_sync_folder(folder));
+    ck_assert_int_eq(dho_sync_folder(in_folder("file")), DHO_ERR_IO);
+}
+END_TEST
+
+START_TEST(test_path_join)
+{
+    static const char *const cases[][3] = {{"a", "b", "a/b"}, {"a/", "b", "a/b"},
+                                           {"", "b", "b"},    {"a", "/b", "/b"},
+                                           {"/", "b", "/b"},  {"a", "b/c", "a/b/c"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char *path;
+        ck_assert_ok(dho_path_join(&path, cases[i][0], cases[i][1]));
+        ck_assert_str_eq(path, cases[i][2]);
+        dho_free(path);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("file");
+    TCase *tests = tcase_create("file");
+    tcase_set_timeout(tests, 60);
+    tcase_add_checked_fixture(tests, make_folder, remove_folder);
+    tcase_add_test(tests, test_atomic_file_appears_whole);
+    tcase_add_test(tests, test_discard_leaves_nothing);
+    tcase_add_test(tests, test_buffering_keeps_every_byte);
+    tcase_add_test(tests, test_create_and_rename_fail);
+    tcase_add_test(tests, test_every_allocation_can_fail);
+    tcase_add_test(tests, test_full_disk);
+    tcase_add_test(tests, test_read_limits_and_reuse);
+    tcase_add_test(tests, test_crc_of_parts_is_that_of_the_whole);
+    tcase_add_test(tests, test_remove_tree_does_not_follow_links);
+    tcase_add_test(tests, test_list_is_in_byte_order);
+    tcase_add_test(tests, test_make_folders);
+    tcase_add_test(tests, test_path_join);
+    suite_add_tcase(suite, tests);
+    return dho_check_run(suite);
+}
