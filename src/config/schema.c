@@ -57,6 +57,8 @@ _Static_assert(sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof
 #define IN_ABOVE(a, b) IN(a, b), .low_open = true  /* (a, b] */
 #define IN_BELOW(a, b) IN(a, b), .high_open = true /* [a, b) */
 
+/* A table and its notation: laid out by hand. */
+/* clang-format off */
 /* The range comes last: it expands to more than one argument. */
 #define ROW(type_, key_, value, unit_, help_, ...)                                                 \
     .key = #key_, .type = type_, .offset = offsetof(STRUCTURE, key_), .fallback = value,           \
@@ -91,7 +93,6 @@ _Static_assert(sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof
 #define MANY 1000000000.0
 #define SIDE 1048576.0
 
-/* clang-format off: a table */
 #define STRUCTURE dho_config
 static const dho_field config_fields[] = {
     NUMBER(seed, "0", FROM(0), "", "seed of every random number of the run"),
