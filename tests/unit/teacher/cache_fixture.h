@@ -99,14 +99,16 @@ static inline dho_status write_one(const dho_cache_spec *spec, int shard, bool *
 static inline dho_status finish(const dho_cache_spec *spec)
 {
     const size_t count = (size_t)spec->classes * (size_t)spec->dim;
-    float *weight = malloc(count * sizeof *weight), bias[4];
+    float *weight = malloc(count * sizeof *weight);
+    float *bias = calloc((size_t)spec->classes + 4, sizeof *bias);
     for (size_t i = 0; i < count; i++) weight[i] = weights[i % 24];
-    memcpy(bias, biases, sizeof bias);
+    memcpy(bias, biases, sizeof biases);
     const dho_teacher_head head = {
         .classes = spec->classes, .dim = spec->dim, .scale = 100, .weight = weight, .bias = bias};
     const dho_status status =
         dho_cache_finish(folder, spec, spec->payload == DHO_CACHE_EMBEDDING ? &head : NULL);
     free(weight);
+    free(bias);
     return status;
 }
 

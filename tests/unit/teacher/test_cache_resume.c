@@ -1,0 +1,229 @@
+/* Resuming a teacher cache: what is kept, what is written again, what is refused. */
+#define _GNU_SOURCE
+#include "unit/teacher/cache_fixture.h"
+
+#include <sys/wait.h>
+
+START_TEST(test_other_spec_is_refused)
+{
+    static const char *const messages[] = {
+        "fingerprint is fedcba9876543210, expected 0000000000000001",
+        "count is 7, expected 8",
+        "views is 2, expected 1",
+        "free_crops is 0, expected 1",
+        "payload is \"embedding\", expected \"logits\"",
+        "encoding is \"int8\", expected \"fp16\"",
+        "dim is 6, expected 5",
+        "classes is 4, expected 5",
+        "image_size is 224, expected 336",
+        "crop_scale is [0.5, 1], expected [0.25, 1]",
+        "crop_ratio is [0.75, 1.33333333], expected [0.75, 1]",
+        "flip is 1, expected 0",
+        "seed is ffffffffffffffff, expected 0000000000000003",
+        "teacher is \"caf\xc3\xa9 \"teacher\"\", expected \"other\"",
+        "shards is 3, expected 2",
+    };
+    const dho_cache_spec spec = small_spec();
+    make_folder();
+    bool written;
+    for (int finished = 0; finished < 2; finished++) {
+        if (finished)
+            write_all(&spec);
+        else
+            ck_assert_ok(write_one(&spec, 0, &written));
+        for (int i = 0; i < (finished ? 15 : 14); i++) {
+            dho_cache_spec other = spec;
+            switch (i) {
+            case 0:
+                other.fingerprint = 1;
+                break;
+            case 1:
+                other.count = 8;
+                break;
+            case 2:
+                other.views = 1;
+                break;
+            case 3:
+                other.free_crops = true;
+                other.flip = false;
+                memset(other.crop_scale, 0, sizeof other.crop_scale);
+                memset(other.crop_ratio, 0, sizeof other.crop_ratio);
+                break;
+            case 4:
+                other.payload = DHO_CACHE_LOGITS;
+                other.classes = other.dim;
+                break;
+            case 5:
+                other.encoding = DHO_CACHE_FP16;
+                break;
+            case 6:
+                other.dim = 5;
+                break;
+            case 7:
+                other.classes = 5;
+                break;
+            case 8:
+                other.image_size = 336;
+                break;
+            case 9:
+                other.crop_scale[0] = 0.25;
+                break;
+            case 10:
+                other.crop_ratio[1] = 1;
+                break;
+            case 11:
+                other.flip = false;
+                break;
+            case 12:
+                other.seed = 3;
+                break;
+            case 13:
+                memset(other.teacher, 0, sizeof other.teacher);
+                strcpy(other.teacher, "other");
+                break;
+            case 14:
+                other.shards = 2;
+                break;
+            }
+            ck_assert_fails(write_one(&other, 0, &written), DHO_ERR_CONFIG, messages[i]);
+            ck_assert(!written);
+            ck_assert_int_eq(finish(&other), DHO_ERR_CONFIG);
+        }
+    }
+    ck_assert_ok(open_and_verify());
+    remove_folder();
+}
+END_TEST
+
+START_TEST(test_resume)
+{
+    const dho_cache_spec spec = large_spec();
+    bool written;
+    make_folder();
+    fill_plan plan = {&spec, 4, -1, 0}; /* the second image of shard 1 */
+    ck_assert_fails(dho_cache_write_shard(folder, &spec, 1, fill, &plan, &written), DHO_ERR_IO,
+                    "image 4 is broken");
+    ck_assert_int_eq(plan.calls, 2);
+    ck_assert(!dho_path_exists(in_folder("shard-00001-of-00003.bin")));
+    ck_assert_ok(write_one(&spec, 0, &written));
+    ck_assert(written);
+    /* Killed in the middle of shard 1. */
+    const pid_t child = fork();
+    if (child == 0) {
+        plan = (fill_plan){&spec, -1, 16, 0};
+        (void)!dho_cache_write_shard(folder, &spec, 1, fill, &plan, &written);
+        _exit(0);
+    }
+    int how;
+    waitpid(child, &how, 0);
+    ck_assert(WIFSIGNALED(how));
+    ck_assert_fails(finish(&spec), DHO_ERR_CONFIG, "shard-00001-of-00003.bin: missing");
+    plan = (fill_plan){&spec, -1, -1, 0};
+    for (int s = 0; s < 3; s++) {
+        ck_assert_ok(dho_cache_write_shard(folder, &spec, s, fill, &plan, &written));
+        ck_assert_int_eq(written, s > 0);
+    }
+    ck_assert_int_eq(plan.calls, 22);
+    /* A damaged record, a damaged header and a short file are written again. */
+    flip_byte(in_folder("shard-00000-of-00003.bin"), 300000, 4);
+    flip_byte(in_folder("shard-00001-of-00003.bin"), 30, 4);
+    ck_assert_int_eq(truncate(in_folder("shard-00002-of-00003.bin"), 5000), 0);
+    for (int s = 0; s < 3; s++) {
+        ck_assert_ok(write_one(&spec, s, &written));
+        ck_assert(written);
+    }
+    ck_assert_ok(finish(&spec));
+    ck_assert_ok(open_and_verify());
+    /* Finishing twice is fine; a shard that is there is kept then, too. */
+    ck_assert_ok(write_one(&spec, 0, &written));
+    ck_assert(!written);
+    ck_assert_ok(finish(&spec));
+    ck_assert_ok(open_and_verify());
+    /* The killed run's temporary file is gone: 3 shards, head, manifest. */
+    dho_name_list list;
+    ck_assert_ok(dho_list_folder(&list, folder));
+    ck_assert_uint_eq(list.count, 5);
+    dho_name_list_free(&list);
+    remove_folder();
+}
+END_TEST
+
+START_TEST(test_a_damaged_manifest_is_repaired)
+{
+    const dho_cache_spec spec = small_spec();
+    bool written;
+    make_folder();
+    write_all(&spec);
+    flip_byte(in_folder("cache.json"), 20, 1);
+    ck_assert_int_eq(open_and_verify(), DHO_ERR_FORMAT);
+    ck_assert_ok(write_one(&spec, 0, &written));
+    ck_assert(!written);
+    ck_assert_ok(finish(&spec));
+    ck_assert_ok(open_and_verify());
+    remove_folder();
+}
+END_TEST
+
+START_TEST(test_incomplete_is_not_opened)
+{
+    const dho_cache_spec spec = small_spec();
+    dho_cache *cache;
+    bool written;
+    ck_assert_fails(dho_cache_open(&cache, "/nonexistent/cache"), DHO_ERR_CONFIG, "no such folder");
+    make_folder();
+    ck_assert_fails(dho_cache_open(&cache, folder), DHO_ERR_CONFIG, "no teacher cache there");
+    ck_assert_ok(write_one(&spec, 0, &written));
+    ck_assert_ok(write_one(&spec, 2, &written));
+    ck_assert_fails(dho_cache_open(&cache, folder), DHO_ERR_CONFIG, "not complete: 2 shards");
+    ck_assert_fails(finish(&spec), DHO_ERR_CONFIG, "shard-00001-of-00003.bin: missing");
+    ck_assert_ptr_null(cache);
+    ck_assert_ok(write_one(&spec, 1, &written));
+    ck_assert_ok(finish(&spec));
+    ck_assert_ok(open_and_verify());
+    /* A shard that vanishes later is named. */
+    ck_assert_int_eq(unlink(in_folder("shard-00001-of-00003.bin")), 0);
+    ck_assert_fails(open_and_verify(), DHO_ERR_IO, "shard-00001-of-00003.bin");
+    remove_folder();
+}
+END_TEST
+
+START_TEST(test_finish_refuses_bad_heads)
+{
+    const dho_cache_spec spec = small_spec();
+    bool written;
+    float weight[24] = {0}, bias[4] = {0, 0, NAN, 0};
+    dho_teacher_head head = {.classes = 4, .dim = 6, .scale = 1, .weight = weight};
+    make_folder();
+    for (int s = 0; s < 3; s++) ck_assert_ok(write_one(&spec, s, &written));
+    ck_assert_int_eq(dho_cache_finish(folder, &spec, NULL), DHO_ERR_INTERNAL);
+    head.dim = 5;
+    ck_assert_fails(dho_cache_finish(folder, &spec, &head), DHO_ERR_INTERNAL, "[4, 5]");
+    head.dim = 6;
+    head.bias = bias;
+    ck_assert_int_eq(dho_cache_finish(folder, &spec, &head), DHO_ERR_NUMERIC);
+    head.bias = NULL;
+    weight[23] = INFINITY;
+    ck_assert_int_eq(dho_cache_finish(folder, &spec, &head), DHO_ERR_NUMERIC);
+    weight[23] = 0;
+    ck_assert_ok(dho_cache_finish(folder, &spec, &head));
+    dho_cache *cache;
+    ck_assert_ok(dho_cache_open(&cache, folder));
+    ck_assert_ptr_null(dho_cache_get_head(cache)->bias);
+    dho_cache_close(&cache);
+    remove_folder();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("cache_resume");
+    TCase *tests = tcase_create("cache_resume");
+    tcase_set_timeout(tests, 0); /* CTest has the timeout */
+    tcase_add_test(tests, test_other_spec_is_refused);
+    tcase_add_test(tests, test_resume);
+    tcase_add_test(tests, test_a_damaged_manifest_is_repaired);
+    tcase_add_test(tests, test_incomplete_is_not_opened);
+    tcase_add_test(tests, test_finish_refuses_bad_heads);
+    suite_add_tcase(suite, tests);
+    return dho_check_run(suite);
+}
