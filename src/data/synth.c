@@ -331,6 +331,18 @@ static dho_status check_options(const dho_synth_options *o)
     return DHO_OK;
 }
 
+/* The images go to the disk before the manifest that vouches for them. */
+static dho_status sync_images(const char *out)
+{
+    const int folder = open(out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) return dho_fail(DHO_ERR_IO, "%s: cannot open: %s", out, strerror(errno));
+    const int synced = syncfs(folder);
+    const int reason = errno;
+    close(folder);
+    if (synced != 0) return dho_fail(DHO_ERR_IO, "%s: cannot sync: %s", out, strerror(reason));
+    return DHO_OK;
+}
+
 dho_status dho_synth_write(const dho_synth_options *options)
 {
     dho_status status;
@@ -346,7 +358,7 @@ dho_status dho_synth_write(const dho_synth_options *options)
     DHO_TRY_GOTO(dho_file_write_text(marker_path, manifest));
     DHO_TRY_GOTO(make_class_folders(options->out));
     DHO_TRY_GOTO(write_in_parallel(options));
-    sync(); /* the images before the manifest that vouches for them */
+    DHO_TRY_GOTO(sync_images(options->out));
     DHO_TRY_GOTO(dho_file_write_text(manifest_path, manifest));
     if (unlink(marker_path) != 0)
         status = dho_fail(DHO_ERR_IO, "%s: cannot remove: %s", marker_path, strerror(errno));

@@ -22,8 +22,9 @@ typedef enum backdrop { GRADIENT, HORIZON, CLOUDS, PLANKS, GLOWS, BACKDROPS } ba
 
 typedef struct backdrop_plan {
     backdrop kind;
-    float angle, scale, horizon, frequency, grain;
-    float glows[4][3]; /* x, y, radius: of the short side */
+    float scale, horizon, frequency, grain;
+    float cosine, sine; /* of the gradient's or the planks' direction */
+    float glows[4][3];  /* x, y, radius: of the short side */
 } backdrop_plan;
 
 /* Where between the two colours the backdrop is at a pixel, 0 .. 1. */
@@ -32,7 +33,7 @@ static float backdrop_place(const dho_synth_scene *s, const backdrop_plan *plan,
     const float u = x / plan->scale, v = y / plan->scale;
     switch (plan->kind) {
     case GRADIENT:
-        return 0.5f + 0.5f * ((u - 0.5f) * cosf(plan->angle) + (v - 0.5f) * sinf(plan->angle));
+        return 0.5f + 0.5f * ((u - 0.5f) * plan->cosine + (v - 0.5f) * plan->sine);
     case HORIZON: {
         const float edge = plan->horizon + 0.06f * (dho_synth_noise(s, 5 * u, 3) - 0.5f);
         if (v < edge) return 0.35f * v / fmaxf(edge, 0.1f);
@@ -41,8 +42,8 @@ static float backdrop_place(const dho_synth_scene *s, const backdrop_plan *plan,
     case CLOUDS:
         return 2.2f * (dho_synth_octaves(s, plan->frequency * u, plan->frequency * v, 4) - 0.28f);
     case PLANKS: {
-        const float across = (u * cosf(plan->angle) + v * sinf(plan->angle)) * plan->frequency;
-        const float along = (v * cosf(plan->angle) - u * sinf(plan->angle)) * plan->frequency;
+        const float across = (u * plan->cosine + v * plan->sine) * plan->frequency;
+        const float along = (v * plan->cosine - u * plan->sine) * plan->frequency;
         const float board = floorf(across), inside = across - board;
         const float gap = inside < 0.04f ? 0.5f : 0;
         return gap + 0.35f * dho_synth_noise(s, board * 7.3f, 0.5f) +
@@ -64,8 +65,10 @@ void dho_synth_backdrop(dho_synth_scene *s, dho_synth_colour first, dho_synth_co
 {
     const bool flat = s->style.flat;
     const int side = s->width < s->height ? s->width : s->height;
+    const float angle = dho_synth_range(s, 0, 2 * PI);
     backdrop_plan plan = {.kind = (backdrop)dho_synth_integer(s, 0, BACKDROPS - 1),
-                          .angle = dho_synth_range(s, 0, 2 * PI),
+                          .cosine = cosf(angle),
+                          .sine = sinf(angle),
                           .scale = (float)side,
                           .horizon = dho_synth_range(s, 0.3f, 0.75f),
                           .frequency = dho_synth_range(s, 1.5f, 7),

@@ -10,8 +10,8 @@ typedef struct dho_synth_class {
     float turn;   /* it is photographed turned by up to so many radians; pi: any way round */
     bool surface; /* a pattern on a surface, larger in the picture than an object */
     bool in_test_a;
-    /* Hue, saturation, value of MAIN and SECOND as one expects them; saturation < 0: any colour. */
-    float natural[2][3];
+    /* Hue, saturation, value as one expects them of MAIN, SECOND and the background. */
+    float natural[3][3];
 } dho_synth_class;
 
 #define DHO_SYNTH_CLASSES 20

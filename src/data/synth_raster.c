@@ -160,14 +160,15 @@ static void cover_line(dho_synth_scene *s, float width)
     }
 }
 
+/* c, d: cosine and sine of the paint's angle. */
 static dho_synth_colour pattern_colour(const dho_synth_scene *s, const dho_synth_paint *paint,
-                                       float x, float y)
+                                       float c, float d, float x, float y)
 {
     if (paint->pattern == DHO_SYNTH_PLAIN) return paint->first;
     const float dx = (x - s->pose.x) / s->pose.scale, dy = (y - s->pose.y) / s->pose.scale;
     const float turn_x = s->cosine, turn_y = s->sine;
     const float u = dx * turn_x + dy * turn_y, v = dy * turn_x - dx * turn_y;
-    const float c = cosf(paint->angle), d = sinf(paint->angle), f = paint->frequency;
+    const float f = paint->frequency;
     float t = 0;
     switch (paint->pattern) {
     case DHO_SYNTH_LINEAR:
@@ -214,6 +215,7 @@ static void blend(float *pixel, dho_synth_colour colour, float factor, float alp
 static void lay(dho_synth_scene *s, extent e, const dho_synth_paint *paint, bool lit)
 {
     const size_t width = (size_t)s->width;
+    const float c = cosf(paint->angle), d = sinf(paint->angle);
     for (int y = e.y0; y < e.y1; y++) {
         float *row = s->coverage + (size_t)y * (width + 2);
         const size_t at = (size_t)y * width;
@@ -226,7 +228,7 @@ static void lay(dho_synth_scene *s, extent e, const dho_synth_paint *paint, bool
                 continue;
             }
             const float px = (float)x + 0.5f, py = (float)y + 0.5f;
-            blend(s->rgb + 3 * (at + (size_t)x), pattern_colour(s, paint, px, py),
+            blend(s->rgb + 3 * (at + (size_t)x), pattern_colour(s, paint, c, d, px, py),
                   lit ? shade(s, px, py) : 1, alpha);
         }
         /* The differences reach two columns past the extent. */

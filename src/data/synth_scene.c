@@ -9,68 +9,86 @@
 
 #define PI 3.14159265f
 
-#define LEARN                                                                              \
-    .look = DHO_SYNTH_PHOTO, .size = {0.24f, 0.44f}, .any_turn = 0.08f, .tilt = 0.15f,     \
-    .clutter = {2, 8}, .hidden = 0.35f, .cover = 0.35f, .contrast = 0.18f, .noise = 0.07f, \
-    .blur = 3, .natural = 0.5f
+/* train and val */
+#define LEARN                                                                                     \
+    .look = DHO_SYNTH_PHOTO, .size = {0.32f, 0.47f}, .off_centre = 0.55f, .turn = 0.75f,          \
+    .any_turn = 0.03f, .tilt = 0.1f, .clutter = {0, 5}, .clutter_size = 0.14f, .hidden = 0.2f,    \
+    .cover = 0.3f, .contrast = 0.25f, .noise = 0.05f, .blur = 2, .light = 0.7f, .natural = 0.75f, \
+    .plain = 0.65f
 
 const dho_synth_split dho_synth_splits[DHO_SYNTH_SPLITS] = {
     {.folder = "train", LEARN},
     {.folder = "val", LEARN},
     {.folder = "test_v2",
      .look = DHO_SYNTH_PHOTO,
-     .size = {0.19f, 0.4f},
-     .any_turn = 0.15f,
-     .tilt = 0.2f,
-     .clutter = {4, 11},
-     .hidden = 0.5f,
-     .cover = 0.4f,
-     .contrast = 0.14f,
-     .noise = 0.09f,
-     .blur = 4,
-     .natural = 0.4f},
+     .size = {0.3f, 0.46f},
+     .off_centre = 0.65f,
+     .turn = 0.9f,
+     .any_turn = 0.05f,
+     .tilt = 0.15f,
+     .clutter = {1, 6},
+     .clutter_size = 0.16f,
+     .hidden = 0.25f,
+     .cover = 0.35f,
+     .contrast = 0.22f,
+     .noise = 0.07f,
+     .blur = 3,
+     .light = 0.85f,
+     .natural = 0.66f,
+     .plain = 0.6f},
     {.folder = "test_r",
      .look = DHO_SYNTH_RENDITION,
-     .size = {0.26f, 0.44f},
-     .any_turn = 0.05f,
+     .size = {0.32f, 0.48f},
+     .off_centre = 0.5f,
+     .turn = 0.7f,
+     .any_turn = 0.02f,
      .tilt = 0.1f,
      .clutter = {0, 4},
+     .clutter_size = 0.14f,
      .hidden = 0.1f,
      .cover = 0.3f,
-     .contrast = 0.2f,
+     .contrast = 0.25f,
      .noise = 0.02f,
-     .blur = 0,
-     .natural = 0.1f},
+     .light = 0.5f,
+     .natural = 0.4f,
+     .plain = 0.6f},
     {.folder = "test_sketch",
      .look = DHO_SYNTH_SKETCH,
-     .size = {0.28f, 0.44f},
-     .any_turn = 0.03f,
+     .size = {0.34f, 0.48f},
+     .off_centre = 0.4f,
+     .turn = 0.6f,
+     .any_turn = 0.02f,
      .tilt = 0.08f,
      .clutter = {0, 1},
-     .hidden = 0,
-     .cover = 0,
-     .contrast = 0.2f,
+     .clutter_size = 0.12f,
+     .contrast = 0.25f,
      .noise = 0.03f,
      .blur = 1,
-     .natural = 0.5f},
+     .natural = 0.8f,
+     .plain = 1},
     {.folder = "test_a",
      .look = DHO_SYNTH_PHOTO,
      .some_classes = true,
-     .size = {0.13f, 0.26f},
-     .any_turn = 0.5f,
+     .size = {0.18f, 0.32f},
+     .off_centre = 0.8f,
+     .turn = 1,
+     .any_turn = 0.4f,
      .tilt = 0.3f,
-     .clutter = {10, 20},
-     .hidden = 0.8f,
-     .cover = 0.5f,
-     .contrast = 0.1f,
-     .noise = 0.1f,
-     .blur = 4,
-     .natural = 0.2f},
+     .clutter = {6, 14},
+     .clutter_size = 0.2f,
+     .hidden = 0.7f,
+     .cover = 0.45f,
+     .contrast = 0.15f,
+     .noise = 0.09f,
+     .blur = 3,
+     .light = 1,
+     .natural = 0.35f,
+     .plain = 0.4f},
 };
 
 static dho_synth_colour near_natural(dho_synth_scene *s, const float hsv[3])
 {
-    const float hue = hsv[0] + dho_synth_range(s, -0.04f, 0.04f);
+    const float hue = hsv[0] + dho_synth_range(s, -0.05f, 0.05f);
     const float saturation = hsv[1] * dho_synth_range(s, 0.7f, 1.2f);
     const float value = hsv[2] * dho_synth_range(s, 0.75f, 1.15f) + dho_synth_range(s, 0, 0.04f);
     return dho_synth_hsv(hue, fminf(saturation, 1), fminf(value, 1));
@@ -88,28 +106,27 @@ static dho_synth_colour colour_off(dho_synth_scene *s, dho_synth_colour from, fl
     return best;
 }
 
-static void choose_palette(dho_synth_scene *s, const dho_synth_class *c, float natural)
+static void choose_palette(dho_synth_scene *s, const dho_synth_class *c,
+                           const dho_synth_split *split)
 {
-    const bool usual = dho_synth_chance(s, natural);
-    const float apart = c->surface ? 0.3f : 0.15f;
+    const bool usual = dho_synth_chance(s, split->natural);
+    const dho_synth_colour black = {0.05f, 0.05f, 0.06f};
     dho_synth_colour *p = s->palette;
-    p[DHO_SYNTH_MAIN] =
-        usual && c->natural[0][1] >= 0 ? near_natural(s, c->natural[0]) : dho_synth_any_colour(s);
-    p[DHO_SYNTH_SECOND] = usual && c->natural[1][1] >= 0 ? near_natural(s, c->natural[1])
-                                                         : colour_off(s, p[DHO_SYNTH_MAIN], apart);
+    p[DHO_SYNTH_MAIN] = usual ? near_natural(s, c->natural[0]) : dho_synth_any_colour(s);
+    p[DHO_SYNTH_SECOND] = usual ? near_natural(s, c->natural[1])
+                                : colour_off(s, p[DHO_SYNTH_MAIN], c->surface ? 0.3f : 0.15f);
     p[DHO_SYNTH_ACCENT] = colour_off(s, p[DHO_SYNTH_MAIN], 0.3f);
-    p[DHO_SYNTH_DARK] =
-        dho_synth_mix(dho_synth_any_colour(s), (dho_synth_colour){0.05f, 0.05f, 0.06f}, 0.85f);
+    p[DHO_SYNTH_DARK] = dho_synth_mix(dho_synth_any_colour(s), black, 0.85f);
     s->material =
         (dho_synth_paint){.second = dho_synth_mix(p[DHO_SYNTH_MAIN], dho_synth_any_colour(s),
                                                   dho_synth_range(s, 0.15f, 0.5f)),
                           .frequency = dho_synth_range(s, 1.2f, 4),
                           .angle = dho_synth_range(s, 0, 2 * PI)};
     s->material.pattern = (dho_synth_pattern)dho_synth_integer(s, 0, DHO_SYNTH_PATTERNS - 1);
-    if (c->surface || dho_synth_chance(s, 0.35f)) s->material.pattern = DHO_SYNTH_PLAIN;
-    s->light_x = dho_synth_range(s, -0.3f, 0.3f);
-    s->light_y = dho_synth_range(s, -0.3f, 0.3f);
-    s->grain = dho_synth_range(s, 0, 0.3f);
+    if (c->surface || dho_synth_chance(s, split->plain)) s->material.pattern = DHO_SYNTH_PLAIN;
+    s->light_x = split->light * dho_synth_range(s, -0.3f, 0.3f);
+    s->light_y = split->light * dho_synth_range(s, -0.3f, 0.3f);
+    s->grain = split->light * dho_synth_range(s, 0, 0.3f);
 }
 
 typedef enum rendition { CARTOON, POSTER, NEON, PIXELS, WATERCOLOUR, RENDITIONS } rendition;
@@ -145,12 +162,15 @@ static void choose_style(dho_synth_scene *s, dho_synth_look look, rendition kind
     }
 }
 
-static void draw_background(dho_synth_scene *s, const dho_synth_split *split, rendition kind)
+static void draw_background(dho_synth_scene *s, const dho_synth_class *c,
+                            const dho_synth_split *split, rendition kind)
 {
     const dho_synth_colour main = s->palette[DHO_SYNTH_MAIN];
-    dho_synth_colour first = colour_off(s, main, split->contrast);
+    dho_synth_colour first = near_natural(s, c->natural[2]);
+    if (!dho_synth_chance(s, split->natural) || dho_synth_distance(first, main) < split->contrast)
+        first = colour_off(s, main, split->contrast);
     dho_synth_colour second =
-        dho_synth_mix(first, colour_off(s, main, split->contrast), dho_synth_range(s, 0.2f, 0.8f));
+        dho_synth_mix(first, colour_off(s, main, split->contrast), dho_synth_range(s, 0.1f, 0.5f));
     if (split->look == DHO_SYNTH_RENDITION && kind == NEON) {
         first = dho_synth_mix(first, (dho_synth_colour){0, 0, 0.03f}, 0.88f);
         second = dho_synth_mix(second, (dho_synth_colour){0, 0, 0.03f}, 0.8f);
@@ -166,7 +186,7 @@ static void draw_background(dho_synth_scene *s, const dho_synth_split *split, re
     for (int i = 0; i < shapes; i++) {
         const float x = dho_synth_range(s, 0, (float)s->width);
         const float y = dho_synth_range(s, 0, (float)s->height);
-        dho_synth_clutter(s, x, y, side * dho_synth_range(s, 0.05f, 0.24f));
+        dho_synth_clutter(s, x, y, side * dho_synth_range(s, 0.04f, split->clutter_size));
     }
 }
 
@@ -174,7 +194,7 @@ static dho_synth_pose choose_pose(dho_synth_scene *s, const dho_synth_class *c,
                                   const dho_synth_split *split)
 {
     const float side = (float)(s->width < s->height ? s->width : s->height);
-    const float turn = dho_synth_chance(s, split->any_turn) ? PI : c->turn;
+    const float turn = dho_synth_chance(s, split->any_turn) ? PI : c->turn * split->turn;
     dho_synth_pose pose = {.scale = side * dho_synth_range(s, split->size[0], split->size[1]),
                            .stretch = dho_synth_range(s, 0.8f, 1.25f),
                            .rotation = dho_synth_range(s, -turn, turn),
@@ -188,8 +208,8 @@ static dho_synth_pose choose_pose(dho_synth_scene *s, const dho_synth_class *c,
     const float margin = 0.85f * pose.scale;
     const float free_x = fmaxf((float)s->width - 2 * margin, 0.1f * side);
     const float free_y = fmaxf((float)s->height - 2 * margin, 0.1f * side);
-    pose.x = 0.5f * (float)s->width + free_x * dho_synth_range(s, -0.5f, 0.5f);
-    pose.y = 0.5f * (float)s->height + free_y * dho_synth_range(s, -0.5f, 0.5f);
+    pose.x = 0.5f * (float)s->width + split->off_centre * free_x * dho_synth_range(s, -0.5f, 0.5f);
+    pose.y = 0.5f * (float)s->height + split->off_centre * free_y * dho_synth_range(s, -0.5f, 0.5f);
     return pose;
 }
 
@@ -226,7 +246,7 @@ static void finish(dho_synth_scene *s, const dho_synth_split *split, rendition k
     if (art && kind == POSTER) dho_synth_poster(s, dho_synth_integer(s, 3, 4));
     const int passes = dho_synth_integer(s, 0, split->blur);
     for (int i = 0; i < passes; i++) dho_synth_blur(s->rgb, s->temporary, s->width, s->height, 3);
-    if (split->look == DHO_SYNTH_PHOTO) dho_synth_expose(s, 1);
+    if (split->look == DHO_SYNTH_PHOTO) dho_synth_expose(s, split->light);
 }
 
 static void start(dho_synth_scene *s, uint64_t seed, int split, int class_index, int index)
@@ -252,9 +272,9 @@ dho_status dho_synth_render(dho_synth_scene *s, uint64_t seed, int split, int cl
     const dho_synth_class *c = &dho_synth_classes[class_index];
     start(s, seed, split, class_index, index);
     const rendition kind = (rendition)dho_synth_integer(s, 0, RENDITIONS - 1);
-    choose_palette(s, c, traits->natural);
+    choose_palette(s, c, traits);
     choose_style(s, traits->look, kind);
-    draw_background(s, traits, kind);
+    draw_background(s, c, traits, kind);
     draw_object(s, c, traits);
     finish(s, traits, kind);
     DHO_TRY(s->status);

@@ -16,17 +16,22 @@ typedef enum dho_synth_look {
 typedef struct dho_synth_split {
     const char *folder;
     dho_synth_look look;
-    bool some_classes; /* only those of test_a */
-    float size[2];     /* object radius over the image's short side */
-    float any_turn;    /* probability of any rotation, whatever the class */
-    float tilt;        /* strongest perspective */
-    int clutter[2];    /* shapes around and beneath the object */
-    float hidden;      /* probability that something covers a part of the object */
-    float cover;       /* radius of that over the object's */
-    float contrast;    /* smallest distance of the object's colour from the background's */
-    float noise;       /* largest standard deviation, of 1 */
-    int blur;          /* most passes of a 1-2-1 filter */
-    float natural;     /* probability of the colours one expects of the class */
+    bool some_classes;  /* only those of test_a */
+    float size[2];      /* object radius over the image's short side */
+    float off_centre;   /* 0: in the middle; 1: anywhere it fits */
+    float turn;         /* of the class's own largest turn */
+    float any_turn;     /* probability of any rotation, whatever the class */
+    float tilt;         /* strongest perspective */
+    int clutter[2];     /* shapes around and beneath the object */
+    float clutter_size; /* largest radius of those over the image's short side */
+    float hidden;       /* probability that something covers a part of the object */
+    float cover;        /* radius of that over the object's */
+    float contrast;     /* smallest distance of the object's colour from the background's */
+    float noise;        /* largest standard deviation, of 1 */
+    int blur;           /* most passes of a 1-2-1 filter */
+    float light;        /* strength of shading, exposure and colour cast, 1 = strong */
+    float natural;      /* probability of the colours one expects of the class, and of its place */
+    float plain;        /* probability that the object has no pattern of its own */
 } dho_synth_split;
 
 #define DHO_SYNTH_SPLITS 6
