@@ -37,7 +37,8 @@ dho_status dho_command_train(const dho_arguments *arguments, dho_comm *comm)
         status = dho_comm_agree(comm, print_config(&config, comm));
     } else {
         dho_cli_announce(comm);
-        status = dho_train(&config, comm, resume);
+        status = dho_comm_agree(comm, dho_config_check_train(&config, from.path));
+        if (status == DHO_OK) status = dho_train(&config, comm, resume);
     }
     dho_config_free(&config);
     return status;

@@ -7,7 +7,7 @@
 dho_status dho_setup_dataset(const dho_config *config, dho_dataset *out)
 {
     if (config->data.root[0] == '\0')
-        return dho_fail(DHO_ERR_CONFIG, "data.root: is not set (the folder of the training images)");
+        return dho_fail(DHO_ERR_CONFIG, "data.root: is not set (the training images' folder)");
     if (config->data.format == DHO_FORMAT_COOP)
         return dho_dataset_open_coop(out, config->data.root, config->data.split_file,
                                      config->data.split);

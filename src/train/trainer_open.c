@@ -24,9 +24,6 @@ static dho_status open_cache(dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
     if (!dho_method_uses_teacher(config->method)) return DHO_OK;
-    if (config->teacher.cache[0] == '\0')
-        return dho_fail(DHO_ERR_CONFIG, "teacher.cache: is not set, and method %s needs a teacher",
-                        dho_method_name(config->method));
     DHO_TRY(dho_cache_open(&trainer->cache, config->teacher.cache));
     DHO_TRY(dho_cache_check_dataset(trainer->cache, trainer->dataset.fingerprint,
                                     trainer->dataset.count));
