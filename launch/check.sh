@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# All the set-up and all the tests, from a bare Debian 12:
+#   launch/check.sh [fast|full|sanitize]     (default: full)
+#
+#   fast      builds with warnings as errors; unit, MPI and layer tests
+#   sanitize  the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#   full      everything: fast, the end-to-end tests (reproducibility on 1, 2 and 4 ranks, kill and
+#             resume, wrong inputs, SLURM), sanitize, a minute of fuzzing of each reader
+# CTest's closing lines say how many passed. What a test skips, and why, is in its output:
+#   build/dev/Testing/Temporary/LastTest.log
+set -eu
+cd "$(dirname "$0")/.."
+mode=${1:-full}
+case $mode in
+fast | full | sanitize) ;;
+*)
+    echo "usage: $0 [fast|full|sanitize]" >&2
+    exit 2
+    ;;
+esac
+launch/dependencies.sh test
+jobs=$(nproc)
+start=$SECONDS
+say() { printf '\n== %s (%d s)\n' "$*" $((SECONDS - start)); }
+
+build() { # PRESET
+    say "build: $1"
+    cmake --preset "$1" >/dev/null
+    cmake --build --preset "$1" -j "$jobs"
+}
+
+test_preset() { # PRESET CTEST_ARGUMENT ...
+    local preset=$1
+    shift
+    say "tests: $preset $*"
+    ctest --preset "$preset" -j "$jobs" "$@"
+}
+
+if [ "$mode" != sanitize ]; then
+    build dev
+    if [ "$mode" = fast ]; then
+        test_preset dev -E '^e2e'
+    else
+        test_preset dev
+        say "what the tests skipped"
+        grep -hi '^skipped' build/dev/Testing/Temporary/LastTest.log | sort -u || echo nothing
+    fi
+fi
+if [ "$mode" != fast ]; then
+    build asan-ubsan
+    test_preset asan-ubsan -E '^e2e\.(slurm|reproducible)|^lint'
+fi
+if [ "$mode" = full ]; then
+    build fuzz
+    say "fuzzers: ${DHO_FUZZ_SECONDS:-30} s each"
+    export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+    for fuzzer in build/fuzz/tests/fuzz_*; do
+        [ -x "$fuzzer" ] && [ -f "$fuzzer" ] || continue
+        name=$(basename "$fuzzer")
+        mkdir -p "build/fuzz/corpus/$name"
+        "$fuzzer" "build/fuzz/corpus/$name" -max_total_time="${DHO_FUZZ_SECONDS:-30}" -timeout=60 \
+            -rss_limit_mb=4096 -verbosity=0 -print_final_stats=1 2>&1 |
+            grep -E 'executed_units|ERROR|SUMMARY|crash' | sed "s/^/$name: /"
+        [ "${PIPESTATUS[0]}" = 0 ] || exit 1
+    done
+fi
+say "done: $mode"
