@@ -76,6 +76,10 @@ static void on_end(j_compress_ptr info)
 dho_status dho_jpeg_encode(const dho_image *image, int quality, const char *name,
                            uint8_t **inout_data, size_t *inout_capacity, size_t *out_size)
 {
+    if (quality < 1 || quality > 100)
+        return dho_fail(DHO_ERR_CONFIG, "%s: JPEG quality %d, expected 1 .. 100", name, quality);
+    if (image->width < 1 || image->height < 1)
+        return dho_fail(DHO_ERR_INTERNAL, "%s: cannot save an empty image", name);
     encoder state = {
         .status = DHO_OK, .name = name, .data = inout_data, .capacity = inout_capacity};
     struct jpeg_compress_struct info;

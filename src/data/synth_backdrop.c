@@ -36,7 +36,7 @@ static float backdrop_place(const dho_synth_scene *s, const backdrop_plan *plan,
         return 0.5f + 0.5f * ((u - 0.5f) * plan->cosine + (v - 0.5f) * plan->sine);
     case HORIZON: {
         const float edge = plan->horizon + 0.06f * (dho_synth_noise(s, 5 * u, 3) - 0.5f);
-        if (v < edge) return 0.35f * v / fmaxf(edge, 0.1f);
+        if (v < edge) return 0.35f * v / dho_synth_max(edge, 0.1f);
         return 0.7f + 0.5f * (dho_synth_octaves(s, 9 * u, 24 * v, 2) - 0.4f);
     }
     case CLOUDS:
@@ -54,7 +54,7 @@ static float backdrop_place(const dho_synth_scene *s, const backdrop_plan *plan,
         for (int i = 0; i < 4; i++) {
             const float dx = u - plan->glows[i][0], dy = v - plan->glows[i][1];
             const float r = plan->glows[i][2];
-            sum += fmaxf(0, 1 - (dx * dx + dy * dy) / (r * r));
+            sum += dho_synth_max(0, 1 - (dx * dx + dy * dy) / (r * r));
         }
         return 0.9f * sum;
     }
@@ -72,7 +72,7 @@ void dho_synth_backdrop(dho_synth_scene *s, dho_synth_colour first, dho_synth_co
                           .scale = (float)side,
                           .horizon = dho_synth_range(s, 0.3f, 0.75f),
                           .frequency = dho_synth_range(s, 1.5f, 7),
-                          .grain = flat ? 0 : dho_synth_range(s, 0, 0.25f)};
+                          .grain = flat ? 0 : s->grain * dho_synth_range(s, 0, 1.5f)};
     for (int i = 0; i < 4; i++) {
         plan.glows[i][0] = dho_synth_range(s, 0, 1.2f);
         plan.glows[i][1] = dho_synth_range(s, 0, 1.2f);
@@ -83,7 +83,8 @@ void dho_synth_backdrop(dho_synth_scene *s, dho_synth_colour first, dho_synth_co
         for (int x = 0; x < s->width; x++) {
             float t = backdrop_place(s, &plan, (float)x, (float)y);
             if (flat) t = t < 0.5f ? 0 : 1; /* two flat areas */
-            dho_synth_colour colour = dho_synth_mix(first, second, fminf(fmaxf(t, 0), 1));
+            dho_synth_colour colour =
+                dho_synth_mix(first, second, dho_synth_min(dho_synth_max(t, 0), 1));
             const float grain =
                 plan.grain > 0
                     ? 1 + plan.grain *

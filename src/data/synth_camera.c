@@ -50,7 +50,7 @@ void dho_synth_recolour(dho_synth_scene *s)
     for (size_t i = 0; i < count; i += 3) {
         float *p = s->rgb + i;
         float luma = dho_synth_luma((dho_synth_colour){p[0], p[1], p[2]});
-        luma = fminf(fmaxf(reversed ? 1 - luma : luma, 0), 1);
+        luma = dho_synth_min(dho_synth_max(reversed ? 1 - luma : luma, 0), 1);
         const dho_synth_colour c = luma < 0.5f
                                        ? dho_synth_mix(palette[0], palette[1], 2 * luma)
                                        : dho_synth_mix(palette[1], palette[2], 2 * luma - 1);
@@ -122,6 +122,6 @@ void dho_synth_develop(dho_synth_scene *s, float noise, dho_image *out)
                 scale *
                 ((float)((z & 255) + (z >> 8 & 255) + (z >> 16 & 255) + (z >> 24 & 255)) - 510);
         }
-        out->pixels[i] = (uint8_t)(fminf(fmaxf(value, 0), 1) * 255 + 0.5f);
+        out->pixels[i] = (uint8_t)(dho_synth_min(dho_synth_max(value, 0), 1) * 255 + 0.5f);
     }
 }

@@ -15,6 +15,17 @@
 #define DHO_SYNTH_MAX_SIDE 320
 #define DHO_SYNTH_LATTICE 64
 
+/* Without fminf's and fmaxf's care for NaN, which makes them calls. */
+static inline float dho_synth_min(float a, float b)
+{
+    return a < b ? a : b;
+}
+
+static inline float dho_synth_max(float a, float b)
+{
+    return a > b ? a : b;
+}
+
 typedef struct dho_synth_colour {
     float r, g, b; /* 0 .. 1, display values */
 } dho_synth_colour;

@@ -16,7 +16,7 @@ dho_synth_colour dho_synth_hsv(float hue, float saturation, float value)
     for (int i = 0; i < 3; i++) {
         const float place = hue + offsets[i];
         const float ramp = fabsf((place - floorf(place)) * 6 - 3) - 1;
-        channel[i] = value * (1 + saturation * (fminf(fmaxf(ramp, 0), 1) - 1));
+        channel[i] = value * (1 + saturation * (dho_synth_min(dho_synth_max(ramp, 0), 1) - 1));
     }
     return (dho_synth_colour){channel[0], channel[1], channel[2]};
 }

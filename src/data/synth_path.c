@@ -76,7 +76,7 @@ static void map_point(const dho_synth_scene *s, float x, float y, float *px, flo
     float u = x + bend * sinf(f * y + phase), v = y + bend * sinf(f * x + 1.7f * phase);
     if (pose->mirrored) u = -u;
     u *= pose->stretch;
-    const float depth = 1.0f / fmaxf(1.0f + pose->tilt_x * u + pose->tilt_y * v, 0.3f);
+    const float depth = 1.0f / dho_synth_max(1.0f + pose->tilt_x * u + pose->tilt_y * v, 0.3f);
     u *= depth;
     v *= depth;
     *px = pose->x + pose->scale * (u * s->cosine - v * s->sine);
@@ -139,7 +139,7 @@ void dho_synth_arc(dho_synth_scene *s, bool start, float cx, float cy, float rx,
                    float b)
 {
     const float sweep = fabsf(b - a);
-    const int pieces = 3 + (int)(sweep * (3.0f + 0.12f * s->pose.scale * fmaxf(rx, ry)));
+    const int pieces = 3 + (int)(sweep * (3.0f + 0.12f * s->pose.scale * dho_synth_max(rx, ry)));
     for (int i = 0; i <= pieces; i++) {
         const float t = a + (b - a) * (float)i / (float)pieces;
         const float x = cx + rx * cosf(t), y = cy + ry * sinf(t);
@@ -167,7 +167,7 @@ void dho_synth_hole(dho_synth_scene *s)
 void dho_synth_ellipse(dho_synth_scene *s, float cx, float cy, float rx, float ry, float turn)
 {
     const float c = cosf(turn), d = sinf(turn);
-    const int pieces = 10 + (int)(0.5f * s->pose.scale * fmaxf(rx, ry));
+    const int pieces = 10 + (int)(0.5f * s->pose.scale * dho_synth_max(rx, ry));
     for (int i = 0; i < pieces; i++) {
         const float t = 2 * PI * (float)i / (float)pieces;
         const float u = rx * cosf(t), v = ry * sinf(t);

@@ -32,10 +32,10 @@ static extent path_extent(const dho_synth_scene *s, float margin)
 {
     float x0 = 1e9f, y0 = 1e9f, x1 = -1e9f, y1 = -1e9f;
     for (size_t i = 0; i < s->point_count; i++) {
-        x0 = fminf(x0, s->points[2 * i]);
-        x1 = fmaxf(x1, s->points[2 * i]);
-        y0 = fminf(y0, s->points[2 * i + 1]);
-        y1 = fmaxf(y1, s->points[2 * i + 1]);
+        x0 = dho_synth_min(x0, s->points[2 * i]);
+        x1 = dho_synth_max(x1, s->points[2 * i]);
+        y0 = dho_synth_min(y0, s->points[2 * i + 1]);
+        y1 = dho_synth_max(y1, s->points[2 * i + 1]);
     }
     return (extent){clamp_int(floorf(x0 - margin), 0, s->width),
                     clamp_int(floorf(y0 - margin), 0, s->height),
@@ -60,8 +60,8 @@ static void add_row(float *row, int width, float a, float b, float weight)
         a = b;
         b = swap;
     }
-    a = fminf(fmaxf(a, 0), (float)width);
-    b = fminf(fmaxf(b, 0), (float)width);
+    a = dho_synth_min(dho_synth_max(a, 0), (float)width);
+    b = dho_synth_min(dho_synth_max(b, 0), (float)width);
     const int first = (int)a, last = (int)b;
     if (first == last) {
         const float right = 1 - (0.5f * (a + b) - (float)first);
@@ -90,7 +90,7 @@ static void add_edge(dho_synth_scene *s, const float *from, const float *to, flo
     const int top = clamp_int(floorf(y0), 0, s->height);
     const int bottom = clamp_int(ceilf(y1), 0, s->height);
     for (int y = top; y < bottom; y++) {
-        const float upper = fmaxf(y0, (float)y), lower = fminf(y1, (float)(y + 1));
+        const float upper = dho_synth_max(y0, (float)y), lower = dho_synth_min(y1, (float)(y + 1));
         if (lower <= upper) continue;
         add_row(s->coverage + (size_t)y * (size_t)(s->width + 2), s->width,
                 x0 + (upper - y0) * slope, x0 + (lower - y0) * slope, sign * (lower - upper));
@@ -123,7 +123,7 @@ static void cover_inside(dho_synth_scene *s, extent e)
         float *row = s->coverage + (size_t)y * (size_t)(s->width + 2), sum = 0;
         for (int x = e.x0; x < e.x1; x++) {
             sum += row[x];
-            row[x] = fminf(fabsf(sum), 1);
+            row[x] = dho_synth_min(fabsf(sum), 1);
         }
     }
 }
@@ -131,19 +131,19 @@ static void cover_inside(dho_synth_scene *s, extent e)
 static void cover_segment(dho_synth_scene *s, const float *p, const float *q, float half)
 {
     const float reach = half + 1, dx = q[0] - p[0], dy = q[1] - p[1];
-    const float inverse = 1 / fmaxf(dx * dx + dy * dy, 1e-12f);
-    const int x0 = clamp_int(floorf(fminf(p[0], q[0]) - reach), 0, s->width);
-    const int x1 = clamp_int(ceilf(fmaxf(p[0], q[0]) + reach), 0, s->width);
-    const int y0 = clamp_int(floorf(fminf(p[1], q[1]) - reach), 0, s->height);
-    const int y1 = clamp_int(ceilf(fmaxf(p[1], q[1]) + reach), 0, s->height);
+    const float inverse = 1 / dho_synth_max(dx * dx + dy * dy, 1e-12f);
+    const int x0 = clamp_int(floorf(dho_synth_min(p[0], q[0]) - reach), 0, s->width);
+    const int x1 = clamp_int(ceilf(dho_synth_max(p[0], q[0]) + reach), 0, s->width);
+    const int y0 = clamp_int(floorf(dho_synth_min(p[1], q[1]) - reach), 0, s->height);
+    const int y1 = clamp_int(ceilf(dho_synth_max(p[1], q[1]) + reach), 0, s->height);
     for (int y = y0; y < y1; y++) {
         float *row = s->coverage + (size_t)y * (size_t)(s->width + 2);
         for (int x = x0; x < x1; x++) {
             const float u = (float)x + 0.5f - p[0], v = (float)y + 0.5f - p[1];
-            const float t = fminf(fmaxf((u * dx + v * dy) * inverse, 0), 1);
+            const float t = dho_synth_min(dho_synth_max((u * dx + v * dy) * inverse, 0), 1);
             const float a = u - t * dx, b = v - t * dy;
             const float covered = half + 0.5f - sqrtf(a * a + b * b);
-            row[x] = fmaxf(row[x], fminf(covered, fminf(2 * half, 1)));
+            row[x] = dho_synth_max(row[x], dho_synth_min(covered, dho_synth_min(2 * half, 1)));
         }
     }
 }
@@ -192,7 +192,7 @@ static dho_synth_colour pattern_colour(const dho_synth_scene *s, const dho_synth
     default:
         break;
     }
-    return dho_synth_mix(paint->first, paint->second, fminf(fmaxf(t, 0), 1));
+    return dho_synth_mix(paint->first, paint->second, dho_synth_min(dho_synth_max(t, 0), 1));
 }
 
 /* The light and the grain of the surface at a pixel: a factor. */
@@ -201,14 +201,14 @@ static float shade(const dho_synth_scene *s, float x, float y)
     float factor =
         1 + (s->light_x * (x - s->pose.x) + s->light_y * (y - s->pose.y)) / s->pose.scale;
     if (s->grain > 0) factor += s->grain * (dho_synth_noise(s, x * 0.31f, y * 0.31f) - 0.5f);
-    return fminf(fmaxf(factor, 0.35f), 1.6f);
+    return dho_synth_min(dho_synth_max(factor, 0.35f), 1.6f);
 }
 
 static void blend(float *pixel, dho_synth_colour colour, float factor, float alpha)
 {
-    pixel[0] += alpha * (fminf(colour.r * factor, 1) - pixel[0]);
-    pixel[1] += alpha * (fminf(colour.g * factor, 1) - pixel[1]);
-    pixel[2] += alpha * (fminf(colour.b * factor, 1) - pixel[2]);
+    pixel[0] += alpha * (dho_synth_min(colour.r * factor, 1) - pixel[0]);
+    pixel[1] += alpha * (dho_synth_min(colour.g * factor, 1) - pixel[1]);
+    pixel[2] += alpha * (dho_synth_min(colour.b * factor, 1) - pixel[2]);
 }
 
 /* Lays paint through the coverage and zeroes it. */
@@ -224,7 +224,7 @@ static void lay(dho_synth_scene *s, extent e, const dho_synth_paint *paint, bool
             if (alpha <= 0) continue;
             if (s->clipped) alpha *= s->clip[at + (size_t)x];
             if (s->silhouetting) {
-                s->silhouette[at + (size_t)x] = fmaxf(s->silhouette[at + (size_t)x], alpha);
+                s->silhouette[at + (size_t)x] = dho_synth_max(s->silhouette[at + (size_t)x], alpha);
                 continue;
             }
             const float px = (float)x + 0.5f, py = (float)y + 0.5f;
@@ -297,19 +297,19 @@ void dho_synth_fill(dho_synth_scene *s, dho_synth_paint paint)
 
 void dho_synth_stroke(dho_synth_scene *s, float width, dho_synth_paint paint)
 {
-    const float pixels = fmaxf(width * s->pose.scale, 0.7f);
+    const float pixels = dho_synth_max(width * s->pose.scale, 0.7f);
     const float outline = s->style.outline;
     if (s->status == DHO_OK && s->contour_count > 0) {
         dho_synth_paint used = styled(s, paint);
         const bool outlined = outline > 0 && !s->silhouetting && paint.alpha > 0.5f;
         if (outlined && pixels <= 2 * outline) {
-            draw_outline(s, fmaxf(pixels * 0.8f, outline)); /* too thin for an inside */
+            draw_outline(s, dho_synth_max(pixels * 0.8f, outline)); /* too thin for an inside */
         } else {
             if (outlined) {
                 draw_outline(s, pixels + outline);
                 used.alpha = 1; /* the inside must hide the ink */
             }
-            cover_line(s, outlined ? fmaxf(pixels - outline, 1) : pixels);
+            cover_line(s, outlined ? dho_synth_max(pixels - outline, 1) : pixels);
             lay(s, path_extent(s, pixels + 2), &used, !s->style.flat);
         }
     }

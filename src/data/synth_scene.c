@@ -91,7 +91,7 @@ static dho_synth_colour near_natural(dho_synth_scene *s, const float hsv[3])
     const float hue = hsv[0] + dho_synth_range(s, -0.05f, 0.05f);
     const float saturation = hsv[1] * dho_synth_range(s, 0.7f, 1.2f);
     const float value = hsv[2] * dho_synth_range(s, 0.75f, 1.15f) + dho_synth_range(s, 0, 0.04f);
-    return dho_synth_hsv(hue, fminf(saturation, 1), fminf(value, 1));
+    return dho_synth_hsv(hue, dho_synth_min(saturation, 1), dho_synth_min(value, 1));
 }
 
 /* A colour at least `distance` away from another; the best of a few tries. */
@@ -147,6 +147,7 @@ static void choose_style(dho_synth_scene *s, dho_synth_look look, rendition kind
         s->style.passes = dho_synth_integer(s, 1, 2);
     } else if (look == DHO_SYNTH_RENDITION) {
         s->style.flat = kind != POSTER && kind != WATERCOLOUR;
+        if (kind == POSTER) s->grain = 0; /* few levels would make it speckles */
         if (kind == CARTOON) s->style.outline = side * dho_synth_range(s, 0.012f, 0.022f);
         if (kind == NEON) {
             s->style.outline = side * dho_synth_range(s, 0.01f, 0.018f);
@@ -204,10 +205,10 @@ static dho_synth_pose choose_pose(dho_synth_scene *s, const dho_synth_class *c,
                            .wobble_frequency = dho_synth_range(s, 1.5f, 4),
                            .wobble_phase = dho_synth_range(s, 0, 6),
                            .mirrored = dho_synth_chance(s, 0.5f)};
-    if (c->surface) pose.scale = fminf(pose.scale * 1.3f, 0.6f * side);
+    if (c->surface) pose.scale = dho_synth_min(pose.scale * 1.3f, 0.6f * side);
     const float margin = 0.85f * pose.scale;
-    const float free_x = fmaxf((float)s->width - 2 * margin, 0.1f * side);
-    const float free_y = fmaxf((float)s->height - 2 * margin, 0.1f * side);
+    const float free_x = dho_synth_max((float)s->width - 2 * margin, 0.1f * side);
+    const float free_y = dho_synth_max((float)s->height - 2 * margin, 0.1f * side);
     pose.x = 0.5f * (float)s->width + split->off_centre * free_x * dho_synth_range(s, -0.5f, 0.5f);
     pose.y = 0.5f * (float)s->height + split->off_centre * free_y * dho_synth_range(s, -0.5f, 0.5f);
     return pose;
@@ -243,7 +244,7 @@ static void finish(dho_synth_scene *s, const dho_synth_split *split, rendition k
         for (int i = 0; i < 2; i++) dho_synth_blur(s->rgb, s->temporary, s->width, s->height, 3);
     }
     if (art && dho_synth_chance(s, 0.35f)) dho_synth_recolour(s);
-    if (art && kind == POSTER) dho_synth_poster(s, dho_synth_integer(s, 3, 4));
+    if (art && kind == POSTER) dho_synth_poster(s, dho_synth_integer(s, 3, 5));
     const int passes = dho_synth_integer(s, 0, split->blur);
     for (int i = 0; i < passes; i++) dho_synth_blur(s->rgb, s->temporary, s->width, s->height, 3);
     if (split->look == DHO_SYNTH_PHOTO) dho_synth_expose(s, split->light);

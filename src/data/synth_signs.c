@@ -13,9 +13,9 @@ void dho_synth_draw_arrow(dho_synth_scene *s)
     if (dho_synth_chance(s, 0.25f)) { /* bent: an arc with a head at its end */
         const float sweep = dho_synth_range(s, 2.0f, 4.2f), end = 0.3f * shaft;
         dho_synth_arc(s, true, 0, 0, 0.7f + shaft, 0.7f + shaft, PI - sweep, PI);
-        dho_synth_line(s, -0.7f - wide, end);
-        dho_synth_line(s, -0.7f, end + wide * 1.3f);
-        dho_synth_line(s, -0.7f + wide, end);
+        dho_synth_line(s, -0.7f - wide, -end);
+        dho_synth_line(s, -0.7f, -end - wide * 1.3f);
+        dho_synth_line(s, -0.7f + wide, -end);
         dho_synth_arc(s, false, 0, 0, 0.7f - shaft, 0.7f - shaft, PI, PI - sweep);
         dho_synth_close(s);
         dho_synth_fill(s, dho_synth_role(s, DHO_SYNTH_MAIN));
@@ -43,7 +43,7 @@ void dho_synth_draw_crescent(dho_synth_scene *s)
     const float hx = cosf(horn), hy = sinf(horn);
     const float bulge = dho_synth_range(s, 0.25f, 0.75f); /* depth of the bite left of the horns */
     dho_synth_arc(s, true, 0, 0, 1, 1, horn, 2 * PI - horn);
-    const float left = fmaxf(hx - hy * 0.55f - bulge, -0.78f);
+    const float left = dho_synth_max(hx - hy * 0.55f - bulge, -0.78f);
     dho_synth_cubic(s, hx - 0.3f * hy, -hy, left, -0.75f * hy, left, 0);
     dho_synth_cubic(s, left, 0.75f * hy, hx - 0.3f * hy, hy, hx, hy);
     dho_synth_close(s);
@@ -110,7 +110,8 @@ void dho_synth_draw_gear(dho_synth_scene *s)
     dho_synth_ellipse(s, 0, 0, hub, hub, 0);
     const int holes = hub < 0.25f && dho_synth_chance(s, 0.6f) ? dho_synth_integer(s, 3, 6) : 0;
     for (int i = 0; i < holes; i++) {
-        const float a = 2 * PI * (float)i / (float)holes, r = fminf(0.15f, 0.75f / (float)holes);
+        const float a = 2 * PI * (float)i / (float)holes,
+                    r = dho_synth_min(0.15f, 0.75f / (float)holes);
         dho_synth_hole(s);
         dho_synth_ellipse(s, 0.47f * cosf(a), 0.47f * sinf(a), r, r, 0);
     }

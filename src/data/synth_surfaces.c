@@ -184,7 +184,7 @@ void dho_synth_draw_zebra_stripes(dho_synth_scene *s)
             const float x = direction * (-1.6f + 3.2f * (float)column / (float)steps);
             const float middle = y + sway * sinf(wave * x + phase + 0.25f * (float)i) +
                                  0.25f * sway * sinf(2.7f * wave * x + lead);
-            const float taper = fminf(fmaxf((end - direction * x) * 1.2f, 0), 1);
+            const float taper = dho_synth_min(dho_synth_max((end - direction * x) * 1.2f, 0), 1);
             const float half = 0.27f * pitch * taper * (1 + 0.3f * sinf(3 * x + 7 * lead));
             const float edge = middle + (k <= steps ? -half : half);
             if (k == 0) {

@@ -112,8 +112,8 @@ void dho_synth_draw_flower(dho_synth_scene *s)
     const float heart = dho_synth_range(s, 0.22f, 0.36f);
     for (int i = 0; i < petals; i++) {
         const float a = 2 * PI * (float)i / (float)petals, r = 0.58f * size;
-        dho_synth_ellipse(s, r * cosf(a), cy + r * sinf(a), 0.44f * size, fminf(fat, 0.36f) * size,
-                          a);
+        dho_synth_ellipse(s, r * cosf(a), cy + r * sinf(a), 0.44f * size,
+                          dho_synth_min(fat, 0.36f) * size, a);
         dho_synth_fill(s, dho_synth_role(s, DHO_SYNTH_MAIN));
     }
     dho_synth_ellipse(s, 0, cy, heart * size, heart * size, 0);
@@ -130,7 +130,7 @@ static void house_front(dho_synth_scene *s, float w, float top)
     for (int i = 0; i < windows; i++) {
         const float x = w * (-0.62f + 1.24f * (float)i / (float)(windows - 1));
         if (fabsf(x - door) < 0.3f && top > -0.1f) continue;
-        const float y = fabsf(x - door) < 0.3f ? top + 0.3f : fmaxf(top + 0.3f, 0.3f);
+        const float y = fabsf(x - door) < 0.3f ? top + 0.3f : dho_synth_max(top + 0.3f, 0.3f);
         dho_synth_rectangle(s, x - 0.13f, y - 0.13f, x + 0.13f, y + 0.13f);
         dho_synth_fill(s, dho_synth_plain(pane, 1));
         dho_synth_move(s, x, y - 0.13f);
