@@ -27,7 +27,7 @@ dho_status dho_command_synth(const dho_arguments *arguments, dho_comm *comm)
         {"--train", train, &synth.train_per_class, 1, DHO_SYNTH_MAX_PER_CLASS},
         {"--val", val, &synth.val_per_class, 1, DHO_SYNTH_MAX_PER_CLASS},
         {"--test", test, &synth.test_per_class, 1, DHO_SYNTH_MAX_PER_CLASS},
-        {"--threads", threads, &synth.threads, 0, 4096},
+        {"--threads", threads, &synth.threads, 0, 256},
     };
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         if (counts[i].text == NULL) continue;
