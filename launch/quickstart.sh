@@ -22,14 +22,13 @@ say "data"
 "$dho" synth --out data/quickstart
 say "teacher: all labels"
 run train -c $config --out $runs/teacher --set method=ce --set data.labels=all \
-    --set train.batch_labelled=128 --set train.epochs=3
-say "teacher cache: four views an image, by all ranks"
-[ -f $runs/teacher-cache/cache.json ] || run cache build -c $config --views 4 \
+    --set train.batch_labelled=64
+say "teacher cache: two views an image, by all ranks"
+[ -f $runs/teacher-cache/cache.json ] || run cache build -c $config --views 2 \
     --teacher "$(ls -d $runs/teacher/checkpoints/step-* | tail -n 1)"
 for method in ce single_head dho; do
     say "student: $method, 1 % of the labels"
-    # The same number of steps for all; without a teacher there is no unlabelled stream.
-    run train -c $config --out $runs/$method --set method=$method --set train.steps=186
+    run train -c $config --out $runs/$method --set method=$method
 done
 for run_name in teacher ce single_head dho; do
     method=${run_name/teacher/ce}

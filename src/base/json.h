@@ -18,4 +18,10 @@ dho_status dho_json_load(json_t **out, const char *path, size_t max_bytes);
 /* Writes with indentation, sorted keys unless the insertion order is kept (it is), atomically. */
 dho_status dho_json_save(const json_t *value, const char *path);
 
+/* Sealed files end with a key "crc32": CRC-32 of the whole text with the digits at 0, so that any
+ * changed byte is found, white space included. save adds the key to `value`; load checks it and
+ * takes it out. Errors of load: DHO_ERR_FORMAT "path: offset ...: damaged or changed by hand". */
+dho_status dho_json_save_sealed(json_t *value, const char *path);
+dho_status dho_json_load_sealed(json_t **out, const char *path, size_t max_bytes);
+
 #endif

@@ -44,7 +44,8 @@ static void print_cell(const json_t *set)
         return;
     }
     char cell[64];
-    snprintf(cell, sizeof cell, "%.1f [%.1f %.1f]",
+    const bool chosen = json_is_true(json_object_get(set, "alpha_beta_chosen_here"));
+    snprintf(cell, sizeof cell, "%s%.1f [%.1f %.1f]", chosen ? "*" : "",
              json_number_value(json_object_get(accuracy, "top1")),
              json_number_value(json_array_get(interval, 0)),
              json_number_value(json_array_get(interval, 1)));
@@ -74,6 +75,7 @@ static void print_table(char *const *names, json_t *const *runs, int count)
         }
         putchar('\n');
     }
+    puts("top-1 % of the combined prediction [95 % interval]; * alpha and beta were chosen on this set");
     fflush(stdout);
 }
 

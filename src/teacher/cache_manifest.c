@@ -11,9 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The file ends with the digits of the CRC and this; the CRC is computed with the digits at 0. */
-#define TAIL "\"\n}\n"
-enum { DIGITS = 8, TAIL_BYTES = sizeof TAIL - 1, HEX64 = 17 };
+enum { CRC_DIGITS = 8, HEX64 = 17 };
 
 static const char format_name[] = "dho-teacher-cache";
 
@@ -39,7 +37,7 @@ static bool parse_hex(const char *text, size_t digits, uint64_t *out)
 
 static json_t *head_to_json(const cache_manifest *manifest)
 {
-    char crc[DIGITS + 1];
+    char crc[CRC_DIGITS + 1];
     if (!manifest->has_head) return json_null();
     snprintf(crc, sizeof crc, "%08" PRIx32, manifest->head_crc);
     return json_pack("{s:s, s:I, s:s}", "file", CACHE_HEAD_NAME, "bytes",
@@ -54,63 +52,37 @@ static json_t *manifest_to_json(const cache_manifest *manifest)
     snprintf(seed, sizeof seed, "%016" PRIx64, spec->seed);
     return json_pack(
         "{s:s, s:i, s:s, s:I, s:i, s:i, s:b, s:s, s:s, s:i, s:i, s:i, s:[f, f], s:[f, f], s:b,"
-        " s:s, s:s, s:o, s:s}",
+        " s:s, s:s, s:o}",
         "format", format_name, "version", CACHE_VERSION, "fingerprint", fingerprint, "count",
         (json_int_t)spec->count, "shards", spec->shards, "views", spec->views, "free_crops",
         (int)spec->free_crops, "payload", payload_name(spec->payload), "encoding",
         encoding_name(spec->encoding), "dim", spec->dim, "classes", spec->classes, "image_size",
         spec->image_size, "crop_scale", spec->crop_scale[0], spec->crop_scale[1], "crop_ratio",
         spec->crop_ratio[0], spec->crop_ratio[1], "flip", (int)spec->flip, "seed", seed, "teacher",
-        spec->teacher, "head", head_to_json(manifest), "crc32", "00000000");
+        spec->teacher, "head", head_to_json(manifest));
 }
 
 dho_status cache_manifest_write(const char *folder, const cache_manifest *manifest)
 {
     dho_status status;
-    char *path = NULL, *text = NULL, *file = NULL;
+    char *path = NULL;
     json_t *root = NULL;
     DHO_TRY_GOTO(dho_path_join(&path, folder, CACHE_MANIFEST_NAME));
     root = manifest_to_json(manifest);
     if (root != NULL)
-        text = json_dumps(root, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
-    if (text == NULL) {
+        status = dho_json_save_sealed(root, path);
+    else
         status =
             dho_fail(DHO_ERR_CONFIG, "%s: cannot be written: is the teacher's word UTF-8?", path);
-        goto fail;
-    }
-    DHO_TRY_GOTO(dho_asprintf(&file, "%s\n", text));
-    char digits[DIGITS + 1];
-    const size_t length = strlen(file);
-    snprintf(digits, sizeof digits, "%08" PRIx32, dho_crc32(0, file, length));
-    memcpy(file + length - TAIL_BYTES - DIGITS, digits, DIGITS);
-    DHO_TRY_GOTO(dho_file_write_text(path, file));
 fail:
-    free(text); /* Jansson's memory */
     json_decref(root);
-    dho_free(file);
     dho_free(path);
     return status;
 }
 
-/* Any changed byte is found here, white space included. Zeroes the digits in place. */
-static dho_status check_crc(char *text, size_t size, const char *path)
-{
-    char stored[DIGITS + 1] = {0}, computed[DIGITS + 1];
-    if (size < DIGITS + TAIL_BYTES || memcmp(text + size - TAIL_BYTES, TAIL, TAIL_BYTES) != 0)
-        return dho_fail(DHO_ERR_FORMAT, "%s: offset %zu: cut short or changed by hand", path, size);
-    char *digits = text + size - TAIL_BYTES - DIGITS;
-    memcpy(stored, digits, DIGITS);
-    memset(digits, '0', DIGITS);
-    snprintf(computed, sizeof computed, "%08" PRIx32, dho_crc32(0, text, size));
-    if (strcmp(stored, computed) == 0) return DHO_OK;
-    return dho_fail(DHO_ERR_FORMAT,
-                    "%s: offset 0: CRC is %s, expected \"%.8s\": damaged or changed by hand", path,
-                    computed, stored);
-}
-
 /* What json_unpack gives, before the ranges are checked. */
 typedef struct raw_manifest {
-    const char *format, *fingerprint, *payload, *encoding, *seed, *teacher, *crc;
+    const char *format, *fingerprint, *payload, *encoding, *seed, *teacher;
     json_int_t version, count, shards, views, dim, classes, image_size;
     int free_crops, flip;
     json_t *head;
@@ -122,14 +94,14 @@ static dho_status unpack(json_t *root, const char *path, raw_manifest *raw, dho_
     if (json_unpack_ex(
             root, &error, JSON_STRICT,
             "{s:s, s:I, s:s, s:I, s:I, s:I, s:b, s:s, s:s, s:I, s:I, s:I, s:[F, F], s:[F, F], s:b,"
-            " s:s, s:s, s:o, s:s}",
+            " s:s, s:s, s:o}",
             "format", &raw->format, "version", &raw->version, "fingerprint", &raw->fingerprint,
             "count", &raw->count, "shards", &raw->shards, "views", &raw->views, "free_crops",
             &raw->free_crops, "payload", &raw->payload, "encoding", &raw->encoding, "dim",
             &raw->dim, "classes", &raw->classes, "image_size", &raw->image_size, "crop_scale",
             &spec->crop_scale[0], &spec->crop_scale[1], "crop_ratio", &spec->crop_ratio[0],
             &spec->crop_ratio[1], "flip", &raw->flip, "seed", &raw->seed, "teacher", &raw->teacher,
-            "head", &raw->head, "crc32", &raw->crc) != 0)
+            "head", &raw->head) != 0)
         return dho_fail(DHO_ERR_FORMAT, "%s: %s", path, error.text);
     return DHO_OK;
 }
@@ -180,46 +152,34 @@ static dho_status to_head(json_t *head, const char *path, cache_manifest *out)
     if (json_unpack_ex(head, &error, JSON_STRICT, "{s:s, s:I, s:s}", "file", &file, "bytes", &bytes,
                        "crc32", &crc) != 0)
         return dho_fail(DHO_ERR_FORMAT, "%s: head: %s", path, error.text);
-    if (strcmp(file, CACHE_HEAD_NAME) != 0 || bytes <= 0 || !parse_hex(crc, DIGITS, &value))
+    if (strcmp(file, CACHE_HEAD_NAME) != 0 || bytes <= 0 || !parse_hex(crc, CRC_DIGITS, &value))
         return dho_fail(DHO_ERR_FORMAT, "%s: head: impossible values", path);
     out->head_bytes = (uint64_t)bytes;
     out->head_crc = (uint32_t)value;
     return DHO_OK;
 }
 
-static dho_status parse(char *text, size_t size, const char *path, cache_manifest *out)
+static dho_status parse(json_t *root, const char *path, cache_manifest *out)
 {
-    json_t *root = NULL;
     raw_manifest raw = {0};
-    dho_status status;
-    DHO_TRY_GOTO(check_crc(text, size, path));
-    DHO_TRY_GOTO(dho_json_parse(&root, text, size, path));
     const char *format = json_string_value(json_object_get(root, "format"));
     const json_int_t version = json_integer_value(json_object_get(root, "version"));
-    if (format == NULL || strcmp(format, format_name) != 0) {
-        status = dho_fail(DHO_ERR_FORMAT, "%s: not the manifest of a teacher cache", path);
-        goto fail;
-    }
-    if (version != CACHE_VERSION) {
-        status = dho_fail(DHO_ERR_CONFIG,
-                          "%s: version %" JSON_INTEGER_FORMAT
-                          " of the cache format; this program knows version %d",
-                          path, version, CACHE_VERSION);
-        goto fail;
-    }
-    DHO_TRY_GOTO(unpack(root, path, &raw, &out->spec));
-    DHO_TRY_GOTO(to_spec(&raw, path, &out->spec));
-    DHO_TRY_GOTO(to_head(raw.head, path, out));
-fail:
-    json_decref(root);
-    return status;
+    if (format == NULL || strcmp(format, format_name) != 0)
+        return dho_fail(DHO_ERR_FORMAT, "%s: not the manifest of a teacher cache", path);
+    if (version != CACHE_VERSION)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%s: version %" JSON_INTEGER_FORMAT
+                        " of the cache format; this program knows version %d",
+                        path, version, CACHE_VERSION);
+    DHO_TRY(unpack(root, path, &raw, &out->spec));
+    DHO_TRY(to_spec(&raw, path, &out->spec));
+    return to_head(raw.head, path, out);
 }
 
 dho_status cache_manifest_read(const char *folder, cache_manifest *out)
 {
-    uint8_t *text = NULL;
-    size_t capacity = 0, size;
     char *path = NULL;
+    json_t *root = NULL;
     dho_status status;
     *out = (cache_manifest){0};
     DHO_TRY_GOTO(dho_path_join(&path, folder, CACHE_MANIFEST_NAME));
@@ -227,10 +187,10 @@ dho_status cache_manifest_read(const char *folder, cache_manifest *out)
         status = dho_fail(DHO_ERR_CONFIG, "%s: no such file", path);
         goto fail;
     }
-    DHO_TRY_GOTO(dho_file_read(path, CACHE_MAX_MANIFEST_BYTES, &text, &capacity, &size));
-    DHO_TRY_GOTO(parse((char *)text, size, path, out));
+    DHO_TRY_GOTO(dho_json_load_sealed(&root, path, CACHE_MAX_MANIFEST_BYTES));
+    DHO_TRY_GOTO(parse(root, path, out));
 fail:
-    dho_free(text);
+    json_decref(root);
     dho_free(path);
     return status;
 }

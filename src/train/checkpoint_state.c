@@ -65,7 +65,7 @@ dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_in
     if (state == NULL || json_object_set_new(state, "files", list) != 0)
         status = dho_fail(DHO_ERR_MEMORY, "%s: cannot format", path);
     else
-        status = dho_json_save(state, path);
+        status = dho_json_save_sealed(state, path);
     json_decref(state);
     dho_free(path);
     return status;
@@ -173,7 +173,7 @@ dho_status dho_checkpoint_read_info(const char *path, dho_checkpoint_info *out)
     if (!dho_path_is_folder(path))
         return dho_fail(DHO_ERR_CONFIG, "%s: no such checkpoint folder", path);
     DHO_TRY_GOTO(dho_path_join(&state_path, path, DHO_CHECKPOINT_STATE));
-    DHO_TRY_GOTO(dho_json_load(&state, state_path, MAX_STATE_BYTES));
+    DHO_TRY_GOTO(dho_json_load_sealed(&state, state_path, MAX_STATE_BYTES));
     DHO_TRY_GOTO(read_fields(path, state, out));
     for (int i = 0; i < 2; i++) DHO_TRY_GOTO(check_file(path, state, file_names[i]));
 fail:

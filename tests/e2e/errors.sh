@@ -55,6 +55,9 @@ expect 1 "truncated" eval -c "$work/base.yaml" --checkpoint "$work/truncated"
 cp -r "$work/run/checkpoints/step-00000002" "$work/flipped"
 printf 'X' | dd of="$work/flipped/optimizer.safetensors" bs=1 seek=9000 conv=notrunc 2>/dev/null
 expect 1 "damaged" "${train[@]}" --resume "$work/flipped"
+cp -r "$work/run/checkpoints/step-00000002" "$work/edited"
+sed -i 's/"step": 2/"step": 1/' "$work/edited/state.json"
+expect 1 "changed by hand" "${train[@]}" --resume "$work/edited"
 expect 2 "no such checkpoint" "${train[@]}" --resume "$work/nowhere"
 expect 2 "was trained by method" eval -c "$work/base.yaml" --set method=ce \
     --checkpoint "$work/run/checkpoints/step-00000002"
