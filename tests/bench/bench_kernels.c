@@ -88,7 +88,7 @@ static double budget = 0.3;
         }                                                           \
     } while (0)
 
-static void bench_conv(dho_compute *c, const layer *l, int batch, int groups, double total[4])
+static void bench_conv(dho_compute *c, const layer *l, int batch, int groups, double total[5])
 {
     const dho_kernels *k = dho_compute_kernels(c);
     const dho_conv_shape s = shape_of(l, batch, groups);
@@ -112,21 +112,25 @@ static void bench_conv(dho_compute *c, const layer *l, int batch, int groups, do
            l->name, l->times, l->in_side, l->in_c, l->out_c, flops / times[0] * 1e-9,
            flops / times[1] * 1e-9, flops / times[2] * 1e-9, flops / times[3] * 1e-9);
     fflush(stdout);
-    total[0] += flops * l->times;
-    for (int i = 1; i < 4; i++) total[i] += times[i == 1 ? 0 : i == 2 ? 1 : 3] * l->times;
     dho_free(x), dho_free(y), dho_free(w), dho_free(dw);
+    total[0] += flops * l->times;
+    total[1] += times[0] * l->times;
+    total[3] += times[3] * l->times;
+    if (l->in_c == 3) return; /* training has no use for the images' gradient */
+    total[2] += times[1] * l->times;
+    total[4] += flops * l->times;
 }
 
 static void bench_network(dho_compute *c, const char *title, int image, int width, int batch)
 {
     layer layers[16];
     const int count = resnet18(layers, image / 4, width, image);
-    double total[4] = {0};
+    double total[5] = {0};
     printf(" %s, GFLOP/s\n", title);
     for (int i = 0; i < count; i++) bench_conv(c, &layers[i], batch, 1, total);
     printf("  whole network                        fwd %6.1f  data %6.1f                 weights "
            "%6.1f  (%.0f ms a batch of %d)\n",
-           total[0] / total[1] * 1e-9, total[0] / total[2] * 1e-9, total[0] / total[3] * 1e-9,
+           total[0] / total[1] * 1e-9, total[4] / total[2] * 1e-9, total[0] / total[3] * 1e-9,
            (total[1] + total[2] + total[3]) * 1e3, batch);
 }
 
@@ -224,7 +228,7 @@ static void bench_rest(dho_compute *c)
 static void bench(const char *name, dho_backend backend, int threads)
 {
     static const layer depthwise = {"depthwise 3x3", 1, 56, 144, 144, 3, 1, 1};
-    double total[4] = {0};
+    double total[5] = {0};
     dho_compute *c;
     need(dho_compute_create(&c, backend, threads));
     printf("== %s, %d thread%s\n", name, threads, threads > 1 ? "s" : "");
