@@ -1,6 +1,6 @@
 /* Speed of the kernels: bench_kernels [seconds per measurement, 0.3] [threads ...]
- * With DHO_BENCH_CPU set, CPU time over the threads is taken instead of the clock: on a machine
- * that others use too, that is nearer to what the kernels would do alone.
+ * With DHO_BENCH_CPU set, runs of one thread are measured in CPU time: on a machine that others use
+ * too, that is nearer to what the kernels would do alone.
  * GFLOP/s of gemm and of the convolutions of ResNet-18 (weighted by how often each occurs), GB/s of
  * the element-wise kernels counted as the bytes of the tensors each must touch once. */
 #define _GNU_SOURCE
@@ -14,13 +14,12 @@
 #include <time.h>
 
 static bool cpu_time;
-static int cpu_threads = 1;
 
 static double now(void)
 {
     struct timespec t;
     clock_gettime(cpu_time ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
-    return ((double)t.tv_sec + 1e-9 * (double)t.tv_nsec) / (cpu_time ? cpu_threads : 1);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static void need(dho_status status)
@@ -242,11 +241,10 @@ int main(int argc, char **argv)
 {
     static const int usual[] = {1, 2};
     if (argc > 1) budget = strtod(argv[1], NULL);
-    cpu_time = getenv("DHO_BENCH_CPU") != NULL;
     const int runs = argc > 2 ? argc - 2 : 2;
     for (int i = 0; i < runs; i++) {
         const int threads = argc > 2 ? atoi(argv[i + 2]) : usual[i];
-        cpu_threads = threads;
+        cpu_time = threads == 1 && getenv("DHO_BENCH_CPU") != NULL;
         for (const char *const *name = dho_compute_backends(); *name != NULL; name++) {
             if (strcmp(*name, "onednn") == 0) bench(*name, DHO_BACKEND_ONEDNN, threads);
             if (strcmp(*name, "blis") == 0) bench(*name, DHO_BACKEND_BLIS, threads);
