@@ -23,6 +23,7 @@ typedef struct norm {
     float *out, *dx, *dresidual;
     /* Per channel of the block, [count]. */
     const float *mean, *scale, *beta;
+    const float *shift;
     const float *mean_g, *slope; /* dx = scale (g - mean_g - (x - mean) slope) */
     double *reduction;           /* [parts][2][DHO_REDUCTION_CHANNELS] */
 } norm;
@@ -48,12 +49,12 @@ static void flush(double *restrict sums, float *restrict block, int count)
     }
 }
 
-/* Sums of d = x - shift and of d squared, shift = row 0, so that no variance is lost to
+/* Sums of d = x - shift and of d squared, shift = a rough mean, so that no variance is lost to
  * cancellation when the mean is far from zero. `next` is one row further. */
 ALWAYS_INLINE void add_moments(const norm *n, int64_t r, bool two, float *restrict sum,
                                float *restrict squares)
 {
-    const float *restrict shift = n->x + n->first;
+    const float *restrict shift = n->shift;
     const float *restrict x = n->x + r * n->stride + n->first;
     const float *restrict next = x + (two ? n->stride : 0);
 #pragma omp simd
@@ -61,6 +62,18 @@ ALWAYS_INLINE void add_moments(const norm *n, int64_t r, bool two, float *restri
         const float d = x[c] - shift[c], e = two ? next[c] - shift[c] : 0;
         sum[c] += d + e;
         squares[c] += d * d + e * e;
+    }
+}
+
+/* The mean of a few rows from all over the tensor. */
+static void rough_mean(const norm *n, float *restrict shift)
+{
+    enum { SAMPLES = 8 };
+    memset(shift, 0, (size_t)n->count * sizeof *shift);
+    for (int i = 0; i < SAMPLES; i++) {
+        const float *restrict x = n->x + n->rows * i / SAMPLES * n->stride + n->first;
+#pragma omp simd
+        for (int c = 0; c < n->count; c++) shift[c] += x[c] * (1.0f / SAMPLES);
     }
 }
 
@@ -134,7 +147,7 @@ static void batch_norm_forward(dho_compute *compute, int64_t rows, int channels,
                                float *restrict y, float *restrict mean, float *restrict inv_std,
                                float *restrict batch_variance)
 {
-    float scale[DHO_REDUCTION_CHANNELS];
+    float scale[DHO_REDUCTION_CHANNELS], shift[DHO_REDUCTION_CHANNELS];
     norm n = {.rows = rows,
               .stride = channels,
               .relu = relu,
@@ -142,9 +155,11 @@ static void batch_norm_forward(dho_compute *compute, int64_t rows, int channels,
               .residual = residual,
               .out = y,
               .scale = scale,
+              .shift = shift,
               .reduction = compute->reduction,
               .parts = dho_compute_parts(compute, rows * channels)};
     while (next_block(&n)) {
+        rough_mean(&n, shift);
         dho_compute_parallel(compute, n.parts, moments_part, &n);
         for (int i = 0; i < n.count; i++) {
             const int c = n.first + i;
@@ -153,7 +168,7 @@ static void batch_norm_forward(dho_compute *compute, int64_t rows, int channels,
             /* fmax would hide a NaN */
             const double squares = central < 0 ? 0 : central;
             const double inverse = 1 / sqrt(squares / (double)rows + (double)eps);
-            mean[c] = (float)((double)x[c] + offset);
+            mean[c] = (float)((double)shift[i] + offset);
             inv_std[c] = (float)inverse;
             batch_variance[c] = (float)(squares / (double)(rows > 1 ? rows - 1 : 1));
             scale[i] = (float)((double)gamma[c] * inverse);

@@ -47,7 +47,8 @@ static void check_gemm(const char *backend, int threads, const gemm_case *g)
 START_TEST(test_gemm)
 {
     for (const char *const *name = dho_compute_backends(); *name != NULL; name++) {
-        for (int threads = 1; threads <= 3; threads++) check_gemm(*name, threads, &gemm_cases[_i]);
+        check_gemm(*name, 1, &gemm_cases[_i]);
+        if (strcmp(*name, "ref") != 0) check_gemm(*name, 2, &gemm_cases[_i]);
     }
 }
 END_TEST
@@ -200,9 +201,10 @@ START_TEST(test_conv)
     ck_assert_ok(dho_compute_reserve_conv(ref, &shape));
     conv_results expected = conv_run(ref, &d);
     for (const char *const *name = dho_compute_backends(); *name != NULL; name++) {
-        for (int threads = 1; threads <= 3; threads++) {
-            check_conv(&shape, *name, threads, &d, &expected);
-        }
+        check_conv(&shape, *name, 1, &d, &expected);
+        if (strcmp(*name, "ref") != 0) check_conv(&shape, *name, 2, &d, &expected);
+        /* More threads than cores wait for each other: a few shapes only. */
+        if (strcmp(*name, "ref") != 0 && _i % 8 == 2) check_conv(&shape, *name, 3, &d, &expected);
     }
     conv_results_free(&expected);
     conv_data_free(&d);
