@@ -315,7 +315,7 @@ static dho_status build_map(builder *b, dho_yaml_node *map, int depth)
             yaml_event_delete(&event);
             return DHO_OK;
         }
-        dho_yaml_node *child;
+        dho_yaml_node *child = NULL;
         dho_status status = add_keyed(b, map, &event, &child);
         yaml_event_delete(&event);
         DHO_TRY(status);

@@ -145,7 +145,7 @@ static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_in
 static dho_status check_file(const char *path, const json_t *state, const char *name)
 {
     char *file_path;
-    dho_checkpoint_file found;
+    dho_checkpoint_file found = {0};
     dho_mapping mapping;
     const json_t *entry = json_object_get(json_object_get(state, "files"), name);
     const json_int_t bytes = json_integer_value(json_object_get(entry, "bytes"));

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NORM_CHUNK = 16384 };
+enum { LANES = 16 };
 
 static float *partial(const dho_trainer *trainer, int slot)
 {
@@ -83,15 +83,17 @@ static dho_status compute_local(dho_trainer *trainer, double *data_seconds)
 static double gradient_norm(const dho_trainer *trainer, const float *gradient)
 {
     const size_t floats = trainer->parameter_floats;
-    const int64_t chunks = (int64_t)((floats + NORM_CHUNK - 1) / NORM_CHUNK);
+    const int64_t chunks = (int64_t)((floats + DHO_NORM_CHUNK - 1) / DHO_NORM_CHUNK);
     const int threads = dho_compute_threads(trainer->compute);
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int64_t c = 0; c < chunks; c++) {
-        const size_t begin = (size_t)c * NORM_CHUNK;
-        const size_t end = begin + NORM_CHUNK < floats ? begin + NORM_CHUNK : floats;
-        double sum[4] = {0};
-        for (size_t i = begin; i < end; i++) sum[i & 3] += (double)gradient[i] * gradient[i];
-        trainer->norm_chunks[c] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+        const size_t begin = (size_t)c * DHO_NORM_CHUNK;
+        const size_t end = begin + DHO_NORM_CHUNK < floats ? begin + DHO_NORM_CHUNK : floats;
+        double sum[LANES] = {0}; /* slabs are whole multiples of the lanes */
+        for (size_t i = begin; i < end; i += LANES)
+            for (size_t j = 0; j < LANES; j++) sum[j] += (double)gradient[i + j] * gradient[i + j];
+        trainer->norm_chunks[c] = 0;
+        for (size_t j = 0; j < LANES; j++) trainer->norm_chunks[c] += sum[j];
     }
     double total = 0;
     for (int64_t c = 0; c < chunks; c++) total += trainer->norm_chunks[c];

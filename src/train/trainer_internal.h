@@ -26,6 +26,8 @@ enum {
     TAIL_FLOATS = 16
 };
 
+enum { DHO_NORM_CHUNK = 16384 }; /* floats of one partial sum of the gradient norm */
+
 typedef struct dho_trainer {
     const dho_config *config; /* borrowed */
     dho_comm *comm;           /* borrowed */
@@ -54,7 +56,7 @@ typedef struct dho_trainer {
     float *parameters, *buffers, *moment1, *moment2, *partials;
     int depth;
     float *teacher_payload, *teacher_logits; /* [micro_batch][dim], [micro_batch][classes] */
-    double *norm_chunks;                     /* [chunks]: see gradient norm */
+    double *norm_chunks; /* [parameter_floats / DHO_NORM_CHUNK + 1] */
 
     int64_t step, total_steps, steps_per_epoch;
     dho_progress progress;

@@ -114,7 +114,7 @@ static dho_status open_slabs(dho_trainer *trainer)
     DHO_TRY(dho_alloc_zero(&trainer->buffers, trainer->buffer_floats, sizeof(float), "buffers"));
     DHO_TRY(dho_alloc_zero(&trainer->partials, (size_t)trainer->depth * trainer->slab_floats,
                            sizeof(float), "gradients"));
-    DHO_TRY(dho_alloc_zero(&trainer->norm_chunks, floats / 16384 + 1, sizeof(double), "norms"));
+    DHO_TRY(dho_alloc_zero(&trainer->norm_chunks, floats / DHO_NORM_CHUNK + 1, sizeof(double), "norms"));
     return load_initial_weights(trainer);
 }
 
