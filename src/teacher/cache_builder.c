@@ -57,7 +57,10 @@ static dho_status describe_spec(builder *b)
         memcpy(b->spec.crop_ratio, config->data.crop_ratio, sizeof b->spec.crop_ratio);
         b->spec.flip = config->data.flip;
     }
-    snprintf(b->spec.teacher, sizeof b->spec.teacher, "%s", options->teacher_name);
+    /* The weights' CRC keeps apart what two teachers at one path have said. */
+    const size_t bytes = dho_graph_parameter_floats(student->graph) * sizeof(float);
+    snprintf(b->spec.teacher, sizeof b->spec.teacher, "%.90s weights crc32 %08x",
+             options->teacher_name, (unsigned)dho_crc32(0, options->teacher->parameters, bytes));
     return DHO_OK;
 }
 

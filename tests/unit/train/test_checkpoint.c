@@ -1,0 +1,203 @@
+/* Checkpoints: round trip, choice of the newest whole one, pruning, damage, failed allocations. */
+#define _GNU_SOURCE
+#include "check_main.h"
+#include "dho/alloc.h"
+#include "dho/checkpoint.h"
+#include "dho/file.h"
+#include "dho/rng.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static char run_folder[64];
+static dho_student student;
+static dho_checkpoint_slabs slabs, loaded;
+static size_t floats, buffer_floats;
+static char *class_names[3] = {"ant", "b\xc3\xa9"
+                                      "e",
+                               "cat"};
+
+static dho_checkpoint_info make_info(int64_t step)
+{
+    return (dho_checkpoint_info){.step = step,
+                                 .total_steps = 100,
+                                 .seed = UINT64_MAX - 3,
+                                 .method = DHO_METHOD_DHO,
+                                 .model = "resnet18",
+                                 .width = 2,
+                                 .image_size = 32,
+                                 .classes = 3,
+                                 .class_names = class_names,
+                                 .mean = {0.1, 0.2, 0.3},
+                                 .std = {0.4, 0.5, 0.6},
+                                 .shards = 4,
+                                 .batch_labelled = 8,
+                                 .batch_unlabelled = 16,
+                                 .dataset_fingerprint = 0xfedcba9876543210u,
+                                 .optimizer = DHO_OPTIMIZER_ADAMW};
+}
+
+static float *random_slab(size_t count, uint64_t id)
+{
+    dho_rng rng;
+    float *slab;
+    dho_rng_init(&rng, 1, DHO_RNG_TEST, 0, id);
+    ck_assert_ok(dho_alloc_zero(&slab, count, sizeof *slab, "test"));
+    for (size_t p = 0; p < dho_graph_parameter_count(student.graph) && count == floats; p++) {
+        const dho_slot *slot = dho_graph_parameter(student.graph, p);
+        for (size_t i = 0; i < slot->count; i++)
+            slab[slot->offset + i] = (float)dho_rng_normal(&rng);
+    }
+    return slab;
+}
+
+static void setup(void)
+{
+    const dho_student_options options = {
+        .model = "resnet18", .width = 2, .image_size = 32, .classes = 3, .dual_head = true};
+    snprintf(run_folder, sizeof run_folder, "/tmp/dho-test-checkpoint-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(run_folder));
+    ck_assert_ok(dho_student_create(&student, &options));
+    floats = dho_graph_parameter_floats(student.graph);
+    buffer_floats = dho_graph_buffer_floats(student.graph);
+    slabs = (dho_checkpoint_slabs){random_slab(floats, 1), random_slab(buffer_floats, 2),
+                                   random_slab(floats, 3), random_slab(floats, 4)};
+    ck_assert_ok(dho_alloc_zero(&loaded.parameters, floats, sizeof(float), "test"));
+    ck_assert_ok(dho_alloc_zero(&loaded.buffers, buffer_floats, sizeof(float), "test"));
+    ck_assert_ok(dho_alloc_zero(&loaded.moment1, floats, sizeof(float), "test"));
+    ck_assert_ok(dho_alloc_zero(&loaded.moment2, floats, sizeof(float), "test"));
+}
+
+static void teardown(void)
+{
+    float *const all[] = {slabs.parameters,  slabs.buffers,  slabs.moment1,  slabs.moment2,
+                          loaded.parameters, loaded.buffers, loaded.moment1, loaded.moment2};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) dho_free(all[i]);
+    dho_student_destroy(&student);
+    ck_assert_ok(dho_remove_tree(run_folder));
+    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+}
+
+static void save(int64_t step, int keep)
+{
+    const dho_checkpoint_info info = make_info(step);
+    ck_assert_ok(dho_checkpoint_save(run_folder, &info, &student, &slabs, keep));
+}
+
+static void path_of(int64_t step, const char *file, char *out, size_t bytes)
+{
+    snprintf(out, bytes, "%s/checkpoints/step-%08lld%s%s", run_folder, (long long)step,
+             file[0] != '\0' ? "/" : "", file);
+}
+
+START_TEST(test_round_trip)
+{
+    char path[256];
+    dho_checkpoint_info info;
+    save(50, 2);
+    path_of(50, "", path, sizeof path);
+    ck_assert_ok(dho_checkpoint_read_info(path, &info));
+    const dho_checkpoint_info want = make_info(50);
+    ck_assert_int_eq(info.step, want.step);
+    ck_assert_uint_eq(info.seed, want.seed);
+    ck_assert_uint_eq(info.dataset_fingerprint, want.dataset_fingerprint);
+    ck_assert_int_eq(info.method, want.method);
+    ck_assert_str_eq(info.model, want.model);
+    ck_assert_mem_eq(info.mean, want.mean, sizeof want.mean);
+    ck_assert_mem_eq(info.std, want.std, sizeof want.std);
+    for (int c = 0; c < 3; c++) ck_assert_str_eq(info.class_names[c], class_names[c]);
+    dho_checkpoint_info_free(&info);
+    ck_assert_ok(dho_checkpoint_load(path, &student, &loaded));
+    ck_assert_mem_eq(loaded.parameters, slabs.parameters, floats * sizeof(float));
+    ck_assert_mem_eq(loaded.buffers, slabs.buffers, buffer_floats * sizeof(float));
+    ck_assert_mem_eq(loaded.moment1, slabs.moment1, floats * sizeof(float));
+    ck_assert_mem_eq(loaded.moment2, slabs.moment2, floats * sizeof(float));
+}
+END_TEST
+
+START_TEST(test_newest_whole_one_and_pruning)
+{
+    char path[256], *newest;
+    ck_assert_ok(dho_checkpoint_find_newest(run_folder, &newest));
+    ck_assert_ptr_null(newest);
+    for (int step = 10; step <= 40; step += 10) save(step, 3);
+    path_of(10, "", path, sizeof path);
+    ck_assert(!dho_path_exists(path));
+    path_of(40, "optimizer.safetensors", path, sizeof path);
+    ck_assert_int_eq(truncate(path, 100), 0);
+    path_of(30, "state.json", path, sizeof path);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_ok(dho_checkpoint_find_newest(run_folder, &newest));
+    path_of(20, "", path, sizeof path);
+    ck_assert_str_eq(newest, path);
+    dho_free(newest);
+}
+END_TEST
+
+/* Any changed byte of any file is found before a value of it is used. */
+START_TEST(test_flipped_bytes)
+{
+    static const char *const files[] = {"state.json", "model.safetensors", "optimizer.safetensors"};
+    char folder[256], path[320];
+    dho_checkpoint_info info;
+    save(1, 1);
+    path_of(1, "", folder, sizeof folder);
+    path_of(1, files[_i], path, sizeof path);
+    FILE *file = fopen(path, "r+b");
+    ck_assert_ptr_nonnull(file);
+    fseek(file, 0, SEEK_END);
+    const long size = ftell(file), stride = size / 150 + 1;
+    for (long at = 0; at < size; at += stride) {
+        fseek(file, at, SEEK_SET);
+        const int byte = fgetc(file);
+        fseek(file, at, SEEK_SET);
+        fputc(byte ^ 0x04, file);
+        fflush(file);
+        ck_assert_int_eq(dho_checkpoint_read_info(folder, &info), DHO_ERR_FORMAT);
+        fseek(file, at, SEEK_SET);
+        fputc(byte, file);
+        fflush(file);
+    }
+    fclose(file);
+    ck_assert_ok(dho_checkpoint_read_info(folder, &info));
+    dho_checkpoint_info_free(&info);
+}
+END_TEST
+
+/* A failed save leaves the older checkpoint and nothing half done. */
+START_TEST(test_allocation_failures)
+{
+    char path[256], *newest;
+    const int64_t before = dho_alloc_get_stats().live_blocks;
+    const dho_checkpoint_info info = make_info(2);
+    save(1, 1);
+    for (int64_t n = 1;; n += 1 + n / 8) {
+        dho_alloc_fail_at(n);
+        const dho_status status = dho_checkpoint_save(run_folder, &info, &student, &slabs, 1);
+        dho_alloc_fail_at(0);
+        ck_assert_int_eq(dho_alloc_get_stats().live_blocks, before);
+        ck_assert_ok(dho_checkpoint_find_newest(run_folder, &newest));
+        ck_assert_ptr_nonnull(newest);
+        dho_free(newest);
+        if (status == DHO_OK) break;
+        ck_assert_int_eq(status, DHO_ERR_MEMORY);
+    }
+    snprintf(path, sizeof path, "%s/checkpoints/tmp", run_folder);
+    ck_assert(!dho_path_exists(path));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("checkpoint");
+    TCase *tests = tcase_create("checkpoint");
+    tcase_set_timeout(tests, 120);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, test_round_trip);
+    tcase_add_test(tests, test_newest_whole_one_and_pruning);
+    tcase_add_loop_test(tests, test_flipped_bytes, 0, 3);
+    tcase_add_test(tests, test_allocation_failures);
+    suite_add_tcase(suite, tests);
+    return dho_check_run(suite);
+}
