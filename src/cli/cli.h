@@ -14,20 +14,12 @@ typedef struct dho_arguments {
     char **values;
 } dho_arguments;
 
-/* One option of a subcommand: "--name VALUE" ("-x VALUE" with a short form) or, with flag, alone. */
+/* One option of a subcommand: "--name VALUE" or, with flag, alone. */
 typedef struct dho_option {
     const char *name;   /* "--out" */
-    const char *short_name; /* "-c", or NULL */
     const char **value; /* where its value goes; or ... */
     bool *flag;         /* ... the flag that it sets */
-    const char **list;  /* or a list of values that grows, [list_capacity] */
-    size_t *list_count;
-    size_t list_capacity;
 } dho_option;
-
-/* Takes the options apart. Errors: DHO_ERR_CONFIG naming the argument. */
-dho_status dho_cli_parse(const dho_arguments *arguments, const dho_option *options,
-                         size_t option_count);
 
 /* A whole number in a range. */
 dho_status dho_cli_integer(const char *option, const char *text, long long low, long long high,
@@ -38,12 +30,18 @@ enum { DHO_CLI_MAX_OVERRIDES = 256 };
 /* Prints rank 0's versions, libraries and ranks: what a log needs to be understood later. */
 void dho_cli_announce(const dho_comm *comm);
 
-/* -c, --set and --out of the commands that read a configuration. */
+/* What the commands that read a configuration take: -c (--config) FILE and --set key=value; `out`
+ * is for those whose --out names the run's folder. */
 typedef struct dho_config_arguments {
     const char *path, *out;
     const char *overrides[DHO_CLI_MAX_OVERRIDES];
     size_t override_count;
 } dho_config_arguments;
+
+/* Takes the options apart; config (NULL: none) receives -c and --set.
+ * Errors: DHO_ERR_CONFIG naming the argument. */
+dho_status dho_cli_parse(const dho_arguments *arguments, dho_config_arguments *config,
+                         const dho_option *options, size_t option_count);
 
 /* Loads the configuration on every rank and checks that all have the same. Collective. */
 dho_status dho_cli_load_config(const dho_config_arguments *arguments, dho_comm *comm,

@@ -67,7 +67,6 @@ static dho_status cache_build(const dho_arguments *arguments, dho_comm *comm)
     dho_cache_build_options build = {0};
     long long shard_count = DEFAULT_SHARDS, view_count = 1;
     const dho_option options[] = {
-        {.name = "--config", .short_name = "-c", .value = &from.path},
         {.name = "--teacher", .value = &teacher},
         {.name = "--out", .value = &out},
         {.name = "--shards", .value = &shards},
@@ -75,13 +74,9 @@ static dho_status cache_build(const dho_arguments *arguments, dho_comm *comm)
         {.name = "--center", .flag = &build.center},
         {.name = "--encoding", .value = &encoding},
         {.name = "--store", .value = &store},
-        {.name = "--set",
-         .list = from.overrides,
-         .list_count = &from.override_count,
-         .list_capacity = DHO_CLI_MAX_OVERRIDES},
     };
     dho_config config;
-    DHO_TRY(dho_cli_parse(arguments, options, sizeof options / sizeof *options));
+    DHO_TRY(dho_cli_parse(arguments, &from, options, sizeof options / sizeof *options));
     DHO_TRY(require("--teacher", teacher));
     DHO_TRY(parse_encoding(encoding, &build.encoding));
     DHO_TRY(parse_payload(store, &build.payload));
@@ -151,7 +146,6 @@ static dho_status cache_import(const dho_arguments *arguments, dho_comm *comm)
     const char *scale = "100", *encoding = "fp16", *shards = NULL;
     long long shard_count = DEFAULT_SHARDS;
     const dho_option options[] = {
-        {.name = "--config", .short_name = "-c", .value = &from.path},
         {.name = "--features", .value = &import.features},
         {.name = "--head", .value = &import.head},
         {.name = "--out", .value = &import.out},
@@ -159,13 +153,9 @@ static dho_status cache_import(const dho_arguments *arguments, dho_comm *comm)
         {.name = "--no-normalise", .flag = &import.no_normalise},
         {.name = "--encoding", .value = &encoding},
         {.name = "--shards", .value = &shards},
-        {.name = "--set",
-         .list = from.overrides,
-         .list_count = &from.override_count,
-         .list_capacity = DHO_CLI_MAX_OVERRIDES},
     };
     dho_config config;
-    DHO_TRY(dho_cli_parse(arguments, options, sizeof options / sizeof *options));
+    DHO_TRY(dho_cli_parse(arguments, &from, options, sizeof options / sizeof *options));
     DHO_TRY(require("--features", import.features));
     DHO_TRY(require("--head", import.head));
     DHO_TRY(parse_scale(scale, &import.scale));

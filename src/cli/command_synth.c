@@ -13,7 +13,7 @@ dho_status dho_command_synth(const dho_arguments *arguments, dho_comm *comm)
         {.name = "--train", .value = &train},        {.name = "--val", .value = &val},
         {.name = "--test", .value = &test},          {.name = "--threads", .value = &threads},
     };
-    DHO_TRY(dho_cli_parse(arguments, options, sizeof options / sizeof *options));
+    DHO_TRY(dho_cli_parse(arguments, NULL, options, sizeof options / sizeof *options));
     if (synth.out == NULL) return dho_fail(DHO_ERR_CONFIG, "--out: is missing");
     if (seed != NULL) {
         DHO_TRY(dho_cli_integer("--seed", seed, 0, INT64_MAX, &value));

@@ -20,17 +20,12 @@ dho_status dho_command_train(const dho_arguments *arguments, dho_comm *comm)
     const char *resume = "auto";
     bool print = false;
     const dho_option options[] = {
-        {.name = "--config", .short_name = "-c", .value = &from.path},
         {.name = "--out", .value = &from.out},
         {.name = "--resume", .value = &resume},
         {.name = "--print-config", .flag = &print},
-        {.name = "--set",
-         .list = from.overrides,
-         .list_count = &from.override_count,
-         .list_capacity = DHO_CLI_MAX_OVERRIDES},
     };
     dho_config config;
-    DHO_TRY(dho_cli_parse(arguments, options, sizeof options / sizeof *options));
+    DHO_TRY(dho_cli_parse(arguments, &from, options, sizeof options / sizeof *options));
     DHO_TRY(dho_cli_load_config(&from, comm, &config));
     dho_status status;
     if (print) {

@@ -10,43 +10,50 @@
 static const dho_option *find_option(const char *word, const dho_option *options, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (strcmp(word, options[i].name) == 0 ||
-            (options[i].short_name != NULL && strcmp(word, options[i].short_name) == 0))
-            return &options[i];
+        if (strcmp(word, options[i].name) == 0) return &options[i];
     return NULL;
 }
 
-static dho_status unknown_option(const char *word, const dho_option *options, size_t count)
+static dho_status unknown_option(const char *word, bool config, const dho_option *options,
+                                 size_t count)
 {
     char known[400] = "";
+    if (config) snprintf(known, sizeof known, "--config --set");
     for (size_t i = 0; i < count; i++) {
         const size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? " " : "", options[i].name);
+        snprintf(known + used, sizeof known - used, "%s%s", used > 0 ? " " : "", options[i].name);
     }
     return dho_fail(DHO_ERR_CONFIG, "unknown argument \"%s\" (known: %s)", word, known);
 }
 
-dho_status dho_cli_parse(const dho_arguments *arguments, const dho_option *options,
-                         size_t option_count)
+/* Where the value of -c or --set goes; NULL when `word` is neither. *full: --set once too often. */
+static const char **config_target(dho_config_arguments *config, const char *word, bool *full)
+{
+    *full = false;
+    if (config == NULL) return NULL;
+    if (strcmp(word, "-c") == 0 || strcmp(word, "--config") == 0) return &config->path;
+    if (strcmp(word, "--set") != 0) return NULL;
+    *full = config->override_count == DHO_CLI_MAX_OVERRIDES;
+    return *full ? NULL : &config->overrides[config->override_count++];
+}
+
+dho_status dho_cli_parse(const dho_arguments *arguments, dho_config_arguments *config,
+                         const dho_option *options, size_t option_count)
 {
     for (int i = 0; i < arguments->count; i++) {
+        bool full;
         const char *word = arguments->values[i];
         const dho_option *option = find_option(word, options, option_count);
-        if (option == NULL) return unknown_option(word, options, option_count);
-        if (option->flag != NULL) {
+        if (option != NULL && option->flag != NULL) {
             *option->flag = true;
             continue;
         }
+        const char **target = option != NULL ? option->value : config_target(config, word, &full);
+        if (option == NULL && full) return dho_fail(DHO_ERR_CONFIG, "%s: given too often", word);
+        if (target == NULL) return unknown_option(word, config != NULL, options, option_count);
         if (i + 1 == arguments->count)
             return dho_fail(DHO_ERR_CONFIG, "%s: needs a value", word);
-        const char *value = arguments->values[++i];
-        if (option->value != NULL) {
-            *option->value = value;
-        } else {
-            if (*option->list_count == option->list_capacity)
-                return dho_fail(DHO_ERR_CONFIG, "%s: given too often", word);
-            option->list[(*option->list_count)++] = value;
-        }
+        *target = arguments->values[++i];
     }
     return DHO_OK;
 }
