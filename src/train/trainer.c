@@ -177,6 +177,7 @@ static void announce(const dho_trainer *trainer)
              dho_compute_kernels(trainer->compute)->name, trainer->shards, trainer->micro_batch,
              trainer->micro_labelled, (long long)trainer->total_steps, (long long)trainer->step,
              (double)dho_executor_arena_bytes(trainer->executor) / 1048576);
+    dho_info("configuration in %s/config.yaml", config->out);
 }
 
 static dho_status train_opened(dho_trainer *trainer, const char *resume)
@@ -190,7 +191,7 @@ static dho_status train_opened(dho_trainer *trainer, const char *resume)
     }
     DHO_TRY(dho_trainer_start_loader(trainer));
     const dho_status status = run(trainer);
-    if (trainer->rank == 0 && trainer->progress.terminal) dho_info("%s", "");
+    if (status != DHO_OK && trainer->progress.terminal) dho_info("%s", ""); /* ends the bar's line */
     return status;
 }
 

@@ -1,0 +1,35 @@
+# cmake --install into a folder of its own: the program runs from there, and a program of somebody
+# else's builds against libdho by pkg-config alone.
+. "$(dirname "$0")/lib.bash"
+build=$(dirname "$DHO")
+cmake --install "$build" --prefix "$work/usr" >"$work/log" 2>&1 || die "cmake --install"
+"$work/usr/bin/dho" version >"$work/log" 2>&1 || die "the installed dho"
+pass "$(cat "$work/log")"
+cat >"$work/user.c" <<'EOF'
+#include <dho/graph.h>
+#include <dho/student.h>
+#include <stdio.h>
+
+int main(void)
+{
+    dho_student student;
+    const dho_student_options options = {
+        .model = "resnet18", .width = 64, .image_size = 224, .classes = 1000};
+    if (dho_student_create(&student, &options) != DHO_OK) {
+        fprintf(stderr, "%s\n", dho_error_message());
+        return 1;
+    }
+    printf("%d features\n", student.feature_dim);
+    dho_student_destroy(&student);
+    return 0;
+}
+EOF
+config=$(find "$work/usr" -name pkgconfig -type d)
+flags=$(PKG_CONFIG_PATH=$config pkg-config --static --cflags --libs dho 2>"$work/log") || die "pkg-config"
+sanitize=
+grep -q '^DHO_SANITIZE:BOOL=ON' "$build/CMakeCache.txt" && sanitize=-fsanitize=address,undefined
+# shellcheck disable=SC2086
+cc "$work/user.c" $sanitize $flags -o "$work/user" >"$work/log" 2>&1 || die "building a user's program"
+[ "$("$work/user")" = "512 features" ] || die "running a user's program"
+pass "a user's program builds by pkg-config --static and runs"
+finish
