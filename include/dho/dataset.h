@@ -70,8 +70,7 @@ void dho_id_list_free(dho_id_list *list);
 
 /* All samples. */
 dho_status dho_subset_all(dho_id_list *out, const dho_dataset *dataset);
-/* k per class, drawn by (seed, class); for one seed, fewer shots are a subset of more.
- * Errors: DHO_ERR_CONFIG when a class has fewer than k (a class without any sample included). */
+/* k per class, drawn by (seed, class); a class with fewer gives all it has, and is named. */
 dho_status dho_subset_shots(dho_id_list *out, const dho_dataset *dataset, int shots, uint64_t seed);
 /* percent (0 < p <= 100) of each class, rounded to nearest, at least one of each class
  * that has a sample, drawn by (seed, class). Errors: DHO_ERR_CONFIG for another p. */

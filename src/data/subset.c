@@ -1,6 +1,8 @@
 /* Labelled subsets drawn by a seed. */
 #include "dho/alloc.h"
 #include "dho/dataset.h"
+
+#include "dho/log.h"
 #include "dho/rng.h"
 
 #include <math.h>
@@ -83,8 +85,10 @@ static dho_status take_shots(const void *context, const dho_dataset *dataset, in
     const int shots = *(const int *)context;
     *out_take = shots;
     if (n >= shots) return DHO_OK;
-    return dho_fail(DHO_ERR_CONFIG, "%s: class %d \"%s\" has %lld images, %d shots asked for",
-                    dataset->root, (int)label, dataset->class_names[label], (long long)n, shots);
+    dho_info("%s: class %d \"%s\" has %lld images for %d shots: all of them are taken",
+             dataset->root, (int)label, dataset->class_names[label], (long long)n, shots);
+    *out_take = n;
+    return DHO_OK;
 }
 
 dho_status dho_subset_shots(dho_id_list *out, const dho_dataset *dataset, int shots, uint64_t seed)

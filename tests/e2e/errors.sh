@@ -28,7 +28,7 @@ expect 2 "batch_labelled" "${train[@]}" --set train.batch_labelled=3
 expect 2 "$work/nowhere" "${train[@]}" --set data.root="$work/nowhere"
 expect 2 "nowhere" "${train[@]}" --set teacher.cache="$work/nowhere"
 expect 2 "teacher.cache" "${train[@]}" --set teacher.cache='""'
-expect 2 "shots" "${train[@]}" --set data.shots=13
+expect 2 "data.shots" "${train[@]}" --set data.shots=0
 expect 2 "label_file\|nowhere.txt" "${train[@]}" --set data.labels=file --set data.label_file="$work/nowhere.txt"
 expect 2 "unknown model" "${train[@]}" --set student.model=resnet19
 expect 2 "divisor" "${train[@]}" --set train.shards=16
