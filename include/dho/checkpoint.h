@@ -5,6 +5,7 @@
 #ifndef DHO_CHECKPOINT_H
 #define DHO_CHECKPOINT_H
 
+#include "dho/comm.h"
 #include "dho/config.h"
 #include "dho/status.h"
 #include "dho/student.h"
@@ -16,15 +17,15 @@
  * this one. Strings are owned; dho_checkpoint_info_free. */
 typedef struct dho_checkpoint_info {
     int64_t step, total_steps; /* optimiser steps done, and planned */
-    uint64_t seed;
     dho_method method;
     char model[32];
     int width, image_size, classes;
     char **class_names; /* [classes] */
     double mean[3], std[3];
-    int64_t shards, batch_labelled, batch_unlabelled;
     uint64_t dataset_fingerprint;
-    dho_optimizer_kind optimizer;
+    uint32_t labelled_crc; /* of the labelled ids */
+    char *teacher;         /* the cache's word about its teacher; "" without one */
+    char *settings;        /* every setting that a continued run must share, as YAML */
 } dho_checkpoint_info;
 
 void dho_checkpoint_info_free(dho_checkpoint_info *info);
@@ -34,15 +35,22 @@ typedef struct dho_checkpoint_slabs {
     float *parameters, *buffers, *moment1, *moment2;
 } dho_checkpoint_slabs;
 
-/* Writes RUN/checkpoints/step-N and then removes all but the newest `keep`.
+/* Writes RUN/checkpoints/step-N and then removes older ones, so that `keep` >= 1 are left (a
+ * removal that fails is only a warning).
  * Errors: DHO_ERR_IO (full disk ...): no folder step-N appears then and older ones stay. */
 dho_status dho_checkpoint_save(const char *run_folder, const dho_checkpoint_info *info,
                                const dho_student *student, const dho_checkpoint_slabs *slabs,
                                int keep);
 
 /* The newest whole checkpoint of a run: sizes and CRCs are checked, damaged ones are passed over
- * with a warning. *out NULL when there is none (DHO_OK). Owned by the caller. */
+ * with a warning. *out NULL when the run has none at all (DHO_OK). Owned by the caller.
+ * Errors: DHO_ERR_FORMAT when there are some and none is whole; whatever keeps one from being read
+ * (DHO_ERR_IO, DHO_ERR_MEMORY): never taken for "none". */
 dho_status dho_checkpoint_find_newest(const char *run_folder, char **out);
+
+/* Renames the checkpoints of a run that are newer than `step` to "step-N.set-aside": those of a run
+ * that goes on from `step` are written in their place. */
+dho_status dho_checkpoint_set_aside(const char *run_folder, int64_t step);
 
 /* Reads and checks state.json, and the other files' sizes and CRCs.
  * Errors: DHO_ERR_CONFIG (no such folder), DHO_ERR_FORMAT ("file: ..., truncated or damaged"). */
@@ -54,8 +62,10 @@ dho_status dho_checkpoint_load(const char *path, const dho_student *student,
 
 /* Rebuilds the model of a checkpoint with its weights and running statistics, to be run, not
  * trained; with expose_features the pooled features can be read, too. *out_info (may be NULL) has
- * everything but the class names, which the model owns. Owned: dho_model_destroy. */
-dho_status dho_checkpoint_open_model(const char *path, bool expose_features, dho_model *out,
-                                     dho_checkpoint_info *out_info);
+ * everything but the class names, which the model owns. Owned: dho_model_destroy,
+ * dho_checkpoint_info_free. Every rank reads; all must find the same numbers (DHO_ERR_CONFIG).
+ * Collective. */
+dho_status dho_checkpoint_open_model(dho_comm *comm, const char *path, bool expose_features,
+                                     dho_model *out, dho_checkpoint_info *out_info);
 
 #endif

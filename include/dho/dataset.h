@@ -12,12 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum dho_dataset_format {
-    DHO_DATASET_IMAGE_FOLDER, /* root/class/name.{jpg,jpeg,JPEG,png,...} */
-    DHO_DATASET_COOP_SPLIT    /* root/<path>, listed by a CoOp JSON {"train": [[path, label, name],
-                                 ...]} */
-} dho_dataset_format;
-
 typedef struct dho_sample {
     const char *path; /* relative to root, borrowed from the dataset */
     int32_t label;    /* 0 .. classes-1 */

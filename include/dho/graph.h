@@ -105,8 +105,7 @@ float *dho_executor_output_gradient(dho_executor *executor, dho_value x);
 /* Backward through everything; gradients += (slab like the parameters). */
 void dho_executor_backward(dho_executor *executor, const float *parameters, float *gradients);
 
-/* Bytes of the arena, and of all activations and gradients without sharing. */
+/* Bytes of the arena: all activations, gradients and saved values. */
 size_t dho_executor_arena_bytes(const dho_executor *executor);
-size_t dho_executor_unshared_bytes(const dho_executor *executor);
 
 #endif

@@ -53,6 +53,11 @@ typedef struct dho_cache_record {
     float *payload; /* [dim], borrowed from the caller */
 } dho_cache_record;
 
+/* The word about a teacher: "KIND NAME crc32 XXXXXXXX SUFFIX", the name being the last 80 bytes of a
+ * path at most. The CRC tells teachers of one name apart. Local. */
+void dho_cache_describe_teacher(const char *kind, const char *path, uint32_t crc,
+                                const char *suffix, char out[128]);
+
 /* --- reading --- */
 typedef struct dho_cache dho_cache;
 

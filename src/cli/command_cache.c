@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "dho/alloc.h"
 #include "dho/cache_builder.h"
 #include "dho/checkpoint.h"
 #include "dho/dataset.h"
@@ -47,9 +48,8 @@ static dho_status run_build(const dho_config *config, dho_comm *comm, const char
                             dho_cache_build_options *options)
 {
     dho_model teacher = {0};
-    dho_status status = dho_comm_agree(
-        comm, dho_checkpoint_open_model(checkpoint, options->payload == DHO_CACHE_EMBEDDING,
-                                        &teacher, NULL));
+    dho_status status = dho_checkpoint_open_model(
+        comm, checkpoint, options->payload == DHO_CACHE_EMBEDDING, &teacher, NULL);
     if (status == DHO_OK) {
         options->teacher = &teacher;
         options->teacher_name = checkpoint;
@@ -83,6 +83,7 @@ static dho_status cache_build(const dho_arguments *arguments, dho_comm *comm)
     if (shards != NULL) DHO_TRY(dho_cli_integer("--shards", shards, 1, MAX_SHARDS, &shard_count));
     if (views != NULL) DHO_TRY(dho_cli_integer("--views", views, 1, MAX_VIEWS, &view_count));
     DHO_TRY(dho_cli_load_config(&from, comm, &config));
+    dho_cli_announce(comm);
     build.out = out != NULL ? out : config.teacher.cache;
     build.shards = (int)shard_count;
     build.views = (int)view_count;
@@ -114,18 +115,14 @@ static dho_status run_import(const dho_config *config, const import_arguments *f
     if (out[0] == '\0')
         return dho_fail(DHO_ERR_CONFIG, "--out: is missing, and teacher.cache is not set");
     DHO_TRY(dho_setup_dataset(config, &dataset));
-    labels = malloc((size_t)dataset.count * sizeof *labels);
-    if (labels == NULL) {
-        status = dho_fail(DHO_ERR_MEMORY, "cannot allocate the labels");
-        goto fail;
-    }
+    DHO_TRY_GOTO(dho_alloc(&labels, (size_t)dataset.count, sizeof *labels, "labels"));
     for (int64_t i = 0; i < dataset.count; i++) labels[i] = dataset.samples[i].label;
     DHO_TRY_GOTO(dho_make_folders(out));
     DHO_TRY_GOTO(dho_cache_import(out, from->features, from->head, from->scale,
                                   !from->no_normalise, from->encoding, from->shards,
                                   dataset.fingerprint, dataset.count, labels, dataset.classes));
 fail:
-    free(labels);
+    dho_free(labels);
     dho_dataset_free(&dataset);
     return status;
 }

@@ -79,7 +79,7 @@ static void print_table(char *const *names, json_t *const *runs, int count)
     fflush(stdout);
 }
 
-dho_status dho_command_compare(const dho_arguments *arguments, dho_comm *comm)
+static dho_status compare(const dho_arguments *arguments)
 {
     json_t *runs[MAX_RUNS] = {NULL};
     dho_status status = DHO_OK;
@@ -87,8 +87,12 @@ dho_status dho_command_compare(const dho_arguments *arguments, dho_comm *comm)
         return dho_fail(DHO_ERR_CONFIG, "usage: dho compare RUN ... (1 to %d runs)", MAX_RUNS);
     for (int i = 0; i < arguments->count && status == DHO_OK; i++)
         status = load_run(arguments->values[i], &runs[i]);
-    if (status == DHO_OK && dho_comm_rank(comm) == 0)
-        print_table(arguments->values, runs, arguments->count);
+    if (status == DHO_OK) print_table(arguments->values, runs, arguments->count);
     for (int i = 0; i < arguments->count; i++) json_decref(runs[i]);
     return status;
+}
+
+dho_status dho_command_compare(const dho_arguments *arguments, dho_comm *comm)
+{
+    return dho_comm_agree(comm, dho_comm_rank(comm) == 0 ? compare(arguments) : DHO_OK);
 }

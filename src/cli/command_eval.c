@@ -14,6 +14,7 @@ dho_status dho_command_eval(const dho_arguments *arguments, dho_comm *comm)
     dho_config config;
     DHO_TRY(dho_cli_parse(arguments, &from, options, sizeof options / sizeof *options));
     DHO_TRY(dho_cli_load_config(&from, comm, &config));
+    dho_cli_announce(comm);
     const dho_status status = dho_evaluate(&config, comm, checkpoint, stored);
     dho_config_free(&config);
     return status;

@@ -82,7 +82,7 @@ int main(int argc, char **argv)
     const dho_arguments arguments = {.count = argc - 2, .values = argv + 2};
     status = run_command(name, &arguments, comm);
     if (status == DHO_PREEMPTED && rank == 0) fprintf(stderr, "dho: %s\n", dho_error_message());
-    if (status != DHO_OK && status != DHO_PREEMPTED && rank == 0)
+    if (status != DHO_OK && status != DHO_PREEMPTED && (rank == 0 || status == DHO_ERR_COMM))
         fprintf(stderr, "dho: error: %s\n", dho_error_message());
     /* After a failure of MPI itself the others may wait for this rank for ever. */
     if (status == DHO_ERR_COMM) dho_comm_abort(comm, dho_exit_code(status));

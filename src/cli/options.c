@@ -92,8 +92,9 @@ dho_status dho_cli_load_config(const dho_config_arguments *arguments, dho_comm *
 {
     char *text = NULL;
     *out = (dho_config){0};
-    DHO_TRY(dho_comm_agree(comm, load_local(arguments, out)));
-    dho_status status = dho_comm_agree(comm, dho_config_format(out, false, &text));
+    dho_status status = dho_comm_agree(comm, load_local(arguments, out));
+    if (status == DHO_OK)
+        status = dho_comm_agree(comm, dho_config_format(out, false, &text));
     if (status == DHO_OK)
         status = dho_comm_check_equal(comm, text, strlen(text), "the configuration");
     dho_free(text);

@@ -52,8 +52,8 @@ static void add_row(const dho_head_outputs *outputs, int64_t row, const double *
             const float rest = 1 - alpha;
             const float own = alpha * worker->ce[label] + rest * worker->kd[label];
             int above = -1; /* the label itself is counted, too */
-            for (int c = 0; c < classes; c++)
-                above += alpha * worker->ce[c] + rest * worker->kd[c] >= own;
+            for (int c = 0; c < classes; c++) /* not (p < own), so that NaN counts as a miss */
+                above += !(alpha * worker->ce[c] + rest * worker->kd[c] < own);
             dho_accuracy *cell = &worker->grid[a * beta_count + b];
             cell->count++;
             cell->top1 += above == 0;

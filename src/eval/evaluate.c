@@ -39,18 +39,28 @@ static dho_status check_model(const evaluator *e)
     return DHO_OK;
 }
 
-static dho_status open_local(evaluator *e, const char *checkpoint)
+/* The checkpoint's path, found by rank 0 alone: ranks that look while a run saves could differ. */
+static dho_status find_checkpoint(evaluator *e, const char *checkpoint)
+{
+    dho_status status = DHO_OK;
+    uint64_t bytes = 0;
+    if (dho_comm_rank(e->comm) == 0) {
+        status = checkpoint != NULL ? dho_strdup(&e->path, checkpoint)
+                                    : dho_checkpoint_find_newest(e->config->out, &e->path);
+        if (status == DHO_OK && e->path == NULL)
+            status = dho_fail(DHO_ERR_CONFIG, "%s: holds no checkpoint", e->config->out);
+        if (status == DHO_OK) bytes = strlen(e->path) + 1;
+    }
+    DHO_TRY(dho_comm_agree(e->comm, status));
+    DHO_TRY(dho_comm_broadcast(e->comm, &bytes, sizeof bytes, 0));
+    if (dho_comm_rank(e->comm) != 0) status = dho_alloc(&e->path, bytes, 1, "path");
+    DHO_TRY(dho_comm_agree(e->comm, status));
+    return dho_comm_broadcast(e->comm, e->path, bytes, 0);
+}
+
+static dho_status open_local(evaluator *e)
 {
     const dho_config *config = e->config;
-    if (config->eval.set_count == 0)
-        return dho_fail(DHO_ERR_CONFIG, "eval.sets: is empty, there is nothing to evaluate on");
-    if (checkpoint != NULL)
-        DHO_TRY(dho_strdup(&e->path, checkpoint));
-    else
-        DHO_TRY(dho_checkpoint_find_newest(config->out, &e->path));
-    if (e->path == NULL)
-        return dho_fail(DHO_ERR_CONFIG, "%s: holds no checkpoint", config->out);
-    DHO_TRY(dho_checkpoint_open_model(e->path, false, &e->model, &e->info));
     DHO_TRY(check_model(e));
     e->threads = dho_setup_threads(config->compute.threads);
     DHO_TRY(dho_compute_create(&e->compute, config->compute.backend, e->threads));
@@ -58,6 +68,20 @@ static dho_status open_local(evaluator *e, const char *checkpoint)
         .compute = e->compute, .batch = (int)config->eval.batch, .training = false};
     DHO_TRY(dho_executor_create(&e->executor, e->model.student.graph, &execution));
     return dho_alloc_zero(&e->outputs, config->eval.set_count, sizeof *e->outputs, "evaluation");
+}
+
+/* A CoOp file brings classes of its own: they must be the student's, in the same order. */
+static dho_status check_classes(const evaluator *e, const dho_dataset *dataset)
+{
+    const int classes = e->model.student.classes;
+    if (dataset->classes != classes)
+        return dho_fail(DHO_ERR_CONFIG, "has %d classes, the student %d", dataset->classes,
+                        classes);
+    for (int c = 0; c < classes; c++)
+        if (strcmp(dataset->class_names[c], e->model.class_names[c]) != 0)
+            return dho_fail(DHO_ERR_CONFIG, "its class %d is \"%s\", the student's is \"%s\"", c,
+                            dataset->class_names[c], e->model.class_names[c]);
+    return DHO_OK;
 }
 
 static dho_status open_set(const evaluator *e, const dho_config_set *set, dho_dataset *out)
@@ -70,10 +94,9 @@ static dho_status open_set(const evaluator *e, const dho_config_set *set, dho_da
         status = dho_dataset_open_coop(out, set->root, set->split_file, set->split);
     else
         status = dho_dataset_open_folder(out, set->root, &reference);
-    if (status == DHO_OK && out->classes != reference.classes) {
-        status = dho_fail(DHO_ERR_CONFIG, "has %d classes, the student %d", out->classes,
-                          reference.classes);
-        dho_dataset_free(out);
+    if (status == DHO_OK) {
+        status = check_classes(e, out);
+        if (status != DHO_OK) dho_dataset_free(out);
     }
     return status == DHO_OK ? status : dho_fail_prefix(status, "eval.sets %s: ", set->name);
 }
@@ -92,7 +115,8 @@ static dho_status save_outputs(const evaluator *e, const dho_config_set *set,
     dho_free(folder);
     DHO_TRY(status);
     DHO_TRY(outputs_path(e, set, &path));
-    status = dho_outputs_save(outputs, path);
+    const dho_outputs_origin origin = {dho_method_name(e->info.method), e->path, e->info.step};
+    status = dho_outputs_save(outputs, &origin, path);
     dho_free(path);
     return status;
 }
@@ -101,34 +125,38 @@ static dho_status run_set(evaluator *e, size_t i)
 {
     const dho_config_set *set = &e->config->eval.sets[i];
     dho_dataset dataset;
-    DHO_TRY(dho_comm_agree(e->comm, open_set(e, set, &dataset)));
-    dho_info("evaluating %s: %lld images", set->name, (long long)dataset.count);
-    const dho_status status =
-        dho_outputs_compute(e->config, e->comm, e->executor, &e->model, &dataset, &e->outputs[i]);
-    dho_dataset_free(&dataset);
-    DHO_TRY(status);
-    dho_status saved = DHO_OK;
-    if (dho_comm_rank(e->comm) == 0) {
-        if (!set->mask_classes) {
-            dho_head_outputs *outputs = &e->outputs[i];
-            for (int c = 0; c < outputs->classes; c++) outputs->mask[c] = true;
-        }
-        saved = save_outputs(e, set, &e->outputs[i]);
+    const dho_status opened = open_set(e, set, &dataset);
+    dho_status status = dho_comm_agree(e->comm, opened);
+    if (status == DHO_OK)
+        status = dho_comm_check_equal(e->comm, &dataset.fingerprint, sizeof dataset.fingerprint,
+                                      set->name);
+    if (status == DHO_OK) {
+        dho_info("evaluating %s: %lld images", set->name, (long long)dataset.count);
+        status = dho_outputs_compute(e->config, e->comm, e->executor, &e->model, &dataset,
+                                     &e->outputs[i]);
     }
-    return dho_comm_agree(e->comm, saved);
+    if (opened == DHO_OK) dho_dataset_free(&dataset);
+    DHO_TRY(status);
+    const bool first = dho_comm_rank(e->comm) == 0;
+    return dho_comm_agree(e->comm, first ? save_outputs(e, set, &e->outputs[i]) : DHO_OK);
 }
 
 static dho_status load_set(evaluator *e, size_t i)
 {
     char *path;
     DHO_TRY(outputs_path(e, &e->config->eval.sets[i], &path));
-    const dho_status status = dho_outputs_load(path, &e->outputs[i]);
+    const dho_outputs_origin origin = {dho_method_name(e->config->method), e->path, e->info.step};
+    const dho_status status = dho_outputs_load(path, &origin, &e->outputs[i]);
     dho_free(path);
-    DHO_TRY(status);
-    if ((e->outputs[i].logits[1] != NULL) != dho_method_is_dual(e->config->method))
-        return dho_fail(DHO_ERR_CONFIG, "eval/%s.safetensors: is not of method %s",
-                        e->config->eval.sets[i].name, dho_method_name(e->config->method));
-    return DHO_OK;
+    return status;
+}
+
+/* All classes take part where the configuration says so. */
+static void apply_mask_setting(evaluator *e)
+{
+    for (size_t i = 0; i < e->config->eval.set_count; i++)
+        for (int c = 0; c < e->outputs[i].classes && !e->config->eval.sets[i].mask_classes; c++)
+            e->outputs[i].mask[c] = true;
 }
 
 /* alpha and beta from the grid on eval.select_on, or the configuration's. */
@@ -171,10 +199,11 @@ static dho_status score_set(const evaluator *e, size_t i, double alpha, double b
     return dho_outputs_sweep(outputs, &kd, 1, &one, 1, e->threads, &out->kd);
 }
 
-static dho_status report(const evaluator *e, bool stored)
+static dho_status report(evaluator *e)
 {
     const dho_config *config = e->config;
-    dho_evaluation evaluation = {.checkpoint = stored ? "stored head outputs" : e->path,
+    apply_mask_setting(e);
+    dho_evaluation evaluation = {.checkpoint = e->path,
                                  .method = dho_method_name(config->method),
                                  .step = e->info.step,
                                  .dual = dho_method_is_dual(config->method),
@@ -197,28 +226,37 @@ fail:
     return status;
 }
 
+/* The sets must be of one checkpoint: the one the first of them names. */
 static dho_status run_stored(evaluator *e)
 {
     const size_t sets = e->config->eval.set_count;
+    char *path;
     if (dho_comm_rank(e->comm) != 0) return DHO_OK;
-    if (sets == 0) return dho_fail(DHO_ERR_CONFIG, "eval.sets: is empty");
     e->threads = dho_setup_threads(e->config->compute.threads);
     DHO_TRY(dho_alloc_zero(&e->outputs, sets, sizeof *e->outputs, "evaluation"));
+    DHO_TRY(outputs_path(e, &e->config->eval.sets[0], &path));
+    const dho_status status = dho_outputs_read_origin(path, &e->path, &e->info.step);
+    dho_free(path);
+    DHO_TRY(status);
     for (size_t i = 0; i < sets; i++) DHO_TRY(load_set(e, i));
-    return report(e, true);
+    return report(e);
 }
 
 static dho_status run(evaluator *e, const char *checkpoint)
 {
-    DHO_TRY(dho_comm_agree(e->comm, open_local(e, checkpoint)));
+    DHO_TRY(find_checkpoint(e, checkpoint));
+    DHO_TRY(dho_checkpoint_open_model(e->comm, e->path, false, &e->model, &e->info));
+    DHO_TRY(dho_comm_agree(e->comm, open_local(e)));
     for (size_t i = 0; i < e->config->eval.set_count; i++) DHO_TRY(run_set(e, i));
-    return dho_comm_agree(e->comm, dho_comm_rank(e->comm) == 0 ? report(e, false) : DHO_OK);
+    return dho_comm_agree(e->comm, dho_comm_rank(e->comm) == 0 ? report(e) : DHO_OK);
 }
 
 dho_status dho_evaluate(const dho_config *config, dho_comm *comm, const char *checkpoint,
                         bool stored)
 {
     evaluator e = {.config = config, .comm = comm};
+    if (config->eval.set_count == 0)
+        return dho_fail(DHO_ERR_CONFIG, "eval.sets: is empty, there is nothing to evaluate on");
     const dho_status status =
         stored ? dho_comm_agree(comm, run_stored(&e)) : run(&e, checkpoint);
     for (size_t i = 0; e.outputs != NULL && i < config->eval.set_count; i++)
@@ -228,5 +266,6 @@ dho_status dho_evaluate(const dho_config *config, dho_comm *comm, const char *ch
     dho_executor_destroy(&e.executor);
     dho_compute_destroy(&e.compute);
     dho_model_destroy(&e.model);
+    dho_checkpoint_info_free(&e.info);
     return status;
 }

@@ -90,7 +90,7 @@ static dho_status gather_head(dho_comm *comm, const local_outputs *local, int he
     size_t *rank_bytes = NULL;
     void *gathered = NULL;
     dho_status status = dho_alloc(&rank_bytes, (size_t)ranks, sizeof *rank_bytes, "gather");
-    DHO_TRY(dho_comm_agree(comm, status));
+    DHO_TRY_GOTO(dho_comm_agree(comm, status));
     DHO_TRY_GOTO(dho_comm_gather(comm, local->logits[head], (size_t)local->count * row_bytes,
                                  &gathered, rank_bytes));
     if (gathered != NULL) {

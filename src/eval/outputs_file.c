@@ -1,13 +1,21 @@
 #include "dho/alloc.h"
+#include "dho/file.h"
 #include "dho/safetensors.h"
 #include "eval/outputs.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const head_names[2] = {"logits_ce", "logits_kd"};
 
-dho_status dho_outputs_save(const dho_head_outputs *outputs, const char *path)
+dho_status dho_outputs_save(const dho_head_outputs *outputs, const dho_outputs_origin *origin,
+                            const char *path)
 {
+    char step[32];
+    snprintf(step, sizeof step, "%lld", (long long)origin->step);
+    const char *const metadata[] = {"method", origin->method, "checkpoint", origin->checkpoint,
+                                    "step",   step,           NULL};
     dho_tensor_view tensors[4];
     size_t used = 0;
     const int64_t n = outputs->count, c = outputs->classes;
@@ -32,7 +40,7 @@ dho_status dho_outputs_save(const dho_head_outputs *outputs, const char *path)
                                         .shape = {c},
                                         .data = outputs->mask,
                                         .bytes = (size_t)c * sizeof(bool)};
-    return dho_safetensors_save(path, tensors, used, NULL, NULL);
+    return dho_safetensors_save(path, tensors, used, metadata, NULL);
 }
 
 static dho_status read_labels(const dho_safetensors *file, dho_head_outputs *out)
@@ -88,16 +96,58 @@ static dho_status read_all(const dho_safetensors *file, dho_head_outputs *out)
     return read_mask(file, out);
 }
 
-dho_status dho_outputs_load(const char *path, dho_head_outputs *out)
+/* A metadata value that must be there. */
+static dho_status metadata_of(const dho_safetensors *file, const char *key, const char **out)
+{
+    *out = dho_safetensors_metadata(file, key);
+    if (*out != NULL) return DHO_OK;
+    return dho_fail(DHO_ERR_FORMAT, "metadata: has no \"%s\"", key);
+}
+
+static dho_status check_origin(const dho_safetensors *file, const dho_outputs_origin *origin)
+{
+    const char *method, *checkpoint, *step;
+    DHO_TRY(metadata_of(file, "method", &method));
+    DHO_TRY(metadata_of(file, "checkpoint", &checkpoint));
+    DHO_TRY(metadata_of(file, "step", &step));
+    if (strcmp(method, origin->method) == 0 && strcmp(checkpoint, origin->checkpoint) == 0 &&
+        strtoll(step, NULL, 10) == origin->step)
+        return DHO_OK;
+    return dho_fail(DHO_ERR_CONFIG, "is of %s (method %s), not of %s (method %s)", checkpoint,
+                    method, origin->checkpoint, origin->method);
+}
+
+dho_status dho_outputs_load(const char *path, const dho_outputs_origin *origin,
+                            dho_head_outputs *out)
 {
     dho_safetensors *file;
     *out = (dho_head_outputs){0};
+    if (!dho_path_exists(path))
+        return dho_fail(DHO_ERR_CONFIG, "%s: no such file: evaluate without --stored first", path);
     DHO_TRY(dho_safetensors_open(&file, path));
-    const dho_status status = read_all(file, out);
+    dho_status status = check_origin(file, origin);
+    if (status == DHO_OK) status = read_all(file, out);
     dho_safetensors_close(&file);
-    if (status != DHO_OK) {
-        dho_head_outputs_free(out);
-        return dho_fail_prefix(status, "%s: ", path);
+    if (status == DHO_OK) return DHO_OK;
+    dho_head_outputs_free(out);
+    return dho_fail_prefix(status, "%s: ", path);
+}
+
+dho_status dho_outputs_read_origin(const char *path, char **checkpoint, int64_t *step)
+{
+    dho_safetensors *file;
+    const char *name, *number;
+    if (!dho_path_exists(path))
+        return dho_fail(DHO_ERR_CONFIG, "%s: no such file: evaluate without --stored first", path);
+    DHO_TRY(dho_safetensors_open(&file, path));
+    dho_status status = metadata_of(file, "checkpoint", &name);
+    if (status == DHO_OK) status = metadata_of(file, "step", &number);
+    if (status == DHO_OK) {
+        *step = strtoll(number, NULL, 10);
+        status = dho_strdup(checkpoint, name);
+    } else {
+        dho_fail_prefix(status, "%s: ", path);
     }
-    return DHO_OK;
+    dho_safetensors_close(&file);
+    return status;
 }

@@ -164,7 +164,6 @@ dho_status dho_executor_create(dho_executor **out, const dho_graph *graph,
         if (blocks[n + i].bytes > 0) memory->gradient = (float *)(base + blocks[n + i].offset);
         if (blocks[2 * n + i].bytes > 0) memory->saved = base + blocks[2 * n + i].offset;
     }
-    for (size_t i = 0; i < 3 * n; i++) executor->unshared_bytes += blocks[i].bytes;
     DHO_TRY_GOTO(reserve_scratch(executor));
     *out = executor;
     executor = NULL;
@@ -198,9 +197,4 @@ float *dho_executor_output_gradient(dho_executor *executor, dho_value x)
 size_t dho_executor_arena_bytes(const dho_executor *executor)
 {
     return executor->arena_bytes;
-}
-
-size_t dho_executor_unshared_bytes(const dho_executor *executor)
-{
-    return executor->unshared_bytes;
 }

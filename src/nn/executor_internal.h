@@ -21,7 +21,7 @@ struct dho_executor {
     const float *input; /* borrowed from forward until backward */
     dho_node_memory *memory; /* owned, [graph->count] */
     void *arena;             /* owned */
-    size_t arena_bytes, unshared_bytes;
+    size_t arena_bytes;
 };
 
 /* Shapes for the kernels. */

@@ -18,10 +18,11 @@ typedef struct builder {
     dho_dataset dataset;
     dho_compute *compute;
     dho_executor *executor;
-    dho_eval_loader *loader; /* of the shard in work */
+    int64_t *ids;            /* owned; images of the shard in work, [id_count] */
+    int64_t id_count;
+    dho_eval_loader *loader; /* of the shard in work; NULL until its first image is asked for */
     dho_batch batch;         /* count 0: none in hand */
     int row;                 /* next row of the batch */
-    int64_t images;          /* done by this rank */
 } builder;
 
 static dho_status describe_spec(builder *b)
@@ -57,10 +58,12 @@ static dho_status describe_spec(builder *b)
         memcpy(b->spec.crop_ratio, config->data.crop_ratio, sizeof b->spec.crop_ratio);
         b->spec.flip = config->data.flip;
     }
-    /* The weights' CRC keeps apart what two teachers at one path have said. */
-    const size_t bytes = dho_graph_parameter_floats(student->graph) * sizeof(float);
-    snprintf(b->spec.teacher, sizeof b->spec.teacher, "%.90s weights crc32 %08x",
-             options->teacher_name, (unsigned)dho_crc32(0, options->teacher->parameters, bytes));
+    /* The CRC of weights and statistics keeps apart what two teachers at one path have said. */
+    const dho_model *teacher = options->teacher;
+    uint32_t crc = dho_crc32(0, teacher->parameters,
+                             dho_graph_parameter_floats(student->graph) * sizeof(float));
+    crc = dho_crc32(crc, teacher->buffers, dho_graph_buffer_floats(student->graph) * sizeof(float));
+    dho_cache_describe_teacher("model", options->teacher_name, crc, "", b->spec.teacher);
     return DHO_OK;
 }
 
@@ -69,6 +72,8 @@ static dho_status open_builder(builder *b)
     const dho_config *config = b->config;
     DHO_TRY(dho_setup_dataset(config, &b->dataset));
     DHO_TRY(describe_spec(b));
+    DHO_TRY(dho_alloc(&b->ids, (size_t)(b->spec.count / b->spec.shards + 1), sizeof *b->ids,
+                      "cache builder"));
     DHO_TRY(dho_compute_create(&b->compute, config->compute.backend,
                                dho_setup_threads(config->compute.threads)));
     const dho_executor_options execution = {
@@ -76,11 +81,14 @@ static dho_status open_builder(builder *b)
     return dho_executor_create(&b->executor, b->options->teacher->student.graph, &execution);
 }
 
+static dho_status start_loader(builder *b);
+
 /* The next row of the loader's batches, run through the teacher. */
 static dho_status next_row(builder *b)
 {
     const dho_model *teacher = b->options->teacher;
     if (++b->row < b->batch.count) return DHO_OK;
+    if (b->loader == NULL) DHO_TRY(start_loader(b));
     if (b->batch.count > 0) dho_eval_loader_release(b->loader, &b->batch);
     b->batch.count = 0;
     DHO_TRY(dho_eval_loader_next(b->loader, &b->batch, NULL));
@@ -109,19 +117,18 @@ static dho_status fill_image(void *context, int64_t id, dho_cache_record *views)
             views[view].flip = b->batch.flips[b->row];
         }
     }
-    b->images++;
     return DHO_OK;
 }
 
-static dho_status start_loader(builder *b, const int64_t *ids, int64_t count)
+static dho_status start_loader(builder *b)
 {
     const dho_config *config = b->config;
     const dho_model *teacher = b->options->teacher;
     const int size = teacher->student.image_size;
     const dho_eval_loader_options options = {
         .dataset = &b->dataset,
-        .ids = ids,
-        .count = count,
+        .ids = b->ids,
+        .count = b->id_count,
         .views = b->spec.views,
         .image_size = size,
         .resize_short = b->spec.free_crops ? dho_setup_eval_resize(config, size) : 0,
@@ -134,39 +141,33 @@ static dho_status start_loader(builder *b, const int64_t *ids, int64_t count)
         .batch = (int)config->eval.batch,
         .threads = dho_setup_threads(config->data.loader_threads),
         .prefetch = (int)config->data.prefetch};
-    b->batch.count = 0;
-    b->row = 0;
     return dho_eval_loader_create(&b->loader, &options);
 }
 
-static dho_status build_shard(builder *b, int shard, int64_t *ids)
+static dho_status build_shard(builder *b, int shard)
 {
-    int64_t count = 0;
     bool written;
-    for (int64_t id = shard; id < b->spec.count; id += b->spec.shards) ids[count++] = id;
-    DHO_TRY(start_loader(b, ids, count));
+    b->batch.count = b->row = 0;
+    b->id_count = 0;
+    for (int64_t id = shard; id < b->spec.count; id += b->spec.shards) b->ids[b->id_count++] = id;
     const dho_status status =
         dho_cache_write_shard(b->options->out, &b->spec, shard, fill_image, b, &written);
     dho_eval_loader_destroy(&b->loader);
-    if (status == DHO_OK && !written) b->images += count;
     return status;
 }
 
-static dho_status build_shards(builder *b, int rank, int ranks)
+/* Shard by shard, all ranks side by side: a failure ends the build for all after one shard. */
+static dho_status build_shards(builder *b, dho_comm *comm)
 {
-    int64_t *ids;
-    dho_status status = DHO_OK;
-    const bool terminal = isatty(STDERR_FILENO);
-    const size_t most = (size_t)(b->spec.count / b->spec.shards + 1);
-    DHO_TRY(dho_alloc(&ids, most, sizeof *ids, "cache builder"));
-    for (int shard = rank; shard < b->spec.shards && status == DHO_OK; shard += ranks) {
-        status = build_shard(b, shard, ids);
-        if (rank == 0 && terminal)
-            fprintf(stderr, "\rcache: shard %d/%d\033[K", shard + 1, b->spec.shards);
+    const int rank = dho_comm_rank(comm), ranks = dho_comm_size(comm);
+    const bool terminal = rank == 0 && isatty(STDERR_FILENO);
+    for (int first = 0; first < b->spec.shards; first += ranks) {
+        const int shard = first + rank;
+        DHO_TRY(dho_comm_agree(comm, shard < b->spec.shards ? build_shard(b, shard) : DHO_OK));
+        if (terminal) fprintf(stderr, "\rcache: shard %d/%d\033[K", shard + 1, b->spec.shards);
     }
-    if (rank == 0 && terminal) fputc('\n', stderr);
-    dho_free(ids);
-    return status;
+    if (terminal) fputc('\n', stderr);
+    return DHO_OK;
 }
 
 static dho_status finish(builder *b)
@@ -186,14 +187,14 @@ static dho_status finish(builder *b)
 
 static dho_status build(builder *b, dho_comm *comm)
 {
-    const int rank = dho_comm_rank(comm), ranks = dho_comm_size(comm);
+    const int rank = dho_comm_rank(comm);
     DHO_TRY(dho_comm_agree(comm, open_builder(b)));
     const size_t bytes = dho_cache_record_bytes(&b->spec) * (size_t)b->spec.views;
     dho_info("cache: %lld images x %d view%s, %zu bytes an image, %.1f MiB in all",
              (long long)b->spec.count, b->spec.views, b->spec.views == 1 ? "" : "s", bytes,
              (double)bytes * (double)b->spec.count / 1048576);
     DHO_TRY(dho_comm_agree(comm, rank == 0 ? dho_make_folders(b->options->out) : DHO_OK));
-    DHO_TRY(dho_comm_agree(comm, build_shards(b, rank, ranks)));
+    DHO_TRY(build_shards(b, comm));
     return dho_comm_agree(comm, rank == 0 ? finish(b) : DHO_OK);
 }
 
@@ -203,6 +204,7 @@ dho_status dho_cache_build(const dho_config *config, dho_comm *comm,
     builder b = {.config = config, .options = options};
     const dho_status status = build(&b, comm);
     dho_eval_loader_destroy(&b.loader);
+    dho_free(b.ids);
     dho_executor_destroy(&b.executor);
     dho_compute_destroy(&b.compute);
     dho_dataset_free(&b.dataset);

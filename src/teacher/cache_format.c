@@ -357,3 +357,13 @@ dho_status cache_shard_path(char **out, const char *folder, int shards, int shar
     snprintf(name, sizeof name, "shard-%05d-of-%05d.bin", shard, shards);
     return dho_path_join(out, folder, name);
 }
+
+void dho_cache_describe_teacher(const char *kind, const char *path, uint32_t crc,
+                                const char *suffix, char out[128])
+{
+    enum { NAME_BYTES = 80 };
+    const size_t length = strlen(path);
+    const char *name = length > NAME_BYTES ? path + length - NAME_BYTES : path;
+    while (((unsigned char)*name & 0xc0u) == 0x80u) name++; /* to the start of a UTF-8 character */
+    snprintf(out, 128, "%s %s crc32 %08x%s", kind, name, (unsigned)crc, suffix);
+}

@@ -118,20 +118,6 @@ static dho_status fill_row(void *context, int64_t id, dho_cache_record *views)
     return DHO_OK;
 }
 
-/* The CRC keeps a resumed import from mixing two feature files. A long name is cut at its front, at
- * the start of a UTF-8 character. */
-static void describe_teacher(const feature_rows *rows, char out[128])
-{
-    enum { NAME_BYTES = 80 };
-    const char *slash = strrchr(rows->path, '/'), *name = slash != NULL ? slash + 1 : rows->path;
-    const size_t length = strlen(name);
-    if (length > NAME_BYTES) name += length - NAME_BYTES;
-    while (((unsigned char)*name & 0xc0u) == 0x80u) name++;
-    snprintf(out, 128, "imported %s crc32 %08" PRIx32 "%s", name,
-             dho_crc32(0, rows->tensor.data, rows->tensor.bytes),
-             rows->normalise ? " normalised" : "");
-}
-
 dho_status dho_cache_import(const char *folder, const char *features_path, const char *head_path,
                             float scale, bool normalise, dho_cache_encoding encoding, int shards,
                             uint64_t fingerprint, int64_t count, const int32_t *labels, int classes)
@@ -152,7 +138,10 @@ dho_status dho_cache_import(const char *folder, const char *features_path, const
                            .encoding = encoding,
                            .dim = (int)rows.tensor.shape[1],
                            .classes = classes};
-    describe_teacher(&rows, spec.teacher);
+    const char *slash = strrchr(features_path, '/'); /* the same features from elsewhere are fine */
+    dho_cache_describe_teacher("imported", slash != NULL ? slash + 1 : features_path,
+                               dho_crc32(0, rows.tensor.data, rows.tensor.bytes),
+                               normalise ? " normalised" : "", spec.teacher);
     for (int s = 0; s < shards; s++) {
         bool written;
         DHO_TRY_GOTO(dho_cache_write_shard(folder, &spec, s, fill_row, &rows, &written));

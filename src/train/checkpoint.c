@@ -49,7 +49,15 @@ fail:
     return status;
 }
 
-/* Names "step-N" of a run, oldest first; other names (temporary folders) are left out. */
+/* N of "step-N" with nothing behind it, else -1. */
+static int64_t step_of(const char *name)
+{
+    long long step;
+    char rest;
+    return sscanf(name, "step-%lld%c", &step, &rest) == 1 ? step : -1;
+}
+
+/* Names "step-N" of a run, oldest first; other names (temporary, damaged) are left out. */
 static dho_status list_steps(const char *checkpoints, dho_name_list *out)
 {
     *out = (dho_name_list){0};
@@ -57,9 +65,7 @@ static dho_status list_steps(const char *checkpoints, dho_name_list *out)
     DHO_TRY(dho_list_folder(out, checkpoints));
     size_t kept = 0;
     for (size_t i = 0; i < out->count; i++) {
-        long long step;
-        char rest;
-        if (sscanf(out->names[i], "step-%lld%c", &step, &rest) == 1)
+        if (step_of(out->names[i]) >= 0)
             out->names[kept++] = out->names[i];
         else
             dho_free(out->names[i]);
@@ -68,20 +74,23 @@ static dho_status list_steps(const char *checkpoints, dho_name_list *out)
     return DHO_OK;
 }
 
-/* Removes all but the newest `keep`, and what an interrupted save left behind. */
-static dho_status remove_old(const char *checkpoints, int keep)
+/* Removes the oldest steps up to `step`, keeping `keep`. Failing here loses nothing: a warning. */
+static void remove_old(const char *checkpoints, int64_t step, int keep)
 {
     dho_name_list steps;
-    DHO_TRY(list_steps(checkpoints, &steps));
-    dho_status status = DHO_OK;
-    for (size_t i = 0; i + (size_t)keep < steps.count && status == DHO_OK; i++) {
-        char *path;
-        status = dho_path_join(&path, checkpoints, steps.names[i]);
-        if (status == DHO_OK) status = dho_remove_tree(path);
-        dho_free(path);
+    dho_status status = list_steps(checkpoints, &steps);
+    if (status == DHO_OK) {
+        size_t own = 0;
+        while (own < steps.count && step_of(steps.names[own]) <= step) own++;
+        for (size_t i = 0; i + (size_t)keep < own && status == DHO_OK; i++) {
+            char *path;
+            status = dho_path_join(&path, checkpoints, steps.names[i]);
+            if (status == DHO_OK) status = dho_remove_tree(path);
+            dho_free(path);
+        }
+        dho_name_list_free(&steps);
     }
-    dho_name_list_free(&steps);
-    return status;
+    if (status != DHO_OK) dho_warn("an old checkpoint stays: %s", dho_error_message());
 }
 
 dho_status dho_checkpoint_save(const char *run_folder, const dho_checkpoint_info *info,
@@ -104,7 +113,7 @@ dho_status dho_checkpoint_save(const char *run_folder, const dho_checkpoint_info
         goto fail;
     }
     DHO_TRY_GOTO(dho_sync_folder(checkpoints));
-    DHO_TRY_GOTO(remove_old(checkpoints, keep));
+    remove_old(checkpoints, info->step, keep);
 fail:
     if (status != DHO_OK && temporary != NULL) {
         char message[512]; /* removing must not replace the reason */
@@ -130,17 +139,53 @@ dho_status dho_checkpoint_find_newest(const char *run_folder, char **out)
         dho_checkpoint_info info;
         char *path;
         DHO_TRY_GOTO(dho_path_join(&path, checkpoints, steps.names[i]));
-        if (dho_checkpoint_read_info(path, &info) == DHO_OK) {
+        status = dho_checkpoint_read_info(path, &info);
+        if (status == DHO_OK) {
             dho_checkpoint_info_free(&info);
             *out = path;
-        } else {
-            dho_warn("passing over a damaged checkpoint: %s", dho_error_message());
-            dho_free(path);
+            continue;
         }
+        dho_free(path);
+        if (status != DHO_ERR_FORMAT) goto fail; /* not damage: starting over would be wrong */
+        dho_warn("passing over a damaged checkpoint: %s", dho_error_message());
+        status = DHO_OK;
+    }
+    if (*out == NULL && steps.count > 0)
+        status = dho_fail(DHO_ERR_FORMAT,
+                          "%s: none of its %zu checkpoints is whole (move them away to start anew)",
+                          checkpoints, steps.count);
+fail:
+    dho_name_list_free(&steps);
+    dho_free(checkpoints);
+    return status;
+}
+
+dho_status dho_checkpoint_set_aside(const char *run_folder, int64_t step)
+{
+    dho_status status;
+    dho_name_list steps = {0};
+    char *checkpoints = NULL, *from = NULL, *to = NULL;
+    DHO_TRY_GOTO(dho_path_join(&checkpoints, run_folder, "checkpoints"));
+    DHO_TRY_GOTO(list_steps(checkpoints, &steps));
+    for (size_t i = 0; i < steps.count; i++) {
+        if (step_of(steps.names[i]) <= step) continue;
+        DHO_TRY_GOTO(dho_path_join(&from, checkpoints, steps.names[i]));
+        DHO_TRY_GOTO(dho_asprintf(&to, "%s.set-aside", from));
+        DHO_TRY_GOTO(dho_remove_tree(to));
+        if (rename(from, to) != 0) {
+            status = dho_fail(DHO_ERR_IO, "%s: cannot rename: %s", from, strerror(errno));
+            goto fail;
+        }
+        dho_info("%s is set aside: the run goes on from step %lld", from, (long long)step);
+        dho_free(from);
+        dho_free(to);
+        from = to = NULL;
     }
 fail:
     dho_name_list_free(&steps);
     dho_free(checkpoints);
+    dho_free(from);
+    dho_free(to);
     return status;
 }
 

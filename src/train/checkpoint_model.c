@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-dho_status dho_checkpoint_open_model(const char *path, bool expose_features, dho_model *out,
-                                     dho_checkpoint_info *out_info)
+static dho_status open_local(const char *path, bool expose_features, dho_model *out,
+                             dho_checkpoint_info *out_info)
 {
     dho_checkpoint_info info;
     dho_status status;
@@ -31,10 +31,32 @@ dho_status dho_checkpoint_open_model(const char *path, bool expose_features, dho
     memcpy(out->std, info.std, sizeof out->std);
     out->class_names = info.class_names;
     info.class_names = NULL;
-    if (out_info != NULL) *out_info = info;
+    *out_info = info;
     return DHO_OK;
 fail:
     dho_checkpoint_info_free(&info);
     dho_model_destroy(out);
+    return status;
+}
+
+dho_status dho_checkpoint_open_model(dho_comm *comm, const char *path, bool expose_features,
+                                     dho_model *out, dho_checkpoint_info *out_info)
+{
+    dho_checkpoint_info info = {0};
+    *out = (dho_model){0};
+    dho_status status = dho_comm_agree(comm, open_local(path, expose_features, out, &info));
+    if (status == DHO_OK) {
+        const dho_graph *graph = out->student.graph;
+        status = dho_comm_check_equal(comm, out->parameters,
+                                      dho_graph_parameter_floats(graph) * sizeof(float), path);
+        if (status == DHO_OK)
+            status = dho_comm_check_equal(comm, out->buffers,
+                                          dho_graph_buffer_floats(graph) * sizeof(float), path);
+    }
+    if (status != DHO_OK) dho_model_destroy(out);
+    if (status != DHO_OK || out_info == NULL)
+        dho_checkpoint_info_free(&info);
+    else
+        *out_info = info;
     return status;
 }

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 
 enum { STATE_VERSION = 1, MAX_CLASSES = 1 << 20 };
-#define MAX_STATE_BYTES ((size_t)256 << 20)
+#define MAX_STATE_BYTES ((size_t)64 << 20)
 
 static const char *const file_names[2] = {DHO_CHECKPOINT_MODEL, DHO_CHECKPOINT_OPTIMIZER};
 
@@ -38,24 +38,22 @@ static json_t *triple(const double values[3])
 dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_info *info,
                                      const dho_checkpoint_file files[2])
 {
-    char fingerprint[32], seed[32];
+    char fingerprint[32];
     char *path;
     DHO_TRY(dho_path_join(&path, folder, DHO_CHECKPOINT_STATE));
-    /* 64-bit unsigned numbers as text: JSON readers know 53 bits only. */
+    /* As text: JSON readers know 53 bits only. */
     snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, info->dataset_fingerprint);
-    snprintf(seed, sizeof seed, "%" PRIu64, info->seed);
     json_t *names = json_array();
     for (int c = 0; c < info->classes; c++)
         json_array_append_new(names, json_string(info->class_names[c]));
     json_t *state = json_pack(
-        "{s:i, s:I, s:I, s:s, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:I, s:I, s:I, s:s, s:i, s:o}",
-        "version", STATE_VERSION, "step", (json_int_t)info->step, "total_steps",
-        (json_int_t)info->total_steps, "seed", seed, "method", dho_method_name(info->method),
-        "model", info->model, "width", info->width, "image_size", info->image_size, "classes",
-        info->classes, "mean", triple(info->mean), "std", triple(info->std), "shards",
-        (json_int_t)info->shards, "batch_labelled", (json_int_t)info->batch_labelled,
-        "batch_unlabelled", (json_int_t)info->batch_unlabelled, "dataset_fingerprint", fingerprint,
-        "optimizer", (int)info->optimizer, "class_names", names);
+        "{s:i, s:I, s:I, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:s, s:I, s:s, s:s, s:o}", "version",
+        STATE_VERSION, "step", (json_int_t)info->step, "total_steps", (json_int_t)info->total_steps,
+        "method", dho_method_name(info->method), "model", info->model, "width", info->width,
+        "image_size", info->image_size, "classes", info->classes, "mean", triple(info->mean), "std",
+        triple(info->std), "dataset_fingerprint", fingerprint, "labelled_crc32",
+        (json_int_t)info->labelled_crc, "teacher", info->teacher, "settings", info->settings,
+        "class_names", names);
     json_t *list = json_object();
     for (int i = 0; i < 2; i++)
         json_object_set_new(list, file_names[i],
@@ -95,8 +93,7 @@ static bool find_method(const char *word, dho_method *out)
 
 static dho_status read_class_names(const char *path, const json_t *names, dho_checkpoint_info *out)
 {
-    if (out->classes < 1 || out->classes > MAX_CLASSES ||
-        json_array_size(names) != (size_t)out->classes)
+    if (json_array_size(names) != (size_t)out->classes)
         return damaged(path, "classes and class_names do not agree");
     DHO_TRY(dho_alloc_zero(&out->class_names, (size_t)out->classes, sizeof(char *), "class names"));
     for (int c = 0; c < out->classes; c++) {
@@ -107,37 +104,42 @@ static dho_status read_class_names(const char *path, const json_t *names, dho_ch
     return DHO_OK;
 }
 
+static bool in_range(json_int_t value, int64_t low, int64_t high)
+{
+    return value >= low && value <= high;
+}
+
 static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_info *out)
 {
-    json_int_t step, total, shards, labelled, unlabelled;
-    const char *seed, *method, *model, *fingerprint;
+    json_int_t version, step, total, width, image_size, classes, labelled_crc;
+    const char *method, *model, *fingerprint, *teacher, *settings;
     json_t *mean, *std, *names;
-    int version, optimizer;
     json_error_t error;
     const int failed = json_unpack_ex(
         state, &error, 0,
-        "{s:i, s:I, s:I, s:s, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:I, s:I, s:I, s:s, s:i, s:o}",
-        "version", &version, "step", &step, "total_steps", &total, "seed", &seed, "method", &method,
-        "model", &model, "width", &out->width, "image_size", &out->image_size, "classes",
-        &out->classes, "mean", &mean, "std", &std, "shards", &shards, "batch_labelled", &labelled,
-        "batch_unlabelled", &unlabelled, "dataset_fingerprint", &fingerprint, "optimizer",
-        &optimizer, "class_names", &names);
+        "{s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:s, s:I, s:s, s:s, s:o}", "version",
+        &version, "step", &step, "total_steps", &total, "method", &method, "model", &model, "width",
+        &width, "image_size", &image_size, "classes", &classes, "mean", &mean, "std", &std,
+        "dataset_fingerprint", &fingerprint, "labelled_crc32", &labelled_crc, "teacher", &teacher,
+        "settings", &settings, "class_names", &names);
     if (failed != 0) return damaged(path, error.text);
     if (version != STATE_VERSION) return damaged(path, "is of another version of dho");
-    if (step < 0 || total < 0 || shards < 1 || labelled < 0 || unlabelled < 0 || out->width < 1 ||
-        out->image_size < 1 || optimizer < 0 || optimizer > DHO_OPTIMIZER_SGD ||
+    if (!in_range(step, 0, INT64_MAX) || !in_range(total, 0, INT64_MAX) ||
+        !in_range(width, 1, 65536) || !in_range(image_size, 1, 65536) ||
+        !in_range(classes, 1, MAX_CLASSES) || !in_range(labelled_crc, 0, UINT32_MAX) ||
         !read_triple(mean, out->mean) || !read_triple(std, out->std) ||
         !find_method(method, &out->method))
         return damaged(path, "a value is out of range");
     out->step = step;
     out->total_steps = total;
-    out->shards = shards;
-    out->batch_labelled = labelled;
-    out->batch_unlabelled = unlabelled;
-    out->optimizer = (dho_optimizer_kind)optimizer;
-    out->seed = strtoull(seed, NULL, 10);
+    out->width = (int)width;
+    out->image_size = (int)image_size;
+    out->classes = (int)classes;
+    out->labelled_crc = (uint32_t)labelled_crc;
     out->dataset_fingerprint = strtoull(fingerprint, NULL, 16);
     snprintf(out->model, sizeof out->model, "%s", model);
+    DHO_TRY(dho_strdup(&out->teacher, teacher));
+    DHO_TRY(dho_strdup(&out->settings, settings));
     return read_class_names(path, names, out);
 }
 
@@ -173,6 +175,10 @@ dho_status dho_checkpoint_read_info(const char *path, dho_checkpoint_info *out)
     if (!dho_path_is_folder(path))
         return dho_fail(DHO_ERR_CONFIG, "%s: no such checkpoint folder", path);
     DHO_TRY_GOTO(dho_path_join(&state_path, path, DHO_CHECKPOINT_STATE));
+    if (!dho_path_exists(state_path)) {
+        status = dho_fail(DHO_ERR_FORMAT, "%s: is missing", state_path);
+        goto fail;
+    }
     DHO_TRY_GOTO(dho_json_load_sealed(&state, state_path, MAX_STATE_BYTES));
     DHO_TRY_GOTO(read_fields(path, state, out));
     for (int i = 0; i < 2; i++) DHO_TRY_GOTO(check_file(path, state, file_names[i]));
@@ -188,5 +194,8 @@ void dho_checkpoint_info_free(dho_checkpoint_info *info)
     for (int c = 0; c < info->classes && info->class_names != NULL; c++)
         dho_free(info->class_names[c]);
     dho_free(info->class_names);
+    dho_free(info->teacher);
+    dho_free(info->settings);
     info->class_names = NULL;
+    info->teacher = info->settings = NULL;
 }

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LANES = 16 };
+enum { LANES = 16, MOST_SKIPS = 10 };
 
 static float *partial(const dho_trainer *trainer, int slot)
 {
@@ -161,15 +161,18 @@ dho_status dho_trainer_step(dho_trainer *trainer, bool *out_stop)
     dho_step_metrics metrics = describe(trainer, tail, lr);
     metrics.gradient_norm = gradient_norm(trainer, slab);
     if (!isfinite(metrics.loss) || !isfinite(metrics.gradient_norm)) {
-        if (trainer->config->train.on_nonfinite == DHO_POLICY_FAIL)
+        if (trainer->config->train.on_nonfinite == DHO_POLICY_FAIL ||
+            ++trainer->skips_in_a_row == MOST_SKIPS)
             return dho_fail(DHO_ERR_NUMERIC,
-                            "step %lld: loss %g, gradient norm %g: not finite (lower train.lr, or "
-                            "train.on_nonfinite: skip)",
-                            (long long)metrics.step, metrics.loss, metrics.gradient_norm);
+                            "step %lld: loss %g, gradient norm %g: not finite%s",
+                            (long long)metrics.step, metrics.loss, metrics.gradient_norm,
+                            trainer->skips_in_a_row > 0 ? ", as those before it"
+                                                        : " (a lower train.lr may help)");
         metrics.skipped = true;
         dho_info("step %lld: not finite, no update", (long long)metrics.step);
     } else {
         update(trainer, slab, lr);
+        trainer->skips_in_a_row = 0;
     }
     trainer->step++;
     metrics.seconds = dho_seconds_now() - start;

@@ -14,6 +14,7 @@ static void remember(int signal_number)
 
 void dho_stop_signal_install(void)
 {
+    received = 0; /* of an earlier run of this process */
     struct sigaction action = {.sa_handler = remember, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     sigaction(SIGUSR1, &action, NULL);

@@ -1,4 +1,5 @@
 /* The run: resume, loop, checkpoints, stop. */
+#define _GNU_SOURCE
 #include "dho/trainer.h"
 
 #include "dho/alloc.h"
@@ -7,24 +8,28 @@
 #include "train/stop_signal.h"
 #include "train/trainer_internal.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 
 static dho_checkpoint_info describe_run(const dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
-    dho_checkpoint_info info = {.step = trainer->step,
-                                .total_steps = trainer->total_steps,
-                                .seed = config->seed,
-                                .method = config->method,
-                                .width = trainer->student.width,
-                                .image_size = trainer->student.image_size,
-                                .classes = trainer->student.classes,
-                                .class_names = trainer->dataset.class_names,
-                                .shards = trainer->shards,
-                                .batch_labelled = config->train.batch_labelled,
-                                .batch_unlabelled = config->train.batch_unlabelled,
-                                .dataset_fingerprint = trainer->dataset.fingerprint,
-                                .optimizer = config->train.optimizer};
+    dho_checkpoint_info info = {
+        .step = trainer->step,
+        .total_steps = trainer->total_steps,
+        .method = config->method,
+        .width = trainer->student.width,
+        .image_size = trainer->student.image_size,
+        .classes = trainer->student.classes,
+        .class_names = trainer->dataset.class_names,
+        .dataset_fingerprint = trainer->dataset.fingerprint,
+        .labelled_crc = dho_crc32(0, trainer->labelled.ids,
+                                  (size_t)trainer->labelled.count * sizeof(int64_t)),
+        .teacher = trainer->teacher,
+        .settings = trainer->settings};
     memcpy(info.model, trainer->student.model, sizeof info.model);
     memcpy(info.mean, config->data.mean, sizeof info.mean);
     memcpy(info.std, config->data.std, sizeof info.std);
@@ -39,37 +44,51 @@ static dho_checkpoint_slabs slabs_of(const dho_trainer *trainer)
                                   .moment2 = trainer->moment2};
 }
 
-/* Why a checkpoint cannot be continued by this run; NULL when it can. The number of ranks, the
- * threads and the length of the run may change. */
-static const char *difference(const dho_checkpoint_info *a, const dho_checkpoint_info *b)
+/* The first line in which two texts differ, as "a, now b"; false when they are equal. */
+static bool first_difference(const char *before, const char *now, char *out, size_t bytes)
 {
-    if (a->method != b->method) return "method";
-    if (strcmp(a->model, b->model) != 0) return "student.model";
-    if (a->width != b->width) return "student.width";
-    if (a->image_size != b->image_size) return "data.image_size";
-    if (a->classes != b->classes) return "the number of classes";
-    if (a->seed != b->seed) return "seed";
-    if (a->shards != b->shards) return "train.shards";
-    if (a->batch_labelled != b->batch_labelled) return "train.batch_labelled";
-    if (a->batch_unlabelled != b->batch_unlabelled) return "train.batch_unlabelled";
-    if (a->optimizer != b->optimizer) return "train.optimizer";
-    if (a->dataset_fingerprint != b->dataset_fingerprint) return "the list of training images";
-    return NULL;
+    while (*before != '\0' || *now != '\0') {
+        const int a = (int)strcspn(before, "\n"), b = (int)strcspn(now, "\n");
+        if (a != b || memcmp(before, now, (size_t)a) != 0) {
+            const int skip_a = (int)strspn(before, " "), skip_b = (int)strspn(now, " ");
+            snprintf(out, bytes, "\"%.*s\", now \"%.*s\"", a > skip_a ? a - skip_a : 0,
+                     before + skip_a, b > skip_b ? b - skip_b : 0, now + skip_b);
+            return true;
+        }
+        before += a + (before[a] != '\0');
+        now += b + (now[b] != '\0');
+    }
+    return false;
+}
+
+/* Why a checkpoint cannot be continued by this run; false when it can. */
+static bool find_difference(const dho_checkpoint_info *found, const dho_checkpoint_info *own,
+                            char *out, size_t bytes)
+{
+    if (first_difference(found->settings, own->settings, out, bytes)) return true;
+    if (first_difference(found->teacher, own->teacher, out, bytes)) return true;
+    if (found->dataset_fingerprint != own->dataset_fingerprint || found->classes != own->classes)
+        snprintf(out, bytes, "the list of training images");
+    else if (found->labelled_crc != own->labelled_crc)
+        snprintf(out, bytes, "the labelled images");
+    else
+        return false;
+    return true;
 }
 
 static dho_status load_checkpoint(dho_trainer *trainer, const char *path)
 {
     dho_checkpoint_info found;
+    char what[256];
     const dho_checkpoint_info own = describe_run(trainer);
     DHO_TRY(dho_checkpoint_read_info(path, &found));
-    const char *what = difference(&found, &own);
+    const bool differs = find_difference(&found, &own, what, sizeof what);
     const int64_t step = found.step;
     dho_checkpoint_info_free(&found);
-    if (what != NULL)
+    if (differs)
         return dho_fail(DHO_ERR_CONFIG,
-                        "%s: is of a run that differs in %s (--resume never with another --out "
-                        "starts anew)",
-                        path, what);
+                        "%s: is of a run that differs in %s (another --out starts anew)", path,
+                        what);
     const dho_checkpoint_slabs slabs = slabs_of(trainer);
     DHO_TRY(dho_checkpoint_load(path, &trainer->student, &slabs));
     trainer->step = step;
@@ -77,15 +96,37 @@ static dho_status load_checkpoint(dho_trainer *trainer, const char *path)
     return DHO_OK;
 }
 
+/* Two runs that write into one folder would destroy each other's checkpoints. The lock goes with
+ * the process; file systems without locks are let pass. */
+static dho_status lock_run(dho_trainer *trainer)
+{
+    char *path;
+    DHO_TRY(dho_make_folders(trainer->config->out));
+    DHO_TRY(dho_path_join(&path, trainer->config->out, ".lock"));
+    trainer->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    const bool taken =
+        trainer->lock >= 0 && flock(trainer->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    dho_free(path);
+    if (trainer->lock < 0)
+        return dho_fail(DHO_ERR_IO, "%s/.lock: cannot create: %s", trainer->config->out,
+                        strerror(errno));
+    if (taken)
+        return dho_fail(DHO_ERR_CONFIG, "%s: another run is writing there", trainer->config->out);
+    return DHO_OK;
+}
+
 static dho_status resume_on_rank0(dho_trainer *trainer, const char *resume)
 {
     const char *out = trainer->config->out;
-    if (strcmp(resume, "auto") != 0 && strcmp(resume, "never") != 0)
-        return load_checkpoint(trainer, resume);
     char *newest;
+    dho_status status = DHO_OK;
+    DHO_TRY(lock_run(trainer));
+    if (strcmp(resume, "auto") != 0 && strcmp(resume, "never") != 0) {
+        DHO_TRY(load_checkpoint(trainer, resume));
+        return dho_checkpoint_set_aside(out, trainer->step);
+    }
     DHO_TRY(dho_checkpoint_find_newest(out, &newest));
     if (newest == NULL) return DHO_OK;
-    dho_status status;
     if (strcmp(resume, "never") == 0)
         status = dho_fail(DHO_ERR_CONFIG,
                           "%s: holds a run already (%s): --resume auto goes on with it, another "
@@ -94,7 +135,7 @@ static dho_status resume_on_rank0(dho_trainer *trainer, const char *resume)
     else
         status = load_checkpoint(trainer, newest);
     dho_free(newest);
-    return status;
+    return status == DHO_OK ? dho_checkpoint_set_aside(out, trainer->step) : status;
 }
 
 /* Rank 0 reads; everybody gets its state. */
@@ -117,7 +158,6 @@ static dho_status open_run_folder(dho_trainer *trainer)
     char *path = NULL, *text = NULL;
     dho_status status;
     if (trainer->rank != 0) return DHO_OK;
-    DHO_TRY_GOTO(dho_make_folders(config->out));
     DHO_TRY_GOTO(dho_path_join(&path, config->out, "config.yaml"));
     DHO_TRY_GOTO(dho_config_format(config, false, &text));
     DHO_TRY_GOTO(dho_file_write_text(path, text));
@@ -139,7 +179,11 @@ static dho_status save_checkpoint(dho_trainer *trainer)
     if (trainer->rank == 0) {
         const dho_checkpoint_info info = describe_run(trainer);
         const dho_checkpoint_slabs slabs = slabs_of(trainer);
-        local = dho_progress_sync(&trainer->progress);
+        local = trainer->late_failure;
+        if (local != DHO_OK)
+            dho_fail(local, "%s", trainer->late_message);
+        else
+            local = dho_progress_sync(&trainer->progress);
         if (local == DHO_OK)
             local = dho_checkpoint_save(trainer->config->out, &info, &trainer->student, &slabs,
                                         (int)trainer->config->train.checkpoint_keep);
@@ -163,6 +207,15 @@ static dho_status run(dho_trainer *trainer)
     return DHO_OK;
 }
 
+static void print_config(const dho_config *config)
+{
+    char *text;
+    if (dho_config_format(config, false, &text) != DHO_OK) return; /* written to a file before */
+    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
+        dho_info("  %s", line);
+    dho_free(text);
+}
+
 static void announce(const dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
@@ -177,7 +230,19 @@ static void announce(const dho_trainer *trainer)
              dho_compute_kernels(trainer->compute)->name, trainer->shards, trainer->micro_batch,
              trainer->micro_labelled, (long long)trainer->total_steps, (long long)trainer->step,
              (double)dho_executor_arena_bytes(trainer->executor) / 1048576);
-    dho_info("configuration in %s/config.yaml", config->out);
+    /* A log must hold what was run; a person at a terminal finds it in the run's folder. */
+    if (trainer->progress.terminal)
+        dho_info("configuration: %s/config.yaml", config->out);
+    else if (trainer->rank == 0)
+        print_config(config);
+}
+
+static dho_status report_skipped(const dho_trainer *trainer)
+{
+    int64_t skipped = dho_loader_skipped(trainer->loader);
+    DHO_TRY(dho_comm_sum_int64(trainer->comm, &skipped, 1));
+    if (skipped > 0) dho_info("%lld draws of broken images were replaced", (long long)skipped);
+    return DHO_OK;
 }
 
 static dho_status train_opened(dho_trainer *trainer, const char *resume)
@@ -190,7 +255,8 @@ static dho_status train_opened(dho_trainer *trainer, const char *resume)
         return DHO_OK;
     }
     DHO_TRY(dho_trainer_start_loader(trainer));
-    const dho_status status = run(trainer);
+    dho_status status = run(trainer);
+    if (status == DHO_OK) status = report_skipped(trainer);
     if (status != DHO_OK && trainer->progress.terminal) dho_info("%s", ""); /* ends the bar's line */
     return status;
 }

@@ -59,6 +59,10 @@ typedef struct dho_trainer {
     double *norm_chunks; /* [parameter_floats / DHO_NORM_CHUNK + 1] */
 
     int64_t step, total_steps, steps_per_epoch;
+    char *settings;      /* owned: what a continued run must share, as YAML */
+    char *teacher;       /* owned: the word of the cache about its teacher; "" without one */
+    int lock;            /* descriptor of OUT/.lock on rank 0; -1: none */
+    int skips_in_a_row;  /* steps without an update because they were not finite */
     dho_progress progress;
     /* A failure of rank 0's log after a step's collective: it takes part in the next one. */
     dho_status late_failure;

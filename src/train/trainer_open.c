@@ -9,6 +9,7 @@
 #include "dho/teacher.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static dho_status check_shards(const dho_trainer *trainer)
 {
@@ -20,10 +21,43 @@ static dho_status check_shards(const dho_trainer *trainer)
     return DHO_OK;
 }
 
+/* Every setting that decides the numbers of a run; where things lie, how long it goes on, what it
+ * logs and which hardware it uses may change. */
+static dho_status describe_settings(dho_trainer *trainer)
+{
+    dho_config shared = *trainer->config;
+    char none[] = "";
+    shared.out = shared.data.root = shared.data.split_file = shared.data.label_file = none;
+    shared.student.init = shared.teacher.cache = shared.eval.select_on = none;
+    shared.data.loader_threads = shared.data.prefetch = 0;
+    shared.train.epochs = shared.train.lr = 0;
+    shared.train.steps = shared.train.checkpoint_every = shared.train.checkpoint_keep = 0;
+    shared.train.log_every = 0;
+    memset(&shared.compute, 0, sizeof shared.compute);
+    memset(&shared.eval, 0, sizeof shared.eval);
+    shared.eval.select_on = none;
+    return dho_config_format(&shared, false, &trainer->settings);
+}
+
+/* A student that crops otherwise than its teacher saw is a mistake that no number shows. */
+static dho_status check_crops(const dho_config *config, const dho_cache_spec *spec)
+{
+    if (spec->free_crops) return DHO_OK;
+    if (memcmp(spec->crop_scale, config->data.crop_scale, sizeof spec->crop_scale) == 0 &&
+        memcmp(spec->crop_ratio, config->data.crop_ratio, sizeof spec->crop_ratio) == 0 &&
+        spec->flip == config->data.flip)
+        return DHO_OK;
+    return dho_fail(DHO_ERR_CONFIG,
+                    "%s: its crops were drawn with crop_scale [%g, %g], crop_ratio [%g, %g], flip "
+                    "%s, which data.* does not say",
+                    config->teacher.cache, spec->crop_scale[0], spec->crop_scale[1],
+                    spec->crop_ratio[0], spec->crop_ratio[1], spec->flip ? "true" : "false");
+}
+
 static dho_status open_cache(dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
-    if (!dho_method_uses_teacher(config->method)) return DHO_OK;
+    if (!dho_method_uses_teacher(config->method)) return dho_strdup(&trainer->teacher, "");
     DHO_TRY(dho_cache_open(&trainer->cache, config->teacher.cache));
     DHO_TRY(dho_cache_check_dataset(trainer->cache, trainer->dataset.fingerprint,
                                     trainer->dataset.count));
@@ -36,7 +70,8 @@ static dho_status open_cache(dho_trainer *trainer)
                         "%s: has %d shards, of which train.shards (%d) is no divisor: a rank would "
                         "not find its samples in its own shards",
                         config->teacher.cache, spec->shards, trainer->shards);
-    return DHO_OK;
+    DHO_TRY(dho_strdup(&trainer->teacher, spec->teacher));
+    return check_crops(config, spec);
 }
 
 static dho_status open_data(dho_trainer *trainer)
@@ -150,6 +185,7 @@ static dho_status open_model(dho_trainer *trainer)
 static dho_status open_local(dho_trainer *trainer)
 {
     DHO_TRY(check_shards(trainer));
+    DHO_TRY(describe_settings(trainer));
     DHO_TRY(open_data(trainer));
     DHO_TRY(open_microbatches(trainer));
     return open_model(trainer);
@@ -161,6 +197,7 @@ dho_status dho_trainer_open(dho_trainer *trainer, const dho_config *config, dho_
                              .comm = comm,
                              .rank = dho_comm_rank(comm),
                              .ranks = dho_comm_size(comm),
+                             .lock = -1,
                              .shards = (int)config->train.shards};
     DHO_TRY(dho_comm_agree(comm, open_local(trainer)));
     DHO_TRY(dho_comm_check_equal(comm, &trainer->dataset.fingerprint,
@@ -203,6 +240,9 @@ dho_status dho_trainer_start_loader(dho_trainer *trainer)
 void dho_trainer_close(dho_trainer *trainer)
 {
     dho_progress_close(&trainer->progress);
+    if (trainer->lock >= 0) close(trainer->lock);
+    dho_free(trainer->settings);
+    dho_free(trainer->teacher);
     dho_loader_destroy(&trainer->loader);
     dho_sampler_destroy(&trainer->sampler);
     dho_executor_destroy(&trainer->executor);

@@ -47,7 +47,18 @@ expect 1 "split.json" "${train[@]}" --set data.format=coop --set data.split_file
 
 run 2 "${train[@]}" --set train.steps=2 >"$work/log" 2>&1 || die "a short run"
 expect 2 "holds a run already" "${train[@]}" --resume never
-expect 2 "differs in seed" "${train[@]}" --set seed=9
+expect 2 'differs in "seed: 0", now "seed: 9"' "${train[@]}" --set seed=9
+expect 2 'differs in "shots: 2", now "shots: 3"' "${train[@]}" --set data.shots=3
+expect 2 'differs in .*lambda_kd' "${train[@]}" --set distill.lambda_kd=0.5
+expect 2 "data.\* does not say\|crop_scale" "${train[@]}" --out "$work/crops" --set data.crop_scale=[0.1,0.2]
+expect 2 "bf16" "${train[@]}" --set compute.dtype=bf16
+(flock 9; sleep 20) 9>"$work/run/.lock" &
+holder=$!
+sleep 0.5
+expect 2 "another run is writing there" "${train[@]}"
+kill $holder 2>/dev/null || true
+wait $holder 2>/dev/null || true
+expect 1 "not finite" "${train[@]}" --out "$work/nan" --set train.lr=1e30 --set train.on_nonfinite=skip
 cp -r "$work/run/checkpoints/step-00000002" "$work/truncated"
 truncate -s 1000 "$work/truncated/model.safetensors"
 expect 1 "truncated" "${train[@]}" --resume "$work/truncated"
@@ -82,6 +93,13 @@ run 2 "${train[@]}" --out "$work/broken2" --set data.root="$work/broken" \
     --set data.on_error=skip >"$work/log" 2>&1 || die "on_error: skip"
 grep -q "warning.*$(basename "$victim")" "$work/log" || die "the skipped file is not named"
 pass "data.on_error: skip goes on and names the file"
+
+# A test set that ranks list differently, and one whose classes are others, cannot be evaluated.
+echo '{"train": [["a.jpg", 0, "x"], ["b.jpg", 1, "y"]], "val": [["a.jpg", 0, "x"]], "test": []}' >"$work/two.json"
+expect 2 "has 2 classes, the student 20" eval -c "$work/base.yaml" --checkpoint "$work/run/checkpoints/step-00000002" \
+    --set 'eval.sets=[{name: two, format: coop, split_file: '"$work"'/two.json, split: val, root: '"$work"'}]' \
+    --set eval.select_on='""'
+expect 2 "no such file: evaluate without" eval -c "$work/base.yaml" --out "$work/empty" --stored
 
 # A full disk: 1 MiB is less than a checkpoint. The older state stays whole.
 if [ "$(id -u)" = 0 ] && mkdir "$work/small" && mount -t tmpfs -o size=1m tmpfs "$work/small" 2>/dev/null; then

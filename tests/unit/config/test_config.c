@@ -101,6 +101,7 @@ static const wrong wrongs[] = {
      "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, got a list"},
     {"data: {split: validation}\n", NULL,
      "t.yaml:1:8: data.split: expected one of train, val, test, got \"validation\""},
+    {"compute:\n  dtype: bf16\n", NULL, "t.yaml:2:3: compute.dtype: bf16 is not built in~"},
     {"compute:\n  dtype: float32\n", NULL,
      "t.yaml:2:3: compute.dtype: expected one of fp32, bf16, got \"float32\"~"},
     /* Empty values and wrong kinds. */
@@ -462,7 +463,7 @@ static const char everything[] =
     "distill: {temperature: 0.1, lambda_ce: 0, lambda_kd: 1e300}\n"
     "train:\n  shards: 8\n  batch_labelled: 0\n  lr: 4.9406564584124654e-324\n  epochs: 0.3\n"
     "  optimizer: sgd\n  warmup_fraction: 0.1\n"
-    "compute: {backend: onednn, dtype: bf16, threads: 3}\n"
+    "compute: {backend: onednn, dtype: fp32, threads: 3}\n"
     "eval:\n  select_on: v.2-x\n  alphas: [0, 0.30000000000000004, 1]\n"
     "  sets:\n  - name: test\n    split: test\n  - {name: v.2-x, format: imagefolder, root: ~/a}\n"
     "  - name: '3'\n    root: \"- a\"\n    split: val\n    mask_classes: false\n";

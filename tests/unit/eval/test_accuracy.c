@@ -96,6 +96,21 @@ START_TEST(test_ties_count_against_the_label)
 }
 END_TEST
 
+START_TEST(test_not_a_number_is_a_miss)
+{
+    float logits[6] = {NAN, NAN, NAN, NAN, NAN, NAN};
+    int32_t label = 2;
+    const double one = 1;
+    dho_accuracy accuracy;
+    const dho_head_outputs outputs = {
+        .count = 1, .classes = 6, .logits = {logits, NULL}, .labels = &label, .mask = NULL};
+    ck_assert_ok(dho_outputs_sweep(&outputs, &one, 1, &one, 1, 1, &accuracy));
+    ck_assert_int_eq(accuracy.count, 1);
+    ck_assert_int_eq(accuracy.top1, 0);
+    ck_assert_int_eq(accuracy.top5, 0);
+}
+END_TEST
+
 START_TEST(test_wilson)
 {
     double low, high;
@@ -117,6 +132,7 @@ int main(void)
     TCase *tests = tcase_create("accuracy");
     tcase_add_loop_test(tests, test_sweep_is_the_definition, 0, 2);
     tcase_add_test(tests, test_ties_count_against_the_label);
+    tcase_add_test(tests, test_not_a_number_is_a_miss);
     tcase_add_test(tests, test_wilson);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);

@@ -18,11 +18,12 @@ static char *class_names[3] = {"ant", "b\xc3\xa9"
                                       "e",
                                "cat"};
 
+static char teacher_word[] = "model a \"quoted\" one", settings[] = "seed: 3\nmethod: dho\n";
+
 static dho_checkpoint_info make_info(int64_t step)
 {
     return (dho_checkpoint_info){.step = step,
                                  .total_steps = 100,
-                                 .seed = UINT64_MAX - 3,
                                  .method = DHO_METHOD_DHO,
                                  .model = "resnet18",
                                  .width = 2,
@@ -31,11 +32,10 @@ static dho_checkpoint_info make_info(int64_t step)
                                  .class_names = class_names,
                                  .mean = {0.1, 0.2, 0.3},
                                  .std = {0.4, 0.5, 0.6},
-                                 .shards = 4,
-                                 .batch_labelled = 8,
-                                 .batch_unlabelled = 16,
                                  .dataset_fingerprint = 0xfedcba9876543210u,
-                                 .optimizer = DHO_OPTIMIZER_ADAMW};
+                                 .labelled_crc = UINT32_MAX - 1,
+                                 .teacher = teacher_word,
+                                 .settings = settings};
 }
 
 static float *random_slab(size_t count, uint64_t id)
@@ -100,7 +100,9 @@ START_TEST(test_round_trip)
     ck_assert_ok(dho_checkpoint_read_info(path, &info));
     const dho_checkpoint_info want = make_info(50);
     ck_assert_int_eq(info.step, want.step);
-    ck_assert_uint_eq(info.seed, want.seed);
+    ck_assert_str_eq(info.teacher, want.teacher);
+    ck_assert_str_eq(info.settings, want.settings);
+    ck_assert_uint_eq(info.labelled_crc, want.labelled_crc);
     ck_assert_uint_eq(info.dataset_fingerprint, want.dataset_fingerprint);
     ck_assert_int_eq(info.method, want.method);
     ck_assert_str_eq(info.model, want.model);
@@ -132,6 +134,43 @@ START_TEST(test_newest_whole_one_and_pruning)
     path_of(20, "", path, sizeof path);
     ck_assert_str_eq(newest, path);
     dho_free(newest);
+}
+END_TEST
+
+/* Saving after damage: neither the checkpoint just written nor the last good one may go. */
+START_TEST(test_saving_after_damage)
+{
+    char path[256], *newest;
+    save(10, 3);
+    save(20, 3);
+    save(30, 3);
+    path_of(30, "model.safetensors", path, sizeof path);
+    ck_assert_int_eq(truncate(path, 100), 0);
+    ck_assert_ok(dho_checkpoint_set_aside(run_folder, 20)); /* as a resume from 20 does */
+    save(25, 1);
+    ck_assert_ok(dho_checkpoint_find_newest(run_folder, &newest));
+    path_of(25, "", path, sizeof path);
+    ck_assert_str_eq(newest, path);
+    dho_free(newest);
+    path_of(30, "", path, sizeof path);
+    ck_assert(!dho_path_exists(path));
+    strcat(path, ".set-aside");
+    ck_assert(dho_path_exists(path));
+    save(40, 1); /* a newer step that is not of this timeline does not push out the new one */
+    save(35, 1);
+    path_of(35, "", path, sizeof path);
+    ck_assert(dho_path_exists(path));
+}
+END_TEST
+
+START_TEST(test_all_damaged_is_not_none)
+{
+    char path[256], *newest;
+    save(10, 2);
+    path_of(10, "model.safetensors", path, sizeof path);
+    ck_assert_int_eq(truncate(path, 100), 0);
+    ck_assert_fails(dho_checkpoint_find_newest(run_folder, &newest), DHO_ERR_FORMAT,
+                    "none of its 1 checkpoints is whole");
 }
 END_TEST
 
@@ -196,6 +235,8 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_round_trip);
     tcase_add_test(tests, test_newest_whole_one_and_pruning);
+    tcase_add_test(tests, test_saving_after_damage);
+    tcase_add_test(tests, test_all_damaged_is_not_none);
     tcase_add_loop_test(tests, test_flipped_bytes, 0, 3);
     tcase_add_test(tests, test_allocation_failures);
     suite_add_tcase(suite, tests);
