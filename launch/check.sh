@@ -58,7 +58,10 @@ if [ "$mode" = full ]; then
         [ -x "$fuzzer" ] && [ -f "$fuzzer" ] || continue
         name=$(basename "$fuzzer")
         mkdir -p "build/fuzz/corpus/$name"
-        "$fuzzer" "build/fuzz/corpus/$name" -max_total_time="${DHO_FUZZ_SECONDS:-30}" -timeout=60 \
+        seeds=()
+        for folder in "tests/fuzz/seeds/${name#fuzz_}"; do [ -d "$folder" ] && seeds+=("$folder"); done
+        [ "$name" != fuzz_image ] || seeds+=(tests/golden/image)
+        "$fuzzer" "build/fuzz/corpus/$name" "${seeds[@]}" -max_total_time="${DHO_FUZZ_SECONDS:-30}" -timeout=60 \
             -rss_limit_mb=4096 -verbosity=0 -print_final_stats=1 2>&1 |
             grep -E 'executed_units|ERROR|SUMMARY|crash' | sed "s/^/$name: /"
         [ "${PIPESTATUS[0]}" = 0 ] || exit 1

@@ -123,6 +123,9 @@ void *dho_compute_scratch(dho_compute *compute);
 /* Reserves what the three convolution kernels need for this shape. */
 dho_status dho_compute_reserve_conv(dho_compute *compute, const dho_conv_shape *shape);
 
+/* "BLIS 0.9.0 (zen3), oneDNN 2.6.3": the libraries in use, and the kernels BLIS chose. */
+void dho_compute_versions(char *out, size_t bytes);
+
 /* Which backends are built in; NULL-terminated names in order of preference. */
 const char *const *dho_compute_backends(void);
 

@@ -3,7 +3,8 @@
  * A folder: cache.json (the manifest; its presence makes the cache complete), head.safetensors (how
  * embeddings become logits) and shard-SSSSS-of-NNNNN.bin. Sample id lives in cache shard id mod S;
  * with train.shards V dividing S, virtual shard v is the union of the cache shards s with
- * s mod V == v, so a rank maps only the shards it draws from. docs/teacher-cache.md has the layout.
+ * s mod V == v, so of the unlabelled images a rank maps only its own shards; labelled ones, a stream
+ * that all ranks share, are looked up in whichever shard they are. docs/teacher-cache.md has the layout.
  *
  * Every record is one view of one image: crop box and flip (or none: "free", the student crops as it
  * likes), and the payload: the teacher's embedding or its logits. Blocks of records carry a CRC-32

@@ -1,5 +1,6 @@
 /* The program `dho`: picks the subcommand, and turns its status into one line and an exit code. */
 #include "cli/cli.h"
+#include "dho/compute.h"
 #include "dho/log.h"
 
 #include <jansson.h>
@@ -35,7 +36,9 @@ static void print_version(void)
     int length;
     MPI_Get_library_version(library, &length);
     library[strcspn(library, ",\n")] = '\0';
-    printf("dho %s (%s, Jansson %s)\n", DHO_VERSION, library, JANSSON_VERSION);
+    char compute[128];
+    dho_compute_versions(compute, sizeof compute);
+    printf("dho %s (%s, %s, Jansson %s)\n", DHO_VERSION, library, compute, JANSSON_VERSION);
 }
 
 void dho_cli_announce(const dho_comm *comm)
@@ -45,8 +48,10 @@ void dho_cli_announce(const dho_comm *comm)
     if (dho_comm_rank(comm) != 0) return;
     MPI_Get_library_version(library, &length);
     library[strcspn(library, ",\n")] = '\0';
-    dho_info("dho %s, %s, rank 0 of %d on %s", DHO_VERSION, library, dho_comm_size(comm),
-             dho_comm_host(comm));
+    char compute[128];
+    dho_compute_versions(compute, sizeof compute);
+    dho_info("dho %s, %s, %s; rank 0 of %d on %s", DHO_VERSION, library, compute,
+             dho_comm_size(comm), dho_comm_host(comm));
 }
 
 static dho_status run_command(const char *name, const dho_arguments *arguments, dho_comm *comm)

@@ -1,10 +1,16 @@
+#define _GNU_SOURCE /* blis.h wants pthread_barrier_t */
 #include "compute/compute_context.h"
 
 #include "dho/alloc.h"
 
 #include <assert.h>
+#include <blis.h>
 #include <omp.h>
+#include <stdio.h>
 #include <string.h>
+#ifdef DHO_HAVE_ONEDNN
+#include <dnnl.h>
+#endif
 
 /* Tables in order of preference; the first that fills a slot has it. The reference closes each. */
 #define REFERENCE &dho_ref_matrix, &dho_ref_norm, &dho_ref_pool, &dho_ref_vector, NULL
@@ -21,6 +27,19 @@ static const char *const backend_names[] = {
     "onednn",
 #endif
     "blis", "ref", NULL};
+
+void dho_compute_versions(char *out, size_t bytes)
+{
+    int used = snprintf(out, bytes, "BLIS %s (%s)", bli_info_get_version_str(),
+                        bli_arch_string(bli_arch_query_id()));
+#ifdef DHO_HAVE_ONEDNN
+    const dnnl_version_t *version = dnnl_version();
+    if (used > 0 && (size_t)used < bytes)
+        snprintf(out + used, bytes - (size_t)used, ", oneDNN %d.%d.%d", version->major,
+                 version->minor, version->patch);
+#endif
+    (void)used;
+}
 
 const char *const *dho_compute_backends(void)
 {

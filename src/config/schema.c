@@ -122,7 +122,7 @@ static const dho_field config_fields[] = {
     VECTOR(data.std, "[0.229, 0.224, 0.225]", ABOVE(0), "",
            "of red, green, blue in [0, 1]: divided by"),
     NUMBER(data.loader_threads, "0", IN(0, 4096), "threads a rank",
-           "decoding; 0: as many as the rank has cores"),
+           "decoding; 0: as many as it has OpenMP threads"),
     NUMBER(data.prefetch, "4", IN(1, 4096), "microbatches", "decoded ahead"),
     WORD(data.on_error, policy_words, "fail", "what a broken image does"),
 
@@ -142,7 +142,7 @@ static const dho_field config_fields[] = {
            "labelled, over all ranks; a multiple of shards"),
     NUMBER(train.batch_unlabelled, "64", IN(0, SIDE), "images a step",
            "unlabelled, over all ranks; a multiple of shards"),
-    NUMBER(train.epochs, "20", IN_ABOVE(0, MANY), "passes", "over the unlabelled set"),
+    NUMBER(train.epochs, "20", IN_ABOVE(0, MANY), "passes", "over the unlabelled images (method ce: the labelled ones)"),
     NUMBER(train.steps, "0", IN(0, MANY), "steps", "0: from epochs"),
     WORD(train.optimizer, optimizer_words, "adamw", "optimizer"),
     NUMBER(train.lr, "1e-3", ABOVE(0), "", "learning rate after the warm-up"),

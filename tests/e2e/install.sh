@@ -8,6 +8,7 @@ pass "$(cat "$work/log")"
 cat >"$work/user.c" <<'EOF'
 #include <dho/graph.h>
 #include <dho/student.h>
+#include <dho/trainer.h>
 #include <stdio.h>
 
 int main(void)
@@ -19,6 +20,16 @@ int main(void)
         fprintf(stderr, "%s\n", dho_error_message());
         return 1;
     }
+    /* Pulls in the whole library: MPI, BLIS, oneDNN, libjpeg ... */
+    dho_config config;
+    dho_comm *comm;
+    if (dho_config_parse(&config, "data: {root: nowhere}", 21, "text", NULL, 0) != DHO_OK ||
+        dho_comm_create_serial(&comm) != DHO_OK)
+        return 1;
+    config.method = DHO_METHOD_CE;
+    if (dho_train(&config, comm, "never") != DHO_ERR_CONFIG) return 1; /* no such folder */
+    dho_comm_destroy(&comm);
+    dho_config_free(&config);
     printf("%d features\n", student.feature_dim);
     dho_student_destroy(&student);
     return 0;

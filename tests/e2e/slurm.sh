@@ -1,6 +1,6 @@
 # slurm/train.sbatch with the real dho on a real SLURM: submitted, signalled, requeued, resumed,
-# finished with the same bits as a run that was left alone; a job that meets its time limit goes on
-# by itself; a cancelled job leaves a checkpoint and stays cancelled; slurm/eval.sbatch evaluates.
+# finished with the same bits as a run that was left alone; a cancelled job leaves a checkpoint and
+# stays cancelled; slurm/eval.sbatch evaluates.
 # Without root or SLURM's daemons it only says so.
 skip() {
     echo "skipped: $*"
