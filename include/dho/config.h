@@ -71,7 +71,8 @@ typedef struct dho_config {
     struct {
         char *model;       /* student.model: resnet18 */
         int64_t width;     /* student.width: 64; channels of the first stage (resnet) */
-        char *init;        /* student.init: "" or a safetensors file of backbone weights */
+        char *init;        /* student.init: "" or a safetensors or PyTorch file of weights */
+        bool init_head;    /* student.init_head: false; take the file's classifier for the heads */
     } student;
 
     struct {

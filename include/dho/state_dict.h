@@ -7,6 +7,7 @@
 
 #include "dho/graph.h"
 #include "dho/safetensors.h"
+#include "dho/weights.h"
 
 /* Named tensors in file layout with memory of their own. */
 typedef struct dho_state_dict {
@@ -27,5 +28,23 @@ void dho_state_dict_free(dho_state_dict *dict);
  * Errors: DHO_ERR_FORMAT naming the tensor and both shapes. */
 dho_status dho_state_dict_load(const dho_safetensors *file, const dho_graph *graph, bool buffers,
                                const char *prefix, const char *skip_prefix, float *slab);
+
+/* What dho_state_dict_init did. */
+typedef struct dho_init_report {
+    size_t taken;       /* tensors of the file that were used */
+    size_t passed_over; /* those that were not, num_batches_tracked aside */
+    char examples[160]; /* the first names of these */
+    char prefix[64];    /* what stands before the backbone's names in the file */
+} dho_init_report;
+
+/* Starts a student from published weights: fills the parameters and the buffers of its backbone
+ * from a file whose names are the graph's, all behind one prefix of wrappers (dho_weights_bare_name
+ * tells which). The heads ("head*.weight", "head*.bias") keep the slab's values or, with take_head,
+ * are all filled from the file's tensors of that name or else from its classifier "fc", "head" or
+ * "classifier".
+ * Errors: DHO_ERR_FORMAT naming the first tensor that is missing (and how many others are), or that
+ * has another shape (and both shapes); several prefixes that would do. */
+dho_status dho_state_dict_init(const dho_weights *weights, const dho_graph *graph, bool take_head,
+                               float *parameters, float *buffers, dho_init_report *out);
 
 #endif

@@ -23,6 +23,10 @@ static const char usage[] =
     "          import -c CONFIG --features FILE --head FILE [--out DIR] [--scale X]\n"
     "                [--no-normalise] [--encoding fp16|int8] [--shards S]\n"
     "          info DIR | verify DIR\n"
+    "  weights inspect FILE [--key KEY] [--json]   a safetensors or PyTorch file's tensors\n"
+    "          convert IN OUT.safetensors [--key KEY] [--strip PREFIX]\n"
+    "  export  --checkpoint PATH --out FILE.safetensors [--head ce|kd|both]\n"
+    "          a trained student under the names that torchvision loads\n"
     "  version\n"
     "\n"
     "train, eval, cache build and cache verify run on the ranks of mpirun or srun:\n"
@@ -61,7 +65,11 @@ static dho_status run_command(const char *name, const dho_arguments *arguments, 
     if (strcmp(name, "cache") == 0) return dho_command_cache(arguments, comm);
     if (strcmp(name, "synth") == 0) return dho_command_synth(arguments, comm);
     if (strcmp(name, "compare") == 0) return dho_command_compare(arguments, comm);
-    return dho_fail(DHO_ERR_CONFIG, "unknown command \"%s\" (known: synth train eval compare cache version)",
+    if (strcmp(name, "weights") == 0) return dho_command_weights(arguments, comm);
+    if (strcmp(name, "export") == 0) return dho_command_export(arguments, comm);
+    return dho_fail(DHO_ERR_CONFIG,
+                    "unknown command \"%s\" (known: synth train eval compare cache weights export "
+                    "version)",
                     name);
 }
 

@@ -128,7 +128,8 @@ static const dho_field config_fields[] = {
 
     TEXT(student.model, "resnet18", "architecture"),
     NUMBER(student.width, "64", IN(1, 65536), "channels", "of the first stage (resnet)"),
-    TEXT(student.init, "", "safetensors file of backbone weights; empty: random"),
+    TEXT(student.init, "", "safetensors or PyTorch file of backbone weights; empty: random"),
+    BOOL(student.init_head, "false", "also start the heads, from the file's classifier"),
 
     TEXT(teacher.cache, "", "folder of the teacher cache; needed to train unless method: ce"),
 

@@ -7,6 +7,7 @@
 #include "dho/run_setup.h"
 #include "dho/state_dict.h"
 #include "dho/teacher.h"
+#include "dho/weights.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -121,17 +122,22 @@ static dho_status load_initial_weights(dho_trainer *trainer)
     dho_graph_initialise(trainer->student.graph, trainer->config->seed, trainer->parameters,
                          trainer->buffers);
     if (path[0] == '\0') return DHO_OK;
-    dho_safetensors *file;
+    dho_weights *weights;
+    dho_init_report report;
     if (!dho_path_exists(path))
         return dho_fail(DHO_ERR_CONFIG, "student.init: %s: no such file", path);
-    DHO_TRY(dho_safetensors_open(&file, path));
-    dho_status status = dho_state_dict_load(file, trainer->student.graph, false, "", "head",
-                                            trainer->parameters);
+    dho_status status = dho_weights_open(&weights, path, NULL);
     if (status == DHO_OK)
-        status = dho_state_dict_load(file, trainer->student.graph, true, "", NULL,
-                                     trainer->buffers);
-    dho_safetensors_close(&file);
-    return status;
+        status = dho_state_dict_init(weights, trainer->student.graph,
+                                     trainer->config->student.init_head, trainer->parameters,
+                                     trainer->buffers, &report);
+    if (status == DHO_OK)
+        dho_info("student.init: %s (%s%s%s): %zu tensors taken, %zu passed over%s%s", path,
+                 dho_weights_format(weights), dho_weights_key(weights)[0] != '\0' ? ", key " : "",
+                 dho_weights_key(weights), report.taken, report.passed_over,
+                 report.passed_over > 0 ? ": " : "", report.examples);
+    dho_weights_close(&weights);
+    return status != DHO_OK ? dho_fail_prefix(status, "student.init: ") : DHO_OK;
 }
 
 static dho_status open_slabs(dho_trainer *trainer)

@@ -3,41 +3,28 @@
 
 #include "base/json.h"
 #include "dho/alloc.h"
+#include "weights/tensor_table.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LENGTH_BYTES = 8, MAX_HEADER_BYTES = 100000000, NAME_SHOWN = 80, SHAPE_TEXT = 256 };
+enum { LENGTH_BYTES = 8, MAX_HEADER_BYTES = 100000000 };
 
 struct dho_safetensors {
-    char *name;                     /* of the file, for messages */
-    dho_mapping mapping;            /* empty when opened over memory */
-    json_t *root;                   /* owns the names and the metadata */
-    size_t count;                   /* tensors */
-    dho_tensor_view *tensors;       /* in data order */
-    const dho_tensor_view **sorted; /* by name */
+    char *name;             /* of the file, for messages */
+    dho_mapping mapping;    /* empty when opened over memory */
+    json_t *root;           /* owns the names and the metadata */
+    dho_tensor_table table; /* in data order */
 };
-
-/* A name fit for a one-line message: control characters become '?', long ones are cut. */
-static const char *shown(const char *name, char buffer[NAME_SHOWN + 4])
-{
-    size_t i = 0;
-    for (; name[i] != '\0' && i < NAME_SHOWN; i++) {
-        const unsigned char c = (unsigned char)name[i];
-        buffer[i] = c < 0x20 || c == 0x7f ? '?' : name[i];
-    }
-    memcpy(buffer + i, name[i] != '\0' ? "..." : "", name[i] != '\0' ? 4 : 1);
-    return buffer;
-}
 
 /* "path: offset 8: tensor "x": why" */
 static dho_status bad_tensor(const dho_safetensors *file, const char *tensor, const char *why)
 {
-    char buffer[NAME_SHOWN + 4];
+    char buffer[DHO_NAME_SHOWN + 4];
     return dho_fail(DHO_ERR_FORMAT, "%s: offset %d: header: tensor \"%s\": %s", file->name,
-                    LENGTH_BYTES, shown(tensor, buffer), why);
+                    LENGTH_BYTES, dho_name_shown(tensor, buffer), why);
 }
 
 static dho_status parse_dtype(const dho_safetensors *file, const char *name, const json_t *value,
@@ -45,7 +32,7 @@ static dho_status parse_dtype(const dho_safetensors *file, const char *name, con
 {
     static const char *const known[] = {"F8_E4M3", "F8_E5M2", "F8_E8M0", "F6_E2M3", "F6_E3M2",
                                         "F4",      "U16",     "U32",     "U64",     "C64"};
-    char why[96], buffer[NAME_SHOWN + 4];
+    char why[96], buffer[DHO_NAME_SHOWN + 4];
     if (!json_is_string(value)) return bad_tensor(file, name, "\"dtype\" is not a string");
     const char *text = json_string_value(value);
     for (int dtype = DHO_F32; dtype <= DHO_BOOL; dtype++) {
@@ -58,7 +45,7 @@ static dho_status parse_dtype(const dho_safetensors *file, const char *name, con
         snprintf(why, sizeof why, "dtype %s is not supported", known[i]);
         return bad_tensor(file, name, why);
     }
-    snprintf(why, sizeof why, "there is no dtype \"%.40s\"", shown(text, buffer));
+    snprintf(why, sizeof why, "there is no dtype \"%.40s\"", dho_name_shown(text, buffer));
     return bad_tensor(file, name, why);
 }
 
@@ -133,12 +120,6 @@ static dho_status check_metadata(const dho_safetensors *file, json_t *metadata)
     return DHO_OK;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp((*(const dho_tensor_view *const *)a)->name,
-                  (*(const dho_tensor_view *const *)b)->name);
-}
-
 /* Data order; an empty tensor comes before the one that starts at the same place. */
 static int compare_data(const void *a, const void *b)
 {
@@ -155,8 +136,8 @@ static dho_status check_contiguous(const dho_safetensors *file, const uint8_t *d
 {
     size_t at = 0;
     char why[96];
-    for (size_t i = 0; i < file->count; i++) {
-        const dho_tensor_view *tensor = &file->tensors[i];
+    for (size_t i = 0; i < file->table.count; i++) {
+        const dho_tensor_view *tensor = &file->table.tensors[i];
         const size_t begin = (size_t)((const uint8_t *)tensor->data - data);
         if (begin != at) {
             snprintf(why, sizeof why, "data begins at %zu, the tensor before ends at %zu (%s)",
@@ -173,8 +154,9 @@ static dho_status check_contiguous(const dho_safetensors *file, const uint8_t *d
 static dho_status parse_tensors(dho_safetensors *file, const uint8_t *data, size_t data_bytes)
 {
     const size_t entries = json_object_size(file->root);
-    DHO_TRY(dho_alloc(&file->tensors, entries, sizeof *file->tensors, file->name));
-    DHO_TRY(dho_alloc(&file->sorted, entries, sizeof *file->sorted, file->name));
+    dho_tensor_table *table = &file->table;
+    table->file = file->name;
+    DHO_TRY(dho_tensor_table_reserve(table, entries));
     const char *name;
     json_t *entry;
     json_object_foreach(file->root, name, entry)
@@ -183,12 +165,11 @@ static dho_status parse_tensors(dho_safetensors *file, const uint8_t *data, size
             DHO_TRY(check_metadata(file, entry));
             continue;
         }
-        DHO_TRY(parse_tensor(file, name, entry, data, data_bytes, &file->tensors[file->count]));
-        file->count++;
+        DHO_TRY(parse_tensor(file, name, entry, data, data_bytes, &table->tensors[table->count]));
+        table->count++;
     }
-    if (file->count > 0) qsort(file->tensors, file->count, sizeof *file->tensors, compare_data);
-    for (size_t i = 0; i < file->count; i++) file->sorted[i] = &file->tensors[i];
-    if (file->count > 0) qsort(file->sorted, file->count, sizeof *file->sorted, compare_names);
+    if (table->count > 0) qsort(table->tensors, table->count, sizeof *table->tensors, compare_data);
+    dho_tensor_table_sort(table);
     return check_contiguous(file, data, data_bytes);
 }
 
@@ -255,70 +236,37 @@ void dho_safetensors_close(dho_safetensors **inout)
     dho_safetensors *file = *inout;
     if (file == NULL) return;
     json_decref(file->root);
-    dho_free(file->tensors);
-    dho_free(file->sorted);
+    dho_tensor_table_free(&file->table);
     dho_mapping_close(&file->mapping);
     dho_free(file->name);
     dho_free(file);
     *inout = NULL;
 }
 
+const dho_tensor_table *dho_safetensors_table(const dho_safetensors *file)
+{
+    return &file->table;
+}
+
 size_t dho_safetensors_count(const dho_safetensors *file)
 {
-    return file->count;
+    return file->table.count;
 }
 
 const dho_tensor_view *dho_safetensors_at(const dho_safetensors *file, size_t i)
 {
-    return &file->tensors[i];
+    return &file->table.tensors[i];
 }
 
 const dho_tensor_view *dho_safetensors_find(const dho_safetensors *file, const char *name)
 {
-    size_t low = 0, high = file->count;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        const int order = strcmp(name, file->sorted[middle]->name);
-        if (order == 0) return file->sorted[middle];
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return NULL;
-}
-
-/* "[100, 512]"; a negative entry is shown as "?". */
-static const char *shape_text(int dims, const int64_t *shape, char text[SHAPE_TEXT])
-{
-    size_t used = (size_t)snprintf(text, SHAPE_TEXT, "[");
-    for (int i = 0; i < dims; i++) {
-        const char *comma = i > 0 ? ", " : "";
-        used += (size_t)(shape[i] < 0 ? snprintf(text + used, SHAPE_TEXT - used, "%s?", comma)
-                                      : snprintf(text + used, SHAPE_TEXT - used, "%s%" PRId64,
-                                                 comma, shape[i]));
-    }
-    snprintf(text + used, SHAPE_TEXT - used, "]");
-    return text;
+    return dho_tensor_table_find(&file->table, name);
 }
 
 dho_status dho_safetensors_require(const dho_safetensors *file, const char *name, int dims,
                                    const int64_t *shape, const dho_tensor_view **out)
 {
-    *out = dho_safetensors_find(file, name);
-    if (*out == NULL)
-        return dho_fail(DHO_ERR_FORMAT, "%s: no tensor \"%.200s\" (there are %zu others)",
-                        file->name, name, file->count);
-    if (dims < 0) return DHO_OK;
-    const dho_tensor_view *tensor = *out;
-    bool same = tensor->dims == dims;
-    for (int i = 0; same && i < dims; i++) same = shape[i] < 0 || shape[i] == tensor->shape[i];
-    if (same) return DHO_OK;
-    char expected[SHAPE_TEXT], found[SHAPE_TEXT];
-    *out = NULL;
-    return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"%.200s\": expected shape %s, found %s",
-                    file->name, name, shape_text(dims, shape, expected),
-                    shape_text(tensor->dims, tensor->shape, found));
+    return dho_tensor_table_require(&file->table, name, dims, shape, out);
 }
 
 const char *dho_safetensors_metadata(const dho_safetensors *file, const char *key)

@@ -1,6 +1,7 @@
 #include "dho/state_dict.h"
 
 #include "dho/alloc.h"
+#include "weights/state_dict_fill.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -90,24 +91,28 @@ void dho_state_dict_free(dho_state_dict *dict)
     *dict = (dho_state_dict){0};
 }
 
+dho_status dho_state_dict_fill(const dho_slot *slot, const dho_tensor_view *tensor, float *slab)
+{
+    float *values;
+    if (!slot->is_conv) {
+        dho_tensor_to_float(tensor, slab + slot->offset);
+        return DHO_OK;
+    }
+    DHO_TRY(dho_alloc(&values, slot->count, sizeof *values, slot->name));
+    dho_tensor_to_float(tensor, values);
+    permute_conv(slot, false, values, slab + slot->offset);
+    dho_free(values);
+    return DHO_OK;
+}
+
 static dho_status load_one(const dho_safetensors *file, const dho_slot *slot, const char *prefix,
                            float *slab)
 {
     const dho_tensor_view *tensor;
-    float *values = NULL;
-    char *name = NULL;
-    dho_status status;
-    DHO_TRY_GOTO(dho_asprintf(&name, "%s%s", prefix, slot->name));
-    DHO_TRY_GOTO(dho_safetensors_require(file, name, slot->dims, slot->shape, &tensor));
-    if (slot->is_conv) {
-        DHO_TRY_GOTO(dho_alloc(&values, slot->count, sizeof *values, name));
-        dho_tensor_to_float(tensor, values);
-        permute_conv(slot, false, values, slab + slot->offset);
-    } else {
-        dho_tensor_to_float(tensor, slab + slot->offset);
-    }
-fail:
-    dho_free(values);
+    char *name;
+    DHO_TRY(dho_asprintf(&name, "%s%s", prefix, slot->name));
+    dho_status status = dho_safetensors_require(file, name, slot->dims, slot->shape, &tensor);
+    if (status == DHO_OK) status = dho_state_dict_fill(slot, tensor, slab);
     dho_free(name);
     return status;
 }

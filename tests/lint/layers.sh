@@ -11,7 +11,7 @@ declare -A module=(
     [config]=config [comm]=comm
     [image]=data [dataset]=data [loader]=data [synth]=data [run_setup]=data
     [compute]=compute [graph]=nn [student]=models
-    [safetensors]=weights [state_dict]=weights
+    [safetensors]=weights [state_dict]=weights [torch_file]=weights [weights]=weights
     [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher
     [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [evaluate]=eval
 )
@@ -19,7 +19,7 @@ declare -A module=(
 # The files that may include a library's header, as a pattern.
 declare -A library=(
     [yaml.h]='src/config/*' [mpi.h]='src/comm/*|src/cli/main.c'
-    [jpeglib.h]='src/data/*' [png.h]='src/data/*'
+    [unzip.h]='src/weights/*' [jpeglib.h]='src/data/*' [png.h]='src/data/*'
     [blis.h]='src/compute/*' [dnnl.h]='src/compute/*'
 )
 

@@ -1,0 +1,38 @@
+/* A file of named tensors in any format that dho reads: safetensors or a PyTorch checkpoint, told
+ * apart by their first bytes. All Local. docs/weights.md. */
+#ifndef DHO_WEIGHTS_H
+#define DHO_WEIGHTS_H
+
+#include "dho/safetensors.h"
+
+typedef struct dho_weights dho_weights;
+
+/* key: see dho_torch_file_open; a safetensors file has none (DHO_ERR_CONFIG).
+ * Errors: those of the two readers; DHO_ERR_FORMAT for any other file. */
+dho_status dho_weights_open(dho_weights **out, const char *path, const char *key);
+void dho_weights_close(dho_weights **weights);
+
+size_t dho_weights_count(const dho_weights *weights);
+/* i-th tensor in the file's order; views live as long as the reader. */
+const dho_tensor_view *dho_weights_at(const dho_weights *weights, size_t i);
+/* By name; NULL when there is none. */
+const dho_tensor_view *dho_weights_find(const dho_weights *weights, const char *name);
+/* By name, demanded; as dho_safetensors_require. */
+dho_status dho_weights_require(const dho_weights *weights, const char *name, int dims,
+                               const int64_t *shape, const dho_tensor_view **out);
+
+const char *dho_weights_path(const dho_weights *weights);
+const char *dho_weights_format(const dho_weights *weights); /* "safetensors" or "PyTorch zip" */
+/* Where in a PyTorch file the state dict was found ("" for the root, and for safetensors), and how
+ * many of its entries are no tensors. */
+const char *dho_weights_key(const dho_weights *weights);
+size_t dho_weights_skipped(const dho_weights *weights);
+
+/* "layer1.0.conv1.weight" in "module.backbone.layer1.0.conv1.weight": the name behind the prefixes
+ * that wrappers add ("module.", "backbone.", "model.", in any order and number). */
+const char *dho_weights_bare_name(const char *name);
+
+/* "[100, 512]" into text; a negative entry is shown as "?". */
+const char *dho_shape_text(int dims, const int64_t *shape, char *text, size_t bytes);
+
+#endif

@@ -1,0 +1,390 @@
+/* From the tree of a PyTorch checkpoint to the list of its tensors. */
+#include "dho/torch_file.h"
+
+#include "dho/alloc.h"
+#include "weights/pt_archive.h"
+#include "weights/pt_pickle.h"
+#include "weights/tensor_table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_DEPTH = 4, KEY_BYTES = 200, STORAGE_NAME_BYTES = 64 };
+
+struct dho_torch_file {
+    char *name; /* of the file, for messages */
+    dho_mapping mapping;
+    pt_archive archive;
+    dho_tensor_table table; /* owned, names too */
+    void **blocks;          /* owned: gathered tensors */
+    size_t block_count;
+    char key[KEY_BYTES + 1];
+    size_t skipped;
+};
+
+/* --- where the state dict lies --- */
+
+static bool text_is(const pt_pickle *p, pt_id id, const char *text, size_t length)
+{
+    const pt_value *value = &p->values[id];
+    return value->kind == PT_STRING && value->count == length &&
+           memcmp(value->text, text, length) == 0;
+}
+
+/* The last value under a key, as in Python; 0 (None) when there is none. */
+static pt_id lookup(const pt_pickle *p, pt_id dict, const char *key, size_t length)
+{
+    const pt_value *from = &p->values[dict];
+    pt_id cell = from->first, found = 0;
+    for (uint32_t i = 0; from->kind == PT_DICT && i < from->count; i++) {
+        if (text_is(p, p->cells[cell].key, key, length)) found = p->cells[cell].value;
+        cell = p->cells[cell].next;
+    }
+    return found;
+}
+
+static bool holds_tensors(const pt_pickle *p, pt_id dict)
+{
+    return p->values[dict].kind == PT_DICT && p->values[dict].holds_tensors;
+}
+
+/* Follows "a.b": at each step the whole rest is tried as one key first. */
+static dho_status follow_key(const dho_torch_file *file, const pt_pickle *p, pt_id root,
+                             const char *key, pt_id *out)
+{
+    *out = root;
+    for (const char *rest = key; *rest != '\0';) {
+        size_t length = strlen(rest);
+        pt_id next = lookup(p, *out, rest, length);
+        if (next == 0) {
+            length = strcspn(rest, ".");
+            next = lookup(p, *out, rest, length);
+        }
+        if (next == 0)
+            return dho_fail(DHO_ERR_CONFIG, "%s: there is no key \"%.200s\" (at \"%.100s\")",
+                            file->name, key, rest);
+        *out = next;
+        rest += length;
+        if (*rest == '.') rest++;
+    }
+    if (!holds_tensors(p, *out))
+        return dho_fail(DHO_ERR_CONFIG, "%s: under the key \"%.200s\" there are no tensors",
+                        file->name, key);
+    return DHO_OK;
+}
+
+/* The only key whose value is a dict of tensors. */
+static pt_id only_dict(const pt_pickle *p, pt_id dict, pt_id *out_key)
+{
+    const pt_value *from = &p->values[dict];
+    pt_id cell = from->first, found = 0;
+    for (uint32_t i = 0; from->kind == PT_DICT && i < from->count; i++) {
+        const pt_cell *item = &p->cells[cell];
+        if (p->values[item->key].kind == PT_STRING && holds_tensors(p, item->value)) {
+            if (found != 0) return 0;
+            found = item->value;
+            *out_key = item->key;
+        }
+        cell = item->next;
+    }
+    return found;
+}
+
+static void append_key(dho_torch_file *file, const char *key, size_t length)
+{
+    const size_t used = strlen(file->key);
+    snprintf(file->key + used, sizeof file->key - used, "%s%.*s", used > 0 ? "." : "",
+             length < KEY_BYTES ? (int)length : (int)KEY_BYTES, key);
+}
+
+static dho_status find_state_dict(dho_torch_file *file, const pt_pickle *p, pt_id root, pt_id *out)
+{
+    static const char *const usual[] = {"state_dict", "model_state_dict", "model", "teacher",
+                                        "student"};
+    *out = root;
+    for (int depth = 0; depth < MAX_DEPTH && !holds_tensors(p, *out); depth++) {
+        pt_id next = 0, key = 0;
+        for (size_t i = 0; i < sizeof usual / sizeof usual[0] && next == 0; i++) {
+            next = lookup(p, *out, usual[i], strlen(usual[i]));
+            if (p->values[next].kind != PT_DICT) next = 0;
+            if (next != 0) append_key(file, usual[i], strlen(usual[i]));
+        }
+        if (next == 0) {
+            next = only_dict(p, *out, &key);
+            if (next != 0) append_key(file, p->values[key].text, p->values[key].count);
+        }
+        if (next == 0) break;
+        *out = next;
+    }
+    if (holds_tensors(p, *out)) return DHO_OK;
+    return dho_fail(DHO_ERR_FORMAT,
+                    "%s: data.pkl: there is no state dict at the root, under state_dict, "
+                    "model_state_dict, model, teacher or student, nor under one only other key: "
+                    "name its key",
+                    file->name);
+}
+
+/* --- tensors --- */
+
+static dho_status bad_tensor(const dho_torch_file *file, const char *name, const char *why)
+{
+    char shown[DHO_NAME_SHOWN + 4];
+    return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"%s\": %s", file->name,
+                    dho_name_shown(name, shown), why);
+}
+
+static bool is_contiguous(const pt_tensor *tensor)
+{
+    int64_t expected = 1; /* products of a shape whose product fits 64 bits */
+    if (tensor->count == 0) return true;
+    for (int i = tensor->dims - 1; i >= 0; i--) {
+        if (tensor->shape[i] > 1 && tensor->stride[i] != expected) return false;
+        expected *= tensor->shape[i];
+    }
+    return true;
+}
+
+/* Copies the elements in the order of the shape. */
+static void gather(const pt_tensor *tensor, size_t element, const uint8_t *storage, uint8_t *out)
+{
+    int64_t index[DHO_MAX_DIMS] = {0};
+    const int last = tensor->dims - 1; /* dims >= 1: a scalar is contiguous */
+    /* Offsets, not pointers: strides of dimensions of size 1 are never used, and may be anything.
+     */
+    const size_t step = (size_t)tensor->stride[last] * element;
+    size_t row = (size_t)tensor->offset * element;
+    for (uint64_t done = 0; done < tensor->count; done += (uint64_t)tensor->shape[last]) {
+        for (int64_t i = 0; i < tensor->shape[last]; i++, out += element)
+            memcpy(out, storage + row + (size_t)i * step, element);
+        for (int d = last - 1; d >= 0; d--) {
+            row += (size_t)tensor->stride[d] * element;
+            if (++index[d] < tensor->shape[d]) break;
+            row -= (size_t)tensor->stride[d] * element * (size_t)tensor->shape[d];
+            index[d] = 0;
+        }
+    }
+}
+
+/* *room: bytes that gathered tensors may still take; all together are at most the file's size. */
+static dho_status gather_copy(dho_torch_file *file, const pt_tensor *tensor, dho_tensor_view *view,
+                              const uint8_t *storage, size_t *room)
+{
+    void *block;
+    if (view->bytes > *room)
+        return bad_tensor(file, view->name,
+                          "copies of tensors that are not contiguous would take more than the file "
+                          "has: refused (save them with .contiguous())");
+    *room -= view->bytes;
+    DHO_TRY(dho_alloc(&block, view->bytes, 1, file->name));
+    file->blocks[file->block_count++] = block;
+    gather(tensor, dho_dtype_size(view->dtype), storage, block);
+    view->data = block;
+    return DHO_OK;
+}
+
+/* The bytes of a storage, [elements x dtype]. */
+static dho_status find_storage(dho_torch_file *file, const char *name, const pt_storage *storage,
+                               const uint8_t **out)
+{
+    char entry_name[STORAGE_NAME_BYTES], why[160];
+    const pt_entry *entry;
+    if (storage->key_bytes > 32 || memchr(storage->key, '\0', storage->key_bytes) != NULL)
+        return bad_tensor(file, name, "its storage has no proper name");
+    snprintf(entry_name, sizeof entry_name, "data/%.*s", (int)storage->key_bytes, storage->key);
+    DHO_TRY(pt_archive_find(&file->archive, entry_name, &entry));
+    if (entry == NULL) {
+        snprintf(why, sizeof why, "its storage, entry %s, is missing", entry_name);
+        return bad_tensor(file, name, why);
+    }
+    if (entry->size / dho_dtype_size(storage->dtype) != storage->elements) {
+        snprintf(why, sizeof why, "its storage, entry %s, has %zu bytes where %llu x %s should be",
+                 entry_name, entry->size, (unsigned long long)storage->elements,
+                 dho_dtype_name(storage->dtype));
+        return bad_tensor(file, name, why);
+    }
+    *out = entry->data;
+    return DHO_OK;
+}
+
+static dho_status add_tensor(dho_torch_file *file, const pt_pickle *p, const pt_value *key,
+                             const pt_tensor *tensor, size_t *room)
+{
+    const pt_storage *storage = &p->storages[tensor->storage];
+    const uint8_t *bytes = NULL;
+    char *name;
+    if (memchr(key->text, '\0', key->count) != NULL)
+        return dho_fail(DHO_ERR_FORMAT, "%s: data.pkl: a tensor's name holds a NUL", file->name);
+    DHO_TRY(dho_strndup(&name, key->text, key->count));
+    dho_tensor_view *view = &file->table.tensors[file->table.count++];
+    *view = (dho_tensor_view){.name = name, .dtype = storage->dtype, .dims = tensor->dims};
+    memcpy(view->shape, tensor->shape, sizeof view->shape);
+    DHO_TRY(find_storage(file, name, storage, &bytes));
+    if (tensor->count > storage->elements) /* expand()ed: may be larger than any memory */
+        return bad_tensor(file, name,
+                          "repeats the elements of a smaller storage: refused (save it with "
+                          ".contiguous())");
+    /* count <= elements, and the elements lie in the file: nothing overflows. */
+    const size_t element = dho_dtype_size(storage->dtype);
+    view->bytes = (size_t)tensor->count * element;
+    if (!is_contiguous(tensor)) return gather_copy(file, tensor, view, bytes, room);
+    view->data = tensor->count > 0 ? bytes + tensor->offset * element : bytes;
+    return DHO_OK;
+}
+
+static dho_status check_names(const dho_torch_file *file)
+{
+    for (size_t i = 1; i < file->table.count; i++)
+        if (strcmp(file->table.sorted[i - 1]->name, file->table.sorted[i]->name) == 0)
+            return bad_tensor(file, file->table.sorted[i]->name, "is there twice");
+    return DHO_OK;
+}
+
+static dho_status read_tensors(dho_torch_file *file, const pt_pickle *p, pt_id dict, size_t room)
+{
+    const pt_value *from = &p->values[dict];
+    file->table.file = file->name;
+    DHO_TRY(dho_tensor_table_reserve(&file->table, from->count));
+    DHO_TRY(dho_alloc(&file->blocks, from->count, sizeof *file->blocks, file->name));
+    pt_id cell = from->first;
+    for (uint32_t i = 0; i < from->count; i++) {
+        const pt_cell *item = &p->cells[cell];
+        const pt_value *key = &p->values[item->key], *value = &p->values[item->value];
+        if (key->kind == PT_STRING && value->kind == PT_TENSOR)
+            DHO_TRY(add_tensor(file, p, key, &p->tensors[value->first], &room));
+        else
+            file->skipped++;
+        cell = item->next;
+    }
+    dho_tensor_table_sort(&file->table);
+    return check_names(file);
+}
+
+/* --- the file --- */
+
+static dho_status check_byte_order(dho_torch_file *file)
+{
+    const pt_entry *order;
+    DHO_TRY(pt_archive_find(&file->archive, "byteorder", &order)); /* since PyTorch 2.1 */
+    if (order == NULL || (order->size == 6 && memcmp(order->data, "little", 6) == 0)) return DHO_OK;
+    return dho_fail(DHO_ERR_FORMAT, "%s: entry byteorder: only \"little\" is read", file->name);
+}
+
+static dho_status check_kind(const dho_torch_file *file, const uint8_t *bytes, size_t size)
+{
+    if (size >= 2 && bytes[0] == 0x80)
+        return dho_fail(DHO_ERR_FORMAT,
+                        "%s: a bare pickle, the format of PyTorch before 1.6: not read; load it in "
+                        "PyTorch and torch.save its state dict again",
+                        file->name);
+    if (size < 4 || memcmp(bytes, "PK\3\4", 4) != 0)
+        return dho_fail(DHO_ERR_FORMAT, "%s: not a PyTorch checkpoint (no zip archive)",
+                        file->name);
+    return DHO_OK;
+}
+
+static dho_status parse_file(dho_torch_file *file, const uint8_t *bytes, size_t size,
+                             const char *key)
+{
+    const pt_entry *pickle, *constants;
+    pt_pickle machine = {0};
+    pt_id root, dict;
+    dho_status status;
+    DHO_TRY(check_kind(file, bytes, size));
+    DHO_TRY(pt_archive_open(&file->archive, bytes, size, file->name));
+    DHO_TRY(pt_archive_find(&file->archive, "constants.pkl", &constants));
+    if (constants != NULL)
+        return dho_fail(DHO_ERR_FORMAT,
+                        "%s: a TorchScript program, not a checkpoint: not read; in PyTorch, "
+                        "torch.save(torch.jit.load(...).state_dict(), ...)",
+                        file->name);
+    DHO_TRY(check_byte_order(file));
+    DHO_TRY(pt_archive_find(&file->archive, "data.pkl", &pickle));
+    DHO_TRY_GOTO(pt_pickle_run(&machine, pickle->data, pickle->size, file->name, &root));
+    if (key != NULL && key[0] != '\0') {
+        append_key(file, key, strlen(key));
+        DHO_TRY_GOTO(follow_key(file, &machine, root, key, &dict));
+    } else {
+        DHO_TRY_GOTO(find_state_dict(file, &machine, root, &dict));
+    }
+    DHO_TRY_GOTO(read_tensors(file, &machine, dict, size));
+fail:
+    pt_pickle_free(&machine);
+    return status;
+}
+
+static dho_status create(dho_torch_file **out, const char *name)
+{
+    *out = NULL;
+    DHO_TRY(dho_alloc_zero(out, 1, sizeof **out, name));
+    return dho_strdup(&(*out)->name, name);
+}
+
+dho_status dho_torch_file_open(dho_torch_file **out, const char *path, const char *key)
+{
+    dho_status status;
+    DHO_TRY_GOTO(create(out, path));
+    DHO_TRY_GOTO(dho_mapping_open(&(*out)->mapping, path));
+    DHO_TRY_GOTO(parse_file(*out, (*out)->mapping.data, (*out)->mapping.size, key));
+    return DHO_OK;
+fail:
+    dho_torch_file_close(out);
+    return status;
+}
+
+dho_status dho_torch_file_open_memory(dho_torch_file **out, const void *data, size_t bytes,
+                                      const char *name, const char *key)
+{
+    dho_status status;
+    DHO_TRY_GOTO(create(out, name));
+    DHO_TRY_GOTO(parse_file(*out, data, bytes, key));
+    return DHO_OK;
+fail:
+    dho_torch_file_close(out);
+    return status;
+}
+
+void dho_torch_file_close(dho_torch_file **inout)
+{
+    dho_torch_file *file = *inout;
+    if (file == NULL) return;
+    for (size_t i = 0; i < file->table.count; i++)
+        dho_free((void *)(uintptr_t)file->table.tensors[i].name);
+    for (size_t i = 0; i < file->block_count; i++) dho_free(file->blocks[i]);
+    dho_free(file->blocks);
+    dho_tensor_table_free(&file->table);
+    pt_archive_close(&file->archive);
+    dho_mapping_close(&file->mapping);
+    dho_free(file->name);
+    dho_free(file);
+    *inout = NULL;
+}
+
+size_t dho_torch_file_count(const dho_torch_file *file)
+{
+    return file->table.count;
+}
+
+const dho_tensor_view *dho_torch_file_at(const dho_torch_file *file, size_t i)
+{
+    return &file->table.tensors[i];
+}
+
+const dho_tensor_view *dho_torch_file_find(const dho_torch_file *file, const char *name)
+{
+    return dho_tensor_table_find(&file->table, name);
+}
+
+const dho_tensor_table *dho_torch_file_table(const dho_torch_file *file)
+{
+    return &file->table;
+}
+
+const char *dho_torch_file_key(const dho_torch_file *file)
+{
+    return file->key;
+}
+
+size_t dho_torch_file_skipped(const dho_torch_file *file)
+{
+    return file->skipped;
+}

@@ -1,0 +1,149 @@
+/* A student's start from published weights: under which names they are looked for. */
+#include "dho/alloc.h"
+#include "dho/state_dict.h"
+#include "weights/state_dict_fill.h"
+#include "weights/tensor_table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { NAME_BYTES = 256, EXAMPLES = 3 };
+
+typedef struct init_state {
+    const dho_weights *weights;
+    dho_init_report *report;
+    bool *used; /* owned, by tensor of the file */
+    size_t missing;
+    const dho_slot *first_missing;
+} init_state;
+
+static bool is_head(const char *name)
+{
+    return strncmp(name, "head", 4) == 0;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+/* The prefix under which the file has the graph's first tensor; all others must have the same. */
+static dho_status find_prefix(const dho_weights *weights, const dho_graph *graph, char prefix[64])
+{
+    const char *first = dho_graph_parameter(graph, 0)->name, *found = NULL;
+    prefix[0] = '\0';
+    if (dho_weights_find(weights, first) != NULL) return DHO_OK;
+    for (size_t i = 0; i < dho_weights_count(weights); i++) {
+        const char *name = dho_weights_at(weights, i)->name, *bare = dho_weights_bare_name(name);
+        if (strcmp(bare, first) != 0 || bare - name >= 64) continue;
+        if (found != NULL)
+            return dho_fail(DHO_ERR_FORMAT,
+                            "%s: both \"%.100s\" and \"%.100s\" may be the backbone's: choose with "
+                            "dho weights convert --strip",
+                            dho_weights_path(weights), found, name);
+        found = name;
+        snprintf(prefix, 64, "%.*s", (int)(bare - name), name);
+    }
+    return DHO_OK;
+}
+
+static void mark_used(init_state *state, const dho_tensor_view *tensor)
+{
+    bool *used = &state->used[tensor - dho_weights_at(state->weights, 0)];
+    if (!*used) state->report->taken++;
+    *used = true;
+}
+
+static dho_status take(init_state *state, const dho_slot *slot, const char *name, float *slab)
+{
+    const dho_tensor_view *tensor;
+    DHO_TRY(dho_weights_require(state->weights, name, slot->dims, slot->shape, &tensor));
+    mark_used(state, tensor);
+    return dho_state_dict_fill(slot, tensor, slab);
+}
+
+static dho_status take_backbone(init_state *state, const dho_slot *slot, float *slab)
+{
+    char name[NAME_BYTES];
+    snprintf(name, sizeof name, "%s%s", state->report->prefix, slot->name);
+    if (dho_weights_find(state->weights, name) != NULL) return take(state, slot, name, slab);
+    if (state->missing++ == 0) state->first_missing = slot;
+    return DHO_OK;
+}
+
+/* The head's own name, then those of a classifier, behind the prefix and without. */
+static dho_status take_head(init_state *state, const dho_slot *slot, float *slab)
+{
+    const char *const classifiers[] = {NULL, "fc", "head", "classifier"};
+    const char *const prefixes[] = {state->report->prefix, ""};
+    const char *part = strchr(slot->name, '.');
+    char name[NAME_BYTES];
+    for (size_t p = 0; p < 2; p++) {
+        for (size_t i = 0; i < 4; i++) {
+            if (classifiers[i] == NULL)
+                snprintf(name, sizeof name, "%s%s", prefixes[p], slot->name);
+            else
+                snprintf(name, sizeof name, "%s%s%s", prefixes[p], classifiers[i], part);
+            if (dho_weights_find(state->weights, name) != NULL)
+                return take(state, slot, name, slab);
+        }
+    }
+    return dho_fail(
+        DHO_ERR_FORMAT, "%s: student.init_head: no \"%s%s\", nor fc%s, head%s or classifier%s",
+        dho_weights_path(state->weights), state->report->prefix, slot->name, part, part, part);
+}
+
+static dho_status take_all(init_state *state, const dho_graph *graph, bool with_head,
+                           float *parameters, float *buffers)
+{
+    for (size_t i = 0; i < dho_graph_parameter_count(graph); i++) {
+        const dho_slot *slot = dho_graph_parameter(graph, i);
+        if (!is_head(slot->name))
+            DHO_TRY(take_backbone(state, slot, parameters));
+        else if (with_head)
+            DHO_TRY(take_head(state, slot, parameters));
+    }
+    for (size_t i = 0; i < dho_graph_buffer_count(graph); i++)
+        DHO_TRY(take_backbone(state, dho_graph_buffer(graph, i), buffers));
+    if (state->missing == 0) return DHO_OK;
+    char shape[DHO_SHAPE_TEXT];
+    const dho_slot *slot = state->first_missing;
+    dho_shape_text(slot->dims, slot->shape, shape, sizeof shape);
+    if (state->missing == 1)
+        return dho_fail(DHO_ERR_FORMAT, "%s: no tensor \"%s%s\" of shape %s",
+                        dho_weights_path(state->weights), state->report->prefix, slot->name, shape);
+    return dho_fail(DHO_ERR_FORMAT, "%s: no tensor \"%s%s\" of shape %s, nor %zu others",
+                    dho_weights_path(state->weights), state->report->prefix, slot->name, shape,
+                    state->missing - 1);
+}
+
+static void count_passed_over(const init_state *state)
+{
+    dho_init_report *report = state->report;
+    for (size_t i = 0; i < dho_weights_count(state->weights); i++) {
+        const char *name = dho_weights_at(state->weights, i)->name;
+        if (state->used[i] || ends_with(name, "num_batches_tracked")) continue;
+        char shown[DHO_NAME_SHOWN + 4];
+        const size_t length = strlen(report->examples);
+        if (report->passed_over < EXAMPLES)
+            snprintf(report->examples + length, sizeof report->examples - length, "%s%.40s",
+                     length > 0 ? ", " : "", dho_name_shown(name, shown));
+        else if (report->passed_over == EXAMPLES)
+            snprintf(report->examples + length, sizeof report->examples - length, " ...");
+        report->passed_over++;
+    }
+}
+
+dho_status dho_state_dict_init(const dho_weights *weights, const dho_graph *graph, bool with_head,
+                               float *parameters, float *buffers, dho_init_report *out)
+{
+    init_state state = {.weights = weights, .report = out};
+    *out = (dho_init_report){0};
+    DHO_TRY(find_prefix(weights, graph, out->prefix));
+    DHO_TRY(dho_alloc_zero(&state.used, dho_weights_count(weights), sizeof *state.used, "weights"));
+    const dho_status status = take_all(&state, graph, with_head, parameters, buffers);
+    if (status == DHO_OK) count_passed_over(&state);
+    dho_free(state.used);
+    return status;
+}

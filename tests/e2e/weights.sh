@@ -1,0 +1,102 @@
+# Weights in and out: dho weights, student.init from a PyTorch file and from safetensors, dho export;
+# with torchvision as the reference where Python has it.
+. "$(dirname "$0")/lib.bash"
+golden=$here/tests/golden
+
+expect() { # EXIT_CODE TEXT DHO_ARGUMENT ...
+    local code=$1 text=$2 status=0
+    shift 2
+    "$DHO" "$@" >"$work/log" 2>&1 || status=$?
+    [ $status = "$code" ] || die "exit code $status, not $code: $*"
+    grep -q -- "$text" "$work/log" || die "does not say \"$text\": $*"
+    pass "$* ($text)"
+}
+cd "$golden/torch"
+expect 0 "^module.w  *F32  *\[2, 3\]  *24$" weights inspect nested.pt
+expect 0 "key state_dict: 1 tensors, 6 values, 24 bytes; 1 entries" weights inspect nested.pt
+expect 0 '"dtype": "I64"' weights inspect plain.pt --json
+expect 0 "key student" weights inspect two.pt --key student
+expect 1 "asks for posix.system" weights inspect evil.pt
+expect 1 "before 1.6" weights inspect legacy.pt
+expect 1 "neither" weights inspect "$golden/torch_exchange.py"
+expect 2 "usage: dho weights" weights show
+expect 2 "no key \"x\"" weights inspect two.pt --key x
+expect 0 "2.safetensors: 1 tensors" weights convert two.pt "$work/2.safetensors" --key teacher \
+    --strip backbone.
+expect 0 "^w  *F32" weights inspect "$work/2.safetensors"
+expect 0 "12 tensors" weights convert plain.pt "$work/plain.safetensors"
+expect 2 "begins with \"x\"" weights convert plain.pt "$work/x.safetensors" --strip x
+expect 2 "usage: dho export" export --out x
+cd "$here"
+
+python=${DHO_PYTHON:-python3}
+if ! "$python" -c 'import torch, torchvision, safetensors, PIL' 2>/dev/null; then
+    echo "skipped: $python has no torch, torchvision, safetensors and Pillow (set DHO_PYTHON)"
+    finish
+    exit 0
+fi
+exchange() { "$python" "$golden/torch_exchange.py" "$@" >"$work/log" 2>&1 || die "$*"; }
+exchange make "$work"
+cat >"$work/c.yaml" <<EOF
+method: ce
+out: $work/run
+data: {root: $work/images, labels: all, image_size: 64}
+student: {model: resnet18, init: $work/resnet18.pt}
+train: {shards: 2, batch_labelled: 4, batch_unlabelled: 0, steps: 1, lr: 1.0e-30, weight_decay: 0}
+eval:
+  resize: 64
+  sets: [{name: a, root: $work/images}]
+EOF
+train() { # NAME ARGUMENT ...
+    local name=$1
+    shift
+    "$DHO" train -c "$work/c.yaml" --out "$work/$name" "$@" >"$work/log" 2>&1 || die "training $name"
+}
+train pt
+grep -q "student.init: .*resnet18.pt (PyTorch zip, key state_dict): 100 tensors taken, 2 passed" \
+    "$work/log" || die "student.init says something else"
+train st --set student.init="$work/resnet18.safetensors"
+cmp -s "$work"/{pt,st}/checkpoints/step-00000001/model.safetensors ||
+    die "a PyTorch file and a safetensors file start differently"
+"$DHO" export --checkpoint "$work/pt/checkpoints/step-00000001" --out "$work/pt.safetensors" \
+    >"$work/log" 2>&1 || die "export"
+exchange backbone "$work" "$work/pt.safetensors"
+pass "student.init from .pt and from safetensors: the weights of the file, bit for bit"
+train head --set student.init_head=true
+grep -q "102 tensors taken, 0 passed" "$work/log" || die "student.init_head took no head"
+pass "student.init_head takes fc, too"
+
+if "$DHO" train -c "$work/c.yaml" --out "$work/narrow" --set student.width=32 >"$work/log" 2>&1; then
+    die "a wrong shape was accepted"
+fi
+grep -q 'tensor "module.conv1.weight": expected shape \[32, 3, 7, 7\], found \[64, 3, 7, 7\]' \
+    "$work/log" || die "the wrong shape is not named"
+pass "$(grep '^dho: error' "$work/log" | sed "s|$work/||g")"
+
+# A trained student of one head and one of two (which needs a teacher), in torchvision.
+train ce --set train.steps=3 --set train.lr=1.0e-3
+check_logits() { # RUN METHOD HEAD STEP
+    local checkpoint=$work/$1/checkpoints/step-0000000$4 head=()
+    [ "$2" = ce ] || head=(--head "$3")
+    "$DHO" eval -c "$work/c.yaml" --out "$work/$1" --set method="$2" --checkpoint "$checkpoint" \
+        --set student.init='""' >"$work/log" 2>&1 || die "evaluating $1"
+    "$DHO" export --checkpoint "$checkpoint" --out "$work/out.safetensors" "${head[@]}" \
+        >"$work/log" 2>&1 || die "exporting $1"
+    exchange logits "$work" "$work/out.safetensors" "$work/$1/eval/a.safetensors" "$3"
+    pass "torchvision loads $2 strictly, $(cat "$work/log")"
+}
+check_logits ce ce ce 3
+"$DHO" cache build -c "$work/c.yaml" --teacher "$work/ce/checkpoints/step-00000003" --center \
+    --out "$work/cache" --shards 2 >"$work/log" 2>&1 || die "building a cache"
+train dho --set method=dho --set teacher.cache="$work/cache" --set train.steps=2 \
+    --set train.lr=1.0e-3 --set train.batch_unlabelled=4
+check_logits dho dho ce 2
+check_logits dho dho kd 2
+"$DHO" export --checkpoint "$work/dho/checkpoints/step-00000002" --out "$work/b.safetensors" \
+    --head both >"$work/log" 2>&1 || die "exporting both heads"
+"$DHO" weights inspect "$work/b.safetensors" >"$work/log"
+grep -q "^head_ce.weight" "$work/log" && grep -q "^head_kd.bias" "$work/log" || die "heads"
+pass "export --head both keeps head_ce and head_kd"
+expect 2 "one head only" export --checkpoint "$work/ce/checkpoints/step-00000003" \
+    --out "$work/x.safetensors" --head kd
+finish

@@ -1,0 +1,20 @@
+"""Makes tests/fuzz/seeds/torch_file from tests/golden/torch: each whole file, and each pickle."""
+import glob
+import os
+import zipfile
+
+here = os.path.dirname(os.path.abspath(__file__))
+out = os.path.join(here, "seeds", "torch_file")
+os.makedirs(out, exist_ok=True)
+for path in sorted(glob.glob(os.path.join(here, "..", "golden", "torch", "*.pt"))):
+    name = os.path.basename(path)[:-3]
+    if not zipfile.is_zipfile(path):
+        continue
+    with open(path, "rb") as file:
+        whole = file.read()
+    with open(os.path.join(out, name + ".zip.bin"), "wb") as file:
+        file.write(b"\0" + whole)
+    with zipfile.ZipFile(path) as archive:
+        pickle = next(n for n in archive.namelist() if n.endswith("/data.pkl"))
+        with open(os.path.join(out, name + ".pkl.bin"), "wb") as file:
+            file.write(b"\1" + archive.read(pickle))
