@@ -29,6 +29,13 @@ typedef struct dho_pool_shape {
     int batch, in_h, in_w, channels, out_h, out_w, kernel, stride, padding;
 } dho_pool_shape;
 
+/* What batch normalisation ends with. ReLU6 is min(max(v, 0), 6). */
+typedef enum dho_activation {
+    DHO_ACTIVATION_NONE,
+    DHO_ACTIVATION_RELU,
+    DHO_ACTIVATION_RELU6
+} dho_activation;
+
 typedef struct dho_kernels {
     const char *name;
 
@@ -50,24 +57,25 @@ typedef struct dho_kernels {
 
     /* Batch normalisation over rows = batch*height*width of x [rows][channels], training mode:
      * mean and biased variance of the rows; y = gamma (x - mean) inv_std + beta (+ residual when
-     * not NULL), then ReLU when relu. Saves mean[channels] and inv_std[channels] = 1/sqrt(var+eps).
+     * not NULL), then the activation. Saves mean[channels] and inv_std[channels] = 1/sqrt(var+eps).
      * batch_variance[channels]: the unbiased variance (n/(n-1); n = 1 gives the biased one). */
     void (*batch_norm_forward)(dho_compute *compute, int64_t rows, int channels, float eps,
-                               bool relu, const float *x, const float *gamma, const float *beta,
-                               const float *residual, float *y, float *mean, float *inv_std,
-                               float *batch_variance);
-    /* dgamma += , dbeta += , dx (+)= ; dy is first masked by y > 0 when relu; dresidual (+)= the masked
-     * dy (NULL: none). dx, dresidual and dy are three different buffers. */
-    void (*batch_norm_backward)(dho_compute *compute, int64_t rows, int channels, bool relu,
-                                const float *x, const float *y, const float *dy,
-                                const float *gamma, const float *mean, const float *inv_std,
-                                bool accumulate_dx, float *dx, bool accumulate_dresidual,
-                                float *dresidual, float *dgamma, float *dbeta);
+                               dho_activation activation, const float *x, const float *gamma,
+                               const float *beta, const float *residual, float *y, float *mean,
+                               float *inv_std, float *batch_variance);
+    /* dgamma += , dbeta += , dx (+)= ; dy is first masked, by y > 0 for ReLU, by 0 < y < 6 for ReLU6;
+     * dresidual (+)= the masked dy (NULL: none). dx, dresidual and dy are three different buffers. */
+    void (*batch_norm_backward)(dho_compute *compute, int64_t rows, int channels,
+                                dho_activation activation, const float *x, const float *y,
+                                const float *dy, const float *gamma, const float *mean,
+                                const float *inv_std, bool accumulate_dx, float *dx,
+                                bool accumulate_dresidual, float *dresidual, float *dgamma,
+                                float *dbeta);
     /* Evaluation mode with running statistics; y may be x. */
     void (*batch_norm_inference)(dho_compute *compute, int64_t rows, int channels, float eps,
-                                 bool relu, const float *x, const float *gamma, const float *beta,
-                                 const float *running_mean, const float *running_var,
-                                 const float *residual, float *y);
+                                 dho_activation activation, const float *x, const float *gamma,
+                                 const float *beta, const float *running_mean,
+                                 const float *running_var, const float *residual, float *y);
 
     /* Max pooling; padding counts as -infinity. argmax[out]: index inside the window, first wins. */
     void (*max_pool_forward)(dho_compute *compute, const dho_pool_shape *shape, const float *x,

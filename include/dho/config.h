@@ -70,7 +70,7 @@ typedef struct dho_config {
 
     struct {
         char *model;       /* student.model: resnet18 */
-        int64_t width;     /* student.width: 64; channels of the first stage (resnet) */
+        int64_t width;     /* student.width: 0 (as published); channels of the first stage */
         char *init;        /* student.init: "" or a safetensors or PyTorch file of weights */
         bool init_head;    /* student.init_head: false; take the file's classifier for the heads */
     } student;

@@ -44,10 +44,10 @@ dho_value dho_graph_input(dho_graph *graph, int height, int width, int channels)
 /* "name.weight", and "name.bias" with bias. */
 dho_value dho_graph_conv(dho_graph *graph, dho_value x, const char *name, int out_channels,
                          int kernel, int stride, int padding, int groups, bool bias);
-/* Batch normalisation (eps 1e-5), + residual (-1: none), ReLU when asked, as one operator.
+/* Batch normalisation (eps 1e-5), + residual (-1: none), the activation, as one operator.
  * "name.weight", "name.bias"; buffers "name.running_mean", "name.running_var". */
 dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, dho_value residual,
-                               bool relu);
+                               dho_activation activation);
 dho_value dho_graph_max_pool(dho_graph *graph, dho_value x, int kernel, int stride, int padding);
 /* Mean over all positions. */
 dho_value dho_graph_average_pool(dho_graph *graph, dho_value x);

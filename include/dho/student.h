@@ -6,8 +6,8 @@
 #include "dho/graph.h"
 
 typedef struct dho_student_options {
-    const char *model; /* "resnet18" */
-    int width;         /* channels of the first stage, 64 in the published model; >= 1 */
+    const char *model; /* "resnet18", "resnet50", "mobilenet_v2" */
+    int width;         /* channels of the first stage; 0: as published (64; mobilenet_v2: 32) */
     int image_size;    /* pixels */
     int classes;
     bool dual_head; /* heads head_ce and head_kd, or one: head */
@@ -21,10 +21,11 @@ typedef struct dho_student {
     int head_count;
     int feature_dim, classes, image_size;
     char model[32];
-    int width;
+    int width; /* never 0 */
 } dho_student;
 
-/* Errors: DHO_ERR_CONFIG for an unknown model (with the known names) or an image too small. */
+/* Errors: DHO_ERR_CONFIG for an unknown model (with the known names), a width
+ * out of range or an image too small. */
 dho_status dho_student_create(dho_student *out, const dho_student_options *options);
 void dho_student_destroy(dho_student *student);
 

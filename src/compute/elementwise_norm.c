@@ -1,4 +1,4 @@
-/* Batch normalisation fused with residual and ReLU.
+/* Batch normalisation fused with residual and activation.
  *
  * Bound by memory: forward reads x twice and writes y once; backward reads x, y and dy for the
  * sums; where it has a residual to hand g = masked dy to, it writes g there in the same pass and
@@ -18,7 +18,8 @@ typedef struct norm {
     int stride;       /* channels: the distance from row to row */
     int first, count; /* the block of channels */
     int parts;
-    bool relu, accumulate_dx, accumulate_dresidual, stores_g;
+    dho_activation activation;
+    bool accumulate_dx, accumulate_dresidual, stores_g;
     const float *x, *y, *dy, *residual; /* whole tensors */
     float *out, *dx, *dresidual;
     /* Per channel of the block, [count]. */
@@ -95,8 +96,24 @@ static void moments_part(void *context, int part)
     }
 }
 
-/* y = (x - mean) scale + beta (+ residual), ReLU; NaN stays NaN. x and residual may be y. */
-ALWAYS_INLINE void apply_row(const norm *n, int64_t r, bool residual, bool relu)
+/* NaN stays NaN. As everywhere here, `activation` is a constant to the inlining caller. */
+ALWAYS_INLINE float activate(float v, dho_activation activation)
+{
+    if (activation == DHO_ACTIVATION_NONE) return v;
+    const float positive = v < 0 ? 0 : v;
+    return activation == DHO_ACTIVATION_RELU6 && positive > 6 ? 6 : positive;
+}
+
+/* dy where the activation lets it through. No short cut in the test: it would not vectorise. */
+ALWAYS_INLINE float masked(float dy, float y, dho_activation activation)
+{
+    if (activation == DHO_ACTIVATION_NONE) return dy;
+    if (activation == DHO_ACTIVATION_RELU) return y > 0 ? dy : 0;
+    return (y > 0) & (y < 6) ? dy : 0;
+}
+
+/* y = (x - mean) scale + beta (+ residual), activated. x and residual may be y. */
+ALWAYS_INLINE void apply_row(const norm *n, int64_t r, bool residual, dho_activation activation)
 {
     const int64_t at = r * n->stride + n->first;
     const float *x = n->x + at, *extra = residual ? n->residual + at : NULL;
@@ -106,7 +123,18 @@ ALWAYS_INLINE void apply_row(const norm *n, int64_t r, bool residual, bool relu)
     for (int c = 0; c < n->count; c++) {
         float v = (x[c] - mean[c]) * scale[c] + beta[c];
         if (residual) v += extra[c];
-        y[c] = relu && v < 0 ? 0 : v;
+        y[c] = activate(v, activation);
+    }
+}
+
+ALWAYS_INLINE void apply_rows(const norm *n, dho_range rows, dho_activation activation)
+{
+    const bool residual = n->residual != NULL;
+    for (int64_t r = rows.begin; r < rows.end; r++) {
+        if (residual)
+            apply_row(n, r, true, activation);
+        else
+            apply_row(n, r, false, activation);
     }
 }
 
@@ -114,21 +142,16 @@ static void apply_part(void *context, int part)
 {
     const norm *n = context;
     const dho_range mine = dho_range_of(n->rows, 1, n->parts, part);
-    const int variant = (n->residual != NULL ? 2 : 0) + (n->relu ? 1 : 0);
-    for (int64_t r = mine.begin; r < mine.end; r++) {
-        switch (variant) {
-        case 0:
-            apply_row(n, r, false, false);
-            break;
-        case 1:
-            apply_row(n, r, false, true);
-            break;
-        case 2:
-            apply_row(n, r, true, false);
-            break;
-        default:
-            apply_row(n, r, true, true);
-        }
+    switch (n->activation) {
+    case DHO_ACTIVATION_NONE:
+        apply_rows(n, mine, DHO_ACTIVATION_NONE);
+        break;
+    case DHO_ACTIVATION_RELU:
+        apply_rows(n, mine, DHO_ACTIVATION_RELU);
+        break;
+    case DHO_ACTIVATION_RELU6:
+        apply_rows(n, mine, DHO_ACTIVATION_RELU6);
+        break;
     }
 }
 
@@ -142,15 +165,16 @@ static bool next_block(norm *n)
 }
 
 static void batch_norm_forward(dho_compute *compute, int64_t rows, int channels, float eps,
-                               bool relu, const float *restrict x, const float *restrict gamma,
-                               const float *restrict beta, const float *restrict residual,
-                               float *restrict y, float *restrict mean, float *restrict inv_std,
+                               dho_activation activation, const float *restrict x,
+                               const float *restrict gamma, const float *restrict beta,
+                               const float *restrict residual, float *restrict y,
+                               float *restrict mean, float *restrict inv_std,
                                float *restrict batch_variance)
 {
     float scale[DHO_REDUCTION_CHANNELS], shift[DHO_REDUCTION_CHANNELS];
     norm n = {.rows = rows,
               .stride = channels,
-              .relu = relu,
+              .activation = activation,
               .x = x,
               .residual = residual,
               .out = y,
@@ -180,14 +204,15 @@ static void batch_norm_forward(dho_compute *compute, int64_t rows, int channels,
 }
 
 static void batch_norm_inference(dho_compute *compute, int64_t rows, int channels, float eps,
-                                 bool relu, const float *x, const float *restrict gamma,
-                                 const float *restrict beta, const float *restrict running_mean,
+                                 dho_activation activation, const float *x,
+                                 const float *restrict gamma, const float *restrict beta,
+                                 const float *restrict running_mean,
                                  const float *restrict running_var, const float *residual, float *y)
 {
     float scale[DHO_REDUCTION_CHANNELS];
     norm n = {.rows = rows,
               .stride = channels,
-              .relu = relu,
+              .activation = activation,
               .x = x,
               .residual = residual,
               .out = y,
@@ -205,8 +230,8 @@ static void batch_norm_inference(dho_compute *compute, int64_t rows, int channel
 }
 
 /* Sums of g and of g (x - mean); stores g into dresidual when asked. */
-ALWAYS_INLINE void add_gradient_sums(const norm *n, int64_t r, bool relu, bool stores,
-                                     float *restrict sum, float *restrict sum_x)
+ALWAYS_INLINE void add_gradient_sums(const norm *n, int64_t r, dho_activation activation,
+                                     bool stores, float *restrict sum, float *restrict sum_x)
 {
     const int64_t at = r * n->stride + n->first;
     const float *restrict x = n->x + at, *restrict y = n->y + at, *restrict dy = n->dy + at;
@@ -214,44 +239,50 @@ ALWAYS_INLINE void add_gradient_sums(const norm *n, int64_t r, bool relu, bool s
     float *restrict g_out = stores ? n->dresidual + at : NULL;
 #pragma omp simd
     for (int c = 0; c < n->count; c++) {
-        const float g = relu && !(y[c] > 0) ? 0 : dy[c];
+        const float g = masked(dy[c], y[c], activation);
         if (stores) g_out[c] = g;
         sum[c] += g;
         sum_x[c] += g * (x[c] - mean[c]);
     }
 }
 
-static void gradient_sums_part(void *context, int part)
+ALWAYS_INLINE void sum_gradient_rows(const norm *n, int part, dho_activation activation)
 {
-    const norm *n = context;
     double *total = partial_of(n, part, 0), *total_x = partial_of(n, part, 1);
     float sum[DHO_REDUCTION_CHANNELS] = {0}, sum_x[DHO_REDUCTION_CHANNELS] = {0};
     memset(total, 0, (size_t)n->count * sizeof *total);
     memset(total_x, 0, (size_t)n->count * sizeof *total_x);
-    const int variant = (n->relu ? 2 : 0) + (n->stores_g ? 1 : 0);
     const dho_range mine = dho_range_of(n->rows, FLUSH_ROWS, n->parts, part);
     for (int64_t r = mine.begin; r < mine.end; r++) {
-        switch (variant) {
-        case 0:
-            add_gradient_sums(n, r, false, false, sum, sum_x);
-            break;
-        case 1:
-            add_gradient_sums(n, r, false, true, sum, sum_x);
-            break;
-        case 2:
-            add_gradient_sums(n, r, true, false, sum, sum_x);
-            break;
-        default:
-            add_gradient_sums(n, r, true, true, sum, sum_x);
-        }
+        if (n->stores_g)
+            add_gradient_sums(n, r, activation, true, sum, sum_x);
+        else
+            add_gradient_sums(n, r, activation, false, sum, sum_x);
         if ((r + 1) % FLUSH_ROWS != 0 && r + 1 < mine.end) continue;
         flush(total, sum, n->count);
         flush(total_x, sum_x, n->count);
     }
 }
 
+static void gradient_sums_part(void *context, int part)
+{
+    const norm *n = context;
+    switch (n->activation) {
+    case DHO_ACTIVATION_NONE:
+        sum_gradient_rows(n, part, DHO_ACTIVATION_NONE);
+        break;
+    case DHO_ACTIVATION_RELU:
+        sum_gradient_rows(n, part, DHO_ACTIVATION_RELU);
+        break;
+    case DHO_ACTIVATION_RELU6:
+        sum_gradient_rows(n, part, DHO_ACTIVATION_RELU6);
+        break;
+    }
+}
+
 /* dx (+)= scale (g - mean_g - (x - mean) slope); dresidual += g when `adds`. */
-ALWAYS_INLINE void gradient_row(const norm *n, int64_t r, bool relu, bool accumulate, bool adds)
+ALWAYS_INLINE void gradient_row(const norm *n, int64_t r, dho_activation activation,
+                                bool accumulate, bool adds)
 {
     const int64_t at = r * n->stride + n->first;
     const float *restrict x = n->x + at, *restrict y = n->y + at, *restrict dy = n->dy + at;
@@ -260,10 +291,31 @@ ALWAYS_INLINE void gradient_row(const norm *n, int64_t r, bool relu, bool accumu
     float *restrict dx = n->dx + at, *restrict dresidual = adds ? n->dresidual + at : NULL;
 #pragma omp simd
     for (int c = 0; c < n->count; c++) {
-        const float g = relu && !(y[c] > 0) ? 0 : dy[c];
+        const float g = masked(dy[c], y[c], activation);
         const float d = scale[c] * (g - mean_g[c] - (x[c] - mean[c]) * slope[c]);
         dx[c] = accumulate ? dx[c] + d : d;
         if (adds) dresidual[c] += g;
+    }
+}
+
+ALWAYS_INLINE void gradient_rows(const norm *n, dho_range rows, dho_activation activation)
+{
+    const int variant =
+        (n->accumulate_dx ? 2 : 0) + (n->dresidual != NULL && n->accumulate_dresidual ? 1 : 0);
+    for (int64_t r = rows.begin; r < rows.end; r++) {
+        switch (variant) {
+        case 0:
+            gradient_row(n, r, activation, false, false);
+            break;
+        case 1:
+            gradient_row(n, r, activation, false, true);
+            break;
+        case 2:
+            gradient_row(n, r, activation, true, false);
+            break;
+        default:
+            gradient_row(n, r, activation, true, true);
+        }
     }
 }
 
@@ -271,42 +323,25 @@ static void gradient_part(void *context, int part)
 {
     const norm *n = context;
     const dho_range mine = dho_range_of(n->rows, FLUSH_ROWS, n->parts, part);
-    const int variant = (n->relu ? 4 : 0) + (n->accumulate_dx ? 2 : 0) +
-                        (n->dresidual != NULL && n->accumulate_dresidual ? 1 : 0);
-    for (int64_t r = mine.begin; r < mine.end; r++) {
-        switch (variant) {
-        case 0:
-            gradient_row(n, r, false, false, false);
-            break;
-        case 1:
-            gradient_row(n, r, false, false, true);
-            break;
-        case 2:
-            gradient_row(n, r, false, true, false);
-            break;
-        case 3:
-            gradient_row(n, r, false, true, true);
-            break;
-        case 4:
-            gradient_row(n, r, true, false, false);
-            break;
-        case 5:
-            gradient_row(n, r, true, false, true);
-            break;
-        case 6:
-            gradient_row(n, r, true, true, false);
-            break;
-        default:
-            gradient_row(n, r, true, true, true);
-        }
+    switch (n->activation) {
+    case DHO_ACTIVATION_NONE:
+        gradient_rows(n, mine, DHO_ACTIVATION_NONE);
+        break;
+    case DHO_ACTIVATION_RELU:
+        gradient_rows(n, mine, DHO_ACTIVATION_RELU);
+        break;
+    case DHO_ACTIVATION_RELU6:
+        gradient_rows(n, mine, DHO_ACTIVATION_RELU6);
+        break;
     }
 }
 
-static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels, bool relu,
-                                const float *restrict x, const float *restrict y,
-                                const float *restrict dy, const float *restrict gamma,
-                                const float *restrict mean, const float *restrict inv_std,
-                                bool accumulate_dx, float *restrict dx, bool accumulate_dresidual,
+static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels,
+                                dho_activation activation, const float *restrict x,
+                                const float *restrict y, const float *restrict dy,
+                                const float *restrict gamma, const float *restrict mean,
+                                const float *restrict inv_std, bool accumulate_dx,
+                                float *restrict dx, bool accumulate_dresidual,
                                 float *restrict dresidual, float *restrict dgamma,
                                 float *restrict dbeta)
 {
@@ -314,7 +349,7 @@ static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels
     float slope[DHO_REDUCTION_CHANNELS];
     norm sums = {.rows = rows,
                  .stride = channels,
-                 .relu = relu,
+                 .activation = activation,
                  .accumulate_dx = accumulate_dx,
                  .accumulate_dresidual = accumulate_dresidual,
                  .stores_g = dresidual != NULL && !accumulate_dresidual,
@@ -342,7 +377,7 @@ static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels
             dbeta[c] += (float)sum;
         }
         norm gradients = sums;
-        if (sums.stores_g) gradients.dy = dresidual, gradients.relu = false;
+        if (sums.stores_g) gradients.dy = dresidual, gradients.activation = DHO_ACTIVATION_NONE;
         dho_compute_parallel(compute, sums.parts, gradient_part, &gradients);
     }
 }

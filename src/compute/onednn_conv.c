@@ -221,6 +221,14 @@ static dnnl_status_t build_op(dnnl_engine_t engine, conv_op *op)
     return status;
 }
 
+/* oneDNN 2.6's AVX2 kernel (jit_1x1:avx2) gives wrong weight gradients of strided 1x1 convolutions
+ * with less than 8 input channels: they depend on what was in the scratchpad. */
+static bool is_unsafe(op_kind kind, const dho_conv_shape *s)
+{
+    return kind == WEIGHTS && s->kernel_h == 1 && s->kernel_w == 1 && s->stride > 1 &&
+           s->in_c / s->groups < 8;
+}
+
 /* The operation for a shape, made at first use. NULL when there is no memory for it. */
 static conv_op *find_op(dho_compute *compute, op_kind kind, const dho_conv_shape *shape)
 {
@@ -236,7 +244,7 @@ static conv_op *find_op(dho_compute *compute, op_kind kind, const dho_conv_shape
         (size_t)shape->batch * (size_t)shape->in_h * (size_t)shape->in_w * (size_t)shape->in_c;
     const int before = omp_get_max_threads();
     omp_set_num_threads(compute->threads);
-    op->usable = build_op(o->engine, op) == dnnl_success;
+    op->usable = !is_unsafe(kind, shape) && build_op(o->engine, op) == dnnl_success;
     omp_set_num_threads(before);
     op->next = o->ops;
     o->ops = op;

@@ -3,15 +3,26 @@
 
 #include <math.h>
 
-static float activate(double value, bool relu)
+static float activate(double value, dho_activation activation)
 {
-    return (float)(relu && value < 0 ? 0 : value);
+    if (activation != DHO_ACTIVATION_NONE && value < 0) return 0;
+    if (activation == DHO_ACTIVATION_RELU6 && value > 6) return 6;
+    return (float)value;
+}
+
+/* dy where the activation lets it through; torch's conventions at 0 and at 6. */
+static double mask(double dy, float y, dho_activation activation)
+{
+    if (activation != DHO_ACTIVATION_NONE && !(y > 0)) return 0;
+    if (activation == DHO_ACTIVATION_RELU6 && !(y < 6)) return 0;
+    return dy;
 }
 
 static void batch_norm_forward(dho_compute *compute, int64_t rows, int channels, float eps,
-                               bool relu, const float *restrict x, const float *restrict gamma,
-                               const float *restrict beta, const float *restrict residual,
-                               float *restrict y, float *restrict mean, float *restrict inv_std,
+                               dho_activation activation, const float *restrict x,
+                               const float *restrict gamma, const float *restrict beta,
+                               const float *restrict residual, float *restrict y,
+                               float *restrict mean, float *restrict inv_std,
                                float *restrict batch_variance)
 {
     (void)compute;
@@ -31,18 +42,19 @@ static void batch_norm_forward(dho_compute *compute, int64_t rows, int channels,
             const int64_t i = r * channels + c;
             double v = (double)gamma[c] * ((double)x[i] - m) * inverse + (double)beta[c];
             if (residual != NULL) v += (double)residual[i];
-            y[i] = activate(v, relu);
+            y[i] = activate(v, activation);
         }
     }
 }
 
 /* dgamma = sum g xhat, dbeta = sum g, dx = gamma inv_std (g - dbeta/n - xhat dgamma/n)
- * (Ioffe & Szegedy 2015), with g = dy masked by the ReLU. */
-static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels, bool relu,
-                                const float *restrict x, const float *restrict y,
-                                const float *restrict dy, const float *restrict gamma,
-                                const float *restrict mean, const float *restrict inv_std,
-                                bool accumulate_dx, float *restrict dx, bool accumulate_dresidual,
+ * (Ioffe & Szegedy 2015), with g = dy masked by the activation. */
+static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels,
+                                dho_activation activation, const float *restrict x,
+                                const float *restrict y, const float *restrict dy,
+                                const float *restrict gamma, const float *restrict mean,
+                                const float *restrict inv_std, bool accumulate_dx,
+                                float *restrict dx, bool accumulate_dresidual,
                                 float *restrict dresidual, float *restrict dgamma,
                                 float *restrict dbeta)
 {
@@ -52,13 +64,13 @@ static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels
         double sum = 0, sum_xhat = 0;
         for (int64_t r = 0; r < rows; r++) {
             const int64_t i = r * channels + c;
-            const double g = relu && !(y[i] > 0) ? 0 : (double)dy[i];
+            const double g = mask((double)dy[i], y[i], activation);
             sum += g;
             sum_xhat += g * ((double)x[i] - m) * inverse;
         }
         for (int64_t r = 0; r < rows; r++) {
             const int64_t i = r * channels + c;
-            const double g = relu && !(y[i] > 0) ? 0 : (double)dy[i];
+            const double g = mask((double)dy[i], y[i], activation);
             const double xhat = ((double)x[i] - m) * inverse;
             const double d = (double)gamma[c] * inverse *
                              (g - sum / (double)rows - xhat * sum_xhat / (double)rows);
@@ -73,8 +85,9 @@ static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels
 
 /* No restrict on x and y: they may be the same. */
 static void batch_norm_inference(dho_compute *compute, int64_t rows, int channels, float eps,
-                                 bool relu, const float *x, const float *restrict gamma,
-                                 const float *restrict beta, const float *restrict running_mean,
+                                 dho_activation activation, const float *x,
+                                 const float *restrict gamma, const float *restrict beta,
+                                 const float *restrict running_mean,
                                  const float *restrict running_var, const float *residual, float *y)
 {
     (void)compute;
@@ -85,7 +98,7 @@ static void batch_norm_inference(dho_compute *compute, int64_t rows, int channel
                            sqrt((double)running_var[c] + (double)eps) +
                        (double)beta[c];
             if (residual != NULL) v += (double)residual[i];
-            y[i] = activate(v, relu);
+            y[i] = activate(v, activation);
         }
     }
 }

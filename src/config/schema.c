@@ -126,8 +126,9 @@ static const dho_field config_fields[] = {
     NUMBER(data.prefetch, "4", IN(1, 4096), "microbatches", "decoded ahead"),
     WORD(data.on_error, policy_words, "fail", "what a broken image does"),
 
-    TEXT(student.model, "resnet18", "architecture"),
-    NUMBER(student.width, "64", IN(1, 65536), "channels", "of the first stage (resnet)"),
+    TEXT(student.model, "resnet18", "architecture: resnet18, resnet50 or mobilenet_v2"),
+    NUMBER(student.width, "0", IN(0, 65536), "channels",
+           "of the first stage; 0: as published (64; mobilenet_v2: 32)"),
     TEXT(student.init, "", "safetensors or PyTorch file of backbone weights; empty: random"),
     BOOL(student.init_head, "false", "also start the heads, from the file's classifier"),
 

@@ -5,42 +5,81 @@
 enum { NAME_BYTES = 64 };
 
 static dho_value conv_bn(dho_graph *graph, dho_value x, const char *block, int number, int channels,
-                         int kernel, int stride, dho_value residual, bool relu)
+                         int kernel, int stride, dho_value residual, dho_activation activation)
 {
     char name[NAME_BYTES];
     snprintf(name, sizeof name, "%.40sconv%d", block, number);
     x = dho_graph_conv(graph, x, name, channels, kernel, stride, kernel / 2, 1, false);
     snprintf(name, sizeof name, "%.40sbn%d", block, number);
-    return dho_graph_batch_norm(graph, x, name, residual, relu);
+    return dho_graph_batch_norm(graph, x, name, residual, activation);
 }
 
-/* Two 3x3 convolutions and a shortcut, which is a 1x1 convolution where the shape changes. */
-static dho_value basic_block(dho_graph *graph, dho_value x, const char *block, int channels,
-                             int stride, bool project)
+/* The shortcut where the shape changes: a 1x1 convolution. */
+static dho_value projection(dho_graph *graph, dho_value x, const char *block, int channels,
+                            int stride)
 {
     char name[NAME_BYTES];
-    dho_value shortcut = x;
-    const dho_value hidden = conv_bn(graph, x, block, 1, channels, 3, stride, -1, true);
-    if (project) {
-        snprintf(name, sizeof name, "%.40sdownsample.0", block);
-        shortcut = dho_graph_conv(graph, x, name, channels, 1, stride, 0, 1, false);
-        snprintf(name, sizeof name, "%.40sdownsample.1", block);
-        shortcut = dho_graph_batch_norm(graph, shortcut, name, -1, false);
+    snprintf(name, sizeof name, "%.40sdownsample.0", block);
+    x = dho_graph_conv(graph, x, name, channels, 1, stride, 0, 1, false);
+    snprintf(name, sizeof name, "%.40sdownsample.1", block);
+    return dho_graph_batch_norm(graph, x, name, -1, DHO_ACTIVATION_NONE);
+}
+
+/* Two 3x3 convolutions. */
+static dho_value basic_block(dho_graph *graph, dho_value x, const char *block, int width,
+                             int stride, bool project)
+{
+    const dho_activation relu = DHO_ACTIVATION_RELU;
+    const dho_value hidden = conv_bn(graph, x, block, 1, width, 3, stride, -1, relu);
+    const dho_value shortcut = project ? projection(graph, x, block, width, stride) : x;
+    return conv_bn(graph, hidden, block, 2, width, 3, 1, shortcut, relu);
+}
+
+enum { EXPANSION = 4 };
+
+/* 1x1, 3x3, 1x1 to four times the channels. The stride is the 3x3's, as in torchvision ("v1.5");
+ * the paper has it in the first 1x1. */
+static dho_value bottleneck(dho_graph *graph, dho_value x, const char *block, int width, int stride,
+                            bool project)
+{
+    const dho_activation relu = DHO_ACTIVATION_RELU;
+    const int out = EXPANSION * width;
+    dho_value hidden = conv_bn(graph, x, block, 1, width, 1, 1, -1, relu);
+    hidden = conv_bn(graph, hidden, block, 2, width, 3, stride, -1, relu);
+    const dho_value shortcut = project ? projection(graph, x, block, out, stride) : x;
+    return conv_bn(graph, hidden, block, 3, out, 1, 1, shortcut, relu);
+}
+
+typedef dho_value (*block_builder)(dho_graph *graph, dho_value x, const char *block, int width,
+                                   int stride, bool project);
+
+/* Stem and four stages; `expansion` is a block's output over its width, so that the first block
+ * of the first stage needs a projection, too, where it is not 1. */
+static dho_value resnet(dho_graph *graph, dho_value image, int width, const int blocks[4],
+                        block_builder build_block, int expansion)
+{
+    char block[NAME_BYTES];
+    dho_value x = conv_bn(graph, image, "", 1, width, 7, 2, -1, DHO_ACTIVATION_RELU);
+    x = dho_graph_max_pool(graph, x, 3, 2, 1);
+    for (int stage = 0; stage < 4; stage++) {
+        for (int i = 0; i < blocks[stage]; i++) {
+            const int stride = stage > 0 && i == 0 ? 2 : 1;
+            const bool project = i == 0 && (stage > 0 || expansion != 1);
+            snprintf(block, sizeof block, "layer%d.%d.", stage + 1, i);
+            x = build_block(graph, x, block, width << stage, stride, project);
+        }
     }
-    return conv_bn(graph, hidden, block, 2, channels, 3, 1, shortcut, true);
+    return dho_graph_average_pool(graph, x);
 }
 
 dho_value dho_build_resnet18(dho_graph *graph, dho_value image, int width)
 {
-    char block[NAME_BYTES];
-    dho_value x = conv_bn(graph, image, "", 1, width, 7, 2, -1, true);
-    x = dho_graph_max_pool(graph, x, 3, 2, 1);
-    for (int stage = 0; stage < 4; stage++) {
-        for (int i = 0; i < 2; i++) {
-            const bool first = stage > 0 && i == 0;
-            snprintf(block, sizeof block, "layer%d.%d.", stage + 1, i);
-            x = basic_block(graph, x, block, width << stage, first ? 2 : 1, first);
-        }
-    }
-    return dho_graph_average_pool(graph, x);
+    static const int blocks[4] = {2, 2, 2, 2};
+    return resnet(graph, image, width, blocks, basic_block, 1);
+}
+
+dho_value dho_build_resnet50(dho_graph *graph, dho_value image, int width)
+{
+    static const int blocks[4] = {3, 4, 6, 3};
+    return resnet(graph, image, width, blocks, bottleneck, EXPANSION);
 }

@@ -9,13 +9,17 @@
 typedef struct model_entry {
     const char *name;
     dho_value (*build)(dho_graph *graph, dho_value image, int width);
+    int published_width;
 } model_entry;
 
 static const model_entry models[] = {
-    {"resnet18", dho_build_resnet18},
+    {"resnet18", dho_build_resnet18, 64},
+    {"resnet50", dho_build_resnet50, 64},
+    {"mobilenet_v2", dho_build_mobilenet_v2, 32},
 };
 
-enum { MODEL_COUNT = sizeof models / sizeof models[0] };
+/* MAX_WIDTH: no product of channels in a builder comes near INT_MAX. */
+enum { MODEL_COUNT = sizeof models / sizeof models[0], MAX_WIDTH = 65536 };
 
 static dho_status find_model(const char *name, const model_entry **out)
 {
@@ -37,16 +41,18 @@ dho_status dho_student_create(dho_student *out, const dho_student_options *optio
     dho_status status;
     *out = (dho_student){.classes = options->classes,
                          .image_size = options->image_size,
-                         .width = options->width,
                          .head_count = options->dual_head ? 2 : 1,
                          .heads = {-1, -1}};
     DHO_TRY(find_model(options->model, &model));
+    if (options->width < 0 || options->width > MAX_WIDTH)
+        return dho_fail(DHO_ERR_CONFIG, "student.width: must be in [0, %d], got %d", MAX_WIDTH,
+                        options->width);
+    out->width = options->width > 0 ? options->width : model->published_width;
     snprintf(out->model, sizeof out->model, "%s", model->name);
     DHO_TRY(dho_graph_create(&out->graph));
     dho_graph *graph = out->graph;
-    const dho_value image =
-        dho_graph_input(graph, options->image_size, options->image_size, 3);
-    out->features = model->build(graph, image, options->width);
+    const dho_value image = dho_graph_input(graph, options->image_size, options->image_size, 3);
+    out->features = model->build(graph, image, out->width);
     if (options->expose_features) dho_graph_output(graph, out->features);
     out->heads[0] = dho_graph_linear(graph, out->features, options->dual_head ? "head_ce" : "head",
                                      options->classes, true);

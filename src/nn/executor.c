@@ -60,7 +60,8 @@ static bool backward_reads_input(const dho_node *node)
 
 static bool backward_reads_output(const dho_node *node)
 {
-    return (node->op == DHO_OP_BATCH_NORM && node->relu) || node->op == DHO_OP_L2_NORMALISE;
+    return (node->op == DHO_OP_BATCH_NORM && node->activation != DHO_ACTIVATION_NONE) ||
+           node->op == DHO_OP_L2_NORMALISE;
 }
 
 static void extend(dho_block *block, int time)

@@ -34,13 +34,13 @@ static void batch_norm_forward(dho_executor *executor, const dho_node *node,
     const float eps = 1e-5f;
     if (!executor->training) {
         kernels->batch_norm_inference(executor->compute, rows_of(executor, node), node->channels,
-                                      eps, node->relu, x, gamma, beta, buffers + mean,
+                                      eps, node->activation, x, gamma, beta, buffers + mean,
                                       buffers + variance, residual, memory->value);
         return;
     }
     float *saved_mean = memory->saved;
     kernels->batch_norm_forward(executor->compute, rows_of(executor, node), node->channels, eps,
-                                node->relu, x, gamma, beta, residual, memory->value, saved_mean,
+                                node->activation, x, gamma, beta, residual, memory->value, saved_mean,
                                 saved_mean + node->channels, statistics + variance);
     memcpy(statistics + mean, saved_mean, (size_t)node->channels * sizeof(float));
 }
@@ -146,7 +146,7 @@ static void node_backward(dho_executor *executor, int index, const float *parame
         const float *mean = memory->saved;
         float *dresidual =
             node->residual >= 0 ? executor->memory[node->residual].gradient : NULL;
-        kernels->batch_norm_backward(compute, rows_of(executor, node), node->channels, node->relu,
+        kernels->batch_norm_backward(compute, rows_of(executor, node), node->channels, node->activation,
                                      x, memory->value, dy, weight, mean, mean + node->channels,
                                      add, dx, memory->accumulate_residual, dresidual, dweight,
                                      dbias);

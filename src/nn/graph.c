@@ -50,9 +50,11 @@ static dho_value append(dho_graph *graph, dho_node node)
     if (graph->status != DHO_OK) return -1;
     if (node.height < 1 || node.width < 1 || node.channels < 1 || node.channels > MAX_CHANNELS) {
         keep_failure(graph, dho_fail(DHO_ERR_CONFIG,
-                                     "model: operator %d would have the shape %d x %d x %d: the "
-                                     "image is too small for this model",
-                                     graph->count, node.height, node.width, node.channels));
+                                     "model: operator %d would have the shape %d x %d x %d: the %s",
+                                     graph->count, node.height, node.width, node.channels,
+                                     node.channels > MAX_CHANNELS
+                                         ? "model is too wide"
+                                         : "image is too small for this model"));
         return -1;
     }
     if (graph->count == graph->capacity) {
@@ -146,7 +148,7 @@ dho_value dho_graph_conv(dho_graph *graph, dho_value x, const char *name, int ou
 }
 
 dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, dho_value residual,
-                               bool relu)
+                               dho_activation activation)
 {
     const dho_node in = node_of(graph, x);
     dho_node node = blank(DHO_OP_BATCH_NORM, x);
@@ -154,7 +156,7 @@ dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, 
     node.width = in.width;
     node.channels = in.channels;
     node.residual = residual;
-    node.relu = relu;
+    node.activation = activation;
     node.weight = add_vector(graph, &graph->parameters, name, "weight", in.channels, DHO_INIT_ONES, 0);
     node.bias = add_vector(graph, &graph->parameters, name, "bias", in.channels, DHO_INIT_ZEROS, 0);
     node.mean =

@@ -21,7 +21,7 @@ typedef struct dho_node {
     int weight, bias;            /* parameter indices; -1: none */
     int mean, variance;          /* buffer indices; -1: none */
     int kernel, stride, padding, groups;
-    bool relu;
+    dho_activation activation;
     bool is_output;
 } dho_node;
 

@@ -164,6 +164,7 @@ static void line(const char *name, size_t floats_touched, double seconds)
 
 static void bench_norm(dho_compute *c, int64_t rows, int channels)
 {
+    const dho_activation relu = DHO_ACTIVATION_RELU;
     const dho_kernels *k = dho_compute_kernels(c);
     const size_t n = (size_t)rows * (size_t)channels;
     float *x = floats(n), *y = floats(n), *dy = floats(n), *dx = floats(n), *extra = floats(n);
@@ -172,19 +173,19 @@ static void bench_norm(dho_compute *c, int64_t rows, int channels)
     double best;
     printf(" rows %lld, channels %d (%.1f MB a tensor), GB/s\n", (long long)rows, channels,
            (double)n * 4e-6);
-    TIME(k->batch_norm_forward(c, rows, channels, 1e-5f, true, x, v[0], v[1], NULL, y, v[2], v[3],
+    TIME(k->batch_norm_forward(c, rows, channels, 1e-5f, relu, x, v[0], v[1], NULL, y, v[2], v[3],
                                v[4]));
     line("bn fwd relu", 3 * n, best);
-    TIME(k->batch_norm_forward(c, rows, channels, 1e-5f, true, x, v[0], v[1], extra, y, v[2], v[3],
+    TIME(k->batch_norm_forward(c, rows, channels, 1e-5f, relu, x, v[0], v[1], extra, y, v[2], v[3],
                                v[4]));
     line("bn fwd residual relu", 4 * n, best);
-    TIME(k->batch_norm_backward(c, rows, channels, true, x, y, dy, v[0], v[2], v[3], false, dx,
+    TIME(k->batch_norm_backward(c, rows, channels, relu, x, y, dy, v[0], v[2], v[3], false, dx,
                                 false, NULL, v[4], v[5]));
     line("bn bwd relu", 7 * n, best);
-    TIME(k->batch_norm_backward(c, rows, channels, true, x, y, dy, v[0], v[2], v[3], false, dx,
+    TIME(k->batch_norm_backward(c, rows, channels, relu, x, y, dy, v[0], v[2], v[3], false, dx,
                                 false, extra, v[4], v[5]));
     line("bn bwd residual relu", 7 * n, best);
-    TIME(k->batch_norm_inference(c, rows, channels, 1e-5f, true, x, v[0], v[1], v[2], v[4], NULL,
+    TIME(k->batch_norm_inference(c, rows, channels, 1e-5f, relu, x, v[0], v[1], v[2], v[4], NULL,
                                  y));
     line("bn inference relu", 2 * n, best);
     TIME(k->add(c, n, x, y, dx));

@@ -84,7 +84,7 @@ enum { ROWS = 24, CHANNELS = 5, COUNT = ROWS * CHANNELS };
 
 typedef struct norm_loss {
     double x[COUNT], residual[COUNT], gamma[CHANNELS], beta[CHANNELS], r[COUNT];
-    bool relu;
+    dho_activation activation;
 } norm_loss;
 
 static double norm_loss_value(const norm_loss *l)
@@ -98,7 +98,8 @@ static double norm_loss_value(const norm_loss *l)
             const int at = i * CHANNELS + c;
             double v = (l->x[at] - mean) / sqrt(variance + 1e-5) * l->gamma[c] + l->beta[c] +
                        l->residual[at];
-            if (l->relu && v < 0) v = 0;
+            if (l->activation != DHO_ACTIVATION_NONE && v < 0) v = 0;
+            if (l->activation == DHO_ACTIVATION_RELU6 && v > 6) v = 6;
             loss += v * l->r[at];
         }
     }
@@ -125,18 +126,18 @@ static void to_double(double *out, const float *in, size_t count)
 START_TEST(test_batch_norm_gradients)
 {
     dho_rng rng = test_rng((uint64_t)_i);
-    norm_loss l = {.relu = _i == 1};
-    float *x = random_floats(&rng, COUNT, 1, 1), *residual = random_floats(&rng, COUNT, 0, 1);
+    norm_loss l = {.activation = (dho_activation)_i};
+    float *x = random_floats(&rng, COUNT, 1, 1), *residual = random_floats(&rng, COUNT, 2, 4);
     float *gamma = random_floats(&rng, CHANNELS, 1, 0.3), *r = random_floats(&rng, COUNT, 0, 1);
     float *beta = random_floats(&rng, CHANNELS, 0, 1);
     float y[COUNT], mean[CHANNELS], inv_std[CHANNELS], variance[CHANNELS];
     float dx[COUNT], dresidual[COUNT], dgamma[CHANNELS] = {0}, dbeta[CHANNELS] = {0};
     dho_compute *ref = open_backend("ref", 1);
     const dho_kernels *k = dho_compute_kernels(ref);
-    k->batch_norm_forward(ref, ROWS, CHANNELS, 1e-5f, l.relu, x, gamma, beta, residual, y, mean,
-                          inv_std, variance);
-    k->batch_norm_backward(ref, ROWS, CHANNELS, l.relu, x, y, r, gamma, mean, inv_std, false, dx,
-                           false, dresidual, dgamma, dbeta);
+    k->batch_norm_forward(ref, ROWS, CHANNELS, 1e-5f, l.activation, x, gamma, beta, residual, y,
+                          mean, inv_std, variance);
+    k->batch_norm_backward(ref, ROWS, CHANNELS, l.activation, x, y, r, gamma, mean, inv_std, false,
+                           dx, false, dresidual, dgamma, dbeta);
     to_double(l.x, x, COUNT), to_double(l.residual, residual, COUNT), to_double(l.r, r, COUNT);
     to_double(l.gamma, gamma, CHANNELS), to_double(l.beta, beta, CHANNELS);
     ck_assert_double_eq_tol(norm_loss_value(&l), inner(y, r, COUNT), 1e-4);
@@ -242,7 +243,7 @@ int main(void)
     TCase *tests = tcase_create("kernel_gradients");
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, test_conv_gradients, 0, 6);
-    tcase_add_loop_test(tests, test_batch_norm_gradients, 0, 2);
+    tcase_add_loop_test(tests, test_batch_norm_gradients, 0, 3);
     tcase_add_test(tests, test_l2_gradients);
     tcase_add_test(tests, test_pool_gradients);
     suite_add_tcase(suite, tests);

@@ -23,7 +23,7 @@ static norm_data norm_data_create(dho_rng *rng, const int c[3])
     norm_data d = {.rows = c[0], .channels = c[1], .count = (size_t)c[0] * (size_t)c[1]};
     const size_t channels = (size_t)d.channels;
     d.x = random_floats(rng, d.count, c[2], 1);
-    d.residual = random_floats(rng, d.count, 0, 1);
+    d.residual = random_floats(rng, d.count, 1, 4); /* to both sides of 0 and of 6 */
     d.dy = random_floats(rng, d.count, 0, 1);
     d.dx = random_floats(rng, d.count, 0, 1);
     d.dresidual = random_floats(rng, d.count, 0, 1);
@@ -43,9 +43,10 @@ static void norm_data_free(norm_data *d)
     dho_free(d->variance);
 }
 
-/* One variant: relu, residual, accumulate flags. */
+/* One variant. */
 typedef struct norm_variant {
-    bool relu, residual, accumulate_dx, accumulate_dresidual;
+    dho_activation activation;
+    bool residual, accumulate_dx, accumulate_dresidual;
 } norm_variant;
 
 typedef struct norm_results {
@@ -53,7 +54,7 @@ typedef struct norm_results {
 } norm_results;
 
 /* Forward with the backend; backward from given y, mean, inv_std, so that a difference in rounding
- * at the ReLU's edge does not count twice (NULL: its own). */
+ * at an activation's edge does not count twice (NULL: its own). */
 static norm_results norm_run(dho_compute *c, const norm_data *d, norm_variant v,
                              const norm_results *from)
 {
@@ -70,12 +71,12 @@ static norm_results norm_run(dho_compute *c, const norm_data *d, norm_variant v,
                                                           : nan_floats(d->count),
                       .dgamma = copy_floats(d->dgamma, channels),
                       .dbeta = copy_floats(d->dbeta, channels)};
-    k->batch_norm_forward(c, d->rows, d->channels, 1e-5f, v.relu, d->x, d->gamma, d->beta, residual,
-                          r.y, r.mean, r.inv_std, r.variance);
-    k->batch_norm_inference(c, d->rows, d->channels, 1e-5f, v.relu, r.inference, d->gamma, d->beta,
-                            d->gamma, d->variance, residual, r.inference);
+    k->batch_norm_forward(c, d->rows, d->channels, 1e-5f, v.activation, d->x, d->gamma, d->beta,
+                          residual, r.y, r.mean, r.inv_std, r.variance);
+    k->batch_norm_inference(c, d->rows, d->channels, 1e-5f, v.activation, r.inference, d->gamma,
+                            d->beta, d->gamma, d->variance, residual, r.inference);
     if (from == NULL) from = &r;
-    k->batch_norm_backward(c, d->rows, d->channels, v.relu, d->x, from->y, d->dy, d->gamma,
+    k->batch_norm_backward(c, d->rows, d->channels, v.activation, d->x, from->y, d->dy, d->gamma,
                            from->mean, from->inv_std, v.accumulate_dx, r.dx, v.accumulate_dresidual,
                            v.residual ? r.dresidual : NULL, r.dgamma, r.dbeta);
     return r;
@@ -124,8 +125,8 @@ START_TEST(test_batch_norm)
     dho_rng rng = test_rng((uint64_t)_i);
     norm_data d = norm_data_create(&rng, norm_cases[_i]);
     dho_compute *ref = open_backend("ref", 1);
-    for (int flags = 0; flags < 16; flags++) {
-        const norm_variant v = {flags & 1, flags & 2, flags & 4, flags & 8};
+    for (int flags = 0; flags < 24; flags++) {
+        const norm_variant v = {(dho_activation)(flags / 8), flags & 1, flags & 2, flags & 4};
         norm_results expected = norm_run(ref, &d, v, NULL);
         FOR_BACKENDS(name)
         {

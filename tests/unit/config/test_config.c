@@ -401,7 +401,7 @@ static void check_defaults(const dho_config *c)
     ck_assert_int_eq(c->data.prefetch, 4);
     ck_assert_int_eq(c->data.on_error, DHO_POLICY_FAIL);
     ck_assert_str_eq(c->student.model, "resnet18");
-    ck_assert_int_eq(c->student.width, 64);
+    ck_assert_int_eq(c->student.width, 0);
     ck_assert_str_eq(c->student.init, "");
     ck_assert_str_eq(c->teacher.cache, "");
     ck_assert(c->distill.temperature == 2 && c->distill.lambda_ce == 1 &&

@@ -17,9 +17,14 @@ static dho_graph *small_graph(dho_value *first, dho_value *second)
     ck_assert_ok(dho_graph_create(&graph));
     dho_value x = dho_graph_input(graph, SIZE, SIZE, 2);
     x = dho_graph_conv(graph, x, "stem", 4, 3, 2, 1, 1, true);
-    x = dho_graph_batch_norm(graph, x, "stem_bn", -1, true);
+    x = dho_graph_batch_norm(graph, x, "stem_bn", -1, DHO_ACTIVATION_RELU);
     dho_value y = dho_graph_conv(graph, x, "grouped", 4, 3, 1, 1, 2, false);
-    y = dho_graph_batch_norm(graph, y, "grouped_bn", x, true);
+    y = dho_graph_batch_norm(graph, y, "grouped_bn", x, DHO_ACTIVATION_RELU);
+    /* As a linear bottleneck: ReLU6 on both of its edges, then a sum without activation. */
+    x = dho_graph_conv(graph, y, "depthwise", 4, 3, 1, 1, 4, false);
+    x = dho_graph_batch_norm(graph, x, "depthwise_bn", -1, DHO_ACTIVATION_RELU6);
+    x = dho_graph_conv(graph, x, "project", 4, 1, 1, 0, 1, false);
+    y = dho_graph_batch_norm(graph, x, "project_bn", y, DHO_ACTIVATION_NONE);
     x = dho_graph_max_pool(graph, y, 3, 2, 1);
     x = dho_graph_average_pool(graph, x);
     *first = dho_graph_linear(graph, x, "first", OUT, true);
@@ -29,6 +34,17 @@ static dho_graph *small_graph(dho_value *first, dho_value *second)
     dho_graph_output(graph, *second);
     ck_assert_ok(dho_graph_finish(graph));
     return graph;
+}
+
+static void fill_parameter(const dho_graph *graph, const char *name, float value, float *slab)
+{
+    for (size_t p = 0; p < dho_graph_parameter_count(graph); p++) {
+        const dho_slot *slot = dho_graph_parameter(graph, p);
+        if (strcmp(slot->name, name) != 0) continue;
+        for (size_t i = 0; i < slot->count; i++) slab[slot->offset + i] = value;
+        return;
+    }
+    ck_abort_msg("no parameter %s", name);
 }
 
 /* loss = sum of coefficient * output; its gradient is the coefficients. */
@@ -50,7 +66,10 @@ START_TEST(test_gradients_against_differences)
     dho_executor *executor;
     dho_rng rng;
     dho_graph *graph = small_graph(&first, &second);
-    ck_assert_ok(dho_compute_create(&compute, _i == 0 ? DHO_BACKEND_REF : DHO_BACKEND_BLIS, 1));
+    ck_assert_ok(dho_compute_create(&compute, _i == 0   ? DHO_BACKEND_REF
+                                              : _i == 1 ? DHO_BACKEND_BLIS
+                                                        : DHO_BACKEND_AUTO,
+                                    1));
     const dho_executor_options options = {.compute = compute, .batch = BATCH, .training = true};
     ck_assert_ok(dho_executor_create(&executor, graph, &options));
     const size_t floats = dho_graph_parameter_floats(graph);
@@ -60,9 +79,12 @@ START_TEST(test_gradients_against_differences)
     ck_assert_ok(dho_alloc_zero(&buffers, dho_graph_buffer_floats(graph), sizeof(float), "test"));
     ck_assert_ok(
         dho_alloc_zero(&statistics, dho_graph_buffer_floats(graph), sizeof(float), "test"));
-    dho_graph_initialise(graph, 5, parameters, buffers);
+    dho_graph_initialise(graph, 6, parameters, buffers);
+    /* Mean 3, deviation 2: as many values beyond 6 as below 0. */
+    fill_parameter(graph, "depthwise_bn.weight", 2, parameters);
+    fill_parameter(graph, "depthwise_bn.bias", 3, parameters);
     float input[BATCH * SIZE * SIZE * 2], coefficients[2 * BATCH * OUT];
-    dho_rng_init(&rng, 5, DHO_RNG_TEST, 0, 0);
+    dho_rng_init(&rng, 6, DHO_RNG_TEST, 0, 0);
     for (size_t i = 0; i < sizeof input / sizeof *input; i++)
         input[i] = (float)dho_rng_normal(&rng);
     for (size_t i = 0; i < 2 * BATCH * OUT; i++) coefficients[i] = (float)dho_rng_normal(&rng);
@@ -167,7 +189,7 @@ START_TEST(test_allocation_failures)
         if (status == DHO_OK) {
             dho_value x = dho_graph_input(graph, 8, 8, 3);
             x = dho_graph_conv(graph, x, "a", 8, 3, 1, 1, 1, true);
-            x = dho_graph_batch_norm(graph, x, "b", -1, true);
+            x = dho_graph_batch_norm(graph, x, "b", -1, DHO_ACTIVATION_RELU);
             dho_graph_output(graph, x);
             status = dho_graph_finish(graph);
         }
@@ -186,7 +208,7 @@ int main(void)
     Suite *suite = suite_create("graph");
     TCase *tests = tcase_create("graph");
     tcase_set_timeout(tests, 60);
-    tcase_add_loop_test(tests, test_gradients_against_differences, 0, 2);
+    tcase_add_loop_test(tests, test_gradients_against_differences, 0, 3);
     tcase_add_loop_test(tests, test_planner_never_overlaps, 0, 50);
     tcase_add_test(tests, test_image_too_small_is_an_error);
     tcase_add_test(tests, test_allocation_failures);

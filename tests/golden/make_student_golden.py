@@ -1,0 +1,169 @@
+"""Writes tests/golden/<model>_dho.safetensors: one DHO training trajectory per student in PyTorch,
+float64.
+
+Narrow students (torchvision's blocks and names) with two heads, labelled and unlabelled rows
+stacked in one forward. Kept: initial weights, inputs, the first step's logits, losses and
+gradients, and the weights and running statistics after ten AdamW steps.
+
+    python3 tests/golden/make_student_golden.py [model ...]      (torch, torchvision, safetensors)
+
+A ReLU, ReLU6 or maximum that float32 and float64 decide differently changes gradients by a percent,
+and in the deep students everything after it. The seeds are such that this happens with none of the
+ways that the backends have of rounding (BLIS's haswell and generic kernels, oneDNN's AVX-512, AVX2
+and SSE4.1 ones); another version of torch may draw other numbers and need others.
+"""
+import os
+import sys
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torchvision.models import MobileNetV2
+from torchvision.models.mobilenetv2 import InvertedResidual
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+CLASSES, LABELLED, ROWS, STEPS, TEMPERATURE = 5, 3, 7, 10, 2.0
+# Scale of the last normalisation of a block in the deep students: fifty random layers at scale 1
+# make the gradient at the image a hundred times that at the heads, and rounding errors with it.
+CALM = (0.1, 0.4)
+
+
+class ResNet(nn.Module):
+    """torchvision's ResNet, whose stem has a fixed width, with another width."""
+
+    def __init__(self, block, blocks, width):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        planes = width
+        for stage in range(4):
+            inner, stride = width << stage, 1 if stage == 0 else 2
+            out = inner * block.expansion
+            down = None
+            if stride != 1 or planes != out:
+                down = nn.Sequential(nn.Conv2d(planes, out, 1, stride, bias=False), nn.BatchNorm2d(out))
+            layers = [block(planes, inner, stride, down)]
+            layers += [block(out, inner) for _ in range(1, blocks[stage])]
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*layers))
+            planes = out
+        self.feature_dim = planes
+        for module in self.modules():
+            if isinstance(module, Bottleneck):
+                nn.init.uniform_(module.bn3.weight, *CALM)
+
+    def backbone(self, x):
+        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
+        for stage in range(4):
+            x = getattr(self, f"layer{stage + 1}")(x)
+        return x
+
+
+class MobileNet(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        model = MobileNetV2(width_mult=width / 32)
+        self.features = model.features
+        self.feature_dim = model.last_channel
+        # With scale 1, hardly any number would pass 6.
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.uniform_(module.weight, 1, 3)
+                nn.init.uniform_(module.bias, -1, 2)
+        for module in self.modules():
+            if isinstance(module, InvertedResidual):
+                nn.init.uniform_(module.conv[-1].weight, *CALM)
+                nn.init.uniform_(module.conv[-1].bias, -0.2, 0.2)
+
+    def backbone(self, x):
+        return self.features(x)
+
+
+class Student(nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+        self.head_ce = nn.Linear(net.feature_dim, CLASSES)
+        self.head_kd = nn.Linear(net.feature_dim, CLASSES)
+
+    def forward(self, x):
+        x = self.net.backbone(x).mean(dim=(2, 3))
+        return self.head_ce(x), self.head_kd(x)
+
+
+# model -> (constructor, image size, AdamW's lr and eps, whether the initial weights are drawn in
+# float16, which keeps the file small, seed). tests/unit/train/test_golden.c has the same numbers.
+#
+# MobileNetV2's eps: what follows a linear bottleneck is a 1x1 convolution and a normalisation, which
+# removes the bottleneck's bias again: its gradient is zero but for rounding. With the usual eps,
+# AdamW would make whole steps of that noise. The deep students' lr: larger steps make them chaotic
+# on so few pixels.
+MODELS = {
+    "resnet18": (lambda: ResNet(BasicBlock, [2, 2, 2, 2], 4), 40, 1e-3, 1e-8, False, 7),
+    "resnet50": (lambda: ResNet(Bottleneck, [3, 4, 6, 3], 3), 33, 1e-4, 1e-8, True, 2),
+    "mobilenet_v2": (lambda: MobileNet(2), 33, 5e-5, 1e-2, True, 4),
+}
+
+
+def kl(student, teacher):
+    """T^2 * batchmean KL(teacher || student), as the method has it."""
+    return TEMPERATURE**2 * F.kl_div(F.log_softmax(student / TEMPERATURE, 1),
+                                     F.softmax(teacher / TEMPERATURE, 1), reduction="batchmean")
+
+
+def name(key):
+    return key.removeprefix("net.")
+
+
+def trajectory(build, size, lr, eps, half, seed):
+    torch.manual_seed(seed)
+    torch.set_default_dtype(torch.float64)
+    model = Student(build())
+    # The file's type holds the initial state exactly, float32 the inputs.
+    kept = torch.float16 if half else torch.float32
+    for p in model.parameters():
+        p.data = p.data.to(kept).double()
+    images = torch.randn(2, ROWS, 3, size, size).to(kept).double()
+    labels = torch.randint(0, CLASSES, (2, LABELLED))
+    teacher = (3 * torch.randn(2, ROWS, CLASSES)).float().double()
+    out = {f"initial.{name(k)}": v.to(kept).contiguous() for k, v in model.named_parameters()}
+    out["images"] = images.permute(0, 1, 3, 4, 2).to(kept).contiguous()  # NHWC
+    out["labels"] = labels
+    out["teacher"] = teacher.float()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, eps=eps, weight_decay=0.05)
+    totals = []
+    for step in range(STEPS):
+        b = step % 2
+        ce_logits, kd_logits = model(images[b])
+        ce = F.cross_entropy(ce_logits[:LABELLED], labels[b])
+        kd_l = kl(kd_logits[:LABELLED], teacher[b, :LABELLED])
+        kd_u = kl(kd_logits[LABELLED:], teacher[b, LABELLED:])
+        loss = ce + kd_l + kd_u
+        optimizer.zero_grad()
+        loss.backward()
+        totals.append(loss.item())
+        if step == 0:
+            out["logits_ce"], out["logits_kd"] = ce_logits.detach().float(), kd_logits.detach().float()
+            out["losses"] = torch.tensor([ce.item(), kd_l.item(), kd_u.item()]).float()
+            for k, v in model.named_parameters():
+                out[f"gradient.{name(k)}"] = v.grad.float().contiguous()
+        optimizer.step()
+    out["totals"] = torch.tensor(totals).float()
+    for k, v in model.named_parameters():
+        out[f"final.{name(k)}"] = v.detach().float().contiguous()
+    for k, v in model.named_buffers():
+        if "num_batches" not in k:
+            out[f"final.{name(k)}"] = v.float().contiguous()
+    return out, totals
+
+
+def main():
+    for model in sys.argv[1:] or MODELS:
+        out, totals = trajectory(*MODELS[model])
+        path = os.path.join(os.path.dirname(__file__), f"{model}_dho.safetensors")
+        save_file(out, path)
+        print(path, os.path.getsize(path), "bytes, losses", [round(t, 4) for t in totals])
+
+
+if __name__ == "__main__":
+    main()
