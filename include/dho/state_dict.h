@@ -40,8 +40,8 @@ typedef struct dho_init_report {
 /* Starts a student from published weights: fills the parameters and the buffers of its backbone
  * from a file whose names are the graph's, all behind one prefix of wrappers (dho_weights_bare_name
  * tells which). The heads ("head*.weight", "head*.bias") keep the slab's values or, with take_head,
- * are all filled from the file's tensors of that name or else from its classifier "fc", "head" or
- * "classifier".
+ * are all filled from the file's tensors of that name or else from its classifier "fc", "head",
+ * "classifier" or "classifier.1".
  * Errors: DHO_ERR_FORMAT naming the first tensor that is missing (and how many others are), or that
  * has another shape (and both shapes); several prefixes that would do. */
 dho_status dho_state_dict_init(const dho_weights *weights, const dho_graph *graph, bool take_head,

@@ -22,6 +22,7 @@ typedef struct dho_student {
     int feature_dim, classes, image_size;
     char model[32];
     int width; /* never 0 */
+    const char *classifier; /* the published model's name for its head: "fc", "classifier.1" */
 } dho_student;
 
 /* Errors: DHO_ERR_CONFIG for an unknown model (with the known names), a width

@@ -57,16 +57,19 @@ static bool ends_with(const char *text, const char *end)
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-/* One tensor of the model: a head becomes fc or is left out, the rest keeps its name. */
+/* One tensor of the model: a head becomes the published model's or is left out, the rest keeps its
+ * name. */
 static dho_status add_tensor(export_list *list, const dho_tensor_view *tensor, export_head head,
-                             bool dual)
+                             const dho_student *student)
 {
-    const char *wanted = !dual ? "head." : head == HEAD_CE ? "head_ce." : "head_kd.";
+    const char *wanted = student->head_count < 2 ? "head."
+                         : head == HEAD_CE       ? "head_ce."
+                                                 : "head_kd.";
     dho_tensor_view *view = &list->tensors[list->count];
     *view = *tensor;
     if (strncmp(tensor->name, "head", 4) == 0 && head != HEAD_BOTH) {
         if (strncmp(tensor->name, wanted, strlen(wanted)) != 0) return DHO_OK;
-        DHO_TRY(add_name(list, view, "fc", strchr(tensor->name, '.')));
+        DHO_TRY(add_name(list, view, student->classifier, strchr(tensor->name, '.')));
     }
     list->count++;
     if (!ends_with(tensor->name, "running_var")) return DHO_OK;
@@ -90,7 +93,7 @@ static dho_status build_list(export_list *list, const dho_model *model, export_h
     DHO_TRY(dho_alloc(&list->tensors, most, sizeof *list->tensors, "export"));
     DHO_TRY(dho_alloc(&list->names, most, sizeof *list->names, "export"));
     for (size_t i = 0; i < list->own.count; i++)
-        DHO_TRY(add_tensor(list, &list->own.tensors[i], head, model->student.head_count == 2));
+        DHO_TRY(add_tensor(list, &list->own.tensors[i], head, &model->student));
     return DHO_OK;
 }
 
@@ -121,11 +124,12 @@ static dho_status write_file(const dho_model *model, const dho_checkpoint_info *
     DHO_TRY_GOTO(build_list(&list, model, head));
     DHO_TRY_GOTO(save(&list, model, info, path));
     const char *as = head == HEAD_BOTH               ? "head_ce and head_kd"
-                     : model->student.head_count < 2 ? "its head as fc"
-                     : head == HEAD_CE               ? "head_ce as fc"
-                                                     : "head_kd as fc";
-    dho_info("%s: %s, width %d, %d classes, %s: %zu tensors", path, model->student.model,
-             info->width, info->classes, as, list.count);
+                     : model->student.head_count < 2 ? "its head as "
+                     : head == HEAD_CE               ? "head_ce as "
+                                                     : "head_kd as ";
+    dho_info("%s: %s, width %d, %d classes, %s%s: %zu tensors", path, model->student.model,
+             info->width, info->classes, as, head == HEAD_BOTH ? "" : model->student.classifier,
+             list.count);
 fail:
     list_free(&list);
     return status;

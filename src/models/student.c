@@ -10,12 +10,13 @@ typedef struct model_entry {
     const char *name;
     dho_value (*build)(dho_graph *graph, dho_value image, int width);
     int published_width;
+    const char *classifier;
 } model_entry;
 
 static const model_entry models[] = {
-    {"resnet18", dho_build_resnet18, 64},
-    {"resnet50", dho_build_resnet50, 64},
-    {"mobilenet_v2", dho_build_mobilenet_v2, 32},
+    {"resnet18", dho_build_resnet18, 64, "fc"},
+    {"resnet50", dho_build_resnet50, 64, "fc"},
+    {"mobilenet_v2", dho_build_mobilenet_v2, 32, "classifier.1"},
 };
 
 /* MAX_WIDTH: no product of channels in a builder comes near INT_MAX. */
@@ -47,6 +48,7 @@ dho_status dho_student_create(dho_student *out, const dho_student_options *optio
     if (options->width < 0 || options->width > MAX_WIDTH)
         return dho_fail(DHO_ERR_CONFIG, "student.width: must be in [0, %d], got %d", MAX_WIDTH,
                         options->width);
+    out->classifier = model->classifier;
     out->width = options->width > 0 ? options->width : model->published_width;
     snprintf(out->model, sizeof out->model, "%s", model->name);
     DHO_TRY(dho_graph_create(&out->graph));

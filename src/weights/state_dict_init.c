@@ -75,12 +75,12 @@ static dho_status take_backbone(init_state *state, const dho_slot *slot, float *
 /* The head's own name, then those of a classifier, behind the prefix and without. */
 static dho_status take_head(init_state *state, const dho_slot *slot, float *slab)
 {
-    const char *const classifiers[] = {NULL, "fc", "head", "classifier"};
+    const char *const classifiers[] = {NULL, "fc", "head", "classifier", "classifier.1"};
     const char *const prefixes[] = {state->report->prefix, ""};
     const char *part = strchr(slot->name, '.');
     char name[NAME_BYTES];
     for (size_t p = 0; p < 2; p++) {
-        for (size_t i = 0; i < 4; i++) {
+        for (size_t i = 0; i < sizeof classifiers / sizeof *classifiers; i++) {
             if (classifiers[i] == NULL)
                 snprintf(name, sizeof name, "%s%s", prefixes[p], slot->name);
             else
@@ -90,8 +90,10 @@ static dho_status take_head(init_state *state, const dho_slot *slot, float *slab
         }
     }
     return dho_fail(
-        DHO_ERR_FORMAT, "%s: student.init_head: no \"%s%s\", nor fc%s, head%s or classifier%s",
-        dho_weights_path(state->weights), state->report->prefix, slot->name, part, part, part);
+        DHO_ERR_FORMAT, "%s: student.init_head: no \"%s%s\", nor fc%s, head%s, classifier%s or "
+        "classifier.1%s",
+        dho_weights_path(state->weights), state->report->prefix, slot->name, part, part, part,
+        part);
 }
 
 static dho_status take_all(init_state *state, const dho_graph *graph, bool with_head,
