@@ -8,7 +8,7 @@ packages=(gcc cmake ninja-build pkg-config libopenmpi-dev openmpi-bin libblis-op
     libjpeg62-turbo-dev libpng-dev libyaml-dev libjansson-dev zlib1g-dev libminizip-dev libdnnl-dev
     check)
 if [ "${1:-}" = test ]; then
-    packages+=(clang libclang-rt-14-dev slurm-wlm munge procps)
+    packages+=(clang libclang-rt-14-dev libomp-dev slurm-wlm munge procps)
 fi
 missing=()
 for package in "${packages[@]}"; do
