@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "data/decode_ring.h"
 
+#include "base/clock.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
 
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MESSAGE_BYTES = 1024 };
 
@@ -196,13 +196,6 @@ static void queue_batches(dho_decode_ring *ring)
     }
 }
 
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 dho_status dho_decode_ring_next(dho_decode_ring *ring, dho_batch *out, double *seconds_waited)
 {
     *out = (dho_batch){0};
@@ -217,9 +210,9 @@ dho_status dho_decode_ring_next(dho_decode_ring *ring, dho_batch *out, double *s
     ring_slot *slot = &ring->slots[ring->delivered % ring->slot_count];
     pthread_mutex_lock(&ring->lock);
     if (slot->done < slot->batch.count) {
-        const double before = seconds_now();
+        const double before = dho_seconds_now();
         while (slot->done < slot->batch.count) pthread_cond_wait(&ring->ready, &ring->lock);
-        if (seconds_waited != NULL) *seconds_waited += seconds_now() - before;
+        if (seconds_waited != NULL) *seconds_waited += dho_seconds_now() - before;
     }
     pthread_mutex_unlock(&ring->lock);
     if (slot->status != DHO_OK) return dho_fail(slot->status, "%s", slot->message);

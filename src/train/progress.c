@@ -10,17 +10,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MAX_METRICS_BYTES ((size_t)4 << 30)
-
-double dho_seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* Keeps the lines of the file whose "step" is at most `step`: a run that resumes writes the later
  * ones again. */

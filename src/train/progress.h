@@ -40,6 +40,4 @@ dho_status dho_progress_step(dho_progress *progress, const dho_step_metrics *met
 dho_status dho_progress_sync(dho_progress *progress);
 void dho_progress_close(dho_progress *progress);
 
-double dho_seconds_now(void);
-
 #endif

@@ -1,6 +1,7 @@
 /* One global step: V microbatches, summed over a fixed tree, and one update. */
 #include "train/trainer_internal.h"
 
+#include "base/clock.h"
 #include "dho/log.h"
 #include "dho/teacher.h"
 #include "train/stop_signal.h"
