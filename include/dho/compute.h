@@ -1,4 +1,9 @@
-/* Compute kernels behind one table. All Local; all sizes in elements; everything float (fp32).
+/* Compute kernels behind one table. All Local; all sizes in elements.
+ *
+ * Storage: activations and their gradients, `void *` here, are of the context's dtype, fp32 or bf16
+ * (x, y, dy, dx, residual, dresidual unless a comment says float); parameters, their gradients,
+ * statistics and vectors of one image (pooled features, logits) are float. Sums are taken in float
+ * or double.
  *
  * Layout is NHWC: activations [batch][height][width][channels]; convolution weights
  * [out channels][kernel h][kernel w][in channels / groups] (OHWI), so that a convolution is a GEMM
@@ -46,65 +51,89 @@ typedef struct dho_kernels {
                  float beta, float *c, int64_t ldc);
 
     /* y = conv(x, w) (+ bias [out_c] when not NULL). */
-    void (*conv_forward)(dho_compute *compute, const dho_conv_shape *shape, const float *x,
-                         const float *w, const float *bias, float *y);
+    void (*conv_forward)(dho_compute *compute, const dho_conv_shape *shape, const void *x,
+                         const float *w, const float *bias, void *y);
     /* dx (+)= dy convolved back. */
-    void (*conv_backward_data)(dho_compute *compute, const dho_conv_shape *shape, const float *dy,
-                               const float *w, bool accumulate, float *dx);
+    void (*conv_backward_data)(dho_compute *compute, const dho_conv_shape *shape, const void *dy,
+                               const float *w, bool accumulate, void *dx);
     /* dw += ..., dbias += column sums of dy (NULL: none). */
-    void (*conv_backward_weights)(dho_compute *compute, const dho_conv_shape *shape,
-                                  const float *x, const float *dy, float *dw, float *dbias);
+    void (*conv_backward_weights)(dho_compute *compute, const dho_conv_shape *shape, const void *x,
+                                  const void *dy, float *dw, float *dbias);
 
     /* Batch normalisation over rows = batch*height*width of x [rows][channels], training mode:
      * mean and biased variance of the rows; y = gamma (x - mean) inv_std + beta (+ residual when
      * not NULL), then the activation. Saves mean[channels] and inv_std[channels] = 1/sqrt(var+eps).
      * batch_variance[channels]: the unbiased variance (n/(n-1); n = 1 gives the biased one). */
     void (*batch_norm_forward)(dho_compute *compute, int64_t rows, int channels, float eps,
-                               dho_activation activation, const float *x, const float *gamma,
-                               const float *beta, const float *residual, float *y, float *mean,
+                               dho_activation activation, const void *x, const float *gamma,
+                               const float *beta, const void *residual, void *y, float *mean,
                                float *inv_std, float *batch_variance);
-    /* dgamma += , dbeta += , dx (+)= ; dy is first masked, by y > 0 for ReLU, by 0 < y < 6 for ReLU6;
-     * dresidual (+)= the masked dy (NULL: none). dx, dresidual and dy are three different buffers. */
+    /* dgamma += , dbeta += , dx (+)= ; dy is first masked, by y > 0 for ReLU, by 0 < y < 6 for
+     * ReLU6; dresidual (+)= the masked dy (NULL: none). dx, dresidual and dy are three different
+     * buffers. */
     void (*batch_norm_backward)(dho_compute *compute, int64_t rows, int channels,
-                                dho_activation activation, const float *x, const float *y,
-                                const float *dy, const float *gamma, const float *mean,
-                                const float *inv_std, bool accumulate_dx, float *dx,
-                                bool accumulate_dresidual, float *dresidual, float *dgamma,
+                                dho_activation activation, const void *x, const void *y,
+                                const void *dy, const float *gamma, const float *mean,
+                                const float *inv_std, bool accumulate_dx, void *dx,
+                                bool accumulate_dresidual, void *dresidual, float *dgamma,
                                 float *dbeta);
     /* Evaluation mode with running statistics; y may be x. */
     void (*batch_norm_inference)(dho_compute *compute, int64_t rows, int channels, float eps,
-                                 dho_activation activation, const float *x, const float *gamma,
+                                 dho_activation activation, const void *x, const float *gamma,
                                  const float *beta, const float *running_mean,
-                                 const float *running_var, const float *residual, float *y);
+                                 const float *running_var, const void *residual, void *y);
 
-    /* Max pooling; padding counts as -infinity. argmax[out]: index inside the window, first wins. */
-    void (*max_pool_forward)(dho_compute *compute, const dho_pool_shape *shape, const float *x,
-                             float *y, uint8_t *argmax);
-    void (*max_pool_backward)(dho_compute *compute, const dho_pool_shape *shape, const float *dy,
-                              const uint8_t *argmax, bool accumulate, float *dx);
+    /* Max pooling; padding counts as -infinity. argmax[out]: index inside the window, first wins.
+     */
+    void (*max_pool_forward)(dho_compute *compute, const dho_pool_shape *shape, const void *x,
+                             void *y, uint8_t *argmax);
+    void (*max_pool_backward)(dho_compute *compute, const dho_pool_shape *shape, const void *dy,
+                              const uint8_t *argmax, bool accumulate, void *dx);
 
-    /* Mean over the height*width positions: x [batch][positions][channels] -> y [batch][channels]. */
+    /* Mean over the height*width positions: x [batch][positions][channels] -> y [batch][channels],
+     * float; so is dy. */
     void (*average_pool_forward)(dho_compute *compute, int batch, int positions, int channels,
-                                 const float *x, float *y);
+                                 const void *x, float *y);
     void (*average_pool_backward)(dho_compute *compute, int batch, int positions, int channels,
-                                  const float *dy, bool accumulate, float *dx);
+                                  const float *dy, bool accumulate, void *dx);
 
-    /* y[i] = x[i] / max(|x[i]|_2, 1e-12) for each of rows; norms[rows] is saved (may be NULL). */
+    /* Linear layer on rows (tokens): y = x W^T (+ bias [out] when not NULL); x [rows][in],
+     * W [out][in], y [rows][out]. */
+    void (*linear_forward)(dho_compute *compute, int64_t rows, int in, int out, const void *x,
+                           const float *w, const float *bias, void *y);
+    /* The same added to a float residual stream: y = residual + x W^T (+ bias). y is not residual.
+     */
+    void (*linear_add_forward)(dho_compute *compute, int64_t rows, int in, int out, const void *x,
+                               const float *w, const float *bias, const float *residual, float *y);
+    /* dx (+)= dy W. */
+    void (*linear_backward_data)(dho_compute *compute, int64_t rows, int in, int out,
+                                 const void *dy, const float *w, bool accumulate, void *dx);
+    /* dw += dy^T x; dbias += column sums of dy (NULL: none). */
+    void (*linear_backward_weights)(dho_compute *compute, int64_t rows, int in, int out,
+                                    const void *x, const void *dy, float *dw, float *dbias);
+
+    /* y[i] = x[i] / max(|x[i]|_2, 1e-12) for each of rows; norms[rows] is saved (may be NULL). All
+     * float. */
     void (*l2_normalise_forward)(dho_compute *compute, int64_t rows, int channels, const float *x,
                                  float *y, float *norms);
     void (*l2_normalise_backward)(dho_compute *compute, int64_t rows, int channels, const float *y,
                                   const float *norms, const float *dy, bool accumulate, float *dx);
 
-    /* y[r][c] += bias[c]; dbias[c] += sum over r of dy[r][c]. */
+    /* Rounds floats to the context's dtype. */
+    void (*store)(dho_compute *compute, size_t count, const float *in, void *out);
+    /* y[r][c] += bias[c] (y float); dbias[c] += sum over r of dy[r][c]. */
     void (*add_bias)(dho_compute *compute, int64_t rows, int channels, const float *bias, float *y);
-    void (*sum_rows)(dho_compute *compute, int64_t rows, int channels, const float *dy,
+    void (*sum_rows)(dho_compute *compute, int64_t rows, int channels, const void *dy,
                      float *dbias);
 
-    /* out[i] = a[i] + b[i]; out may be a or b. */
+    /* out[i] = a[i] + b[i], float; out may be a or b. */
     void (*add)(dho_compute *compute, size_t count, const float *a, const float *b, float *out);
+    /* out[i] += in[i], activations. */
+    void (*accumulate)(dho_compute *compute, size_t count, const void *in, void *out);
 
     /* Decoupled weight decay Adam (Loshchilov & Hutter 2019, as torch.optim.AdamW): step >= 1;
-     * g is multiplied by gradient_scale first. parameters -= lr * weight_decay * parameters comes first. */
+     * g is multiplied by gradient_scale first. parameters -= lr * weight_decay * parameters comes
+     * first. */
     void (*adamw)(dho_compute *compute, size_t count, float *parameters, const float *gradient,
                   float *moment1, float *moment2, float gradient_scale, double lr, double beta1,
                   double beta2, double eps, double weight_decay, int64_t step);
@@ -116,20 +145,27 @@ typedef struct dho_kernels {
 } dho_kernels;
 
 /* threads: OpenMP threads of every kernel; 0 = omp_get_max_threads(). BLIS is told the same number.
- * auto: the fastest backend built in. Errors: DHO_ERR_CONFIG when the backend is not built in. */
-dho_status dho_compute_create(dho_compute **out, dho_backend backend, int threads);
+ * auto: the fastest backend built in. Errors: DHO_ERR_CONFIG when the backend is not built in, or
+ * has no bf16 (only onednn has, on processors with AVX-512). */
+dho_status dho_compute_create(dho_compute **out, dho_backend backend, dho_compute_dtype dtype,
+                              int threads);
 void dho_compute_destroy(dho_compute **compute);
 const dho_kernels *dho_compute_kernels(const dho_compute *compute);
 int dho_compute_threads(const dho_compute *compute);
+dho_compute_dtype dho_compute_dtype_of(const dho_compute *compute);
+/* Bytes of one activation: 4 or 2. */
+size_t dho_compute_element_bytes(const dho_compute *compute);
 
-/* Scratch memory of at least `bytes`, 64-byte aligned, valid until the next call with a larger size:
- * kernels use it one at a time. Reserve the maximum at plan time so that the hot path allocates
- * nothing: dho_compute_reserve_conv below. */
+/* Scratch memory of at least `bytes`, 64-byte aligned, valid until the next call with a larger
+ * size: kernels use it one at a time. Reserve the maximum at plan time so that the hot path
+ * allocates nothing: dho_compute_reserve_conv below. */
 dho_status dho_compute_reserve(dho_compute *compute, size_t bytes);
 void *dho_compute_scratch(dho_compute *compute);
 
 /* Reserves what the three convolution kernels need for this shape. */
 dho_status dho_compute_reserve_conv(dho_compute *compute, const dho_conv_shape *shape);
+/* The same for the linear kernels. */
+dho_status dho_compute_reserve_linear(dho_compute *compute, int64_t rows, int in, int out);
 
 /* "BLIS 0.9.0 (zen3), oneDNN 2.6.3": the libraries in use, and the kernels BLIS chose. */
 void dho_compute_versions(char *out, size_t bytes);

@@ -1,8 +1,8 @@
 /* The static graph: operators in the order of execution, parameters and buffers as one slab each,
  * and an executor that runs it forward and backward in one planned arena. All Local.
  *
- * A value is the output of one operator, float [batch][height][width][channels] (vectors have
- * height = width = 1). Shapes without the batch are fixed when the operator is appended; builders
+ * A value is the output of one operator, [batch][height][width][channels]: maps in the dtype of the
+ * compute context, vectors (height = width = 1: pooled features, logits) always float. Shapes without the batch are fixed when the operator is appended; builders
  * do not check for errors one by one: the first failure sticks and dho_graph_finish reports it. */
 #ifndef DHO_GRAPH_H
 #define DHO_GRAPH_H

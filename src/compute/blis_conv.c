@@ -177,9 +177,11 @@ static void forward_part(void *context, int part)
     }
 }
 
-static void conv_forward(dho_compute *compute, const dho_conv_shape *s, const float *restrict x,
-                         const float *restrict w, const float *restrict bias, float *restrict y)
+static void conv_forward(dho_compute *compute, const dho_conv_shape *s, const void *x_data,
+                         const float *restrict w, const float *restrict bias, void *y_data)
 {
+    const float *restrict x = x_data;
+    float *restrict y = y_data;
     if (dho_depthwise_fits(s)) {
         dho_depthwise_forward(compute, s, x, w, bias, y);
         return;
@@ -238,10 +240,11 @@ static void scatter_part(void *context, int part)
     }
 }
 
-static void conv_backward_data(dho_compute *compute, const dho_conv_shape *s,
-                               const float *restrict dy, const float *restrict w, bool accumulate,
-                               float *restrict dx)
+static void conv_backward_data(dho_compute *compute, const dho_conv_shape *s, const void *dy_data,
+                               const float *restrict w, bool accumulate, void *dx_data)
 {
+    const float *restrict dy = dy_data;
+    float *restrict dx = dx_data;
     if (dho_depthwise_fits(s)) {
         dho_depthwise_backward_data(compute, s, dy, w, accumulate, dx);
         return;
@@ -318,10 +321,11 @@ static void merge_part(void *context, int part)
     }
 }
 
-static void conv_backward_weights(dho_compute *compute, const dho_conv_shape *s,
-                                  const float *restrict x, const float *restrict dy,
-                                  float *restrict dw, float *restrict dbias)
+static void conv_backward_weights(dho_compute *compute, const dho_conv_shape *s, const void *x_data,
+                                  const void *dy_data, float *restrict dw, float *restrict dbias)
 {
+    const float *restrict x = x_data;
+    const float *restrict dy = dy_data;
     if (dho_depthwise_fits(s)) {
         dho_depthwise_backward_weights(compute, s, x, dy, dw, dbias);
         return;

@@ -13,13 +13,18 @@
 #endif
 
 /* Tables in order of preference; the first that fills a slot has it. The reference closes each. */
-#define REFERENCE &dho_ref_matrix, &dho_ref_norm, &dho_ref_pool, &dho_ref_vector, NULL
-#define FAST &dho_blis_gemm, &dho_blis_conv, &dho_fast_norm, &dho_fast_pool, &dho_fast_vector
+#define REFERENCE &dho_ref_matrix, &dho_ref_norm, &dho_ref_pool, &dho_ref_vector, &dho_linear, NULL
+#define FAST &dho_blis_gemm, &dho_blis_conv, FAST_TYPED(fp32), &dho_fast_vector
+#define FAST_TYPED(dtype) &dho_fast_norm_##dtype, &dho_fast_pool_##dtype, &dho_fast_rows_##dtype
 
 static const dho_kernels *const ref_tables[] = {REFERENCE};
 static const dho_kernels *const blis_tables[] = {FAST, REFERENCE};
 #ifdef DHO_HAVE_ONEDNN
 static const dho_kernels *const onednn_tables[] = {&dho_onednn_conv, FAST, REFERENCE};
+/* bf16: every slot on activations comes from here; the float ones below never see them. */
+static const dho_kernels *const bf16_tables[] = {&dho_onednn_conv, &dho_onednn_linear,
+                                                 FAST_TYPED(bf16), &dho_blis_gemm,
+                                                 &dho_fast_vector, REFERENCE};
 #endif
 
 static const char *const backend_names[] = {
@@ -62,23 +67,32 @@ static void merge(dho_kernels *table, const dho_kernels *from)
     SLOT(max_pool_backward);
     SLOT(average_pool_forward);
     SLOT(average_pool_backward);
+    SLOT(linear_forward);
+    SLOT(linear_add_forward);
+    SLOT(linear_backward_data);
+    SLOT(linear_backward_weights);
     SLOT(l2_normalise_forward);
     SLOT(l2_normalise_backward);
+    SLOT(store);
     SLOT(add_bias);
     SLOT(sum_rows);
     SLOT(add);
+    SLOT(accumulate);
     SLOT(adamw);
     SLOT(sgd);
 #undef SLOT
 }
 
-static dho_status choose(dho_backend backend, const char **name, const dho_kernels *const **tables)
+static dho_status choose(dho_backend backend, dho_compute_dtype dtype, const char **name,
+                         const dho_kernels *const **tables)
 {
 #ifdef DHO_HAVE_ONEDNN
     if (backend == DHO_BACKEND_AUTO) backend = DHO_BACKEND_ONEDNN;
 #else
     if (backend == DHO_BACKEND_AUTO) backend = DHO_BACKEND_BLIS;
 #endif
+    if (dtype == DHO_DTYPE_BF16 && backend != DHO_BACKEND_ONEDNN)
+        return dho_fail(DHO_ERR_CONFIG, "compute.dtype: bf16 needs compute.backend onednn");
     switch (backend) {
     case DHO_BACKEND_REF:
         *name = "ref";
@@ -91,7 +105,7 @@ static dho_status choose(dho_backend backend, const char **name, const dho_kerne
 #ifdef DHO_HAVE_ONEDNN
     case DHO_BACKEND_ONEDNN:
         *name = "onednn";
-        *tables = onednn_tables;
+        *tables = dtype == DHO_DTYPE_BF16 ? bf16_tables : onednn_tables;
         return DHO_OK;
 #else
     case DHO_BACKEND_ONEDNN:
@@ -103,7 +117,8 @@ static dho_status choose(dho_backend backend, const char **name, const dho_kerne
     }
 }
 
-dho_status dho_compute_create(dho_compute **out, dho_backend backend, int threads)
+dho_status dho_compute_create(dho_compute **out, dho_backend backend, dho_compute_dtype dtype,
+                              int threads)
 {
     dho_status status;
     dho_compute *compute = NULL;
@@ -113,8 +128,9 @@ dho_status dho_compute_create(dho_compute **out, dho_backend backend, int thread
     if (threads < 0) {
         return dho_fail(DHO_ERR_CONFIG, "compute.threads: must not be negative, got %d", threads);
     }
-    DHO_TRY(choose(backend, &name, &tables));
+    DHO_TRY(choose(backend, dtype, &name, &tables));
     DHO_TRY(dho_alloc_zero(&compute, 1, sizeof *compute, "compute context"));
+    compute->dtype = dtype;
     compute->threads = threads > 0 ? threads : omp_get_max_threads();
     DHO_TRY_GOTO(dho_alloc(&compute->reduction,
                            (size_t)compute->threads * 2 * DHO_REDUCTION_CHANNELS, sizeof(double),
@@ -122,7 +138,7 @@ dho_status dho_compute_create(dho_compute **out, dho_backend backend, int thread
     for (size_t i = 0; tables[i] != NULL; i++) merge(&compute->kernels, tables[i]);
     compute->kernels.name = name;
 #ifdef DHO_HAVE_ONEDNN
-    if (tables == onednn_tables) DHO_TRY_GOTO(dho_onednn_start(compute));
+    if (strcmp(name, "onednn") == 0) DHO_TRY_GOTO(dho_onednn_start(compute));
 #endif
     *out = compute;
     return DHO_OK;
@@ -151,6 +167,16 @@ const dho_kernels *dho_compute_kernels(const dho_compute *compute)
 int dho_compute_threads(const dho_compute *compute)
 {
     return compute->threads;
+}
+
+dho_compute_dtype dho_compute_dtype_of(const dho_compute *compute)
+{
+    return compute->dtype;
+}
+
+size_t dho_compute_element_bytes(const dho_compute *compute)
+{
+    return compute->dtype == DHO_DTYPE_BF16 ? 2 : 4;
 }
 
 dho_status dho_compute_reserve(dho_compute *compute, size_t bytes)
@@ -215,6 +241,18 @@ dho_status dho_compute_reserve_conv(dho_compute *compute, const dho_conv_shape *
     }
 #endif
     DHO_TRY(dho_blis_conv_plan(compute, shape, &bytes));
+    return dho_compute_reserve(compute, bytes);
+}
+
+dho_status dho_compute_reserve_linear(dho_compute *compute, int64_t rows, int in, int out)
+{
+    size_t bytes = 0;
+    if (rows < 1 || in < 1 || out < 1)
+        return dho_fail(DHO_ERR_CONFIG, "linear layer: a size is not positive");
+#ifdef DHO_HAVE_ONEDNN
+    if (compute->dtype == DHO_DTYPE_BF16)
+        DHO_TRY(dho_onednn_linear_plan(compute, rows, in, out, &bytes));
+#endif
     return dho_compute_reserve(compute, bytes);
 }
 

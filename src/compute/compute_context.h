@@ -16,8 +16,9 @@ struct dho_onednn;
 
 struct dho_compute {
     dho_kernels kernels; /* merged: no empty slot */
-    int threads;         /* >= 1 */
-    void *scratch;       /* owned, 64-byte aligned */
+    dho_compute_dtype dtype;
+    int threads;   /* >= 1 */
+    void *scratch; /* owned, 64-byte aligned */
     size_t scratch_bytes;
     double *reduction;         /* owned, [threads][2][DHO_REDUCTION_CHANNELS] */
     struct dho_onednn *onednn; /* owned; NULL for the other backends */
@@ -25,8 +26,10 @@ struct dho_compute {
 
 /* Partial tables: each file fills the slots it implements, compute.c merges them. */
 extern const dho_kernels dho_ref_matrix, dho_ref_norm, dho_ref_pool, dho_ref_vector;
-extern const dho_kernels dho_blis_gemm, dho_blis_conv;
-extern const dho_kernels dho_fast_norm, dho_fast_pool, dho_fast_vector;
+extern const dho_kernels dho_linear, dho_blis_gemm, dho_blis_conv;
+extern const dho_kernels dho_fast_norm_fp32, dho_fast_pool_fp32, dho_fast_rows_fp32;
+extern const dho_kernels dho_fast_norm_bf16, dho_fast_pool_bf16, dho_fast_rows_bf16;
+extern const dho_kernels dho_fast_vector;
 
 /* Scratch of at least `bytes` (grown when the caller did not reserve it); NULL when there is no
  * memory: the kernel then takes the reference's way, which needs none. */
@@ -37,10 +40,13 @@ dho_status dho_blis_conv_plan(const dho_compute *compute, const dho_conv_shape *
                               size_t *bytes);
 
 #ifdef DHO_HAVE_ONEDNN
-extern const dho_kernels dho_onednn_conv;
+extern const dho_kernels dho_onednn_conv, dho_onednn_linear;
 dho_status dho_onednn_start(dho_compute *compute);
 void dho_onednn_stop(dho_compute *compute);
+/* Bytes of scratch. Errors: DHO_ERR_MEMORY; DHO_ERR_CONFIG when there is no bf16 for this. */
 dho_status dho_onednn_conv_plan(dho_compute *compute, const dho_conv_shape *shape, size_t *bytes);
+dho_status dho_onednn_linear_plan(dho_compute *compute, int64_t rows, int in, int out,
+                                  size_t *bytes);
 #endif
 
 /* Runs body(context, part) for part = 0 .. parts-1, on up to compute->threads threads. How the work

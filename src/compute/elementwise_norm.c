@@ -5,6 +5,7 @@
  * the second pass reads x and g only. Sums are taken in float over a few rows, then in double.
  * Everything goes by blocks of up to DHO_REDUCTION_CHANNELS channels. */
 #include "compute/compute_context.h"
+#include "compute/element.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,8 +21,8 @@ typedef struct norm {
     int parts;
     dho_activation activation;
     bool accumulate_dx, accumulate_dresidual, stores_g;
-    const float *x, *y, *dy, *residual; /* whole tensors */
-    float *out, *dx, *dresidual;
+    const element *x, *y, *dy, *residual; /* whole tensors */
+    element *out, *dx, *dresidual;
     /* Per channel of the block, [count]. */
     const float *mean, *scale, *beta;
     const float *shift;
@@ -56,11 +57,11 @@ ALWAYS_INLINE void add_moments(const norm *n, int64_t r, bool two, float *restri
                                float *restrict squares)
 {
     const float *restrict shift = n->shift;
-    const float *restrict x = n->x + r * n->stride + n->first;
-    const float *restrict next = x + (two ? n->stride : 0);
+    const element *restrict x = n->x + r * n->stride + n->first;
+    const element *restrict next = x + (two ? n->stride : 0);
 #pragma omp simd
     for (int c = 0; c < n->count; c++) {
-        const float d = x[c] - shift[c], e = two ? next[c] - shift[c] : 0;
+        const float d = LOAD(x[c]) - shift[c], e = two ? LOAD(next[c]) - shift[c] : 0;
         sum[c] += d + e;
         squares[c] += d * d + e * e;
     }
@@ -72,9 +73,9 @@ static void rough_mean(const norm *n, float *restrict shift)
     enum { SAMPLES = 8 };
     memset(shift, 0, (size_t)n->count * sizeof *shift);
     for (int i = 0; i < SAMPLES; i++) {
-        const float *restrict x = n->x + n->rows * i / SAMPLES * n->stride + n->first;
+        const element *restrict x = n->x + n->rows * i / SAMPLES * n->stride + n->first;
 #pragma omp simd
-        for (int c = 0; c < n->count; c++) shift[c] += x[c] * (1.0f / SAMPLES);
+        for (int c = 0; c < n->count; c++) shift[c] += LOAD(x[c]) * (1.0f / SAMPLES);
     }
 }
 
@@ -116,14 +117,14 @@ ALWAYS_INLINE float masked(float dy, float y, dho_activation activation)
 ALWAYS_INLINE void apply_row(const norm *n, int64_t r, bool residual, dho_activation activation)
 {
     const int64_t at = r * n->stride + n->first;
-    const float *x = n->x + at, *extra = residual ? n->residual + at : NULL;
+    const element *x = n->x + at, *extra = residual ? n->residual + at : NULL;
     const float *restrict mean = n->mean, *restrict scale = n->scale, *restrict beta = n->beta;
-    float *y = n->out + at;
+    element *y = n->out + at;
 #pragma omp simd
     for (int c = 0; c < n->count; c++) {
-        float v = (x[c] - mean[c]) * scale[c] + beta[c];
-        if (residual) v += extra[c];
-        y[c] = activate(v, activation);
+        float v = (LOAD(x[c]) - mean[c]) * scale[c] + beta[c];
+        if (residual) v += LOAD(extra[c]);
+        y[c] = STORE(activate(v, activation));
     }
 }
 
@@ -165,12 +166,14 @@ static bool next_block(norm *n)
 }
 
 static void batch_norm_forward(dho_compute *compute, int64_t rows, int channels, float eps,
-                               dho_activation activation, const float *restrict x,
+                               dho_activation activation, const void *x_data,
                                const float *restrict gamma, const float *restrict beta,
-                               const float *restrict residual, float *restrict y,
-                               float *restrict mean, float *restrict inv_std,
-                               float *restrict batch_variance)
+                               const void *residual_data, void *y_data, float *restrict mean,
+                               float *restrict inv_std, float *restrict batch_variance)
 {
+    const element *restrict x = x_data;
+    const element *restrict residual = residual_data;
+    element *restrict y = y_data;
     float scale[DHO_REDUCTION_CHANNELS], shift[DHO_REDUCTION_CHANNELS];
     norm n = {.rows = rows,
               .stride = channels,
@@ -204,11 +207,15 @@ static void batch_norm_forward(dho_compute *compute, int64_t rows, int channels,
 }
 
 static void batch_norm_inference(dho_compute *compute, int64_t rows, int channels, float eps,
-                                 dho_activation activation, const float *x,
+                                 dho_activation activation, const void *x_data,
                                  const float *restrict gamma, const float *restrict beta,
                                  const float *restrict running_mean,
-                                 const float *restrict running_var, const float *residual, float *y)
+                                 const float *restrict running_var, const void *residual_data,
+                                 void *y_data)
 {
+    const element *x = x_data;
+    const element *residual = residual_data;
+    element *y = y_data;
     float scale[DHO_REDUCTION_CHANNELS];
     norm n = {.rows = rows,
               .stride = channels,
@@ -234,15 +241,15 @@ ALWAYS_INLINE void add_gradient_sums(const norm *n, int64_t r, dho_activation ac
                                      bool stores, float *restrict sum, float *restrict sum_x)
 {
     const int64_t at = r * n->stride + n->first;
-    const float *restrict x = n->x + at, *restrict y = n->y + at, *restrict dy = n->dy + at;
+    const element *restrict x = n->x + at, *restrict y = n->y + at, *restrict dy = n->dy + at;
     const float *restrict mean = n->mean;
-    float *restrict g_out = stores ? n->dresidual + at : NULL;
+    element *restrict g_out = stores ? n->dresidual + at : NULL;
 #pragma omp simd
     for (int c = 0; c < n->count; c++) {
-        const float g = masked(dy[c], y[c], activation);
-        if (stores) g_out[c] = g;
+        const float g = masked(LOAD(dy[c]), LOAD(y[c]), activation);
+        if (stores) g_out[c] = STORE(g);
         sum[c] += g;
-        sum_x[c] += g * (x[c] - mean[c]);
+        sum_x[c] += g * (LOAD(x[c]) - mean[c]);
     }
 }
 
@@ -285,16 +292,16 @@ ALWAYS_INLINE void gradient_row(const norm *n, int64_t r, dho_activation activat
                                 bool accumulate, bool adds)
 {
     const int64_t at = r * n->stride + n->first;
-    const float *restrict x = n->x + at, *restrict y = n->y + at, *restrict dy = n->dy + at;
+    const element *restrict x = n->x + at, *restrict y = n->y + at, *restrict dy = n->dy + at;
     const float *restrict mean = n->mean, *restrict scale = n->scale;
     const float *restrict mean_g = n->mean_g, *restrict slope = n->slope;
-    float *restrict dx = n->dx + at, *restrict dresidual = adds ? n->dresidual + at : NULL;
+    element *restrict dx = n->dx + at, *restrict dresidual = adds ? n->dresidual + at : NULL;
 #pragma omp simd
     for (int c = 0; c < n->count; c++) {
-        const float g = masked(dy[c], y[c], activation);
-        const float d = scale[c] * (g - mean_g[c] - (x[c] - mean[c]) * slope[c]);
-        dx[c] = accumulate ? dx[c] + d : d;
-        if (adds) dresidual[c] += g;
+        const float g = masked(LOAD(dy[c]), LOAD(y[c]), activation);
+        const float d = scale[c] * (g - mean_g[c] - (LOAD(x[c]) - mean[c]) * slope[c]);
+        dx[c] = STORE(accumulate ? LOAD(dx[c]) + d : d);
+        if (adds) dresidual[c] = STORE(LOAD(dresidual[c]) + g);
     }
 }
 
@@ -337,14 +344,17 @@ static void gradient_part(void *context, int part)
 }
 
 static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels,
-                                dho_activation activation, const float *restrict x,
-                                const float *restrict y, const float *restrict dy,
-                                const float *restrict gamma, const float *restrict mean,
-                                const float *restrict inv_std, bool accumulate_dx,
-                                float *restrict dx, bool accumulate_dresidual,
-                                float *restrict dresidual, float *restrict dgamma,
-                                float *restrict dbeta)
+                                dho_activation activation, const void *x_data, const void *y_data,
+                                const void *dy_data, const float *restrict gamma,
+                                const float *restrict mean, const float *restrict inv_std,
+                                bool accumulate_dx, void *dx_data, bool accumulate_dresidual,
+                                void *dresidual_data, float *restrict dgamma, float *restrict dbeta)
 {
+    const element *restrict x = x_data;
+    const element *restrict y = y_data;
+    const element *restrict dy = dy_data;
+    element *restrict dx = dx_data;
+    element *restrict dresidual = dresidual_data;
     float scale[DHO_REDUCTION_CHANNELS], mean_g[DHO_REDUCTION_CHANNELS];
     float slope[DHO_REDUCTION_CHANNELS];
     norm sums = {.rows = rows,
@@ -382,7 +392,7 @@ static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels
     }
 }
 
-const dho_kernels dho_fast_norm = {
+const dho_kernels TYPED(dho_fast_norm) = {
     .batch_norm_forward = batch_norm_forward,
     .batch_norm_backward = batch_norm_backward,
     .batch_norm_inference = batch_norm_inference,

@@ -1,5 +1,6 @@
 /* Pools, vectorised over channels, split over lines of pixels. */
 #include "compute/compute_context.h"
+#include "compute/element.h"
 
 #include <math.h>
 #include <string.h>
@@ -8,8 +9,8 @@ enum { TILE = 64 }; /* channels at one time */
 
 typedef struct max_pool {
     const dho_pool_shape *shape;
-    const float *x, *dy;
-    float *y, *dx;
+    const element *x, *dy;
+    element *y, *dx;
     uint8_t *argmax_out;
     const uint8_t *argmax;
     int parts;
@@ -18,12 +19,13 @@ typedef struct max_pool {
 
 /* A NaN wins and stays, as in the reference. */
 static inline void take_maximum(float *restrict best, int32_t *restrict index,
-                                const float *restrict x, int32_t tap, int count)
+                                const element *restrict x, int32_t tap, int count)
 {
 #pragma omp simd
     for (int c = 0; c < count; c++) {
-        const bool wins = (x[c] > best[c]) | ((x[c] != x[c]) & (best[c] == best[c]));
-        best[c] = wins ? x[c] : best[c];
+        const float v = LOAD(x[c]);
+        const bool wins = (v > best[c]) | ((v != v) & (best[c] == best[c]));
+        best[c] = wins ? v : best[c];
         index[c] = wins ? tap : index[c];
     }
 }
@@ -51,7 +53,7 @@ static void max_pool_pixel(const max_pool *p, int64_t b, int oy, int ox)
                 take_maximum(best, index, p->x + pixel * s->channels + c, tap, count);
             }
         }
-        memcpy(p->y + out + c, best, (size_t)count * sizeof *best);
+        for (int i = 0; i < count; i++) p->y[out + c + i] = STORE(best[i]);
         for (int i = 0; i < count; i++) p->argmax_out[out + c + i] = (uint8_t)index[i];
     }
 }
@@ -68,9 +70,11 @@ static void max_pool_forward_part(void *context, int part)
     }
 }
 
-static void max_pool_forward(dho_compute *compute, const dho_pool_shape *s, const float *restrict x,
-                             float *restrict y, uint8_t *restrict argmax)
+static void max_pool_forward(dho_compute *compute, const dho_pool_shape *s, const void *x_data,
+                             void *y_data, uint8_t *restrict argmax)
 {
+    const element *restrict x = x_data;
+    element *restrict y = y_data;
     const int64_t work = (int64_t)s->batch * s->in_h * s->in_w * s->channels;
     max_pool p = {.shape = s,
                   .x = x,
@@ -81,22 +85,22 @@ static void max_pool_forward(dho_compute *compute, const dho_pool_shape *s, cons
 }
 
 /* acc[c] += dy[c] where the window's maximum was at this tap. */
-static inline void take_gradient(float *restrict acc, const float *restrict dy,
+static inline void take_gradient(float *restrict acc, const element *restrict dy,
                                  const uint8_t *restrict argmax, uint8_t tap, int count)
 {
 #pragma omp simd
-    for (int c = 0; c < count; c++) acc[c] += argmax[c] == tap ? dy[c] : 0.0f;
+    for (int c = 0; c < count; c++) acc[c] += argmax[c] == tap ? LOAD(dy[c]) : 0.0f;
 }
 
 /* Gathers: each input pixel asks the windows that hold it, so that threads never meet. */
 static void max_pool_input_pixel(const max_pool *p, int64_t b, int iy, int ix)
 {
     const dho_pool_shape *s = p->shape;
-    float *restrict dx = p->dx + ((b * s->in_h + iy) * s->in_w + ix) * s->channels;
+    element *restrict dx = p->dx + ((b * s->in_h + iy) * s->in_w + ix) * s->channels;
     for (int c = 0; c < s->channels; c += TILE) {
         const int count = s->channels - c < TILE ? s->channels - c : TILE;
         float acc[TILE] = {0};
-        if (p->accumulate) memcpy(acc, dx + c, (size_t)count * sizeof *acc);
+        for (int i = 0; p->accumulate && i < count; i++) acc[i] = LOAD(dx[c + i]);
         for (int ky = (iy + s->padding) % s->stride; ky < s->kernel; ky += s->stride) {
             const int oy = (iy + s->padding - ky) / s->stride;
             if (iy + s->padding < ky || oy >= s->out_h) continue;
@@ -108,7 +112,7 @@ static void max_pool_input_pixel(const max_pool *p, int64_t b, int iy, int ix)
                               count);
             }
         }
-        memcpy(dx + c, acc, (size_t)count * sizeof *acc);
+        for (int i = 0; i < count; i++) dx[c + i] = STORE(acc[i]);
     }
 }
 
@@ -124,10 +128,11 @@ static void max_pool_backward_part(void *context, int part)
     }
 }
 
-static void max_pool_backward(dho_compute *compute, const dho_pool_shape *s,
-                              const float *restrict dy, const uint8_t *restrict argmax,
-                              bool accumulate, float *restrict dx)
+static void max_pool_backward(dho_compute *compute, const dho_pool_shape *s, const void *dy_data,
+                              const uint8_t *restrict argmax, bool accumulate, void *dx_data)
 {
+    const element *restrict dy = dy_data;
+    element *restrict dx = dx_data;
     const int64_t work = (int64_t)s->batch * s->in_h * s->in_w * s->channels;
     max_pool p = {.shape = s,
                   .dy = dy,
@@ -140,8 +145,10 @@ static void max_pool_backward(dho_compute *compute, const dho_pool_shape *s,
 
 typedef struct average_pool {
     int batch, positions, channels, parts;
-    const float *in;
-    float *out;
+    const element *x;
+    float *y;
+    const float *dy;
+    element *dx;
     bool accumulate;
 } average_pool;
 
@@ -154,23 +161,26 @@ static void average_forward_part(void *context, int part)
             const int count = p->channels - c < TILE ? p->channels - c : TILE;
             double sums[TILE] = {0};
             for (int i = 0; i < p->positions; i++) {
-                const float *restrict x = p->in + (b * p->positions + i) * p->channels + c;
+                const element *restrict x = p->x + (b * p->positions + i) * p->channels + c;
 #pragma omp simd
-                for (int k = 0; k < count; k++) sums[k] += (double)x[k];
+                for (int k = 0; k < count; k++) sums[k] += (double)LOAD(x[k]);
             }
-            float *restrict y = p->out + b * p->channels + c;
+            float *restrict y = p->y + b * p->channels + c;
             for (int k = 0; k < count; k++) y[k] = (float)(sums[k] / p->positions);
         }
     }
 }
 
 static void average_pool_forward(dho_compute *compute, int batch, int positions, int channels,
-                                 const float *restrict x, float *restrict y)
+                                 const void *x_data, float *restrict y)
 {
-    average_pool p = {batch,    positions,
-                      channels, dho_compute_parts(compute, (int64_t)batch * positions * channels),
-                      x,        y,
-                      false};
+    const element *restrict x = x_data;
+    average_pool p = {.batch = batch,
+                      .positions = positions,
+                      .channels = channels,
+                      .parts = dho_compute_parts(compute, (int64_t)batch * positions * channels),
+                      .x = x,
+                      .y = y};
     dho_compute_parallel(compute, p.parts, average_forward_part, &p);
 }
 
@@ -180,29 +190,33 @@ static void average_backward_part(void *context, int part)
     const float share = 1.0f / (float)p->positions;
     const dho_range rows = dho_range_of((int64_t)p->batch * p->positions, 1, p->parts, part);
     for (int64_t r = rows.begin; r < rows.end; r++) {
-        const float *restrict dy = p->in + r / p->positions * p->channels;
-        float *restrict dx = p->out + r * p->channels;
+        const float *restrict dy = p->dy + r / p->positions * p->channels;
+        element *restrict dx = p->dx + r * p->channels;
         if (p->accumulate) {
 #pragma omp simd
-            for (int c = 0; c < p->channels; c++) dx[c] += dy[c] * share;
+            for (int c = 0; c < p->channels; c++) dx[c] = STORE(LOAD(dx[c]) + dy[c] * share);
         } else {
 #pragma omp simd
-            for (int c = 0; c < p->channels; c++) dx[c] = dy[c] * share;
+            for (int c = 0; c < p->channels; c++) dx[c] = STORE(dy[c] * share);
         }
     }
 }
 
 static void average_pool_backward(dho_compute *compute, int batch, int positions, int channels,
-                                  const float *restrict dy, bool accumulate, float *restrict dx)
+                                  const float *restrict dy, bool accumulate, void *dx_data)
 {
-    average_pool p = {batch,     positions,
-                      channels,  dho_compute_parts(compute, (int64_t)batch * positions * channels),
-                      dy,        dx,
-                      accumulate};
+    element *restrict dx = dx_data;
+    average_pool p = {.batch = batch,
+                      .positions = positions,
+                      .channels = channels,
+                      .parts = dho_compute_parts(compute, (int64_t)batch * positions * channels),
+                      .dy = dy,
+                      .dx = dx,
+                      .accumulate = accumulate};
     dho_compute_parallel(compute, p.parts, average_backward_part, &p);
 }
 
-const dho_kernels dho_fast_pool = {
+const dho_kernels TYPED(dho_fast_pool) = {
     .max_pool_forward = max_pool_forward,
     .max_pool_backward = max_pool_backward,
     .average_pool_forward = average_pool_forward,

@@ -1,17 +1,15 @@
-/* Sums, L2 normalisation and optimiser steps: one pass over memory each. */
+/* Vectors of one image and slabs (always float): L2 normalisation, sums, optimiser steps. */
 #include "compute/compute_context.h"
 
 #include <math.h>
-#include <string.h>
 
-enum { GRANULE = 16, LANES = 16, FLUSH_ROWS = 32 };
+enum { GRANULE = 16, LANES = 16 };
 
 typedef struct matrix {
     int64_t rows;
-    int channels, first, count, parts;
+    int channels, parts;
     const float *in;
     float *out;
-    double *reduction;
 } matrix;
 
 static void add_bias_part(void *context, int part)
@@ -35,49 +33,6 @@ static void add_bias(dho_compute *compute, int64_t rows, int channels, const flo
                 .out = y,
                 .parts = dho_compute_parts(compute, rows * channels)};
     dho_compute_parallel(compute, m.parts, add_bias_part, &m);
-}
-
-/* Float over FLUSH_ROWS rows, double beyond. */
-static void sum_rows_part(void *context, int part)
-{
-    const matrix *m = context;
-    double *restrict total = m->reduction + (size_t)part * DHO_REDUCTION_CHANNELS;
-    float sum[DHO_REDUCTION_CHANNELS] = {0};
-    memset(total, 0, (size_t)m->count * sizeof *total);
-    const dho_range mine = dho_range_of(m->rows, FLUSH_ROWS, m->parts, part);
-    for (int64_t r = mine.begin; r < mine.end; r++) {
-        const float *restrict in = m->in + r * m->channels + m->first;
-#pragma omp simd
-        for (int c = 0; c < m->count; c++) sum[c] += in[c];
-        if ((r + 1) % FLUSH_ROWS != 0 && r + 1 < mine.end) continue;
-#pragma omp simd
-        for (int c = 0; c < m->count; c++) {
-            total[c] += (double)sum[c];
-            sum[c] = 0;
-        }
-    }
-}
-
-static void sum_rows(dho_compute *compute, int64_t rows, int channels, const float *restrict dy,
-                     float *restrict dbias)
-{
-    matrix m = {.rows = rows,
-                .channels = channels,
-                .in = dy,
-                .reduction = compute->reduction,
-                .parts = dho_compute_parts(compute, rows * channels)};
-    for (; m.first < channels; m.first += DHO_REDUCTION_CHANNELS) {
-        const int left = channels - m.first;
-        m.count = left < DHO_REDUCTION_CHANNELS ? left : DHO_REDUCTION_CHANNELS;
-        dho_compute_parallel(compute, m.parts, sum_rows_part, &m);
-        for (int c = 0; c < m.count; c++) {
-            double sum = 0;
-            for (int part = 0; part < m.parts; part++) {
-                sum += m.reduction[(size_t)part * DHO_REDUCTION_CHANNELS + (size_t)c];
-            }
-            dbias[m.first + c] += (float)sum;
-        }
-    }
 }
 
 /* <a, b> with a fixed order of summation: LANES sums side by side, then those in double. */
@@ -284,7 +239,6 @@ static void sgd(dho_compute *compute, size_t count, float *restrict parameters,
 
 const dho_kernels dho_fast_vector = {
     .add_bias = add_bias,
-    .sum_rows = sum_rows,
     .add = add,
     .l2_normalise_forward = l2_normalise_forward,
     .l2_normalise_backward = l2_normalise_backward,

@@ -1,22 +1,24 @@
 /* Convolutions by oneDNN (C API 2.x): NHWC activations, weights in the layout oneDNN likes best,
- * reordered from and to our OHWI at each call (they change at each step, and are small).
+ * reordered (for bf16: and rounded) from our OHWI floats at each call (they change at each step,
+ * and are small); weight gradients are summed in fp32 and added to ours.
  *
  * Primitives, reorders and memory objects are made once per shape and kept; a call only sets
  * pointers. oneDNN takes its number of threads from OpenMP's setting for the calling thread, which
- * is set around each use. Where oneDNN refuses, the blis kernel does the work. */
-#include "compute/compute_context.h"
+ * is set around each use. Where oneDNN refuses, the blis kernel does the work (fp32 only). */
+#include "compute/onednn_context.h"
 
+#include "compute/element.h"
 #include "dho/alloc.h"
 
-#include <dnnl.h>
+#include <math.h>
 #include <omp.h>
 #include <string.h>
 
 typedef enum op_kind { FORWARD, FORWARD_BIAS, DATA, WEIGHTS } op_kind;
 
 /* One primitive with its memory objects, whose pointers are set at each call. */
-typedef struct conv_op {
-    struct conv_op *next;
+typedef struct dho_onednn_conv_op {
+    struct dho_onednn_conv_op *next;
     op_kind kind;
     dho_conv_shape shape;
     bool usable; /* false: oneDNN has no such primitive */
@@ -25,29 +27,8 @@ typedef struct conv_op {
     dnnl_memory_t source, destination, bias, scratchpad;
     dnnl_memory_t weights; /* in oneDNN's layout, in scratch */
     dnnl_memory_t ohwi;    /* ours */
-    size_t weight_bytes, scratchpad_bytes, data_floats;
+    size_t weight_bytes, scratchpad_bytes, data_elements;
 } conv_op;
-
-struct dho_onednn {
-    dnnl_engine_t engine;
-    dnnl_stream_t stream;
-    conv_op *ops; /* owned list */
-};
-
-static dho_status check(dnnl_status_t status, const char *what)
-{
-    if (status == dnnl_success) return DHO_OK;
-    if (status == dnnl_out_of_memory) return dho_fail(DHO_ERR_MEMORY, "oneDNN: %s", what);
-    return dho_fail(DHO_ERR_INTERNAL, "oneDNN: %s: status %d", what, (int)status);
-}
-
-dho_status dho_onednn_start(dho_compute *compute)
-{
-    DHO_TRY(dho_alloc_zero(&compute->onednn, 1, sizeof *compute->onednn, "oneDNN context"));
-    struct dho_onednn *o = compute->onednn; /* released by dho_onednn_stop, also after a failure */
-    DHO_TRY(check(dnnl_engine_create(&o->engine, dnnl_cpu, 0), "engine"));
-    return check(dnnl_stream_create(&o->stream, o->engine, dnnl_stream_default_flags), "stream");
-}
 
 static void op_destroy(conv_op *op)
 {
@@ -61,19 +42,13 @@ static void op_destroy(conv_op *op)
     dho_free(op);
 }
 
-void dho_onednn_stop(dho_compute *compute)
+void dho_onednn_conv_stop(struct dho_onednn *o)
 {
-    struct dho_onednn *o = compute->onednn;
-    if (o == NULL) return;
-    while (o->ops != NULL) {
-        conv_op *op = o->ops;
-        o->ops = op->next;
+    while (o->conv_ops != NULL) {
+        conv_op *op = o->conv_ops;
+        o->conv_ops = op->next;
         op_destroy(op);
     }
-    if (o->stream != NULL) dnnl_stream_destroy(o->stream);
-    if (o->engine != NULL) dnnl_engine_destroy(o->engine);
-    dho_free(o);
-    compute->onednn = NULL;
 }
 
 /* The memory descriptors of a convolution. */
@@ -81,8 +56,11 @@ typedef struct layouts {
     dnnl_memory_desc_t source, destination, bias, ohwi, any;
 } layouts;
 
-static dnnl_status_t describe(const dho_conv_shape *s, layouts *l)
+static dnnl_status_t describe(const dho_conv_shape *s, op_kind kind, dnnl_data_type_t activations,
+                              layouts *l)
 {
+    /* Weights are read rounded; their gradients are made in fp32. */
+    const dnnl_data_type_t theirs = kind == WEIGHTS ? dnnl_f32 : activations;
     const dnnl_dims_t source = {s->batch, s->in_c, s->in_h, s->in_w};
     const dnnl_dims_t destination = {s->batch, s->out_c, s->out_h, s->out_w};
     const dnnl_dims_t bias = {s->out_c};
@@ -92,16 +70,17 @@ static dnnl_status_t describe(const dho_conv_shape *s, layouts *l)
     const bool groups = s->groups > 1;
     const int rank = groups ? 5 : 4;
     const dnnl_dim_t *weights = groups ? grouped : plain;
-    dnnl_status_t status = dnnl_memory_desc_init_by_tag(&l->source, 4, source, dnnl_f32, dnnl_nhwc);
+    dnnl_status_t status =
+        dnnl_memory_desc_init_by_tag(&l->source, 4, source, activations, dnnl_nhwc);
     if (status != dnnl_success) return status;
-    status = dnnl_memory_desc_init_by_tag(&l->destination, 4, destination, dnnl_f32, dnnl_nhwc);
+    status = dnnl_memory_desc_init_by_tag(&l->destination, 4, destination, activations, dnnl_nhwc);
     if (status != dnnl_success) return status;
     status = dnnl_memory_desc_init_by_tag(&l->bias, 1, bias, dnnl_f32, dnnl_a);
     if (status != dnnl_success) return status;
     status = dnnl_memory_desc_init_by_tag(&l->ohwi, rank, weights, dnnl_f32,
                                           groups ? dnnl_gohwi : dnnl_ohwi);
     if (status != dnnl_success) return status;
-    return dnnl_memory_desc_init_by_tag(&l->any, rank, weights, dnnl_f32, dnnl_format_tag_any);
+    return dnnl_memory_desc_init_by_tag(&l->any, rank, weights, theirs, dnnl_format_tag_any);
 }
 
 static dnnl_status_t describe_forward(const dho_conv_shape *s, const layouts *l, bool bias,
@@ -126,8 +105,10 @@ static dnnl_status_t describe_op(dnnl_engine_t engine, const dho_conv_shape *s, 
                              (s->out_w - 1) * s->stride + s->kernel_w - s->in_w - s->padding};
     dnnl_convolution_desc_t forward, backward;
     dnnl_primitive_desc_t hint = NULL;
+    layouts hint_layouts = *l;
+    hint_layouts.any.data_type = l->source.data_type; /* forward reads rounded weights */
     dnnl_status_t status =
-        describe_forward(s, l, kind == FORWARD_BIAS, dnnl_forward_training, &forward);
+        describe_forward(s, &hint_layouts, kind == FORWARD_BIAS, dnnl_forward_training, &forward);
     if (status != dnnl_success) return status;
     if (kind == FORWARD || kind == FORWARD_BIAS) {
         return dnnl_primitive_desc_create(out, &forward, attributes, engine, NULL);
@@ -195,12 +176,12 @@ static dnnl_status_t make_memories(dnnl_engine_t engine, conv_op *op, const layo
     return dnnl_success;
 }
 
-static dnnl_status_t build_op(dnnl_engine_t engine, conv_op *op)
+static dnnl_status_t build_op(dnnl_engine_t engine, dnnl_data_type_t activations, conv_op *op)
 {
     layouts l;
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_primitive_desc_t desc = NULL;
-    dnnl_status_t status = describe(&op->shape, &l);
+    dnnl_status_t status = describe(&op->shape, op->kind, activations, &l);
     if (status == dnnl_success) status = dnnl_primitive_attr_create(&attributes);
     if (status == dnnl_success) {
         status = dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
@@ -233,29 +214,31 @@ static bool is_unsafe(op_kind kind, const dho_conv_shape *s)
 static conv_op *find_op(dho_compute *compute, op_kind kind, const dho_conv_shape *shape)
 {
     struct dho_onednn *o = compute->onednn;
-    for (conv_op *op = o->ops; op != NULL; op = op->next) {
+    for (conv_op *op = o->conv_ops; op != NULL; op = op->next) {
         if (op->kind == kind && memcmp(&op->shape, shape, sizeof *shape) == 0) return op;
     }
     conv_op *op;
     if (dho_alloc_zero(&op, 1, sizeof *op, "oneDNN primitive") != DHO_OK) return NULL;
     op->kind = kind;
     op->shape = *shape;
-    op->data_floats =
+    op->data_elements =
         (size_t)shape->batch * (size_t)shape->in_h * (size_t)shape->in_w * (size_t)shape->in_c;
     const int before = omp_get_max_threads();
     omp_set_num_threads(compute->threads);
-    op->usable = !is_unsafe(kind, shape) && build_op(o->engine, op) == dnnl_success;
+    const bool bf16 = compute->dtype == DHO_DTYPE_BF16;
+    op->usable = (bf16 || !is_unsafe(kind, shape)) &&
+                 build_op(o->engine, bf16 ? dnnl_bf16 : dnnl_f32, op) == dnnl_success;
     omp_set_num_threads(before);
-    op->next = o->ops;
-    o->ops = op;
+    op->next = o->conv_ops;
+    o->conv_ops = op;
     return op;
 }
 
 /* Scratch: [weights][scratchpad][dx, when it is to be added]. */
-static size_t op_bytes(const conv_op *op, bool accumulate)
+static size_t op_bytes(const dho_compute *compute, const conv_op *op, bool accumulate)
 {
     return op->weight_bytes + op->scratchpad_bytes +
-           (accumulate ? op->data_floats * sizeof(float) : 0);
+           (accumulate ? op->data_elements * dho_compute_element_bytes(compute) : 0);
 }
 
 dho_status dho_onednn_conv_plan(dho_compute *compute, const dho_conv_shape *shape, size_t *bytes)
@@ -267,9 +250,15 @@ dho_status dho_onednn_conv_plan(dho_compute *compute, const dho_conv_shape *shap
         const conv_op *op = find_op(compute, (op_kind)kind, shape);
         if (op == NULL) return DHO_ERR_MEMORY;
         all = all && op->usable;
-        if (op->usable && op_bytes(op, kind == DATA) > need) need = op_bytes(op, kind == DATA);
+        if (op->usable && op_bytes(compute, op, kind == DATA) > need)
+            need = op_bytes(compute, op, kind == DATA);
     }
     if (all || need > *bytes) *bytes = need;
+    if (!all && compute->dtype == DHO_DTYPE_BF16)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "compute.dtype: oneDNN has no bf16 convolution of %d to %d channels, "
+                        "kernel %dx%d, on this processor",
+                        shape->in_c, shape->out_c, shape->kernel_h, shape->kernel_w);
     return DHO_OK;
 }
 
@@ -297,7 +286,7 @@ static dnnl_status_t run(const dho_compute *compute, const conv_op *op, int coun
 
 /* Points the memory objects at a call's tensors; NULL scratch means: cannot. oneDNN's interface
  * lacks const. */
-static bool set_pointers(const conv_op *op, const float *source, const float *destination,
+static bool set_pointers(const conv_op *op, const void *source, const void *destination,
                          const float *weights, char *scratch)
 {
     return dnnl_memory_set_data_handle(op->source, (void *)source) == dnnl_success &&
@@ -307,12 +296,20 @@ static bool set_pointers(const conv_op *op, const float *source, const float *de
            dnnl_memory_set_data_handle(op->scratchpad, scratch + op->weight_bytes) == dnnl_success;
 }
 
-static void conv_forward(dho_compute *compute, const dho_conv_shape *s, const float *restrict x,
-                         const float *restrict w, const float *restrict bias, float *restrict y)
+/* A planned bf16 operation that fails all the same leaves NaN, which the check of the loss finds:
+ * no other backend could do it. */
+static void poison(dho_bf16 *out, size_t count)
+{
+    memset(out, 0xff, count * sizeof *out);
+}
+
+static void conv_forward(dho_compute *compute, const dho_conv_shape *s, const void *x,
+                         const float *restrict w, const float *restrict bias, void *y)
 {
     conv_op *op = find_op(compute, bias != NULL ? FORWARD_BIAS : FORWARD, s);
     char *scratch = NULL;
-    if (op != NULL && op->usable) scratch = dho_compute_scratch_for(compute, op_bytes(op, false));
+    if (op != NULL && op->usable)
+        scratch = dho_compute_scratch_for(compute, op_bytes(compute, op, false));
     if (scratch != NULL && set_pointers(op, x, y, w, scratch)) {
         dnnl_exec_arg_t arguments[5] = {{DNNL_ARG_SRC, op->source},
                                         {DNNL_ARG_DST, op->destination},
@@ -323,40 +320,45 @@ static void conv_forward(dho_compute *compute, const dho_conv_shape *s, const fl
             bias == NULL || dnnl_memory_set_data_handle(op->bias, (void *)bias) == dnnl_success;
         if (ready && run(compute, op, bias != NULL ? 5 : 4, arguments) == dnnl_success) return;
     }
-    dho_blis_conv.conv_forward(compute, s, x, w, bias, y);
+    if (compute->dtype == DHO_DTYPE_FP32)
+        dho_blis_conv.conv_forward(compute, s, x, w, bias, y);
+    else
+        poison(y, (size_t)s->batch * (size_t)s->out_h * (size_t)s->out_w * (size_t)s->out_c);
 }
 
-static void conv_backward_data(dho_compute *compute, const dho_conv_shape *s,
-                               const float *restrict dy, const float *restrict w, bool accumulate,
-                               float *restrict dx)
+static void conv_backward_data(dho_compute *compute, const dho_conv_shape *s, const void *dy,
+                               const float *restrict w, bool accumulate, void *dx)
 {
     conv_op *op = find_op(compute, DATA, s);
     char *scratch = NULL;
     if (op != NULL && op->usable) {
-        scratch = dho_compute_scratch_for(compute, op_bytes(op, accumulate));
+        scratch = dho_compute_scratch_for(compute, op_bytes(compute, op, accumulate));
     }
     if (scratch != NULL) {
-        float *fresh = accumulate ? (float *)(void *)(scratch + op_bytes(op, false)) : dx;
+        void *fresh = accumulate ? scratch + op_bytes(compute, op, false) : dx;
         const dnnl_exec_arg_t arguments[4] = {{DNNL_ARG_DIFF_DST, op->destination},
                                               {DNNL_ARG_DIFF_SRC, op->source},
                                               {DNNL_ARG_WEIGHTS, op->weights},
                                               {DNNL_ARG_SCRATCHPAD, op->scratchpad}};
         if (set_pointers(op, fresh, dy, w, scratch) &&
             run(compute, op, 4, arguments) == dnnl_success) {
-            if (accumulate) compute->kernels.add(compute, op->data_floats, dx, fresh, dx);
+            if (accumulate) compute->kernels.accumulate(compute, op->data_elements, fresh, dx);
             return;
         }
     }
-    dho_blis_conv.conv_backward_data(compute, s, dy, w, accumulate, dx);
+    if (compute->dtype == DHO_DTYPE_FP32)
+        dho_blis_conv.conv_backward_data(compute, s, dy, w, accumulate, dx);
+    else
+        poison(dx, (size_t)s->batch * (size_t)s->in_h * (size_t)s->in_w * (size_t)s->in_c);
 }
 
-static void conv_backward_weights(dho_compute *compute, const dho_conv_shape *s,
-                                  const float *restrict x, const float *restrict dy,
-                                  float *restrict dw, float *restrict dbias)
+static void conv_backward_weights(dho_compute *compute, const dho_conv_shape *s, const void *x,
+                                  const void *dy, float *restrict dw, float *restrict dbias)
 {
     conv_op *op = find_op(compute, WEIGHTS, s);
     char *scratch = NULL;
-    if (op != NULL && op->usable) scratch = dho_compute_scratch_for(compute, op_bytes(op, false));
+    if (op != NULL && op->usable)
+        scratch = dho_compute_scratch_for(compute, op_bytes(compute, op, false));
     const dnnl_exec_arg_t arguments[4] = {
         {DNNL_ARG_SRC, scratch != NULL ? op->source : NULL},
         {DNNL_ARG_DIFF_DST, scratch != NULL ? op->destination : NULL},
@@ -364,7 +366,10 @@ static void conv_backward_weights(dho_compute *compute, const dho_conv_shape *s,
         {DNNL_ARG_SCRATCHPAD, scratch != NULL ? op->scratchpad : NULL}};
     if (scratch == NULL || !set_pointers(op, x, dy, dw, scratch) ||
         run(compute, op, 4, arguments) != dnnl_success) {
-        dho_blis_conv.conv_backward_weights(compute, s, x, dy, dw, dbias);
+        if (compute->dtype == DHO_DTYPE_FP32)
+            dho_blis_conv.conv_backward_weights(compute, s, x, dy, dw, dbias);
+        else
+            dw[0] = NAN;
         return;
     }
     if (dbias != NULL) {

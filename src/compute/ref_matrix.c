@@ -46,9 +46,11 @@ static double conv_at(const dho_conv_shape *s, const float *x, const float *w, i
     return sum;
 }
 
-static void conv_forward(dho_compute *compute, const dho_conv_shape *s, const float *restrict x,
-                         const float *restrict w, const float *restrict bias, float *restrict y)
+static void conv_forward(dho_compute *compute, const dho_conv_shape *s, const void *x_data,
+                         const float *restrict w, const float *restrict bias, void *y_data)
 {
+    const float *restrict x = x_data;
+    float *restrict y = y_data;
     (void)compute;
     for (int b = 0; b < s->batch; b++) {
         for (int oy = 0; oy < s->out_h; oy++) {
@@ -85,10 +87,11 @@ static double data_gradient_at(const dho_conv_shape *s, const float *dy, const f
     return sum;
 }
 
-static void conv_backward_data(dho_compute *compute, const dho_conv_shape *s,
-                               const float *restrict dy, const float *restrict w, bool accumulate,
-                               float *restrict dx)
+static void conv_backward_data(dho_compute *compute, const dho_conv_shape *s, const void *dy_data,
+                               const float *restrict w, bool accumulate, void *dx_data)
 {
+    const float *restrict dy = dy_data;
+    float *restrict dx = dx_data;
     (void)compute;
     for (int b = 0; b < s->batch; b++) {
         for (int iy = 0; iy < s->in_h; iy++) {
@@ -123,10 +126,11 @@ static double weight_gradient_at(const dho_conv_shape *s, const float *x, const 
     return sum;
 }
 
-static void conv_backward_weights(dho_compute *compute, const dho_conv_shape *s,
-                                  const float *restrict x, const float *restrict dy,
-                                  float *restrict dw, float *restrict dbias)
+static void conv_backward_weights(dho_compute *compute, const dho_conv_shape *s, const void *x_data,
+                                  const void *dy_data, float *restrict dw, float *restrict dbias)
 {
+    const float *restrict x = x_data;
+    const float *restrict dy = dy_data;
     (void)compute;
     const int group_in = s->in_c / s->groups;
     for (int oc = 0; oc < s->out_c; oc++) {

@@ -19,12 +19,14 @@ static double mask(double dy, float y, dho_activation activation)
 }
 
 static void batch_norm_forward(dho_compute *compute, int64_t rows, int channels, float eps,
-                               dho_activation activation, const float *restrict x,
+                               dho_activation activation, const void *x_data,
                                const float *restrict gamma, const float *restrict beta,
-                               const float *restrict residual, float *restrict y,
-                               float *restrict mean, float *restrict inv_std,
-                               float *restrict batch_variance)
+                               const void *residual_data, void *y_data, float *restrict mean,
+                               float *restrict inv_std, float *restrict batch_variance)
 {
+    const float *restrict x = x_data;
+    const float *restrict residual = residual_data;
+    float *restrict y = y_data;
     (void)compute;
     for (int c = 0; c < channels; c++) {
         double sum = 0, squares = 0;
@@ -50,14 +52,17 @@ static void batch_norm_forward(dho_compute *compute, int64_t rows, int channels,
 /* dgamma = sum g xhat, dbeta = sum g, dx = gamma inv_std (g - dbeta/n - xhat dgamma/n)
  * (Ioffe & Szegedy 2015), with g = dy masked by the activation. */
 static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels,
-                                dho_activation activation, const float *restrict x,
-                                const float *restrict y, const float *restrict dy,
-                                const float *restrict gamma, const float *restrict mean,
-                                const float *restrict inv_std, bool accumulate_dx,
-                                float *restrict dx, bool accumulate_dresidual,
-                                float *restrict dresidual, float *restrict dgamma,
-                                float *restrict dbeta)
+                                dho_activation activation, const void *x_data, const void *y_data,
+                                const void *dy_data, const float *restrict gamma,
+                                const float *restrict mean, const float *restrict inv_std,
+                                bool accumulate_dx, void *dx_data, bool accumulate_dresidual,
+                                void *dresidual_data, float *restrict dgamma, float *restrict dbeta)
 {
+    const float *restrict x = x_data;
+    const float *restrict y = y_data;
+    const float *restrict dy = dy_data;
+    float *restrict dx = dx_data;
+    float *restrict dresidual = dresidual_data;
     (void)compute;
     for (int c = 0; c < channels; c++) {
         const double m = (double)mean[c], inverse = (double)inv_std[c];
@@ -85,11 +90,15 @@ static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels
 
 /* No restrict on x and y: they may be the same. */
 static void batch_norm_inference(dho_compute *compute, int64_t rows, int channels, float eps,
-                                 dho_activation activation, const float *x,
+                                 dho_activation activation, const void *x_data,
                                  const float *restrict gamma, const float *restrict beta,
                                  const float *restrict running_mean,
-                                 const float *restrict running_var, const float *residual, float *y)
+                                 const float *restrict running_var, const void *residual_data,
+                                 void *y_data)
 {
+    const float *x = x_data;
+    const float *residual = residual_data;
+    float *y = y_data;
     (void)compute;
     for (int64_t r = 0; r < rows; r++) {
         for (int c = 0; c < channels; c++) {

@@ -30,9 +30,11 @@ static void max_pool_at(const dho_pool_shape *s, const float *x, int b, int oy, 
     }
 }
 
-static void max_pool_forward(dho_compute *compute, const dho_pool_shape *s, const float *restrict x,
-                             float *restrict y, uint8_t *restrict argmax)
+static void max_pool_forward(dho_compute *compute, const dho_pool_shape *s, const void *x_data,
+                             void *y_data, uint8_t *restrict argmax)
 {
+    const float *restrict x = x_data;
+    float *restrict y = y_data;
     (void)compute;
     for (int b = 0; b < s->batch; b++) {
         for (int oy = 0; oy < s->out_h; oy++) {
@@ -45,10 +47,11 @@ static void max_pool_forward(dho_compute *compute, const dho_pool_shape *s, cons
     }
 }
 
-static void max_pool_backward(dho_compute *compute, const dho_pool_shape *s,
-                              const float *restrict dy, const uint8_t *restrict argmax,
-                              bool accumulate, float *restrict dx)
+static void max_pool_backward(dho_compute *compute, const dho_pool_shape *s, const void *dy_data,
+                              const uint8_t *restrict argmax, bool accumulate, void *dx_data)
 {
+    const float *restrict dy = dy_data;
+    float *restrict dx = dx_data;
     (void)compute;
     const size_t count = (size_t)s->batch * (size_t)s->in_h * (size_t)s->in_w * (size_t)s->channels;
     if (!accumulate) memset(dx, 0, count * sizeof *dx);
@@ -65,8 +68,9 @@ static void max_pool_backward(dho_compute *compute, const dho_pool_shape *s,
 }
 
 static void average_pool_forward(dho_compute *compute, int batch, int positions, int channels,
-                                 const float *restrict x, float *restrict y)
+                                 const void *x_data, float *restrict y)
 {
+    const float *restrict x = x_data;
     (void)compute;
     for (int b = 0; b < batch; b++) {
         for (int c = 0; c < channels; c++) {
@@ -80,8 +84,9 @@ static void average_pool_forward(dho_compute *compute, int batch, int positions,
 }
 
 static void average_pool_backward(dho_compute *compute, int batch, int positions, int channels,
-                                  const float *restrict dy, bool accumulate, float *restrict dx)
+                                  const float *restrict dy, bool accumulate, void *dx_data)
 {
+    float *restrict dx = dx_data;
     (void)compute;
     for (int b = 0; b < batch; b++) {
         for (int p = 0; p < positions; p++) {

@@ -2,6 +2,7 @@
 #include "compute/compute_context.h"
 
 #include <math.h>
+#include <string.h>
 
 static void add_bias(dho_compute *compute, int64_t rows, int channels, const float *restrict bias,
                      float *restrict y)
@@ -12,9 +13,10 @@ static void add_bias(dho_compute *compute, int64_t rows, int channels, const flo
     }
 }
 
-static void sum_rows(dho_compute *compute, int64_t rows, int channels, const float *restrict dy,
+static void sum_rows(dho_compute *compute, int64_t rows, int channels, const void *dy_data,
                      float *restrict dbias)
 {
+    const float *restrict dy = dy_data;
     (void)compute;
     for (int c = 0; c < channels; c++) {
         double sum = 0;
@@ -27,6 +29,20 @@ static void add(dho_compute *compute, size_t count, const float *a, const float 
 {
     (void)compute;
     for (size_t i = 0; i < count; i++) out[i] = a[i] + b[i];
+}
+
+static void accumulate(dho_compute *compute, size_t count, const void *in_data, void *out_data)
+{
+    const float *in = in_data;
+    float *out = out_data;
+    (void)compute;
+    for (size_t i = 0; i < count; i++) out[i] += in[i];
+}
+
+static void store(dho_compute *compute, size_t count, const float *in, void *out)
+{
+    (void)compute;
+    memcpy(out, in, count * sizeof *in);
 }
 
 static void adamw(dho_compute *compute, size_t count, float *restrict parameters,
@@ -65,6 +81,8 @@ static void sgd(dho_compute *compute, size_t count, float *restrict parameters,
 const dho_kernels dho_ref_vector = {
     .add_bias = add_bias,
     .sum_rows = sum_rows,
+    .accumulate = accumulate,
+    .store = store,
     .add = add,
     .adamw = adamw,
     .sgd = sgd,

@@ -105,8 +105,10 @@ static dho_status check_multiple(const checker *c, const char *key, int64_t batc
 static dho_status check_train(const checker *c)
 {
     const dho_config *k = c->config;
-    if (k->compute.dtype != DHO_DTYPE_FP32)
-        return fail_key(c, "compute.dtype", NULL, "bf16 is not built in yet, only fp32");
+    if (k->compute.dtype == DHO_DTYPE_BF16 && k->compute.backend != DHO_BACKEND_AUTO &&
+        k->compute.backend != DHO_BACKEND_ONEDNN)
+        return fail_key(c, "compute.dtype", "compute.backend",
+                        "bf16 needs compute.backend onednn (or auto)");
     DHO_TRY(check_multiple(c, "train.batch_labelled", k->train.batch_labelled));
     DHO_TRY(check_multiple(c, "train.batch_unlabelled", k->train.batch_unlabelled));
     if (k->train.warmup_steps > 0 && k->train.warmup_fraction > 0)

@@ -63,7 +63,8 @@ static dho_status open_local(evaluator *e)
     const dho_config *config = e->config;
     DHO_TRY(check_model(e));
     e->threads = dho_setup_threads(config->compute.threads);
-    DHO_TRY(dho_compute_create(&e->compute, config->compute.backend, e->threads));
+    DHO_TRY(dho_compute_create(&e->compute, config->compute.backend, config->compute.dtype,
+                               e->threads));
     const dho_executor_options execution = {
         .compute = e->compute, .batch = (int)config->eval.batch, .training = false};
     DHO_TRY(dho_executor_create(&e->executor, e->model.student.graph, &execution));
@@ -189,10 +190,10 @@ static dho_status score_set(const evaluator *e, size_t i, double alpha, double b
     const dho_config *config = e->config;
     const dho_head_outputs *outputs = &e->outputs[i];
     const double one = 1, ce = 1, kd = 0;
-    *out = (dho_set_result){
-        .name = config->eval.sets[i].name,
-        .selected_on = dho_method_is_dual(config->method) &&
-                       strcmp(config->eval.sets[i].name, config->eval.select_on) == 0};
+    *out = (dho_set_result){.name = config->eval.sets[i].name,
+                            .selected_on =
+                                dho_method_is_dual(config->method) &&
+                                strcmp(config->eval.sets[i].name, config->eval.select_on) == 0};
     for (int c = 0; c < outputs->classes; c++) out->classes_used += outputs->mask[c];
     DHO_TRY(dho_outputs_sweep(outputs, &alpha, 1, &beta, 1, e->threads, &out->combined));
     DHO_TRY(dho_outputs_sweep(outputs, &ce, 1, &one, 1, e->threads, &out->ce));
@@ -257,8 +258,7 @@ dho_status dho_evaluate(const dho_config *config, dho_comm *comm, const char *ch
     evaluator e = {.config = config, .comm = comm};
     if (config->eval.set_count == 0)
         return dho_fail(DHO_ERR_CONFIG, "eval.sets: is empty, there is nothing to evaluate on");
-    const dho_status status =
-        stored ? dho_comm_agree(comm, run_stored(&e)) : run(&e, checkpoint);
+    const dho_status status = stored ? dho_comm_agree(comm, run_stored(&e)) : run(&e, checkpoint);
     for (size_t i = 0; e.outputs != NULL && i < config->eval.set_count; i++)
         dho_head_outputs_free(&e.outputs[i]);
     dho_free(e.outputs);

@@ -42,13 +42,30 @@ static size_t output_elements(const dho_node *node, int batch)
     return (size_t)batch * (size_t)node->height * (size_t)node->width * (size_t)node->channels;
 }
 
+/* Vectors of an image (pooled features and what follows) are float, maps have the compute dtype. */
+static bool is_float(const dho_node *node)
+{
+    return node->op == DHO_OP_AVERAGE_POOL || node->op == DHO_OP_LINEAR ||
+           node->op == DHO_OP_L2_NORMALISE;
+}
+
+static size_t output_bytes(const dho_executor *executor, const dho_node *node)
+{
+    return output_elements(node, executor->max_batch) *
+           (is_float(node) ? sizeof(float) : dho_compute_element_bytes(executor->compute));
+}
+
 static size_t saved_bytes(const dho_node *node, int batch)
 {
     switch (node->op) {
-    case DHO_OP_MAX_POOL: return output_elements(node, batch);
-    case DHO_OP_L2_NORMALISE: return (size_t)batch * sizeof(float);
-    case DHO_OP_BATCH_NORM: return 2 * (size_t)node->channels * sizeof(float);
-    default: return 0;
+    case DHO_OP_MAX_POOL:
+        return output_elements(node, batch);
+    case DHO_OP_L2_NORMALISE:
+        return (size_t)batch * sizeof(float);
+    case DHO_OP_BATCH_NORM:
+        return 2 * (size_t)node->channels * sizeof(float);
+    default:
+        return 0;
     }
 }
 
@@ -79,9 +96,13 @@ static void plan_lifetimes(const dho_executor *executor, dho_block *blocks)
     dho_block *values = blocks, *gradients = blocks + n, *saved = blocks + 2 * n;
     for (int i = 0; i < n; i++) {
         const dho_node *node = &graph->nodes[i];
-        const size_t bytes = output_elements(node, batch) * sizeof(float);
+        const size_t bytes = output_bytes(executor, node);
         values[i] = (dho_block){.first = i, .last = i};
-        if (node->op == DHO_OP_INPUT) continue;
+        if (node->op == DHO_OP_INPUT) { /* read again by the first layer's backward */
+            const bool copied = dho_compute_dtype_of(executor->compute) != DHO_DTYPE_FP32;
+            values[i].bytes = copied ? bytes : 0;
+            continue;
+        }
         values[i].bytes = bytes;
         if (node->is_output) extend(&values[i], n);
         const dho_value inputs[2] = {node->x, node->residual};
@@ -161,8 +182,8 @@ dho_status dho_executor_create(dho_executor **out, const dho_graph *graph,
     for (size_t i = 0; i < n; i++) {
         dho_node_memory *memory = &executor->memory[i];
         char *base = executor->arena;
-        if (blocks[i].bytes > 0) memory->value = (float *)(base + blocks[i].offset);
-        if (blocks[n + i].bytes > 0) memory->gradient = (float *)(base + blocks[n + i].offset);
+        if (blocks[i].bytes > 0) memory->value = base + blocks[i].offset;
+        if (blocks[n + i].bytes > 0) memory->gradient = base + blocks[n + i].offset;
         if (blocks[2 * n + i].bytes > 0) memory->saved = base + blocks[2 * n + i].offset;
     }
     DHO_TRY_GOTO(reserve_scratch(executor));

@@ -6,8 +6,8 @@
 
 /* What the executor keeps for one node; pointers into the arena, NULL where there is none. */
 typedef struct dho_node_memory {
-    float *value;          /* output, [batch][h][w][c]; NULL for the input node */
-    float *gradient;       /* of the output; NULL where nothing flows back */
+    void *value;    /* output, [batch][h][w][c]; the input node: its rounded copy, NULL in fp32 */
+    void *gradient; /* of the output; NULL where nothing flows back */
     void *saved;           /* max pool: argmax bytes; normalise: norms; batch norm: mean, inv_std */
     bool accumulate_x;     /* backward adds to x's gradient instead of setting it */
     bool accumulate_residual;
@@ -18,7 +18,7 @@ struct dho_executor {
     dho_compute *compute;
     int max_batch, batch;
     bool training;
-    const float *input; /* borrowed from forward until backward */
+    const void *input; /* borrowed from forward until backward, or the input node's value */
     dho_node_memory *memory; /* owned, [graph->count] */
     void *arena;             /* owned */
     size_t arena_bytes;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const float *value_of(const dho_executor *executor, dho_value x)
+static const void *value_of(const dho_executor *executor, dho_value x)
 {
     if (executor->graph->nodes[x].op == DHO_OP_INPUT) return executor->input;
     return executor->memory[x].value;
@@ -25,10 +25,10 @@ static void batch_norm_forward(dho_executor *executor, const dho_node *node,
 {
     const dho_kernels *kernels = dho_compute_kernels(executor->compute);
     const dho_slot *buffer_slots = executor->graph->buffers.slots;
-    const float *x = value_of(executor, node->x);
+    const void *x = value_of(executor, node->x);
     const float *gamma = parameter_of(executor, parameters, node->weight);
     const float *beta = parameter_of(executor, parameters, node->bias);
-    const float *residual = node->residual >= 0 ? value_of(executor, node->residual) : NULL;
+    const void *residual = node->residual >= 0 ? value_of(executor, node->residual) : NULL;
     const size_t mean = buffer_slots[node->mean].offset;
     const size_t variance = buffer_slots[node->variance].offset;
     const float eps = 1e-5f;
@@ -40,8 +40,8 @@ static void batch_norm_forward(dho_executor *executor, const dho_node *node,
     }
     float *saved_mean = memory->saved;
     kernels->batch_norm_forward(executor->compute, rows_of(executor, node), node->channels, eps,
-                                node->activation, x, gamma, beta, residual, memory->value, saved_mean,
-                                saved_mean + node->channels, statistics + variance);
+                                node->activation, x, gamma, beta, residual, memory->value,
+                                saved_mean, saved_mean + node->channels, statistics + variance);
     memcpy(statistics + mean, saved_mean, (size_t)node->channels * sizeof(float));
 }
 
@@ -54,12 +54,13 @@ static void node_forward(dho_executor *executor, int index, const float *paramet
     dho_node_memory *memory = &executor->memory[index];
     if (node->op == DHO_OP_INPUT) return;
     const dho_node *in = &executor->graph->nodes[node->x];
-    const float *x = value_of(executor, node->x);
+    const void *x = value_of(executor, node->x);
     const float *weight = parameter_of(executor, parameters, node->weight);
     const float *bias = parameter_of(executor, parameters, node->bias);
-    float *y = memory->value;
+    void *y = memory->value;
     switch (node->op) {
-    case DHO_OP_INPUT: break;
+    case DHO_OP_INPUT:
+        break;
     case DHO_OP_CONV: {
         const dho_conv_shape shape = dho_node_conv_shape(executor->graph, node, executor->batch);
         kernels->conv_forward(compute, &shape, x, weight, bias, y);
@@ -94,6 +95,14 @@ void dho_executor_forward(dho_executor *executor, int batch, const float *input,
 {
     executor->batch = batch;
     executor->input = input;
+    for (int i = 0; i < executor->graph->count; i++) {
+        const dho_node *node = &executor->graph->nodes[i];
+        if (node->op != DHO_OP_INPUT || executor->memory[i].value == NULL) continue;
+        dho_compute_kernels(executor->compute)
+            ->store(executor->compute, (size_t)rows_of(executor, node) * (size_t)node->channels,
+                    input, executor->memory[i].value);
+        executor->input = executor->memory[i].value;
+    }
     for (int i = 0; i < executor->graph->count; i++)
         node_forward(executor, i, parameters, buffers, statistics);
 }
@@ -128,14 +137,15 @@ static void node_backward(dho_executor *executor, int index, const float *parame
     const dho_node_memory *memory = &executor->memory[index];
     if (node->op == DHO_OP_INPUT) return;
     const dho_node *in = &executor->graph->nodes[node->x];
-    const float *x = value_of(executor, node->x), *dy = memory->gradient;
+    const void *x = value_of(executor, node->x), *dy = memory->gradient;
     const float *weight = parameter_of(executor, parameters, node->weight);
     float *dweight = slab_range(executor, gradients, node->weight);
     float *dbias = slab_range(executor, gradients, node->bias);
-    float *dx = executor->memory[node->x].gradient; /* NULL for the input */
+    void *dx = executor->memory[node->x].gradient; /* NULL for the input */
     const bool add = memory->accumulate_x;
     switch (node->op) {
-    case DHO_OP_INPUT: break;
+    case DHO_OP_INPUT:
+        break;
     case DHO_OP_CONV: {
         const dho_conv_shape shape = dho_node_conv_shape(executor->graph, node, executor->batch);
         kernels->conv_backward_weights(compute, &shape, x, dy, dweight, dbias);
@@ -144,12 +154,11 @@ static void node_backward(dho_executor *executor, int index, const float *parame
     }
     case DHO_OP_BATCH_NORM: {
         const float *mean = memory->saved;
-        float *dresidual =
-            node->residual >= 0 ? executor->memory[node->residual].gradient : NULL;
-        kernels->batch_norm_backward(compute, rows_of(executor, node), node->channels, node->activation,
-                                     x, memory->value, dy, weight, mean, mean + node->channels,
-                                     add, dx, memory->accumulate_residual, dresidual, dweight,
-                                     dbias);
+        void *dresidual = node->residual >= 0 ? executor->memory[node->residual].gradient : NULL;
+        kernels->batch_norm_backward(compute, rows_of(executor, node), node->channels,
+                                     node->activation, x, memory->value, dy, weight, mean,
+                                     mean + node->channels, add, dx, memory->accumulate_residual,
+                                     dresidual, dweight, dbias);
         break;
     }
     case DHO_OP_MAX_POOL: {

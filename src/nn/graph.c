@@ -49,12 +49,12 @@ static dho_value append(dho_graph *graph, dho_node node)
 {
     if (graph->status != DHO_OK) return -1;
     if (node.height < 1 || node.width < 1 || node.channels < 1 || node.channels > MAX_CHANNELS) {
-        keep_failure(graph, dho_fail(DHO_ERR_CONFIG,
-                                     "model: operator %d would have the shape %d x %d x %d: the %s",
-                                     graph->count, node.height, node.width, node.channels,
-                                     node.channels > MAX_CHANNELS
-                                         ? "model is too wide"
-                                         : "image is too small for this model"));
+        keep_failure(graph,
+                     dho_fail(DHO_ERR_CONFIG,
+                              "model: operator %d would have the shape %d x %d x %d: the %s",
+                              graph->count, node.height, node.width, node.channels,
+                              node.channels > MAX_CHANNELS ? "model is too wide"
+                                                           : "image is too small for this model"));
         return -1;
     }
     if (graph->count == graph->capacity) {
@@ -95,9 +95,8 @@ fail:
 static int add_vector(dho_graph *graph, dho_slot_list *list, const char *name, const char *suffix,
                       int count, dho_init init, int64_t fan_in)
 {
-    return add_slot(
-        graph, list, name, suffix,
-        (dho_slot){.dims = 1, .shape = {count}, .init = init, .fan_in = fan_in});
+    return add_slot(graph, list, name, suffix,
+                    (dho_slot){.dims = 1, .shape = {count}, .init = init, .fan_in = fan_in});
 }
 
 /* The node behind a value; a harmless stand-in after a failure. */
@@ -157,7 +156,8 @@ dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, 
     node.channels = in.channels;
     node.residual = residual;
     node.activation = activation;
-    node.weight = add_vector(graph, &graph->parameters, name, "weight", in.channels, DHO_INIT_ONES, 0);
+    node.weight =
+        add_vector(graph, &graph->parameters, name, "weight", in.channels, DHO_INIT_ONES, 0);
     node.bias = add_vector(graph, &graph->parameters, name, "bias", in.channels, DHO_INIT_ZEROS, 0);
     node.mean =
         add_vector(graph, &graph->buffers, name, "running_mean", in.channels, DHO_INIT_ZEROS, 0);
@@ -263,9 +263,15 @@ static void fill_slot(const dho_slot *slot, dho_rng *rng, float *values)
         scale = 1.0 / sqrt((double)slot->fan_in);
     for (size_t i = 0; i < slot->count; i++) {
         switch (slot->init) {
-        case DHO_INIT_ZEROS: values[i] = 0; break;
-        case DHO_INIT_ONES: values[i] = 1; break;
-        case DHO_INIT_HE_FAN_OUT: values[i] = (float)(scale * dho_rng_normal(rng)); break;
+        case DHO_INIT_ZEROS:
+            values[i] = 0;
+            break;
+        case DHO_INIT_ONES:
+            values[i] = 1;
+            break;
+        case DHO_INIT_HE_FAN_OUT:
+            values[i] = (float)(scale * dho_rng_normal(rng));
+            break;
         case DHO_INIT_LINEAR:
             values[i] = (float)(scale * (2 * dho_rng_uniform(rng) - 1));
             break;
@@ -280,7 +286,8 @@ void dho_graph_initialise(const dho_graph *graph, uint64_t seed, float *paramete
     memset(buffers, 0, graph->buffers.floats * sizeof *buffers);
     for (size_t i = 0; i < graph->parameters.count; i++) {
         dho_rng_init(&rng, seed, DHO_RNG_INIT, 0, i);
-        fill_slot(&graph->parameters.slots[i], &rng, parameters + graph->parameters.slots[i].offset);
+        fill_slot(&graph->parameters.slots[i], &rng,
+                  parameters + graph->parameters.slots[i].offset);
     }
     for (size_t i = 0; i < graph->buffers.count; i++)
         fill_slot(&graph->buffers.slots[i], &rng, buffers + graph->buffers.slots[i].offset);

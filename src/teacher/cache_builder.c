@@ -18,7 +18,7 @@ typedef struct builder {
     dho_dataset dataset;
     dho_compute *compute;
     dho_executor *executor;
-    int64_t *ids;            /* owned; images of the shard in work, [id_count] */
+    int64_t *ids; /* owned; images of the shard in work, [id_count] */
     int64_t id_count;
     dho_eval_loader *loader; /* of the shard in work; NULL until its first image is asked for */
     dho_batch batch;         /* count 0: none in hand */
@@ -74,7 +74,7 @@ static dho_status open_builder(builder *b)
     DHO_TRY(describe_spec(b));
     DHO_TRY(dho_alloc(&b->ids, (size_t)(b->spec.count / b->spec.shards + 1), sizeof *b->ids,
                       "cache builder"));
-    DHO_TRY(dho_compute_create(&b->compute, config->compute.backend,
+    DHO_TRY(dho_compute_create(&b->compute, config->compute.backend, config->compute.dtype,
                                dho_setup_threads(config->compute.threads)));
     const dho_executor_options execution = {
         .compute = b->compute, .batch = (int)config->eval.batch, .training = false};
@@ -179,7 +179,8 @@ static dho_status finish(builder *b)
     dho_teacher_head head = {.classes = b->spec.classes, .dim = b->spec.dim, .scale = 1};
     for (size_t i = 0; i < dho_graph_parameter_count(graph); i++) {
         const dho_slot *slot = dho_graph_parameter(graph, i);
-        if (strcmp(slot->name, "head.weight") == 0) head.weight = teacher->parameters + slot->offset;
+        if (strcmp(slot->name, "head.weight") == 0)
+            head.weight = teacher->parameters + slot->offset;
         if (strcmp(slot->name, "head.bias") == 0) head.bias = teacher->parameters + slot->offset;
     }
     return dho_cache_finish(b->options->out, &b->spec, &head);

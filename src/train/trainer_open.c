@@ -128,9 +128,9 @@ static dho_status load_initial_weights(dho_trainer *trainer)
         return dho_fail(DHO_ERR_CONFIG, "student.init: %s: no such file", path);
     dho_status status = dho_weights_open(&weights, path, NULL);
     if (status == DHO_OK)
-        status = dho_state_dict_init(weights, trainer->student.graph,
-                                     trainer->config->student.init_head, trainer->parameters,
-                                     trainer->buffers, &report);
+        status =
+            dho_state_dict_init(weights, trainer->student.graph, trainer->config->student.init_head,
+                                trainer->parameters, trainer->buffers, &report);
     if (status == DHO_OK)
         dho_info("student.init: %s (%s%s%s): %zu tensors taken, %zu passed over%s%s", path,
                  dho_weights_format(weights), dho_weights_key(weights)[0] != '\0' ? ", key " : "",
@@ -155,7 +155,8 @@ static dho_status open_slabs(dho_trainer *trainer)
     DHO_TRY(dho_alloc_zero(&trainer->buffers, trainer->buffer_floats, sizeof(float), "buffers"));
     DHO_TRY(dho_alloc_zero(&trainer->partials, (size_t)trainer->depth * trainer->slab_floats,
                            sizeof(float), "gradients"));
-    DHO_TRY(dho_alloc_zero(&trainer->norm_chunks, floats / DHO_NORM_CHUNK + 1, sizeof(double), "norms"));
+    DHO_TRY(dho_alloc_zero(&trainer->norm_chunks, floats / DHO_NORM_CHUNK + 1, sizeof(double),
+                           "norms"));
     return load_initial_weights(trainer);
 }
 
@@ -163,7 +164,7 @@ static dho_status open_model(dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
     const size_t rows = (size_t)trainer->micro_batch;
-    DHO_TRY(dho_compute_create(&trainer->compute, config->compute.backend,
+    DHO_TRY(dho_compute_create(&trainer->compute, config->compute.backend, config->compute.dtype,
                                dho_setup_threads(config->compute.threads)));
     const dho_student_options options = {.model = config->student.model,
                                          .width = (int)config->student.width,
@@ -233,8 +234,8 @@ dho_status dho_trainer_start_loader(dho_trainer *trainer)
         .seed = config->seed,
         .threads = dho_setup_threads(config->data.loader_threads),
         .prefetch = (int)config->data.prefetch,
-        .on_error = config->data.on_error == DHO_POLICY_SKIP ? DHO_ON_ERROR_SKIP
-                                                             : DHO_ON_ERROR_FAIL,
+        .on_error =
+            config->data.on_error == DHO_POLICY_SKIP ? DHO_ON_ERROR_SKIP : DHO_ON_ERROR_FAIL,
         .skip_stride = trainer->shards,
         .labelled_ids = trainer->labelled.ids,
         .labelled_count = trainer->labelled.count,

@@ -230,7 +230,7 @@ static void bench(const char *name, dho_backend backend, int threads)
     static const layer depthwise = {"depthwise 3x3", 1, 56, 144, 144, 3, 1, 1};
     double total[5] = {0};
     dho_compute *c;
-    need(dho_compute_create(&c, backend, threads));
+    need(dho_compute_create(&c, backend, DHO_DTYPE_FP32, threads));
     printf("== %s, %d thread%s\n", name, threads, threads > 1 ? "s" : "");
     bench_network(c, "ResNet-18 width 64, 224 px, batch 16", 224, 64, 16);
     bench_network(c, "ResNet-18 width 32, 64 px, batch 32", 64, 32, 32);
@@ -252,7 +252,7 @@ int main(int argc, char **argv)
         }
         /* The element-wise kernels and gemm are the same in both. */
         dho_compute *c;
-        need(dho_compute_create(&c, DHO_BACKEND_AUTO, threads));
+        need(dho_compute_create(&c, DHO_BACKEND_AUTO, DHO_DTYPE_FP32, threads));
         printf("== shared, %d thread%s\n", threads, threads > 1 ? "s" : "");
         bench_gemm(c);
         bench_norm(c, 16 * 112 * 112, 64);

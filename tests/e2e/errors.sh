@@ -51,7 +51,7 @@ expect 2 'differs in "seed: 0", now "seed: 9"' "${train[@]}" --set seed=9
 expect 2 'differs in "shots: 2", now "shots: 3"' "${train[@]}" --set data.shots=3
 expect 2 'differs in .*lambda_kd' "${train[@]}" --set distill.lambda_kd=0.5
 expect 2 "data.\* does not say\|crop_scale" "${train[@]}" --out "$work/crops" --set data.crop_scale=[0.1,0.2]
-expect 2 "bf16" "${train[@]}" --set compute.dtype=bf16
+expect 2 "bf16" "${train[@]}" --set compute.dtype=bf16 --set compute.backend=blis
 (flock 9; sleep 20) 9>"$work/run/.lock" &
 holder=$!
 sleep 0.5

@@ -58,7 +58,7 @@ static inline dho_backend backend_of(const char *name)
 static inline dho_compute *open_backend(const char *name, int threads)
 {
     dho_compute *compute;
-    ck_assert_ok(dho_compute_create(&compute, backend_of(name), threads));
+    ck_assert_ok(dho_compute_create(&compute, backend_of(name), DHO_DTYPE_FP32, threads));
     ck_assert_str_eq(dho_compute_kernels(compute)->name, name);
     return compute;
 }

@@ -279,10 +279,11 @@ END_TEST
 START_TEST(test_create)
 {
     dho_compute *c = NULL;
-    ck_assert_fails(dho_compute_create(&c, DHO_BACKEND_AUTO, -1), DHO_ERR_CONFIG,
+    ck_assert_fails(dho_compute_create(&c, DHO_BACKEND_AUTO, DHO_DTYPE_FP32, -1), DHO_ERR_CONFIG,
                     "compute.threads");
-    ck_assert_fails(dho_compute_create(&c, (dho_backend)99, 1), DHO_ERR_CONFIG, "compute.backend");
-    ck_assert_ok(dho_compute_create(&c, DHO_BACKEND_AUTO, 0));
+    ck_assert_fails(dho_compute_create(&c, (dho_backend)99, DHO_DTYPE_FP32, 1), DHO_ERR_CONFIG,
+                    "compute.backend");
+    ck_assert_ok(dho_compute_create(&c, DHO_BACKEND_AUTO, DHO_DTYPE_FP32, 0));
     ck_assert_str_eq(dho_compute_kernels(c)->name, dho_compute_backends()[0]);
     ck_assert_int_ge(dho_compute_threads(c), 1);
     ck_assert_ok(dho_compute_reserve(c, 1000));
@@ -300,7 +301,7 @@ START_TEST(test_create)
     dho_compute_destroy(NULL);
     for (int64_t n = 1; n <= 16; n++) {
         dho_alloc_fail_at(n);
-        dho_status status = dho_compute_create(&c, DHO_BACKEND_AUTO, 2);
+        dho_status status = dho_compute_create(&c, DHO_BACKEND_AUTO, DHO_DTYPE_FP32, 2);
         s = conv_shape(conv_cases[2]);
         if (status == DHO_OK) status = dho_compute_reserve_conv(c, &s);
         ck_assert(status == DHO_OK || status == DHO_ERR_MEMORY);

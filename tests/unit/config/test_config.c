@@ -101,7 +101,7 @@ static const wrong wrongs[] = {
      "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, got a list"},
     {"data: {split: validation}\n", NULL,
      "t.yaml:1:8: data.split: expected one of train, val, test, got \"validation\""},
-    {"compute:\n  dtype: bf16\n", NULL, "t.yaml:2:3: compute.dtype: bf16 is not built in~"},
+    {"compute:\n  dtype: bf16\n  backend: blis\n", NULL, "t.yaml:2:3: compute.dtype: bf16 needs~"},
     {"compute:\n  dtype: float32\n", NULL,
      "t.yaml:2:3: compute.dtype: expected one of fp32, bf16, got \"float32\"~"},
     /* Empty values and wrong kinds. */

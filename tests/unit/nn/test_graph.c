@@ -66,10 +66,11 @@ START_TEST(test_gradients_against_differences)
     dho_executor *executor;
     dho_rng rng;
     dho_graph *graph = small_graph(&first, &second);
-    ck_assert_ok(dho_compute_create(&compute, _i == 0   ? DHO_BACKEND_REF
-                                              : _i == 1 ? DHO_BACKEND_BLIS
-                                                        : DHO_BACKEND_AUTO,
-                                    1));
+    ck_assert_ok(dho_compute_create(&compute,
+                                    _i == 0   ? DHO_BACKEND_REF
+                                    : _i == 1 ? DHO_BACKEND_BLIS
+                                              : DHO_BACKEND_AUTO,
+                                    DHO_DTYPE_FP32, 1));
     const dho_executor_options options = {.compute = compute, .batch = BATCH, .training = true};
     ck_assert_ok(dho_executor_create(&executor, graph, &options));
     const size_t floats = dho_graph_parameter_floats(graph);
@@ -141,16 +142,18 @@ START_TEST(test_planner_never_overlaps)
     dho_rng_init(&rng, 6, DHO_RNG_TEST, 0, (uint64_t)_i);
     for (int i = 0; i < BLOCKS; i++) {
         const int first = (int)dho_rng_below(&rng, 50);
-        blocks[i] = (dho_block){.bytes = dho_rng_below(&rng, 5) == 0 ? 0 : dho_rng_below(&rng, 9000),
-                                .first = first,
-                                .last = first + (int)dho_rng_below(&rng, 20)};
+        blocks[i] =
+            (dho_block){.bytes = dho_rng_below(&rng, 5) == 0 ? 0 : dho_rng_below(&rng, 9000),
+                        .first = first,
+                        .last = first + (int)dho_rng_below(&rng, 20)};
     }
     ck_assert_ok(dho_planner_place(blocks, BLOCKS, &bytes));
     for (int i = 0; i < BLOCKS; i++) {
         ck_assert_uint_eq(blocks[i].offset % 64, 0);
         ck_assert_uint_le(blocks[i].bytes > 0 ? blocks[i].offset + blocks[i].bytes : 0, bytes);
         for (int j = 0; j < i; j++) {
-            const bool time = blocks[i].first <= blocks[j].last && blocks[j].first <= blocks[i].last;
+            const bool time =
+                blocks[i].first <= blocks[j].last && blocks[j].first <= blocks[i].last;
             const bool space = blocks[i].offset < blocks[j].offset + blocks[j].bytes &&
                                blocks[j].offset < blocks[i].offset + blocks[i].bytes;
             ck_assert(!(time && space && blocks[i].bytes > 0 && blocks[j].bytes > 0));
@@ -159,7 +162,8 @@ START_TEST(test_planner_never_overlaps)
     for (int t = 0; t < 70; t++) {
         size_t live = 0;
         for (int i = 0; i < BLOCKS; i++)
-            if (blocks[i].first <= t && t <= blocks[i].last) live += (blocks[i].bytes + 63) / 64 * 64;
+            if (blocks[i].first <= t && t <= blocks[i].last)
+                live += (blocks[i].bytes + 63) / 64 * 64;
         live_peak = live > live_peak ? live : live_peak;
     }
     ck_assert_uint_ge(bytes, live_peak);

@@ -62,7 +62,7 @@ static void open_fixture(fixture *f, const struct golden_case *c, dho_backend ba
     char path[128];
     snprintf(path, sizeof path, "tests/golden/%s_dho.safetensors", c->model);
     ck_assert_ok(dho_safetensors_open(&f->golden, path));
-    ck_assert_ok(dho_compute_create(&f->compute, backend, 2));
+    ck_assert_ok(dho_compute_create(&f->compute, backend, DHO_DTYPE_FP32, 2));
     const dho_student_options options = {.model = c->model,
                                          .width = c->width,
                                          .image_size = c->size,
@@ -205,7 +205,7 @@ START_TEST(test_trajectory)
 {
     const dho_backend backend = backends[_i % BACKENDS];
     dho_compute *compute;
-    if (dho_compute_create(&compute, backend, 1) != DHO_OK) {
+    if (dho_compute_create(&compute, backend, DHO_DTYPE_FP32, 1) != DHO_OK) {
         printf("skipped: %s\n", dho_error_message());
         return;
     }
