@@ -105,6 +105,21 @@ float *dho_executor_output_gradient(dho_executor *executor, dho_value x);
 /* Backward through everything; gradients += (slab like the parameters). */
 void dho_executor_backward(dho_executor *executor, const float *parameters, float *gradients);
 
+/* What one kind of operator has cost since the last reset, and its operations in one pass with the
+ * batch of the last forward. */
+typedef struct dho_operator_profile {
+    const char *name;
+    int operators;
+    double seconds[2]; /* forward, backward */
+    double flops[2];   /* of matrix products only; 0 for what is bound by memory */
+} dho_operator_profile;
+
+enum { DHO_PROFILE_MOST = 32 };
+
+/* Fills out[DHO_PROFILE_MOST]; returns how many kinds the graph has. */
+size_t dho_executor_profile(const dho_executor *executor, dho_operator_profile *out);
+void dho_executor_profile_reset(dho_executor *executor);
+
 /* Bytes of the arena: all activations, gradients and saved values. */
 size_t dho_executor_arena_bytes(const dho_executor *executor);
 

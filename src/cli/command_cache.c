@@ -67,12 +67,9 @@ static dho_status cache_build(const dho_arguments *arguments, dho_comm *comm)
     dho_cache_build_options build = {0};
     long long shard_count = DEFAULT_SHARDS, view_count = 1;
     const dho_option options[] = {
-        {.name = "--teacher", .value = &teacher},
-        {.name = "--out", .value = &out},
-        {.name = "--shards", .value = &shards},
-        {.name = "--views", .value = &views},
-        {.name = "--center", .flag = &build.center},
-        {.name = "--encoding", .value = &encoding},
+        {.name = "--teacher", .value = &teacher},    {.name = "--out", .value = &out},
+        {.name = "--shards", .value = &shards},      {.name = "--views", .value = &views},
+        {.name = "--center", .flag = &build.center}, {.name = "--encoding", .value = &encoding},
         {.name = "--store", .value = &store},
     };
     dho_config config;
@@ -118,9 +115,9 @@ static dho_status run_import(const dho_config *config, const import_arguments *f
     DHO_TRY_GOTO(dho_alloc(&labels, (size_t)dataset.count, sizeof *labels, "labels"));
     for (int64_t i = 0; i < dataset.count; i++) labels[i] = dataset.samples[i].label;
     DHO_TRY_GOTO(dho_make_folders(out));
-    DHO_TRY_GOTO(dho_cache_import(out, from->features, from->head, from->scale,
-                                  !from->no_normalise, from->encoding, from->shards,
-                                  dataset.fingerprint, dataset.count, labels, dataset.classes));
+    DHO_TRY_GOTO(dho_cache_import(out, from->features, from->head, from->scale, !from->no_normalise,
+                                  from->encoding, from->shards, dataset.fingerprint, dataset.count,
+                                  labels, dataset.classes));
 fail:
     dho_free(labels);
     dho_dataset_free(&dataset);
@@ -160,8 +157,8 @@ static dho_status cache_import(const dho_arguments *arguments, dho_comm *comm)
     if (shards != NULL) DHO_TRY(dho_cli_integer("--shards", shards, 1, MAX_SHARDS, &shard_count));
     import.shards = (int)shard_count;
     DHO_TRY(dho_cli_load_config(&from, comm, &config));
-    const dho_status status = dho_comm_agree(
-        comm, dho_comm_rank(comm) == 0 ? run_import(&config, &import) : DHO_OK);
+    const dho_status status =
+        dho_comm_agree(comm, dho_comm_rank(comm) == 0 ? run_import(&config, &import) : DHO_OK);
     dho_config_free(&config);
     return status;
 }
@@ -196,8 +193,7 @@ static dho_status cache_look(const dho_arguments *arguments, dho_comm *comm, boo
     const char *folder = arguments->values[0];
     const int rank = dho_comm_rank(comm);
     dho_status status = dho_cache_open(&cache, folder);
-    if (status == DHO_OK && verify)
-        status = dho_cache_verify(cache, rank, dho_comm_size(comm));
+    if (status == DHO_OK && verify) status = dho_cache_verify(cache, rank, dho_comm_size(comm));
     status = dho_comm_agree(comm, status);
     if (status == DHO_OK && rank == 0) {
         if (verify)

@@ -69,13 +69,13 @@ static void print_table(char *const *names, json_t *const *runs, int count)
     for (int r = 0; r < count; r++) {
         printf("%-28s", names[r]);
         for (size_t s = 0; s < json_array_size(sets); s++) {
-            const char *name =
-                json_string_value(json_object_get(json_array_get(sets, s), "name"));
+            const char *name = json_string_value(json_object_get(json_array_get(sets, s), "name"));
             print_cell(name != NULL ? find_set(runs[r], name) : NULL);
         }
         putchar('\n');
     }
-    puts("top-1 % of the combined prediction [95 % interval]; * alpha and beta were chosen on this set");
+    puts("top-1 % of the combined prediction [95 % interval]; * alpha and beta were chosen on this "
+         "set");
     fflush(stdout);
 }
 

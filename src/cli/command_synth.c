@@ -9,9 +9,9 @@ dho_status dho_command_synth(const dho_arguments *arguments, dho_comm *comm)
     const char *seed = NULL, *train = NULL, *val = NULL, *test = NULL, *threads = NULL;
     long long value;
     const dho_option options[] = {
-        {.name = "--out", .value = &synth.out},      {.name = "--seed", .value = &seed},
-        {.name = "--train", .value = &train},        {.name = "--val", .value = &val},
-        {.name = "--test", .value = &test},          {.name = "--threads", .value = &threads},
+        {.name = "--out", .value = &synth.out}, {.name = "--seed", .value = &seed},
+        {.name = "--train", .value = &train},   {.name = "--val", .value = &val},
+        {.name = "--test", .value = &test},     {.name = "--threads", .value = &threads},
     };
     DHO_TRY(dho_cli_parse(arguments, NULL, options, sizeof options / sizeof *options));
     if (synth.out == NULL) return dho_fail(DHO_ERR_CONFIG, "--out: is missing");

@@ -27,6 +27,7 @@ static const char usage[] =
     "          convert IN OUT.safetensors [--key KEY] [--strip PREFIX]\n"
     "  export  --checkpoint PATH --out FILE.safetensors [--head ce|kd|both]\n"
     "          a trained student under the names that torchvision loads\n"
+    "  bench   step [--model M] [--dtype fp32|bf16] ...   seconds and GFLOP/s of a training step\n"
     "  version\n"
     "\n"
     "train, eval, cache build and cache verify run on the ranks of mpirun or srun:\n"
@@ -66,10 +67,11 @@ static dho_status run_command(const char *name, const dho_arguments *arguments, 
     if (strcmp(name, "synth") == 0) return dho_command_synth(arguments, comm);
     if (strcmp(name, "compare") == 0) return dho_command_compare(arguments, comm);
     if (strcmp(name, "weights") == 0) return dho_command_weights(arguments, comm);
+    if (strcmp(name, "bench") == 0) return dho_command_bench(arguments, comm);
     if (strcmp(name, "export") == 0) return dho_command_export(arguments, comm);
     return dho_fail(DHO_ERR_CONFIG,
                     "unknown command \"%s\" (known: synth train eval compare cache weights export "
-                    "version)",
+                    "bench version)",
                     name);
 }
 

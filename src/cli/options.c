@@ -51,8 +51,7 @@ dho_status dho_cli_parse(const dho_arguments *arguments, dho_config_arguments *c
         const char **target = option != NULL ? option->value : config_target(config, word, &full);
         if (option == NULL && full) return dho_fail(DHO_ERR_CONFIG, "%s: given too often", word);
         if (target == NULL) return unknown_option(word, config != NULL, options, option_count);
-        if (i + 1 == arguments->count)
-            return dho_fail(DHO_ERR_CONFIG, "%s: needs a value", word);
+        if (i + 1 == arguments->count) return dho_fail(DHO_ERR_CONFIG, "%s: needs a value", word);
         *target = arguments->values[++i];
     }
     return DHO_OK;
@@ -93,8 +92,7 @@ dho_status dho_cli_load_config(const dho_config_arguments *arguments, dho_comm *
     char *text = NULL;
     *out = (dho_config){0};
     dho_status status = dho_comm_agree(comm, load_local(arguments, out));
-    if (status == DHO_OK)
-        status = dho_comm_agree(comm, dho_config_format(out, false, &text));
+    if (status == DHO_OK) status = dho_comm_agree(comm, dho_config_format(out, false, &text));
     if (status == DHO_OK)
         status = dho_comm_check_equal(comm, text, strlen(text), "the configuration");
     dho_free(text);

@@ -22,6 +22,7 @@ struct dho_executor {
     dho_node_memory *memory; /* owned, [graph->count] */
     void *arena;             /* owned */
     size_t arena_bytes;
+    double seconds[DHO_OPERATOR_COUNT][2]; /* forward, backward, since the last reset */
 };
 
 /* Shapes for the kernels. */

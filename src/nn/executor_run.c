@@ -1,4 +1,5 @@
 /* Running a planned graph: one switch forward, one backward. */
+#include "base/clock.h"
 #include "nn/executor_internal.h"
 
 #include <string.h>
@@ -90,6 +91,14 @@ static void node_forward(dho_executor *executor, int index, const float *paramet
     }
 }
 
+/* Books the time since `start` on a node's kind; returns now. */
+static double charge(dho_executor *executor, int index, int pass, double start)
+{
+    const double now = dho_seconds_now();
+    executor->seconds[executor->graph->nodes[index].op][pass] += now - start;
+    return now;
+}
+
 void dho_executor_forward(dho_executor *executor, int batch, const float *input,
                           const float *parameters, const float *buffers, float *statistics)
 {
@@ -103,8 +112,11 @@ void dho_executor_forward(dho_executor *executor, int batch, const float *input,
                     input, executor->memory[i].value);
         executor->input = executor->memory[i].value;
     }
-    for (int i = 0; i < executor->graph->count; i++)
+    double start = dho_seconds_now();
+    for (int i = 0; i < executor->graph->count; i++) {
         node_forward(executor, i, parameters, buffers, statistics);
+        start = charge(executor, i, 0, start);
+    }
 }
 
 static float *slab_range(const dho_executor *executor, float *slab, int index)
@@ -184,6 +196,9 @@ static void node_backward(dho_executor *executor, int index, const float *parame
 
 void dho_executor_backward(dho_executor *executor, const float *parameters, float *gradients)
 {
-    for (int i = executor->graph->count - 1; i >= 0; i--)
+    double start = dho_seconds_now();
+    for (int i = executor->graph->count - 1; i >= 0; i--) {
         node_backward(executor, i, parameters, gradients);
+        start = charge(executor, i, 1, start);
+    }
 }

@@ -14,6 +14,8 @@ typedef enum dho_operator {
     DHO_OP_L2_NORMALISE
 } dho_operator;
 
+enum { DHO_OPERATOR_COUNT = DHO_OP_L2_NORMALISE + 1 };
+
 typedef struct dho_node {
     dho_operator op;
     dho_value x, residual;       /* inputs; -1: none */

@@ -1,0 +1,292 @@
+/* dho bench step: one training step of a dual-head student on random images and teacher logits in
+ * memory: the seconds of each part, GFLOP/s and their share of the matrix product's peak, peak
+ * memory. */
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "dho/alloc.h"
+#include "dho/distill.h"
+#include "dho/rng.h"
+#include "dho/student.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+enum { PARTS = 5 };
+
+static const char *const part_names[PARTS] = {"clear", "forward", "losses", "backward", "update"};
+
+typedef struct bench {
+    const char *model, *dtype, *backend;
+    long long labelled, unlabelled, image_size, classes, threads, steps, width;
+    bool serve;
+
+    dho_compute *compute;
+    dho_student student;
+    dho_executor *executor;
+    float *images, *teacher, *parameters, *gradients, *statistics, *moment1, *moment2;
+    int32_t *labels;
+    int64_t step;
+    double parts[PARTS]; /* seconds */
+} bench;
+
+static dho_status parse(bench *b, const dho_arguments *arguments)
+{
+    *b = (bench){.model = "resnet18",
+                 .dtype = "fp32",
+                 .backend = "auto",
+                 .labelled = 16,
+                 .unlabelled = 16,
+                 .image_size = 224,
+                 .classes = 1000,
+                 .steps = 5};
+    struct {
+        const char *option;
+        long long *target, low, high;
+        const char *text;
+    } numbers[] = {{"--labelled", &b->labelled, 1, 4096, NULL},
+                   {"--unlabelled", &b->unlabelled, 0, 4096, NULL},
+                   {"--image-size", &b->image_size, 32, 1024, NULL},
+                   {"--classes", &b->classes, 2, 1000000, NULL},
+                   {"--threads", &b->threads, 0, 1024, NULL},
+                   {"--width", &b->width, 0, 65536, NULL},
+                   {"--steps", &b->steps, 1, 100000, NULL}};
+    enum { NUMBERS = sizeof numbers / sizeof *numbers, WORDS = 4 };
+    dho_option options[NUMBERS + WORDS] = {{.name = "--model", .value = &b->model},
+                                           {.name = "--dtype", .value = &b->dtype},
+                                           {.name = "--backend", .value = &b->backend},
+                                           {.name = "--serve", .flag = &b->serve}};
+    for (int i = 0; i < NUMBERS; i++)
+        options[WORDS + i] = (dho_option){.name = numbers[i].option, .value = &numbers[i].text};
+    DHO_TRY(dho_cli_parse(arguments, NULL, options, NUMBERS + WORDS));
+    for (int i = 0; i < NUMBERS; i++)
+        if (numbers[i].text != NULL)
+            DHO_TRY(dho_cli_integer(numbers[i].option, numbers[i].text, numbers[i].low,
+                                    numbers[i].high, numbers[i].target));
+    return DHO_OK;
+}
+
+/* The words of compute.backend and compute.dtype, through the configuration's own reader. */
+static dho_status open_compute(bench *b)
+{
+    dho_config config;
+    char text[160];
+    snprintf(text, sizeof text, "compute: {backend: \"%.40s\", dtype: \"%.40s\"}\n", b->backend,
+             b->dtype);
+    DHO_TRY(dho_config_parse(&config, text, strlen(text), "bench", NULL, 0));
+    const dho_status status = dho_compute_create(&b->compute, config.compute.backend,
+                                                 config.compute.dtype, (int)b->threads);
+    dho_config_free(&config);
+    return status;
+}
+
+static dho_status random_floats(float **out, size_t count, double scale, uint64_t id)
+{
+    dho_rng rng;
+    DHO_TRY(dho_alloc(out, count, sizeof **out, "benchmark data"));
+    dho_rng_init(&rng, 1, DHO_RNG_TEST, 0, id);
+    for (size_t i = 0; i < count; i++) (*out)[i] = (float)(scale * dho_rng_normal(&rng));
+    return DHO_OK;
+}
+
+static dho_status open_bench(bench *b)
+{
+    const size_t rows = (size_t)(b->labelled + b->unlabelled);
+    DHO_TRY(open_compute(b));
+    const dho_student_options options = {.model = b->model,
+                                         .width = (int)b->width,
+                                         .image_size = (int)b->image_size,
+                                         .classes = (int)b->classes,
+                                         .dual_head = true};
+    DHO_TRY(dho_student_create(&b->student, &options));
+    const dho_executor_options execution = {
+        .compute = b->compute, .batch = (int)rows, .training = true};
+    DHO_TRY(dho_executor_create(&b->executor, b->student.graph, &execution));
+    const size_t floats = dho_graph_parameter_floats(b->student.graph);
+    const size_t buffers = dho_graph_buffer_floats(b->student.graph);
+    float *running;
+    DHO_TRY(dho_alloc_zero(&b->parameters, floats, sizeof(float), "parameters"));
+    DHO_TRY(dho_alloc_zero(&b->gradients, floats, sizeof(float), "gradients"));
+    DHO_TRY(dho_alloc_zero(&b->moment1, floats, sizeof(float), "optimizer state"));
+    DHO_TRY(dho_alloc_zero(&b->moment2, floats, sizeof(float), "optimizer state"));
+    DHO_TRY(dho_alloc_zero(&b->statistics, buffers, sizeof(float), "statistics"));
+    DHO_TRY(dho_alloc_zero(&running, buffers, sizeof(float), "buffers"));
+    dho_graph_initialise(b->student.graph, 1, b->parameters, running);
+    dho_free(running);
+    DHO_TRY(random_floats(&b->images, rows * (size_t)(b->image_size * b->image_size) * 3, 1, 0));
+    DHO_TRY(random_floats(&b->teacher, rows * (size_t)b->classes, 5, 1));
+    DHO_TRY(dho_alloc_zero(&b->labels, rows, sizeof *b->labels, "labels"));
+    for (size_t i = 0; i < rows; i++) b->labels[i] = (int32_t)((long long)i * 7919 % b->classes);
+    return DHO_OK;
+}
+
+static void close_bench(bench *b)
+{
+    dho_executor_destroy(&b->executor);
+    dho_student_destroy(&b->student);
+    dho_compute_destroy(&b->compute);
+    dho_free(b->images);
+    dho_free(b->teacher);
+    dho_free(b->parameters);
+    dho_free(b->gradients);
+    dho_free(b->moment1);
+    dho_free(b->moment2);
+    dho_free(b->statistics);
+    dho_free(b->labels);
+}
+
+static double charge(bench *b, int part, double start)
+{
+    const double now = dho_seconds_now();
+    b->parts[part] += now - start;
+    return now;
+}
+
+/* The step of dho train with one microbatch, without reading and without communication. */
+static double run_step(bench *b)
+{
+    const dho_kernels *kernels = dho_compute_kernels(b->compute);
+    const int rows = (int)(b->labelled + b->unlabelled);
+    const size_t floats = dho_graph_parameter_floats(b->student.graph);
+    const dho_objective objective = {
+        .method = DHO_METHOD_DHO, .temperature = 2, .lambda_ce = 1, .lambda_kd = 1};
+    const double begin = dho_seconds_now();
+    double start = begin;
+    memset(b->gradients, 0, floats * sizeof(float));
+    start = charge(b, 0, start);
+    dho_executor_forward(b->executor, rows, b->images, b->parameters, NULL, b->statistics);
+    start = charge(b, 1, start);
+    const float *heads[2];
+    float *dheads[2];
+    for (int h = 0; h < 2; h++) {
+        heads[h] = dho_executor_output(b->executor, b->student.heads[h]);
+        dheads[h] = dho_executor_output_gradient(b->executor, b->student.heads[h]);
+    }
+    (void)dho_objective_evaluate(&objective, rows, (int)b->labelled, (int)b->classes, b->labels,
+                                 b->teacher, heads, dheads);
+    start = charge(b, 2, start);
+    dho_executor_backward(b->executor, b->parameters, b->gradients);
+    start = charge(b, 3, start);
+    kernels->adamw(b->compute, floats, b->parameters, b->gradients, b->moment1, b->moment2, 1, 1e-3,
+                   0.9, 0.999, 1e-8, 0.01, ++b->step);
+    return charge(b, 4, start) - begin;
+}
+
+static long long peak_bytes(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (long long)usage.ru_maxrss * 1024;
+}
+
+/* GFLOP/s of a large linear layer in the compute dtype: what the matrix product reaches here. */
+static dho_status measure_peak(bench *b, double *out)
+{
+    enum { ROWS = 4096, WIDTH = 1024, TIMES = 5 };
+    const size_t bytes = dho_compute_element_bytes(b->compute);
+    void *x, *y;
+    float *w;
+    double best = 1e30;
+    dho_status status = DHO_OK;
+    DHO_TRY(dho_compute_reserve_linear(b->compute, ROWS, WIDTH, WIDTH));
+    DHO_TRY(dho_alloc_zero(&x, (size_t)ROWS * WIDTH, bytes, "benchmark data"));
+    DHO_TRY(dho_alloc_zero(&y, (size_t)ROWS * WIDTH, bytes, "benchmark data"));
+    DHO_TRY(dho_alloc_zero(&w, (size_t)WIDTH * WIDTH, sizeof *w, "benchmark data"));
+    for (int i = 0; i < TIMES; i++) {
+        const double start = dho_seconds_now();
+        dho_compute_kernels(b->compute)
+            ->linear_forward(b->compute, ROWS, WIDTH, WIDTH, x, w, NULL, y);
+        const double seconds = dho_seconds_now() - start;
+        if (seconds < best) best = seconds;
+    }
+    *out = 2e-9 * ROWS * WIDTH * WIDTH / best;
+    dho_free(x);
+    dho_free(y);
+    dho_free(w);
+    return status;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void print_operators(const bench *b, double *all_flops)
+{
+    dho_operator_profile profile[DHO_PROFILE_MOST];
+    const size_t count = dho_executor_profile(b->executor, profile);
+    const double steps = (double)b->steps;
+    *all_flops = 0;
+    printf("\n%-16s %5s %12s %12s %10s %10s\n", "operator", "n", "forward ms", "backward ms",
+           "GFLOP/s", "GFLOP/s");
+    for (size_t i = 0; i < count; i++) {
+        const dho_operator_profile *p = &profile[i];
+        printf("%-16s %5d", p->name, p->operators);
+        for (int pass = 0; pass < 2; pass++) printf(" %12.1f", 1e3 * p->seconds[pass] / steps);
+        for (int pass = 0; pass < 2; pass++) {
+            *all_flops += p->flops[pass];
+            if (p->flops[pass] > 0 && p->seconds[pass] > 0)
+                printf(" %10.1f", 1e-9 * p->flops[pass] * steps / p->seconds[pass]);
+        }
+        putchar('\n');
+    }
+}
+
+static dho_status measure(bench *b)
+{
+    double *seconds, peak, flops, sum = 0;
+    DHO_TRY(dho_alloc(&seconds, (size_t)b->steps, sizeof *seconds, "benchmark"));
+    run_step(b);
+    memset(b->parts, 0, sizeof b->parts);
+    dho_executor_profile_reset(b->executor);
+    for (long long i = 0; i < b->steps; i++) sum += seconds[i] = run_step(b);
+    qsort(seconds, (size_t)b->steps, sizeof *seconds, by_value);
+    const double median = seconds[b->steps / 2];
+    const double rows = (double)(b->labelled + b->unlabelled);
+    const long long memory = peak_bytes();
+    dho_free(seconds);
+    DHO_TRY(measure_peak(b, &peak));
+    printf("%s, %s, %s backend, %d threads, %lld labelled + %lld unlabelled images at %lld px, "
+           "%lld classes, %lld steps\n\n",
+           b->model, b->dtype, dho_compute_kernels(b->compute)->name,
+           dho_compute_threads(b->compute), b->labelled, b->unlabelled, b->image_size, b->classes,
+           b->steps);
+    for (int part = 0; part < PARTS; part++)
+        printf("%-16s %10.1f ms %5.1f %%\n", part_names[part],
+               1e3 * b->parts[part] / (double)b->steps, 100 * b->parts[part] / sum);
+    print_operators(b, &flops);
+    printf("\nstep             %10.1f ms (median), %.2f images/s\n", 1e3 * median, rows / median);
+    printf("operations       %10.1f GFLOP, %.1f GFLOP/s, %.1f %% of the linear layer's %.1f\n",
+           1e-9 * flops, 1e-9 * flops / median, 1e-7 * flops / median / peak, peak);
+    printf("peak memory      %10.1f MiB (activations %.1f MiB)\n", (double)memory / 0x1p20,
+           (double)dho_executor_arena_bytes(b->executor) / 0x1p20);
+    return DHO_OK;
+}
+
+/* One step for each line of standard input, so that two programs can take turns in one run. */
+static void serve(bench *b)
+{
+    char line[64];
+    run_step(b);
+    puts("ready");
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        printf("%.6f %lld\n", run_step(b), peak_bytes());
+        fflush(stdout);
+    }
+}
+
+dho_status dho_bench_step(const dho_arguments *arguments)
+{
+    bench b;
+    DHO_TRY(parse(&b, arguments));
+    dho_status status = open_bench(&b);
+    if (status == DHO_OK && b.serve)
+        serve(&b);
+    else if (status == DHO_OK)
+        status = measure(&b);
+    close_bench(&b);
+    return status;
+}
