@@ -22,9 +22,9 @@ static const dho_kernels *const blis_tables[] = {FAST, REFERENCE};
 #ifdef DHO_HAVE_ONEDNN
 static const dho_kernels *const onednn_tables[] = {&dho_onednn_conv, FAST, REFERENCE};
 /* bf16: every slot on activations comes from here; the float ones below never see them. */
-static const dho_kernels *const bf16_tables[] = {&dho_onednn_conv, &dho_onednn_linear,
-                                                 FAST_TYPED(bf16), &dho_blis_gemm,
-                                                 &dho_fast_vector, REFERENCE};
+static const dho_kernels *const bf16_tables[] = {
+    &dho_onednn_conv,    &dho_onednn_linear, FAST_TYPED(bf16), &dho_blis_gemm,
+    &dho_fast_rows_fp32, &dho_fast_vector,   REFERENCE};
 #endif
 
 static const char *const backend_names[] = {
@@ -76,6 +76,7 @@ static void merge(dho_kernels *table, const dho_kernels *from)
     SLOT(store);
     SLOT(add_bias);
     SLOT(sum_rows);
+    SLOT(sum_float_rows);
     SLOT(add);
     SLOT(accumulate);
     SLOT(adamw);

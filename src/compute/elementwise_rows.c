@@ -56,6 +56,14 @@ static void sum_rows(dho_compute *compute, int64_t rows, int channels, const voi
     }
 }
 
+#ifndef DHO_ELEMENT_BF16
+static void sum_float_rows(dho_compute *compute, int64_t rows, int channels,
+                           const float *restrict dy, float *restrict dbias)
+{
+    sum_rows(compute, rows, channels, dy, dbias);
+}
+#endif
+
 typedef struct vector {
     size_t count;
     int parts;
@@ -102,6 +110,9 @@ static void store(dho_compute *compute, size_t count, const float *in, void *out
 
 const dho_kernels TYPED(dho_fast_rows) = {
     .sum_rows = sum_rows,
+#ifndef DHO_ELEMENT_BF16
+    .sum_float_rows = sum_float_rows,
+#endif
     .accumulate = accumulate,
     .store = store,
 };

@@ -25,6 +25,12 @@ static void sum_rows(dho_compute *compute, int64_t rows, int channels, const voi
     }
 }
 
+static void sum_float_rows(dho_compute *compute, int64_t rows, int channels,
+                           const float *restrict dy, float *restrict dbias)
+{
+    sum_rows(compute, rows, channels, dy, dbias);
+}
+
 static void add(dho_compute *compute, size_t count, const float *a, const float *b, float *out)
 {
     (void)compute;
@@ -81,6 +87,7 @@ static void sgd(dho_compute *compute, size_t count, float *restrict parameters,
 const dho_kernels dho_ref_vector = {
     .add_bias = add_bias,
     .sum_rows = sum_rows,
+    .sum_float_rows = sum_float_rows,
     .accumulate = accumulate,
     .store = store,
     .add = add,

@@ -134,7 +134,7 @@ static void linear_backward(dho_executor *executor, const dho_node *node,
     const float *x = value_of(executor, node->x), *dy = memory->gradient;
     kernels->gemm(compute, true, false, out, in, executor->batch, 1, dy, out, x, in, 1, dweight,
                   in);
-    if (dbias != NULL) kernels->sum_rows(compute, executor->batch, out, dy, dbias);
+    if (dbias != NULL) kernels->sum_float_rows(compute, executor->batch, out, dy, dbias);
     if (dx != NULL)
         kernels->gemm(compute, false, false, executor->batch, in, out, 1, dy, out, weight, in,
                       memory->accumulate_x ? 1 : 0, dx, in);

@@ -12,6 +12,7 @@ and in the deep students everything after it. The seeds are such that this happe
 ways that the backends have of rounding (BLIS's haswell and generic kernels, oneDNN's AVX-512, AVX2
 and SSE4.1 ones); another version of torch may draw other numbers and need others.
 """
+import copy
 import os
 import sys
 
@@ -115,6 +116,28 @@ def name(key):
     return key.removeprefix("net.")
 
 
+def relative(a, b):
+    """|a - b| / |b| over lists of tensors."""
+    a, b = (torch.cat([t.double().flatten() for t in x]) for x in (a, b))
+    return (torch.linalg.vector_norm(a - b) / torch.linalg.vector_norm(b)).item()
+
+
+def bf16_errors(model, out, images, labels, teacher):
+    """How far PyTorch's own bf16 (autocast) is from float64 in the first step: relative errors of
+    both heads' logits and of all gradients. What dho's bf16 is measured against."""
+    model = copy.deepcopy(model).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        ce_logits, kd_logits = model(images.float())
+    loss = F.cross_entropy(ce_logits[:LABELLED].float(), labels)
+    for rows in (slice(0, LABELLED), slice(LABELLED, None)):
+        loss = loss + kl(kd_logits[rows].float(), teacher[rows].float())
+    model.zero_grad()
+    loss.backward()
+    gradients = {name(k): v.grad for k, v in model.named_parameters()}
+    return [relative([ce_logits, kd_logits], [out["logits_ce"], out["logits_kd"]]),
+            relative(gradients.values(), [out[f"gradient.{k}"] for k in gradients])]
+
+
 def trajectory(build, size, lr, eps, half, seed):
     torch.manual_seed(seed)
     torch.set_default_dtype(torch.float64)
@@ -130,6 +153,7 @@ def trajectory(build, size, lr, eps, half, seed):
     out["images"] = images.permute(0, 1, 3, 4, 2).to(kept).contiguous()  # NHWC
     out["labels"] = labels
     out["teacher"] = teacher.float()
+    initial = copy.deepcopy(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, eps=eps, weight_decay=0.05)
     totals = []
     for step in range(STEPS):
@@ -149,6 +173,8 @@ def trajectory(build, size, lr, eps, half, seed):
                 out[f"gradient.{name(k)}"] = v.grad.float().contiguous()
         optimizer.step()
     out["totals"] = torch.tensor(totals).float()
+    errors = bf16_errors(initial, out, images[0], labels[0], teacher[0])
+    out["bf16_errors"] = torch.tensor(errors).float()
     for k, v in model.named_parameters():
         out[f"final.{name(k)}"] = v.detach().float().contiguous()
     for k, v in model.named_buffers():
@@ -162,7 +188,8 @@ def main():
         out, totals = trajectory(*MODELS[model])
         path = os.path.join(os.path.dirname(__file__), f"{model}_dho.safetensors")
         save_file(out, path)
-        print(path, os.path.getsize(path), "bytes, losses", [round(t, 4) for t in totals])
+        print(path, os.path.getsize(path), "bytes, losses", [round(t, 4) for t in totals],
+              "bf16 errors", out["bf16_errors"].tolist())
 
 
 if __name__ == "__main__":

@@ -57,12 +57,13 @@ static const dho_tensor_view *tensor_of(const fixture *f, const char *name)
     return tensor;
 }
 
-static void open_fixture(fixture *f, const struct golden_case *c, dho_backend backend)
+static void open_fixture(fixture *f, const struct golden_case *c, dho_backend backend,
+                         dho_compute_dtype dtype)
 {
     char path[128];
     snprintf(path, sizeof path, "tests/golden/%s_dho.safetensors", c->model);
     ck_assert_ok(dho_safetensors_open(&f->golden, path));
-    ck_assert_ok(dho_compute_create(&f->compute, backend, DHO_DTYPE_FP32, 2));
+    ck_assert_ok(dho_compute_create(&f->compute, backend, dtype, 2));
     const dho_student_options options = {.model = c->model,
                                          .width = c->width,
                                          .image_size = c->size,
@@ -169,7 +170,7 @@ static void run_case(const struct golden_case *c, dho_backend backend)
 {
     fixture f;
     float totals[STEPS], golden_totals[STEPS];
-    open_fixture(&f, c, backend);
+    open_fixture(&f, c, backend, DHO_DTYPE_FP32);
     const dho_kernels *kernels = dho_compute_kernels(f.compute);
     double gradient_error = 0;
     for (int s = 0; s < STEPS; s++) {
@@ -215,6 +216,51 @@ START_TEST(test_trajectory)
 }
 END_TEST
 
+/* |a - b|^2 and |b|^2, added up. */
+static void add_distance(size_t count, const float *a, const float *b, double sums[2])
+{
+    for (size_t i = 0; i < count; i++) {
+        sums[0] += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+        sums[1] += (double)b[i] * b[i];
+    }
+}
+
+/* bf16: the first step is as close to float64 as PyTorch's autocast is. Both errors are one draw of
+ * many roundings each, so that ours may be half as large again. */
+START_TEST(test_bf16)
+{
+    enum { LOGITS, GRADIENTS, KINDS };
+    fixture f;
+    dho_compute *compute;
+    float theirs[KINDS], expected[ROWS * CLASSES];
+    double sums[KINDS][2] = {{0}};
+    if (dho_compute_create(&compute, DHO_BACKEND_AUTO, DHO_DTYPE_BF16, 1) != DHO_OK) {
+        printf("skipped: %s\n", dho_error_message());
+        return;
+    }
+    dho_compute_destroy(&compute);
+    open_fixture(&f, &cases[_i], DHO_BACKEND_AUTO, DHO_DTYPE_BF16);
+    const float *heads[2];
+    step(&f, 0, heads);
+    for (int h = 0; h < 2; h++) {
+        dho_tensor_to_float(tensor_of(&f, h == 0 ? "logits_ce" : "logits_kd"), expected);
+        add_distance(ROWS * CLASSES, heads[h], expected, sums[LOGITS]);
+    }
+    dho_executor_backward(f.executor, f.parameters, f.gradients);
+    const dho_graph *graph = f.student.graph;
+    ck_assert_ok(dho_state_dict_load(f.golden, graph, false, "gradient.", NULL, f.expected));
+    add_distance(dho_graph_parameter_floats(graph), f.gradients, f.expected, sums[GRADIENTS]);
+    dho_tensor_to_float(tensor_of(&f, "bf16_errors"), theirs);
+    for (int k = 0; k < KINDS; k++) {
+        const double ours = sqrt(sums[k][0] / sums[k][1]);
+        printf("%s, bf16: relative error of the %s %.3f, PyTorch's %.3f\n", cases[_i].model,
+               k == LOGITS ? "logits" : "gradients", ours, (double)theirs[k]);
+        ck_assert_double_le(ours, 1.5 * (double)theirs[k]);
+    }
+    close_fixture(&f);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("golden");
@@ -222,6 +268,7 @@ int main(void)
         TCase *tests = tcase_create(cases[i].model); /* CK_RUN_CASE=resnet50: only that one */
         tcase_set_timeout(tests, 120);
         tcase_add_loop_test(tests, test_trajectory, i * BACKENDS, (i + 1) * BACKENDS);
+        tcase_add_loop_test(tests, test_bf16, i, i + 1);
         suite_add_tcase(suite, tests);
     }
     return dho_check_run(suite);
