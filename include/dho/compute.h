@@ -68,14 +68,19 @@ typedef struct dho_kernels {
                                dho_activation activation, const void *x, const float *gamma,
                                const float *beta, const void *residual, void *y, float *mean,
                                float *inv_std, float *batch_variance);
+    /* Forward's y again, bit for bit, from what it saved. */
+    void (*batch_norm_again)(dho_compute *compute, int64_t rows, int channels,
+                             dho_activation activation, const void *x, const float *gamma,
+                             const float *beta, const float *mean, const float *inv_std,
+                             const void *residual, void *y);
     /* dgamma += , dbeta += , dx (+)= ; dy is first masked, by y > 0 for ReLU, by 0 < y < 6 for
      * ReLU6; dresidual (+)= the masked dy (NULL: none). dx, dresidual and dy are three different
      * buffers. */
     void (*batch_norm_backward)(dho_compute *compute, int64_t rows, int channels,
                                 dho_activation activation, const void *x, const void *y,
-                                const void *dy, const float *gamma, const float *mean,
-                                const float *inv_std, bool accumulate_dx, void *dx,
-                                bool accumulate_dresidual, void *dresidual, float *dgamma,
+                                const void *dy, const float *gamma, const float *beta,
+                                const float *mean, const float *inv_std, bool accumulate_dx,
+                                void *dx, bool accumulate_dresidual, void *dresidual, float *dgamma,
                                 float *dbeta);
     /* Evaluation mode with running statistics; y may be x. */
     void (*batch_norm_inference)(dho_compute *compute, int64_t rows, int channels, float eps,

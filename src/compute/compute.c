@@ -61,6 +61,7 @@ static void merge(dho_kernels *table, const dho_kernels *from)
     SLOT(conv_backward_data);
     SLOT(conv_backward_weights);
     SLOT(batch_norm_forward);
+    SLOT(batch_norm_again);
     SLOT(batch_norm_backward);
     SLOT(batch_norm_inference);
     SLOT(max_pool_forward);

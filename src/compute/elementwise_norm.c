@@ -198,7 +198,33 @@ static void batch_norm_forward(dho_compute *compute, int64_t rows, int channels,
             mean[c] = (float)((double)shift[i] + offset);
             inv_std[c] = (float)inverse;
             batch_variance[c] = (float)(squares / (double)(rows > 1 ? rows - 1 : 1));
-            scale[i] = (float)((double)gamma[c] * inverse);
+            /* From the rounded one, so that whoever has it can have the same output again. */
+            scale[i] = (float)((double)gamma[c] * (double)inv_std[c]);
+        }
+        n.mean = mean + n.first;
+        n.beta = beta + n.first;
+        dho_compute_parallel(compute, n.parts, apply_part, &n);
+    }
+}
+
+static void batch_norm_again(dho_compute *compute, int64_t rows, int channels,
+                             dho_activation activation, const void *x, const float *restrict gamma,
+                             const float *restrict beta, const float *restrict mean,
+                             const float *restrict inv_std, const void *residual, void *y)
+{
+    float scale[DHO_REDUCTION_CHANNELS];
+    norm n = {.rows = rows,
+              .stride = channels,
+              .activation = activation,
+              .x = x,
+              .residual = residual,
+              .out = y,
+              .scale = scale,
+              .parts = dho_compute_parts(compute, rows * channels)};
+    while (next_block(&n)) {
+        for (int i = 0; i < n.count; i++) {
+            const int c = n.first + i;
+            scale[i] = (float)((double)gamma[c] * (double)inv_std[c]);
         }
         n.mean = mean + n.first;
         n.beta = beta + n.first;
@@ -236,20 +262,31 @@ static void batch_norm_inference(dho_compute *compute, int64_t rows, int channel
     }
 }
 
+/* What the activation let through at c: the output, or where it is not kept (y is NULL) the same
+ * number again from x. */
+ALWAYS_INLINE float output_at(const norm *n, const element *restrict y, float x, int c, bool kept,
+                              dho_activation activation)
+{
+    if (activation == DHO_ACTIVATION_NONE) return 0;
+    return kept ? LOAD(y[c]) : (x - n->mean[c]) * n->scale[c] + n->beta[c];
+}
+
 /* Sums of g and of g (x - mean); stores g into dresidual when asked. */
-ALWAYS_INLINE void add_gradient_sums(const norm *n, int64_t r, dho_activation activation,
+ALWAYS_INLINE void add_gradient_sums(const norm *n, int64_t r, dho_activation activation, bool kept,
                                      bool stores, float *restrict sum, float *restrict sum_x)
 {
     const int64_t at = r * n->stride + n->first;
-    const element *restrict x = n->x + at, *restrict y = n->y + at, *restrict dy = n->dy + at;
+    const element *restrict x = n->x + at, *restrict y = kept ? n->y + at : NULL;
+    const element *restrict dy = n->dy + at;
     const float *restrict mean = n->mean;
     element *restrict g_out = stores ? n->dresidual + at : NULL;
 #pragma omp simd
     for (int c = 0; c < n->count; c++) {
-        const float g = masked(LOAD(dy[c]), LOAD(y[c]), activation);
+        const float v = LOAD(x[c]);
+        const float g = masked(LOAD(dy[c]), output_at(n, y, v, c, kept, activation), activation);
         if (stores) g_out[c] = STORE(g);
         sum[c] += g;
-        sum_x[c] += g * (LOAD(x[c]) - mean[c]);
+        sum_x[c] += g * (v - mean[c]);
     }
 }
 
@@ -262,9 +299,11 @@ ALWAYS_INLINE void sum_gradient_rows(const norm *n, int part, dho_activation act
     const dho_range mine = dho_range_of(n->rows, FLUSH_ROWS, n->parts, part);
     for (int64_t r = mine.begin; r < mine.end; r++) {
         if (n->stores_g)
-            add_gradient_sums(n, r, activation, true, sum, sum_x);
+            add_gradient_sums(n, r, activation, true, true, sum, sum_x);
+        else if (n->y != NULL)
+            add_gradient_sums(n, r, activation, true, false, sum, sum_x);
         else
-            add_gradient_sums(n, r, activation, false, sum, sum_x);
+            add_gradient_sums(n, r, activation, false, false, sum, sum_x);
         if ((r + 1) % FLUSH_ROWS != 0 && r + 1 < mine.end) continue;
         flush(total, sum, n->count);
         flush(total_x, sum_x, n->count);
@@ -288,18 +327,20 @@ static void gradient_sums_part(void *context, int part)
 }
 
 /* dx (+)= scale (g - mean_g - (x - mean) slope); dresidual += g when `adds`. */
-ALWAYS_INLINE void gradient_row(const norm *n, int64_t r, dho_activation activation,
+ALWAYS_INLINE void gradient_row(const norm *n, int64_t r, dho_activation activation, bool kept,
                                 bool accumulate, bool adds)
 {
     const int64_t at = r * n->stride + n->first;
-    const element *restrict x = n->x + at, *restrict y = n->y + at, *restrict dy = n->dy + at;
+    const element *restrict x = n->x + at, *restrict y = kept ? n->y + at : NULL;
+    const element *restrict dy = n->dy + at;
     const float *restrict mean = n->mean, *restrict scale = n->scale;
     const float *restrict mean_g = n->mean_g, *restrict slope = n->slope;
     element *restrict dx = n->dx + at, *restrict dresidual = adds ? n->dresidual + at : NULL;
 #pragma omp simd
     for (int c = 0; c < n->count; c++) {
-        const float g = masked(LOAD(dy[c]), LOAD(y[c]), activation);
-        const float d = scale[c] * (g - mean_g[c] - (LOAD(x[c]) - mean[c]) * slope[c]);
+        const float v = LOAD(x[c]);
+        const float g = masked(LOAD(dy[c]), output_at(n, y, v, c, kept, activation), activation);
+        const float d = scale[c] * (g - mean_g[c] - (v - mean[c]) * slope[c]);
         dx[c] = STORE(accumulate ? LOAD(dx[c]) + d : d);
         if (adds) dresidual[c] = STORE(LOAD(dresidual[c]) + g);
     }
@@ -307,21 +348,27 @@ ALWAYS_INLINE void gradient_row(const norm *n, int64_t r, dho_activation activat
 
 ALWAYS_INLINE void gradient_rows(const norm *n, dho_range rows, dho_activation activation)
 {
-    const int variant =
-        (n->accumulate_dx ? 2 : 0) + (n->dresidual != NULL && n->accumulate_dresidual ? 1 : 0);
+    const bool adds = n->dresidual != NULL && n->accumulate_dresidual;
+    const int variant = (n->y == NULL ? 4 : 0) + (n->accumulate_dx ? 2 : 0) + (adds ? 1 : 0);
     for (int64_t r = rows.begin; r < rows.end; r++) {
         switch (variant) {
         case 0:
-            gradient_row(n, r, activation, false, false);
+            gradient_row(n, r, activation, true, false, false);
             break;
         case 1:
-            gradient_row(n, r, activation, false, true);
+            gradient_row(n, r, activation, true, false, true);
             break;
         case 2:
-            gradient_row(n, r, activation, true, false);
+            gradient_row(n, r, activation, true, true, false);
+            break;
+        case 3:
+            gradient_row(n, r, activation, true, true, true);
+            break;
+        case 4:
+            gradient_row(n, r, activation, false, false, false);
             break;
         default:
-            gradient_row(n, r, activation, true, true);
+            gradient_row(n, r, activation, false, true, false); /* without a residual */
         }
     }
 }
@@ -346,9 +393,10 @@ static void gradient_part(void *context, int part)
 static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels,
                                 dho_activation activation, const void *x_data, const void *y_data,
                                 const void *dy_data, const float *restrict gamma,
-                                const float *restrict mean, const float *restrict inv_std,
-                                bool accumulate_dx, void *dx_data, bool accumulate_dresidual,
-                                void *dresidual_data, float *restrict dgamma, float *restrict dbeta)
+                                const float *restrict beta, const float *restrict mean,
+                                const float *restrict inv_std, bool accumulate_dx, void *dx_data,
+                                bool accumulate_dresidual, void *dresidual_data,
+                                float *restrict dgamma, float *restrict dbeta)
 {
     const element *restrict x = x_data;
     const element *restrict y = y_data;
@@ -375,12 +423,16 @@ static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels
                  .parts = dho_compute_parts(compute, rows * channels)};
     while (next_block(&sums)) {
         sums.mean = mean + sums.first;
+        sums.beta = beta + sums.first;
+        for (int i = 0; i < sums.count; i++) {
+            const int c = sums.first + i;
+            scale[i] = (float)((double)gamma[c] * (double)inv_std[c]);
+        }
         dho_compute_parallel(compute, sums.parts, gradient_sums_part, &sums);
         for (int i = 0; i < sums.count; i++) {
             const int c = sums.first + i;
             const double inverse = (double)inv_std[c], sum = merged(&sums, 0, i);
             const double sum_xhat = merged(&sums, 1, i) * inverse;
-            scale[i] = (float)((double)gamma[c] * inverse);
             mean_g[i] = (float)(sum / (double)rows);
             slope[i] = (float)(sum_xhat * inverse / (double)rows);
             dgamma[c] += (float)sum_xhat;
@@ -394,6 +446,7 @@ static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels
 
 const dho_kernels TYPED(dho_fast_norm) = {
     .batch_norm_forward = batch_norm_forward,
+    .batch_norm_again = batch_norm_again,
     .batch_norm_backward = batch_norm_backward,
     .batch_norm_inference = batch_norm_inference,
 };

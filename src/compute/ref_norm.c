@@ -49,33 +49,63 @@ static void batch_norm_forward(dho_compute *compute, int64_t rows, int channels,
     }
 }
 
+/* What forward left: its output, or what makes it again. */
+typedef struct kept {
+    const float *x, *y, *gamma, *beta, *mean, *inv_std;
+} kept;
+
+static float output_at(const kept *f, int64_t i, int c)
+{
+    if (f->y != NULL) return f->y[i];
+    return (float)((double)f->gamma[c] * ((double)f->x[i] - (double)f->mean[c]) *
+                       (double)f->inv_std[c] +
+                   (double)f->beta[c]);
+}
+
+static void batch_norm_again(dho_compute *compute, int64_t rows, int channels,
+                             dho_activation activation, const void *x, const float *restrict gamma,
+                             const float *restrict beta, const float *restrict mean,
+                             const float *restrict inv_std, const void *residual_data, void *y_data)
+{
+    const kept f = {x, NULL, gamma, beta, mean, inv_std};
+    const float *residual = residual_data;
+    float *y = y_data;
+    (void)compute;
+    for (int64_t i = 0; i < rows * channels; i++) {
+        const double v = output_at(&f, i, (int)(i % channels));
+        y[i] = activate(residual != NULL ? v + (double)residual[i] : v, activation);
+    }
+}
+
 /* dgamma = sum g xhat, dbeta = sum g, dx = gamma inv_std (g - dbeta/n - xhat dgamma/n)
  * (Ioffe & Szegedy 2015), with g = dy masked by the activation. */
 static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels,
                                 dho_activation activation, const void *x_data, const void *y_data,
                                 const void *dy_data, const float *restrict gamma,
-                                const float *restrict mean, const float *restrict inv_std,
-                                bool accumulate_dx, void *dx_data, bool accumulate_dresidual,
-                                void *dresidual_data, float *restrict dgamma, float *restrict dbeta)
+                                const float *restrict beta, const float *restrict mean,
+                                const float *restrict inv_std, bool accumulate_dx, void *dx_data,
+                                bool accumulate_dresidual, void *dresidual_data,
+                                float *restrict dgamma, float *restrict dbeta)
 {
     const float *restrict x = x_data;
     const float *restrict y = y_data;
     const float *restrict dy = dy_data;
     float *restrict dx = dx_data;
     float *restrict dresidual = dresidual_data;
+    const kept f = {x, y, gamma, beta, mean, inv_std};
     (void)compute;
     for (int c = 0; c < channels; c++) {
         const double m = (double)mean[c], inverse = (double)inv_std[c];
         double sum = 0, sum_xhat = 0;
         for (int64_t r = 0; r < rows; r++) {
             const int64_t i = r * channels + c;
-            const double g = mask((double)dy[i], y[i], activation);
+            const double g = mask((double)dy[i], output_at(&f, i, c), activation);
             sum += g;
             sum_xhat += g * ((double)x[i] - m) * inverse;
         }
         for (int64_t r = 0; r < rows; r++) {
             const int64_t i = r * channels + c;
-            const double g = mask((double)dy[i], y[i], activation);
+            const double g = mask((double)dy[i], output_at(&f, i, c), activation);
             const double xhat = ((double)x[i] - m) * inverse;
             const double d = (double)gamma[c] * inverse *
                              (g - sum / (double)rows - xhat * sum_xhat / (double)rows);
@@ -151,6 +181,7 @@ static void l2_normalise_backward(dho_compute *compute, int64_t rows, int channe
 
 const dho_kernels dho_ref_norm = {
     .batch_norm_forward = batch_norm_forward,
+    .batch_norm_again = batch_norm_again,
     .batch_norm_backward = batch_norm_backward,
     .batch_norm_inference = batch_norm_inference,
     .l2_normalise_forward = l2_normalise_forward,

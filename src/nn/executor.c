@@ -77,8 +77,8 @@ static bool backward_reads_input(const dho_node *node)
 
 static bool backward_reads_output(const dho_node *node)
 {
-    return (node->op == DHO_OP_BATCH_NORM && node->activation != DHO_ACTIVATION_NONE) ||
-           node->op == DHO_OP_L2_NORMALISE;
+    const bool masked = node->activation != DHO_ACTIVATION_NONE && node->residual >= 0;
+    return (node->op == DHO_OP_BATCH_NORM && masked) || node->op == DHO_OP_L2_NORMALISE;
 }
 
 static void extend(dho_block *block, int time)

@@ -167,10 +167,11 @@ static void node_backward(dho_executor *executor, int index, const float *parame
     case DHO_OP_BATCH_NORM: {
         const float *mean = memory->saved;
         void *dresidual = node->residual >= 0 ? executor->memory[node->residual].gradient : NULL;
-        kernels->batch_norm_backward(compute, rows_of(executor, node), node->channels,
-                                     node->activation, x, memory->value, dy, weight, mean,
-                                     mean + node->channels, add, dx, memory->accumulate_residual,
-                                     dresidual, dweight, dbias);
+        kernels->batch_norm_backward(
+            compute, rows_of(executor, node), node->channels, node->activation, x,
+            node->residual >= 0 ? memory->value : NULL, dy, weight,
+            parameter_of(executor, parameters, node->bias), mean, mean + node->channels, add, dx,
+            memory->accumulate_residual, dresidual, dweight, dbias);
         break;
     }
     case DHO_OP_MAX_POOL: {

@@ -179,11 +179,11 @@ static void bench_norm(dho_compute *c, int64_t rows, int channels)
     TIME(k->batch_norm_forward(c, rows, channels, 1e-5f, relu, x, v[0], v[1], extra, y, v[2], v[3],
                                v[4]));
     line("bn fwd residual relu", 4 * n, best);
-    TIME(k->batch_norm_backward(c, rows, channels, relu, x, y, dy, v[0], v[2], v[3], false, dx,
-                                false, NULL, v[4], v[5]));
+    TIME(k->batch_norm_backward(c, rows, channels, relu, x, y, dy, v[0], v[1], v[2], v[3], false,
+                                dx, false, NULL, v[4], v[5]));
     line("bn bwd relu", 7 * n, best);
-    TIME(k->batch_norm_backward(c, rows, channels, relu, x, y, dy, v[0], v[2], v[3], false, dx,
-                                false, extra, v[4], v[5]));
+    TIME(k->batch_norm_backward(c, rows, channels, relu, x, y, dy, v[0], v[1], v[2], v[3], false,
+                                dx, false, extra, v[4], v[5]));
     line("bn bwd residual relu", 7 * n, best);
     TIME(k->batch_norm_inference(c, rows, channels, 1e-5f, relu, x, v[0], v[1], v[2], v[4], NULL,
                                  y));

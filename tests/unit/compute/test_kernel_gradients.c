@@ -136,8 +136,8 @@ START_TEST(test_batch_norm_gradients)
     const dho_kernels *k = dho_compute_kernels(ref);
     k->batch_norm_forward(ref, ROWS, CHANNELS, 1e-5f, l.activation, x, gamma, beta, residual, y,
                           mean, inv_std, variance);
-    k->batch_norm_backward(ref, ROWS, CHANNELS, l.activation, x, y, r, gamma, mean, inv_std, false,
-                           dx, false, dresidual, dgamma, dbeta);
+    k->batch_norm_backward(ref, ROWS, CHANNELS, l.activation, x, y, r, gamma, beta, mean, inv_std,
+                           false, dx, false, dresidual, dgamma, dbeta);
     to_double(l.x, x, COUNT), to_double(l.residual, residual, COUNT), to_double(l.r, r, COUNT);
     to_double(l.gamma, gamma, CHANNELS), to_double(l.beta, beta, CHANNELS);
     ck_assert_double_eq_tol(norm_loss_value(&l), inner(y, r, COUNT), 1e-4);

@@ -205,12 +205,12 @@ START_TEST(test_batch_norm)
     check_close("statistics", saved[0][0], saved[1][0], CHANNELS * 3, 1e-5, 1e-5);
     /* The same masks for both. */
     for (int i = 0; i < COUNT; i++) y[i] = dho_bf16_load(y16[i]);
-    ours->batch_norm_backward(bf16, ROWS, CHANNELS, activation, x16, y16, dy16, gamma, saved[0][0],
-                              saved[0][1], false, dx16, false, extra ? dr16 : NULL, sums[0][0],
-                              sums[0][1]);
-    ref->batch_norm_backward(reference, ROWS, CHANNELS, activation, x, y, dy, gamma, saved[1][0],
-                             saved[1][1], false, dx, false, extra ? dr : NULL, sums[1][0],
-                             sums[1][1]);
+    ours->batch_norm_backward(bf16, ROWS, CHANNELS, activation, x16, y16, dy16, gamma, beta,
+                              saved[0][0], saved[0][1], false, dx16, false, extra ? dr16 : NULL,
+                              sums[0][0], sums[0][1]);
+    ref->batch_norm_backward(reference, ROWS, CHANNELS, activation, x, y, dy, gamma, beta,
+                             saved[1][0], saved[1][1], false, dx, false, extra ? dr : NULL,
+                             sums[1][0], sums[1][1]);
     ck_assert_double_lt(distance(COUNT, dx16, NULL, dx), store_tolerance);
     if (extra) ck_assert_double_lt(distance(COUNT, dr16, NULL, dr), store_tolerance);
     ck_assert_double_lt(distance(2 * CHANNELS, NULL, sums[0][0], sums[1][0]), 1e-4);

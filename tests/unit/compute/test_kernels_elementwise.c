@@ -77,9 +77,35 @@ static norm_results norm_run(dho_compute *c, const norm_data *d, norm_variant v,
                             d->beta, d->gamma, d->variance, residual, r.inference);
     if (from == NULL) from = &r;
     k->batch_norm_backward(c, d->rows, d->channels, v.activation, d->x, from->y, d->dy, d->gamma,
-                           from->mean, from->inv_std, v.accumulate_dx, r.dx, v.accumulate_dresidual,
-                           v.residual ? r.dresidual : NULL, r.dgamma, r.dbeta);
+                           d->beta, from->mean, from->inv_std, v.accumulate_dx, r.dx,
+                           v.accumulate_dresidual, v.residual ? r.dresidual : NULL, r.dgamma,
+                           r.dbeta);
     return r;
+}
+
+/* What is computed again has the bits of the first time: y, and the mask of a backward without y.
+ */
+static void norm_check_again(dho_compute *c, const norm_data *d, norm_variant v,
+                             const norm_results *own)
+{
+    const dho_kernels *k = dho_compute_kernels(c);
+    const size_t bytes = d->count * sizeof(float),
+                 channel_bytes = (size_t)d->channels * sizeof(float);
+    float *y = nan_floats(d->count), *kept = copy_floats(d->dx, d->count);
+    float *again = copy_floats(d->dx, d->count), *sums = nan_floats(4 * (size_t)d->channels);
+    memset(sums, 0, 4 * channel_bytes);
+    k->batch_norm_again(c, d->rows, d->channels, v.activation, d->x, d->gamma, d->beta, own->mean,
+                        own->inv_std, v.residual ? d->residual : NULL, y);
+    if (strcmp(k->name, "ref") != 0) ck_assert_mem_eq(y, own->y, bytes); /* ref: double inv_std */
+    k->batch_norm_backward(c, d->rows, d->channels, v.activation, d->x, y, d->dy, d->gamma, d->beta,
+                           own->mean, own->inv_std, v.accumulate_dx, kept, false, NULL, sums,
+                           sums + d->channels);
+    k->batch_norm_backward(c, d->rows, d->channels, v.activation, d->x, v.residual ? y : NULL,
+                           d->dy, d->gamma, d->beta, own->mean, own->inv_std, v.accumulate_dx,
+                           again, false, NULL, sums + 2 * d->channels, sums + 3 * d->channels);
+    ck_assert_mem_eq(kept, again, bytes);
+    ck_assert_mem_eq(sums, sums + 2 * d->channels, 2 * channel_bytes);
+    dho_free(y), dho_free(kept), dho_free(again), dho_free(sums);
 }
 
 static void norm_results_free(norm_results *r)
@@ -136,6 +162,7 @@ START_TEST(test_batch_norm)
                 norm_results a = norm_run(c, &d, v, &expected);
                 norm_results b = norm_run(c, &d, v, &expected);
                 norm_compare(*name, &d, v, norm_cases[_i][2], &a, &expected);
+                norm_check_again(c, &d, v, &a);
                 ck_assert_mem_eq(a.y, b.y, d.count * sizeof(float));
                 ck_assert_mem_eq(a.dx, b.dx, d.count * sizeof(float));
                 ck_assert_mem_eq(a.dgamma, b.dgamma, (size_t)d.channels * sizeof(float));
