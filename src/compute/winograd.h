@@ -14,9 +14,12 @@ bool dho_winograd_fits(const dho_conv_shape *shape);
 /* Which are faster so than directly: the rule is at its definition, with the measurements. */
 bool dho_winograd_pays(const dho_conv_shape *shape);
 
-/* Scratch of all three for a shape that fits. Errors: DHO_ERR_CONFIG on overflow. */
+/* Bytes of scratch of all three for a shape that fits. Errors: DHO_ERR_CONFIG on overflow. */
 dho_status dho_winograd_plan(const dho_compute *compute, const dho_conv_shape *shape,
                              size_t *bytes);
+/* Its two halves, for sizes that it has checked: forward and backward data, backward weights. */
+size_t dho_winograd_convolve_bytes(const dho_compute *compute, const dho_conv_shape *shape);
+size_t dho_winograd_weights_bytes(const dho_compute *compute, const dho_conv_shape *shape);
 
 /* false: there is no memory for the scratch, and nothing was done. */
 bool dho_winograd_forward(dho_compute *compute, const dho_conv_shape *shape, const float *x,

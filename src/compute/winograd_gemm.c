@@ -35,8 +35,8 @@ INLINE void product_rows(int rows, int64_t tiles, int64_t depth, const float *re
 static void product_some_rows(int64_t rows, int64_t tiles, int64_t depth, const float *in,
                               const float *weights, float *out)
 {
-#define CASE(n)                                               \
-    case n:                                                   \
+#define CASE(n)                                          \
+    case n:                                              \
         product_rows(n, tiles, depth, in, weights, out); \
         break
     switch (rows) {
@@ -113,8 +113,7 @@ void dho_winograd_weight_product(int64_t tiles, int64_t begin, int64_t end, int6
             const float *in0 = inputs + (c * tiles) + t0 * LANES;
             const float *in1 = in0 + tiles * LANES;
             for (int64_t r = begin; r < end; r += WEIGHT_ROWS) {
-                const float *g =
-                    gradients + r / LANES * LANES * tiles + t0 * LANES + r % LANES;
+                const float *g = gradients + r / LANES * LANES * tiles + t0 * LANES + r % LANES;
                 weight_tile(count, g, in0, in1, accumulate || t0 > 0,
                             out + r * columns + c * WEIGHT_ROWS);
             }

@@ -200,8 +200,7 @@ void dho_winograd_output(const winograd_map *map, const float *products, int64_t
         const int rows = map->height - top, columns = map->width - left;
         float *tile = y + (image * map->height + top) * line + left * pixel;
         for (int64_t c = 0; c < pixel; c += LANES) {
-            const float *from =
-                products + c / PANEL * count * PANEL + t * PANEL + c % PANEL;
+            const float *from = products + c / PANEL * count * PANEL + t * PANEL + c % PANEL;
             const int lanes = pixel - c < LANES ? (int)(pixel - c) : LANES;
             const vec add = bias != NULL ? load_part(bias + c, lanes) : (vec){0};
             if (lanes == LANES) {
