@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* blis.h wants pthread_barrier_t */
 #include "compute/compute_context.h"
 
+#include "compute/winograd.h"
 #include "dho/alloc.h"
 
 #include <assert.h>
@@ -14,13 +15,13 @@
 
 /* Tables in order of preference; the first that fills a slot has it. The reference closes each. */
 #define REFERENCE &dho_ref_matrix, &dho_ref_norm, &dho_ref_pool, &dho_ref_vector, &dho_linear, NULL
-#define FAST &dho_blis_gemm, &dho_blis_conv, FAST_TYPED(fp32), &dho_fast_vector
+#define FAST &dho_blis_gemm, &dho_winograd_conv, FAST_TYPED(fp32), &dho_fast_vector
 #define FAST_TYPED(dtype) &dho_fast_norm_##dtype, &dho_fast_pool_##dtype, &dho_fast_rows_##dtype
 
 static const dho_kernels *const ref_tables[] = {REFERENCE};
 static const dho_kernels *const blis_tables[] = {FAST, REFERENCE};
 #ifdef DHO_HAVE_ONEDNN
-static const dho_kernels *const onednn_tables[] = {&dho_onednn_conv, FAST, REFERENCE};
+static const dho_kernels *const onednn_tables[] = {FAST, REFERENCE};
 /* bf16: every slot on activations comes from here; the float ones below never see them. */
 static const dho_kernels *const bf16_tables[] = {
     &dho_onednn_conv,    &dho_onednn_linear, FAST_TYPED(bf16), &dho_blis_gemm,
@@ -236,6 +237,10 @@ dho_status dho_compute_reserve_conv(dho_compute *compute, const dho_conv_shape *
     DHO_TRY(check_conv(shape));
     if (compute->kernels.conv_forward == dho_ref_matrix.conv_forward) return DHO_OK;
     size_t bytes = 0;
+    if (compute->dtype == DHO_DTYPE_FP32 && dho_winograd_pays(shape)) {
+        DHO_TRY(dho_winograd_plan(compute, shape, &bytes));
+        return dho_compute_reserve(compute, bytes);
+    }
 #ifdef DHO_HAVE_ONEDNN
     if (compute->onednn != NULL) {
         DHO_TRY(dho_onednn_conv_plan(compute, shape, &bytes));

@@ -27,6 +27,8 @@ struct dho_compute {
 /* Partial tables: each file fills the slots it implements, compute.c merges them. */
 extern const dho_kernels dho_ref_matrix, dho_ref_norm, dho_ref_pool, dho_ref_vector;
 extern const dho_kernels dho_linear, dho_blis_gemm, dho_blis_conv;
+/* fp32 convolutions: Winograd, else oneDNN where the context has it, else blis. */
+extern const dho_kernels dho_winograd_conv;
 extern const dho_kernels dho_fast_norm_fp32, dho_fast_pool_fp32, dho_fast_rows_fp32;
 extern const dho_kernels dho_fast_norm_bf16, dho_fast_pool_bf16, dho_fast_rows_bf16;
 extern const dho_kernels dho_fast_vector;

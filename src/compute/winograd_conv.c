@@ -1,0 +1,70 @@
+/* The convolution slots: Winograd's way where it pays, else that of the next table. */
+#include "compute/winograd.h"
+
+bool dho_winograd_fits(const dho_conv_shape *s)
+{
+    return s->kernel_h == 3 && s->kernel_w == 3 && s->stride == 1 && s->padding <= 2 &&
+           s->groups == 1;
+}
+
+bool dho_winograd_pays(const dho_conv_shape *s)
+{
+    if (!dho_winograd_fits(s) || s->in_c < 32 || s->out_c < 32) return false;
+    /* Products for each output pixel, of 9 directly. */
+    const double tiles = (double)((s->out_h + 3) / 4) * ((s->out_w + 3) / 4);
+    return 36 * tiles <= 4.5 * s->out_h * s->out_w;
+}
+
+static const dho_kernels *direct(const dho_compute *compute)
+{
+#ifdef DHO_HAVE_ONEDNN
+    if (compute->onednn != NULL) return &dho_onednn_conv;
+#endif
+    (void)compute;
+    return &dho_blis_conv;
+}
+
+static void conv_forward(dho_compute *compute, const dho_conv_shape *s, const void *x,
+                         const float *w, const float *bias, void *y)
+{
+    if (dho_winograd_pays(s) && dho_winograd_forward(compute, s, x, w, bias, y)) return;
+    direct(compute)->conv_forward(compute, s, x, w, bias, y);
+}
+
+static void conv_backward_data(dho_compute *compute, const dho_conv_shape *s, const void *dy,
+                               const float *w, bool accumulate, void *dx)
+{
+    if (dho_winograd_pays(s) && dho_winograd_backward_data(compute, s, dy, w, accumulate, dx))
+        return;
+    direct(compute)->conv_backward_data(compute, s, dy, w, accumulate, dx);
+}
+
+static void conv_backward_weights(dho_compute *compute, const dho_conv_shape *s, const void *x,
+                                  const void *dy, float *dw, float *dbias)
+{
+    if (dho_winograd_pays(s) && dho_winograd_backward_weights(compute, s, x, dy, dw, dbias)) return;
+    direct(compute)->conv_backward_weights(compute, s, x, dy, dw, dbias);
+}
+
+dho_status dho_winograd_plan(const dho_compute *compute, const dho_conv_shape *s, size_t *bytes)
+{
+    /* Every product of the sizes stays under these. */
+    const double channels = 64.0 + s->in_c + s->out_c;
+    const double tiles = (double)s->batch * (s->in_h + 6.0) * (s->in_w + 6.0);
+    if (channels * channels > 0x1p44 || tiles * channels > 0x1p50 ||
+        channels * compute->threads > 0x1p40) {
+        return dho_fail(DHO_ERR_CONFIG,
+                        "convolution: %d images of %dx%d, %d to %d channels: too large", s->batch,
+                        s->in_h, s->in_w, s->in_c, s->out_c);
+    }
+    const size_t a = dho_winograd_convolve_bytes(compute, s);
+    const size_t b = dho_winograd_weights_bytes(compute, s);
+    *bytes = a > b ? a : b;
+    return DHO_OK;
+}
+
+const dho_kernels dho_winograd_conv = {
+    .conv_forward = conv_forward,
+    .conv_backward_data = conv_backward_data,
+    .conv_backward_weights = conv_backward_weights,
+};
