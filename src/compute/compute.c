@@ -275,23 +275,24 @@ dho_status dho_compute_reserve_linear(dho_compute *compute, int64_t rows, int in
         DHO_TRY(dho_onednn_linear_plan(compute, rows, in, out, &bytes));
 #endif
     return dho_compute_reserve(compute, bytes);
-    dho_status dho_compute_reserve_attention(dho_compute * compute, const dho_attention_shape *s)
-    {
-        if (s->batch < 1 || s->tokens < 1 || s->heads < 1 || s->head_dim < 1)
-            return dho_fail(DHO_ERR_CONFIG, "attention: a size is not positive");
-        if ((double)s->tokens * ((double)s->tokens + s->head_dim) * compute->threads > 0x1p40)
-            return dho_fail(DHO_ERR_CONFIG, "attention: %d tokens are too many", s->tokens);
-        return dho_compute_reserve(compute, dho_attention_scratch(compute, s));
-    }
+}
 
-    void dho_compute_parallel(const dho_compute *compute, int parts, dho_part_body body,
-                              void *context)
-    {
-        assert(parts >= 1);
-        if (parts == 1 || compute->threads == 1) {
-            for (int part = 0; part < parts; part++) body(context, part);
-            return;
-        }
-#pragma omp parallel for schedule(static, 1) num_threads(compute->threads)
+dho_status dho_compute_reserve_attention(dho_compute *compute, const dho_attention_shape *s)
+{
+    if (s->batch < 1 || s->tokens < 1 || s->heads < 1 || s->head_dim < 1)
+        return dho_fail(DHO_ERR_CONFIG, "attention: a size is not positive");
+    if ((double)s->tokens * ((double)s->tokens + s->head_dim) * compute->threads > 0x1p40)
+        return dho_fail(DHO_ERR_CONFIG, "attention: %d tokens are too many", s->tokens);
+    return dho_compute_reserve(compute, dho_attention_scratch(compute, s));
+}
+
+void dho_compute_parallel(const dho_compute *compute, int parts, dho_part_body body, void *context)
+{
+    assert(parts >= 1);
+    if (parts == 1 || compute->threads == 1) {
         for (int part = 0; part < parts; part++) body(context, part);
+        return;
     }
+#pragma omp parallel for schedule(static, 1) num_threads(compute->threads)
+    for (int part = 0; part < parts; part++) body(context, part);
+}
