@@ -41,6 +41,16 @@ typedef enum dho_activation {
     DHO_ACTIVATION_RELU6
 } dho_activation;
 
+/* Tokens of images through heads; the channels are heads * head_dim. causal: a token sees those up
+ * to itself only. */
+typedef struct dho_attention_shape {
+    int batch, tokens, heads, head_dim;
+    bool causal;
+} dho_attention_shape;
+
+/* x Phi(x), exactly as torch's default, and OpenAI's x sigmoid(1.702 x). */
+typedef enum dho_gelu { DHO_GELU_ERF, DHO_GELU_QUICK } dho_gelu;
+
 typedef struct dho_kernels {
     const char *name;
 
@@ -117,6 +127,74 @@ typedef struct dho_kernels {
     void (*linear_backward_weights)(dho_compute *compute, int64_t rows, int in, int out,
                                     const void *x, const void *dy, float *dw, float *dbias);
 
+    /* --- transformers: the residual stream, class token and position embeddings are float --- */
+
+    /* y = gamma (x - mean) inv_std + beta over the channels of each row; x float [rows][channels],
+     * mean and inv_std = 1/sqrt(biased variance + eps) of each row are saved. y (and dy in
+     * backward): activations, or with `wide` float. y is not x. */
+    void (*layer_norm_forward)(dho_compute *compute, int64_t rows, int channels, float eps,
+                               bool wide, const float *x, const float *gamma, const float *beta,
+                               void *y, float *mean, float *inv_std);
+    /* dgamma += , dbeta += , dx (+)= . */
+    void (*layer_norm_backward)(dho_compute *compute, int64_t rows, int channels, bool wide,
+                                const float *x, const float *gamma, const float *mean,
+                                const float *inv_std, const void *dy, bool accumulate, float *dx,
+                                float *dgamma, float *dbeta);
+
+    /* y = gelu(x + bias[channels]). */
+    void (*bias_gelu_forward)(dho_compute *compute, int64_t rows, int channels, dho_gelu kind,
+                              const void *x, const float *bias, void *y);
+    /* dx = gelu'(x + bias) dy, which may be dy itself; dbias += its column sums. */
+    void (*bias_gelu_backward)(dho_compute *compute, int64_t rows, int channels, dho_gelu kind,
+                               const void *x, const float *bias, const void *dy, void *dx,
+                               float *dbias);
+
+    /* y = softmax(q k' / sqrt(head_dim)) v of each image and head; qkv [batch][tokens][3][channels],
+     * y [batch][tokens][channels]; saves lse [batch][heads][tokens], the logarithm of each
+     * softmax's denominator. Needs dho_compute_reserve_attention. */
+    void (*attention_forward)(dho_compute *compute, const dho_attention_shape *shape,
+                              const void *qkv, void *y, float *lse);
+    /* dqkv = ; all of it. */
+    void (*attention_backward)(dho_compute *compute, const dho_attention_shape *shape,
+                               const void *qkv, const void *y, const float *lse, const void *dy,
+                               void *dqkv);
+    /* The same for one query an image: q and y float [batch][channels], k and v
+     * [batch][tokens][channels]; saves the probabilities, float [batch][heads][tokens]. Not causal. */
+    void (*attention_pool_forward)(dho_compute *compute, const dho_attention_shape *shape,
+                                   const float *q, const void *k, const void *v, float *y,
+                                   float *probabilities);
+    /* dq, dk, dv = ; dy and dq float. */
+    void (*attention_pool_backward)(dho_compute *compute, const dho_attention_shape *shape,
+                                    const float *q, const void *k, const void *v,
+                                    const float *probabilities, const float *dy, float *dq,
+                                    void *dk, void *dv);
+
+    /* y [batch][patches + 1][channels], float = [class embedding; patches x] + position
+     * [patches + 1][channels]. */
+    void (*embed_tokens_forward)(dho_compute *compute, int batch, int patches, int channels,
+                                 const void *x, const float *class_embedding, const float *position,
+                                 float *y);
+    /* dx = , dclass += , dposition += . */
+    void (*embed_tokens_backward)(dho_compute *compute, int batch, int patches, int channels,
+                                  const float *dy, void *dx, float *dclass, float *dposition);
+    /* y [batch][positions + 1][channels] = [mean of x; x] + position. */
+    void (*pool_tokens_forward)(dho_compute *compute, int batch, int positions, int channels,
+                                const void *x, const float *position, void *y);
+    void (*pool_tokens_backward)(dho_compute *compute, int batch, int positions, int channels,
+                                 const void *dy, bool accumulate, void *dx, float *dposition);
+    /* y float [batch][channels] = the first token of x [batch][tokens][channels], which is float
+     * when wide. */
+    void (*take_token_forward)(dho_compute *compute, int batch, int tokens, int channels, bool wide,
+                               const void *x, float *y);
+    void (*take_token_backward)(dho_compute *compute, int batch, int tokens, int channels,
+                                bool wide, const float *dy, bool accumulate, void *dx);
+
+    /* Means of 2x2 windows, stride 2; an odd last row or column is left out. */
+    void (*average_pool_2x2_forward)(dho_compute *compute, int batch, int in_h, int in_w,
+                                     int channels, const void *x, void *y);
+    void (*average_pool_2x2_backward)(dho_compute *compute, int batch, int in_h, int in_w,
+                                      int channels, const void *dy, bool accumulate, void *dx);
+
     /* y[i] = x[i] / max(|x[i]|_2, 1e-12) for each of rows; norms[rows] is saved (may be NULL). All
      * float. */
     void (*l2_normalise_forward)(dho_compute *compute, int64_t rows, int channels, const float *x,
@@ -173,6 +251,8 @@ void *dho_compute_scratch(dho_compute *compute);
 dho_status dho_compute_reserve_conv(dho_compute *compute, const dho_conv_shape *shape);
 /* The same for the linear kernels. */
 dho_status dho_compute_reserve_linear(dho_compute *compute, int64_t rows, int in, int out);
+/* The same for attention. */
+dho_status dho_compute_reserve_attention(dho_compute *compute, const dho_attention_shape *shape);
 
 /* "BLIS 0.9.0 (zen3), oneDNN 2.6.3": the libraries in use, and the kernels BLIS chose. */
 void dho_compute_versions(char *out, size_t bytes);

@@ -28,6 +28,8 @@ typedef enum dho_label_source {
 typedef enum dho_skip_policy { DHO_POLICY_FAIL, DHO_POLICY_SKIP } dho_skip_policy;
 typedef enum dho_interpolation { DHO_BILINEAR, DHO_BICUBIC } dho_interpolation;
 typedef enum dho_backend { DHO_BACKEND_AUTO, DHO_BACKEND_REF, DHO_BACKEND_BLIS, DHO_BACKEND_ONEDNN } dho_backend;
+/* block: backward makes the values inside the blocks of a model again; a third more work. */
+typedef enum dho_recompute { DHO_RECOMPUTE_NONE, DHO_RECOMPUTE_BLOCK } dho_recompute;
 typedef enum dho_compute_dtype { DHO_DTYPE_FP32, DHO_DTYPE_BF16 } dho_compute_dtype;
 typedef enum dho_optimizer_kind { DHO_OPTIMIZER_ADAMW, DHO_OPTIMIZER_SGD } dho_optimizer_kind;
 typedef enum dho_schedule_kind { DHO_SCHEDULE_COSINE, DHO_SCHEDULE_LINEAR, DHO_SCHEDULE_CONSTANT } dho_schedule_kind;

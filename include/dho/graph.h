@@ -1,9 +1,11 @@
 /* The static graph: operators in the order of execution, parameters and buffers as one slab each,
  * and an executor that runs it forward and backward in one planned arena. All Local.
  *
- * A value is the output of one operator, [batch][height][width][channels]: maps in the dtype of the
- * compute context, vectors (height = width = 1: pooled features, logits) always float. Shapes without the batch are fixed when the operator is appended; builders
- * do not check for errors one by one: the first failure sticks and dho_graph_finish reports it. */
+ * A value is the output of one operator, [batch][height][width][channels]: maps and tokens
+ * (width 1, height their number) in the dtype of the compute context; vectors (height = width = 1:
+ * pooled features, logits) and the residual stream of transformers always float. Shapes without the
+ * batch are fixed when the operator is appended; builders do not check for errors one by one: the
+ * first failure sticks and dho_graph_finish reports it. */
 #ifndef DHO_GRAPH_H
 #define DHO_GRAPH_H
 
@@ -22,16 +24,20 @@ typedef enum dho_init {
     DHO_INIT_ZEROS,
     DHO_INIT_ONES,
     DHO_INIT_HE_FAN_OUT, /* normal, std = sqrt(2 / (out_c * kh * kw)) */
-    DHO_INIT_LINEAR      /* uniform in +-1/sqrt(fan_in) */
+    DHO_INIT_LINEAR,     /* uniform in +-1/sqrt(fan_in) */
+    DHO_INIT_NORMAL,     /* normal, std = 1/sqrt(fan_in) */
+    DHO_INIT_XAVIER      /* uniform in +-sqrt(6 / (fan_in + out)), of a linear layer */
 } dho_init;
 
 /* A parameter or a buffer: a named range of its slab. Offsets are multiples of 16 floats; the gaps
  * are zero and stay zero. */
 typedef struct dho_slot {
-    char *name;       /* owned by the graph; as in torchvision, e.g. "layer1.0.bn1.weight" */
+    char *name; /* owned by the graph; as in torchvision, e.g. "layer1.0.bn1.weight" */
     int dims;
     int64_t shape[4]; /* as published: conv [out][in/groups][kh][kw], linear [out][in] */
     bool is_conv;     /* in memory [out][kh][kw][in/groups] instead */
+    bool transposed;  /* of a linear layer, published [in][out]: in memory [out][in] instead */
+    bool is_position; /* [1 + side * side][channels]: of a grid, can be had from another grid */
     dho_init init;
     int64_t fan_in;
     size_t offset, count; /* floats */
@@ -56,6 +62,50 @@ dho_value dho_graph_linear(dho_graph *graph, dho_value x, const char *name, int 
                            bool bias);
 /* x / max(|x|, 1e-12) on a vector. */
 dho_value dho_graph_l2_normalise(dho_graph *graph, dho_value x);
+
+/* --- transformers --- */
+
+/* Layer normalisation (eps 1e-5) of a float value; "name.weight", "name.bias". stream: the result
+ * is float, too, and kept as the residual stream is; otherwise it is made again for backward. */
+dho_value dho_graph_layer_norm(dho_graph *graph, dho_value x, const char *name, bool stream);
+
+/* A linear layer with all its freedoms. */
+typedef struct dho_linear_spec {
+    const char *weight, *bias; /* the parameters' whole names; bias NULL: none */
+    int out_channels;
+    bool transposed; /* the weight is published as [in][out] */
+    bool adds;       /* the result is added to `residual`, float, and float itself */
+    dho_value residual;
+    float scale;    /* of vectors only: y = scale x W^T + b; 0: 1 */
+    dho_init init;  /* of the weight; ZEROS: LINEAR */
+    bool zero_bias; /* the bias starts at 0 instead of LINEAR */
+} dho_linear_spec;
+
+/* On tokens, or on a float vector. */
+dho_value dho_graph_linear_of(dho_graph *graph, dho_value x, const dho_linear_spec *spec);
+/* gelu(x + bias), made again for backward; `bias`: the parameter's whole name. */
+dho_value dho_graph_bias_gelu(dho_graph *graph, dho_value x, const char *bias, dho_gelu kind);
+/* Attention over tokens; x is [q, k, v], three times the channels of the result. */
+dho_value dho_graph_attention(dho_graph *graph, dho_value x, int heads, bool causal);
+/* The float residual stream's start: the class token and the patches, with position embeddings. */
+dho_value dho_graph_embed_tokens(dho_graph *graph, dho_value patches, const char *class_embedding,
+                                 const char *position);
+/* The first token as a float vector. */
+dho_value dho_graph_take_token(dho_graph *graph, dho_value x);
+
+/* --- CLIP's modified ResNet --- */
+dho_value dho_graph_average_pool_2x2(dho_graph *graph, dho_value x);
+/* Tokens: the mean of all positions and the positions, with position embeddings. */
+dho_value dho_graph_pool_tokens(dho_graph *graph, dho_value x, const char *position);
+/* Attention of one query, a float vector; keys and values are tokens. */
+dho_value dho_graph_attention_pool(dho_graph *graph, dho_value query, dho_value keys,
+                                   dho_value values, int heads);
+
+/* Between these, operators are a block: with DHO_RECOMPUTE_BLOCK its inner values are not kept from
+ * forward to backward, but made again from what it reads of earlier ones. */
+void dho_graph_begin_block(dho_graph *graph);
+void dho_graph_end_block(dho_graph *graph);
+
 /* Marks a value that the caller reads, and whose gradient the caller sets. */
 void dho_graph_output(dho_graph *graph, dho_value x);
 
@@ -79,9 +129,10 @@ void dho_graph_initialise(const dho_graph *graph, uint64_t seed, float *paramete
 typedef struct dho_executor dho_executor;
 
 typedef struct dho_executor_options {
-    dho_compute *compute; /* borrowed */
-    int batch;            /* the largest batch */
-    bool training;        /* batch statistics and backward, or running statistics and none */
+    dho_compute *compute;    /* borrowed */
+    int batch;               /* the largest batch */
+    bool training;           /* batch statistics and backward, or running statistics and none */
+    dho_recompute recompute; /* training: what backward makes again instead of keeping it */
 } dho_executor_options;
 
 /* Plans the arena: every activation, gradient and saved value gets an offset by liveness. After

@@ -14,9 +14,14 @@
 #endif
 
 /* Tables in order of preference; the first that fills a slot has it. The reference closes each. */
-#define REFERENCE &dho_ref_matrix, &dho_ref_norm, &dho_ref_pool, &dho_ref_vector, &dho_linear, NULL
+#define REFERENCE                                                                \
+    &dho_ref_matrix, &dho_ref_norm, &dho_ref_pool, &dho_ref_vector, &dho_linear, \
+        &dho_ref_transformer, &dho_ref_tokens, NULL
 #define FAST &dho_blis_gemm, &dho_winograd_conv, FAST_TYPED(fp32), &dho_fast_vector
-#define FAST_TYPED(dtype) &dho_fast_norm_##dtype, &dho_fast_pool_##dtype, &dho_fast_rows_##dtype
+#define FAST_TYPED(dtype)                                                                  \
+    &dho_fast_norm_##dtype, &dho_fast_pool_##dtype, &dho_fast_rows_##dtype,                \
+        &dho_fast_layer_norm_##dtype, &dho_fast_gelu_##dtype, &dho_fast_attention_##dtype, \
+        &dho_fast_attention_pool_##dtype, &dho_fast_tokens_##dtype
 
 static const dho_kernels *const ref_tables[] = {REFERENCE};
 static const dho_kernels *const blis_tables[] = {FAST, REFERENCE};
@@ -73,6 +78,22 @@ static void merge(dho_kernels *table, const dho_kernels *from)
     SLOT(linear_add_forward);
     SLOT(linear_backward_data);
     SLOT(linear_backward_weights);
+    SLOT(layer_norm_forward);
+    SLOT(layer_norm_backward);
+    SLOT(bias_gelu_forward);
+    SLOT(bias_gelu_backward);
+    SLOT(attention_forward);
+    SLOT(attention_backward);
+    SLOT(attention_pool_forward);
+    SLOT(attention_pool_backward);
+    SLOT(embed_tokens_forward);
+    SLOT(embed_tokens_backward);
+    SLOT(pool_tokens_forward);
+    SLOT(pool_tokens_backward);
+    SLOT(take_token_forward);
+    SLOT(take_token_backward);
+    SLOT(average_pool_2x2_forward);
+    SLOT(average_pool_2x2_backward);
     SLOT(l2_normalise_forward);
     SLOT(l2_normalise_backward);
     SLOT(store);
@@ -261,6 +282,15 @@ dho_status dho_compute_reserve_linear(dho_compute *compute, int64_t rows, int in
         DHO_TRY(dho_onednn_linear_plan(compute, rows, in, out, &bytes));
 #endif
     return dho_compute_reserve(compute, bytes);
+}
+
+dho_status dho_compute_reserve_attention(dho_compute *compute, const dho_attention_shape *s)
+{
+    if (s->batch < 1 || s->tokens < 1 || s->heads < 1 || s->head_dim < 1)
+        return dho_fail(DHO_ERR_CONFIG, "attention: a size is not positive");
+    if ((double)s->tokens * ((double)s->tokens + s->head_dim) * compute->threads > 0x1p40)
+        return dho_fail(DHO_ERR_CONFIG, "attention: %d tokens are too many", s->tokens);
+    return dho_compute_reserve(compute, dho_attention_scratch(compute, s));
 }
 
 void dho_compute_parallel(const dho_compute *compute, int parts, dho_part_body body, void *context)

@@ -32,6 +32,11 @@ extern const dho_kernels dho_winograd_conv;
 extern const dho_kernels dho_fast_norm_fp32, dho_fast_pool_fp32, dho_fast_rows_fp32;
 extern const dho_kernels dho_fast_norm_bf16, dho_fast_pool_bf16, dho_fast_rows_bf16;
 extern const dho_kernels dho_fast_vector;
+extern const dho_kernels dho_ref_transformer, dho_ref_tokens;
+extern const dho_kernels dho_fast_layer_norm_fp32, dho_fast_gelu_fp32, dho_fast_attention_fp32;
+extern const dho_kernels dho_fast_attention_pool_fp32, dho_fast_tokens_fp32;
+extern const dho_kernels dho_fast_layer_norm_bf16, dho_fast_gelu_bf16, dho_fast_attention_bf16;
+extern const dho_kernels dho_fast_attention_pool_bf16, dho_fast_tokens_bf16;
 
 /* Scratch of at least `bytes` (grown when the caller did not reserve it); NULL when there is no
  * memory: the kernel then takes the reference's way, which needs none. */
@@ -40,6 +45,9 @@ void *dho_compute_scratch_for(dho_compute *compute, size_t bytes);
 /* What the blis convolution kernels need for a shape. Errors: DHO_ERR_CONFIG on overflow. */
 dho_status dho_blis_conv_plan(const dho_compute *compute, const dho_conv_shape *shape,
                               size_t *bytes);
+
+/* What the attention kernels need for a shape, in bytes. */
+size_t dho_attention_scratch(const dho_compute *compute, const dho_attention_shape *shape);
 
 #ifdef DHO_HAVE_ONEDNN
 extern const dho_kernels dho_onednn_conv, dho_onednn_linear;

@@ -7,10 +7,16 @@
 /* What the executor keeps for one node; pointers into the arena, NULL where there is none. */
 typedef struct dho_node_memory {
     void *value;    /* output, [batch][h][w][c]; the input node: its rounded copy, NULL in fp32 */
+    void *again;    /* where backward finds the output when it is made again; NULL: in `value` */
     void *gradient; /* of the output; NULL where nothing flows back */
-    void *saved;           /* max pool: argmax bytes; normalise: norms; batch norm: mean, inv_std */
-    bool accumulate_x;     /* backward adds to x's gradient instead of setting it */
-    bool accumulate_residual;
+    /* Max pool: argmax bytes; normalise: norms; batch norm, layer norm: mean, inv_std; attention:
+     * the softmaxes' denominators or probabilities. */
+    void *saved;
+    void *rounded; /* linear layers added to the stream: its gradient in the context's dtype */
+    /* Backward adds to the input's gradient instead of setting it. */
+    bool accumulate[DHO_NODE_INPUTS];
+    int replay_at;   /* the node before whose backward the output is made again; -1: none */
+    int replay_from; /* of the nodes that are made again before this one's backward, the first */
 } dho_node_memory;
 
 struct dho_executor {
@@ -18,14 +24,29 @@ struct dho_executor {
     dho_compute *compute;
     int max_batch, batch;
     bool training;
-    const void *input; /* borrowed from forward until backward, or the input node's value */
+    const void *input;       /* borrowed from forward until backward, or the input node's value */
     dho_node_memory *memory; /* owned, [graph->count] */
     void *arena;             /* owned */
     size_t arena_bytes;
+    bool backward;          /* values are read as backward has them */
     double seconds[DHO_OPERATOR_COUNT][2]; /* forward, backward, since the last reset */
 };
 
+/* A value as the pass that runs has it. */
+const void *dho_executor_value(const dho_executor *executor, dho_value x);
+
+/* The operators of transformers; `index` is a node of one of them. executor_tokens.c */
+void dho_executor_tokens_forward(dho_executor *executor, int index, const float *parameters,
+                                 void *y);
+void dho_executor_tokens_backward(dho_executor *executor, int index, const float *parameters,
+                                  float *gradients);
+/* Bytes of what they save for backward; scratch of their kernels. */
+size_t dho_executor_tokens_saved(const dho_node *node, int tokens, int batch);
+dho_status dho_executor_tokens_reserve(dho_executor *executor, const dho_node *node);
+
 /* Shapes for the kernels. */
+dho_attention_shape dho_node_attention_shape(const dho_graph *graph, const dho_node *node,
+                                             int batch);
 dho_conv_shape dho_node_conv_shape(const dho_graph *graph, const dho_node *node, int batch);
 dho_pool_shape dho_node_pool_shape(const dho_graph *graph, const dho_node *node, int batch);
 

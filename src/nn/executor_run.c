@@ -4,10 +4,11 @@
 
 #include <string.h>
 
-static const void *value_of(const dho_executor *executor, dho_value x)
+const void *dho_executor_value(const dho_executor *executor, dho_value x)
 {
+    const dho_node_memory *memory = &executor->memory[x];
     if (executor->graph->nodes[x].op == DHO_OP_INPUT) return executor->input;
-    return executor->memory[x].value;
+    return executor->backward && memory->again != NULL ? memory->again : memory->value;
 }
 
 static const float *parameter_of(const dho_executor *executor, const float *slab, int index)
@@ -21,44 +22,52 @@ static int64_t rows_of(const dho_executor *executor, const dho_node *node)
 }
 
 static void batch_norm_forward(dho_executor *executor, const dho_node *node,
-                               dho_node_memory *memory, const float *parameters,
-                               const float *buffers, float *statistics)
+                               const dho_node_memory *memory, const float *parameters,
+                               const float *buffers, float *statistics, void *y)
 {
     const dho_kernels *kernels = dho_compute_kernels(executor->compute);
     const dho_slot *buffer_slots = executor->graph->buffers.slots;
-    const void *x = value_of(executor, node->x);
+    const void *x = dho_executor_value(executor, node->x);
     const float *gamma = parameter_of(executor, parameters, node->weight);
     const float *beta = parameter_of(executor, parameters, node->bias);
-    const void *residual = node->residual >= 0 ? value_of(executor, node->residual) : NULL;
+    const void *residual =
+        node->residual >= 0 ? dho_executor_value(executor, node->residual) : NULL;
     const size_t mean = buffer_slots[node->mean].offset;
     const size_t variance = buffer_slots[node->variance].offset;
     const float eps = 1e-5f;
     if (!executor->training) {
         kernels->batch_norm_inference(executor->compute, rows_of(executor, node), node->channels,
                                       eps, node->activation, x, gamma, beta, buffers + mean,
-                                      buffers + variance, residual, memory->value);
+                                      buffers + variance, residual, y);
         return;
     }
-    float *saved_mean = memory->saved;
+    float *saved_mean = memory->saved, *saved_inv_std = saved_mean + node->channels;
+    if (executor->backward) {
+        kernels->batch_norm_again(executor->compute, rows_of(executor, node), node->channels,
+                                  node->activation, x, gamma, beta, saved_mean, saved_inv_std,
+                                  residual, y);
+        return;
+    }
     kernels->batch_norm_forward(executor->compute, rows_of(executor, node), node->channels, eps,
-                                node->activation, x, gamma, beta, residual, memory->value,
-                                saved_mean, saved_mean + node->channels, statistics + variance);
+                                node->activation, x, gamma, beta, residual, y, saved_mean,
+                                saved_inv_std, statistics + variance);
     memcpy(statistics + mean, saved_mean, (size_t)node->channels * sizeof(float));
 }
 
+/* In backward, makes a value again. */
 static void node_forward(dho_executor *executor, int index, const float *parameters,
                          const float *buffers, float *statistics)
 {
     dho_compute *compute = executor->compute;
     const dho_kernels *kernels = dho_compute_kernels(compute);
     const dho_node *node = &executor->graph->nodes[index];
-    dho_node_memory *memory = &executor->memory[index];
+    const dho_node_memory *memory = &executor->memory[index];
     if (node->op == DHO_OP_INPUT) return;
     const dho_node *in = &executor->graph->nodes[node->x];
-    const void *x = value_of(executor, node->x);
+    void *y = executor->backward ? memory->again : memory->value;
+    const void *x = dho_executor_value(executor, node->x);
     const float *weight = parameter_of(executor, parameters, node->weight);
     const float *bias = parameter_of(executor, parameters, node->bias);
-    void *y = memory->value;
     switch (node->op) {
     case DHO_OP_INPUT:
         break;
@@ -68,7 +77,7 @@ static void node_forward(dho_executor *executor, int index, const float *paramet
         break;
     }
     case DHO_OP_BATCH_NORM:
-        batch_norm_forward(executor, node, memory, parameters, buffers, statistics);
+        batch_norm_forward(executor, node, memory, parameters, buffers, statistics, y);
         break;
     case DHO_OP_MAX_POOL: {
         const dho_pool_shape shape = dho_node_pool_shape(executor->graph, node, executor->batch);
@@ -80,14 +89,16 @@ static void node_forward(dho_executor *executor, int index, const float *paramet
                                       in->channels, x, y);
         break;
     case DHO_OP_LINEAR:
-        kernels->gemm(compute, false, true, executor->batch, node->channels, in->channels, 1, x,
-                      in->channels, weight, in->channels, 0, y, node->channels);
+        kernels->gemm(compute, false, true, executor->batch, node->channels, in->channels,
+                      node->scale, x, in->channels, weight, in->channels, 0, y, node->channels);
         if (bias != NULL) kernels->add_bias(compute, executor->batch, node->channels, bias, y);
         break;
     case DHO_OP_L2_NORMALISE:
         kernels->l2_normalise_forward(compute, executor->batch, node->channels, x, y,
                                       memory->saved);
         break;
+    default:
+        dho_executor_tokens_forward(executor, index, parameters, y);
     }
 }
 
@@ -104,6 +115,7 @@ void dho_executor_forward(dho_executor *executor, int batch, const float *input,
 {
     executor->batch = batch;
     executor->input = input;
+    executor->backward = false;
     for (int i = 0; i < executor->graph->count; i++) {
         const dho_node *node = &executor->graph->nodes[i];
         if (node->op != DHO_OP_INPUT || executor->memory[i].value == NULL) continue;
@@ -131,13 +143,13 @@ static void linear_backward(dho_executor *executor, const dho_node *node,
     dho_compute *compute = executor->compute;
     const dho_kernels *kernels = dho_compute_kernels(compute);
     const int in = executor->graph->nodes[node->x].channels, out = node->channels;
-    const float *x = value_of(executor, node->x), *dy = memory->gradient;
-    kernels->gemm(compute, true, false, out, in, executor->batch, 1, dy, out, x, in, 1, dweight,
-                  in);
+    const float *x = dho_executor_value(executor, node->x), *dy = memory->gradient;
+    kernels->gemm(compute, true, false, out, in, executor->batch, node->scale, dy, out, x, in, 1,
+                  dweight, in);
     if (dbias != NULL) kernels->sum_float_rows(compute, executor->batch, out, dy, dbias);
     if (dx != NULL)
-        kernels->gemm(compute, false, false, executor->batch, in, out, 1, dy, out, weight, in,
-                      memory->accumulate_x ? 1 : 0, dx, in);
+        kernels->gemm(compute, false, false, executor->batch, in, out, node->scale, dy, out, weight,
+                      in, memory->accumulate[0] ? 1 : 0, dx, in);
 }
 
 static void node_backward(dho_executor *executor, int index, const float *parameters,
@@ -149,12 +161,12 @@ static void node_backward(dho_executor *executor, int index, const float *parame
     const dho_node_memory *memory = &executor->memory[index];
     if (node->op == DHO_OP_INPUT) return;
     const dho_node *in = &executor->graph->nodes[node->x];
-    const void *x = value_of(executor, node->x), *dy = memory->gradient;
+    const void *x = dho_executor_value(executor, node->x), *dy = memory->gradient;
     const float *weight = parameter_of(executor, parameters, node->weight);
     float *dweight = slab_range(executor, gradients, node->weight);
     float *dbias = slab_range(executor, gradients, node->bias);
     void *dx = executor->memory[node->x].gradient; /* NULL for the input */
-    const bool add = memory->accumulate_x;
+    const bool add = memory->accumulate[0];
     switch (node->op) {
     case DHO_OP_INPUT:
         break;
@@ -169,9 +181,9 @@ static void node_backward(dho_executor *executor, int index, const float *parame
         void *dresidual = node->residual >= 0 ? executor->memory[node->residual].gradient : NULL;
         kernels->batch_norm_backward(
             compute, rows_of(executor, node), node->channels, node->activation, x,
-            node->residual >= 0 ? memory->value : NULL, dy, weight,
+            node->residual >= 0 ? dho_executor_value(executor, index) : NULL, dy, weight,
             parameter_of(executor, parameters, node->bias), mean, mean + node->channels, add, dx,
-            memory->accumulate_residual, dresidual, dweight, dbias);
+            memory->accumulate[1], dresidual, dweight, dbias);
         break;
     }
     case DHO_OP_MAX_POOL: {
@@ -189,16 +201,25 @@ static void node_backward(dho_executor *executor, int index, const float *parame
         break;
     case DHO_OP_L2_NORMALISE:
         if (dx != NULL)
-            kernels->l2_normalise_backward(compute, executor->batch, node->channels, memory->value,
-                                           memory->saved, dy, add, dx);
+            kernels->l2_normalise_backward(compute, executor->batch, node->channels,
+                                           dho_executor_value(executor, index), memory->saved, dy,
+                                           add, dx);
         break;
+    default:
+        dho_executor_tokens_backward(executor, index, parameters, gradients);
     }
 }
 
 void dho_executor_backward(dho_executor *executor, const float *parameters, float *gradients)
 {
     double start = dho_seconds_now();
+    executor->backward = true;
     for (int i = executor->graph->count - 1; i >= 0; i--) {
+        for (int j = executor->memory[i].replay_from; j <= i; j++) {
+            if (executor->memory[j].replay_at != i) continue;
+            node_forward(executor, j, parameters, NULL, NULL);
+            start = charge(executor, j, 1, start);
+        }
         node_backward(executor, i, parameters, gradients);
         start = charge(executor, i, 1, start);
     }

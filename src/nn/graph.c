@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SLOT_ALIGNMENT = 16, MAX_CHANNELS = 1 << 20 };
+enum { SLOT_ALIGNMENT = 16, MAX_CHANNELS = 1 << 20, NAME_BYTES = 128 };
 
 dho_status dho_graph_create(dho_graph **out)
 {
@@ -31,7 +31,7 @@ void dho_graph_destroy(dho_graph **inout)
     *inout = NULL;
 }
 
-static void keep_failure(dho_graph *graph, dho_status status)
+void dho_graph_keep_failure(dho_graph *graph, dho_status status)
 {
     if (status == DHO_OK || graph->status != DHO_OK) return;
     graph->status = status;
@@ -44,32 +44,32 @@ dho_status dho_graph_finish(dho_graph *graph)
     return DHO_OK;
 }
 
-/* Appends a node; -1 after a failure, now or before. */
-static dho_value append(dho_graph *graph, dho_node node)
+dho_value dho_graph_append(dho_graph *graph, dho_node node)
 {
     if (graph->status != DHO_OK) return -1;
     if (node.height < 1 || node.width < 1 || node.channels < 1 || node.channels > MAX_CHANNELS) {
-        keep_failure(graph,
-                     dho_fail(DHO_ERR_CONFIG,
-                              "model: operator %d would have the shape %d x %d x %d: the %s",
-                              graph->count, node.height, node.width, node.channels,
-                              node.channels > MAX_CHANNELS ? "model is too wide"
-                                                           : "image is too small for this model"));
+        dho_graph_keep_failure(
+            graph,
+            dho_fail(DHO_ERR_CONFIG, "model: operator %d would have the shape %d x %d x %d: the %s",
+                     graph->count, node.height, node.width, node.channels,
+                     node.channels > MAX_CHANNELS ? "model is too wide"
+                                                  : "image is too small for this model"));
         return -1;
     }
     if (graph->count == graph->capacity) {
         const int capacity = graph->capacity == 0 ? 64 : 2 * graph->capacity;
         const dho_status status =
             dho_realloc(&graph->nodes, (size_t)capacity, sizeof *graph->nodes, "graph nodes");
-        keep_failure(graph, status);
+        dho_graph_keep_failure(graph, status);
         if (status != DHO_OK) return -1;
         graph->capacity = capacity;
     }
+    node.block = graph->block;
     graph->nodes[graph->count] = node;
     return graph->count++;
 }
 
-/* Adds a slot "name.suffix" to a slab; -1 after a failure. */
+/* Adds a slot "name.suffix" (suffix NULL: "name") to a slab; -1 after a failure. */
 static int add_slot(dho_graph *graph, dho_slot_list *list, const char *name, const char *suffix,
                     dho_slot slot)
 {
@@ -80,7 +80,8 @@ static int add_slot(dho_graph *graph, dho_slot_list *list, const char *name, con
         DHO_TRY_GOTO(dho_realloc(&list->slots, capacity, sizeof *list->slots, "graph slots"));
         list->capacity = capacity;
     }
-    DHO_TRY_GOTO(dho_asprintf(&slot.name, "%s.%s", name, suffix));
+    DHO_TRY_GOTO(dho_asprintf(&slot.name, "%s%s%s", name, suffix != NULL ? "." : "",
+                              suffix != NULL ? suffix : ""));
     slot.count = 1;
     for (int d = 0; d < slot.dims; d++) slot.count *= (size_t)slot.shape[d];
     slot.offset = list->floats;
@@ -88,8 +89,13 @@ static int add_slot(dho_graph *graph, dho_slot_list *list, const char *name, con
     list->slots[list->count] = slot;
     return (int)list->count++;
 fail:
-    keep_failure(graph, status);
+    dho_graph_keep_failure(graph, status);
     return -1;
+}
+
+int dho_graph_add_parameter(dho_graph *graph, const char *name, dho_slot slot)
+{
+    return add_slot(graph, &graph->parameters, name, NULL, slot);
 }
 
 static int add_vector(dho_graph *graph, dho_slot_list *list, const char *name, const char *suffix,
@@ -99,34 +105,39 @@ static int add_vector(dho_graph *graph, dho_slot_list *list, const char *name, c
                     (dho_slot){.dims = 1, .shape = {count}, .init = init, .fan_in = fan_in});
 }
 
-/* The node behind a value; a harmless stand-in after a failure. */
-static dho_node node_of(const dho_graph *graph, dho_value x)
+dho_node dho_graph_node_of(const dho_graph *graph, dho_value x)
 {
     if (x < 0 || x >= graph->count) return (dho_node){.height = 1, .width = 1, .channels = 1};
     return graph->nodes[x];
 }
 
-static dho_node blank(dho_operator op, dho_value x)
+dho_node dho_graph_blank(dho_operator op, dho_value x)
 {
-    return (dho_node){
-        .op = op, .x = x, .residual = -1, .weight = -1, .bias = -1, .mean = -1, .variance = -1};
+    return (dho_node){.op = op,
+                      .x = x,
+                      .residual = -1,
+                      .third = -1,
+                      .weight = -1,
+                      .bias = -1,
+                      .mean = -1,
+                      .variance = -1};
 }
 
 dho_value dho_graph_input(dho_graph *graph, int height, int width, int channels)
 {
-    dho_node node = blank(DHO_OP_INPUT, -1);
+    dho_node node = dho_graph_blank(DHO_OP_INPUT, -1);
     node.height = height;
     node.width = width;
     node.channels = channels;
-    return append(graph, node);
+    return dho_graph_append(graph, node);
 }
 
 dho_value dho_graph_conv(dho_graph *graph, dho_value x, const char *name, int out_channels,
                          int kernel, int stride, int padding, int groups, bool bias)
 {
-    const dho_node in = node_of(graph, x);
+    const dho_node in = dho_graph_node_of(graph, x);
     const int64_t fan_in = (int64_t)in.channels / groups * kernel * kernel;
-    dho_node node = blank(DHO_OP_CONV, x);
+    dho_node node = dho_graph_blank(DHO_OP_CONV, x);
     node.height = (in.height + 2 * padding - kernel) / stride + 1;
     node.width = (in.width + 2 * padding - kernel) / stride + 1;
     node.channels = out_channels;
@@ -143,14 +154,14 @@ dho_value dho_graph_conv(dho_graph *graph, dho_value x, const char *name, int ou
     if (bias)
         node.bias = add_vector(graph, &graph->parameters, name, "bias", out_channels,
                                DHO_INIT_LINEAR, fan_in);
-    return append(graph, node);
+    return dho_graph_append(graph, node);
 }
 
 dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, dho_value residual,
                                dho_activation activation)
 {
-    const dho_node in = node_of(graph, x);
-    dho_node node = blank(DHO_OP_BATCH_NORM, x);
+    const dho_node in = dho_graph_node_of(graph, x);
+    dho_node node = dho_graph_blank(DHO_OP_BATCH_NORM, x);
     node.height = in.height;
     node.width = in.width;
     node.channels = in.channels;
@@ -163,55 +174,60 @@ dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, 
         add_vector(graph, &graph->buffers, name, "running_mean", in.channels, DHO_INIT_ZEROS, 0);
     node.variance =
         add_vector(graph, &graph->buffers, name, "running_var", in.channels, DHO_INIT_ONES, 0);
-    return append(graph, node);
+    return dho_graph_append(graph, node);
 }
 
 dho_value dho_graph_max_pool(dho_graph *graph, dho_value x, int kernel, int stride, int padding)
 {
-    const dho_node in = node_of(graph, x);
-    dho_node node = blank(DHO_OP_MAX_POOL, x);
+    const dho_node in = dho_graph_node_of(graph, x);
+    dho_node node = dho_graph_blank(DHO_OP_MAX_POOL, x);
     node.height = (in.height + 2 * padding - kernel) / stride + 1;
     node.width = (in.width + 2 * padding - kernel) / stride + 1;
     node.channels = in.channels;
     node.kernel = kernel;
     node.stride = stride;
     node.padding = padding;
-    return append(graph, node);
+    return dho_graph_append(graph, node);
 }
 
 dho_value dho_graph_average_pool(dho_graph *graph, dho_value x)
 {
-    dho_node node = blank(DHO_OP_AVERAGE_POOL, x);
+    dho_node node = dho_graph_blank(DHO_OP_AVERAGE_POOL, x);
+    node.is_float = true;
     node.height = node.width = 1;
-    node.channels = node_of(graph, x).channels;
-    return append(graph, node);
+    node.channels = dho_graph_node_of(graph, x).channels;
+    return dho_graph_append(graph, node);
 }
 
 dho_value dho_graph_linear(dho_graph *graph, dho_value x, const char *name, int out_channels,
                            bool bias)
 {
-    const dho_node in = node_of(graph, x);
-    dho_node node = blank(DHO_OP_LINEAR, x);
-    node.height = node.width = 1;
-    node.channels = out_channels;
-    node.weight = add_slot(graph, &graph->parameters, name, "weight",
-                           (dho_slot){.dims = 2,
-                                      .shape = {out_channels, in.channels},
-                                      .init = DHO_INIT_LINEAR,
-                                      .fan_in = in.channels});
-    if (bias)
-        node.bias = add_vector(graph, &graph->parameters, name, "bias", out_channels,
-                               DHO_INIT_LINEAR, in.channels);
-    return append(graph, node);
+    char weight_name[NAME_BYTES], bias_name[NAME_BYTES];
+    snprintf(weight_name, sizeof weight_name, "%s.weight", name);
+    snprintf(bias_name, sizeof bias_name, "%s.bias", name);
+    const dho_linear_spec spec = {
+        .weight = weight_name, .bias = bias ? bias_name : NULL, .out_channels = out_channels};
+    return dho_graph_linear_of(graph, x, &spec);
 }
 
 dho_value dho_graph_l2_normalise(dho_graph *graph, dho_value x)
 {
-    const dho_node in = node_of(graph, x);
-    dho_node node = blank(DHO_OP_L2_NORMALISE, x);
+    const dho_node in = dho_graph_node_of(graph, x);
+    dho_node node = dho_graph_blank(DHO_OP_L2_NORMALISE, x);
+    node.is_float = true;
     node.height = node.width = 1;
     node.channels = in.channels;
-    return append(graph, node);
+    return dho_graph_append(graph, node);
+}
+
+void dho_graph_begin_block(dho_graph *graph)
+{
+    graph->block = ++graph->blocks;
+}
+
+void dho_graph_end_block(dho_graph *graph)
+{
+    graph->block = 0;
 }
 
 void dho_graph_output(dho_graph *graph, dho_value x)
@@ -254,13 +270,27 @@ int dho_graph_channels(const dho_graph *graph, dho_value x)
     return graph->nodes[x].channels;
 }
 
+/* The deviation, or half the width of a uniform distribution. */
+static double spread_of(const dho_slot *slot)
+{
+    switch (slot->init) {
+    case DHO_INIT_ZEROS:
+    case DHO_INIT_ONES:
+        return 0;
+    case DHO_INIT_HE_FAN_OUT:
+        return sqrt(2.0 / (double)(slot->shape[0] * slot->shape[2] * slot->shape[3]));
+    case DHO_INIT_LINEAR:
+    case DHO_INIT_NORMAL:
+        return 1.0 / sqrt((double)slot->fan_in);
+    case DHO_INIT_XAVIER:
+        return sqrt(6.0 / (double)(slot->fan_in + slot->shape[0]));
+    }
+    return 0;
+}
+
 static void fill_slot(const dho_slot *slot, dho_rng *rng, float *values)
 {
-    double scale = 0;
-    if (slot->init == DHO_INIT_HE_FAN_OUT)
-        scale = sqrt(2.0 / (double)(slot->shape[0] * slot->shape[2] * slot->shape[3]));
-    else if (slot->init == DHO_INIT_LINEAR)
-        scale = 1.0 / sqrt((double)slot->fan_in);
+    const double spread = spread_of(slot);
     for (size_t i = 0; i < slot->count; i++) {
         switch (slot->init) {
         case DHO_INIT_ZEROS:
@@ -270,10 +300,12 @@ static void fill_slot(const dho_slot *slot, dho_rng *rng, float *values)
             values[i] = 1;
             break;
         case DHO_INIT_HE_FAN_OUT:
-            values[i] = (float)(scale * dho_rng_normal(rng));
+        case DHO_INIT_NORMAL:
+            values[i] = (float)(spread * dho_rng_normal(rng));
             break;
         case DHO_INIT_LINEAR:
-            values[i] = (float)(scale * (2 * dho_rng_uniform(rng) - 1));
+        case DHO_INIT_XAVIER:
+            values[i] = (float)(spread * (2 * dho_rng_uniform(rng) - 1));
             break;
         }
     }
