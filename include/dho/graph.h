@@ -106,6 +106,9 @@ dho_value dho_graph_attention_pool(dho_graph *graph, dho_value query, dho_value 
 void dho_graph_begin_block(dho_graph *graph);
 void dho_graph_end_block(dho_graph *graph);
 
+/* Backward makes this value again, from its inputs, rather than that it is kept from forward: less
+ * memory for a little time. For what is cheap to have (normalisations, activations). */
+void dho_graph_make_again(dho_graph *graph, dho_value x);
 /* Marks a value that the caller reads, and whose gradient the caller sets. */
 void dho_graph_output(dho_graph *graph, dho_value x);
 

@@ -25,7 +25,9 @@ static dho_value conv_bn(dho_graph *graph, dho_value x, int block, const char *c
     x = dho_graph_conv(graph, x, name, channels, kernel, stride, kernel / 2,
                        depthwise ? channels : 1, false);
     snprintf(name, sizeof name, "features.%d.%.20s", block, bn);
-    return dho_graph_batch_norm(graph, x, name, residual, activation);
+    x = dho_graph_batch_norm(graph, x, name, residual, activation);
+    if (activation != DHO_ACTIVATION_NONE) dho_graph_make_again(graph, x);
+    return x;
 }
 
 /* Expansion (1x1, absent where it would not expand), depthwise 3x3, projection (1x1) without an

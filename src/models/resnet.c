@@ -22,7 +22,9 @@ static dho_value projection(dho_graph *graph, dho_value x, const char *block, in
     snprintf(name, sizeof name, "%.40sdownsample.0", block);
     x = dho_graph_conv(graph, x, name, channels, 1, stride, 0, 1, false);
     snprintf(name, sizeof name, "%.40sdownsample.1", block);
-    return dho_graph_batch_norm(graph, x, name, -1, DHO_ACTIVATION_NONE);
+    x = dho_graph_batch_norm(graph, x, name, -1, DHO_ACTIVATION_NONE);
+    dho_graph_make_again(graph, x);
+    return x;
 }
 
 /* Two 3x3 convolutions. */
@@ -45,7 +47,9 @@ static dho_value bottleneck(dho_graph *graph, dho_value x, const char *block, in
     const dho_activation relu = DHO_ACTIVATION_RELU;
     const int out = EXPANSION * width;
     dho_value hidden = conv_bn(graph, x, block, 1, width, 1, 1, -1, relu);
+    dho_graph_make_again(graph, hidden);
     hidden = conv_bn(graph, hidden, block, 2, width, 3, stride, -1, relu);
+    dho_graph_make_again(graph, hidden);
     const dho_value shortcut = project ? projection(graph, x, block, out, stride) : x;
     return conv_bn(graph, hidden, block, 3, out, 1, 1, shortcut, relu);
 }
@@ -67,6 +71,8 @@ static dho_value resnet(dho_graph *graph, dho_value image, int width, const int 
             const bool project = i == 0 && (stage > 0 || expansion != 1);
             snprintf(block, sizeof block, "layer%d.%d.", stage + 1, i);
             x = build_block(graph, x, block, width << stage, stride, project);
+            /* From its convolution and what it adds: a projection, or a block that is kept. */
+            if (expansion > 1 && i % 2 == 0) dho_graph_make_again(graph, x);
         }
     }
     return dho_graph_average_pool(graph, x);

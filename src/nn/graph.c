@@ -230,6 +230,11 @@ void dho_graph_end_block(dho_graph *graph)
     graph->block = 0;
 }
 
+void dho_graph_make_again(dho_graph *graph, dho_value x)
+{
+    if (graph->status == DHO_OK && x >= 0) graph->nodes[x].cheap = true;
+}
+
 void dho_graph_output(dho_graph *graph, dho_value x)
 {
     if (graph->status == DHO_OK && x >= 0) graph->nodes[x].is_output = true;
