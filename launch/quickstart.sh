@@ -3,20 +3,25 @@
 # built-in data, trains a teacher with all labels, caches what it says of every image, trains
 # students with 1 % of the labels by three methods on 2 ranks, evaluates all test sets, prints one
 # table. A few minutes on 2 cores. Run again, it goes on where it was, or only prints the table.
-#   launch/quickstart.sh [RANKS]
+#   launch/quickstart.sh [RANKS [fp32|bf16]]       (default: 2 fp32)
 set -eu
 cd "$(dirname "$0")/.."
 ranks=${1:-2}
+dtype=${2:-fp32}
 launch/dependencies.sh
 cmake --preset release >/dev/null
 cmake --build --preset release
 dho=build/release/dho
 config=configs/quickstart.yaml
 runs=runs/quickstart
+[ "$dtype" = fp32 ] || runs=runs/quickstart-$dtype
 start=$SECONDS
 
 say() { printf '\n== %s (%d s)\n' "$*" $((SECONDS - start)); }
-run() { launch/mpirun.sh "$ranks" "$dho" "$@"; }
+run() { # COMMAND ARGUMENT ...
+    launch/mpirun.sh "$ranks" "$dho" "$@" --set compute.dtype="$dtype" \
+        --set teacher.cache=$runs/teacher-cache
+}
 
 say "data"
 "$dho" synth --out data/quickstart
