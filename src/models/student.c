@@ -68,15 +68,13 @@ static dho_status size_of(const model_entry *model, const dho_student_options *o
     if (options->width == 0 || options->width == published->width) return DHO_OK;
     out->width = options->width;
     out->embed = (int)((int64_t)published->embed * out->width / published->width);
-    if (published->layers > 0 && out->width % published->head_dim != 0) {
-        out->head_dim = NARROW_HEAD;
-        if (out->width % NARROW_HEAD != 0)
-            return dho_fail(DHO_ERR_CONFIG, "student.width: of %s must be a multiple of %d, got %d",
-                            model->name, NARROW_HEAD, out->width);
-    }
-    if (published->layers == 0 && published->embed > 0 && out->width % 2 != 0)
-        return dho_fail(DHO_ERR_CONFIG, "student.width: of %s must be even, got %d", model->name,
-                        out->width);
+    if (published->head_dim == 0 || out->width % published->head_dim == 0) return DHO_OK;
+    out->head_dim = NARROW_HEAD;
+    const int unit =
+        published->layers > 0 ? NARROW_HEAD : 2; /* a ResNet's last width is 32 times */
+    if (out->width % unit != 0)
+        return dho_fail(DHO_ERR_CONFIG, "student.width: of %s must be a multiple of %d, got %d",
+                        model->name, unit, out->width);
     return DHO_OK;
 }
 
