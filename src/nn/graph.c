@@ -288,24 +288,6 @@ static double spread_of(const dho_slot *slot)
     return 0;
 }
 
-/* The deviation, or half the width of a uniform distribution. */
-static double spread_of(const dho_slot *slot)
-{
-    switch (slot->init) {
-    case DHO_INIT_ZEROS:
-    case DHO_INIT_ONES:
-        return 0;
-    case DHO_INIT_HE_FAN_OUT:
-        return sqrt(2.0 / (double)(slot->shape[0] * slot->shape[2] * slot->shape[3]));
-    case DHO_INIT_LINEAR:
-    case DHO_INIT_NORMAL:
-        return 1.0 / sqrt((double)slot->fan_in);
-    case DHO_INIT_XAVIER:
-        return sqrt(6.0 / (double)(slot->fan_in + slot->shape[0]));
-    }
-    return 0;
-}
-
 static void fill_slot(const dho_slot *slot, dho_rng *rng, float *values)
 {
     const double spread = spread_of(slot);
