@@ -19,7 +19,7 @@ typedef struct dho_checkpoint_info {
     int64_t step, total_steps; /* optimiser steps done, and planned */
     dho_method method;
     char model[32];
-    int width, image_size, classes;
+    int width, layers, image_size, classes; /* layers: of a transformer; 0 for the others */
     char **class_names; /* [classes] */
     double mean[3], std[3];
     uint64_t dataset_fingerprint;

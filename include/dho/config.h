@@ -73,6 +73,7 @@ typedef struct dho_config {
     struct {
         char *model;       /* student.model: resnet18 */
         int64_t width;     /* student.width: 0 (as published); channels of the first stage */
+        int64_t layers;    /* student.layers: 0 (as published); blocks of a transformer */
         char *init;        /* student.init: "" or a safetensors or PyTorch file of weights */
         bool init_head;    /* student.init_head: false; take the file's classifier for the heads */
     } student;
@@ -112,6 +113,7 @@ typedef struct dho_config {
     struct {
         dho_backend backend;       /* compute.backend: auto */
         dho_compute_dtype dtype;   /* compute.dtype: fp32 */
+        dho_recompute recompute;   /* compute.recompute: none */
         int64_t threads;           /* compute.threads: 0 = as OMP_NUM_THREADS or the launcher says */
     } compute;
 

@@ -1,7 +1,8 @@
 /* Between slabs (how the engine keeps values) and named tensors (how files keep them). Local.
  *
  * In files a convolution's weight is [out][in/groups][kh][kw] as everywhere; in a slab it is
- * [out][kh][kw][in/groups]. */
+ * [out][kh][kw][in/groups]. A linear layer's is [out][in] in both; a slot that says so is [in][out] in
+ * files. */
 #ifndef DHO_STATE_DICT_H
 #define DHO_STATE_DICT_H
 

@@ -1,4 +1,7 @@
 /* Students (and student-type teachers): a backbone with one head, or with the two heads of DHO.
+ *
+ * Heads are linear on the features f. For CLIP students f is the image embedding, and head_kd sees
+ * 100 f / |f| as a CLIP teacher's text would (DHO, section 3; its public code).
  * Local. */
 #ifndef DHO_STUDENT_H
 #define DHO_STUDENT_H
@@ -6,27 +9,32 @@
 #include "dho/graph.h"
 
 typedef struct dho_student_options {
-    const char *model; /* "resnet18", "resnet50", "mobilenet_v2" */
-    int width;         /* channels of the first stage; 0: as published (64; mobilenet_v2: 32) */
-    int image_size;    /* pixels */
+    /* "resnet18", "resnet50", "mobilenet_v2", "clip_rn50", "clip_vit_b16", "clip_vit_l14",
+     * "clip_vit_l14_336", "clip_vit_h14_378" */
+    const char *model;
+    int width;      /* channels of the first stage, or of the tokens; 0: as published */
+    int layers;     /* blocks of a transformer; 0: as published */
+    int image_size; /* pixels */
     int classes;
-    bool dual_head; /* heads head_ce and head_kd, or one: head */
+    bool dual_head;       /* heads head_ce and head_kd, or one: head */
     bool expose_features; /* features are an output too (evaluation only: they get no gradient) */
 } dho_student_options;
 
 typedef struct dho_student {
     dho_graph *graph;   /* owned */
     dho_value features; /* pooled features of the backbone, [batch][feature_dim] */
-    dho_value heads[2]; /* logits [batch][classes]: supervised (or the only one), distillation or -1 */
+    dho_value
+        heads[2]; /* logits [batch][classes]: supervised (or the only one), distillation or -1 */
     int head_count;
     int feature_dim, classes, image_size;
     char model[32];
-    int width; /* never 0 */
+    int width;              /* never 0 */
+    int layers;             /* of a transformer; 0 for the others */
     const char *classifier; /* the published model's name for its head: "fc", "classifier.1" */
 } dho_student;
 
-/* Errors: DHO_ERR_CONFIG for an unknown model (with the known names), a width
- * out of range or an image too small. */
+/* Errors: DHO_ERR_CONFIG for an unknown model (with the known names), a width or a depth that it
+ * cannot have, an image too small. */
 dho_status dho_student_create(dho_student *out, const dho_student_options *options);
 void dho_student_destroy(dho_student *student);
 

@@ -19,8 +19,8 @@ static const char *const part_names[PARTS] = {"clear", "forward", "losses", "bac
 
 typedef struct bench {
     const char *model, *dtype, *backend;
-    long long labelled, unlabelled, image_size, classes, threads, steps, width;
-    bool serve;
+    long long labelled, unlabelled, image_size, classes, threads, steps, width, layers;
+    bool serve, recompute;
 
     dho_compute *compute;
     dho_student student;
@@ -51,11 +51,13 @@ static dho_status parse(bench *b, const dho_arguments *arguments)
                    {"--classes", &b->classes, 2, 1000000, NULL},
                    {"--threads", &b->threads, 0, 1024, NULL},
                    {"--width", &b->width, 0, 65536, NULL},
+                   {"--layers", &b->layers, 0, 1024, NULL},
                    {"--steps", &b->steps, 1, 100000, NULL}};
-    enum { NUMBERS = sizeof numbers / sizeof *numbers, WORDS = 4 };
+    enum { NUMBERS = sizeof numbers / sizeof *numbers, WORDS = 5 };
     dho_option options[NUMBERS + WORDS] = {{.name = "--model", .value = &b->model},
                                            {.name = "--dtype", .value = &b->dtype},
                                            {.name = "--backend", .value = &b->backend},
+                                           {.name = "--recompute", .flag = &b->recompute},
                                            {.name = "--serve", .flag = &b->serve}};
     for (int i = 0; i < NUMBERS; i++)
         options[WORDS + i] = (dho_option){.name = numbers[i].option, .value = &numbers[i].text};
@@ -96,12 +98,16 @@ static dho_status open_bench(bench *b)
     DHO_TRY(open_compute(b));
     const dho_student_options options = {.model = b->model,
                                          .width = (int)b->width,
+                                         .layers = (int)b->layers,
                                          .image_size = (int)b->image_size,
                                          .classes = (int)b->classes,
                                          .dual_head = true};
     DHO_TRY(dho_student_create(&b->student, &options));
     const dho_executor_options execution = {
-        .compute = b->compute, .batch = (int)rows, .training = true};
+        .compute = b->compute,
+        .batch = (int)rows,
+        .training = true,
+        .recompute = b->recompute ? DHO_RECOMPUTE_BLOCK : DHO_RECOMPUTE_NONE};
     DHO_TRY(dho_executor_create(&b->executor, b->student.graph, &execution));
     const size_t floats = dho_graph_parameter_floats(b->student.graph);
     const size_t buffers = dho_graph_buffer_floats(b->student.graph);

@@ -30,6 +30,8 @@ static const char *const backend_words[] = {[DHO_BACKEND_AUTO] = "auto",
                                             NULL};
 static const char *const dtype_words[] = {
     [DHO_DTYPE_FP32] = "fp32", [DHO_DTYPE_BF16] = "bf16", NULL};
+static const char *const recompute_words[] = {
+    [DHO_RECOMPUTE_NONE] = "none", [DHO_RECOMPUTE_BLOCK] = "block", NULL};
 static const char *const optimizer_words[] = {
     [DHO_OPTIMIZER_ADAMW] = "adamw", [DHO_OPTIMIZER_SGD] = "sgd", NULL};
 static const char *const schedule_words[] = {[DHO_SCHEDULE_COSINE] = "cosine",
@@ -44,6 +46,7 @@ _Static_assert(sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof
                    sizeof(dho_skip_policy) == sizeof(int) &&
                    sizeof(dho_interpolation) == sizeof(int) && sizeof(dho_backend) == sizeof(int) &&
                    sizeof(dho_compute_dtype) == sizeof(int) &&
+                   sizeof(dho_recompute) == sizeof(int) &&
                    sizeof(dho_optimizer_kind) == sizeof(int) &&
                    sizeof(dho_schedule_kind) == sizeof(int),
                "enums are ints");
@@ -126,9 +129,12 @@ static const dho_field config_fields[] = {
     NUMBER(data.prefetch, "4", IN(1, 4096), "microbatches", "decoded ahead"),
     WORD(data.on_error, policy_words, "fail", "what a broken image does"),
 
-    TEXT(student.model, "resnet18", "architecture: resnet18, resnet50 or mobilenet_v2"),
+    TEXT(student.model, "resnet18",
+         "architecture: resnet18, resnet50, mobilenet_v2, clip_rn50, clip_vit_b16, clip_vit_l14, "
+         "clip_vit_l14_336 or clip_vit_h14_378"),
     NUMBER(student.width, "0", IN(0, 65536), "channels",
-           "of the first stage; 0: as published (64; mobilenet_v2: 32)"),
+           "of the first stage, or of a transformer's tokens; 0: as published"),
+    NUMBER(student.layers, "0", IN(0, 1024), "blocks", "of a transformer; 0: as published"),
     TEXT(student.init, "", "safetensors or PyTorch file of backbone weights; empty: random"),
     BOOL(student.init_head, "false", "also start the heads, from the file's classifier"),
 
@@ -165,6 +171,8 @@ static const dho_field config_fields[] = {
 
     WORD(compute.backend, backend_words, "auto", "kernels"),
     WORD(compute.dtype, dtype_words, "fp32", "arithmetic of the matrix products"),
+    WORD(compute.recompute, recompute_words, "none",
+         "block: a third more work, and memory for the ends of a model's blocks only"),
     NUMBER(compute.threads, "0", IN(0, 4096), "threads a rank",
            "0: as OMP_NUM_THREADS or the launcher says"),
 

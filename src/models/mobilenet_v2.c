@@ -38,19 +38,25 @@ static dho_value inverted_residual(dho_graph *graph, dho_value x, int block, int
     const dho_activation relu6 = DHO_ACTIVATION_RELU6;
     const dho_value shortcut = stride == 1 && in == out ? x : -1;
     const int hidden = in * expansion;
+    dho_graph_begin_block(graph);
     if (expansion == 1) {
         x = conv_bn(graph, x, block, "conv.0.0", "conv.0.1", hidden, 3, stride, true, -1, relu6);
-        return conv_bn(graph, x, block, "conv.1", "conv.2", out, 1, 1, false, shortcut,
-                       DHO_ACTIVATION_NONE);
+        x = conv_bn(graph, x, block, "conv.1", "conv.2", out, 1, 1, false, shortcut,
+                    DHO_ACTIVATION_NONE);
+        dho_graph_end_block(graph);
+        return x;
     }
     x = conv_bn(graph, x, block, "conv.0.0", "conv.0.1", hidden, 1, 1, false, -1, relu6);
     x = conv_bn(graph, x, block, "conv.1.0", "conv.1.1", hidden, 3, stride, true, -1, relu6);
-    return conv_bn(graph, x, block, "conv.2", "conv.3", out, 1, 1, false, shortcut,
-                   DHO_ACTIVATION_NONE);
+    x = conv_bn(graph, x, block, "conv.2", "conv.3", out, 1, 1, false, shortcut,
+                DHO_ACTIVATION_NONE);
+    dho_graph_end_block(graph);
+    return x;
 }
 
-dho_value dho_build_mobilenet_v2(dho_graph *graph, dho_value image, int width)
+dho_value dho_build_mobilenet_v2(dho_graph *graph, dho_value image, const dho_model_size *size)
 {
+    const int width = size->width;
     /* Table 2 of the paper. */
     static const struct {
         int expansion, channels, blocks, stride;

@@ -70,7 +70,9 @@ static dho_value resnet(dho_graph *graph, dho_value image, int width, const int 
             const int stride = stage > 0 && i == 0 ? 2 : 1;
             const bool project = i == 0 && (stage > 0 || expansion != 1);
             snprintf(block, sizeof block, "layer%d.%d.", stage + 1, i);
+            dho_graph_begin_block(graph);
             x = build_block(graph, x, block, width << stage, stride, project);
+            dho_graph_end_block(graph);
             /* From its convolution and what it adds: a projection, or a block that is kept. */
             if (expansion > 1 && i % 2 == 0) dho_graph_make_again(graph, x);
         }
@@ -78,14 +80,14 @@ static dho_value resnet(dho_graph *graph, dho_value image, int width, const int 
     return dho_graph_average_pool(graph, x);
 }
 
-dho_value dho_build_resnet18(dho_graph *graph, dho_value image, int width)
+dho_value dho_build_resnet18(dho_graph *graph, dho_value image, const dho_model_size *size)
 {
     static const int blocks[4] = {2, 2, 2, 2};
-    return resnet(graph, image, width, blocks, basic_block, 1);
+    return resnet(graph, image, size->width, blocks, basic_block, 1);
 }
 
-dho_value dho_build_resnet50(dho_graph *graph, dho_value image, int width)
+dho_value dho_build_resnet50(dho_graph *graph, dho_value image, const dho_model_size *size)
 {
     static const int blocks[4] = {3, 4, 6, 3};
-    return resnet(graph, image, width, blocks, bottleneck, EXPANSION);
+    return resnet(graph, image, size->width, blocks, bottleneck, EXPANSION);
 }

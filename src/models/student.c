@@ -8,19 +8,30 @@
 
 typedef struct model_entry {
     const char *name;
-    dho_value (*build)(dho_graph *graph, dho_value image, int width);
-    int published_width;
+    dho_value (*build)(dho_graph *graph, dho_value image, const dho_model_size *size);
+    dho_model_size published;
     const char *classifier;
 } model_entry;
 
+/* Table 20 of the CLIP paper; H/14: open_clip's ViT-H-14-378-quickgelu. */
 static const model_entry models[] = {
-    {"resnet18", dho_build_resnet18, 64, "fc"},
-    {"resnet50", dho_build_resnet50, 64, "fc"},
-    {"mobilenet_v2", dho_build_mobilenet_v2, 32, "classifier.1"},
+    {"resnet18", dho_build_resnet18, {.width = 64}, "fc"},
+    {"resnet50", dho_build_resnet50, {.width = 64}, "fc"},
+    {"mobilenet_v2", dho_build_mobilenet_v2, {.width = 32}, "classifier.1"},
+    {"clip_rn50", dho_build_clip_resnet50, {.width = 64, .head_dim = 64, .embed = 1024}, "head"},
+    {"clip_vit_b16", dho_build_clip_vit, {768, 12, 16, 64, 512, DHO_GELU_QUICK}, "head"},
+    {"clip_vit_l14", dho_build_clip_vit, {1024, 24, 14, 64, 768, DHO_GELU_QUICK}, "head"},
+    {"clip_vit_l14_336", dho_build_clip_vit, {1024, 24, 14, 64, 768, DHO_GELU_QUICK}, "head"},
+    {"clip_vit_h14_378", dho_build_clip_vit, {1280, 32, 14, 80, 1024, DHO_GELU_QUICK}, "head"},
 };
 
 /* MAX_WIDTH: no product of channels in a builder comes near INT_MAX. */
-enum { MODEL_COUNT = sizeof models / sizeof models[0], MAX_WIDTH = 65536 };
+enum {
+    MODEL_COUNT = sizeof models / sizeof models[0],
+    MAX_WIDTH = 65536,
+    MAX_LAYERS = 1024,
+    NARROW_HEAD = 8
+};
 
 static dho_status find_model(const char *name, const model_entry **out)
 {
@@ -36,33 +47,81 @@ static dho_status find_model(const char *name, const model_entry **out)
     return dho_fail(DHO_ERR_CONFIG, "student.model: unknown model \"%s\" (known: %s)", name, known);
 }
 
+/* The published size with what the options change: the embedding scales with the width; a
+ * transformer has heads of the published width where that divides its own, narrow ones otherwise.
+ */
+static dho_status size_of(const model_entry *model, const dho_student_options *options,
+                          dho_model_size *out)
+{
+    const dho_model_size *published = &model->published;
+    *out = *published;
+    if (options->width < 0 || options->width > MAX_WIDTH)
+        return dho_fail(DHO_ERR_CONFIG, "student.width: must be in [0, %d], got %d", MAX_WIDTH,
+                        options->width);
+    if (options->layers < 0 || options->layers > MAX_LAYERS)
+        return dho_fail(DHO_ERR_CONFIG, "student.layers: must be in [0, %d], got %d", MAX_LAYERS,
+                        options->layers);
+    if (options->layers > 0 && published->layers == 0)
+        return dho_fail(DHO_ERR_CONFIG, "student.layers: the depth of %s is fixed, got %d",
+                        model->name, options->layers);
+    if (options->layers > 0) out->layers = options->layers;
+    if (options->width == 0 || options->width == published->width) return DHO_OK;
+    out->width = options->width;
+    out->embed = (int)((int64_t)published->embed * out->width / published->width);
+    if (published->head_dim == 0 || out->width % published->head_dim == 0) return DHO_OK;
+    out->head_dim = NARROW_HEAD;
+    const int unit =
+        published->layers > 0 ? NARROW_HEAD : 2; /* a ResNet's last width is 32 times */
+    if (out->width % unit != 0)
+        return dho_fail(DHO_ERR_CONFIG, "student.width: of %s must be a multiple of %d, got %d",
+                        model->name, unit, out->width);
+    return DHO_OK;
+}
+
+/* Supervised head, or the only one: on the features. Distillation head: on the features, or on 100
+ * times their direction. */
+static void add_heads(dho_student *student, bool dual, bool clip)
+{
+    dho_graph *graph = student->graph;
+    const dho_value features = student->features;
+    student->heads[0] =
+        dho_graph_linear(graph, features, dual ? "head_ce" : "head", student->classes, true);
+    dho_graph_output(graph, student->heads[0]);
+    if (!dual) return;
+    if (clip) {
+        const dho_linear_spec spec = {.weight = "head_kd.weight",
+                                      .bias = "head_kd.bias",
+                                      .out_channels = student->classes,
+                                      .scale = 100};
+        student->heads[1] =
+            dho_graph_linear_of(graph, dho_graph_l2_normalise(graph, features), &spec);
+    } else {
+        student->heads[1] = dho_graph_linear(graph, features, "head_kd", student->classes, true);
+    }
+    dho_graph_output(graph, student->heads[1]);
+}
+
 dho_status dho_student_create(dho_student *out, const dho_student_options *options)
 {
-    const model_entry *model;
+    const model_entry *model = NULL;
+    dho_model_size size = {0};
     dho_status status;
     *out = (dho_student){.classes = options->classes,
                          .image_size = options->image_size,
                          .head_count = options->dual_head ? 2 : 1,
                          .heads = {-1, -1}};
     DHO_TRY(find_model(options->model, &model));
-    if (options->width < 0 || options->width > MAX_WIDTH)
-        return dho_fail(DHO_ERR_CONFIG, "student.width: must be in [0, %d], got %d", MAX_WIDTH,
-                        options->width);
+    DHO_TRY(size_of(model, options, &size));
     out->classifier = model->classifier;
-    out->width = options->width > 0 ? options->width : model->published_width;
+    out->width = size.width;
+    out->layers = size.layers;
     snprintf(out->model, sizeof out->model, "%s", model->name);
     DHO_TRY(dho_graph_create(&out->graph));
     dho_graph *graph = out->graph;
     const dho_value image = dho_graph_input(graph, options->image_size, options->image_size, 3);
-    out->features = model->build(graph, image, out->width);
+    out->features = model->build(graph, image, &size);
     if (options->expose_features) dho_graph_output(graph, out->features);
-    out->heads[0] = dho_graph_linear(graph, out->features, options->dual_head ? "head_ce" : "head",
-                                     options->classes, true);
-    dho_graph_output(graph, out->heads[0]);
-    if (options->dual_head) {
-        out->heads[1] = dho_graph_linear(graph, out->features, "head_kd", options->classes, true);
-        dho_graph_output(graph, out->heads[1]);
-    }
+    add_heads(out, options->dual_head, size.embed > 0);
     DHO_TRY_GOTO(dho_graph_finish(graph));
     out->feature_dim = dho_graph_channels(graph, out->features);
     return DHO_OK;

@@ -272,7 +272,7 @@ size_t dho_graph_buffer_floats(const dho_graph *graph)
 
 int dho_graph_channels(const dho_graph *graph, dho_value x)
 {
-    return graph->nodes[x].channels;
+    return dho_graph_node_of(graph, x).channels;
 }
 
 /* The deviation, or half the width of a uniform distribution. */

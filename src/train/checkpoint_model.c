@@ -15,6 +15,7 @@ static dho_status open_local(const char *path, bool expose_features, dho_model *
     DHO_TRY(dho_checkpoint_read_info(path, &info));
     const dho_student_options options = {.model = info.model,
                                          .width = info.width,
+                                         .layers = info.layers,
                                          .image_size = info.image_size,
                                          .classes = info.classes,
                                          .dual_head = dho_method_is_dual(info.method),

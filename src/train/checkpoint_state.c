@@ -60,7 +60,8 @@ dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_in
                             json_pack("{s:I, s:I}", "bytes", (json_int_t)files[i].bytes, "crc32",
                                       (json_int_t)files[i].crc));
     dho_status status;
-    if (state == NULL || json_object_set_new(state, "files", list) != 0)
+    if (state == NULL || json_object_set_new(state, "layers", json_integer(info->layers)) != 0 ||
+        json_object_set_new(state, "files", list) != 0)
         status = dho_fail(DHO_ERR_MEMORY, "%s: cannot format", path);
     else
         status = dho_json_save_sealed(state, path);
@@ -124,8 +125,11 @@ static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_in
         "settings", &settings, "class_names", &names);
     if (failed != 0) return damaged(path, error.text);
     if (version != STATE_VERSION) return damaged(path, "is of another version of dho");
+    /* Students without transformers were there first. */
+    const json_int_t layers = json_integer_value(json_object_get(state, "layers"));
     if (!in_range(step, 0, INT64_MAX) || !in_range(total, 0, INT64_MAX) ||
-        !in_range(width, 1, 65536) || !in_range(image_size, 1, 65536) ||
+        !in_range(width, 1, 65536) || !in_range(layers, 0, 1024) ||
+        !in_range(image_size, 1, 65536) ||
         !in_range(classes, 1, MAX_CLASSES) || !in_range(labelled_crc, 0, UINT32_MAX) ||
         !read_triple(mean, out->mean) || !read_triple(std, out->std) ||
         !find_method(method, &out->method))
@@ -133,6 +137,7 @@ static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_in
     out->step = step;
     out->total_steps = total;
     out->width = (int)width;
+    out->layers = (int)layers;
     out->image_size = (int)image_size;
     out->classes = (int)classes;
     out->labelled_crc = (uint32_t)labelled_crc;

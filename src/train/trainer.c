@@ -22,6 +22,7 @@ static dho_checkpoint_info describe_run(const dho_trainer *trainer)
         .total_steps = trainer->total_steps,
         .method = config->method,
         .width = trainer->student.width,
+        .layers = trainer->student.layers,
         .image_size = trainer->student.image_size,
         .classes = trainer->student.classes,
         .class_names = trainer->dataset.class_names,

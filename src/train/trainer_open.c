@@ -168,12 +168,15 @@ static dho_status open_model(dho_trainer *trainer)
                                dho_setup_threads(config->compute.threads)));
     const dho_student_options options = {.model = config->student.model,
                                          .width = (int)config->student.width,
+                                         .layers = (int)config->student.layers,
                                          .image_size = (int)config->data.image_size,
                                          .classes = trainer->dataset.classes,
                                          .dual_head = dho_method_is_dual(config->method)};
     DHO_TRY(dho_student_create(&trainer->student, &options));
-    const dho_executor_options execution = {
-        .compute = trainer->compute, .batch = trainer->micro_batch, .training = true};
+    const dho_executor_options execution = {.compute = trainer->compute,
+                                            .batch = trainer->micro_batch,
+                                            .training = true,
+                                            .recompute = config->compute.recompute};
     DHO_TRY(dho_executor_create(&trainer->executor, trainer->student.graph, &execution));
     trainer->objective = (dho_objective){.method = config->method,
                                          .temperature = (float)config->distill.temperature,

@@ -24,6 +24,27 @@ static void permute_conv(const dho_slot *slot, bool to_file, const float *from, 
     }
 }
 
+/* Copies a matrix [rows][columns] as [columns][rows]. */
+static void transpose(size_t rows, size_t columns, const float *from, float *to)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < columns; c++) to[c * rows + r] = from[r * columns + c];
+}
+
+static bool is_permuted(const dho_slot *slot)
+{
+    return slot->is_conv || slot->transposed;
+}
+
+static void permute(const dho_slot *slot, bool to_file, const float *from, float *to)
+{
+    const size_t first = (size_t)slot->shape[0], second = (size_t)slot->shape[1];
+    if (slot->is_conv)
+        permute_conv(slot, to_file, from, to);
+    else
+        transpose(to_file ? second : first, to_file ? first : second, from, to);
+}
+
 static const dho_slot *slot_at(const dho_graph *graph, bool buffers, size_t i)
 {
     return buffers ? dho_graph_buffer(graph, i) : dho_graph_parameter(graph, i);
@@ -55,8 +76,8 @@ static dho_status add_one(dho_state_dict *dict, const dho_slot *slot, const char
         dho_free(name);
         return status;
     }
-    if (slot->is_conv)
-        permute_conv(slot, true, slab + slot->offset, block);
+    if (is_permuted(slot))
+        permute(slot, true, slab + slot->offset, block);
     else
         memcpy(block, slab + slot->offset, slot->count * sizeof *block);
     dho_tensor_view view = {.name = name,
@@ -94,13 +115,13 @@ void dho_state_dict_free(dho_state_dict *dict)
 dho_status dho_state_dict_fill(const dho_slot *slot, const dho_tensor_view *tensor, float *slab)
 {
     float *values;
-    if (!slot->is_conv) {
+    if (!is_permuted(slot)) {
         dho_tensor_to_float(tensor, slab + slot->offset);
         return DHO_OK;
     }
     DHO_TRY(dho_alloc(&values, slot->count, sizeof *values, slot->name));
     dho_tensor_to_float(tensor, values);
-    permute_conv(slot, false, values, slab + slot->offset);
+    permute(slot, false, values, slab + slot->offset);
     dho_free(values);
     return DHO_OK;
 }

@@ -80,14 +80,51 @@ class MobileNet(nn.Module):
         return self.features(x)
 
 
+class Clip(nn.Module):
+    """An image tower of open_clip; its features are the embedding."""
+
+    def __init__(self, tower, feature_dim):
+        super().__init__()
+        self.visual = tower
+        self.feature_dim = feature_dim
+
+
+def clip_vit(width, layers, patch, size, embed):
+    from open_clip.transformer import QuickGELU, VisionTransformer
+    tower = VisionTransformer(image_size=size, patch_size=patch, width=width, layers=layers,
+                              heads=width // 8, mlp_ratio=4.0, output_dim=embed, act_layer=QuickGELU)
+    for k, p in tower.named_parameters():  # what torch starts at 0 or 1
+        if k.endswith("bias"):
+            nn.init.normal_(p, 0, 0.1)
+        elif "ln_" in k:
+            nn.init.normal_(p, 1, 0.2)
+    return Clip(tower, embed)
+
+
+def clip_rn50(width, size):
+    from open_clip.modified_resnet import ModifiedResNet
+    tower = ModifiedResNet([3, 4, 6, 3], 16 * width, 32 * width // 8, size, width)
+    for k, p in tower.named_parameters():
+        if k.startswith("layer") and k.endswith("bn3.weight"):
+            nn.init.uniform_(p, *CALM)
+        elif k.endswith("bias"):  # at 0, the one channel's scale would have no gradient
+            nn.init.uniform_(p, -0.3, 0.3)
+    return Clip(tower, 16 * width)
+
+
 class Student(nn.Module):
     def __init__(self, net):
         super().__init__()
         self.net = net
         self.head_ce = nn.Linear(net.feature_dim, CLASSES)
         self.head_kd = nn.Linear(net.feature_dim, CLASSES)
+        if isinstance(net, Clip):  # not to start with a scale of 100
+            self.head_kd.weight.data /= 10
 
     def forward(self, x):
+        if isinstance(self.net, Clip):
+            x = self.net.visual(x)
+            return self.head_ce(x), self.head_kd(100 * F.normalize(x, dim=1))
         x = self.net.backbone(x).mean(dim=(2, 3))
         return self.head_ce(x), self.head_kd(x)
 
@@ -103,7 +140,12 @@ MODELS = {
     "resnet18": (lambda: ResNet(BasicBlock, [2, 2, 2, 2], 4), 40, 1e-3, 1e-8, False, 7),
     "resnet50": (lambda: ResNet(Bottleneck, [3, 4, 6, 3], 3), 33, 1e-4, 1e-8, True, 2),
     "mobilenet_v2": (lambda: MobileNet(2), 33, 5e-5, 1e-2, True, 4),
+    # The biases of keys have no gradient but rounding: eps again.
+    "clip_vit_l14": (lambda: clip_vit(16, 3, 14, 28, 12), 28, 1e-3, 1e-2, True, 1),
+    "clip_rn50": (lambda: clip_rn50(2, 32), 32, 1e-4, 1e-2, True, 3),
 }
+# Whose weights after ten steps are not kept: the file would be too large; the ten losses tell.
+WITHOUT_FINAL = ["clip_rn50"]
 
 
 def kl(student, teacher):
@@ -186,6 +228,10 @@ def trajectory(build, size, lr, eps, half, seed):
 def main():
     for model in sys.argv[1:] or MODELS:
         out, totals = trajectory(*MODELS[model])
+        if model in WITHOUT_FINAL:
+            kept = {f"gradient.{k[6:]}" for k in out if k.startswith("final.")}
+            kept = {f"final.{k[9:]}" for k in kept & out.keys()}
+            out = {k: v for k, v in out.items() if k not in kept}
         path = os.path.join(os.path.dirname(__file__), f"{model}_dho.safetensors")
         save_file(out, path)
         print(path, os.path.getsize(path), "bytes, losses", [round(t, 4) for t in totals],

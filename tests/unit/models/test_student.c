@@ -28,9 +28,16 @@ static const struct published {
     const char *model;
     int width, features;
     size_t parameters;
-} published[] = {{"resnet18", 64, 512, 11689512},
-                 {"resnet50", 64, 2048, 25557032},
-                 {"mobilenet_v2", 32, 1280, 3504872}};
+    int size;
+} published[] = {{"resnet18", 64, 512, 11689512, 224},
+                 {"resnet50", 64, 2048, 25557032, 224},
+                 {"mobilenet_v2", 32, 1280, 3504872, 224},
+                 /* open_clip's image towers, and a head */
+                 {"clip_rn50", 64, 1024, 38316896 + 1025000, 224},
+                 {"clip_vit_b16", 768, 512, 86192640 + 513000, 224},
+                 {"clip_vit_l14", 1024, 768, 303966208 + 769000, 224},
+                 {"clip_vit_l14_336", 1024, 768, 304293888 + 769000, 336},
+                 {"clip_vit_h14_378", 1280, 1024, 632682240 + 1025000, 378}};
 enum { PUBLISHED = sizeof published / sizeof *published };
 
 START_TEST(test_published)
@@ -40,7 +47,7 @@ START_TEST(test_published)
     for (int i = 0; i < 2; i++) {
         dho_student student;
         const dho_student_options options = {
-            .model = p->model, .width = widths[i], .image_size = 224, .classes = 1000};
+            .model = p->model, .width = widths[i], .image_size = p->size, .classes = 1000};
         ck_assert_ok(dho_student_create(&student, &options));
         ck_assert_int_eq(student.width, p->width);
         ck_assert_int_eq(student.feature_dim, p->features);
@@ -84,7 +91,7 @@ START_TEST(test_refused)
     dho_student_options options = {
         .model = "resnet19", .width = 64, .image_size = 224, .classes = 10};
     ck_assert_fails(dho_student_create(&student, &options), DHO_ERR_CONFIG,
-                    "resnet18, resnet50, mobilenet_v2");
+                    "resnet18, resnet50, mobilenet_v2, clip_rn50");
     options.model = published[_i].model;
     options.width = -1;
     ck_assert_fails(dho_student_create(&student, &options), DHO_ERR_CONFIG, "student.width");
