@@ -2,11 +2,12 @@
  * of one head's probabilities is ever in memory, in the second-level cache. Backward makes them
  * again from the saved logarithms of the softmax's denominators, with the formulas of
  * FlashAttention-2 (Dao 2023, section 3): with P the probabilities, dV = P' dY, dP = dY V', dS = P
- * (dP - D), D the row sums of dY Y, dQ = dS K and dK = dS' Q, these two times the scale. */
-#include "compute/blis_gemm.h"
+ * (dP - D), D the row sums of dY Y, dQ = dS K and dK = dS' Q, these two times the scale (Q has it
+ * already, dQ gets it at the end). */
 #include "compute/compute_context.h"
 #include "compute/element.h"
 #include "compute/fast_math.h"
+#include "compute/small_gemm.h"
 
 #include <assert.h>
 
@@ -23,11 +24,14 @@ typedef struct attention {
     size_t part_floats;
 } attention;
 
-/* One thread's matrices in float, of one head; each [tokens][head_dim] unless said. */
+/* One thread's matrices in float, of one head; each [tokens][columns] unless said, columns =
+ * head_dim padded. q is scaled. The transposed ones are [head_dim][keys], keys = tokens padded. */
 typedef struct head {
     float *q, *k, *v, *y, *dy, *dq, *dk, *dv;
+    float *kt, *vt;
     float *d;      /* [tokens]: row sums of dy y */
-    float *p, *dp; /* [block_rows][tokens] */
+    float *p, *dp; /* [block_rows][keys] */
+    int64_t columns, keys;
 } head;
 
 /* Blocks of query rows as equal as can be. */
@@ -38,62 +42,75 @@ static int block_rows_of(const dho_attention_shape *s)
     return (int)((s->tokens + blocks - 1) / blocks);
 }
 
-static size_t padded(size_t floats)
+static size_t padded(int floats)
 {
-    return (floats + 15) / 16 * 16;
+    return ((size_t)floats + DHO_SMALL_GEMM_COLUMNS - 1) / DHO_SMALL_GEMM_COLUMNS *
+           DHO_SMALL_GEMM_COLUMNS;
 }
 
 static size_t part_floats_of(const dho_attention_shape *s)
 {
-    const size_t matrix = padded((size_t)s->tokens * (size_t)s->head_dim);
-    const size_t block = padded((size_t)block_rows_of(s) * (size_t)s->tokens);
-    return 8 * matrix + padded((size_t)s->tokens) + 2 * block;
+    const size_t matrix = (size_t)s->tokens * padded(s->head_dim);
+    const size_t turned = (size_t)s->head_dim * padded(s->tokens);
+    const size_t block = (size_t)block_rows_of(s) * padded(s->tokens);
+    return 8 * matrix + 2 * turned + padded(s->tokens) + 2 * block;
 }
 
 static head head_of(const attention *a, int part)
 {
     const dho_attention_shape *s = &a->shape;
-    const size_t matrix = padded((size_t)s->tokens * (size_t)s->head_dim);
+    const size_t columns = padded(s->head_dim), keys = padded(s->tokens);
     float *at = a->scratch + (size_t)part * a->part_floats;
-    head h;
+    head h = {.columns = (int64_t)columns, .keys = (int64_t)keys};
     float **const matrices[] = {&h.q, &h.k, &h.v, &h.y, &h.dy, &h.dq, &h.dk, &h.dv};
     for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) {
         *matrices[i] = at;
-        at += matrix;
+        at += (size_t)s->tokens * columns;
     }
-    h.d = at;
-    h.p = h.d + padded((size_t)s->tokens);
-    h.dp = h.p + padded((size_t)block_rows_of(s) * (size_t)s->tokens);
+    h.kt = at;
+    h.vt = h.kt + (size_t)s->head_dim * keys;
+    h.d = h.vt + (size_t)s->head_dim * keys;
+    h.p = h.d + keys;
+    h.dp = h.p + (size_t)block_rows_of(s) * keys;
     return h;
 }
 
-/* [tokens][head_dim] out of, or into, rows of `stride` elements. */
-static void gather(const dho_attention_shape *s, int64_t stride, const element *restrict from,
-                   float *restrict to)
+/* [tokens][columns] out of rows of `stride` elements, scaled. */
+static void gather(const dho_attention_shape *s, int64_t stride, float scale,
+                   const element *restrict from, int64_t columns, float *restrict to)
 {
-    for (int t = 0; t < s->tokens; t++, from += stride, to += s->head_dim) {
+    for (int t = 0; t < s->tokens; t++, from += stride, to += columns) {
 #pragma omp simd
-        for (int i = 0; i < s->head_dim; i++) to[i] = LOAD(from[i]);
+        for (int i = 0; i < s->head_dim; i++) to[i] = LOAD(from[i]) * scale;
+        for (int64_t i = s->head_dim; i < columns; i++) to[i] = 0;
     }
 }
 
-static void scatter(const dho_attention_shape *s, int64_t stride, const float *restrict from,
-                    element *restrict to)
+static void scatter(const dho_attention_shape *s, int64_t stride, float scale, int64_t columns,
+                    const float *restrict from, element *restrict to)
 {
-    for (int t = 0; t < s->tokens; t++, to += stride, from += s->head_dim) {
+    for (int t = 0; t < s->tokens; t++, to += stride, from += columns) {
 #pragma omp simd
-        for (int i = 0; i < s->head_dim; i++) to[i] = STORE(from[i]);
+        for (int i = 0; i < s->head_dim; i++) to[i] = STORE(from[i] * scale);
     }
 }
 
-static dho_matrix plain(const float *data, int64_t stride)
+/* [head_dim][keys] out of [tokens][columns]. */
+static void turn(const dho_attention_shape *s, const head *h, const float *restrict from,
+                 float *restrict to)
 {
-    return (dho_matrix){data, stride, false};
-}
-
-static dho_matrix transposed(const float *data, int64_t stride)
-{
-    return (dho_matrix){data, stride, true};
+    for (int64_t t = 0; t < h->keys; t += DHO_SMALL_GEMM_COLUMNS) {
+        const int count =
+            s->tokens - t < DHO_SMALL_GEMM_COLUMNS ? (int)(s->tokens - t) : DHO_SMALL_GEMM_COLUMNS;
+        for (int64_t i = 0; i < s->head_dim; i++) {
+            const float *restrict in = from + t * h->columns + i;
+            float *restrict out = to + i * h->keys + t;
+            if (count < DHO_SMALL_GEMM_COLUMNS)
+                memset(out, 0, DHO_SMALL_GEMM_COLUMNS * sizeof *out);
+#pragma omp simd
+            for (int j = 0; j < count; j++) out[j] = in[j * h->columns];
+        }
+    }
 }
 
 /* Keys that the query rows up to `end` may see. */
@@ -102,12 +119,12 @@ static int visible(const dho_attention_shape *s, int end)
     return s->causal && end < s->tokens ? end : s->tokens;
 }
 
-/* p [rows][tokens] = the scaled products of query rows from `begin` with the keys. */
-static void scores(const attention *a, const head *h, int begin, int rows, int keys)
+/* out [rows][keys] = rows of left from `begin` times turned [head_dim][keys], up to key `keys`. */
+static void against_keys(const dho_attention_shape *s, const head *h, const float *left, int begin,
+                         int rows, int keys, const float *turned, float *out)
 {
-    const int d = a->shape.head_dim;
-    dho_blis_sgemm(1, rows, keys, d, a->scale, plain(h->q + (int64_t)begin * d, d),
-                   transposed(h->k, d), 0, h->p, a->shape.tokens);
+    dho_small_gemm(rows, (int64_t)padded(keys), s->head_dim, left + begin * h->columns, h->columns,
+                   1, turned, h->keys, false, out, h->keys);
 }
 
 /* p[0 .. count-1] to e^(p - max) / sum; the logarithm of the sum, plus max. */
@@ -135,19 +152,19 @@ static void clear_hidden(float *p, int from, int keys)
 static void head_forward(const attention *a, const head *h, float *lse)
 {
     const dho_attention_shape *s = &a->shape;
-    const int block = block_rows_of(s), d = s->head_dim;
+    const int block = block_rows_of(s);
     for (int begin = 0; begin < s->tokens; begin += block) {
         const int rows = s->tokens - begin < block ? s->tokens - begin : block;
         const int keys = visible(s, begin + rows);
-        scores(a, h, begin, rows, keys);
+        against_keys(s, h, h->q, begin, rows, keys, h->kt, h->p);
         for (int r = 0; r < rows; r++) {
-            float *p = h->p + (int64_t)r * s->tokens;
+            float *p = h->p + r * h->keys;
             const int seen = visible(s, begin + r + 1);
             lse[begin + r] = softmax_row(p, seen);
             clear_hidden(p, seen, keys);
         }
-        dho_blis_sgemm(1, rows, d, keys, 1, plain(h->p, s->tokens), plain(h->v, d), 0,
-                       h->y + (int64_t)begin * d, d);
+        dho_small_gemm(rows, h->columns, keys, h->p, h->keys, 1, h->v, h->columns, false,
+                       h->y + begin * h->columns, h->columns);
     }
 }
 
@@ -161,11 +178,12 @@ static void forward_part(void *context, int part)
     for (int64_t i = mine.begin; i < mine.end; i++) {
         const int64_t image = i / s->heads, column = i % s->heads * s->head_dim;
         const element *qkv = a->qkv + image * s->tokens * 3 * width + column;
-        gather(s, 3 * width, qkv, h.q);
-        gather(s, 3 * width, qkv + width, h.k);
-        gather(s, 3 * width, qkv + 2 * width, h.v);
+        gather(s, 3 * width, a->scale, qkv, h.columns, h.q);
+        gather(s, 3 * width, 1, qkv + width, h.columns, h.k);
+        gather(s, 3 * width, 1, qkv + 2 * width, h.columns, h.v);
+        turn(s, &h, h.k, h.kt);
         head_forward(a, &h, a->lse + i * s->tokens);
-        scatter(s, width, h.y, a->y + image * s->tokens * width + column);
+        scatter(s, width, 1, h.columns, h.y, a->y + image * s->tokens * width + column);
     }
 }
 
@@ -183,27 +201,23 @@ static void softmax_backward_row(float *restrict p, float *restrict dp, int coun
 static void head_backward(const attention *a, const head *h, const float *lse)
 {
     const dho_attention_shape *s = &a->shape;
-    const int block = block_rows_of(s), d = s->head_dim;
+    const int block = block_rows_of(s);
     for (int begin = 0; begin < s->tokens; begin += block) {
         const int rows = s->tokens - begin < block ? s->tokens - begin : block;
         const int keys = visible(s, begin + rows);
-        const float beta = begin == 0 ? 0.0f : 1.0f;
-        const float *dy = h->dy + (int64_t)begin * d, *q = h->q + (int64_t)begin * d;
-        scores(a, h, begin, rows, keys);
-        dho_blis_sgemm(1, rows, keys, d, 1, plain(dy, d), transposed(h->v, d), 0, h->dp, s->tokens);
+        const int64_t c = h->columns, first = begin * c;
+        against_keys(s, h, h->q, begin, rows, keys, h->kt, h->p);
+        against_keys(s, h, h->dy, begin, rows, keys, h->vt, h->dp);
         for (int r = 0; r < rows; r++) {
-            float *p = h->p + (int64_t)r * s->tokens, *dp = h->dp + (int64_t)r * s->tokens;
+            float *p = h->p + r * h->keys, *dp = h->dp + r * h->keys;
             const int seen = visible(s, begin + r + 1);
             softmax_backward_row(p, dp, seen, lse[begin + r], h->d[begin + r]);
             clear_hidden(p, seen, keys);
             clear_hidden(dp, seen, keys);
         }
-        dho_blis_sgemm(1, keys, d, rows, 1, transposed(h->p, s->tokens), plain(dy, d), beta, h->dv,
-                       d);
-        dho_blis_sgemm(1, rows, d, keys, a->scale, plain(h->dp, s->tokens), plain(h->k, d), 0,
-                       h->dq + (int64_t)begin * d, d);
-        dho_blis_sgemm(1, keys, d, rows, a->scale, transposed(h->dp, s->tokens), plain(q, d), beta,
-                       h->dk, d);
+        dho_small_gemm(keys, c, rows, h->p, 1, h->keys, h->dy + first, c, begin > 0, h->dv, c);
+        dho_small_gemm(rows, c, keys, h->dp, h->keys, 1, h->k, c, false, h->dq + first, c);
+        dho_small_gemm(keys, c, rows, h->dp, 1, h->keys, h->q + first, c, begin > 0, h->dk, c);
     }
 }
 
@@ -211,16 +225,16 @@ static void head_backward(const attention *a, const head *h, const float *lse)
 static void clear_unseen(const dho_attention_shape *s, const head *h)
 {
     const int64_t seen = visible(s, block_rows_of(s));
-    const size_t bytes = (size_t)((s->tokens - seen) * s->head_dim) * sizeof(float);
-    memset(h->dk + seen * s->head_dim, 0, bytes);
-    memset(h->dv + seen * s->head_dim, 0, bytes);
+    const size_t bytes = (size_t)((s->tokens - seen) * h->columns) * sizeof(float);
+    memset(h->dk + seen * h->columns, 0, bytes);
+    memset(h->dv + seen * h->columns, 0, bytes);
 }
 
 static void dot_rows(const dho_attention_shape *s, const head *h)
 {
     for (int t = 0; t < s->tokens; t++) {
-        const float *restrict y = h->y + (int64_t)t * s->head_dim;
-        const float *restrict dy = h->dy + (int64_t)t * s->head_dim;
+        const float *restrict y = h->y + t * h->columns;
+        const float *restrict dy = h->dy + t * h->columns;
         float sum = 0;
 #pragma omp simd reduction(+ : sum)
         for (int i = 0; i < s->head_dim; i++) sum += y[i] * dy[i];
@@ -239,17 +253,19 @@ static void backward_part(void *context, int part)
         const int64_t image = i / s->heads, column = i % s->heads * s->head_dim;
         const int64_t wide = image * s->tokens * 3 * width + column;
         const int64_t narrow = image * s->tokens * width + column;
-        gather(s, 3 * width, a->qkv + wide, h.q);
-        gather(s, 3 * width, a->qkv + wide + width, h.k);
-        gather(s, 3 * width, a->qkv + wide + 2 * width, h.v);
-        gather(s, width, a->y + narrow, h.y);
-        gather(s, width, a->dy + narrow, h.dy);
+        gather(s, 3 * width, a->scale, a->qkv + wide, h.columns, h.q);
+        gather(s, 3 * width, 1, a->qkv + wide + width, h.columns, h.k);
+        gather(s, 3 * width, 1, a->qkv + wide + 2 * width, h.columns, h.v);
+        gather(s, width, 1, a->y + narrow, h.columns, h.y);
+        gather(s, width, 1, a->dy + narrow, h.columns, h.dy);
+        turn(s, &h, h.k, h.kt);
+        turn(s, &h, h.v, h.vt);
         dot_rows(s, &h);
         clear_unseen(s, &h);
         head_backward(a, &h, a->lse + i * s->tokens);
-        scatter(s, 3 * width, h.dq, a->dqkv + wide);
-        scatter(s, 3 * width, h.dk, a->dqkv + wide + width);
-        scatter(s, 3 * width, h.dv, a->dqkv + wide + 2 * width);
+        scatter(s, 3 * width, a->scale, h.columns, h.dq, a->dqkv + wide);
+        scatter(s, 3 * width, 1, h.columns, h.dk, a->dqkv + wide + width);
+        scatter(s, 3 * width, 1, h.columns, h.dv, a->dqkv + wide + 2 * width);
     }
 }
 
