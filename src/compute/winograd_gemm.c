@@ -77,15 +77,12 @@ void dho_winograd_product(int64_t tiles, int64_t depth, int64_t panels, const fl
     }
 }
 
+/* A sum of few tiles is added to what there is: that rounds less than one long sum. */
 INLINE void weight_tile(int64_t tiles, const float *restrict gradients, const float *restrict in0,
                         const float *restrict in1, bool accumulate, float *restrict out)
 {
     vec sum[WEIGHT_ROWS][2];
-    UNROLL for (int r = 0; r < WEIGHT_ROWS; r++)
-    {
-        sum[r][0] = accumulate ? load(out + r * PANEL) : (vec){0};
-        sum[r][1] = accumulate ? load(out + r * PANEL + LANES) : (vec){0};
-    }
+    UNROLL for (int r = 0; r < WEIGHT_ROWS; r++) sum[r][0] = sum[r][1] = (vec){0};
     for (int64_t t = 0; t < tiles; t++) {
         const vec x0 = load(in0 + t * LANES), x1 = load(in1 + t * LANES);
         UNROLL for (int r = 0; r < WEIGHT_ROWS; r++)
@@ -97,6 +94,8 @@ INLINE void weight_tile(int64_t tiles, const float *restrict gradients, const fl
     }
     UNROLL for (int r = 0; r < WEIGHT_ROWS; r++)
     {
+        if (accumulate) sum[r][0] += load(out + r * PANEL);
+        if (accumulate) sum[r][1] += load(out + r * PANEL + LANES);
         store(out + r * PANEL, sum[r][0]);
         store(out + r * PANEL + LANES, sum[r][1]);
     }

@@ -93,8 +93,9 @@ INLINE void find_pixels(const winograd_map *map, const float *x, const float *ze
     }
 }
 
-INLINE void input_vector(const float *const *pixels, int64_t channel, int lanes, float *out,
-                         int64_t plane)
+/* next: the pixels of the next tile, fetched while this one is computed. */
+INLINE void input_vector(const float *const *pixels, const float *const *next, int64_t channel,
+                         int lanes, float *out, int64_t plane)
 {
     vec half[POINTS], column[SIDE], row[SIDE];
     UNROLL for (int c = 0; c < SIDE; c++)
@@ -102,6 +103,7 @@ INLINE void input_vector(const float *const *pixels, int64_t channel, int lanes,
         UNROLL for (int r = 0; r < SIDE; r++)
         {
             column[r] = load_part(pixels[r * SIDE + c] + channel, lanes);
+            if (c >= SIDE - OUT) __builtin_prefetch(next[r * SIDE + c] + channel);
         }
         input_1d(column, 1, half + c, SIDE);
     }
@@ -134,15 +136,17 @@ INLINE void gradient_vector(const float *const *pixels, int64_t channel, int lan
 void dho_winograd_input(const winograd_map *map, const float *x, const float *zeros, int64_t first,
                         int64_t count, float *out, int64_t at, int64_t tiles, int64_t plane)
 {
-    const float *pixels[POINTS];
+    const float *table[2][POINTS];
+    if (count > 0) find_pixels(map, x, zeros, first, SIDE, table[0]);
     for (int64_t t = 0; t < count; t++) {
-        find_pixels(map, x, zeros, first + t, SIDE, pixels);
+        const float *const *pixels = table[t & 1], **next = table[~t & 1];
+        find_pixels(map, x, zeros, first + (t + 1 < count ? t + 1 : t), SIDE, next);
         float *to = out + (at + t) * LANES;
         int64_t c = 0;
         for (; c + LANES <= map->channels; c += LANES, to += tiles * LANES) {
-            input_vector(pixels, c, LANES, to, plane);
+            input_vector(pixels, next, c, LANES, to, plane);
         }
-        if (c < map->channels) input_vector(pixels, c, (int)(map->channels - c), to, plane);
+        if (c < map->channels) input_vector(pixels, next, c, (int)(map->channels - c), to, plane);
     }
 }
 
@@ -188,6 +192,16 @@ INLINE void output_vector(const float *products, int64_t plane, vec bias, bool a
     }
 }
 
+/* Asks for the pixels of the next tile, to write them: they are not in any cache. */
+INLINE void fetch_pixels(const winograd_map *map, const float *tile, int rows)
+{
+    const int64_t floats = (int64_t)OUT * map->channels;
+    for (int r = 0; r < OUT && r < rows; r++) {
+        const float *from = tile + (int64_t)r * map->width * map->channels;
+        for (int64_t i = 0; i < floats; i += 16) __builtin_prefetch(from + i, 1);
+    }
+}
+
 void dho_winograd_output(const winograd_map *map, const float *products, int64_t plane,
                          int64_t first, int64_t count, const float *bias, bool accumulate, float *y)
 {
@@ -199,6 +213,7 @@ void dho_winograd_output(const winograd_map *map, const float *products, int64_t
         const int left = (int)(within % map->tile_columns) * OUT;
         const int rows = map->height - top, columns = map->width - left;
         float *tile = y + (image * map->height + top) * line + left * pixel;
+        if (left + 2 * OUT <= map->width) fetch_pixels(map, tile + OUT * pixel, rows);
         for (int64_t c = 0; c < pixel; c += LANES) {
             const float *from = products + c / PANEL * count * PANEL + t * PANEL + c % PANEL;
             const int lanes = pixel - c < LANES ? (int)(pixel - c) : LANES;
