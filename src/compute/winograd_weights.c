@@ -40,8 +40,8 @@ static weight_job weight_job_of(const dho_compute *compute, const dho_conv_shape
     if (block < SHARED_TILES_MIN) block = SHARED_TILES_MIN;
     const int64_t blocks = (j.tiles + block - 1) / block;
     j.block = (j.tiles + blocks - 1) / blocks;
-    j.input_plane = winograd_plane(j.columns * j.block);
-    j.gradient_plane = winograd_plane(j.rows * j.block);
+    j.input_plane = winograd_plane(j.columns * winograd_tiles(j.block));
+    j.gradient_plane = winograd_plane(j.rows * winograd_tiles(j.block));
     j.sum_plane = winograd_plane(j.rows * j.columns);
     return j;
 }
@@ -61,9 +61,9 @@ static void transform_part(void *context, int part)
     const weight_job *j = context;
     const dho_range mine = dho_range_of(j->count, 1, j->parts, part);
     dho_winograd_input(&j->in, j->x, j->zeros, j->first + mine.begin, mine.end - mine.begin,
-                       j->inputs, mine.begin, j->count, j->input_plane);
+                       j->inputs, mine.begin, winograd_tiles(j->block), j->input_plane);
     dho_winograd_gradient(&j->out, j->dy, j->zeros, j->first + mine.begin, mine.end - mine.begin,
-                          j->gradients, mine.begin, j->count, j->gradient_plane);
+                          j->gradients, mine.begin, winograd_tiles(j->block), j->gradient_plane);
 }
 
 /* Units: points x groups of LANES output channels. */
@@ -76,8 +76,8 @@ static void product_part(void *context, int part)
         const int64_t point = unit / groups, begin = unit % groups;
         const int64_t left = mine.end - unit;
         const int64_t end = begin + left < groups ? begin + left : groups;
-        dho_winograd_weight_product(j->count, begin * LANES, end * LANES, j->columns,
-                                    j->gradients + point * j->gradient_plane,
+        dho_winograd_weight_product(j->count, winograd_tiles(j->block), begin * LANES, end * LANES,
+                                    j->columns, j->gradients + point * j->gradient_plane,
                                     j->inputs + point * j->input_plane, j->first > 0,
                                     j->sums + point * j->sum_plane);
         unit += end - begin;
