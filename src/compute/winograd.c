@@ -43,8 +43,8 @@ static job job_of(const dho_compute *compute, const dho_conv_shape *s)
     if (block > BLOCK_TILES_MAX) block = BLOCK_TILES_MAX;
     const int64_t blocks = (share + block - 1) / block;
     j.block = (share + blocks - 1) / blocks;
-    j.input_plane = winograd_plane(j.depth * j.block);
-    j.product_plane = winograd_plane(j.width * j.block);
+    j.input_plane = winograd_plane(j.depth * winograd_tiles(j.block));
+    j.product_plane = winograd_plane(j.width * winograd_tiles(j.block));
     j.weight_plane = winograd_plane(j.depth * j.width);
     return j;
 }
@@ -83,18 +83,19 @@ static void convolve_part(void *context, int part)
 {
     const job *j = context;
     const dho_range mine = dho_range_of(j->tiles, 1, j->parts, part);
+    const int64_t tiles = winograd_tiles(j->block);
     float *input = j->blocks + part * part_floats(j);
     float *products = input + POINTS * j->input_plane;
     for (int64_t t = mine.begin; t < mine.end; t += j->block) {
         const int64_t count = mine.end - t < j->block ? mine.end - t : j->block;
-        dho_winograd_input(&j->in, j->x, j->zeros, t, count, input, 0, count, j->input_plane);
+        dho_winograd_input(&j->in, j->x, j->zeros, t, count, input, 0, tiles, j->input_plane);
         for (int64_t point = 0; point < POINTS; point++) {
-            dho_winograd_product(count, j->depth, j->width / PANEL, input + point * j->input_plane,
-                                 j->weights + point * j->weight_plane,
-                                 products + point * j->product_plane);
+            dho_winograd_product(
+                count, tiles, j->depth, j->width / PANEL, input + point * j->input_plane,
+                j->weights + point * j->weight_plane, products + point * j->product_plane);
         }
-        dho_winograd_output(&j->out, products, j->product_plane, t, count, j->bias, j->accumulate,
-                            j->y);
+        dho_winograd_output(&j->out, products, tiles, j->product_plane, t, count, j->bias,
+                            j->accumulate, j->y);
     }
 }
 

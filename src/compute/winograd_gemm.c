@@ -64,28 +64,25 @@ static void product_some_rows(int64_t rows, int64_t tiles, int64_t depth, const 
 #undef CASE
 }
 
-void dho_winograd_product(int64_t tiles, int64_t depth, int64_t panels, const float *in,
-                          const float *weights, float *out)
+void dho_winograd_product(int64_t count, int64_t tiles, int64_t depth, int64_t panels,
+                          const float *in, const float *weights, float *out)
 {
-    const int64_t groups = (tiles + ROWS - 1) / ROWS; /* as even as can be */
+    const int64_t groups = (count + ROWS - 1) / ROWS; /* as even as can be */
     for (int64_t p = 0; p < panels; p++) {
         for (int64_t g = 0; g < groups; g++) {
-            const int64_t begin = tiles * g / groups, end = tiles * (g + 1) / groups;
+            const int64_t begin = count * g / groups, end = count * (g + 1) / groups;
             product_some_rows(end - begin, tiles, depth, in + begin * LANES,
                               weights + p * depth * PANEL, out + (p * tiles + begin) * PANEL);
         }
     }
 }
 
+/* A sum of few tiles is added to what there is: that rounds less than one long sum. */
 INLINE void weight_tile(int64_t tiles, const float *restrict gradients, const float *restrict in0,
                         const float *restrict in1, bool accumulate, float *restrict out)
 {
     vec sum[WEIGHT_ROWS][2];
-    UNROLL for (int r = 0; r < WEIGHT_ROWS; r++)
-    {
-        sum[r][0] = accumulate ? load(out + r * PANEL) : (vec){0};
-        sum[r][1] = accumulate ? load(out + r * PANEL + LANES) : (vec){0};
-    }
+    UNROLL for (int r = 0; r < WEIGHT_ROWS; r++) sum[r][0] = sum[r][1] = (vec){0};
     for (int64_t t = 0; t < tiles; t++) {
         const vec x0 = load(in0 + t * LANES), x1 = load(in1 + t * LANES);
         UNROLL for (int r = 0; r < WEIGHT_ROWS; r++)
@@ -97,24 +94,26 @@ INLINE void weight_tile(int64_t tiles, const float *restrict gradients, const fl
     }
     UNROLL for (int r = 0; r < WEIGHT_ROWS; r++)
     {
+        if (accumulate) sum[r][0] += load(out + r * PANEL);
+        if (accumulate) sum[r][1] += load(out + r * PANEL + LANES);
         store(out + r * PANEL, sum[r][0]);
         store(out + r * PANEL + LANES, sum[r][1]);
     }
 }
 
-void dho_winograd_weight_product(int64_t tiles, int64_t begin, int64_t end, int64_t columns,
-                                 const float *gradients, const float *inputs, bool accumulate,
-                                 float *out)
+void dho_winograd_weight_product(int64_t count, int64_t tiles, int64_t begin, int64_t end,
+                                 int64_t columns, const float *gradients, const float *inputs,
+                                 bool accumulate, float *out)
 {
     enum { TILES = 256 }; /* of two vectors of inputs and one of gradients: they stay in L1 */
-    for (int64_t t0 = 0; t0 < tiles; t0 += TILES) {
-        const int64_t count = tiles - t0 < TILES ? tiles - t0 : TILES;
+    for (int64_t t0 = 0; t0 < count; t0 += TILES) {
+        const int64_t some = count - t0 < TILES ? count - t0 : TILES;
         for (int64_t c = 0; c < columns; c += PANEL) {
             const float *in0 = inputs + (c * tiles) + t0 * LANES;
             const float *in1 = in0 + tiles * LANES;
             for (int64_t r = begin; r < end; r += WEIGHT_ROWS) {
                 const float *g = gradients + r / LANES * LANES * tiles + t0 * LANES + r % LANES;
-                weight_tile(count, g, in0, in1, accumulate || t0 > 0,
+                weight_tile(some, g, in0, in1, accumulate || t0 > 0,
                             out + r * columns + c * WEIGHT_ROWS);
             }
         }

@@ -93,8 +93,9 @@ INLINE void find_pixels(const winograd_map *map, const float *x, const float *ze
     }
 }
 
-INLINE void input_vector(const float *const *pixels, int64_t channel, int lanes, float *out,
-                         int64_t plane)
+/* next: the pixels of the next tile, fetched while this one is computed. */
+INLINE void input_vector(const float *const *pixels, const float *const *next, int64_t channel,
+                         int lanes, float *out, int64_t plane)
 {
     vec half[POINTS], column[SIDE], row[SIDE];
     UNROLL for (int c = 0; c < SIDE; c++)
@@ -102,6 +103,7 @@ INLINE void input_vector(const float *const *pixels, int64_t channel, int lanes,
         UNROLL for (int r = 0; r < SIDE; r++)
         {
             column[r] = load_part(pixels[r * SIDE + c] + channel, lanes);
+            if (c >= SIDE - OUT) __builtin_prefetch(next[r * SIDE + c] + channel);
         }
         input_1d(column, 1, half + c, SIDE);
     }
@@ -134,15 +136,17 @@ INLINE void gradient_vector(const float *const *pixels, int64_t channel, int lan
 void dho_winograd_input(const winograd_map *map, const float *x, const float *zeros, int64_t first,
                         int64_t count, float *out, int64_t at, int64_t tiles, int64_t plane)
 {
-    const float *pixels[POINTS];
+    const float *table[2][POINTS];
+    if (count > 0) find_pixels(map, x, zeros, first, SIDE, table[0]);
     for (int64_t t = 0; t < count; t++) {
-        find_pixels(map, x, zeros, first + t, SIDE, pixels);
+        const float *const *pixels = table[t & 1], **next = table[~t & 1];
+        find_pixels(map, x, zeros, first + (t + 1 < count ? t + 1 : t), SIDE, next);
         float *to = out + (at + t) * LANES;
         int64_t c = 0;
         for (; c + LANES <= map->channels; c += LANES, to += tiles * LANES) {
-            input_vector(pixels, c, LANES, to, plane);
+            input_vector(pixels, next, c, LANES, to, plane);
         }
-        if (c < map->channels) input_vector(pixels, c, (int)(map->channels - c), to, plane);
+        if (c < map->channels) input_vector(pixels, next, c, (int)(map->channels - c), to, plane);
     }
 }
 
@@ -188,8 +192,19 @@ INLINE void output_vector(const float *products, int64_t plane, vec bias, bool a
     }
 }
 
-void dho_winograd_output(const winograd_map *map, const float *products, int64_t plane,
-                         int64_t first, int64_t count, const float *bias, bool accumulate, float *y)
+/* Asks for the pixels of the next tile, to write them: they are not in any cache. */
+INLINE void fetch_pixels(const winograd_map *map, const float *tile, int rows)
+{
+    const int64_t floats = (int64_t)OUT * map->channels;
+    for (int r = 0; r < OUT && r < rows; r++) {
+        const float *from = tile + (int64_t)r * map->width * map->channels;
+        for (int64_t i = 0; i < floats; i += 16) __builtin_prefetch(from + i, 1);
+    }
+}
+
+void dho_winograd_output(const winograd_map *map, const float *products, int64_t tiles,
+                         int64_t plane, int64_t first, int64_t count, const float *bias,
+                         bool accumulate, float *y)
 {
     const int64_t per_image = (int64_t)map->tile_rows * map->tile_columns;
     const int64_t pixel = map->channels, line = pixel * map->width;
@@ -199,8 +214,9 @@ void dho_winograd_output(const winograd_map *map, const float *products, int64_t
         const int left = (int)(within % map->tile_columns) * OUT;
         const int rows = map->height - top, columns = map->width - left;
         float *tile = y + (image * map->height + top) * line + left * pixel;
+        if (left + 2 * OUT <= map->width) fetch_pixels(map, tile + OUT * pixel, rows);
         for (int64_t c = 0; c < pixel; c += LANES) {
-            const float *from = products + c / PANEL * count * PANEL + t * PANEL + c % PANEL;
+            const float *from = products + c / PANEL * tiles * PANEL + t * PANEL + c % PANEL;
             const int lanes = pixel - c < LANES ? (int)(pixel - c) : LANES;
             const vec add = bias != NULL ? load_part(bias + c, lanes) : (vec){0};
             if (lanes == LANES) {
@@ -214,8 +230,8 @@ void dho_winograd_output(const winograd_map *map, const float *products, int64_t
     }
 }
 
-/* taps: [TAPS][stride floats]. */
-INLINE void weight_vector(const float *taps, int64_t stride, bool turned, float *u, int64_t plane)
+/* taps: [TAPS][LANES]. */
+INLINE void weight_vector(const float *taps, bool turned, float *u, int64_t plane)
 {
     vec half[SIDE * 3], column[3], row[SIDE];
     UNROLL for (int c = 0; c < 3; c++)
@@ -223,7 +239,7 @@ INLINE void weight_vector(const float *taps, int64_t stride, bool turned, float 
         UNROLL for (int r = 0; r < 3; r++)
         {
             const int tap = r * 3 + c;
-            column[r] = load(taps + (turned ? TAPS - 1 - tap : tap) * stride);
+            column[r] = load(taps + (turned ? TAPS - 1 - tap : tap) * LANES);
         }
         weight_1d(column, 1, half + c, 3);
     }
@@ -234,40 +250,42 @@ INLINE void weight_vector(const float *taps, int64_t stride, bool turned, float 
     }
 }
 
+/* taps [in][tap][out] of one LANES x LANES block of channels, zero beyond the last ones. The rows
+ * are far apart: those of the next block are fetched meanwhile. */
+static void gather_taps(const float *w, int64_t in, int64_t out, bool turned, int64_t i0,
+                        int64_t o0, float taps[LANES][TAPS][LANES])
+{
+    const int64_t ins = in - i0 < LANES ? in - i0 : LANES;
+    const int64_t outs = out - o0 < LANES ? out - o0 : LANES;
+    if (ins < LANES || outs < LANES) memset(taps, 0, sizeof(float[LANES][TAPS][LANES]));
+    if (outs <= 0) return;
+    for (int64_t i = 0; turned && i < ins; i++) {
+        for (int64_t tap = 0; tap < TAPS; tap++) {
+            const float *from = w + ((i0 + i) * TAPS + tap) * out + o0;
+            if (i0 + i + LANES < in) __builtin_prefetch(from + LANES * TAPS * out);
+            store(taps[i][tap], load_part(from, (int)outs));
+        }
+    }
+    for (int64_t o = 0; !turned && o < outs; o++) {
+        for (int64_t tap = 0; tap < TAPS; tap++) {
+            const float *from = w + ((o0 + o) * TAPS + tap) * in + i0;
+            if (i0 + LANES < in) __builtin_prefetch(from + LANES);
+            for (int64_t i = 0; i < ins; i++) taps[i][tap][o] = from[i];
+        }
+    }
+}
+
 void dho_winograd_weights(const float *w, int in, int out, bool turned, int panel, float *u,
                           int64_t plane)
 {
-    float taps[LANES][TAPS][LANES]; /* [in][tap][out] */
+    float taps[LANES][TAPS][LANES];
     const int64_t depth = round_up(in, LANES);
     u += panel * depth * PANEL;
-    for (int half = 0; half < 2; half++) {
-        const int64_t o0 = (int64_t)panel * PANEL + half * LANES;
-        const int64_t outs = out - o0 < LANES ? out - o0 : LANES;
-        for (int64_t i0 = 0; i0 < depth; i0 += LANES) {
-            const int64_t ins = in - i0 < LANES ? in - i0 : LANES;
-            const bool whole = outs == LANES && ins == LANES;
-            if (!whole) memset(taps, 0, sizeof taps);
-            for (int64_t i = 0; turned && !whole && i < ins; i++) {
-                for (int64_t tap = 0; tap < TAPS && outs > 0; tap++) {
-                    memcpy(taps[i][tap], w + ((i0 + i) * TAPS + tap) * out + o0,
-                           (size_t)outs * sizeof *w);
-                }
-            }
-            for (int64_t o = 0; !turned && o < outs; o++) {
-                for (int64_t tap = 0; tap < TAPS; tap++) {
-                    const float *from = w + ((o0 + o) * TAPS + tap) * in + i0;
-                    for (int64_t i = 0; i < ins; i++) taps[i][tap][o] = from[i];
-                }
-            }
+    for (int64_t i0 = 0; i0 < depth; i0 += LANES) {
+        for (int64_t half = 0; half < PANEL; half += LANES) {
+            gather_taps(w, in, out, turned, i0, (int64_t)panel * PANEL + half, taps);
             for (int64_t i = 0; i < LANES; i++) {
-                float *to = u + (i0 + i) * PANEL + half * LANES;
-                if (!turned) {
-                    weight_vector(taps[i][0], LANES, false, to, plane);
-                } else if (whole) {
-                    weight_vector(w + (i0 + i) * TAPS * out + o0, out, true, to, plane);
-                } else {
-                    weight_vector(taps[i][0], LANES, true, to, plane);
-                }
+                weight_vector(taps[i][0], turned, u + (i0 + i) * PANEL + half, plane);
             }
         }
     }

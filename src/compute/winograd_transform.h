@@ -3,18 +3,25 @@
  * and their transposes for the gradient of the weights,
  *   dg = G^T [ (A dy A^T) . (B^T d B) ] G.
  *
- * Layouts, for a block of `tiles` tiles, with "points" being the 36 elements of a transformed tile:
+ * Layouts, for a block with room for `tiles` tiles, with "points" being the 36 elements of a
+ * transformed tile:
  *   tiles    [point][channel / LANES][tile][LANES]        (input and output gradients)
  *   products [point][channel / PANEL][tile][PANEL]
  *   weights  [point][out / PANEL][in][PANEL], in rounded up to LANES and filled with zeros
- * Points are `plane` floats apart. A plane is never a multiple of 4 KiB, or the 36 streams of a
- * transform would meet in the same sets of the caches. */
+ * Points are `plane` floats apart. A plane is never a multiple of 4 KiB, and `tiles` is odd, or the
+ * streams of a transform and of a product would meet in the same sets of the caches. */
 #ifndef DHO_WINOGRAD_TRANSFORM_H
 #define DHO_WINOGRAD_TRANSFORM_H
 
 #include "compute/winograd_vector.h"
 
 #include <stdbool.h>
+
+/* The room for a block of `count` tiles. */
+static inline int64_t winograd_tiles(int64_t count)
+{
+    return count | 1;
+}
 
 /* Images cut into tiles; tile t of image n at (row, column) is number (n * rows + row) * columns +
  * column. */
@@ -31,7 +38,7 @@ static inline int64_t winograd_plane(int64_t count)
 }
 
 /* B^T d B for tiles first .. first+count-1 of x [..][height][width][channels], put at position
- * `at` .. of a block of `tiles`. zeros: round_up(channels, LANES) floats of zero. */
+ * `at` .. of a block. zeros: round_up(channels, LANES) floats of zero. */
 void dho_winograd_input(const winograd_map *map, const float *x, const float *zeros, int64_t first,
                         int64_t count, float *out, int64_t at, int64_t tiles, int64_t plane);
 
@@ -41,9 +48,9 @@ void dho_winograd_gradient(const winograd_map *map, const float *dy, const float
                            int64_t plane);
 
 /* y (+)= A^T m A (+ bias, when not NULL) for tiles first .. of a block of products. */
-void dho_winograd_output(const winograd_map *map, const float *products, int64_t plane,
-                         int64_t first, int64_t count, const float *bias, bool accumulate,
-                         float *y);
+void dho_winograd_output(const winograd_map *map, const float *products, int64_t tiles,
+                         int64_t plane, int64_t first, int64_t count, const float *bias,
+                         bool accumulate, float *y);
 
 /* G g G^T of one PANEL of output channels (number `panel`). Forward: w [out][3][3][in]. turned: of
  * the convolution that gives the gradient of the data: w [in][3][3][out], turned by 180 degrees. */

@@ -3,9 +3,9 @@
 
 #include "compute/winograd.h"
 
-/* Error allowed, of the norm of the result. Measured over 3000 random shapes: at most 2.2e-6; a
- * direct sum in float has about half of it. */
-static const double tolerance = 5e-6;
+/* Error allowed, of the norm of the result. Measured over 2000 random shapes: at most 1.1e-6, with
+ * 512 channels 2.2e-6; a direct sum in float has about half of it. */
+static const double tolerance = 4e-6;
 
 typedef struct wino_case {
     dho_conv_shape shape;
@@ -124,8 +124,7 @@ static double largest_error(const wino_case *c, const wino_results *a, const win
     e = fmax(e, error_of(a->y_bias, b->y_bias, c->y_count));
     e = fmax(e, error_of(a->dx, b->dx, c->x_count));
     e = fmax(e, error_of(a->dx_added, b->dx_added, c->x_count));
-    e = fmax(e, error_of(a->dw, b->dw, c->w_count));
-    return fmax(e, error_of(a->dbias, b->dbias, (size_t)c->shape.out_c));
+    return fmax(e, error_of(a->dw, b->dw, c->w_count));
 }
 
 static void assert_same_bits(const wino_case *c, const wino_results *a, const wino_results *b)
@@ -147,6 +146,8 @@ static double check_shape(dho_rng *rng, dho_conv_shape shape)
     ck_assert_msg(error <= tolerance, "batch %d, %dx%d, %d -> %d, padding %d: error %g of the norm",
                   shape.batch, shape.in_h, shape.in_w, shape.in_c, shape.out_c, shape.padding,
                   error);
+    const double rows = (double)shape.batch * shape.out_h * shape.out_w;
+    check_close("dbias", one.dbias, expected.dbias, (size_t)shape.out_c, sum_tolerance(rows), 1e-6);
     for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
         wino_results more = run_winograd(&c, threads[i]);
         assert_same_bits(&c, &one, &more);
@@ -199,9 +200,13 @@ START_TEST(test_which_shapes)
     ck_assert(dho_winograd_fits(&s) && dho_winograd_pays(&s));
     s = shape_of(16, 7, 7, 512, 512, 1);
     ck_assert(dho_winograd_pays(&s));
-    s = shape_of(16, 2, 2, 512, 512, 1); /* as many products as directly */
+    s = shape_of(64, 2, 2, 512, 512, 1); /* as many products as directly */
     ck_assert(dho_winograd_fits(&s) && !dho_winograd_pays(&s));
+    s = shape_of(1, 7, 7, 512, 512, 1); /* the transform of the weights dominates */
+    ck_assert(!dho_winograd_pays(&s));
     s = shape_of(16, 56, 56, 3, 64, 1);
+    ck_assert(!dho_winograd_pays(&s));
+    s = shape_of(16, 56, 56, 33, 33, 1); /* mostly padding */
     ck_assert(!dho_winograd_pays(&s));
     s = shape_of(1, 9, 9, 64, 64, 2);
     ck_assert(dho_winograd_fits(&s));
