@@ -65,7 +65,7 @@ def compare(options, model, dtype):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("dho")
-    parser.add_argument("--models", default="resnet18,resnet50,vit_b16,mobilenet_v2")
+    parser.add_argument("--models", default="resnet18,resnet50,clip_vit_b16,mobilenet_v2")
     parser.add_argument("--dtypes", default="fp32,bf16")
     parser.add_argument("--modes", default="eager,compile")
     parser.add_argument("--rounds", type=int, default=5)

@@ -42,7 +42,7 @@ class DualHead(nn.Module):
 
 
 def build(name):
-    if name == "vit_b16":
+    if name == "clip_vit_b16":
         import open_clip
 
         visual = open_clip.create_model("ViT-B-16-quickgelu", pretrained=None).visual
@@ -88,7 +88,7 @@ def main():
     rows = options.labelled + options.unlabelled
     model = build(options.model).train()
     images = torch.randn(rows, 3, 224, 224)
-    if options.model != "vit_b16":
+    if options.model != "clip_vit_b16":
         model = model.to(memory_format=torch.channels_last)
         images = images.to(memory_format=torch.channels_last)
     labels = torch.randint(0, CLASSES, (options.labelled,))
