@@ -36,11 +36,13 @@ typedef struct dho_init_report {
     size_t passed_over; /* those that were not, num_batches_tracked aside */
     char examples[160]; /* the first names of these */
     char prefix[64];    /* what stands before the backbone's names in the file */
+    const char *naming; /* static: "openai", "bare", "huggingface", "timm" */
 } dho_init_report;
 
 /* Starts a student from published weights: fills the parameters and the buffers of its backbone
- * from a file whose names are the graph's, all behind one prefix of wrappers (dho_weights_bare_name
- * tells which). The heads ("head*.weight", "head*.bias") keep the slab's values or, with take_head,
+ * from a file whose names are the graph's, or for CLIP's towers those of Hugging Face or timm or
+ * without "visual.", all behind one prefix of wrappers (dho_weights_bare_name tells which). Position
+ * embeddings of another square grid are resized (bicubic, as open_clip). The heads ("head*.weight", "head*.bias") keep the slab's values or, with take_head,
  * are all filled from the file's tensors of that name or else from its classifier "fc", "head",
  * "classifier" or "classifier.1".
  * Errors: DHO_ERR_FORMAT naming the first tensor that is missing (and how many others are), or that

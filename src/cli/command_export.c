@@ -1,21 +1,25 @@
-/* dho export: a trained student under the names that torchvision and timm load. */
+/* dho export: a trained student under the names that torchvision, open_clip, transformers and timm
+ * load. */
 #include "cli/cli.h"
 #include "dho/alloc.h"
 #include "dho/checkpoint.h"
 #include "dho/log.h"
 #include "dho/state_dict.h"
+#include "weights/tensor_names.h"
 
 #include <stdio.h>
 #include <string.h>
 
-typedef enum export_head { HEAD_CE, HEAD_KD, HEAD_BOTH } export_head;
+typedef enum export_head { HEAD_CE, HEAD_KD, HEAD_BOTH, HEAD_NONE } export_head;
 
 typedef struct export_list {
-    dho_state_dict own;       /* the model in file layout */
-    dho_tensor_view *tensors; /* what is written; names and data borrowed, but for `names` */
+    dho_state_dict own; /* the model in file layout */
+    dho_naming naming;
+    dho_tensor_view *tensors; /* what is written; names and data borrowed, but for these: */
     size_t count;
     char **names; /* owned */
     size_t name_count;
+    float *projection; /* owned, CLIP's in the other layout; or NULL */
     int64_t steps;
 } export_list;
 
@@ -23,18 +27,23 @@ static void list_free(export_list *list)
 {
     for (size_t i = 0; i < list->name_count; i++) dho_free(list->names[i]);
     dho_free(list->names);
+    dho_free(list->projection);
     dho_free(list->tensors);
     dho_state_dict_free(&list->own);
 }
 
-/* "ce", "kd", "both" or NULL: the only head, or kd. */
+/* "ce", "kd", "both", "none" or NULL: the only head, or kd. */
 static dho_status parse_head(const char *word, const dho_student *student, export_head *out)
 {
     const bool dual = student->head_count == 2;
     *out = dual ? HEAD_KD : HEAD_CE;
     if (word == NULL) return DHO_OK;
+    if (strcmp(word, "none") == 0) {
+        *out = HEAD_NONE;
+        return DHO_OK;
+    }
     if (strcmp(word, "ce") != 0 && strcmp(word, "kd") != 0 && strcmp(word, "both") != 0)
-        return dho_fail(DHO_ERR_CONFIG, "--head: expected ce, kd or both, got \"%s\"", word);
+        return dho_fail(DHO_ERR_CONFIG, "--head: expected ce, kd, both or none, got \"%s\"", word);
     if (!dual) return dho_fail(DHO_ERR_CONFIG, "--head %s: this student has one head only", word);
     *out = word[0] == 'c' ? HEAD_CE : word[0] == 'k' ? HEAD_KD : HEAD_BOTH;
     return DHO_OK;
@@ -57,8 +66,67 @@ static bool ends_with(const char *text, const char *end)
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
+static dho_status parse_names(const char *word, dho_naming *out)
+{
+    *out = DHO_NAMES_OWN;
+    if (word == NULL) return DHO_OK;
+    for (int i = 0; i < DHO_NAMING_COUNT; i++) {
+        if (strcmp(word, dho_naming_words[i]) != 0) continue;
+        *out = (dho_naming)i;
+        return DHO_OK;
+    }
+    return dho_fail(DHO_ERR_CONFIG,
+                    "--names: expected openai, bare, huggingface or timm, got \"%s\"", word);
+}
+
+/* A matrix in the other layout. */
+static dho_status transpose(export_list *list, dho_tensor_view *view)
+{
+    const int64_t rows = view->shape[0], columns = view->shape[1];
+    const float *from = view->data;
+    DHO_TRY(dho_alloc(&list->projection, (size_t)(rows * columns), sizeof(float), "export"));
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++)
+            list->projection[c * rows + r] = from[r * columns + c];
+    view->data = list->projection;
+    view->shape[0] = columns;
+    view->shape[1] = rows;
+    return DHO_OK;
+}
+
+/* timm's class token and position embeddings have a batch of one. */
+static void unsqueeze(dho_tensor_view *view, int dims)
+{
+    for (; view->dims < dims; view->dims++) {
+        for (int d = view->dims; d > 0; d--) view->shape[d] = view->shape[d - 1];
+        view->shape[0] = 1;
+    }
+}
+
+/* One tensor of the backbone, under the names that are asked for. */
+static dho_status add_renamed(export_list *list, const dho_tensor_view *tensor)
+{
+    dho_tensor_names names;
+    if (!dho_tensor_names_of(list->naming, tensor->name, &names))
+        return dho_fail(DHO_ERR_CONFIG, "--names %s: has no name for \"%s\" of this model",
+                        dho_naming_words[list->naming], tensor->name);
+    for (int i = 0; i < names.count; i++) {
+        dho_tensor_view *view = &list->tensors[list->count++];
+        *view = *tensor;
+        view->shape[0] /= names.count;
+        view->bytes /= (size_t)names.count;
+        view->data = (const char *)tensor->data + (size_t)i * view->bytes;
+        if (names.transposed) DHO_TRY(transpose(list, view));
+        if (list->naming == DHO_NAMES_TIMM &&
+            (strcmp(names.names[i], "cls_token") == 0 || strcmp(names.names[i], "pos_embed") == 0))
+            unsqueeze(view, 3);
+        DHO_TRY(add_name(list, view, names.names[i], ""));
+    }
+    return DHO_OK;
+}
+
 /* One tensor of the model: a head becomes the published model's or is left out, the rest keeps its
- * name. */
+ * name or gets that of another tool. */
 static dho_status add_tensor(export_list *list, const dho_tensor_view *tensor, export_head head,
                              const dho_student *student)
 {
@@ -67,17 +135,24 @@ static dho_status add_tensor(export_list *list, const dho_tensor_view *tensor, e
                                                  : "head_kd.";
     dho_tensor_view *view = &list->tensors[list->count];
     *view = *tensor;
+    if (strncmp(tensor->name, "head", 4) == 0 && head == HEAD_NONE) return DHO_OK;
+    if (strncmp(tensor->name, "head", 4) != 0 && list->naming != DHO_NAMES_OWN)
+        DHO_TRY(add_renamed(list, tensor));
+    else
+        list->count++;
     if (strncmp(tensor->name, "head", 4) == 0 && head != HEAD_BOTH) {
-        if (strncmp(tensor->name, wanted, strlen(wanted)) != 0) return DHO_OK;
+        if (strncmp(tensor->name, wanted, strlen(wanted)) != 0) {
+            list->count--;
+            return DHO_OK;
+        }
         DHO_TRY(add_name(list, view, student->classifier, strchr(tensor->name, '.')));
     }
-    list->count++;
     if (!ends_with(tensor->name, "running_var")) return DHO_OK;
     /* PyTorch's batch normalisation counts its steps; a strict load demands the number. */
     char part[128];
     dho_tensor_view *steps = &list->tensors[list->count];
-    snprintf(part, sizeof part, "%.*s", (int)(strlen(tensor->name) - strlen("running_var")),
-             tensor->name);
+    const char *name = list->tensors[list->count - 1].name; /* as it is written */
+    snprintf(part, sizeof part, "%.*s", (int)(strlen(name) - strlen("running_var")), name);
     *steps = (dho_tensor_view){.dtype = DHO_I64, .data = &list->steps, .bytes = sizeof(int64_t)};
     DHO_TRY(add_name(list, steps, part, "num_batches_tracked"));
     list->count++;
@@ -89,7 +164,7 @@ static dho_status build_list(export_list *list, const dho_model *model, export_h
     const dho_graph *graph = model->student.graph;
     DHO_TRY(dho_state_dict_add(&list->own, graph, false, "", model->parameters));
     DHO_TRY(dho_state_dict_add(&list->own, graph, true, "", model->buffers));
-    const size_t most = 2 * list->own.count;
+    const size_t most = DHO_NAME_PARTS * list->own.count;
     DHO_TRY(dho_alloc(&list->tensors, most, sizeof *list->tensors, "export"));
     DHO_TRY(dho_alloc(&list->names, most, sizeof *list->names, "export"));
     for (size_t i = 0; i < list->own.count; i++)
@@ -115,21 +190,23 @@ static dho_status save(const export_list *list, const dho_model *model,
 
 /* Rank 0 writes. */
 static dho_status write_file(const dho_model *model, const dho_checkpoint_info *info,
-                             const char *path, const char *head_word)
+                             const char *path, const char *head_word, const char *names_word)
 {
     export_list list = {.steps = info->step};
     export_head head;
     dho_status status;
     DHO_TRY(parse_head(head_word, &model->student, &head));
+    DHO_TRY(parse_names(names_word, &list.naming));
     DHO_TRY_GOTO(build_list(&list, model, head));
     DHO_TRY_GOTO(save(&list, model, info, path));
     const char *as = head == HEAD_BOTH               ? "head_ce and head_kd"
+                     : head == HEAD_NONE             ? "no head"
                      : model->student.head_count < 2 ? "its head as "
                      : head == HEAD_CE               ? "head_ce as "
                                                      : "head_kd as ";
     dho_info("%s: %s, width %d, %d classes, %s%s: %zu tensors", path, model->student.model,
-             info->width, info->classes, as, head == HEAD_BOTH ? "" : model->student.classifier,
-             list.count);
+             info->width, info->classes, as,
+             head == HEAD_BOTH || head == HEAD_NONE ? "" : model->student.classifier, list.count);
 fail:
     list_free(&list);
     return status;
@@ -137,20 +214,21 @@ fail:
 
 dho_status dho_command_export(const dho_arguments *arguments, dho_comm *comm)
 {
-    const char *checkpoint = NULL, *path = NULL, *head = NULL;
+    const char *checkpoint = NULL, *path = NULL, *head = NULL, *names = NULL;
     const dho_option options[] = {{.name = "--checkpoint", .value = &checkpoint},
                                   {.name = "--out", .value = &path},
-                                  {.name = "--head", .value = &head}};
+                                  {.name = "--head", .value = &head},
+                                  {.name = "--names", .value = &names}};
     DHO_TRY(dho_cli_parse(arguments, NULL, options, sizeof options / sizeof *options));
     if (checkpoint == NULL || path == NULL)
         return dho_fail(DHO_ERR_CONFIG,
                         "usage: dho export --checkpoint PATH --out FILE.safetensors "
-                        "[--head ce|kd|both]");
+                        "[--head ce|kd|both|none] [--names openai|bare|huggingface|timm]");
     dho_model model;
     dho_checkpoint_info info;
     DHO_TRY(dho_checkpoint_open_model(comm, checkpoint, false, &model, &info));
     const dho_status status =
-        dho_comm_rank(comm) == 0 ? write_file(&model, &info, path, head) : DHO_OK;
+        dho_comm_rank(comm) == 0 ? write_file(&model, &info, path, head, names) : DHO_OK;
     dho_checkpoint_info_free(&info);
     dho_model_destroy(&model);
     return dho_comm_agree(comm, status);

@@ -132,9 +132,10 @@ static dho_status load_initial_weights(dho_trainer *trainer)
             dho_state_dict_init(weights, trainer->student.graph, trainer->config->student.init_head,
                                 trainer->parameters, trainer->buffers, &report);
     if (status == DHO_OK)
-        dho_info("student.init: %s (%s%s%s): %zu tensors taken, %zu passed over%s%s", path,
+        dho_info("student.init: %s (%s%s%s%s%s): %zu tensors taken, %zu passed over%s%s", path,
                  dho_weights_format(weights), dho_weights_key(weights)[0] != '\0' ? ", key " : "",
-                 dho_weights_key(weights), report.taken, report.passed_over,
+                 dho_weights_key(weights), report.naming[0] != 'o' ? ", names of " : "",
+                 report.naming[0] != 'o' ? report.naming : "", report.taken, report.passed_over,
                  report.passed_over > 0 ? ": " : "", report.examples);
     dho_weights_close(&weights);
     return status != DHO_OK ? dho_fail_prefix(status, "student.init: ") : DHO_OK;

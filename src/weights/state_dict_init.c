@@ -2,6 +2,7 @@
 #include "dho/alloc.h"
 #include "dho/state_dict.h"
 #include "weights/state_dict_fill.h"
+#include "weights/state_dict_take.h"
 #include "weights/tensor_table.h"
 
 #include <stdio.h>
@@ -12,9 +13,10 @@ enum { NAME_BYTES = 256, EXAMPLES = 3 };
 typedef struct init_state {
     const dho_weights *weights;
     dho_init_report *report;
+    dho_naming naming;
     bool *used; /* owned, by tensor of the file */
     size_t missing;
-    const dho_slot *first_missing;
+    char first_missing[512]; /* its name and shape */
 } init_state;
 
 static bool is_head(const char *name)
@@ -28,23 +30,45 @@ static bool ends_with(const char *text, const char *end)
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-/* The prefix under which the file has the graph's first tensor; all others must have the same. */
-static dho_status find_prefix(const dho_weights *weights, const dho_graph *graph, char prefix[64])
+/* The prefix under which the file has `first`, a graph's first tensor; *found: its name, NULL for
+ * none. */
+static dho_status find_prefix(const dho_weights *weights, const char *first, char prefix[64],
+                              const char **found)
 {
-    const char *first = dho_graph_parameter(graph, 0)->name, *found = NULL;
+    *found = NULL;
     prefix[0] = '\0';
-    if (dho_weights_find(weights, first) != NULL) return DHO_OK;
+    if (dho_weights_find(weights, first) != NULL) {
+        *found = first;
+        return DHO_OK;
+    }
     for (size_t i = 0; i < dho_weights_count(weights); i++) {
         const char *name = dho_weights_at(weights, i)->name, *bare = dho_weights_bare_name(name);
         if (strcmp(bare, first) != 0 || bare - name >= 64) continue;
-        if (found != NULL)
+        if (*found != NULL)
             return dho_fail(DHO_ERR_FORMAT,
                             "%s: both \"%.100s\" and \"%.100s\" may be the backbone's: choose with "
                             "dho weights convert --strip",
-                            dho_weights_path(weights), found, name);
-        found = name;
+                            dho_weights_path(weights), *found, name);
+        *found = name;
         snprintf(prefix, 64, "%.*s", (int)(bare - name), name);
     }
+    return DHO_OK;
+}
+
+/* The naming under which the file has the graph's first tensor, and the prefix there; all others
+ * must have the same. */
+static dho_status find_naming(init_state *state, const dho_graph *graph)
+{
+    for (int naming = 0; naming < DHO_NAMING_COUNT; naming++) {
+        dho_tensor_names names;
+        const char *found;
+        if (!dho_tensor_names_of((dho_naming)naming, dho_graph_parameter(graph, 0)->name, &names))
+            continue;
+        DHO_TRY(find_prefix(state->weights, names.names[0], state->report->prefix, &found));
+        state->naming = (dho_naming)naming;
+        if (found != NULL) return DHO_OK;
+    }
+    state->naming = DHO_NAMES_OWN;
     return DHO_OK;
 }
 
@@ -65,10 +89,37 @@ static dho_status take(init_state *state, const dho_slot *slot, const char *name
 
 static dho_status take_backbone(init_state *state, const dho_slot *slot, float *slab)
 {
+    dho_taken taken;
+    DHO_TRY(dho_state_dict_take(state->weights, state->report->prefix, state->naming, slot, slab,
+                                &taken));
+    for (int i = 0; i < taken.count; i++) mark_used(state, taken.tensors[i]);
+    if (taken.count == 0 && state->missing++ == 0)
+        memcpy(state->first_missing, taken.missing, sizeof taken.missing);
+    return DHO_OK;
+}
+
+/* timm has CLIP's projection as a classifier, whose bias is then 0. */
+static dho_status check_projection_bias(init_state *state)
+{
     char name[NAME_BYTES];
-    snprintf(name, sizeof name, "%s%s", state->report->prefix, slot->name);
-    if (dho_weights_find(state->weights, name) != NULL) return take(state, slot, name, slab);
-    if (state->missing++ == 0) state->first_missing = slot;
+    float *values;
+    if (state->naming != DHO_NAMES_TIMM) return DHO_OK;
+    snprintf(name, sizeof name, "%shead.bias", state->report->prefix);
+    const dho_tensor_view *bias = dho_weights_find(state->weights, name);
+    if (bias == NULL) return DHO_OK;
+    size_t count = 1;
+    for (int d = 0; d < bias->dims; d++) count *= (size_t)bias->shape[d];
+    DHO_TRY(dho_alloc(&values, count, sizeof *values, name));
+    dho_tensor_to_float(bias, values);
+    bool zero = true;
+    for (size_t i = 0; i < count; i++) zero = zero && values[i] == 0;
+    dho_free(values);
+    if (!zero)
+        return dho_fail(DHO_ERR_FORMAT,
+                        "%s: tensor \"%s\" is not zero: its head is a classifier, not the "
+                        "projection of CLIP",
+                        dho_weights_path(state->weights), name);
+    mark_used(state, bias);
     return DHO_OK;
 }
 
@@ -89,11 +140,11 @@ static dho_status take_head(init_state *state, const dho_slot *slot, float *slab
                 return take(state, slot, name, slab);
         }
     }
-    return dho_fail(
-        DHO_ERR_FORMAT, "%s: student.init_head: no \"%s%s\", nor fc%s, head%s, classifier%s or "
-        "classifier.1%s",
-        dho_weights_path(state->weights), state->report->prefix, slot->name, part, part, part,
-        part);
+    return dho_fail(DHO_ERR_FORMAT,
+                    "%s: student.init_head: no \"%s%s\", nor fc%s, head%s, classifier%s or "
+                    "classifier.1%s",
+                    dho_weights_path(state->weights), state->report->prefix, slot->name, part, part,
+                    part, part);
 }
 
 static dho_status take_all(init_state *state, const dho_graph *graph, bool with_head,
@@ -108,16 +159,12 @@ static dho_status take_all(init_state *state, const dho_graph *graph, bool with_
     }
     for (size_t i = 0; i < dho_graph_buffer_count(graph); i++)
         DHO_TRY(take_backbone(state, dho_graph_buffer(graph, i), buffers));
-    if (state->missing == 0) return DHO_OK;
-    char shape[DHO_SHAPE_TEXT];
-    const dho_slot *slot = state->first_missing;
-    dho_shape_text(slot->dims, slot->shape, shape, sizeof shape);
+    if (state->missing == 0) return check_projection_bias(state);
     if (state->missing == 1)
-        return dho_fail(DHO_ERR_FORMAT, "%s: no tensor \"%s%s\" of shape %s",
-                        dho_weights_path(state->weights), state->report->prefix, slot->name, shape);
-    return dho_fail(DHO_ERR_FORMAT, "%s: no tensor \"%s%s\" of shape %s, nor %zu others",
-                    dho_weights_path(state->weights), state->report->prefix, slot->name, shape,
-                    state->missing - 1);
+        return dho_fail(DHO_ERR_FORMAT, "%s: no tensor %s", dho_weights_path(state->weights),
+                        state->first_missing);
+    return dho_fail(DHO_ERR_FORMAT, "%s: no tensor %s, nor %zu others",
+                    dho_weights_path(state->weights), state->first_missing, state->missing - 1);
 }
 
 static void count_passed_over(const init_state *state)
@@ -142,7 +189,8 @@ dho_status dho_state_dict_init(const dho_weights *weights, const dho_graph *grap
 {
     init_state state = {.weights = weights, .report = out};
     *out = (dho_init_report){0};
-    DHO_TRY(find_prefix(weights, graph, out->prefix));
+    DHO_TRY(find_naming(&state, graph));
+    out->naming = dho_naming_words[state.naming];
     DHO_TRY(dho_alloc_zero(&state.used, dho_weights_count(weights), sizeof *state.used, "weights"));
     const dho_status status = take_all(&state, graph, with_head, parameters, buffers);
     if (status == DHO_OK) count_passed_over(&state);

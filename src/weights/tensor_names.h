@@ -1,0 +1,32 @@
+/* Under which names the tools that publish CLIP's image towers keep a tensor. Private to src; the
+ * engine's own names are OpenAI's. */
+#ifndef DHO_TENSOR_NAMES_H
+#define DHO_TENSOR_NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef enum dho_naming {
+    DHO_NAMES_OWN,         /* OpenAI's and open_clip's; for other models torchvision's */
+    DHO_NAMES_BARE,        /* the same without "visual.": a tower on its own */
+    DHO_NAMES_HUGGINGFACE, /* transformers' CLIPModel and CLIPVisionModelWithProjection */
+    DHO_NAMES_TIMM,        /* timm's vit_*_clip_*, whose head is the projection */
+    DHO_NAMING_COUNT
+} dho_naming;
+
+enum { DHO_NAME_PARTS = 3, DHO_TENSOR_NAME_BYTES = 160 };
+
+/* One tensor of the engine in a file: stacked from `count` tensors along its first dimension. */
+typedef struct dho_tensor_names {
+    int count;
+    char names[DHO_NAME_PARTS][DHO_TENSOR_NAME_BYTES];
+    bool transposed; /* against the engine's published layout */
+} dho_tensor_names;
+
+/* "own", "huggingface", ... for messages and options. */
+extern const char *const dho_naming_words[DHO_NAMING_COUNT];
+
+/* false when this naming has no such tensor. */
+bool dho_tensor_names_of(dho_naming naming, const char *own, dho_tensor_names *out);
+
+#endif

@@ -1,0 +1,73 @@
+# CLIP towers in and out: student.init under the names of OpenAI, Hugging Face and timm, other grids,
+# dho export back; with open_clip, transformers and timm as references where Python has them.
+. "$(dirname "$0")/lib.bash"
+golden=$here/tests/golden
+
+python=${DHO_PYTHON:-python3}
+if ! "$python" -c 'import open_clip, transformers, timm, safetensors, PIL' 2>/dev/null; then
+    echo "skipped: $python has no open_clip, transformers, timm, safetensors and Pillow (set DHO_PYTHON)"
+    finish
+    exit 0
+fi
+exchange() { "$python" "$golden/clip_exchange.py" "$@" >"$work/log" 2>&1 || die "$*"; }
+exchange make "$work"
+pass "open_clip, transformers and timm agree on the tower"
+cat >"$work/c.yaml" <<EOF
+method: ce
+out: $work/run
+data: {root: $work/images, labels: all, image_size: 64}
+student: {model: clip_vit_b16, width: 128, layers: 2}
+train: {shards: 2, batch_labelled: 4, batch_unlabelled: 0, steps: 1, lr: 1.0e-30, weight_decay: 0}
+EOF
+train() { # NAME ARGUMENT ...
+    local name=$1
+    shift
+    "$DHO" train -c "$work/c.yaml" --out "$work/$name" "$@" >"$work/log" 2>&1 || die "training $name"
+}
+export_as() { # NAME NAMES FILE
+    "$DHO" export --checkpoint "$work/$1/checkpoints/step-00000001" --head none --names "$2" \
+        --out "$work/$3" >"$work/log" 2>&1 || die "exporting $1 as $2"
+}
+for names in openai bare huggingface timm; do
+    train "$names" --set student.init="$work/vit_$names.safetensors"
+    grep -q "student.init: .* tensors taken, [01] passed over" "$work/log" || die "student.init: $names"
+    cmp -s "$work"/{openai,"$names"}/checkpoints/step-00000001/model.safetensors ||
+        die "$names starts otherwise than openai"
+    export_as openai "$names" "$names.safetensors"
+    exchange compare "$work" "$work/$names.safetensors" "vit_$names"
+    pass "names of $names: the same start, and the export loads strictly"
+done
+for size in 96 48 32; do
+    train "g$size" --set student.init="$work/vit_openai.safetensors" --set data.image_size=$size
+    export_as "g$size" openai g.safetensors
+    exchange resized "$work" "$work/g.safetensors" $((size / 16))
+    pass "$(cat "$work/log")"
+done
+train rn50 --set student.model=clip_rn50 --set student.width=8 --set student.layers=0 \
+    --set student.init="$work/rn50.safetensors"
+export_as rn50 openai rn50.out.safetensors
+exchange compare "$work" "$work/rn50.out.safetensors" rn50
+pass "clip_rn50"
+
+refused() { # CODE TEXT ARGUMENT ...
+    local code=$1 text=$2 status=0
+    shift 2
+    "$DHO" "$@" >"$work/log" 2>&1 || status=$?
+    [ $status = "$code" ] || die "exit code $status, not $code: $*"
+    grep -q -- "$text" "$work/log" || die "does not say \"$text\": $*"
+    pass "$(grep '^dho: error' "$work/log" | sed "s|$work/||g")"
+}
+again() { # TEXT ARGUMENT ...: a training that is refused
+    local text=$1
+    shift
+    refused 1 "$text" train -c "$work/c.yaml" --out "$work/no" "$@"
+}
+again '"vision_model.embeddings.patch_embedding.weight": expected shape \[64, 3, 16, 16\], found \[128' \
+    --set student.init="$work/vit_huggingface.safetensors" --set student.width=64
+again 'no tensor "blocks.2.norm1.weight" of shape \[128\], nor' \
+    --set student.init="$work/vit_timm.safetensors" --set student.layers=3
+refused 2 "has no name for" export --checkpoint "$work/rn50/checkpoints/step-00000001" \
+    --names timm --out "$work/x.safetensors"
+refused 2 "expected openai, bare" export --checkpoint "$work/rn50/checkpoints/step-00000001" \
+    --names torch --out "$work/x.safetensors"
+finish
