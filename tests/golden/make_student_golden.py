@@ -5,7 +5,12 @@ Narrow students (torchvision's blocks and names) with two heads, labelled and un
 stacked in one forward. Kept: initial weights, inputs, the first step's logits, losses and
 gradients, and the weights and running statistics after ten AdamW steps.
 
-    python3 tests/golden/make_student_golden.py [model ...]      (torch, torchvision, safetensors)
+    python3 tests/golden/make_student_golden.py [model ...]      (torch, torchvision, safetensors;
+                                                                  open_clip for CLIP's towers)
+    python3 tests/golden/make_student_golden.py --full DIR [model ...]
+
+The second writes one step of CLIP's towers at their published size into DIR, for
+DHO_GOLDEN_FULL=DIR build/release/tests/test_golden; 1.4 GB, and 10 GB of memory.
 
 A ReLU, ReLU6 or maximum that float32 and float64 decide differently changes gradients by a percent,
 and in the deep students everything after it. The seeds are such that this happens with none of the
@@ -89,10 +94,10 @@ class Clip(nn.Module):
         self.feature_dim = feature_dim
 
 
-def clip_vit(width, layers, patch, size, embed):
+def clip_vit(width, layers, patch, size, embed, head=8):
     from open_clip.transformer import QuickGELU, VisionTransformer
     tower = VisionTransformer(image_size=size, patch_size=patch, width=width, layers=layers,
-                              heads=width // 8, mlp_ratio=4.0, output_dim=embed, act_layer=QuickGELU)
+                              heads=width // head, mlp_ratio=4.0, output_dim=embed, act_layer=QuickGELU)
     for k, p in tower.named_parameters():  # what torch starts at 0 or 1
         if k.endswith("bias"):
             nn.init.normal_(p, 0, 0.1)
@@ -101,9 +106,9 @@ def clip_vit(width, layers, patch, size, embed):
     return Clip(tower, embed)
 
 
-def clip_rn50(width, size):
+def clip_rn50(width, size, head=8):
     from open_clip.modified_resnet import ModifiedResNet
-    tower = ModifiedResNet([3, 4, 6, 3], 16 * width, 32 * width // 8, size, width)
+    tower = ModifiedResNet([3, 4, 6, 3], 16 * width, 32 * width // head, size, width)
     for k, p in tower.named_parameters():
         if k.startswith("layer") and k.endswith("bn3.weight"):
             nn.init.uniform_(p, *CALM)
@@ -148,6 +153,14 @@ MODELS = {
 WITHOUT_FINAL = ["clip_rn50"]
 
 
+# Published sizes: one step only. RN50's last normalisations start at 0 as published, which hides the
+# blocks, so that they are drawn here, too.
+FULL = {
+    "clip_vit_b16": (lambda: clip_vit(768, 12, 16, 224, 512, 64), 224, 1e-3, 1e-2, False, 1),
+    "clip_rn50": (lambda: clip_rn50(64, 224, 64), 224, 1e-4, 1e-2, False, 1),
+}
+
+
 def kl(student, teacher):
     """T^2 * batchmean KL(teacher || student), as the method has it."""
     return TEMPERATURE**2 * F.kl_div(F.log_softmax(student / TEMPERATURE, 1),
@@ -180,7 +193,25 @@ def bf16_errors(model, out, images, labels, teacher):
             relative(gradients.values(), [out[f"gradient.{k}"] for k in gradients])]
 
 
-def trajectory(build, size, lr, eps, half, seed):
+def fp32_error(model, out, images, labels, teacher):
+    """The largest relative error of a gradient in PyTorch's own float32: at this size some ReLUs are
+    always decided otherwise than in float64."""
+    model = copy.deepcopy(model).float()
+    ce_logits, kd_logits = model(images.float())
+    loss = F.cross_entropy(ce_logits[:LABELLED], labels)
+    for rows in (slice(0, LABELLED), slice(LABELLED, None)):
+        loss = loss + kl(kd_logits[rows], teacher[rows].float())
+    model.zero_grad()
+    loss.backward()
+    worst = 0
+    for k, v in model.named_parameters():
+        expected = out[f"gradient.{name(k)}"]
+        if expected.abs().max() > 1e-12:
+            worst = max(worst, ((v.grad - expected).abs().max() / expected.abs().max()).item())
+    return worst
+
+
+def trajectory(build, size, lr, eps, half, seed, steps=STEPS):
     torch.manual_seed(seed)
     torch.set_default_dtype(torch.float64)
     model = Student(build())
@@ -198,7 +229,7 @@ def trajectory(build, size, lr, eps, half, seed):
     initial = copy.deepcopy(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, eps=eps, weight_decay=0.05)
     totals = []
-    for step in range(STEPS):
+    for step in range(steps):
         b = step % 2
         ce_logits, kd_logits = model(images[b])
         ce = F.cross_entropy(ce_logits[:LABELLED], labels[b])
@@ -217,6 +248,9 @@ def trajectory(build, size, lr, eps, half, seed):
     out["totals"] = torch.tensor(totals).float()
     errors = bf16_errors(initial, out, images[0], labels[0], teacher[0])
     out["bf16_errors"] = torch.tensor(errors).float()
+    if steps == 1:
+        error = fp32_error(initial, out, images[0], labels[0], teacher[0])
+        out["fp32_error"] = torch.tensor([error]).float()
     for k, v in model.named_parameters():
         out[f"final.{name(k)}"] = v.detach().float().contiguous()
     for k, v in model.named_buffers():
@@ -226,6 +260,13 @@ def trajectory(build, size, lr, eps, half, seed):
 
 
 def main():
+    if sys.argv[1:2] == ["--full"]:
+        for model in sys.argv[3:] or FULL:
+            out, totals = trajectory(*FULL[model], steps=1)
+            out = {k: v for k, v in out.items() if not k.startswith("final.")}
+            save_file(out, os.path.join(sys.argv[2], f"{model}_full.safetensors"))
+            print(model, "loss", totals, "PyTorch's fp32:", out["fp32_error"].item())
+        return
     for model in sys.argv[1:] or MODELS:
         out, totals = trajectory(*MODELS[model])
         if model in WITHOUT_FINAL:
