@@ -92,13 +92,16 @@ static const wrong wrongs[] = {
      "t.yaml:1:8: data.flip: expected true or false, got \"perhaps\""},
     /* Words. */
     {"method: dh0\n", NULL,
-     "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, got \"dh0\" (did you mean "
+     "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, feature, logit_feature, got "
+     "\"dh0\" (did you mean "
      "dho?)"},
     {"method: xyzzy\n", NULL,
-     "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, got \"xyzzy\""},
+     "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, feature, logit_feature, got "
+     "\"xyzzy\""},
     {"method: DHO\n", NULL, "t.yaml:1:1: method: expected one of ~"},
     {"method: [dho]\n", NULL,
-     "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, got a list"},
+     "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, feature, logit_feature, got a "
+     "list"},
     {"data: {split: validation}\n", NULL,
      "t.yaml:1:8: data.split: expected one of train, val, test, got \"validation\""},
     {"compute:\n  dtype: bf16\n  backend: blis\n", NULL, "t.yaml:2:3: compute.dtype: bf16 needs~"},
