@@ -20,6 +20,8 @@ typedef struct dho_checkpoint_info {
     dho_method method;
     char model[32];
     int width, layers, image_size, classes; /* layers: of a transformer; 0 for the others */
+    dho_head_form head_forms[2];
+    double head_scale;
     char **class_names; /* [classes] */
     double mean[3], std[3];
     uint64_t dataset_fingerprint;

@@ -15,8 +15,24 @@ typedef enum dho_method {
     DHO_METHOD_CE,          /* one head, cross-entropy on the labels */
     DHO_METHOD_KD,          /* one head, KL to the teacher */
     DHO_METHOD_SINGLE_HEAD, /* one head, both losses */
-    DHO_METHOD_DHO          /* two heads, one loss each */
+    DHO_METHOD_DHO,         /* two heads, one loss each */
+    DHO_METHOD_FEATURE, /* one head with CE; projected features regress the teacher's embedding */
+    DHO_METHOD_LOGIT_FEATURE /* one head with CE and KL; and the regression */
 } dho_method;
+
+enum { DHO_METHOD_COUNT = DHO_METHOD_LOGIT_FEATURE + 1 };
+
+/* Whose choices fill the keys that are not given: this project's, or the public code's
+ * (docs/method.md). */
+typedef enum dho_compat { DHO_COMPAT_NONE, DHO_COMPAT_REFERENCE } dho_compat;
+typedef enum dho_head_form {
+    DHO_HEAD_AUTO,   /* cosine for the distillation head of a CLIP student, else linear */
+    DHO_HEAD_LINEAR, /* W f + b */
+    DHO_HEAD_COSINE  /* scale * W f/|f| + b */
+} dho_head_form;
+typedef enum dho_feature_loss { DHO_FEATURE_MSE, DHO_FEATURE_COSINE } dho_feature_loss;
+typedef enum dho_forward { DHO_FORWARD_STACKED, DHO_FORWARD_SEPARATE } dho_forward;
+typedef enum dho_epoch_of { DHO_EPOCH_UNLABELLED, DHO_EPOCH_SHORTER } dho_epoch_of;
 
 typedef enum dho_format {
     DHO_FORMAT_IMAGEFOLDER,
@@ -37,7 +53,12 @@ typedef enum dho_backend { DHO_BACKEND_AUTO, DHO_BACKEND_REF, DHO_BACKEND_BLIS, 
 typedef enum dho_recompute { DHO_RECOMPUTE_NONE, DHO_RECOMPUTE_BLOCK } dho_recompute;
 typedef enum dho_compute_dtype { DHO_DTYPE_FP32, DHO_DTYPE_BF16 } dho_compute_dtype;
 typedef enum dho_optimizer_kind { DHO_OPTIMIZER_ADAMW, DHO_OPTIMIZER_SGD } dho_optimizer_kind;
-typedef enum dho_schedule_kind { DHO_SCHEDULE_COSINE, DHO_SCHEDULE_LINEAR, DHO_SCHEDULE_CONSTANT } dho_schedule_kind;
+typedef enum dho_schedule_kind {
+    DHO_SCHEDULE_COSINE,
+    DHO_SCHEDULE_LINEAR,
+    DHO_SCHEDULE_CONSTANT,
+    DHO_SCHEDULE_WARMUP_TIMES_COSINE /* the cosine runs from step 0, under the warm-up */
+} dho_schedule_kind;
 
 /* One evaluation set: an entry of eval.sets. */
 typedef struct dho_config_set {
@@ -53,6 +74,7 @@ typedef struct dho_config_set {
 typedef struct dho_config {
     uint64_t seed;     /* seed: 0 */
     dho_method method; /* method: dho */
+    dho_compat compat; /* compat: none | reference */
     char *out;         /* out: runs/default; the run's folder */
 
     struct {
@@ -83,6 +105,9 @@ typedef struct dho_config {
         int64_t layers;    /* student.layers: 0 (as published); blocks of a transformer */
         char *init;        /* student.init: "" or a safetensors or PyTorch file of weights */
         bool init_head;    /* student.init_head: false; take the file's classifier for the heads */
+        dho_head_form head_ce; /* student.head_ce: auto; of the supervised or the only head */
+        dho_head_form head_kd; /* student.head_kd: auto; of the distillation head (dho) */
+        double head_scale;     /* student.head_scale: 100; of cosine heads, > 0 */
     } student;
 
     struct {
@@ -93,6 +118,8 @@ typedef struct dho_config {
         double temperature; /* distill.temperature: 2.0, > 0 */
         double lambda_ce;   /* distill.lambda_ce: 1.0, >= 0 */
         double lambda_kd;   /* distill.lambda_kd: 1.0, >= 0 */
+        double lambda_feature;         /* distill.lambda_feature: 1.0, >= 0 */
+        dho_feature_loss feature_loss; /* distill.feature_loss: mse | cosine */
     } distill;
 
     struct {
@@ -100,7 +127,9 @@ typedef struct dho_config {
         int64_t batch_labelled;    /* train.batch_labelled: 64; global, a multiple of shards */
         int64_t batch_unlabelled;  /* train.batch_unlabelled: 64; global, a multiple of shards */
         double epochs;             /* train.epochs: 20 passes over the unlabelled set */
+        dho_epoch_of epoch_of;     /* train.epoch_of: unlabelled | shorter */
         int64_t steps;             /* train.steps: 0 = from epochs */
+        dho_forward forward;       /* train.forward: stacked | separate */
         dho_optimizer_kind optimizer; /* train.optimizer: adamw */
         double lr;                 /* train.lr: 1e-3 */
         double weight_decay;       /* train.weight_decay: 0.01 */
@@ -114,6 +143,7 @@ typedef struct dho_config {
         int64_t checkpoint_every;  /* train.checkpoint_every: 500 steps; 0 = only at the end */
         int64_t checkpoint_keep;   /* train.checkpoint_keep: 2; >= 1 */
         int64_t log_every;         /* train.log_every: 10 steps */
+        int64_t conflict_every;    /* train.conflict_every: 0 = never; steps */
         dho_skip_policy on_nonfinite; /* train.on_nonfinite: fail | skip (the step) */
     } train;
 

@@ -26,27 +26,52 @@ double dho_cross_entropy(int rows, int classes, const float *logits, const int32
 double dho_kl_divergence(int rows, int classes, const float *teacher, const float *student,
                          double temperature, float weight, float *dstudent);
 
+/* Mean over rows of the distance of x to target, both [rows][dim]:
+ *   mse     1/dim |x - target|^2                (torch's mse_loss)
+ *   cosine  1 - x.target / (|x| |target|)       (norms below 1e-8 count as that, as in torch)
+ * dx += weight * its gradient. Returns 0 for no rows. */
+double dho_feature_distance(dho_feature_loss kind, int rows, int dim, const float *target,
+                            const float *x, float weight, float *dx);
+
 /* What a microbatch lost; sums over microbatches are divided by their number. */
 typedef struct dho_loss_terms {
-    double ce, kd_labelled, kd_unlabelled; /* unweighted */
-    double total;                          /* weighted */
-    int correct;                           /* labelled rows that the (supervised) head has right */
+    double ce, kd_labelled, kd_unlabelled;       /* unweighted */
+    double feature_labelled, feature_unlabelled; /* unweighted */
+    double total;                                /* weighted */
+    int correct; /* labelled rows that the (supervised) head has right */
 } dho_loss_terms;
 
 typedef struct dho_objective {
     dho_method method;
-    float temperature, lambda_ce, lambda_kd;
+    float temperature, lambda_ce, lambda_kd, lambda_feature;
+    dho_feature_loss feature_loss;
 } dho_objective;
 
+/* The objective that a configuration names. */
+dho_objective dho_objective_create(const dho_config *config);
+/* The same with only its cross-entropy, or only what comes from the teacher. */
+dho_objective dho_objective_only_ce(const dho_objective *objective);
+dho_objective dho_objective_only_teacher(const dho_objective *objective);
+
 bool dho_method_uses_teacher(dho_method method);
+bool dho_method_uses_features(dho_method method); /* the teacher's embeddings */
 bool dho_method_is_dual(dho_method method);
 
 /* Losses and head gradients of one microbatch: rows 0 .. labelled-1 carry labels, the rest do not.
  * heads[0] is the supervised (or only) head, heads[1] the distillation head (dho only), each
- * [rows][classes]; dheads are set (not added to). teacher: [rows][classes], NULL for ce. */
+ * [rows][classes]; dheads are set (not added to). teacher: [rows][classes], NULL for ce. Rows of
+ * one kind only are fine: the losses of the other kind are 0. */
 dho_loss_terms dho_objective_evaluate(const dho_objective *objective, int rows, int labelled,
                                       int classes, const int32_t *labels, const float *teacher,
                                       const float *const heads[2], float *const dheads[2]);
+
+/* Adds the feature loss of the same rows (methods feature and logit_feature):
+ *   lambda_feature (D_labelled + D_unlabelled), D_S = mean over i in S of the distance above,
+ * between the student's projected features and the teacher's embeddings, both [rows][dim];
+ * dprojected is set. */
+void dho_objective_add_features(const dho_objective *objective, int rows, int labelled, int dim,
+                                const float *embeddings, const float *projected, float *dprojected,
+                                dho_loss_terms *inout);
 
 /* p = softmax(logits / temperature) over the classes with mask[c] (NULL: all); the others get 0. The
  * two heads' predictions are p = alpha softmax(ce, 1) + (1 - alpha) softmax(kd, beta). All

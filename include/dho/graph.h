@@ -156,6 +156,10 @@ const float *dho_executor_output(const dho_executor *executor, dho_value x);
 /* Where the caller puts the gradient of an output, before backward. Training only. */
 float *dho_executor_output_gradient(dho_executor *executor, dho_value x);
 
+/* From now on each backward copies the gradient of x, a vector that is no output, into
+ * out [batch][channels]; NULL: no longer. */
+void dho_executor_capture_gradient(dho_executor *executor, dho_value x, float *out);
+
 /* Backward through everything; gradients += (slab like the parameters). */
 void dho_executor_backward(dho_executor *executor, const float *parameters, float *gradients);
 

@@ -17,6 +17,9 @@ typedef struct dho_student_options {
     int image_size; /* pixels */
     int classes;
     bool dual_head;       /* heads head_ce and head_kd, or one: head */
+    dho_head_form head_forms[2]; /* of heads[0] and heads[1] */
+    float head_scale;            /* of cosine heads; 0: 100 */
+    int projection; /* width of a linear projection of the features, "head_feature"; 0: none */
     bool expose_features; /* features are an output too (evaluation only: they get no gradient) */
 } dho_student_options;
 
@@ -25,7 +28,10 @@ typedef struct dho_student {
     dho_value features; /* pooled features of the backbone, [batch][feature_dim] */
     dho_value
         heads[2]; /* logits [batch][classes]: supervised (or the only one), distillation or -1 */
+    dho_head_form head_forms[2]; /* never auto */
+    float head_scale;            /* of cosine heads */
     int head_count;
+    dho_value projection; /* [batch][options.projection], or -1 */
     int feature_dim, classes, image_size;
     char model[32];
     int width;              /* never 0 */

@@ -172,9 +172,24 @@ static dho_status build_list(export_list *list, const dho_model *model, export_h
     return DHO_OK;
 }
 
+/* How logits come from features: "linear", or "cosine 100" (W f/|f| times that, plus the bias). */
+static void describe_head(const dho_student *student, export_head head, char out[64])
+{
+    const dho_head_form *forms = student->head_forms;
+    const bool cosine = forms[head == HEAD_KD] == DHO_HEAD_COSINE;
+    if (head == HEAD_BOTH)
+        snprintf(out, 64, "ce %s, kd %s, scale %g",
+                 forms[0] == DHO_HEAD_COSINE ? "cosine" : "linear",
+                 forms[1] == DHO_HEAD_COSINE ? "cosine" : "linear", (double)student->head_scale);
+    else if (cosine)
+        snprintf(out, 64, "cosine %g", (double)student->head_scale);
+    else
+        snprintf(out, 64, "linear");
+}
+
 /* What a user needs to run the model elsewhere. */
 static dho_status save(const export_list *list, const dho_model *model,
-                       const dho_checkpoint_info *info, const char *path)
+                       const dho_checkpoint_info *info, const char *head, const char *path)
 {
     char mean[96], std[96], size[16], width[16];
     snprintf(mean, sizeof mean, "%.9g %.9g %.9g", info->mean[0], info->mean[1], info->mean[2]);
@@ -184,7 +199,7 @@ static dho_status save(const export_list *list, const dho_model *model,
     const char *const metadata[] = {"format", "pt",  "model",      model->student.model,
                                     "width",  width, "image_size", size,
                                     "mean",   mean,  "std",        std,
-                                    NULL};
+                                    "head",   head,  NULL};
     return dho_safetensors_save(path, list->tensors, list->count, metadata, NULL);
 }
 
@@ -194,11 +209,13 @@ static dho_status write_file(const dho_model *model, const dho_checkpoint_info *
 {
     export_list list = {.steps = info->step};
     export_head head;
+    char form[64];
     dho_status status;
     DHO_TRY(parse_head(head_word, &model->student, &head));
     DHO_TRY(parse_names(names_word, &list.naming));
     DHO_TRY_GOTO(build_list(&list, model, head));
-    DHO_TRY_GOTO(save(&list, model, info, path));
+    describe_head(&model->student, head, form);
+    DHO_TRY_GOTO(save(&list, model, info, form, path));
     const char *as = head == HEAD_BOTH               ? "head_ce and head_kd"
                      : head == HEAD_NONE             ? "no head"
                      : model->student.head_count < 2 ? "its head as "
@@ -207,6 +224,10 @@ static dho_status write_file(const dho_model *model, const dho_checkpoint_info *
     dho_info("%s: %s, width %d, %d classes, %s%s: %zu tensors", path, model->student.model,
              info->width, info->classes, as,
              head == HEAD_BOTH || head == HEAD_NONE ? "" : model->student.classifier, list.count);
+    if (strcmp(form, "linear") != 0 && (head == HEAD_CE || head == HEAD_KD))
+        dho_warn("%s: this head is %s: logits are that times W f/|f|, plus the bias, which a plain "
+                 "linear layer does not compute",
+                 path, form);
 fail:
     list_free(&list);
     return status;

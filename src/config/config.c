@@ -110,9 +110,14 @@ static dho_status read_config(dho_config *config, const dho_yaml_node *root,
         DHO_TRY(read_section(&dho_schema_config, root, "", config));
     }
     for (size_t i = 0; i < dho_schema_config.count; i++) {
-        const dho_field *field = &dho_schema_config.fields[i];
-        if (dho_yaml_find(root, field->key) == NULL) DHO_TRY(dho_field_read_default(field, config));
+        dho_field field = dho_schema_config.fields[i];
+        if (dho_yaml_find(root, field.key) != NULL) continue;
+        char text[DHO_NUMBER_BYTES];
+        const char *reference = dho_compat_default(config, root, field.key, text);
+        if (reference != NULL) field.fallback = reference;
+        DHO_TRY(dho_field_read_default(&field, config));
     }
+    DHO_TRY(dho_compat_check(config, root, file));
     DHO_TRY(read_sets(config, dho_yaml_find(root, "eval.sets")));
     return dho_config_check(config, root, file);
 }

@@ -77,9 +77,18 @@ static dho_status check_data(const checker *c)
 static dho_status check_losses(const checker *c)
 {
     const dho_config *k = c->config;
+    const bool regresses = k->method == DHO_METHOD_FEATURE || k->method == DHO_METHOD_LOGIT_FEATURE;
     const bool has_ce = k->method != DHO_METHOD_KD && k->distill.lambda_ce > 0;
-    const bool has_kd = k->method != DHO_METHOD_CE && k->distill.lambda_kd > 0;
+    const bool has_kl =
+        k->method != DHO_METHOD_CE && k->method != DHO_METHOD_FEATURE && k->distill.lambda_kd > 0;
+    const bool has_kd = has_kl || (regresses && k->distill.lambda_feature > 0);
     const char *method = dho_method_name(k->method);
+    if (regresses && !has_ce && !has_kl)
+        return fail_key(c, "distill.lambda_ce", "method",
+                        "must not be 0 with method: %s: its head would not be trained", method);
+    if (k->train.conflict_every > 0 && !(has_ce && has_kd))
+        return fail_key(c, "train.conflict_every", "method",
+                        "needs two losses: method %s with these weights has one", method);
     if (!has_ce && !has_kd && k->method == DHO_METHOD_CE)
         return fail_key(c, "distill.lambda_ce", "method", "must not be 0 with method: ce");
     if (!has_ce && !has_kd && k->method == DHO_METHOD_KD)
@@ -111,6 +120,10 @@ static dho_status check_train(const checker *c)
         k->compute.backend != DHO_BACKEND_ONEDNN)
         return fail_key(c, "compute.dtype", "compute.backend",
                         "bf16 needs compute.backend onednn (or auto)");
+    if (k->method != DHO_METHOD_DHO && k->student.head_kd != DHO_HEAD_AUTO)
+        return fail_key(c, "student.head_kd", "method",
+                        "has no effect with method: %s, which has one head (student.head_ce)",
+                        dho_method_name(k->method));
     DHO_TRY(check_multiple(c, "train.batch_labelled", k->train.batch_labelled));
     DHO_TRY(check_multiple(c, "train.batch_unlabelled", k->train.batch_unlabelled));
     if (k->train.warmup_steps > 0 && k->train.warmup_fraction > 0)

@@ -23,4 +23,15 @@ void dho_field_free(const dho_field *field, void *structure);
 dho_status dho_config_check(const dho_config *config, const dho_yaml_node *root,
                             const dho_yaml_source *file);
 
+/* compat.c. With compat: reference, the public code's value of a key that is not given, as YAML
+ * text
+ * (`text` is room for it), NULL where it is the schema's. The rows of the schema in front of the
+ * key's have their values already. */
+const char *dho_compat_default(const dho_config *config, const dho_yaml_node *root, const char *key,
+                               char text[DHO_NUMBER_BYTES]);
+/* With compat: reference, a key that is given and contradicts what makes the public code's method
+ * is an error, as is a setting that it does not know. */
+dho_status dho_compat_check(const dho_config *config, const dho_yaml_node *root,
+                            const dho_yaml_source *file);
+
 #endif

@@ -11,7 +11,19 @@ static const char *const method_words[] = {[DHO_METHOD_CE] = "ce",
                                            [DHO_METHOD_KD] = "kd",
                                            [DHO_METHOD_SINGLE_HEAD] = "single_head",
                                            [DHO_METHOD_DHO] = "dho",
+                                           [DHO_METHOD_FEATURE] = "feature",
+                                           [DHO_METHOD_LOGIT_FEATURE] = "logit_feature",
                                            NULL};
+static const char *const compat_words[] = {
+    [DHO_COMPAT_NONE] = "none", [DHO_COMPAT_REFERENCE] = "reference", NULL};
+static const char *const head_words[] = {
+    [DHO_HEAD_AUTO] = "auto", [DHO_HEAD_LINEAR] = "linear", [DHO_HEAD_COSINE] = "cosine", NULL};
+static const char *const feature_loss_words[] = {
+    [DHO_FEATURE_MSE] = "mse", [DHO_FEATURE_COSINE] = "cosine", NULL};
+static const char *const forward_words[] = {
+    [DHO_FORWARD_STACKED] = "stacked", [DHO_FORWARD_SEPARATE] = "separate", NULL};
+static const char *const epoch_words[] = {
+    [DHO_EPOCH_UNLABELLED] = "unlabelled", [DHO_EPOCH_SHORTER] = "shorter", NULL};
 static const char *const format_words[] = {
     [DHO_FORMAT_IMAGEFOLDER] = "imagefolder", [DHO_FORMAT_COOP] = "coop", [DHO_FORMAT_SHARDS] = "shards", NULL};
 static const char *const label_words[] = {[DHO_LABELS_ALL] = "all",
@@ -38,6 +50,8 @@ static const char *const optimizer_words[] = {
 static const char *const schedule_words[] = {[DHO_SCHEDULE_COSINE] = "cosine",
                                              [DHO_SCHEDULE_LINEAR] = "linear",
                                              [DHO_SCHEDULE_CONSTANT] = "constant",
+                                             [DHO_SCHEDULE_WARMUP_TIMES_COSINE] =
+                                                 "warmup_times_cosine",
                                              NULL};
 static const char *const split_words[] = {"train", "val", "test", NULL};
 
@@ -49,7 +63,10 @@ _Static_assert(sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof
                    sizeof(dho_compute_dtype) == sizeof(int) &&
                    sizeof(dho_recompute) == sizeof(int) &&
                    sizeof(dho_optimizer_kind) == sizeof(int) &&
-                   sizeof(dho_schedule_kind) == sizeof(int),
+                   sizeof(dho_schedule_kind) == sizeof(int) && sizeof(dho_compat) == sizeof(int) &&
+                   sizeof(dho_head_form) == sizeof(int) &&
+                   sizeof(dho_feature_loss) == sizeof(int) && sizeof(dho_forward) == sizeof(int) &&
+                   sizeof(dho_epoch_of) == sizeof(int),
                "enums are ints");
 
 /* --- how a row is written: the key is the member, and its type is checked against it --------- */
@@ -101,6 +118,8 @@ _Static_assert(sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof
 static const dho_field config_fields[] = {
     NUMBER(seed, "0", FROM(0), "", "seed of every random number of the run"),
     WORD(method, method_words, "dho", "which heads and losses are trained"),
+    WORD(compat, compat_words, "none",
+         "reference: keys that are not given take the public code's values (docs/method.md)"),
     TEXT(out, "runs/default", "the run's folder: checkpoints, metrics, reports"),
 
     WORD(data.format, format_words, "imagefolder", "folder of class folders, CoOp split file, or tar shards"),
@@ -139,12 +158,21 @@ static const dho_field config_fields[] = {
     NUMBER(student.layers, "0", IN(0, 1024), "blocks", "of a transformer; 0: as published"),
     TEXT(student.init, "", "safetensors or PyTorch file of backbone weights; empty: random"),
     BOOL(student.init_head, "false", "also start the heads, from the file's classifier"),
+    WORD(student.head_ce, head_words, "auto",
+         "form of the supervised (or only) head; cosine: on normalised features; auto: linear"),
+    WORD(student.head_kd, head_words, "auto",
+         "form of the distillation head (method: dho); auto: cosine for CLIP students, else linear"),
+    NUMBER(student.head_scale, "100", ABOVE(0), "", "factor of the normalised features of cosine heads"),
 
     TEXT(teacher.cache, "", "folder of the teacher cache; needed to train unless method: ce"),
 
     NUMBER(distill.temperature, "2.0", ABOVE(0), "", "T of the distillation loss"),
     NUMBER(distill.lambda_ce, "1.0", FROM(0), "", "weight of the cross-entropy loss"),
     NUMBER(distill.lambda_kd, "1.0", FROM(0), "", "weight of the distillation loss"),
+    NUMBER(distill.lambda_feature, "1.0", FROM(0), "",
+           "weight of the feature loss; methods feature, logit_feature"),
+    WORD(distill.feature_loss, feature_loss_words, "mse",
+         "distance of the projected features to the teacher's embedding"),
 
     NUMBER(train.shards, "4", IN(1, 65536), "microbatches a step",
            "virtual shards; ranks share them out"),
@@ -153,7 +181,11 @@ static const dho_field config_fields[] = {
     NUMBER(train.batch_unlabelled, "64", IN(0, SIDE), "images a step",
            "unlabelled, over all ranks; a multiple of shards"),
     NUMBER(train.epochs, "20", IN_ABOVE(0, MANY), "passes", "over the unlabelled images (method ce: the labelled ones)"),
+    WORD(train.epoch_of, epoch_words, "unlabelled",
+         "whose pass is an epoch; shorter: of labelled and unlabelled batches the fewer"),
     NUMBER(train.steps, "0", IN(0, MANY), "steps", "0: from epochs"),
+    WORD(train.forward, forward_words, "stacked",
+         "labelled and unlabelled images in one forward pass, or with batch statistics of their own"),
     WORD(train.optimizer, optimizer_words, "adamw", "optimizer"),
     NUMBER(train.lr, "1e-3", ABOVE(0), "", "learning rate after the warm-up"),
     NUMBER(train.weight_decay, "0.01", FROM(0), "", "decoupled weight decay"),
@@ -161,13 +193,16 @@ static const dho_field config_fields[] = {
     NUMBER(train.beta2, "0.999", IN_BELOW(0, 1), "", "adamw: decay of the squared gradient's mean"),
     NUMBER(train.eps, "1e-8", ABOVE(0), "", "adamw: added to the denominator"),
     NUMBER(train.momentum, "0.9", IN_BELOW(0, 1), "", "sgd: momentum"),
-    WORD(train.schedule, schedule_words, "cosine", "learning rate after the warm-up"),
+    WORD(train.schedule, schedule_words, "cosine",
+         "learning rate after the warm-up (warmup_times_cosine: also during it)"),
     NUMBER(train.warmup_steps, "0", IN(0, MANY), "steps", "linear warm-up"),
     NUMBER(train.warmup_fraction, "0", IN_BELOW(0, 1), "of all steps", "linear warm-up; not both"),
     NUMBER(train.warmup_start, "0.01", IN(0, 1), "of lr", "learning rate at step 0 of the warm-up"),
     NUMBER(train.checkpoint_every, "500", IN(0, MANY), "steps", "0: only at the end"),
     NUMBER(train.checkpoint_keep, "2", IN(1, MANY), "checkpoints", "the newest ones that are kept"),
     NUMBER(train.log_every, "10", IN(1, MANY), "steps", "between two lines of the log"),
+    NUMBER(train.conflict_every, "0", IN(0, MANY), "steps",
+           "between two measurements of the losses' gradient conflict; 0: never"),
     WORD(train.on_nonfinite, policy_words, "fail",
          "what a loss or gradient that is not finite does to the step"),
 

@@ -48,9 +48,9 @@ static void add_row(const dho_head_outputs *outputs, int64_t row, const double *
             dho_masked_softmax(classes, outputs->mask, outputs->logits[1] + offset, betas[b],
                                worker->kd);
         for (size_t a = 0; a < alpha_count; a++) {
-            const float alpha = outputs->logits[1] != NULL ? (float)alphas[a] : 1;
-            const float rest = 1 - alpha;
-            const float own = alpha * worker->ce[label] + rest * worker->kd[label];
+            /* In double, so that an alpha beside a breakpoint (plateau.h) is on its own side. */
+            const double alpha = outputs->logits[1] != NULL ? alphas[a] : 1, rest = 1 - alpha;
+            const double own = alpha * worker->ce[label] + rest * worker->kd[label];
             int above = -1; /* the label itself is counted, too */
             for (int c = 0; c < classes; c++) /* not (p < own), so that NaN counts as a miss */
                 above += !(alpha * worker->ce[c] + rest * worker->kd[c] < own);

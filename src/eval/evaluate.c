@@ -156,14 +156,16 @@ static void apply_mask_setting(evaluator *e)
             e->outputs[i].mask[c] = true;
 }
 
-/* alpha and beta from the grid on eval.select_on, or the configuration's. */
-static dho_status choose(const evaluator *e, double *alpha, double *beta)
+/* alpha and beta from the grid on eval.select_on, or the configuration's; and, beside the grid, the
+ * plateaus of that set (*plateaus is owned by the caller; NULL: nothing is chosen). */
+static dho_status choose(const evaluator *e, double *alpha, double *beta, dho_plateau **plateaus)
 {
     const dho_config *config = e->config;
     *alpha = config->eval.alpha;
     *beta = config->eval.beta;
     const size_t alphas = config->eval.alpha_count, betas = config->eval.beta_count;
     dho_accuracy *grid;
+    *plateaus = NULL;
     if (!dho_method_is_dual(config->method) || config->eval.select_on[0] == '\0') return DHO_OK;
     size_t chosen = 0;
     while (strcmp(config->eval.sets[chosen].name, config->eval.select_on) != 0) chosen++;
@@ -177,10 +179,13 @@ static dho_status choose(const evaluator *e, double *alpha, double *beta)
         *beta = config->eval.betas[best % betas];
     }
     dho_free(grid);
-    return status;
+    DHO_TRY(status);
+    DHO_TRY(dho_alloc(plateaus, betas, sizeof **plateaus, "plateaus"));
+    return dho_outputs_plateaus(&e->outputs[chosen], config->eval.betas, betas, e->threads,
+                                *plateaus);
 }
 
-static dho_status score_set(const evaluator *e, size_t i, double alpha, double beta,
+static dho_status score_set(const evaluator *e, size_t i, const dho_evaluation *evaluation,
                             dho_set_result *out)
 {
     const dho_config *config = e->config;
@@ -191,7 +196,15 @@ static dho_status score_set(const evaluator *e, size_t i, double alpha, double b
                                 dho_method_is_dual(config->method) &&
                                 strcmp(config->eval.sets[i].name, config->eval.select_on) == 0};
     for (int c = 0; c < outputs->classes; c++) out->classes_used += outputs->mask[c];
-    DHO_TRY(dho_outputs_sweep(outputs, &alpha, 1, &beta, 1, e->threads, &out->combined));
+    DHO_TRY(dho_outputs_sweep(outputs, &evaluation->alpha, 1, &evaluation->beta, 1, e->threads,
+                              &out->combined));
+    if (evaluation->plateau_count > 0) {
+        const dho_plateau *best =
+            &evaluation
+                 ->plateaus[dho_plateau_best(evaluation->plateaus, evaluation->plateau_count)];
+        const double alpha = dho_plateau_alpha(best);
+        DHO_TRY(dho_outputs_sweep(outputs, &alpha, 1, &best->beta, 1, e->threads, &out->exact));
+    }
     DHO_TRY(dho_outputs_sweep(outputs, &ce, 1, &one, 1, e->threads, &out->ce));
     return dho_outputs_sweep(outputs, &kd, 1, &one, 1, e->threads, &out->kd);
 }
@@ -210,15 +223,17 @@ static dho_status report(evaluator *e)
     dho_status status;
     DHO_TRY_GOTO(dho_alloc_zero(&evaluation.sets, evaluation.set_count, sizeof *evaluation.sets,
                                 "evaluation"));
-    DHO_TRY_GOTO(choose(e, &evaluation.alpha, &evaluation.beta));
+    DHO_TRY_GOTO(choose(e, &evaluation.alpha, &evaluation.beta, &evaluation.plateaus));
+    if (evaluation.plateaus != NULL) evaluation.plateau_count = config->eval.beta_count;
     for (size_t i = 0; i < evaluation.set_count; i++)
-        DHO_TRY_GOTO(score_set(e, i, evaluation.alpha, evaluation.beta, &evaluation.sets[i]));
+        DHO_TRY_GOTO(score_set(e, i, &evaluation, &evaluation.sets[i]));
     dho_evaluation_print(&evaluation);
     DHO_TRY_GOTO(dho_path_join(&path, config->out, "eval.json"));
     DHO_TRY_GOTO(dho_make_folders(config->out));
     DHO_TRY_GOTO(dho_evaluation_save(&evaluation, path));
 fail:
     dho_free(path);
+    dho_free(evaluation.plateaus);
     dho_free(evaluation.sets);
     return status;
 }

@@ -3,6 +3,7 @@
 #define DHO_EVAL_REPORT_TABLE_H
 
 #include "dho/evaluate.h"
+#include "eval/plateau.h"
 
 /* One test set. ce and kd equal combined where there is one head. */
 typedef struct dho_set_result {
@@ -10,6 +11,7 @@ typedef struct dho_set_result {
     int classes_used; /* classes that take part */
     bool selected_on; /* alpha and beta were chosen on this very set */
     dho_accuracy combined, ce, kd;
+    dho_accuracy exact; /* at the best plateau's alpha and beta, if there are plateaus */
 } dho_set_result;
 
 typedef struct dho_evaluation {
@@ -19,6 +21,9 @@ typedef struct dho_evaluation {
     bool dual;
     double alpha, beta;
     const char *select_on; /* "" : alpha and beta are the configuration's */
+    dho_plateau *plateaus; /* [plateau_count], of select_on, one for each of eval.betas; owned by
+                              the caller; NULL: nothing was chosen */
+    size_t plateau_count;
     dho_set_result *sets;  /* [set_count], owned by the caller */
     size_t set_count;
 } dho_evaluation;

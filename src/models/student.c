@@ -78,27 +78,26 @@ static dho_status size_of(const model_entry *model, const dho_student_options *o
     return DHO_OK;
 }
 
-/* Supervised head, or the only one: on the features. Distillation head: on the features, or on 100
- * times their direction. */
-static void add_heads(dho_student *student, bool dual, bool clip)
+/* Logits from the features, an output. A cosine head is what zero-shot CLIP is: scale * W f/|f| +
+ * b, W not normalised (the method's public code). */
+static dho_value add_head(dho_student *student, const dho_student_options *options, int index,
+                          const char *name)
 {
     dho_graph *graph = student->graph;
-    const dho_value features = student->features;
-    student->heads[0] =
-        dho_graph_linear(graph, features, dual ? "head_ce" : "head", student->classes, true);
-    dho_graph_output(graph, student->heads[0]);
-    if (!dual) return;
-    if (clip) {
-        const dho_linear_spec spec = {.weight = "head_kd.weight",
-                                      .bias = "head_kd.bias",
-                                      .out_channels = student->classes,
-                                      .scale = 100};
-        student->heads[1] =
-            dho_graph_linear_of(graph, dho_graph_l2_normalise(graph, features), &spec);
-    } else {
-        student->heads[1] = dho_graph_linear(graph, features, "head_kd", student->classes, true);
+    dho_value x = student->features;
+    char weight[32], bias[32];
+    float scale = 1;
+    if (student->head_forms[index] == DHO_HEAD_COSINE) {
+        x = dho_graph_l2_normalise(graph, x);
+        scale = student->head_scale;
     }
-    dho_graph_output(graph, student->heads[1]);
+    snprintf(weight, sizeof weight, "%s.weight", name);
+    snprintf(bias, sizeof bias, "%s.bias", name);
+    const dho_linear_spec linear = {
+        .weight = weight, .bias = bias, .out_channels = options->classes, .scale = scale};
+    x = dho_graph_linear_of(graph, x, &linear);
+    dho_graph_output(graph, x);
+    return x;
 }
 
 dho_status dho_student_create(dho_student *out, const dho_student_options *options)
@@ -109,7 +108,9 @@ dho_status dho_student_create(dho_student *out, const dho_student_options *optio
     *out = (dho_student){.classes = options->classes,
                          .image_size = options->image_size,
                          .head_count = options->dual_head ? 2 : 1,
-                         .heads = {-1, -1}};
+                         .heads = {-1, -1},
+                         .head_scale = options->head_scale != 0 ? options->head_scale : 100,
+                         .projection = -1};
     DHO_TRY(find_model(options->model, &model));
     DHO_TRY(size_of(model, options, &size));
     out->classifier = model->classifier;
@@ -120,8 +121,20 @@ dho_status dho_student_create(dho_student *out, const dho_student_options *optio
     dho_graph *graph = out->graph;
     const dho_value image = dho_graph_input(graph, options->image_size, options->image_size, 3);
     out->features = model->build(graph, image, &size);
+    for (int h = 0; h < 2; h++) {
+        const bool clip = h == 1 && size.embed > 0;
+        out->head_forms[h] = options->head_forms[h];
+        if (out->head_forms[h] == DHO_HEAD_AUTO)
+            out->head_forms[h] = clip ? DHO_HEAD_COSINE : DHO_HEAD_LINEAR;
+    }
     if (options->expose_features) dho_graph_output(graph, out->features);
-    add_heads(out, options->dual_head, size.embed > 0);
+    out->heads[0] = add_head(out, options, 0, options->dual_head ? "head_ce" : "head");
+    if (options->dual_head) out->heads[1] = add_head(out, options, 1, "head_kd");
+    if (options->projection > 0) {
+        out->projection =
+            dho_graph_linear(graph, out->features, "head_feature", options->projection, true);
+        dho_graph_output(graph, out->projection);
+    }
     DHO_TRY_GOTO(dho_graph_finish(graph));
     out->feature_dim = dho_graph_channels(graph, out->features);
     return DHO_OK;

@@ -29,6 +29,8 @@ struct dho_executor {
     void *arena;             /* owned */
     size_t arena_bytes;
     bool backward;          /* values are read as backward has them */
+    dho_value captured; /* its gradient is copied to capture_out, unless that is NULL */
+    float *capture_out; /* borrowed */
     double seconds[DHO_OPERATOR_COUNT][2]; /* forward, backward, since the last reset */
 };
 

@@ -210,6 +210,21 @@ static void node_backward(dho_executor *executor, int index, const float *parame
     }
 }
 
+void dho_executor_capture_gradient(dho_executor *executor, dho_value x, float *out)
+{
+    executor->captured = x;
+    executor->capture_out = out;
+}
+
+/* A gradient is whole when its operator's backward begins; after that its memory may be others'. */
+static void capture(const dho_executor *executor, int index)
+{
+    if (index != executor->captured || executor->capture_out == NULL) return;
+    const size_t channels = (size_t)executor->graph->nodes[index].channels;
+    memcpy(executor->capture_out, executor->memory[index].gradient,
+           (size_t)executor->batch * channels * sizeof(float));
+}
+
 void dho_executor_backward(dho_executor *executor, const float *parameters, float *gradients)
 {
     double start = dho_seconds_now();
@@ -220,6 +235,7 @@ void dho_executor_backward(dho_executor *executor, const float *parameters, floa
             node_forward(executor, j, parameters, NULL, NULL);
             start = charge(executor, j, 1, start);
         }
+        capture(executor, i);
         node_backward(executor, i, parameters, gradients);
         start = charge(executor, i, 1, start);
     }

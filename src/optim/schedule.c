@@ -13,18 +13,30 @@ dho_schedule dho_schedule_create(const dho_config *config, int64_t total_steps)
     return schedule;
 }
 
+static double cosine(double u)
+{
+    return 0.5 * (1 + cos(3.141592653589793 * u));
+}
+
 double dho_schedule_factor(const dho_schedule *schedule, int64_t step)
 {
+    const int64_t rest = schedule->total_steps - schedule->warmup_steps;
+    double warmup = 1;
     if (step < schedule->warmup_steps) {
         const double done = (double)step / (double)schedule->warmup_steps;
-        return schedule->warmup_start + (1 - schedule->warmup_start) * done;
+        warmup = schedule->warmup_start + (1 - schedule->warmup_start) * done;
     }
-    const int64_t rest = schedule->total_steps - schedule->warmup_steps;
+    if (schedule->kind == DHO_SCHEDULE_WARMUP_TIMES_COSINE)
+        return warmup * cosine((double)step / (double)(rest > 0 ? rest : 1));
+    if (step < schedule->warmup_steps) return warmup;
     const double u = rest > 0 ? (double)(step - schedule->warmup_steps) / (double)rest : 0;
     switch (schedule->kind) {
-    case DHO_SCHEDULE_COSINE: return 0.5 * (1 + cos(3.141592653589793 * u));
+    case DHO_SCHEDULE_COSINE:
+        return cosine(u);
     case DHO_SCHEDULE_LINEAR: return 1 - u;
-    case DHO_SCHEDULE_CONSTANT: break;
+    case DHO_SCHEDULE_CONSTANT:
+    case DHO_SCHEDULE_WARMUP_TIMES_COSINE:
+        break;
     }
     return 1;
 }

@@ -32,6 +32,10 @@ static dho_status describe_spec(builder *b)
     const dho_config *config = b->config;
     if (student->head_count != 1)
         return dho_fail(DHO_ERR_CONFIG, "%s: a teacher must have one head", options->teacher_name);
+    if (student->head_forms[0] != DHO_HEAD_LINEAR && options->payload == DHO_CACHE_EMBEDDING)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%s: its head is not linear in the stored embedding: use --store logits",
+                        options->teacher_name);
     if (student->classes != b->dataset.classes)
         return dho_fail(DHO_ERR_CONFIG, "%s: the teacher knows %d classes, the dataset has %d",
                         options->teacher_name, student->classes, b->dataset.classes);

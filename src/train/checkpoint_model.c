@@ -19,6 +19,8 @@ static dho_status open_local(const char *path, bool expose_features, dho_model *
                                          .image_size = info.image_size,
                                          .classes = info.classes,
                                          .dual_head = dho_method_is_dual(info.method),
+                                         .head_forms = {info.head_forms[0], info.head_forms[1]},
+                                         .head_scale = (float)info.head_scale,
                                          .expose_features = expose_features};
     DHO_TRY_GOTO(dho_student_create(&out->student, &options));
     const dho_graph *graph = out->student.graph;

@@ -54,6 +54,10 @@ dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_in
         triple(info->std), "dataset_fingerprint", fingerprint, "labelled_crc32",
         (json_int_t)info->labelled_crc, "teacher", info->teacher, "settings", info->settings,
         "class_names", names);
+    json_object_set_new(
+        state, "heads",
+        json_pack("{s:[b,b], s:f}", "cosine", info->head_forms[0] == DHO_HEAD_COSINE,
+                  info->head_forms[1] == DHO_HEAD_COSINE, "scale", info->head_scale));
     json_t *list = json_object();
     for (int i = 0; i < 2; i++)
         json_object_set_new(list, file_names[i],
@@ -84,7 +88,7 @@ static bool read_triple(const json_t *list, double out[3])
 
 static bool find_method(const char *word, dho_method *out)
 {
-    for (int m = DHO_METHOD_CE; m <= DHO_METHOD_DHO; m++) {
+    for (int m = DHO_METHOD_CE; m < DHO_METHOD_COUNT; m++) {
         if (strcmp(word, dho_method_name((dho_method)m)) != 0) continue;
         *out = (dho_method)m;
         return true;
@@ -103,6 +107,20 @@ static dho_status read_class_names(const char *path, const json_t *names, dho_ch
         DHO_TRY(dho_strdup(&out->class_names[c], name));
     }
     return DHO_OK;
+}
+
+/* "heads": auto where a checkpoint, written before that could be chosen, does not say. */
+static bool read_heads(const json_t *state, dho_checkpoint_info *out)
+{
+    const json_t *heads = json_object_get(state, "heads");
+    if (heads == NULL) return true;
+    const json_t *cosine = json_object_get(heads, "cosine");
+    if (json_array_size(cosine) != 2) return false;
+    for (size_t h = 0; h < 2; h++)
+        out->head_forms[h] =
+            json_is_true(json_array_get(cosine, h)) ? DHO_HEAD_COSINE : DHO_HEAD_LINEAR;
+    out->head_scale = json_number_value(json_object_get(heads, "scale"));
+    return out->head_scale >= 0 && out->head_scale < 1e30; /* 0: the default */
 }
 
 static bool in_range(json_int_t value, int64_t low, int64_t high)
@@ -132,7 +150,7 @@ static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_in
         !in_range(image_size, 1, 65536) ||
         !in_range(classes, 1, MAX_CLASSES) || !in_range(labelled_crc, 0, UINT32_MAX) ||
         !read_triple(mean, out->mean) || !read_triple(std, out->std) ||
-        !find_method(method, &out->method))
+        !find_method(method, &out->method) || !read_heads(state, out))
         return damaged(path, "a value is out of range");
     out->step = step;
     out->total_steps = total;

@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "train/progress.h"
 
-#include "base/json.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
@@ -42,10 +41,12 @@ fail:
 }
 
 dho_status dho_progress_open(dho_progress *progress, const char *run_folder, int64_t step,
-                             int64_t total_steps, int64_t log_every, bool show_kd)
+                             int64_t total_steps, int64_t log_every, bool show_kd,
+                             bool show_features)
 {
     progress->terminal = isatty(STDERR_FILENO);
     progress->show_kd = show_kd;
+    progress->show_features = show_features;
     progress->log_every = log_every;
     progress->total_steps = total_steps;
     DHO_TRY(dho_path_join(&progress->path, run_folder, "metrics.jsonl"));
@@ -67,13 +68,16 @@ static void format_duration(double seconds, char *out, size_t bytes)
 
 static void show(const dho_progress *progress, const dho_step_metrics *metrics)
 {
-    char left[32], parts[96] = "", bar[64] = "";
+    char left[32], parts[96] = "", features[64] = "", bar[64] = "";
     const double n = (double)progress->steps;
     format_duration(progress->mean_seconds * (double)(progress->total_steps - metrics->step), left,
                     sizeof left);
     if (progress->show_kd)
         snprintf(parts, sizeof parts, ", kd %.3f + %.3f", progress->kd_labelled / n,
                  progress->kd_unlabelled / n);
+    if (progress->show_features)
+        snprintf(features, sizeof features, ", feature %.4f + %.4f", progress->feature_labelled / n,
+                 progress->feature_unlabelled / n);
     if (progress->terminal) {
         const int width = 20;
         const int done = (int)(width * metrics->step / progress->total_steps);
@@ -84,11 +88,11 @@ static void show(const dho_progress *progress, const dho_step_metrics *metrics)
     }
     char line[400];
     snprintf(line, sizeof line,
-             "%sstep %lld/%lld epoch %.2f | loss %.4f (ce %.3f%s) acc %.3f | lr %.2e | %.1f "
+             "%sstep %lld/%lld epoch %.2f | loss %.4f (ce %.3f%s%s) acc %.3f | lr %.2e | %.1f "
              "images/s | %s left",
              bar, (long long)metrics->step, (long long)progress->total_steps, metrics->epoch,
-             progress->loss / n, progress->ce / n, parts, progress->accuracy / n, metrics->lr,
-             (double)progress->images / progress->seconds, left);
+             progress->loss / n, progress->ce / n, parts, features, progress->accuracy / n,
+             metrics->lr, (double)progress->images / progress->seconds, left);
     if (progress->terminal) {
         fprintf(stderr, "\r%s\033[K%s", line, metrics->step == progress->total_steps ? "\n" : "");
         fflush(stderr);
@@ -109,11 +113,21 @@ static dho_status write_line(dho_progress *progress, const dho_step_metrics *met
         "images_per_second", (double)progress->images / progress->seconds, "step_seconds",
         progress->seconds / n, "data_wait_seconds", progress->data_seconds / n, "comm_seconds",
         progress->comm_seconds / n);
+    if (progress->show_features) {
+        json_object_set_new(line, "feature_labelled", json_real(progress->feature_labelled / n));
+        json_object_set_new(line, "feature_unlabelled",
+                            json_real(progress->feature_unlabelled / n));
+    }
+    return dho_progress_line(progress, line);
+}
+
+dho_status dho_progress_line(dho_progress *progress, json_t *line)
+{
+    const long long step = json_integer_value(json_object_get(line, "step"));
     char *text = json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
     json_decref(line);
     if (text == NULL) /* JSON has no word for a value that is not finite */
-        return dho_fail(DHO_ERR_NUMERIC, "step %lld: a metric is not finite",
-                        (long long)metrics->step);
+        return dho_fail(DHO_ERR_NUMERIC, "step %lld: a metric is not finite", step);
     const bool written = fprintf(progress->file, "%s\n", text) > 0 && fflush(progress->file) == 0;
     free(text);
     if (!written)
@@ -131,6 +145,8 @@ dho_status dho_progress_step(dho_progress *progress, const dho_step_metrics *met
         progress->ce += metrics->ce;
         progress->kd_labelled += metrics->kd_labelled;
         progress->kd_unlabelled += metrics->kd_unlabelled;
+        progress->feature_labelled += metrics->feature_labelled;
+        progress->feature_unlabelled += metrics->feature_unlabelled;
         progress->accuracy += metrics->accuracy;
         progress->seconds += metrics->seconds;
         progress->data_seconds += metrics->data_seconds;
@@ -143,6 +159,7 @@ dho_status dho_progress_step(dho_progress *progress, const dho_step_metrics *met
     show(progress, metrics);
     const dho_status status = write_line(progress, metrics);
     progress->loss = progress->ce = progress->kd_labelled = progress->kd_unlabelled = 0;
+    progress->feature_labelled = progress->feature_unlabelled = 0;
     progress->accuracy = progress->seconds = progress->data_seconds = progress->comm_seconds = 0;
     progress->images = progress->steps = 0;
     return status;

@@ -3,6 +3,7 @@
 #ifndef DHO_TRAIN_PROGRESS_H
 #define DHO_TRAIN_PROGRESS_H
 
+#include "base/json.h"
 #include "dho/status.h"
 
 #include <stdbool.h>
@@ -14,6 +15,7 @@ typedef struct dho_step_metrics {
     int64_t step; /* optimiser steps done, this one included */
     double epoch;
     double loss, ce, kd_labelled, kd_unlabelled, accuracy; /* accuracy of the labelled rows, 0..1 */
+    double feature_labelled, feature_unlabelled;
     double lr, gradient_norm;
     double seconds, data_seconds, comm_seconds; /* of this step on rank 0 */
     int64_t images;                             /* of all ranks */
@@ -23,19 +25,23 @@ typedef struct dho_step_metrics {
 typedef struct dho_progress {
     FILE *file; /* metrics.jsonl; NULL on other ranks */
     char *path; /* owned */
-    bool terminal, show_kd;
+    bool terminal, show_kd, show_features;
     int64_t log_every, total_steps;
     double mean_seconds; /* exponential mean of a step's time */
     /* sums since the last line */
     double loss, ce, kd_labelled, kd_unlabelled, accuracy, seconds, data_seconds, comm_seconds;
+    double feature_labelled, feature_unlabelled;
     int64_t images, steps;
 } dho_progress;
 
 /* Opens RUN/metrics.jsonl; lines of steps after `step` (of a run that was cut off) are dropped. */
 dho_status dho_progress_open(dho_progress *progress, const char *run_folder, int64_t step,
-                             int64_t total_steps, int64_t log_every, bool show_kd);
+                             int64_t total_steps, int64_t log_every, bool show_kd,
+                             bool show_features);
 /* Takes one step's metrics; every log_every steps (and at the last) writes a line of means. */
 dho_status dho_progress_step(dho_progress *progress, const dho_step_metrics *metrics);
+/* Appends a line of its own and releases it (NULL: out of memory). Its numbers must be finite. */
+dho_status dho_progress_line(dho_progress *progress, json_t *line);
 /* Makes what was written durable: before a checkpoint and at the end. */
 dho_status dho_progress_sync(dho_progress *progress);
 void dho_progress_close(dho_progress *progress);

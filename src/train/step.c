@@ -29,53 +29,66 @@ static void report_not_finite(const dho_trainer *trainer, const dho_batch *batch
              batch->shard, loss, ids);
 }
 
-/* Gradients, batch statistics and losses of one microbatch into slab (zeroed before). */
-static dho_status compute_microbatch(dho_trainer *trainer, const dho_batch *batch, float *slab)
+/* Where a slab's tail starts. */
+static float *tail_of(const dho_trainer *trainer, float *slab)
 {
-    float *statistics = slab + trainer->parameter_floats;
-    float *tail = statistics + trainer->buffer_floats;
-    const dho_student *student = &trainer->student;
-    const int classes = student->classes;
+    return slab + trainer->parameter_floats + (size_t)trainer->passes * trainer->buffer_floats;
+}
+
+/* Gradients, batch statistics and losses of one microbatch into slot `slot` of the tree. */
+static dho_status compute_microbatch(dho_trainer *trainer, const dho_batch *batch, int slot)
+{
+    float *slab = partial(trainer, slot), *tail = tail_of(trainer, slab);
     if (trainer->cache != NULL)
         DHO_TRY(dho_teacher_logits(trainer->compute, trainer->cache, batch->draws, batch->count,
                                    trainer->teacher_payload, trainer->teacher_logits));
-    dho_executor_forward(trainer->executor, batch->count, batch->images, trainer->parameters, NULL,
-                         statistics);
-    const float *heads[2] = {NULL, NULL};
-    float *dheads[2] = {NULL, NULL};
-    for (int h = 0; h < student->head_count; h++) {
-        heads[h] = dho_executor_output(trainer->executor, student->heads[h]);
-        dheads[h] = dho_executor_output_gradient(trainer->executor, student->heads[h]);
-    }
-    const dho_loss_terms terms =
-        dho_objective_evaluate(&trainer->objective, batch->count, batch->labelled, classes,
-                               batch->labels, trainer->teacher_logits, heads, dheads);
-    dho_executor_backward(trainer->executor, trainer->parameters, slab);
+    const dho_microbatch microbatch = {.executor = trainer->executor,
+                                       .student = &trainer->student,
+                                       .parameters = trainer->parameters,
+                                       .separate = trainer->passes == 2,
+                                       .rows = batch->count,
+                                       .labelled = batch->labelled,
+                                       .images = batch->images,
+                                       .labels = batch->labels,
+                                       .teacher_logits = trainer->teacher_logits,
+                                       .embeddings = trainer->teacher_payload};
+    if (dho_step_conflict_due(&trainer->conflict, trainer->step + 1))
+        dho_step_conflict_run(&trainer->conflict, &microbatch, &trainer->objective, slot);
+    memset(slab, 0, trainer->slab_floats * sizeof *slab);
+    const dho_loss_terms terms = dho_microbatch_run(&microbatch, &trainer->objective, slab,
+                                                    slab + trainer->parameter_floats, NULL);
     tail[TAIL_CE] = (float)terms.ce;
     tail[TAIL_KD_LABELLED] = (float)terms.kd_labelled;
     tail[TAIL_KD_UNLABELLED] = (float)terms.kd_unlabelled;
+    tail[TAIL_FEATURE_LABELLED] = (float)terms.feature_labelled;
+    tail[TAIL_FEATURE_UNLABELLED] = (float)terms.feature_unlabelled;
     tail[TAIL_TOTAL] = (float)terms.total;
     tail[TAIL_CORRECT] = (float)terms.correct;
     if (!isfinite(terms.total)) report_not_finite(trainer, batch, terms.total);
     return DHO_OK;
 }
 
+/* The topmost partial sum, `slot`, into the one below it. */
+static void merge(dho_trainer *trainer, int slot)
+{
+    float *into = partial(trainer, slot - 1);
+    dho_compute_kernels(trainer->compute)
+        ->add(trainer->compute, trainer->slab_floats, into, partial(trainer, slot), into);
+    if (dho_step_conflict_due(&trainer->conflict, trainer->step + 1))
+        dho_step_conflict_merge(&trainer->conflict, trainer->compute, slot);
+}
+
 /* All local microbatches, merged into partial 0 in tree order. */
 static dho_status compute_local(dho_trainer *trainer, double *data_seconds)
 {
-    const dho_kernels *kernels = dho_compute_kernels(trainer->compute);
     int top = 0;
     for (int k = 0; k < trainer->local_count; k++) {
         dho_batch batch;
-        float *slab = partial(trainer, top++);
         DHO_TRY(dho_loader_next(trainer->loader, &batch, data_seconds));
-        memset(slab, 0, trainer->slab_floats * sizeof *slab);
-        const dho_status status = compute_microbatch(trainer, &batch, slab);
+        const dho_status status = compute_microbatch(trainer, &batch, top++);
         dho_loader_release(trainer->loader, &batch);
         DHO_TRY(status);
-        for (int m = 0; m < trainer->merges[k]; m++, top--)
-            kernels->add(trainer->compute, trainer->slab_floats, partial(trainer, top - 2),
-                         partial(trainer, top - 1), partial(trainer, top - 2));
+        for (int m = 0; m < trainer->merges[k]; m++) merge(trainer, --top);
     }
     return DHO_OK;
 }
@@ -115,10 +128,9 @@ static void update(dho_trainer *trainer, const float *slab, double lr)
         kernels->sgd(trainer->compute, trainer->parameter_floats, trainer->parameters, slab,
                      trainer->moment1, scale, lr, config->train.momentum,
                      config->train.weight_decay, step);
-    /* Running statistics move by 0.1 towards the mean of the microbatches' statistics. */
-    const float *statistics = slab + trainer->parameter_floats;
-    for (size_t i = 0; i < trainer->buffer_floats; i++)
-        trainer->buffers[i] = 0.9f * trainer->buffers[i] + 0.1f * (scale * statistics[i]);
+    /* Towards the mean of the microbatches' statistics. */
+    dho_microbatch_move_statistics(trainer->buffer_floats, trainer->passes, scale,
+                                   slab + trainer->parameter_floats, trainer->buffers);
 }
 
 static dho_step_metrics describe(const dho_trainer *trainer, const float *tail, double lr)
@@ -132,6 +144,8 @@ static dho_step_metrics describe(const dho_trainer *trainer, const float *tail, 
         .ce = tail[TAIL_CE] / v,
         .kd_labelled = tail[TAIL_KD_LABELLED] / v,
         .kd_unlabelled = tail[TAIL_KD_UNLABELLED] / v,
+        .feature_labelled = tail[TAIL_FEATURE_LABELLED] / v,
+        .feature_unlabelled = tail[TAIL_FEATURE_UNLABELLED] / v,
         .accuracy = tail[TAIL_CORRECT] / labelled,
         .lr = lr,
         .images = (int64_t)trainer->shards * trainer->micro_batch,
@@ -144,7 +158,7 @@ dho_status dho_trainer_step(dho_trainer *trainer, bool *out_stop)
     const double lr =
         trainer->config->train.lr * dho_schedule_factor(&trainer->schedule, trainer->step);
     float *slab = partial(trainer, 0);
-    float *tail = slab + trainer->parameter_floats + trainer->buffer_floats;
+    float *tail = tail_of(trainer, slab);
     double data_seconds = 0;
 
     dho_status local = compute_local(trainer, &data_seconds);
@@ -176,10 +190,15 @@ dho_status dho_trainer_step(dho_trainer *trainer, bool *out_stop)
         trainer->skips_in_a_row = 0;
     }
     trainer->step++;
+    dho_status written = DHO_OK;
+    if (dho_step_conflict_due(&trainer->conflict, trainer->step))
+        DHO_TRY(dho_step_conflict_finish(&trainer->conflict, trainer->comm, trainer->shards,
+                                         trainer->step, &trainer->progress, &written));
     metrics.seconds = dho_seconds_now() - start;
     metrics.data_seconds = data_seconds;
     metrics.comm_seconds = comm_seconds;
-    trainer->late_failure = dho_progress_step(&trainer->progress, &metrics);
+    trainer->late_failure =
+        written == DHO_OK ? dho_progress_step(&trainer->progress, &metrics) : written;
     if (trainer->late_failure != DHO_OK)
         snprintf(trainer->late_message, sizeof trainer->late_message, "%s", dho_error_message());
     return DHO_OK;

@@ -23,12 +23,14 @@ static dho_checkpoint_info describe_run(const dho_trainer *trainer)
         .method = config->method,
         .width = trainer->student.width,
         .layers = trainer->student.layers,
+        .head_forms = {trainer->student.head_forms[0], trainer->student.head_forms[1]},
+        .head_scale = config->student.head_scale,
         .image_size = trainer->student.image_size,
         .classes = trainer->student.classes,
         .class_names = trainer->dataset.class_names,
         .dataset_fingerprint = trainer->dataset.fingerprint,
-        .labelled_crc = dho_crc32(0, trainer->labelled.ids,
-                                  (size_t)trainer->labelled.count * sizeof(int64_t)),
+        .labelled_crc =
+            dho_crc32(0, trainer->labelled.ids, (size_t)trainer->labelled.count * sizeof(int64_t)),
         .teacher = trainer->teacher,
         .settings = trainer->settings};
     memcpy(info.model, trainer->student.model, sizeof info.model);
@@ -162,9 +164,9 @@ static dho_status open_run_folder(dho_trainer *trainer)
     DHO_TRY_GOTO(dho_path_join(&path, config->out, "config.yaml"));
     DHO_TRY_GOTO(dho_config_format(config, false, &text));
     DHO_TRY_GOTO(dho_file_write_text(path, text));
-    DHO_TRY_GOTO(dho_progress_open(&trainer->progress, config->out, trainer->step,
-                                   trainer->total_steps, config->train.log_every,
-                                   trainer->cache != NULL));
+    DHO_TRY_GOTO(dho_progress_open(
+        &trainer->progress, config->out, trainer->step, trainer->total_steps,
+        config->train.log_every, trainer->cache != NULL, dho_method_uses_features(config->method)));
 fail:
     dho_free(path);
     dho_free(text);

@@ -12,6 +12,7 @@
 #include "dho/student.h"
 #include "dho/teacher_cache.h"
 #include "train/progress.h"
+#include "train/step_conflict.h"
 
 /* The tail of a gradient slab: what is summed over microbatches beside gradients and batch
  * statistics, so that one collective a step carries everything. */
@@ -20,6 +21,8 @@ enum {
     TAIL_KD_LABELLED,
     TAIL_KD_UNLABELLED,
     TAIL_TOTAL,
+    TAIL_FEATURE_LABELLED,
+    TAIL_FEATURE_UNLABELLED,
     TAIL_CORRECT,
     TAIL_STOP,    /* > 0: a rank got a signal */
     TAIL_FAILURE, /* > 0: a rank's local work failed */
@@ -49,14 +52,18 @@ typedef struct dho_trainer {
     int *order, *merges; /* owned, [local_count]: dho_tree_order */
     int *local_shards;   /* owned, [local_count]: v in order of computation */
     int micro_labelled, micro_batch; /* rows of a microbatch: labelled, all */
+    int passes;                      /* of a microbatch through the student: train.forward */
 
     /* Slabs. parameters, moment1, moment2: parameter_floats. buffers: buffer_floats.
-     * partials: `depth` partial sums of slab_floats = [gradients | batch statistics | tail]. */
+     * partials: `depth` partial sums of slab_floats = [gradients | batch statistics | tail], the
+     * statistics being those of each pass, [passes][buffer_floats]. */
     size_t parameter_floats, buffer_floats, slab_floats;
     float *parameters, *buffers, *moment1, *moment2, *partials;
     int depth;
     float *teacher_payload, *teacher_logits; /* [micro_batch][dim], [micro_batch][classes] */
     double *norm_chunks; /* [parameter_floats / DHO_NORM_CHUNK + 1] */
+
+    dho_step_conflict conflict;
 
     int64_t step, total_steps, steps_per_epoch;
     char *settings;      /* owned: what a continued run must share, as YAML */

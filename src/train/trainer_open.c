@@ -35,7 +35,7 @@ static dho_status describe_settings(dho_trainer *trainer)
     shared.data.loader_threads = shared.data.prefetch = 0;
     shared.train.epochs = shared.train.lr = 0;
     shared.train.steps = shared.train.checkpoint_every = shared.train.checkpoint_keep = 0;
-    shared.train.log_every = 0;
+    shared.train.log_every = shared.train.conflict_every = 0;
     memset(&shared.compute, 0, sizeof shared.compute);
     memset(&shared.eval, 0, sizeof shared.eval);
     shared.eval.select_on = none;
@@ -68,6 +68,11 @@ static dho_status open_cache(dho_trainer *trainer)
     if (spec->classes != trainer->dataset.classes)
         return dho_fail(DHO_ERR_CONFIG, "%s: the teacher knows %d classes, the dataset has %d",
                         config->teacher.cache, spec->classes, trainer->dataset.classes);
+    if (dho_method_uses_features(config->method) && spec->payload != DHO_CACHE_EMBEDDING)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%s: holds logits; method %s needs a cache of embeddings (dho cache build "
+                        "--store embedding, or dho cache import)",
+                        config->teacher.cache, dho_method_name(config->method));
     if (spec->shards % trainer->shards != 0)
         return dho_fail(DHO_ERR_CONFIG,
                         "%s: has %d shards, of which train.shards (%d) is no divisor: a rank would "
@@ -96,7 +101,14 @@ static dho_status open_data(dho_trainer *trainer)
                                          .labelled_ids = trainer->labelled.ids,
                                          .labelled_count = trainer->labelled.count};
     DHO_TRY(dho_sampler_create(&trainer->sampler, &options));
+    trainer->passes = dho_microbatch_passes(config->train.forward == DHO_FORWARD_SEPARATE,
+                                            trainer->micro_batch, trainer->micro_labelled);
     trainer->steps_per_epoch = dho_sampler_steps_per_epoch(trainer->sampler);
+    if (config->train.epoch_of == DHO_EPOCH_SHORTER && trainer->micro_labelled > 0) {
+        const int64_t labelled = trainer->labelled.count / config->train.batch_labelled;
+        if (labelled < trainer->steps_per_epoch)
+            trainer->steps_per_epoch = labelled > 0 ? labelled : 1;
+    }
     trainer->total_steps = config->train.steps;
     if (trainer->total_steps == 0)
         trainer->total_steps =
@@ -148,7 +160,8 @@ static dho_status open_slabs(dho_trainer *trainer)
     const dho_graph *graph = trainer->student.graph;
     trainer->parameter_floats = dho_graph_parameter_floats(graph);
     trainer->buffer_floats = dho_graph_buffer_floats(graph);
-    trainer->slab_floats = trainer->parameter_floats + trainer->buffer_floats + TAIL_FLOATS;
+    trainer->slab_floats =
+        trainer->parameter_floats + (size_t)trainer->passes * trainer->buffer_floats + TAIL_FLOATS;
     trainer->depth = dho_tree_depth(trainer->local_count);
     const size_t floats = trainer->parameter_floats;
     DHO_TRY(dho_alloc_zero(&trainer->parameters, floats, sizeof(float), "parameters"));
@@ -160,6 +173,9 @@ static dho_status open_slabs(dho_trainer *trainer)
                            sizeof(float), "gradients"));
     DHO_TRY(dho_alloc_zero(&trainer->norm_chunks, floats / DHO_NORM_CHUNK + 1, sizeof(double),
                            "norms"));
+    DHO_TRY(dho_step_conflict_create(&trainer->conflict, trainer->config->train.conflict_every,
+                                     &trainer->student, trainer->depth, trainer->micro_batch,
+                                     trainer->passes));
     return load_initial_weights(trainer);
 }
 
@@ -167,24 +183,26 @@ static dho_status open_model(dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
     const size_t rows = (size_t)trainer->micro_batch;
+    const bool regresses = dho_method_uses_features(config->method);
     DHO_TRY(dho_compute_create(&trainer->compute, config->compute.backend, config->compute.dtype,
                                dho_setup_threads(config->compute.threads)));
-    const dho_student_options options = {.model = config->student.model,
-                                         .width = (int)config->student.width,
-                                         .layers = (int)config->student.layers,
-                                         .image_size = (int)config->data.image_size,
-                                         .classes = trainer->dataset.classes,
-                                         .dual_head = dho_method_is_dual(config->method)};
+    const dho_student_options options = {
+        .model = config->student.model,
+        .width = (int)config->student.width,
+        .layers = (int)config->student.layers,
+        .image_size = (int)config->data.image_size,
+        .classes = trainer->dataset.classes,
+        .dual_head = dho_method_is_dual(config->method),
+        .head_forms = {config->student.head_ce, config->student.head_kd},
+        .head_scale = (float)config->student.head_scale,
+        .projection = regresses ? dho_cache_get_spec(trainer->cache)->dim : 0};
     DHO_TRY(dho_student_create(&trainer->student, &options));
     const dho_executor_options execution = {.compute = trainer->compute,
                                             .batch = trainer->micro_batch,
                                             .training = true,
                                             .recompute = config->compute.recompute};
     DHO_TRY(dho_executor_create(&trainer->executor, trainer->student.graph, &execution));
-    trainer->objective = (dho_objective){.method = config->method,
-                                         .temperature = (float)config->distill.temperature,
-                                         .lambda_ce = (float)config->distill.lambda_ce,
-                                         .lambda_kd = (float)config->distill.lambda_kd};
+    trainer->objective = dho_objective_create(config);
     trainer->schedule = dho_schedule_create(config, trainer->total_steps);
     if (trainer->cache != NULL) {
         const size_t dim = (size_t)dho_cache_get_spec(trainer->cache)->dim;
@@ -275,5 +293,6 @@ void dho_trainer_close(dho_trainer *trainer)
     dho_free(trainer->norm_chunks);
     dho_free(trainer->teacher_payload);
     dho_free(trainer->teacher_logits);
+    dho_step_conflict_free(&trainer->conflict);
     *trainer = (dho_trainer){0};
 }

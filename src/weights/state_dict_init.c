@@ -24,6 +24,12 @@ static bool is_head(const char *name)
     return strncmp(name, "head", 4) == 0;
 }
 
+/* No classifier's: the projection of the feature baselines always starts at random. */
+static bool is_projection(const char *name)
+{
+    return strncmp(name, "head_feature.", 13) == 0;
+}
+
 static bool ends_with(const char *text, const char *end)
 {
     const size_t length = strlen(text), tail = strlen(end);
@@ -154,7 +160,7 @@ static dho_status take_all(init_state *state, const dho_graph *graph, bool with_
         const dho_slot *slot = dho_graph_parameter(graph, i);
         if (!is_head(slot->name))
             DHO_TRY(take_backbone(state, slot, parameters));
-        else if (with_head)
+        else if (with_head && !is_projection(slot->name))
             DHO_TRY(take_head(state, slot, parameters));
     }
     for (size_t i = 0; i < dho_graph_buffer_count(graph); i++)

@@ -92,13 +92,16 @@ static const wrong wrongs[] = {
      "t.yaml:1:8: data.flip: expected true or false, got \"perhaps\""},
     /* Words. */
     {"method: dh0\n", NULL,
-     "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, got \"dh0\" (did you mean "
+     "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, feature, logit_feature, got "
+     "\"dh0\" (did you mean "
      "dho?)"},
     {"method: xyzzy\n", NULL,
-     "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, got \"xyzzy\""},
+     "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, feature, logit_feature, got "
+     "\"xyzzy\""},
     {"method: DHO\n", NULL, "t.yaml:1:1: method: expected one of ~"},
     {"method: [dho]\n", NULL,
-     "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, got a list"},
+     "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, feature, logit_feature, got a "
+     "list"},
     {"data: {split: validation}\n", NULL,
      "t.yaml:1:8: data.split: expected one of train, val, test, got \"validation\""},
     {"compute:\n  dtype: bf16\n  backend: blis\n", NULL, "t.yaml:2:3: compute.dtype: bf16 needs~"},
@@ -377,6 +380,61 @@ START_TEST(test_load)
 }
 END_TEST
 
+/* --- compat: reference -------------------------------------------------------------------------
+ */
+
+START_TEST(test_reference_of_each_family)
+{
+    dho_config c;
+    ck_assert_ok(parse(&c, "compat: reference\ndata: {labels: percent, percent: 1}\n", NULL));
+    ck_assert_int_eq(c.train.schedule, DHO_SCHEDULE_WARMUP_TIMES_COSINE);
+    ck_assert(c.train.warmup_steps == 5000 && c.train.lr == 5e-5 && c.train.weight_decay == 0.05);
+    ck_assert(c.distill.lambda_ce == 1 && c.distill.lambda_kd == 1 && c.distill.temperature == 2);
+    ck_assert(c.train.batch_labelled == 256 && c.train.epochs == 32 && c.eval.resize == 224);
+    ck_assert_int_eq(c.student.head_kd, DHO_HEAD_AUTO);
+    ck_assert_int_eq(c.train.forward, DHO_FORWARD_STACKED);
+    dho_config_free(&c);
+    ck_assert_ok(parse(&c, "compat: reference\ndata: {labels: shots, shots: 1}\n", NULL));
+    ck_assert_int_eq(c.train.schedule, DHO_SCHEDULE_COSINE);
+    ck_assert(c.distill.lambda_ce == 0.5 && c.distill.lambda_kd == 0.5 && c.train.lr == 1e-3);
+
+    dho_config_free(&c);
+    ck_assert_ok(parse(&c,
+                       "compat: reference\ndata: {format: coop, split_file: s.json}\n"
+                       "train: {lr: 2e-3, warmup_steps: 7}\n",
+                       NULL));
+    ck_assert_int_eq(c.train.schedule, DHO_SCHEDULE_LINEAR);
+    ck_assert_int_eq(c.train.forward, DHO_FORWARD_SEPARATE);
+    ck_assert_int_eq(c.train.epoch_of, DHO_EPOCH_SHORTER);
+    /* Sizes of the experiment stay choices, and one way of saying the warm-up replaces the other.
+     */
+    ck_assert(c.train.lr == 2e-3 && c.train.warmup_steps == 7 && c.train.warmup_fraction == 0);
+    char *text;
+    dho_config again;
+    ck_assert_ok(dho_config_format(&c, false, &text));
+    ck_assert_ok(parse(&again, text, NULL));
+    ck_assert_int_eq(again.train.forward, DHO_FORWARD_SEPARATE);
+    dho_config_free(&again);
+    dho_free(text);
+    dho_config_free(&c);
+}
+END_TEST
+
+START_TEST(test_reference_refuses)
+{
+    dho_config c;
+    ck_assert_fails(parse(&c, "compat: reference\n", NULL), DHO_ERR_CONFIG,
+                    "t.yaml:1:1: compat: reference needs data.labels: percent or file");
+    ck_assert_fails(parse(&c,
+                          "compat: reference\ndata: {labels: shots, shots: 1}\n"
+                          "train: {forward: separate}\n",
+                          NULL),
+                    DHO_ERR_CONFIG,
+                    "t.yaml:3:9: train.forward: expected stacked, as compat: reference has it");
+    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+}
+END_TEST
+
 /* --- right inputs ----------------------------------------------------------------------------- */
 
 static void check_defaults(const dho_config *c)
@@ -406,6 +464,14 @@ static void check_defaults(const dho_config *c)
     ck_assert_str_eq(c->teacher.cache, "");
     ck_assert(c->distill.temperature == 2 && c->distill.lambda_ce == 1 &&
               c->distill.lambda_kd == 1);
+    ck_assert_int_eq(c->compat, DHO_COMPAT_NONE);
+    ck_assert_int_eq(c->student.head_ce, DHO_HEAD_AUTO);
+    ck_assert_int_eq(c->student.head_kd, DHO_HEAD_AUTO);
+    ck_assert(c->student.head_scale == 100 && c->distill.lambda_feature == 1);
+    ck_assert_int_eq(c->distill.feature_loss, DHO_FEATURE_MSE);
+    ck_assert_int_eq(c->train.forward, DHO_FORWARD_STACKED);
+    ck_assert_int_eq(c->train.epoch_of, DHO_EPOCH_UNLABELLED);
+    ck_assert_int_eq(c->train.conflict_every, 0);
 }
 
 static void check_defaults_of_train_and_eval(const dho_config *c)
@@ -758,6 +824,8 @@ int main(void)
     Suite *suite = suite_create("config");
     TCase *tests = tcase_create("config");
     tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, test_reference_of_each_family);
+    tcase_add_test(tests, test_reference_refuses);
     tcase_add_loop_test(tests, test_wrong_input, 0, (int)(sizeof wrongs / sizeof wrongs[0]));
     tcase_add_test(tests, test_long_values_are_cut);
     tcase_add_test(tests, test_limits);

@@ -107,6 +107,87 @@ START_TEST(test_extreme_logits_stay_finite)
 }
 END_TEST
 
+START_TEST(test_feature_distance)
+{
+    const dho_feature_loss kind = (dho_feature_loss)_i;
+    dho_rng rng;
+    float target[ROWS * CLASSES], x[ROWS * CLASSES], gradient[ROWS * CLASSES] = {0};
+    float ignored[ROWS * CLASSES];
+    double expected = 0;
+    dho_rng_init(&rng, 14, DHO_RNG_TEST, 0, (uint64_t)_i);
+    fill(&rng, 1, ROWS * CLASSES, target);
+    fill(&rng, 2, ROWS * CLASSES, x);
+    const double value = dho_feature_distance(kind, ROWS, CLASSES, target, x, 0.7f, gradient);
+    for (int r = 0; r < ROWS; r++) {
+        double dot = 0, xx = 0, tt = 0;
+        for (int c = r * CLASSES; c < (r + 1) * CLASSES; c++) {
+            dot += (double)x[c] * target[c];
+            xx += (double)x[c] * x[c];
+            tt += (double)target[c] * target[c];
+        }
+        expected +=
+            kind == DHO_FEATURE_MSE ? (xx - 2 * dot + tt) / CLASSES : 1 - dot / sqrt(xx * tt);
+    }
+    ck_assert_double_eq_tol(value, expected / ROWS, 1e-9);
+    const float h = 1e-2f;
+    for (int i = 0; i < ROWS * CLASSES; i++) {
+        const float kept = x[i];
+        x[i] = kept + h;
+        const double high = dho_feature_distance(kind, ROWS, CLASSES, target, x, 0, ignored);
+        x[i] = kept - h;
+        const double low = dho_feature_distance(kind, ROWS, CLASSES, target, x, 0, ignored);
+        x[i] = kept;
+        ck_assert_double_eq_tol(gradient[i], 0.7 * (high - low) / (2 * (double)h), 2e-4);
+    }
+    memset(x, 0, sizeof x); /* a direction that is none: finite */
+    ck_assert(isfinite(dho_feature_distance(kind, ROWS, CLASSES, target, x, 1, gradient)));
+    for (int i = 0; i < ROWS * CLASSES; i++) ck_assert(isfinite(gradient[i]));
+    ck_assert_double_eq(dho_feature_distance(kind, 0, CLASSES, target, x, 1, gradient), 0);
+}
+END_TEST
+
+/* The parts of an objective add up to it; each weighs its own rows. */
+START_TEST(test_parts_of_the_objective)
+{
+    dho_rng rng;
+    const dho_method method = (dho_method)_i;
+    const int32_t labels[LABELLED] = {1, 4};
+    float head[2][ROWS * CLASSES], teacher[ROWS * CLASSES], projected[ROWS * CLASSES];
+    float d[3][3][ROWS * CLASSES]; /* whole, CE, teacher; head 0, head 1, projection */
+    dho_rng_init(&rng, 15, DHO_RNG_TEST, 0, 0);
+    fill(&rng, 1, 2 * ROWS * CLASSES, head[0]);
+    fill(&rng, 1, ROWS * CLASSES, teacher);
+    fill(&rng, 1, ROWS * CLASSES, projected);
+    memset(d, 0, sizeof d);
+    dho_config config = {.method = method};
+    config.distill.temperature = 2;
+    config.distill.lambda_ce = 0.5;
+    config.distill.lambda_kd = 0.25;
+    config.distill.lambda_feature = 3;
+    const dho_objective whole = dho_objective_create(&config);
+    const dho_objective parts[3] = {whole, dho_objective_only_ce(&whole),
+                                    dho_objective_only_teacher(&whole)};
+    const bool dual = dho_method_is_dual(method);
+    double totals[3];
+    for (int p = 0; p < 3; p++) {
+        const float *heads[2] = {head[0], dual ? head[1] : NULL};
+        float *dheads[2] = {d[p][0], dual ? d[p][1] : NULL};
+        dho_loss_terms terms = dho_objective_evaluate(&parts[p], ROWS, LABELLED, CLASSES, labels,
+                                                      teacher, heads, dheads);
+        if (dho_method_uses_features(method))
+            dho_objective_add_features(&parts[p], ROWS, LABELLED, CLASSES, teacher, projected,
+                                       d[p][2], &terms);
+        totals[p] = terms.total;
+    }
+    ck_assert_double_eq_tol(totals[0], totals[1] + totals[2], 1e-6);
+    for (int h = 0; h < 3; h++)
+        for (int i = 0; i < ROWS * CLASSES; i++)
+            ck_assert_double_eq_tol(d[0][h][i], d[1][h][i] + d[2][h][i], 1e-6);
+    if (dual)
+        for (int i = 0; i < ROWS * CLASSES; i++) ck_assert(d[1][1][i] == 0 && d[2][0][i] == 0);
+}
+END_TEST
+
 /* Which rows of which head each method sends gradients to. */
 START_TEST(test_objective_of_each_method)
 {
@@ -130,7 +211,7 @@ START_TEST(test_objective_of_each_method)
     double total = 0;
     if (method != DHO_METHOD_KD)
         total += 0.5 * dho_cross_entropy(LABELLED, CLASSES, head_ce, labels, 0.5f, want0, NULL);
-    if (method != DHO_METHOD_CE) {
+    if (method != DHO_METHOD_CE && method != DHO_METHOD_FEATURE) {
         const float *student = dual ? head_kd : head_ce;
         float *want = dual ? want1 : want0;
         const int split = LABELLED * CLASSES;
@@ -168,7 +249,9 @@ int main(void)
     tcase_add_loop_test(tests, test_kl_value_and_gradient, 0, 3);
     tcase_add_test(tests, test_cross_entropy_value_and_gradient);
     tcase_add_test(tests, test_extreme_logits_stay_finite);
-    tcase_add_loop_test(tests, test_objective_of_each_method, 0, 4);
+    tcase_add_loop_test(tests, test_feature_distance, 0, 2);
+    tcase_add_loop_test(tests, test_parts_of_the_objective, 0, DHO_METHOD_COUNT);
+    tcase_add_loop_test(tests, test_objective_of_each_method, 0, DHO_METHOD_COUNT);
     tcase_add_test(tests, test_masked_softmax);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);

@@ -31,12 +31,37 @@ START_TEST(test_fraction_gives_steps)
 }
 END_TEST
 
+/* torch 2: LinearLR(0.01, 1, 20) and CosineAnnealingLR(80), both stepped over 100 steps. */
+START_TEST(test_warmup_times_cosine)
+{
+    const dho_schedule s = {.kind = DHO_SCHEDULE_WARMUP_TIMES_COSINE,
+                            .total_steps = 100,
+                            .warmup_steps = 20,
+                            .warmup_start = 0.01};
+    const struct {
+        int step;
+        double factor;
+    } expected[] = {{0, 0.01},
+                    {10, 0.48577958195909987},
+                    {20, 0.8535533905932743},
+                    {50, 0.3086582838174555},
+                    {79, 0.00038548187963855006},
+                    {80, 0},
+                    {90, 0.038060233744356575},
+                    {99, 0.13283874528215733}};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+        ck_assert_double_eq_tol(dho_schedule_factor(&s, expected[i].step), expected[i].factor,
+                                1e-14);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("schedule");
     TCase *tests = tcase_create("schedule");
     tcase_add_loop_test(tests, test_warmup_then_decay, 0, 3);
     tcase_add_test(tests, test_fraction_gives_steps);
+    tcase_add_test(tests, test_warmup_times_cosine);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
 }

@@ -1,0 +1,35 @@
+/* The best alpha, exactly. Private to src/eval.
+ *
+ * For a fixed beta a row is right where alpha a_y + (1 - alpha) b_y exceeds alpha a_c + (1 - alpha)
+ * b_c for all classes c != y (a, b: the heads' probabilities): each c gives a half-line of alpha,
+ * so the row an open interval, and the hits as a function of alpha are constant between the
+ * intervals' ends. No grid is needed: the ends are sorted and swept. */
+#ifndef DHO_EVAL_PLATEAU_H
+#define DHO_EVAL_PLATEAU_H
+
+#include "dho/evaluate.h"
+
+/* A range of alpha, low < alpha < high, with equal hits, and no more anywhere else at this beta. */
+typedef struct dho_plateau {
+    double beta, low, high;
+    int64_t top1;
+} dho_plateau;
+
+/* Ranges narrower than this are passed over: softmax is computed in float, and sums of two
+ * products in double only just tell such alphas apart. */
+#define DHO_PLATEAU_LEAST 1e-8
+
+/* The middle: the alpha that is farthest from changing a prediction of the set. */
+double dho_plateau_alpha(const dho_plateau *plateau);
+
+/* The best plateau of each beta, out[beta_count]: the most hits (ties count against the label, as
+ * in dho_outputs_sweep, whose top1 at the middle this is), then the widest, then the one whose
+ * middle is nearest 0.5. Two heads. O(N C + N log N) for each beta, which are shared out to
+ * `threads`. Local. */
+dho_status dho_outputs_plateaus(const dho_head_outputs *outputs, const double *betas,
+                                size_t beta_count, int threads, dho_plateau *out);
+
+/* Index of the best: the most hits, then the widest, then the beta nearest 1. */
+size_t dho_plateau_best(const dho_plateau *plateaus, size_t count);
+
+#endif

@@ -1,0 +1,37 @@
+/* One microbatch through the student: forward, losses, backward. Private to src/train. */
+#ifndef DHO_TRAIN_MICROBATCH_H
+#define DHO_TRAIN_MICROBATCH_H
+
+#include "dho/distill.h"
+#include "dho/student.h"
+
+/* All borrowed. Rows 0 .. labelled-1 carry labels. */
+typedef struct dho_microbatch {
+    dho_executor *executor;
+    const dho_student *student;
+    const float *parameters;
+    /* The labelled rows and the others pass one after the other, each with batch statistics of its
+     * own, instead of stacked (the method's fine-grained code). */
+    bool separate;
+    int rows, labelled;
+    const float *images;         /* [rows][image_size][image_size][3] */
+    const int32_t *labels;       /* [labelled] or more */
+    const float *teacher_logits; /* [rows][classes]; NULL: the method has none */
+    const float *embeddings;     /* [rows][projection's width]; of the feature methods */
+} dho_microbatch;
+
+/* How often the student runs: twice if separate and there are rows of both kinds. */
+int dho_microbatch_passes(bool separate, int rows, int labelled);
+
+/* gradients += (slab like the parameters); statistics [passes][buffer_floats] is set.
+ * feature_gradients [rows][feature_dim] (NULL: not wanted) gets the loss's gradient at the shared
+ * features. */
+dho_loss_terms dho_microbatch_run(const dho_microbatch *microbatch, const dho_objective *objective,
+                                  float *gradients, float *statistics, float *feature_gradients);
+
+/* Running statistics move by 0.1 towards each pass's statistics, times `scale`, in the order of the
+ * passes: the labelled rows' first. */
+void dho_microbatch_move_statistics(size_t floats, int passes, float scale, const float *statistics,
+                                    float *buffers);
+
+#endif

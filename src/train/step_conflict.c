@@ -1,0 +1,116 @@
+#include "train/step_conflict.h"
+
+#include "base/json.h"
+#include "dho/alloc.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { TERM_CE, TERM_KD, TERM_DOT, TERM_FLOATS = 16 };
+
+static float *slot_of(const dho_step_conflict *conflict, int slot)
+{
+    return conflict->partials + (size_t)slot * conflict->slab_floats;
+}
+
+dho_status dho_step_conflict_create(dho_step_conflict *out, int64_t every,
+                                    const dho_student *student, int depth, int rows, int passes)
+{
+    dho_status status;
+    *out = (dho_step_conflict){.every = every};
+    if (every == 0) return DHO_OK;
+    const char *what = "gradient conflict";
+    out->parameter_floats = dho_graph_parameter_floats(student->graph);
+    out->slab_floats = 2 * out->parameter_floats + TERM_FLOATS;
+    DHO_TRY(dho_conflict_blocks_create(&out->blocks, student->graph));
+    DHO_TRY_GOTO(
+        dho_alloc_zero(&out->partials, (size_t)depth * out->slab_floats, sizeof(float), what));
+    DHO_TRY_GOTO(dho_alloc_zero(&out->features, 2 * (size_t)rows * (size_t)student->feature_dim,
+                                sizeof(float), what));
+    DHO_TRY_GOTO(dho_alloc_zero(&out->statistics,
+                                (size_t)passes * dho_graph_buffer_floats(student->graph),
+                                sizeof(float), what));
+    DHO_TRY_GOTO(dho_alloc_zero(&out->terms, (size_t)out->blocks.count, sizeof *out->terms, what));
+    return DHO_OK;
+fail:
+    dho_step_conflict_free(out);
+    return status;
+}
+
+void dho_step_conflict_free(dho_step_conflict *conflict)
+{
+    dho_conflict_blocks_free(&conflict->blocks);
+    dho_free(conflict->partials);
+    dho_free(conflict->features);
+    dho_free(conflict->statistics);
+    dho_free(conflict->terms);
+    *conflict = (dho_step_conflict){0};
+}
+
+bool dho_step_conflict_due(const dho_step_conflict *conflict, int64_t step)
+{
+    return conflict->every > 0 && step % conflict->every == 0;
+}
+
+void dho_step_conflict_run(dho_step_conflict *conflict, const dho_microbatch *microbatch,
+                           const dho_objective *objective, int slot)
+{
+    const dho_objective parts[2] = {dho_objective_only_ce(objective),
+                                    dho_objective_only_teacher(objective)};
+    const size_t count = (size_t)microbatch->rows * (size_t)microbatch->student->feature_dim;
+    float *slab = slot_of(conflict, slot);
+    memset(slab, 0, conflict->slab_floats * sizeof *slab);
+    /* Backward may use the activations' memory: each loss needs a forward of its own. */
+    for (int i = 0; i < 2; i++)
+        dho_microbatch_run(microbatch, &parts[i], slab + (size_t)i * conflict->parameter_floats,
+                           conflict->statistics, conflict->features + (size_t)i * count);
+    const dho_conflict_terms terms =
+        dho_conflict_of(count, conflict->features, conflict->features + count);
+    float *tail = slab + 2 * conflict->parameter_floats;
+    tail[TERM_CE] = (float)terms.ce;
+    tail[TERM_KD] = (float)terms.kd;
+    tail[TERM_DOT] = (float)terms.dot;
+}
+
+void dho_step_conflict_merge(dho_step_conflict *conflict, dho_compute *compute, int slot)
+{
+    float *into = slot_of(conflict, slot - 1);
+    dho_compute_kernels(compute)->add(compute, conflict->slab_floats, into, slot_of(conflict, slot),
+                                      into);
+}
+
+/* Norms of the mean over the microbatches, as the step's gradient is. */
+static json_t *describe(const dho_conflict_terms *terms, int shards)
+{
+    const double ce = sqrt(terms->ce) / shards, kd = sqrt(terms->kd) / shards;
+    return json_pack("{s:f, s:o, s:f, s:f}", "cosine", dho_conflict_cosine(terms), "ratio",
+                     kd > 0 ? json_real(ce / kd) : json_null(), "ce_norm", ce, "kd_norm", kd);
+}
+
+static json_t *make_line(const dho_step_conflict *conflict, int shards, int64_t step)
+{
+    const float *tail = slot_of(conflict, 0) + 2 * conflict->parameter_floats;
+    const dho_conflict_terms features = {
+        .ce = tail[TERM_CE], .kd = tail[TERM_KD], .dot = tail[TERM_DOT]};
+    json_t *all = json_object();
+    json_object_set_new(all, "features", describe(&features, shards));
+    for (int b = 0; b < conflict->blocks.count; b++)
+        json_object_set_new(all, conflict->blocks.names[b], describe(&conflict->terms[b], shards));
+    return json_pack("{s:I, s:o}", "step", (json_int_t)step, "conflict", all);
+}
+
+dho_status dho_step_conflict_finish(dho_step_conflict *conflict, dho_comm *comm, int shards,
+                                    int64_t step, dho_progress *progress, dho_status *out_written)
+{
+    float *slab = slot_of(conflict, 0);
+    *out_written = DHO_OK;
+    DHO_TRY(dho_comm_tree_sum(comm, slab, conflict->slab_floats));
+    if (dho_comm_rank(comm) != 0) return DHO_OK;
+    dho_conflict_measure(&conflict->blocks, slab, slab + conflict->parameter_floats,
+                         conflict->terms);
+    for (int b = 0; b < conflict->blocks.count; b++)
+        if (!isfinite(conflict->terms[b].ce + conflict->terms[b].kd))
+            return DHO_OK; /* the step itself says so */
+    *out_written = dho_progress_line(progress, make_line(conflict, shards, step));
+    return DHO_OK;
+}

@@ -1,0 +1,95 @@
+# The method's baselines and options as configurations: feature losses, head forms, separate forward
+# passes, gradient conflict, compat: reference, the exact choice of alpha.
+. "$(dirname "$0")/lib.bash"
+small_data
+short=(--set train.steps=6 --set train.log_every=1)
+
+train() { # RANKS NAME ARGUMENT ...
+    local ranks=$1 name=$2
+    shift 2
+    run "$ranks" train -c "$work/base.yaml" --out "$work/$name" "${short[@]}" "$@" >"$work/log" 2>&1 ||
+        die "training $name"
+}
+refuse() { # TEXT ARGUMENT ...
+    local text=$1
+    shift
+    run 2 train -c "$work/base.yaml" --out "$work/refused" "${short[@]}" "$@" >"$work/log" 2>&1 &&
+        die "not refused: $*"
+    grep '^dho: error: ' "$work/log" | grep -q -- "$text" || die "the error does not say $text"
+    pass "$(grep '^dho: error: ' "$work/log" | sed "s|$work/||g")"
+}
+same() { # A B TEXT: the final weights of two runs
+    cmp -s "$work"/{$1,$2}/checkpoints/step-00000006/model.safetensors || die "$3"
+    pass "$3"
+}
+
+# name and its settings
+configurations=(
+    "feature_mse --set method=feature"
+    "feature_cosine --set method=feature --set distill.feature_loss=cosine"
+    "logit_feature --set method=logit_feature --set distill.lambda_feature=0.5"
+    "cosine --set student.head_kd=cosine --set student.head_scale=30"
+    "both_cosine --set student.head_ce=cosine --set student.head_kd=cosine"
+    "separate --set train.forward=separate"
+    "separate_single --set train.forward=separate --set method=single_head"
+    "separate_features --set train.forward=separate --set method=logit_feature"
+    "product --set train.schedule=warmup_times_cosine --set train.warmup_steps=2"
+)
+for line in "${configurations[@]}"; do
+    read -ra words <<<"$line"
+    name=${words[0]}
+    train 1 "$name" "${words[@]:1}"
+    train 4 "${name}_4" "${words[@]:1}"
+    cmp -s "$work"/{$name,${name}_4}/checkpoints/step-00000006/model.safetensors ||
+        die "$name: 1 and 4 ranks end with different bits"
+    run 2 eval -c "$work/base.yaml" --out "$work/$name" "${words[@]:1}" >"$work/log" 2>&1 ||
+        die "evaluating $name"
+    pass "$line: the same bits on 1 and 4 ranks, evaluated"
+done
+grep -q '"feature_labelled"' "$work/feature_mse/metrics.jsonl" || die "no feature loss in the metrics"
+grep -q '"feature_labelled"' "$work/cosine/metrics.jsonl" && die "a feature loss without one"
+cmp -s "$work"/{cosine,both_cosine}/checkpoints/step-00000006/model.safetensors && die "head_ce: cosine"
+run 1 export --checkpoint "$work/cosine/checkpoints/step-00000006" --out "$work/e.safetensors" \
+    >"$work/log" 2>&1 || die "exporting a cosine head"
+grep -q "this head is cosine 30" "$work/log" || die "export does not name the head's form"
+pass "metrics, cosine heads and export"
+
+train 1 quiet
+train 1 loud --set train.conflict_every=2
+same quiet loud "measuring gradient conflict changes no bit of the training"
+grep -v '"conflict"' "$work/loud/metrics.jsonl" | sed 's/"images_per_second".*//' >"$work/a"
+sed 's/"images_per_second".*//' "$work/quiet/metrics.jsonl" >"$work/b"
+cmp -s "$work/a" "$work/b" || die "nor its metrics"
+[ "$(grep -c '"conflict":{"features":{"cosine":' "$work/loud/metrics.jsonl")" = 3 ] ||
+    die "three measurements in six steps"
+for p in 2 4; do
+    train $p loud$p --set train.conflict_every=2
+    cmp -s <(grep '"conflict"' "$work/loud/metrics.jsonl") \
+        <(grep '"conflict"' "$work/loud$p/metrics.jsonl") || die "conflict on $p ranks"
+done
+pass "gradient conflict is the same on 1, 2 and 4 ranks"
+train 2 loud_single --set train.conflict_every=3 --set method=single_head --set train.forward=separate
+grep -q '"head":{"cosine":' "$work/loud_single/metrics.jsonl" || die "the shared head's conflict"
+grep -q '"layer4.1":{"cosine":' "$work/loud_single/metrics.jsonl" || die "a block's conflict"
+refuse "conflict_every: needs two losses" --set train.conflict_every=2 --set method=kd
+
+run 2 cache build -c "$work/base.yaml" --teacher "$work"/teacher/checkpoints/step-* --shards 8 \
+    --store logits --out "$work/logits" >"$work/log" 2>&1 || die "a cache of logits"
+refuse "needs a cache of embeddings" --set method=feature --set teacher.cache="$work/logits"
+refuse "head would not be trained" --set method=feature --set distill.lambda_ce=0
+refuse "head_kd: has no effect" --set method=ce --set student.head_kd=cosine
+
+train 1 reference --set compat=reference --set train.batch_labelled=16 --set train.batch_unlabelled=16
+grep -q "lambda_ce: 0.5" "$work/reference/config.yaml" || die "compat: reference, few shots"
+grep -q "schedule: cosine" "$work/reference/config.yaml" || die "compat: reference, few shots"
+run 1 train -c "$work/reference/config.yaml" --resume auto >"$work/log" 2>&1 || die "its own config.yaml"
+pass "compat: reference"
+refuse "lambda_ce: expected 0.5, as compat: reference has it" --set compat=reference \
+    --set distill.lambda_ce=1
+refuse "compat: reference needs data.labels" --set compat=reference --set data.labels=all
+
+run 2 eval -c "$work/base.yaml" --out "$work/quiet" >"$work/table" 2>"$work/log" || die "eval"
+grep -q "the best of all alphas on val, constant for" "$work/table" || die "the exact choice"
+grep -q '"exact_choice"' "$work/quiet/eval.json" || die "the exact choice in eval.json"
+pass "the exact choice of alpha beside the grid's"
+finish

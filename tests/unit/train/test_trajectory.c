@@ -1,0 +1,243 @@
+/* Twenty training steps of the method against PyTorch (tests/golden/make_trajectory_golden.py,
+ * float64), through the code that the trainer runs: stacked and separate forward, both weightings
+ * of the losses, cosine heads, feature baselines, schedules; every backend.
+ *
+ * Tolerance 1e-4 of each tensor's largest value, on every parameter. */
+#include "check_main.h"
+#include "dho/alloc.h"
+#include "dho/compute.h"
+#include "dho/optim.h"
+#include "dho/safetensors.h"
+#include "dho/state_dict.h"
+#include "train/microbatch.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* As in the script. */
+enum { CLASSES = 5, LABELLED = 4, ROWS = 10, STEPS = 20, SIZE = 40, WIDTH = 2, EMBEDDING = 6 };
+enum { IMAGE_FLOATS = ROWS * SIZE * SIZE * 3, WARMUP = 4, TERMS = 6 };
+static const double tolerance = 1e-4, lr = 1e-3, weight_decay = 0.05, eps = 1e-5;
+
+static const struct trajectory_case {
+    const char *name;
+    dho_method method;
+    dho_head_form head_kd;
+    bool separate;
+    float lambda_ce, lambda_kd, lambda_feature;
+    dho_feature_loss feature_loss;
+    dho_schedule_kind schedule;
+} cases[] = {
+    {"semi", DHO_METHOD_DHO, DHO_HEAD_COSINE, false, 1, 1, 0, DHO_FEATURE_MSE,
+     DHO_SCHEDULE_WARMUP_TIMES_COSINE},
+    {"shots", DHO_METHOD_DHO, DHO_HEAD_LINEAR, false, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
+     DHO_SCHEDULE_COSINE},
+    {"semi_separate", DHO_METHOD_DHO, DHO_HEAD_COSINE, true, 1, 1, 0, DHO_FEATURE_MSE,
+     DHO_SCHEDULE_WARMUP_TIMES_COSINE},
+    {"fine_grained", DHO_METHOD_DHO, DHO_HEAD_LINEAR, true, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
+     DHO_SCHEDULE_LINEAR},
+    {"single_head", DHO_METHOD_SINGLE_HEAD, DHO_HEAD_LINEAR, true, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
+     DHO_SCHEDULE_CONSTANT},
+    {"feature", DHO_METHOD_FEATURE, DHO_HEAD_LINEAR, false, 1, 0, 2, DHO_FEATURE_COSINE,
+     DHO_SCHEDULE_COSINE},
+    {"logit_feature", DHO_METHOD_LOGIT_FEATURE, DHO_HEAD_LINEAR, true, 1, 0.5f, 2, DHO_FEATURE_MSE,
+     DHO_SCHEDULE_COSINE},
+};
+static const dho_backend backends[] = {DHO_BACKEND_REF, DHO_BACKEND_BLIS, DHO_BACKEND_ONEDNN};
+enum { CASES = sizeof cases / sizeof *cases, BACKENDS = sizeof backends / sizeof *backends };
+
+typedef struct fixture {
+    dho_safetensors *inputs, *golden;
+    dho_compute *compute;
+    dho_student student;
+    dho_executor *executor;
+    size_t floats, buffer_floats;
+    float *parameters, *buffers, *gradients, *statistics, *moment1, *moment2, *expected, *images;
+    float teacher[2 * ROWS * CLASSES], embeddings[2 * ROWS * EMBEDDING];
+    int64_t labels[2 * LABELLED];
+} fixture;
+
+static float *slab(size_t floats)
+{
+    float *block;
+    ck_assert_ok(dho_alloc_zero(&block, floats, sizeof *block, "test"));
+    return block;
+}
+
+static void read_floats(const dho_safetensors *file, const char *name, float *out)
+{
+    const dho_tensor_view *tensor = dho_safetensors_find(file, name);
+    ck_assert_msg(tensor != NULL, "%s is not in the golden file", name);
+    dho_tensor_to_float(tensor, out);
+}
+
+static void open_inputs(fixture *f, const struct trajectory_case *c)
+{
+    char path[128];
+    ck_assert_ok(dho_safetensors_open(&f->inputs, "tests/golden/trajectory_inputs.safetensors"));
+    snprintf(path, sizeof path, "tests/golden/trajectory_%s.safetensors", c->name);
+    ck_assert_ok(dho_safetensors_open(&f->golden, path));
+    const dho_graph *graph = f->student.graph;
+    dho_graph_initialise(graph, 1, f->parameters, f->buffers);
+    ck_assert_ok(dho_state_dict_load(f->inputs, graph, false, "", NULL, f->parameters));
+    read_floats(f->inputs, "images", f->images);
+    read_floats(f->inputs, "teacher", f->teacher);
+    read_floats(f->inputs, "embedding", f->embeddings);
+    ck_assert_ok(dho_tensor_to_int64(dho_safetensors_find(f->inputs, "labels"), f->labels));
+}
+
+static void open_fixture(fixture *f, const struct trajectory_case *c, dho_backend backend)
+{
+    ck_assert_ok(dho_compute_create(&f->compute, backend, DHO_DTYPE_FP32, 2));
+    const dho_student_options options = {.model = "resnet18",
+                                         .width = WIDTH,
+                                         .image_size = SIZE,
+                                         .classes = CLASSES,
+                                         .dual_head = dho_method_is_dual(c->method),
+                                         .head_forms = {DHO_HEAD_LINEAR, c->head_kd},
+                                         .head_scale = 20,
+                                         .projection =
+                                             dho_method_uses_features(c->method) ? EMBEDDING : 0};
+    ck_assert_ok(dho_student_create(&f->student, &options));
+    const dho_executor_options execution = {.compute = f->compute, .batch = ROWS, .training = true};
+    ck_assert_ok(dho_executor_create(&f->executor, f->student.graph, &execution));
+    f->floats = dho_graph_parameter_floats(f->student.graph);
+    f->buffer_floats = dho_graph_buffer_floats(f->student.graph);
+    f->parameters = slab(f->floats);
+    f->gradients = slab(f->floats);
+    f->moment1 = slab(f->floats);
+    f->moment2 = slab(f->floats);
+    f->expected = slab(f->floats + f->buffer_floats);
+    f->buffers = slab(f->buffer_floats);
+    f->statistics = slab(2 * f->buffer_floats);
+    f->images = slab(2 * IMAGE_FLOATS);
+    open_inputs(f, c);
+}
+
+static void close_fixture(fixture *f)
+{
+    float *const slabs[] = {f->parameters, f->buffers, f->gradients, f->statistics,
+                            f->moment1,    f->moment2, f->expected,  f->images};
+    for (size_t i = 0; i < sizeof slabs / sizeof *slabs; i++) dho_free(slabs[i]);
+    dho_executor_destroy(&f->executor);
+    dho_student_destroy(&f->student);
+    dho_compute_destroy(&f->compute);
+    dho_safetensors_close(&f->inputs);
+    dho_safetensors_close(&f->golden);
+}
+
+/* max |a - b| / max |b| */
+static double relative_error(size_t count, const float *a, const float *b)
+{
+    double error = 0, scale = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(a[i])) return INFINITY;
+        error = fmax(error, fabs((double)a[i] - b[i]));
+        scale = fmax(scale, fabs((double)b[i]));
+    }
+    return error / scale;
+}
+
+static double compare_slots(fixture *f, bool buffers, const float *values)
+{
+    double worst = 0;
+    const dho_graph *graph = f->student.graph;
+    ck_assert_ok(dho_state_dict_load(f->golden, graph, buffers, "", NULL, f->expected));
+    const size_t count = buffers ? dho_graph_buffer_count(graph) : dho_graph_parameter_count(graph);
+    for (size_t i = 0; i < count; i++) {
+        const dho_slot *slot = buffers ? dho_graph_buffer(graph, i) : dho_graph_parameter(graph, i);
+        const double error =
+            relative_error(slot->count, values + slot->offset, f->expected + slot->offset);
+        ck_assert_msg(error <= tolerance, "%s: relative error %g", slot->name, error);
+        worst = fmax(worst, error);
+    }
+    return worst;
+}
+
+static dho_loss_terms step(fixture *f, const struct trajectory_case *c, int s)
+{
+    const int b = s % 2, passes = dho_microbatch_passes(c->separate, ROWS, LABELLED);
+    const dho_schedule schedule = {
+        .kind = c->schedule, .total_steps = STEPS, .warmup_steps = WARMUP, .warmup_start = 0.01};
+    const dho_objective objective = {.method = c->method,
+                                     .temperature = 2,
+                                     .lambda_ce = c->lambda_ce,
+                                     .lambda_kd = c->lambda_kd,
+                                     .lambda_feature = c->lambda_feature,
+                                     .feature_loss = c->feature_loss};
+    int32_t labels[ROWS];
+    for (int i = 0; i < ROWS; i++)
+        labels[i] = i < LABELLED ? (int32_t)f->labels[b * LABELLED + i] : -1;
+    const dho_microbatch microbatch = {.executor = f->executor,
+                                       .student = &f->student,
+                                       .parameters = f->parameters,
+                                       .separate = c->separate,
+                                       .rows = ROWS,
+                                       .labelled = LABELLED,
+                                       .images = f->images + b * IMAGE_FLOATS,
+                                       .labels = labels,
+                                       .teacher_logits = f->teacher + b * ROWS * CLASSES,
+                                       .embeddings = f->embeddings + b * ROWS * EMBEDDING};
+    memset(f->gradients, 0, f->floats * sizeof *f->gradients);
+    const dho_loss_terms terms =
+        dho_microbatch_run(&microbatch, &objective, f->gradients, f->statistics, NULL);
+    dho_compute_kernels(f->compute)
+        ->adamw(f->compute, f->floats, f->parameters, f->gradients, f->moment1, f->moment2, 1,
+                lr * dho_schedule_factor(&schedule, s), 0.9, 0.999, eps, weight_decay, s + 1);
+    dho_microbatch_move_statistics(f->buffer_floats, passes, 1, f->statistics, f->buffers);
+    return terms;
+}
+
+static void run_case(const struct trajectory_case *c, dho_backend backend)
+{
+    fixture f;
+    float golden[STEPS * TERMS];
+    open_fixture(&f, c, backend);
+    read_floats(f.golden, "losses", golden);
+    for (int s = 0; s < STEPS; s++) {
+        const dho_loss_terms terms = step(&f, c, s);
+        const bool kl = c->method != DHO_METHOD_FEATURE; /* the script computes it all the same */
+        const float *g = golden + s * TERMS;
+        const float expected[TERMS] = {g[0], kl ? g[1] : 0, kl ? g[2] : 0, g[3], g[4], g[5]};
+        const float found[TERMS] = {(float)terms.ce,
+                                    (float)terms.kd_labelled,
+                                    (float)terms.kd_unlabelled,
+                                    (float)terms.feature_labelled,
+                                    (float)terms.feature_unlabelled,
+                                    (float)terms.total};
+        const double error = relative_error(TERMS, found, expected);
+        ck_assert_msg(error <= tolerance, "step %d: relative error of the losses %g", s, error);
+    }
+    const double weights = compare_slots(&f, false, f.parameters);
+    const double statistics = compare_slots(&f, true, f.buffers);
+    printf("%s, %s: relative errors after %d steps: weights %.1e, running statistics %.1e\n",
+           c->name, dho_compute_kernels(f.compute)->name, STEPS, weights, statistics);
+    close_fixture(&f);
+}
+
+START_TEST(test_trajectory)
+{
+    const dho_backend backend = backends[_i % BACKENDS];
+    dho_compute *compute;
+    if (dho_compute_create(&compute, backend, DHO_DTYPE_FP32, 1) != DHO_OK) {
+        printf("skipped: %s\n", dho_error_message());
+        return;
+    }
+    dho_compute_destroy(&compute);
+    run_case(&cases[_i / BACKENDS], backend);
+    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("trajectory");
+    for (int i = 0; i < CASES; i++) {
+        TCase *tests = tcase_create(cases[i].name); /* CK_RUN_CASE=semi: only that one */
+        tcase_set_timeout(tests, 120);
+        tcase_add_loop_test(tests, test_trajectory, i * BACKENDS, (i + 1) * BACKENDS);
+        suite_add_tcase(suite, tests);
+    }
+    return dho_check_run(suite);
+}
