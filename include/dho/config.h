@@ -18,12 +18,17 @@ typedef enum dho_method {
     DHO_METHOD_DHO          /* two heads, one loss each */
 } dho_method;
 
-typedef enum dho_format { DHO_FORMAT_IMAGEFOLDER, DHO_FORMAT_COOP } dho_format;
+typedef enum dho_format {
+    DHO_FORMAT_IMAGEFOLDER,
+    DHO_FORMAT_COOP,
+    DHO_FORMAT_SHARDS
+} dho_format;
 typedef enum dho_label_source {
     DHO_LABELS_ALL,
     DHO_LABELS_SHOTS,
     DHO_LABELS_PERCENT,
-    DHO_LABELS_FILE
+    DHO_LABELS_FILE,
+    DHO_LABELS_BALANCED
 } dho_label_source;
 typedef enum dho_skip_policy { DHO_POLICY_FAIL, DHO_POLICY_SKIP } dho_skip_policy;
 typedef enum dho_interpolation { DHO_BILINEAR, DHO_BICUBIC } dho_interpolation;
@@ -41,6 +46,7 @@ typedef struct dho_config_set {
     char *root;        /* image folder; default: data.root */
     char *split_file;  /* CoOp only; default: data.split_file */
     char *split;       /* CoOp only: train | val | test */
+    char *class_file;  /* "" or a list of the class names that must have images */
     bool mask_classes; /* default true: logits of classes that the set does not have are masked */
 } dho_config_set;
 
@@ -54,10 +60,11 @@ typedef struct dho_config {
         char *root;             /* data.root: required to train; ImageFolder: the folder of class folders */
         char *split_file;       /* data.split_file: CoOp only */
         char *split;            /* data.split: train; CoOp only, which split to train on */
-        dho_label_source labels; /* data.labels: all | shots | percent | file */
+        dho_label_source labels; /* data.labels: all | shots | percent | file | balanced */
         int64_t shots;          /* data.shots: 1 .. ; with labels: shots */
-        double percent;         /* data.percent: (0, 100]; with labels: percent */
+        double percent;         /* data.percent: (0, 100]; with labels: percent or balanced */
         char *label_file;       /* data.label_file: with labels: file */
+        char *class_file;       /* data.class_file: "" or a list of the class names */
         uint64_t label_seed;    /* data.label_seed: 1 */
         int64_t image_size;     /* data.image_size: 224; 32 .. 1024 */
         double crop_scale[2];   /* data.crop_scale: [0.5, 1.0] */

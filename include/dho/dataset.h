@@ -17,6 +17,9 @@ typedef struct dho_sample {
     int32_t label;    /* 0 .. classes-1 */
 } dho_sample;
 
+/* The open tar shards of a packed dataset (docs/shards.md). */
+typedef struct dho_shard_set dho_shard_set;
+
 typedef struct dho_dataset {
     char *root;          /* owned */
     dho_sample *samples; /* owned, [count] */
@@ -28,6 +31,8 @@ typedef struct dho_dataset {
                              label (4 bytes, little endian) of each sample in order, then of the
                              count (8 bytes) */
     char *path_pool;      /* owned: the bytes behind samples[].path */
+    dho_shard_set *shards; /* owned; the samples' bytes are in tar shards under root; NULL: each
+                              sample is a file root/path */
 } dho_dataset;
 
 /* Lists an ImageFolder. With `reference` (NULL for a training set) labels are the indices of the
@@ -51,6 +56,33 @@ dho_status dho_dataset_open_folder(dho_dataset *out, const char *root,
 dho_status dho_dataset_open_coop(dho_dataset *out, const char *root, const char *split_file,
                                  const char *split);
 
+/* Opens a folder of tar shards: what dho pack writes, or WebDataset tars (KEY.jpg|jpeg|jpe|png with
+ * KEY.cls). Samples, order, labels and fingerprint of a packed dataset are those of what was packed.
+ * `reference` as for an ImageFolder: labels are those of the class names (or, when no name is known
+ * to it, integers); samples are then ordered by label and path, as an ImageFolder's are.
+ * Without the index "shards.index" all tars are scanned: the shards in the order of their names, or,
+ * when they are named ...-SSSSS-of-NNNNN.tar and have the sizes of it, id = position * N + S. Class
+ * names are then the lines of classes.txt, or the integers.
+ * Errors: DHO_ERR_CONFIG (no such folder, no shard in it, a class that is not the reference's),
+ * DHO_ERR_FORMAT (a damaged index or tar, with file and offset; a shard that has changed since it was
+ * indexed), DHO_ERR_IO, DHO_ERR_MEMORY. *out is all zero on error. */
+dho_status dho_dataset_open_shards(dho_dataset *out, const char *folder,
+                                   const dho_dataset *reference);
+
+/* Reads sample id's file, wherever it is, into *inout_data (as dho_file_read does). Thread-safe.
+ * Errors: DHO_ERR_IO; DHO_ERR_FORMAT for more than 2 GiB, or a CRC that is not the index's. */
+dho_status dho_dataset_read(const dho_dataset *dataset, int64_t id, uint8_t **inout_data,
+                            size_t *inout_capacity, size_t *out_size);
+
+/* After a failure on sample id's bytes: says in the message which shard they come from, and where
+ * in it; returns `status`. Nothing to add for a plain file. */
+dho_status dho_dataset_blame(const dho_dataset *dataset, int64_t id, dho_status status);
+
+/* Compares the classes that have samples with a list, one name a line (blank lines and lines that
+ * start with # are passed over): 199 of the 200 classes of a benchmark would go unnoticed.
+ * Errors: DHO_ERR_CONFIG naming up to five missing and five unexpected classes; DHO_ERR_IO. */
+dho_status dho_dataset_check_classes(const dho_dataset *dataset, const char *class_file);
+
 /* Releases everything and zeroes *dataset; an all-zero one is fine. */
 void dho_dataset_free(dho_dataset *dataset);
 
@@ -70,6 +102,16 @@ dho_status dho_subset_shots(dho_id_list *out, const dho_dataset *dataset, int sh
  * that has a sample, drawn by (seed, class). Errors: DHO_ERR_CONFIG for another p. */
 dho_status dho_subset_percent(dho_id_list *out, const dho_dataset *dataset, double percent,
                               uint64_t seed);
+/* The method's own balanced split: about the same number of each class, `percent` of all in total.
+ * With numpy.random.seed(seed) (the method: 13), q = percent / 100, n images, C classes that have
+ * any, c_l images of class l: k_l = max(min(n/C q - 1, c_l), 1), rounded in cascade (up where the
+ * fraction of k_0 + ... + k_l is above 1/2) and at most c_l; as long as the sum is below n q, 1/C is
+ * added to each k_l. Class by class numpy.random.choice(the class's ids, k_l, replace=False) draws.
+ * Source: the split of the authors' later public code (erjui/PCoreSet, datasets/imagenet_percent.py);
+ * the file of that name in the method's own repository could not be read, so that it is the same one
+ * is an assumption. `seed` is taken modulo 2^32. Errors: DHO_ERR_CONFIG for another p. */
+dho_status dho_subset_balanced(dho_id_list *out, const dho_dataset *dataset, double percent,
+                               uint64_t seed);
 /* One file name a line: a bare name ("n01440764_10026.JPEG"), or with a '/' the sample's whole path
  * ("class/name"). Blank lines and lines that start with # are passed over.
  * Errors: DHO_ERR_CONFIG naming file, line and the name that is not in the dataset, or is

@@ -7,8 +7,11 @@
 #include "dho/dataset.h"
 #include "dho/image.h"
 
-/* The training set of data.*. */
+/* The training set of data.*; class_file is checked. */
 dho_status dho_setup_dataset(const dho_config *config, dho_dataset *out);
+/* An evaluation set. reference: whose classes the labels are (NULL: its own); a CoOp file's classes
+ * are its own anyway. */
+dho_status dho_setup_set(const dho_config_set *set, const dho_dataset *reference, dho_dataset *out);
 /* Its labelled subset. */
 dho_status dho_setup_labelled(const dho_config *config, const dho_dataset *dataset,
                               dho_id_list *out);

@@ -23,6 +23,10 @@ static const char usage[] =
     "          import -c CONFIG --features FILE --head FILE [--out DIR] [--scale X]\n"
     "                [--no-normalise] [--encoding fp16|int8] [--shards S]\n"
     "          info DIR | verify DIR\n"
+    "  data    check -c CONFIG [--decode] [--classes]   are all images there, readable, in the\n"
+    "          right folders? --decode reads them whole, --classes counts each class\n"
+    "  pack    -c CONFIG --out DIR [--eval SET] [--shards N]   images into indexed tar shards\n"
+    "          --index DIR   writes the index of tars that have none\n"
     "  weights inspect FILE [--key KEY] [--json]   a safetensors or PyTorch file's tensors\n"
     "          convert IN OUT.safetensors [--key KEY] [--strip PREFIX]\n"
     "  export  --checkpoint PATH --out FILE.safetensors [--head ce|kd|both]\n"
@@ -30,7 +34,7 @@ static const char usage[] =
     "  bench   step [--model M] [--dtype fp32|bf16] ...   seconds and GFLOP/s of a training step\n"
     "  version\n"
     "\n"
-    "train, eval, cache build and cache verify run on the ranks of mpirun or srun:\n"
+    "train, eval, cache build, cache verify, data check and pack run on the ranks of mpirun or srun:\n"
     "  mpirun -n 4 dho train -c configs/quickstart.yaml\n"
     "Exit codes: 0 done, 1 failed while running, 2 wrong configuration or arguments,\n"
     "75 stopped by SIGUSR1 or SIGTERM with the state saved (run again to go on).\n";
@@ -68,10 +72,12 @@ static dho_status run_command(const char *name, const dho_arguments *arguments, 
     if (strcmp(name, "compare") == 0) return dho_command_compare(arguments, comm);
     if (strcmp(name, "weights") == 0) return dho_command_weights(arguments, comm);
     if (strcmp(name, "bench") == 0) return dho_command_bench(arguments, comm);
+    if (strcmp(name, "pack") == 0) return dho_command_pack(arguments, comm);
+    if (strcmp(name, "data") == 0) return dho_command_data(arguments, comm);
     if (strcmp(name, "export") == 0) return dho_command_export(arguments, comm);
     return dho_fail(DHO_ERR_CONFIG,
-                    "unknown command \"%s\" (known: synth train eval compare cache weights export "
-                    "bench version)",
+                    "unknown command \"%s\" (known: synth train eval compare cache data pack "
+                    "weights export bench version)",
                     name);
 }
 

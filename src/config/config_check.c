@@ -40,9 +40,11 @@ static dho_status check_labels(const checker *c)
     if (k->data.labels == DHO_LABELS_SHOTS && k->data.shots == 0)
         return fail_key(c, "data.shots", "data.labels",
                         "needed with data.labels: shots (labelled images per class, from 1)");
-    if (k->data.labels == DHO_LABELS_PERCENT && k->data.percent == 0)
+    if ((k->data.labels == DHO_LABELS_PERCENT || k->data.labels == DHO_LABELS_BALANCED) &&
+        k->data.percent == 0)
         return fail_key(c, "data.percent", "data.labels",
-                        "needed with data.labels: percent (above 0, up to 100)");
+                        "needed with data.labels: %s (above 0, up to 100)",
+                        k->data.labels == DHO_LABELS_PERCENT ? "percent" : "balanced");
     if (k->data.labels == DHO_LABELS_FILE && k->data.label_file[0] == '\0')
         return fail_key(c, "data.label_file", "data.labels", "needed with data.labels: file");
     if (is_given(c, "data.labels")) return DHO_OK;
@@ -50,7 +52,7 @@ static dho_status check_labels(const checker *c)
     if (k->data.shots != 0)
         return fail_key(c, "data.shots", NULL, "has no effect without data.labels: shots");
     if (k->data.percent != 0)
-        return fail_key(c, "data.percent", NULL, "has no effect without data.labels: percent");
+        return fail_key(c, "data.percent", NULL, "has no effect without data.labels: percent or balanced");
     if (k->data.label_file[0] != '\0')
         return fail_key(c, "data.label_file", NULL, "has no effect without data.labels: file");
     return DHO_OK;

@@ -13,11 +13,12 @@ static const char *const method_words[] = {[DHO_METHOD_CE] = "ce",
                                            [DHO_METHOD_DHO] = "dho",
                                            NULL};
 static const char *const format_words[] = {
-    [DHO_FORMAT_IMAGEFOLDER] = "imagefolder", [DHO_FORMAT_COOP] = "coop", NULL};
+    [DHO_FORMAT_IMAGEFOLDER] = "imagefolder", [DHO_FORMAT_COOP] = "coop", [DHO_FORMAT_SHARDS] = "shards", NULL};
 static const char *const label_words[] = {[DHO_LABELS_ALL] = "all",
                                           [DHO_LABELS_SHOTS] = "shots",
                                           [DHO_LABELS_PERCENT] = "percent",
                                           [DHO_LABELS_FILE] = "file",
+                                          [DHO_LABELS_BALANCED] = "balanced",
                                           NULL};
 static const char *const policy_words[] = {
     [DHO_POLICY_FAIL] = "fail", [DHO_POLICY_SKIP] = "skip", NULL};
@@ -102,17 +103,18 @@ static const dho_field config_fields[] = {
     WORD(method, method_words, "dho", "which heads and losses are trained"),
     TEXT(out, "runs/default", "the run's folder: checkpoints, metrics, reports"),
 
-    WORD(data.format, format_words, "imagefolder", "folder of class folders, or CoOp split file"),
+    WORD(data.format, format_words, "imagefolder", "folder of class folders, CoOp split file, or tar shards"),
     TEXT(data.root, "", "image folder; needed to train"),
-    TEXT(data.split_file, "", "split JSON; format: coop only"),
+    TEXT(data.split_file, "", "split JSON, or FGVC-Aircraft's variants.txt; format: coop only"),
     TEXT_WORD(data.split, split_words, "train", "which split to train on; format: coop only"),
     WORD(data.labels, label_words, "all", "which training images have a label"),
     NUMBER(data.shots, "0", IN(0, MANY), "images per class",
            "labelled images; with labels: shots, from 1"),
     NUMBER(data.percent, "0", IN(0, 100), "% per class",
-           "labelled images; with labels: percent, above 0"),
+           "labelled images; with labels: percent or balanced, above 0"),
     TEXT(data.label_file, "", "list of labelled image names; with labels: file"),
-    NUMBER(data.label_seed, "1", FROM(0), "", "seed of the labelled subset's choice"),
+    TEXT(data.class_file, "", "list of the class names that must be there, and no others"),
+    NUMBER(data.label_seed, "1", FROM(0), "", "seed of the labelled subset's choice (balanced: numpy's, 13 in the method's code)"),
     NUMBER(data.image_size, "224", IN(32, 1024), "pixels", "side of the student's input"),
     VECTOR(data.crop_scale, "[0.5, 1.0]", IN_ABOVE(0, 1), "of the area",
            "random crop: least and greatest part"),
@@ -197,10 +199,11 @@ static const dho_field config_fields[] = {
 static const dho_field set_fields[] = {
     TEXT(name, NULL, "unique; letters, digits, _ . -"),
     INHERIT_WORD(format, format_words, "data.format",
-                 "folder of class folders, or CoOp split file"),
+                 "folder of class folders, CoOp split file, or tar shards"),
     INHERIT_TEXT(root, "data.root", "image folder"),
-    INHERIT_TEXT(split_file, "data.split_file", "split JSON; format: coop only"),
+    INHERIT_TEXT(split_file, "data.split_file", "split JSON, or FGVC-Aircraft's variants.txt; format: coop only"),
     TEXT_WORD(split, split_words, "", "which split; format: coop only, needed there"),
+    TEXT(class_file, "", "list of the class names that must have images, and no others"),
     BOOL(mask_classes, "true", "mask the logits of classes that the set does not have"),
 };
 #undef STRUCTURE

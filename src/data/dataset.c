@@ -1,6 +1,7 @@
 /* What all kinds of datasets share: the path pool, the fingerprint, releasing. */
 #include "data/dataset_build.h"
 
+#include "data/shard_index.h"
 #include "dho/alloc.h"
 
 #include <string.h>
@@ -91,6 +92,7 @@ dho_status dho_dataset_finish(dho_dataset *out, dho_path_list *list)
 
 void dho_dataset_free(dho_dataset *dataset)
 {
+    dho_shard_set_close(&dataset->shards);
     if (dataset->class_names != NULL)
         for (int32_t i = 0; i < dataset->classes; i++) dho_free(dataset->class_names[i]);
     dho_free(dataset->class_names);

@@ -26,6 +26,17 @@ dho_status dho_path_list_append(dho_path_list *list, const char *folder, const c
                                 int32_t label);
 void dho_path_list_free(dho_path_list *list);
 
+/* Appends the lines of a text file without white space around them; with `comments`, blank lines
+ * and lines that start with # are passed over. Errors: DHO_ERR_IO, DHO_ERR_FORMAT (a NUL byte, more
+ * than 64 MiB), DHO_ERR_MEMORY. */
+dho_status dho_read_lines(dho_path_list *list, const char *path, bool comments);
+
+/* Labels a list of class names by the reference's: by name, or, when none is known to it and all are
+ * integers 0 .. C-1 without leading zeros, by the integer. The order of the list stays.
+ * Errors: DHO_ERR_CONFIG "root: ..." naming the first name, in byte order, that has no label. */
+dho_status dho_dataset_label_names(dho_path_list *names, const char *root,
+                                   const dho_dataset *reference);
+
 /* Makes samples, class_present, count and fingerprint of *out from the list (whose pool it takes;
  * free the list all the same); root, classes and class_names must be set, labels be in range. */
 dho_status dho_dataset_finish(dho_dataset *out, dho_path_list *list);

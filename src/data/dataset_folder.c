@@ -134,28 +134,34 @@ static dho_status label_by_name(dho_path_list *folders, const dho_dataset *refer
     return status;
 }
 
-static dho_status label_folders(dho_path_list *folders, const char *root,
-                                const dho_dataset *reference)
+dho_status dho_dataset_label_names(dho_path_list *names, const char *root,
+                                   const dho_dataset *reference)
 {
-    if (reference == NULL) {
-        sort_entries(folders, 0); /* all labels are 0 still: by name */
-        for (size_t i = 0; i < folders->count; i++) folders->entries[i].label = (int32_t)i;
-        return DHO_OK;
-    }
     size_t known;
-    const dho_status status = label_by_name(folders, reference, &known);
+    const dho_status status = label_by_name(names, reference, &known);
     if (status != DHO_OK) return dho_fail_prefix(status, "%s: ", root);
-    if (known == 0)
-        for (size_t i = 0; i < folders->count; i++)
-            folders->entries[i].label =
-                integer_label(folders->pool + folders->entries[i].offset, reference->classes);
-    sort_entries(folders, 0); /* a folder without a label comes first */
-    if (folders->entries[0].label >= 0) return DHO_OK;
+    const char *unknown = NULL;
+    for (size_t i = 0; i < names->count; i++) {
+        dho_path_entry *entry = &names->entries[i];
+        const char *name = names->pool + entry->offset;
+        if (known == 0) entry->label = integer_label(name, reference->classes);
+        if (entry->label < 0 && (unknown == NULL || strcmp(name, unknown) < 0)) unknown = name;
+    }
+    if (unknown == NULL) return DHO_OK;
     return dho_fail(DHO_ERR_CONFIG,
                     "%s: folder \"%s\" is none of the %d classes of the reference (nor are all "
                     "folders integers 0 .. %d)",
-                    root, folders->pool + folders->entries[0].offset, (int)reference->classes,
-                    (int)reference->classes - 1);
+                    root, unknown, (int)reference->classes, (int)reference->classes - 1);
+}
+
+static dho_status label_folders(dho_path_list *folders, const char *root,
+                                const dho_dataset *reference)
+{
+    if (reference != NULL) DHO_TRY(dho_dataset_label_names(folders, root, reference));
+    sort_entries(folders, 0); /* without a reference all labels are 0 still: by name */
+    for (size_t i = 0; i < folders->count && reference == NULL; i++)
+        folders->entries[i].label = (int32_t)i;
+    return DHO_OK;
 }
 
 static dho_status copy_class_names(dho_dataset *out, const dho_path_list *folders,

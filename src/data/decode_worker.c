@@ -55,8 +55,12 @@ dho_status dho_decode_worker_load(dho_decode_worker *worker, int64_t id)
     const char *name = worker->plan->dataset->samples[id].path;
     memcpy(worker->path + worker->root_length, name, strlen(name) + 1);
     worker->loaded_id = -1;
-    DHO_TRY(
-        dho_image_load(&worker->image, worker->path, &worker->file_bytes, &worker->file_capacity));
+    size_t size;
+    DHO_TRY(dho_dataset_read(worker->plan->dataset, id, &worker->file_bytes,
+                             &worker->file_capacity, &size));
+    const dho_status status =
+        dho_image_decode(&worker->image, worker->file_bytes, size, worker->path);
+    if (status != DHO_OK) return dho_dataset_blame(worker->plan->dataset, id, status);
     worker->loaded_id = id;
     return DHO_OK;
 }

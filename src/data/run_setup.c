@@ -8,10 +8,36 @@ dho_status dho_setup_dataset(const dho_config *config, dho_dataset *out)
 {
     if (config->data.root[0] == '\0')
         return dho_fail(DHO_ERR_CONFIG, "data.root: is not set (the training images' folder)");
-    if (config->data.format == DHO_FORMAT_COOP)
-        return dho_dataset_open_coop(out, config->data.root, config->data.split_file,
-                                     config->data.split);
-    return dho_dataset_open_folder(out, config->data.root, NULL);
+    const dho_config_set set = {.format = config->data.format,
+                                .root = config->data.root,
+                                .split_file = config->data.split_file,
+                                .split = config->data.split,
+                                .class_file = config->data.class_file};
+    return dho_setup_set(&set, NULL, out);
+}
+
+static dho_status open_set(const dho_config_set *set, const dho_dataset *reference,
+                           dho_dataset *out)
+{
+    switch (set->format) {
+    case DHO_FORMAT_COOP:
+        return dho_dataset_open_coop(out, set->root, set->split_file, set->split);
+    case DHO_FORMAT_SHARDS:
+        return dho_dataset_open_shards(out, set->root, reference);
+    case DHO_FORMAT_IMAGEFOLDER:
+        break;
+    }
+    return dho_dataset_open_folder(out, set->root, reference);
+}
+
+dho_status dho_setup_set(const dho_config_set *set, const dho_dataset *reference,
+                         dho_dataset *out)
+{
+    DHO_TRY(open_set(set, reference, out));
+    if (set->class_file[0] == '\0') return DHO_OK;
+    const dho_status status = dho_dataset_check_classes(out, set->class_file);
+    if (status != DHO_OK) dho_dataset_free(out);
+    return status;
 }
 
 dho_status dho_setup_labelled(const dho_config *config, const dho_dataset *dataset,
@@ -27,6 +53,8 @@ dho_status dho_setup_labelled(const dho_config *config, const dho_dataset *datas
             return dho_fail(DHO_ERR_CONFIG, "data.label_file: %s: no such file",
                             config->data.label_file);
         return dho_subset_file(out, dataset, config->data.label_file);
+    case DHO_LABELS_BALANCED:
+        return dho_subset_balanced(out, dataset, config->data.percent, config->data.label_seed);
     case DHO_LABELS_ALL: break;
     }
     return dho_subset_all(out, dataset);

@@ -90,11 +90,7 @@ static dho_status open_set(const evaluator *e, const dho_config_set *set, dho_da
     /* The classes are the checkpoint's: the training images need not be there. */
     const dho_dataset reference = {.class_names = e->model.class_names,
                                    .classes = e->model.student.classes};
-    dho_status status;
-    if (set->format == DHO_FORMAT_COOP)
-        status = dho_dataset_open_coop(out, set->root, set->split_file, set->split);
-    else
-        status = dho_dataset_open_folder(out, set->root, &reference);
+    dho_status status = dho_setup_set(set, &reference, out);
     if (status == DHO_OK) {
         status = check_classes(e, out);
         if (status != DHO_OK) dho_dataset_free(out);

@@ -29,6 +29,8 @@ static dho_status describe_settings(dho_trainer *trainer)
     dho_config shared = *trainer->config;
     char none[] = "";
     shared.out = shared.data.root = shared.data.split_file = shared.data.label_file = none;
+    shared.data.class_file = none;
+    shared.data.format = DHO_FORMAT_IMAGEFOLDER; /* the list of images has a fingerprint */
     shared.student.init = shared.teacher.cache = shared.eval.select_on = none;
     shared.data.loader_threads = shared.data.prefetch = 0;
     shared.train.epochs = shared.train.lr = 0;

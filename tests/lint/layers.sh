@@ -10,6 +10,7 @@ declare -A module=(
     [status]=base [log]=base [alloc]=base [rng]=base [file]=base
     [config]=config [comm]=comm
     [image]=data [dataset]=data [loader]=data [synth]=data [run_setup]=data
+    [shards]=data [data_check]=data
     [compute]=compute [graph]=nn [student]=models
     [safetensors]=weights [state_dict]=weights [torch_file]=weights [weights]=weights
     [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher
@@ -20,6 +21,7 @@ declare -A module=(
 declare -A library=(
     [yaml.h]='src/config/*' [mpi.h]='src/comm/*|src/cli/main.c'
     [unzip.h]='src/weights/*' [jpeglib.h]='src/data/*' [png.h]='src/data/*'
+    [archive.h]='src/data/*' [archive_entry.h]='src/data/*'
     [blis.h]='src/compute/*' [dnnl.h]='src/compute/*'
 )
 

@@ -1,0 +1,57 @@
+#include "cli/cli.h"
+#include "dho/data_check.h"
+#include "dho/teacher_cache.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Does the teacher cache belong to these images? */
+static bool check_cache(const char *folder, const dho_data_check_result *data)
+{
+    dho_cache *cache;
+    dho_status status = dho_cache_open(&cache, folder);
+    if (status == DHO_OK) {
+        status = dho_cache_check_dataset(cache, data->fingerprint, data->count);
+        dho_cache_close(&cache);
+    }
+    if (status == DHO_OK)
+        printf("teacher cache %s: of these images\n", folder);
+    else
+        printf("teacher cache %s\n  PROBLEM: %s\n", folder, dho_error_message());
+    fflush(stdout);
+    return status == DHO_OK;
+}
+
+static dho_status run_check(const dho_config *config, dho_comm *comm,
+                            const dho_data_check_options *options)
+{
+    dho_data_check_result result;
+    DHO_TRY(dho_data_check(config, comm, options, &result));
+    int64_t problems = result.problems;
+    if (dho_comm_rank(comm) == 0 && config->teacher.cache[0] != '\0' && result.count > 0)
+        problems += !check_cache(config->teacher.cache, &result);
+    DHO_TRY(dho_comm_max_int64(comm, &problems, 1));
+    if (problems > 0)
+        return dho_fail(DHO_ERR_FORMAT, "data check: %lld problems", (long long)problems);
+    if (dho_comm_rank(comm) == 0) printf("no problems\n");
+    return DHO_OK;
+}
+
+dho_status dho_command_data(const dho_arguments *arguments, dho_comm *comm)
+{
+    dho_config_arguments from = {0};
+    dho_data_check_options check = {0};
+    const dho_option options[] = {
+        {.name = "--decode", .flag = &check.decode},
+        {.name = "--classes", .flag = &check.classes},
+    };
+    dho_config config;
+    if (arguments->count < 1 || strcmp(arguments->values[0], "check") != 0)
+        return dho_fail(DHO_ERR_CONFIG, "usage: dho data check -c CONFIG [--decode] [--classes]");
+    const dho_arguments rest = {.count = arguments->count - 1, .values = arguments->values + 1};
+    DHO_TRY(dho_cli_parse(&rest, &from, options, sizeof options / sizeof *options));
+    DHO_TRY(dho_cli_load_config(&from, comm, &config));
+    const dho_status status = run_check(&config, comm, &check);
+    dho_config_free(&config);
+    return status;
+}

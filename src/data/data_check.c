@@ -1,0 +1,331 @@
+#define _GNU_SOURCE
+#include "dho/data_check.h"
+
+#include "data/shard_index.h"
+#include "dho/alloc.h"
+#include "dho/file.h"
+#include "dho/image.h"
+#include "dho/run_setup.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SHOWN = 20, MESSAGE_BYTES = 512 };
+
+typedef struct broken_image {
+    int64_t id;
+    char message[MESSAGE_BYTES];
+} broken_image;
+
+/* What one rank has found in one set. */
+typedef struct findings {
+    int64_t broken;            /* images that cannot be read */
+    broken_image first[SHOWN]; /* the ones of the lowest ids, in their order */
+    int shown;
+    dho_status status; /* of what is not an image's fault: DHO_ERR_MEMORY */
+} findings;
+
+typedef struct check {
+    const dho_config *config;
+    dho_comm *comm;
+    const dho_data_check_options *options;
+    bool speaks; /* rank 0 */
+    int64_t problems;
+} check;
+
+__attribute__((format(printf, 2, 3))) static void problem(check *c, const char *format, ...)
+{
+    va_list arguments;
+    c->problems++;
+    if (!c->speaks) return;
+    fputs("  PROBLEM: ", stdout);
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    putchar('\n');
+}
+
+/* --- reading the images --- */
+
+static void note_broken(findings *f, int64_t id)
+{
+    int at = f->shown;
+    f->broken++;
+    while (at > 0 && f->first[at - 1].id > id) at--;
+    if (at == SHOWN) return;
+    const int moved = f->shown < SHOWN ? f->shown - at : SHOWN - 1 - at;
+    memmove(&f->first[at + 1], &f->first[at], (size_t)moved * sizeof *f->first);
+    if (f->shown < SHOWN) f->shown++;
+    f->first[at].id = id;
+    snprintf(f->first[at].message, sizeof f->first[at].message, "%s", dho_error_message());
+}
+
+/* Opens the file and looks at its first bytes: cheap enough for a million files. */
+static dho_status look(const dho_dataset *dataset, int64_t id)
+{
+    static const uint8_t jpeg[] = {0xff, 0xd8, 0xff}, png[] = {0x89, 'P', 'N', 'G'};
+    char path[PATH_MAX];
+    uint8_t head[4] = {0};
+    snprintf(path, sizeof path, "%s/%s", dataset->root, dataset->samples[id].path);
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return dho_fail(DHO_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    const ssize_t got = read(file, head, sizeof head);
+    const int error = errno;
+    close(file);
+    if (got < 0) return dho_fail(DHO_ERR_IO, "%s: cannot read: %s", path, strerror(error));
+    if (got == 0) return dho_fail(DHO_ERR_FORMAT, "%s: is empty", path);
+    if (memcmp(head, jpeg, sizeof jpeg) != 0 && memcmp(head, png, sizeof png) != 0)
+        return dho_fail(DHO_ERR_FORMAT, "%s: neither JPEG nor PNG", path);
+    return DHO_OK;
+}
+
+typedef struct image_reader {
+    dho_image image;
+    uint8_t *bytes;
+    size_t capacity;
+} image_reader;
+
+static dho_status read_image(const dho_dataset *dataset, int64_t id, bool decode, image_reader *r)
+{
+    size_t size;
+    if (!decode && dataset->shards == NULL) return look(dataset, id);
+    DHO_TRY(dho_dataset_read(dataset, id, &r->bytes, &r->capacity, &size));
+    if (!decode) return DHO_OK; /* its CRC was right */
+    const dho_status status =
+        dho_image_decode(&r->image, r->bytes, size, dataset->samples[id].path);
+    return status == DHO_OK ? status : dho_dataset_blame(dataset, id, status);
+}
+
+/* This rank's share, by all its threads. */
+static void read_share(const check *c, const dho_dataset *dataset, findings *f)
+{
+    const int64_t rank = dho_comm_rank(c->comm), ranks = dho_comm_size(c->comm);
+    const bool decode = c->options->decode;
+    const int threads = dho_setup_threads(c->config->data.loader_threads);
+#pragma omp parallel num_threads(threads)
+    {
+        image_reader reader = {0};
+#pragma omp for schedule(dynamic, 16)
+        for (int64_t id = rank; id < dataset->count; id += ranks) {
+            const dho_status status = read_image(dataset, id, decode, &reader);
+            if (status == DHO_OK) continue;
+#pragma omp critical(dho_data_check)
+            {
+                if (status == DHO_ERR_MEMORY) f->status = status;
+                note_broken(f, id);
+            }
+        }
+        dho_image_free(&reader.image);
+        dho_free(reader.bytes);
+    }
+}
+
+static dho_status read_all(check *c, const dho_dataset *dataset)
+{
+    findings *mine;
+    void *all = NULL;
+    DHO_TRY(dho_comm_agree(c->comm, dho_alloc_zero(&mine, 1, sizeof *mine, "data check")));
+    read_share(c, dataset, mine);
+    int64_t broken = mine->broken;
+    dho_status status = dho_comm_agree(
+        c->comm, mine->status == DHO_OK ? DHO_OK : dho_fail(mine->status, "data check: memory"));
+    if (status == DHO_OK) status = dho_comm_sum_int64(c->comm, &broken, 1);
+    if (status == DHO_OK) status = dho_comm_gather(c->comm, mine, sizeof *mine, &all, NULL);
+    dho_free(mine);
+    DHO_TRY(status);
+    if (c->speaks)
+        printf("  %s %lld images: %lld cannot be read\n",
+               c->options->decode        ? "decoded"
+               : dataset->shards != NULL ? "read (checksums)"
+                                         : "opened",
+               (long long)dataset->count, (long long)broken);
+    int left = SHOWN;
+    for (int r = 0; all != NULL && r < dho_comm_size(c->comm); r++) {
+        const findings *theirs = (const findings *)all + r;
+        for (int i = 0; i < theirs->shown && left > 0; i++, left--)
+            printf("    %s\n", theirs->first[i].message);
+    }
+    if (c->speaks && broken > SHOWN) printf("    ... and %lld more\n", (long long)broken - SHOWN);
+    if (broken > 0) problem(c, "%lld unreadable images", (long long)broken);
+    dho_free(all);
+    return DHO_OK;
+}
+
+/* --- counting --- */
+
+static const char *layout_of(const dho_dataset *dataset)
+{
+    bool wnids = dataset->classes > 0, integers = wnids;
+    for (int32_t i = 0; i < dataset->classes; i++) {
+        const char *name = dataset->class_names[i];
+        const size_t digits = strspn(name[0] == 'n' ? name + 1 : name, "0123456789");
+        wnids = wnids && name[0] == 'n' && digits == 8 && name[9] == '\0';
+        integers = integers && name[0] != 'n' && digits > 0 && name[digits] == '\0';
+    }
+    return wnids ? "wnids" : integers ? "integers" : "names";
+}
+
+static const char *format_name(dho_format format)
+{
+    return format == DHO_FORMAT_COOP     ? "split file"
+           : format == DHO_FORMAT_SHARDS ? "tar shards"
+                                         : "class folders";
+}
+
+/* "1000 classes, 10 to 13 a class" of the given samples (NULL: all). */
+static dho_status count_classes(const dho_dataset *dataset, const dho_id_list *list,
+                                int64_t **out_counts, char *text, size_t size)
+{
+    const int64_t count = list != NULL ? list->count : dataset->count;
+    int64_t low = INT64_MAX, high = 0;
+    int32_t present = 0;
+    DHO_TRY(
+        dho_alloc_zero(out_counts, (size_t)dataset->classes, sizeof **out_counts, "data check"));
+    for (int64_t i = 0; i < count; i++)
+        (*out_counts)[dataset->samples[list != NULL ? list->ids[i] : i].label]++;
+    for (int32_t c = 0; c < dataset->classes; c++) {
+        const int64_t n = (*out_counts)[c];
+        if (n == 0) continue;
+        present++;
+        if (n < low) low = n;
+        if (n > high) high = n;
+    }
+    snprintf(text, size, "%lld images of %d classes, %lld to %lld a class", (long long)count,
+             (int)present, present > 0 ? (long long)low : 0, (long long)high);
+    return DHO_OK;
+}
+
+static dho_status report_counts(check *c, const char *name, const dho_config_set *set,
+                                const dho_dataset *dataset)
+{
+    int64_t *counts;
+    char text[160];
+    DHO_TRY(count_classes(dataset, NULL, &counts, text, sizeof text));
+    if (c->speaks) {
+        printf("%s: %s %s: %s\n", name, format_name(set->format), set->root, text);
+        printf("  class names: %s (\"%s\", ...)\n", layout_of(dataset), dataset->class_names[0]);
+        for (int32_t i = 0; i < dataset->classes && c->options->classes; i++)
+            printf("    %5d %-24s %lld\n", (int)i, dataset->class_names[i], (long long)counts[i]);
+    }
+    dho_free(counts);
+    return DHO_OK;
+}
+
+static dho_status report_labels(check *c, const dho_dataset *dataset)
+{
+    dho_id_list list;
+    int64_t *counts;
+    char text[160];
+    const dho_status status = dho_setup_labelled(c->config, dataset, &list);
+    if (status == DHO_ERR_MEMORY) return status;
+    if (status != DHO_OK) {
+        problem(c, "%s", dho_error_message());
+        return DHO_OK;
+    }
+    const dho_status counted = count_classes(dataset, &list, &counts, text, sizeof text);
+    dho_id_list_free(&list);
+    DHO_TRY(counted);
+    if (c->speaks) printf("  labelled: %s\n", text);
+    dho_free(counts);
+    return DHO_OK;
+}
+
+/* --- sets --- */
+
+/* Can the set be evaluated by a student of these classes? */
+static void compare_with_training(check *c, const dho_dataset *training, const dho_dataset *dataset)
+{
+    int32_t present = 0;
+    if (dataset->classes != training->classes) {
+        problem(c, "%d classes, the training set has %d", (int)dataset->classes,
+                (int)training->classes);
+        return;
+    }
+    for (int32_t i = 0; i < dataset->classes; i++) {
+        present += dataset->class_present[i];
+        if (strcmp(dataset->class_names[i], training->class_names[i]) == 0) continue;
+        problem(c, "its class %d is \"%s\", the training set's is \"%s\"", (int)i,
+                dataset->class_names[i], training->class_names[i]);
+        return;
+    }
+    if (c->speaks && present < dataset->classes)
+        printf("  %d of the %d classes have images: the others are masked\n", (int)present,
+               (int)dataset->classes);
+}
+
+/* Opens a set on all ranks; *out_open false (and a problem said) when one of them cannot. */
+static dho_status open_set(check *c, const char *name, const dho_config_set *set,
+                           const dho_dataset *reference, dho_dataset *out, bool *out_open)
+{
+    dho_config_set bare = *set;
+    char none[] = "";
+    bare.class_file = none; /* compared later, so that the counts are seen */
+    dho_status status = dho_comm_agree(c->comm, dho_setup_set(&bare, reference, out));
+    if (status == DHO_OK)
+        status = dho_comm_check_equal(c->comm, &out->fingerprint, sizeof out->fingerprint,
+                                      "the list of images");
+    *out_open = status == DHO_OK;
+    if (*out_open) return DHO_OK;
+    dho_dataset_free(out);
+    if (status == DHO_ERR_COMM || status == DHO_ERR_MEMORY) return status;
+    if (c->speaks) printf("%s: %s %s\n", name, format_name(set->format), set->root);
+    problem(c, "%s", dho_error_message());
+    return DHO_OK;
+}
+
+static dho_status check_set(check *c, const char *name, const dho_config_set *set,
+                            const dho_dataset *training, dho_dataset *out)
+{
+    bool open;
+    const bool is_training = training == NULL;
+    const bool compared = !is_training && training->count > 0;
+    DHO_TRY(open_set(c, name, set, compared ? training : NULL, out, &open));
+    if (!open) return DHO_OK;
+    DHO_TRY(dho_comm_agree(c->comm, report_counts(c, name, set, out)));
+    if (set->class_file[0] != '\0' && dho_dataset_check_classes(out, set->class_file) != DHO_OK)
+        problem(c, "%s", dho_error_message());
+    else if (set->class_file[0] != '\0' && c->speaks)
+        printf("  classes: those of %s\n", set->class_file);
+    if (compared) compare_with_training(c, training, out);
+    if (is_training) DHO_TRY(dho_comm_agree(c->comm, report_labels(c, out)));
+    return read_all(c, out);
+}
+
+static dho_status check_all(check *c, dho_dataset *training)
+{
+    const dho_config *config = c->config;
+    const dho_config_set set = {.format = config->data.format,
+                                .root = config->data.root,
+                                .split_file = config->data.split_file,
+                                .split = config->data.split,
+                                .class_file = config->data.class_file};
+    if (set.root[0] != '\0') DHO_TRY(check_set(c, "training", &set, NULL, training));
+    for (size_t i = 0; i < config->eval.set_count; i++) {
+        dho_dataset dataset = {0};
+        const dho_config_set *eval = &config->eval.sets[i];
+        const dho_status status = check_set(c, eval->name, eval, training, &dataset);
+        dho_dataset_free(&dataset);
+        DHO_TRY(status);
+    }
+    return DHO_OK;
+}
+
+dho_status dho_data_check(const dho_config *config, dho_comm *comm,
+                          const dho_data_check_options *options, dho_data_check_result *out)
+{
+    dho_dataset training = {0};
+    check c = {
+        .config = config, .comm = comm, .options = options, .speaks = dho_comm_rank(comm) == 0};
+    const dho_status status = check_all(&c, &training);
+    *out = (dho_data_check_result){
+        .problems = c.problems, .count = training.count, .fingerprint = training.fingerprint};
+    dho_dataset_free(&training);
+    if (c.speaks) fflush(stdout);
+    return status;
+}

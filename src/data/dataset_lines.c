@@ -1,0 +1,107 @@
+/* Text files with one name a line, and the comparison of a dataset's classes with one. */
+#include "data/dataset_build.h"
+#include "dho/alloc.h"
+#include "dho/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_FILE_BYTES = 1 << 26, SHOWN = 5 };
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+static dho_status split_lines(dho_path_list *list, char *text, bool comments)
+{
+    for (char *next; *text != '\0'; text = next) {
+        char *end = strchr(text, '\n');
+        next = end != NULL ? end + 1 : text + strlen(text);
+        if (end == NULL) end = next;
+        while (text < end && is_blank(*text)) text++;
+        while (end > text && is_blank(end[-1])) end--;
+        if (comments && (text == end || *text == '#')) continue;
+        *end = '\0'; /* `next` is behind it, or the text's own end */
+        DHO_TRY(dho_path_list_append(list, NULL, text, 0));
+    }
+    return DHO_OK;
+}
+
+dho_status dho_read_lines(dho_path_list *list, const char *path, bool comments)
+{
+    uint8_t *text = NULL;
+    size_t capacity = 0, size;
+    dho_status status;
+    DHO_TRY_GOTO(dho_file_read(path, MAX_FILE_BYTES, &text, &capacity, &size));
+    const uint8_t *nul = memchr(text, 0, size);
+    if (nul != NULL) {
+        status = dho_fail(DHO_ERR_FORMAT, "%s: offset %zu: a NUL byte in a text file", path,
+                          (size_t)(nul - text));
+        goto fail;
+    }
+    DHO_TRY_GOTO(split_lines(list, (char *)text, comments));
+fail:
+    dho_free(text);
+    return status;
+}
+
+/* --- classes --- */
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Appends to text what is in a[] and not in b[], both sorted; at most SHOWN names. */
+static size_t list_only_in(const char **a, size_t count_a, const char **b, size_t count_b,
+                           char *text, size_t size)
+{
+    size_t found = 0, used = strlen(text);
+    for (size_t i = 0; i < count_a; i++) {
+        if (count_b > 0 && bsearch(&a[i], b, count_b, sizeof *b, compare_names) != NULL) continue;
+        if (found++ < SHOWN && used < size)
+            used +=
+                (size_t)snprintf(text + used, size - used, "%s%.60s", found > 1 ? ", " : "", a[i]);
+    }
+    if (found > SHOWN && used < size)
+        snprintf(text + used, size - used, " and %zu more", found - SHOWN);
+    return found;
+}
+
+static dho_status compare_classes(const dho_dataset *dataset, const char **wanted, size_t count,
+                                  const char **here, const char *class_file)
+{
+    char missing[512] = "", unexpected[512] = "";
+    size_t present = 0;
+    for (int32_t c = 0; c < dataset->classes; c++)
+        if (dataset->class_present[c]) here[present++] = dataset->class_names[c];
+    if (present > 0) qsort(here, present, sizeof *here, compare_names);
+    if (count > 0) qsort(wanted, count, sizeof *wanted, compare_names);
+    const size_t lack = list_only_in(wanted, count, here, present, missing, sizeof missing);
+    const size_t more = list_only_in(here, present, wanted, count, unexpected, sizeof unexpected);
+    if (lack + more == 0) return DHO_OK;
+    return dho_fail(DHO_ERR_CONFIG, "%s: %zu of the %zu classes of %s have images%s%s%s%s",
+                    dataset->root, count - lack, count, class_file, lack > 0 ? "; missing: " : "",
+                    missing, more > 0 ? "; not among them: " : "", unexpected);
+}
+
+dho_status dho_dataset_check_classes(const dho_dataset *dataset, const char *class_file)
+{
+    dho_path_list list = {0};
+    const char **wanted = NULL, **here = NULL;
+    dho_status status;
+    if (!dho_path_exists(class_file))
+        return dho_fail(DHO_ERR_CONFIG, "%s: no such file", class_file);
+    DHO_TRY_GOTO(dho_read_lines(&list, class_file, true));
+    DHO_TRY_GOTO(dho_alloc(&wanted, list.count, sizeof *wanted, "class list"));
+    DHO_TRY_GOTO(dho_alloc(&here, (size_t)dataset->classes, sizeof *here, "class list"));
+    for (size_t i = 0; i < list.count; i++) wanted[i] = list.pool + list.entries[i].offset;
+    DHO_TRY_GOTO(compare_classes(dataset, wanted, list.count, here, class_file));
+fail:
+    dho_free(here);
+    dho_free(wanted);
+    dho_path_list_free(&list);
+    return status;
+}

@@ -1,0 +1,156 @@
+/* Datasets in tar shards, and the one way to a sample's bytes. */
+#define _GNU_SOURCE
+#include "data/shard_index.h"
+#include "dho/alloc.h"
+#include "dho/file.h"
+#include "dho/log.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static dho_status load_index(dho_shard_index *out, const char *folder)
+{
+    char *path;
+    *out = (dho_shard_index){0};
+    DHO_TRY(dho_path_join(&path, folder, DHO_SHARD_INDEX_NAME));
+    dho_status status;
+    if (dho_path_exists(path)) {
+        dho_mapping mapping;
+        status = dho_mapping_open(&mapping, path);
+        if (status == DHO_OK) {
+            status = dho_shard_index_parse(out, mapping.data, mapping.size, path);
+            dho_mapping_close(&mapping);
+        }
+    } else {
+        status = dho_shard_scan_folder(out, folder);
+        if (status == DHO_OK)
+            dho_info("%s: no %s: %u tars scanned (dho pack --index %s writes one)", folder,
+                     DHO_SHARD_INDEX_NAME, out->file_count, folder);
+    }
+    dho_free(path);
+    return status;
+}
+
+/* labels[c]: the reference's label of class c. */
+static dho_status map_classes(const dho_shard_index *index, const char *folder,
+                              const dho_dataset *reference, int32_t *labels, bool *out_same)
+{
+    dho_path_list names = {0};
+    dho_status status;
+    *out_same = index->classes == reference->classes;
+    for (int32_t c = 0; c < index->classes; c++)
+        DHO_TRY_GOTO(dho_path_list_append(&names, NULL, index->class_names[c], 0));
+    DHO_TRY_GOTO(dho_dataset_label_names(&names, folder, reference));
+    for (int32_t c = 0; c < index->classes; c++) {
+        labels[c] = names.entries[c].label;
+        *out_same = *out_same && labels[c] == c;
+    }
+fail:
+    dho_path_list_free(&names);
+    return status;
+}
+
+static int compare_samples(const void *a, const void *b, void *context)
+{
+    const dho_path_list *paths = context;
+    const int64_t i = *(const int64_t *)a, j = *(const int64_t *)b;
+    const dho_path_entry *x = &paths->entries[i], *y = &paths->entries[j];
+    if (x->label != y->label) return x->label < y->label ? -1 : 1;
+    const int order = strcmp(paths->pool + x->offset, paths->pool + y->offset);
+    return order != 0 ? order : i < j ? -1 : 1;
+}
+
+/* By label and path, as an ImageFolder is listed. */
+static dho_status reorder(dho_shard_index *index)
+{
+    const size_t count = index->paths.count;
+    int64_t *order = NULL;
+    dho_path_entry *entries = NULL;
+    dho_shard_member *members = NULL;
+    dho_status status;
+    DHO_TRY_GOTO(dho_alloc(&order, count, sizeof *order, "shards: order"));
+    DHO_TRY_GOTO(dho_alloc(&entries, count, sizeof *entries, "shards: samples"));
+    DHO_TRY_GOTO(dho_alloc(&members, count, sizeof *members, "shards: samples"));
+    for (size_t i = 0; i < count; i++) order[i] = (int64_t)i;
+    qsort_r(order, count, sizeof *order, compare_samples, &index->paths);
+    for (size_t i = 0; i < count; i++) {
+        entries[i] = index->paths.entries[order[i]];
+        members[i] = index->members[order[i]];
+    }
+    memcpy(index->paths.entries, entries, count * sizeof *entries);
+    memcpy(index->members, members, count * sizeof *members);
+fail:
+    dho_free(order);
+    dho_free(entries);
+    dho_free(members);
+    return status;
+}
+
+static dho_status relabel(dho_shard_index *index, const char *folder, const dho_dataset *reference)
+{
+    int32_t *labels;
+    bool same;
+    DHO_TRY(dho_alloc(&labels, (size_t)index->classes, sizeof *labels, "shards: classes"));
+    dho_status status = map_classes(index, folder, reference, labels, &same);
+    if (status == DHO_OK && !same) {
+        for (size_t i = 0; i < index->paths.count; i++)
+            index->paths.entries[i].label = labels[index->paths.entries[i].label];
+        status = reorder(index);
+    }
+    dho_free(labels);
+    return status;
+}
+
+static dho_status copy_class_names(dho_dataset *out, char *const *names, int32_t classes)
+{
+    DHO_TRY(dho_alloc_zero(&out->class_names, (size_t)classes, sizeof *out->class_names,
+                           "dataset: class names"));
+    out->classes = classes;
+    for (int32_t i = 0; i < classes; i++) DHO_TRY(dho_strdup(&out->class_names[i], names[i]));
+    return DHO_OK;
+}
+
+dho_status dho_dataset_open_shards(dho_dataset *out, const char *folder,
+                                   const dho_dataset *reference)
+{
+    dho_shard_index index;
+    dho_status status;
+    *out = (dho_dataset){0};
+    if (!dho_path_is_folder(folder))
+        return dho_fail(DHO_ERR_CONFIG, "%s: no such folder", folder[0] != '\0' ? folder : "\"\"");
+    DHO_TRY_GOTO(load_index(&index, folder));
+    if (reference != NULL) DHO_TRY_GOTO(relabel(&index, folder, reference));
+    DHO_TRY_GOTO(dho_strdup(&out->root, folder));
+    DHO_TRY_GOTO(reference != NULL
+                     ? copy_class_names(out, reference->class_names, reference->classes)
+                     : copy_class_names(out, index.class_names, index.classes));
+    DHO_TRY_GOTO(dho_dataset_finish(out, &index.paths));
+    DHO_TRY_GOTO(dho_shard_set_take(&out->shards, &index, folder));
+fail:
+    if (status != DHO_OK) dho_dataset_free(out);
+    dho_shard_index_free(&index);
+    return status;
+}
+
+/* --- a sample's bytes --- */
+
+dho_status dho_dataset_read(const dho_dataset *dataset, int64_t id, uint8_t **inout_data,
+                            size_t *inout_capacity, size_t *out_size)
+{
+    if (dataset->shards != NULL)
+        return dho_shard_set_read(dataset->shards, id, inout_data, inout_capacity, out_size);
+    char path[PATH_MAX];
+    const char *root = dataset->root, *name = dataset->samples[id].path;
+    const size_t length = strlen(root);
+    const bool slash = length == 0 || root[length - 1] == '/';
+    if (snprintf(path, sizeof path, "%s%s%s", root, slash ? "" : "/", name) >= (int)sizeof path)
+        return dho_fail(DHO_ERR_IO, "%s/%s: path too long", root, name);
+    return dho_file_read(path, DHO_SHARD_MAX_IMAGE_BYTES, inout_data, inout_capacity, out_size);
+}
+
+dho_status dho_dataset_blame(const dho_dataset *dataset, int64_t id, dho_status status)
+{
+    return dataset->shards != NULL ? dho_shard_set_blame(dataset->shards, id, status) : status;
+}

@@ -1,0 +1,102 @@
+/* What tar shards hold: made by scanning tars or read from an index file (docs/shards.md).
+ * Private to src/data, its tests and its fuzzer. */
+#ifndef DHO_DATA_SHARD_INDEX_H
+#define DHO_DATA_SHARD_INDEX_H
+
+#include "data/dataset_build.h"
+
+#include <stdbool.h>
+
+#define DHO_SHARD_INDEX_NAME "shards.index"
+#define DHO_SHARD_CLASSES_NAME "classes.txt"
+
+enum {
+    DHO_SHARD_MAX_FILES = 65536,
+    DHO_SHARD_MAX_CLASSES = 1 << 20,
+    DHO_SHARD_MAX_NAME = 255 /* bytes of a shard's file name */
+};
+#define DHO_SHARD_MAX_IMAGE_BYTES ((uint64_t)1 << 31)
+
+typedef struct dho_shard_file {
+    char *name;     /* owned; no folder */
+    uint64_t bytes; /* of the whole tar */
+} dho_shard_file;
+
+/* Where a sample's image is. */
+typedef struct dho_shard_member {
+    uint64_t offset; /* of its first byte in the tar */
+    uint32_t bytes;  /* below DHO_SHARD_MAX_IMAGE_BYTES */
+    uint32_t shard;  /* index into files */
+    uint32_t crc;    /* CRC-32 of the image's bytes; only with has_crc */
+} dho_shard_member;
+
+typedef struct dho_shard_index {
+    dho_shard_file *files; /* owned, [file_count] */
+    uint32_t file_count;
+    dho_shard_member *members; /* owned, [paths.count], in the order of the ids */
+    size_t member_capacity;
+    dho_path_list paths; /* with the labels */
+    char **class_names;  /* owned, [classes]; NULL before they are known */
+    int32_t classes;
+    bool has_crc;
+} dho_shard_index;
+
+void dho_shard_index_free(dho_shard_index *index);
+
+/* One more file or sample at the end. Errors: DHO_ERR_MEMORY; DHO_ERR_CONFIG: too many files. */
+dho_status dho_shard_index_add_file(dho_shard_index *index, const char *name, uint64_t bytes);
+dho_status dho_shard_index_add(dho_shard_index *index, const char *path, int32_t label,
+                               const dho_shard_member *member);
+
+/* Reads an index file's bytes; everything is checked. *out is owned: dho_shard_index_free; on error
+ * it is all zero. Errors: DHO_ERR_FORMAT "name: offset ...: why"; DHO_ERR_CONFIG for another
+ * version; DHO_ERR_MEMORY. */
+dho_status dho_shard_index_parse(dho_shard_index *out, const uint8_t *data, size_t size,
+                                 const char *name);
+
+/* Writes it atomically; class_names must be there. */
+dho_status dho_shard_index_save(const dho_shard_index *index, const char *path);
+
+/* --- scanning (shard_scan.c) --- */
+
+/* Appends the samples of a tar, which is files[shard]. An image's path is its member's name with
+ * %2E and %25 in the stem read as '.' and '%'.
+ * Errors: DHO_ERR_FORMAT "path: offset ...: why" (not a whole tar; an image without a .cls; a label
+ * that is no integer; two images of one key; sparse members); DHO_ERR_IO; DHO_ERR_MEMORY. */
+dho_status dho_shard_scan_tar(dho_shard_index *index, const char *path, uint32_t shard);
+/* The same of a tar in memory. */
+dho_status dho_shard_scan_memory(dho_shard_index *index, const uint8_t *data, size_t size,
+                                 const char *name, uint32_t shard);
+
+/* All *.tar of a folder and classes.txt, in the order dho_dataset_open_shards says. *out as for
+ * parse. Errors: those, and DHO_ERR_CONFIG for a folder without a tar. */
+dho_status dho_shard_scan_folder(dho_shard_index *out, const char *folder);
+
+/* Fills the CRCs by reading every image. */
+dho_status dho_shard_index_checksum(dho_shard_index *index, const char *folder);
+
+/* --- member names (shard_name.c) --- */
+
+/* The member name of a sample's path: '.' and '%' in the stem escaped, because WebDataset ends a
+ * key at the first dot of the file's name. *out is owned. Errors: DHO_ERR_CONFIG for a path without
+ * stem or without extension of an image. */
+dho_status dho_shard_member_name(char **out, const char *path);
+/* Bytes of `name` that are its key, and where its extension starts; false: no such name. */
+bool dho_shard_split_name(const char *name, size_t *out_key, const char **out_extension);
+/* The path of the sample in member `name` (a valid one), the inverse of the first. */
+dho_status dho_shard_sample_path(char **out, const char *name);
+bool dho_shard_is_image_extension(const char *extension);
+
+/* --- open shards (shard_set.c) --- */
+
+/* Takes files and members (nulls them in *index). *out is owned: dho_shard_set_close. */
+dho_status dho_shard_set_take(dho_shard_set **out, dho_shard_index *index, const char *folder);
+void dho_shard_set_close(dho_shard_set **set);
+/* Files opened so far: what a run has touched. */
+uint32_t dho_shard_set_touched(const dho_shard_set *set);
+const dho_shard_member *dho_shard_set_member(const dho_shard_set *set, int64_t id);
+dho_status dho_shard_set_read(dho_shard_set *set, int64_t id, uint8_t **inout_data,
+                              size_t *inout_capacity, size_t *out_size);
+dho_status dho_shard_set_blame(const dho_shard_set *set, int64_t id, dho_status status);
+
+#endif

@@ -1,0 +1,218 @@
+/* Packing by all ranks: each writes its shards, rank 0 gathers where the images are and writes the
+ * index. The index is the last file: what has one is whole. */
+#include "data/shard_write.h"
+#include "dho/alloc.h"
+#include "dho/file.h"
+#include "dho/log.h"
+#include "dho/shards.h"
+
+#include <string.h>
+
+typedef struct packer {
+    const dho_dataset *dataset;
+    dho_comm *comm;
+    const char *folder;
+    int shards, rank, ranks;
+    dho_shard_member *members; /* owned, [member_count]: of this rank's shards, one after another */
+    size_t member_count;
+    uint64_t *bytes; /* owned, [shards]: sizes of the tars; 0: another rank's */
+    int64_t kept;    /* tars that were there */
+} packer;
+
+static size_t shard_count(const packer *p, int shard)
+{
+    const int64_t count = p->dataset->count;
+    return (size_t)(count / p->shards + (shard < count % p->shards));
+}
+
+/* Is the folder complete already? Something else in it is an error. */
+static dho_status look_at_folder(const packer *p, bool *out_complete)
+{
+    char *path;
+    dho_dataset there;
+    *out_complete = false;
+    DHO_TRY(dho_path_join(&path, p->folder, DHO_SHARD_INDEX_NAME));
+    const bool exists = dho_path_exists(path);
+    dho_free(path);
+    if (!exists) return DHO_OK;
+    DHO_TRY(dho_dataset_open_shards(&there, p->folder, NULL));
+    *out_complete = there.fingerprint == p->dataset->fingerprint;
+    dho_dataset_free(&there);
+    if (*out_complete) return DHO_OK;
+    return dho_fail(DHO_ERR_CONFIG, "%s: holds another dataset: pack into another folder",
+                    p->folder);
+}
+
+static dho_status check_packable(const packer *p)
+{
+    const dho_dataset *dataset = p->dataset;
+    if (p->shards < 1 || p->shards > DHO_SHARD_MAX_FILES || p->shards > dataset->count)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%d shards of %lld images: expected 1 to %d, and at most "
+                        "one an image",
+                        p->shards, (long long)dataset->count, DHO_SHARD_MAX_FILES);
+    for (int32_t c = 0; c < dataset->classes; c++)
+        if (strchr(dataset->class_names[c], '\n') != NULL || dataset->class_names[c][0] == '\0')
+            return dho_fail(DHO_ERR_CONFIG, "class %d: its name cannot stand in %s", (int)c,
+                            DHO_SHARD_CLASSES_NAME);
+    for (int64_t id = 0; id < dataset->count; id++) {
+        char *name;
+        DHO_TRY(dho_shard_member_name(&name, dataset->samples[id].path));
+        dho_free(name);
+    }
+    return DHO_OK;
+}
+
+static dho_status prepare(packer *p, bool *out_complete)
+{
+    DHO_TRY(look_at_folder(p, out_complete));
+    if (*out_complete) return DHO_OK;
+    DHO_TRY(check_packable(p));
+    size_t count = 0;
+    for (int s = p->rank; s < p->shards; s += p->ranks) count += shard_count(p, s);
+    DHO_TRY(dho_alloc_zero(&p->members, count, sizeof *p->members, "pack"));
+    return dho_alloc_zero(&p->bytes, (size_t)p->shards, sizeof *p->bytes, "pack");
+}
+
+static dho_status pack_shard(packer *p, int shard)
+{
+    char *name, *path = NULL;
+    dho_status status;
+    dho_shard_member *members = p->members + p->member_count;
+    DHO_TRY(dho_shard_file_name(&name, shard, p->shards));
+    DHO_TRY_GOTO(dho_path_join(&path, p->folder, name));
+    const bool there = dho_path_exists(path);
+    if (there)
+        DHO_TRY_GOTO(dho_shard_adopt(p->dataset, shard, p->shards, p->folder, name, members,
+                                     &p->bytes[shard]));
+    else
+        DHO_TRY_GOTO(
+            dho_shard_write(p->dataset, shard, p->shards, path, members, &p->bytes[shard]));
+    p->kept += there;
+    p->member_count += shard_count(p, shard);
+fail:
+    dho_free(path);
+    dho_free(name);
+    return status;
+}
+
+static dho_status write_classes(const packer *p)
+{
+    char *path;
+    dho_atomic_file *file;
+    DHO_TRY(dho_path_join(&path, p->folder, DHO_SHARD_CLASSES_NAME));
+    dho_status status = dho_atomic_file_create(&file, path);
+    dho_free(path);
+    DHO_TRY(status);
+    for (int32_t c = 0; c < p->dataset->classes; c++) {
+        const char *name = p->dataset->class_names[c];
+        dho_atomic_file_write(file, name, strlen(name)); /* failures come back from commit */
+        dho_atomic_file_write(file, "\n", 1);
+    }
+    return dho_atomic_file_commit(&file);
+}
+
+/* all: rank after rank, in each its shards one after another. */
+static dho_status fill_index(const packer *p, const dho_shard_member *all, dho_shard_index *index)
+{
+    const dho_dataset *dataset = p->dataset;
+    index->has_crc = true;
+    for (int s = 0; s < p->shards; s++) {
+        char *name;
+        DHO_TRY(dho_shard_file_name(&name, s, p->shards));
+        const dho_status status = dho_shard_index_add_file(index, name, p->bytes[s]);
+        dho_free(name);
+        DHO_TRY(status);
+    }
+    DHO_TRY(dho_alloc_zero(&index->class_names, (size_t)dataset->classes,
+                           sizeof *index->class_names, "pack"));
+    index->classes = dataset->classes;
+    for (int32_t c = 0; c < dataset->classes; c++)
+        DHO_TRY(dho_strdup(&index->class_names[c], dataset->class_names[c]));
+    for (int64_t id = 0; id < dataset->count; id++)
+        DHO_TRY(dho_shard_index_add(index, dataset->samples[id].path, dataset->samples[id].label,
+                                    &(dho_shard_member){0}));
+    for (int r = 0; r < p->ranks; r++)
+        for (int s = r; s < p->shards; s += p->ranks)
+            for (int64_t id = s; id < dataset->count; id += p->shards) index->members[id] = *all++;
+    return DHO_OK;
+}
+
+static dho_status write_index(const packer *p, const dho_shard_member *all)
+{
+    dho_shard_index index = {0};
+    char *path = NULL;
+    dho_status status;
+    DHO_TRY_GOTO(write_classes(p));
+    DHO_TRY_GOTO(fill_index(p, all, &index));
+    DHO_TRY_GOTO(dho_path_join(&path, p->folder, DHO_SHARD_INDEX_NAME));
+    DHO_TRY_GOTO(dho_shard_index_save(&index, path));
+    uint64_t bytes = 0;
+    for (int s = 0; s < p->shards; s++) bytes += p->bytes[s];
+    dho_info("%s: %lld images of %d classes in %d tars, %.1f MiB", p->folder,
+             (long long)p->dataset->count, (int)p->dataset->classes, p->shards,
+             (double)bytes / 1048576);
+fail:
+    dho_free(path);
+    dho_shard_index_free(&index);
+    return status;
+}
+
+static dho_status pack(packer *p)
+{
+    bool complete;
+    void *all = NULL;
+    DHO_TRY(dho_comm_agree(p->comm, p->rank == 0 ? dho_make_folders(p->folder) : DHO_OK));
+    DHO_TRY(dho_comm_agree(p->comm, prepare(p, &complete)));
+    int64_t whole = complete;
+    DHO_TRY(
+        dho_comm_max_int64(p->comm, &whole, 1)); /* a slow file system may show it to some only */
+    if (whole > 0) {
+        dho_info("%s: is complete", p->folder);
+        return DHO_OK;
+    }
+    for (int first = 0; first < p->shards; first += p->ranks) {
+        const int shard = first + p->rank;
+        DHO_TRY(dho_comm_agree(p->comm, shard < p->shards ? pack_shard(p, shard) : DHO_OK));
+    }
+    _Static_assert(sizeof(uint64_t) == sizeof(int64_t), "sizes are summed as int64");
+    DHO_TRY(dho_comm_sum_int64(p->comm, (int64_t *)p->bytes, (size_t)p->shards));
+    DHO_TRY(dho_comm_sum_int64(p->comm, &p->kept, 1));
+    if (p->kept > 0) dho_info("%s: %lld tars were there", p->folder, (long long)p->kept);
+    DHO_TRY(dho_comm_gather(p->comm, p->members, p->member_count * sizeof *p->members, &all, NULL));
+    const dho_status status = dho_comm_agree(p->comm, p->rank == 0 ? write_index(p, all) : DHO_OK);
+    dho_free(all);
+    return status;
+}
+
+dho_status dho_pack(const dho_dataset *dataset, dho_comm *comm, const char *folder, int shards)
+{
+    packer p = {.dataset = dataset,
+                .comm = comm,
+                .folder = folder,
+                .shards = shards,
+                .rank = dho_comm_rank(comm),
+                .ranks = dho_comm_size(comm)};
+    const dho_status status = pack(&p);
+    dho_free(p.members);
+    dho_free(p.bytes);
+    return status;
+}
+
+dho_status dho_shards_index(const char *folder)
+{
+    dho_shard_index index;
+    char *path = NULL;
+    dho_status status;
+    if (!dho_path_is_folder(folder)) return dho_fail(DHO_ERR_CONFIG, "%s: no such folder", folder);
+    DHO_TRY(dho_shard_scan_folder(&index, folder));
+    DHO_TRY_GOTO(dho_shard_index_checksum(&index, folder));
+    DHO_TRY_GOTO(dho_path_join(&path, folder, DHO_SHARD_INDEX_NAME));
+    DHO_TRY_GOTO(dho_shard_index_save(&index, path));
+    dho_info("%s: %zu images of %d classes in %u tars", path, index.paths.count, (int)index.classes,
+             index.file_count);
+fail:
+    dho_free(path);
+    dho_shard_index_free(&index);
+    return status;
+}
