@@ -48,7 +48,9 @@ typedef struct dho_dataset {
 dho_status dho_dataset_open_folder(dho_dataset *out, const char *root,
                                    const dho_dataset *reference);
 
-/* Reads one split ("train", "val" or "test") of a CoOp split file. The classes are those of the
+/* Reads one split ("train", "val" or "test") of a CoOp split file, or, when its name ends in .txt, of
+ * FGVC-Aircraft: variants.txt (line c: class c) with images_variant_SPLIT.txt beside it, lines "image
+ * variant", paths image.jpg. The classes are those of the
  * whole file. Errors: DHO_ERR_CONFIG (no such file, folder or split; an empty split),
  * DHO_ERR_FORMAT (not of that form, label out of range or used by no sample of the file, one label
  * with two names, absolute paths or ".." in a path), DHO_ERR_IO, DHO_ERR_MEMORY. *out is all zero

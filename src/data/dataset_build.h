@@ -37,6 +37,10 @@ dho_status dho_read_lines(dho_path_list *list, const char *path, bool comments);
 dho_status dho_dataset_label_names(dho_path_list *names, const char *root,
                                    const dho_dataset *reference);
 
+/* dho_dataset_open_coop of FGVC-Aircraft's variants.txt; *out must be all zero, and is on error. */
+dho_status dho_dataset_open_fgvc(dho_dataset *out, const char *root, const char *variants_file,
+                                 const char *split);
+
 /* Makes samples, class_present, count and fingerprint of *out from the list (whose pool it takes;
  * free the list all the same); root, classes and class_names must be set, labels be in range. */
 dho_status dho_dataset_finish(dho_dataset *out, dho_path_list *list);

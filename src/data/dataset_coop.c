@@ -122,6 +122,9 @@ dho_status dho_dataset_open_coop(dho_dataset *out, const char *root, const char 
     if (!dho_path_is_folder(root)) return dho_fail(DHO_ERR_CONFIG, "%s: no such folder", root);
     if (!dho_path_exists(split_file))
         return dho_fail(DHO_ERR_CONFIG, "%s: no such file", split_file);
+    const size_t length = strlen(split_file);
+    if (length > 4 && strcmp(split_file + length - 4, ".txt") == 0)
+        return dho_dataset_open_fgvc(out, root, split_file, split_name);
     DHO_TRY_GOTO(dho_json_load(&json, split_file, MAX_FILE_BYTES));
     DHO_TRY_GOTO(count_entries(json, split_file, &total));
     const json_t *split = NULL;

@@ -376,7 +376,8 @@ START_TEST(test_foreign_tars)
     const char *const make =
         "cd %s && mkdir -p x tars && cp src x/0.jpg && cp src x/0.png && cp src x/1.PNG && cp src "
         "x/2.jpeg && "
-        "printf '7\\n' > x/0.cls && printf 3 > x/1.cls && printf 0 > x/2.cls && echo {} > x/0.json "
+        "printf '7\\n' > x/0.cls && printf 3 > x/1.cls && printf 7 > x/0.CLS && printf 0 > x/2.cls "
+        "&& echo {} > x/0.json "
         "&& echo hi > README && %s";
     snprintf(command, sizeof command, make, fixture_root,
              "tar -cf tars/a.tar README ./x/0.cls ./x/0.json ./x/0.jpg ./x/1.PNG ./x/1.cls && "
@@ -406,7 +407,7 @@ START_TEST(test_foreign_tars)
     } wrong[] = {
         {"x/0.jpg x/1.PNG", "has no label: no member \"x/0.cls\""},
         {"x/0.jpg x/0.cls x/0.png", "have the same key"},
-        {"x/0.cls x/0.cls", "expected one integer label"},
+        {"x/0.cls x/0.CLS", "expected one integer label"},
         {"x/0.json README", "no image in its 1 tars"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
