@@ -32,7 +32,8 @@ static dho_status run_check(const dho_config *config, dho_comm *comm,
         problems += !check_cache(config->teacher.cache, &result);
     DHO_TRY(dho_comm_max_int64(comm, &problems, 1));
     if (problems > 0)
-        return dho_fail(DHO_ERR_FORMAT, "data check: %lld problems", (long long)problems);
+        return dho_fail(DHO_ERR_FORMAT, "data check: %lld problem%s", (long long)problems,
+                        problems == 1 ? "" : "s");
     if (dho_comm_rank(comm) == 0) printf("no problems\n");
     return DHO_OK;
 }

@@ -152,7 +152,8 @@ static dho_status read_all(check *c, const dho_dataset *dataset)
             printf("    %s\n", theirs->first[i].message);
     }
     if (c->speaks && broken > SHOWN) printf("    ... and %lld more\n", (long long)broken - SHOWN);
-    if (broken > 0) problem(c, "%lld unreadable images", (long long)broken);
+    if (broken > 0)
+        problem(c, "%lld unreadable image%s", (long long)broken, broken == 1 ? "" : "s");
     dho_free(all);
     return DHO_OK;
 }

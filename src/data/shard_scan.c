@@ -15,6 +15,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { READ_BYTES = 1 << 16, LABEL_BYTES = 32, MAX_CLASS_FILE = 1 << 26 };
 
@@ -129,7 +130,8 @@ static dho_status open_archive(scan *s, const char *path, const uint8_t *data, s
     const int code = path != NULL ? archive_read_open_filename(s->archive, path, READ_BYTES)
                                   : archive_read_open_memory(s->archive, data, size);
     if (code == ARCHIVE_OK) return DHO_OK;
-    return dho_fail(path != NULL ? DHO_ERR_IO : DHO_ERR_FORMAT, "%s: %s", s->name,
+    const bool format = path == NULL || access(path, R_OK) == 0;
+    return dho_fail(format ? DHO_ERR_FORMAT : DHO_ERR_IO, "%s: %s", s->name,
                     archive_error_string(s->archive));
 }
 

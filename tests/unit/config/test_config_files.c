@@ -1,0 +1,75 @@
+/* The configurations in configs/ load, and say what the published experiments say. Runs in the
+ * repository's root. */
+#include "check_main.h"
+#include "dho/config.h"
+#include "dho/file.h"
+
+#include <string.h>
+
+static int load_folder(const char *folder, void (*look)(const char *, const dho_config *))
+{
+    dho_name_list names;
+    int loaded = 0;
+    ck_assert_ok(dho_list_folder(&names, folder));
+    for (size_t i = 0; i < names.count; i++) {
+        dho_config config;
+        char *path;
+        const size_t length = strlen(names.names[i]);
+        if (length < 5 || strcmp(names.names[i] + length - 5, ".yaml") != 0) continue;
+        ck_assert_ok(dho_path_join(&path, folder, names.names[i]));
+        ck_assert_ok(dho_config_load(&config, path, NULL, 0));
+        ck_assert_ok(dho_config_check_train(&config, path));
+        if (look != NULL) look(names.names[i], &config);
+        dho_config_free(&config);
+        dho_free(path);
+        loaded++;
+    }
+    dho_name_list_free(&names);
+    return loaded;
+}
+
+static void look_at_imagenet(const char *name, const dho_config *config)
+{
+    const bool few_shot = config->data.labels == DHO_LABELS_SHOTS;
+    ck_assert_int_eq(config->train.batch_labelled, 256);
+    ck_assert_int_eq(config->train.batch_unlabelled, 256);
+    ck_assert_double_eq(config->train.epochs, few_shot ? 20 : 32);
+    ck_assert_double_eq(config->train.lr, few_shot ? 1e-3 : 5e-5);
+    ck_assert_double_eq(config->distill.lambda_ce, few_shot ? 0.5 : 1);
+    ck_assert_int_eq(config->eval.set_count, 5);
+    ck_assert(dho_path_exists(config->data.class_file));
+    for (size_t i = 0; i < config->eval.set_count; i++)
+        ck_assert(config->eval.sets[i].class_file[0] == '\0' ||
+                  dho_path_exists(config->eval.sets[i].class_file));
+    if (few_shot) return;
+    ck_assert_uint_eq(config->data.label_seed, 13);
+    ck_assert_double_eq(config->data.percent, strstr(name, "10percent") != NULL ? 10 : 1);
+    ck_assert_int_eq(config->data.image_size, strstr(name, "336") != NULL ? 336 : 224);
+}
+
+static void look_at_fine_grained(const char *name, const dho_config *config)
+{
+    ck_assert_msg(config->data.format == DHO_FORMAT_COOP, "%s", name);
+    ck_assert_int_eq(config->train.batch_labelled, 64);
+    ck_assert_int_eq(config->train.batch_unlabelled, 64);
+    ck_assert_int_eq(config->train.steps % 200, 0);
+    ck_assert_str_eq(config->eval.select_on, "val");
+}
+
+START_TEST(test_files)
+{
+    ck_assert_int_ge(load_folder("configs", NULL), 2);
+    ck_assert_int_ge(load_folder("configs/imagenet", look_at_imagenet), 5);
+    ck_assert_int_eq(load_folder("configs/fine_grained", look_at_fine_grained), 10);
+    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("config_files");
+    TCase *tests = tcase_create("config_files");
+    tcase_add_test(tests, test_files);
+    suite_add_tcase(suite, tests);
+    return dho_check_run(suite);
+}
