@@ -1,8 +1,8 @@
 /* Images a second of the loader from a folder and from tar shards of the same images:
  *   bench_loader FORMAT(folder|shards) ROOT [THREADS [SECONDS [read]]]
- * read: only the bytes are read, by one thread, in the sampler's order; nothing is decoded. The first
- * pass is told apart: cold, if the files have been dropped from the page cache before.
- * Not a test. */
+ * read: only the bytes are read, by one thread, in the sampler's order; nothing is decoded. The
+ * first pass is told apart: cold, if the files have been dropped from the page cache before. Not a
+ * test. */
 #define _POSIX_C_SOURCE 200809L
 #include "base/clock.h"
 #include "dho/alloc.h"
