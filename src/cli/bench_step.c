@@ -7,13 +7,14 @@
 #include "dho/distill.h"
 #include "dho/rng.h"
 #include "dho/student.h"
+#include "train/microbatch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
-enum { PARTS = 5 };
+enum { CLEAR, FORWARD, LOSSES, BACKWARD, UPDATE, PARTS };
 
 static const char *const part_names[PARTS] = {"clear", "forward", "losses", "backward", "update"};
 
@@ -58,6 +59,7 @@ static dho_status parse(bench *b, const dho_arguments *arguments)
                                            {.name = "--dtype", .value = &b->dtype},
                                            {.name = "--backend", .value = &b->backend},
                                            {.name = "--recompute", .flag = &b->recompute},
+                                           {.name = "--separate", .flag = &b->separate},
                                            {.name = "--serve", .flag = &b->serve}};
     for (int i = 0; i < NUMBERS; i++)
         options[WORDS + i] = (dho_option){.name = numbers[i].option, .value = &numbers[i].text};
@@ -103,11 +105,11 @@ static dho_status open_bench(bench *b)
                                          .classes = (int)b->classes,
                                          .dual_head = true};
     DHO_TRY(dho_student_create(&b->student, &options));
-    const dho_executor_options execution = {
-        .compute = b->compute,
-        .batch = (int)rows,
-        .training = true,
-        .recompute = b->recompute ? DHO_RECOMPUTE_BLOCK : DHO_RECOMPUTE_NONE};
+    const dho_executor_options execution = {.compute = b->compute,
+                                            .batch = (int)rows,
+                                            .training = true,
+                                            .recompute = b->recompute ? DHO_RECOMPUTE_BLOCK
+                                                                      : DHO_RECOMPUTE_NONE};
     DHO_TRY(dho_executor_create(&b->executor, b->student.graph, &execution));
     const size_t floats = dho_graph_parameter_floats(b->student.graph);
     const size_t buffers = dho_graph_buffer_floats(b->student.graph);
@@ -116,7 +118,7 @@ static dho_status open_bench(bench *b)
     DHO_TRY(dho_alloc_zero(&b->gradients, floats, sizeof(float), "gradients"));
     DHO_TRY(dho_alloc_zero(&b->moment1, floats, sizeof(float), "optimizer state"));
     DHO_TRY(dho_alloc_zero(&b->moment2, floats, sizeof(float), "optimizer state"));
-    DHO_TRY(dho_alloc_zero(&b->statistics, buffers, sizeof(float), "statistics"));
+    DHO_TRY(dho_alloc_zero(&b->statistics, 2 * buffers, sizeof(float), "statistics"));
     DHO_TRY(dho_alloc_zero(&running, buffers, sizeof(float), "buffers"));
     dho_graph_initialise(b->student.graph, 1, b->parameters, running);
     dho_free(running);
@@ -142,41 +144,49 @@ static void close_bench(bench *b)
     dho_free(b->labels);
 }
 
-static double charge(bench *b, int part, double start)
+/* Forward and backward, without what is between them. */
+static void executor_seconds(const bench *b, double out[2])
 {
-    const double now = dho_seconds_now();
-    b->parts[part] += now - start;
-    return now;
+    dho_operator_profile profile[DHO_PROFILE_MOST];
+    const size_t count = dho_executor_profile(b->executor, profile);
+    out[0] = out[1] = 0;
+    for (size_t i = 0; i < count; i++)
+        for (int pass = 0; pass < 2; pass++) out[pass] += profile[i].seconds[pass];
 }
 
 /* The step of dho train with one microbatch, without reading and without communication. */
 static double run_step(bench *b)
 {
-    const dho_kernels *kernels = dho_compute_kernels(b->compute);
-    const int rows = (int)(b->labelled + b->unlabelled);
     const size_t floats = dho_graph_parameter_floats(b->student.graph);
     const dho_objective objective = {
         .method = DHO_METHOD_DHO, .temperature = 2, .lambda_ce = 1, .lambda_kd = 1};
+    const dho_microbatch microbatch = {.executor = b->executor,
+                                       .student = &b->student,
+                                       .parameters = b->parameters,
+                                       .separate = b->separate,
+                                       .rows = (int)(b->labelled + b->unlabelled),
+                                       .labelled = (int)b->labelled,
+                                       .images = b->images,
+                                       .labels = b->labels,
+                                       .teacher_logits = b->teacher};
+    double before[2], after[2];
+    executor_seconds(b, before);
     const double begin = dho_seconds_now();
-    double start = begin;
     memset(b->gradients, 0, floats * sizeof(float));
-    start = charge(b, 0, start);
-    dho_executor_forward(b->executor, rows, b->images, b->parameters, NULL, b->statistics);
-    start = charge(b, 1, start);
-    const float *heads[2];
-    float *dheads[2];
-    for (int h = 0; h < 2; h++) {
-        heads[h] = dho_executor_output(b->executor, b->student.heads[h]);
-        dheads[h] = dho_executor_output_gradient(b->executor, b->student.heads[h]);
-    }
-    (void)dho_objective_evaluate(&objective, rows, (int)b->labelled, (int)b->classes, b->labels,
-                                 b->teacher, heads, dheads);
-    start = charge(b, 2, start);
-    dho_executor_backward(b->executor, b->parameters, b->gradients);
-    start = charge(b, 3, start);
-    kernels->adamw(b->compute, floats, b->parameters, b->gradients, b->moment1, b->moment2, 1, 1e-3,
-                   0.9, 0.999, 1e-8, 0.01, ++b->step);
-    return charge(b, 4, start) - begin;
+    const double cleared = dho_seconds_now();
+    (void)dho_microbatch_run(&microbatch, &objective, b->gradients, b->statistics, NULL);
+    const double ran = dho_seconds_now();
+    dho_compute_kernels(b->compute)
+        ->adamw(b->compute, floats, b->parameters, b->gradients, b->moment1, b->moment2, 1, 1e-3,
+                0.9, 0.999, 1e-8, 0.01, ++b->step);
+    const double end = dho_seconds_now();
+    executor_seconds(b, after);
+    b->parts[CLEAR] += cleared - begin;
+    b->parts[FORWARD] += after[0] - before[0];
+    b->parts[BACKWARD] += after[1] - before[1];
+    b->parts[LOSSES] += ran - cleared - (after[0] - before[0]) - (after[1] - before[1]);
+    b->parts[UPDATE] += end - ran;
+    return end - begin;
 }
 
 static long long peak_bytes(void)
@@ -219,8 +229,11 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The flops of a profile are one pass's. */
 static void print_operators(const bench *b, double *all_flops)
 {
+    const int passes =
+        dho_microbatch_passes(b->separate, (int)(b->labelled + b->unlabelled), (int)b->labelled);
     dho_operator_profile profile[DHO_PROFILE_MOST];
     const size_t count = dho_executor_profile(b->executor, profile);
     const double steps = (double)b->steps;
@@ -232,9 +245,10 @@ static void print_operators(const bench *b, double *all_flops)
         printf("%-16s %5d", p->name, p->operators);
         for (int pass = 0; pass < 2; pass++) printf(" %12.1f", 1e3 * p->seconds[pass] / steps);
         for (int pass = 0; pass < 2; pass++) {
-            *all_flops += p->flops[pass];
-            if (p->flops[pass] > 0 && p->seconds[pass] > 0)
-                printf(" %10.1f", 1e-9 * p->flops[pass] * steps / p->seconds[pass]);
+            const double flops = passes * p->flops[pass];
+            *all_flops += flops;
+            if (flops > 0 && p->seconds[pass] > 0)
+                printf(" %10.1f", 1e-9 * flops * steps / p->seconds[pass]);
         }
         putchar('\n');
     }
@@ -255,10 +269,10 @@ static dho_status measure(bench *b)
     dho_free(seconds);
     DHO_TRY(measure_peak(b, &peak));
     printf("%s, %s, %s backend, %d threads, %lld labelled + %lld unlabelled images at %lld px, "
-           "%lld classes, %lld steps\n\n",
+           "%lld classes, %s, %lld steps\n\n",
            b->model, b->dtype, dho_compute_kernels(b->compute)->name,
            dho_compute_threads(b->compute), b->labelled, b->unlabelled, b->image_size, b->classes,
-           b->steps);
+           b->separate ? "one after the other" : "stacked", b->steps);
     for (int part = 0; part < PARTS; part++)
         printf("%-16s %10.1f ms %5.1f %%\n", part_names[part],
                1e3 * b->parts[part] / (double)b->steps, 100 * b->parts[part] / sum);

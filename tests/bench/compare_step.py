@@ -45,7 +45,9 @@ def compare(options, model, dtype):
     # dho spins and torch blocks, or the other way round: neither may wait actively for the other.
     environment["OMP_WAIT_POLICY"] = "passive"
     peers = [Peer("dho", [options.dho, "bench", "step", "--serve", "--model", model, "--dtype",
-                          dtype, "--threads", str(options.threads)], environment)]
+                          dtype, "--threads", str(options.threads)]
+                  + (["--separate"] if model in options.separate.split(",") else []),
+                  environment)]
     for mode in options.modes.split(","):
         try:
             peers.append(Peer(mode, [sys.executable, os.path.join(HERE, "torch_step.py"),
@@ -70,6 +72,8 @@ def main():
     parser.add_argument("--modes", default="eager,compile")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    # Without batch statistics, labelled and unlabelled rows one after the other are the same numbers.
+    parser.add_argument("--separate", default="clip_vit_b16")
     parser.add_argument("--out")
     options = parser.parse_args()
     lines = ["| model | dtype | dho s | PyTorch s | mode | speed-up | dho GiB | PyTorch GiB | memory |",

@@ -50,10 +50,13 @@ cmp -s "$work/a.safetensors" "$work/shards/eval/a.safetensors" || die "the evalu
 pass "some of the classes, packed: the same masked evaluation"
 
 if [ -n "$(command -v strace)" ]; then
-    strace -f -o "$work/trace" "$DHO" train -c "$base" --out "$work/traced" --set train.steps=2 \
+    # The leak checker cannot run under strace.
+    ASAN_OPTIONS=detect_leaks=0 strace -f -o "$work/trace" "$DHO" train -c "$base" --out "$work/traced" --set train.steps=2 \
         "${packed[@]}" >"$work/log" 2>&1 || die "strace"
     [ "$(grep -c 'open.*\.jpg' "$work/trace")" = 0 ] || die "single images were opened"
     pass "$(grep -c 'openat.*shard-.*\.tar' "$work/trace") tars opened, no image file"
+else
+    echo "skipped: which files are opened (no strace)"
 fi
 
 # --- webdataset ---
