@@ -6,11 +6,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* A header of one alignment unit in front of each block keeps its size. */
 enum { ALIGNMENT = 64 };
 
 static atomic_int_fast64_t live_blocks, live_bytes, peak_bytes, calls, fail_countdown;
+
+enum { HUGE_BYTES = 4 << 20 };
+
+/* Large blocks on huge pages, where the system has them on request: kernels that walk through many
+ * rows at once would miss in the TLB. */
+static void advise(void *base, size_t bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = ((uintptr_t)base + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)base + bytes) / page * page;
+    if (end > begin)
+        (void)madvise((char *)base + (begin - (uintptr_t)base), end - begin, MADV_HUGEPAGE);
+}
 
 static void *raw_allocate(size_t bytes)
 {
@@ -20,6 +35,7 @@ static void *raw_allocate(size_t bytes)
     const size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     char *base = aligned_alloc(ALIGNMENT, rounded + ALIGNMENT);
     if (base == NULL) return NULL;
+    if (bytes >= HUGE_BYTES) advise(base, rounded + ALIGNMENT);
     memcpy(base, &bytes, sizeof bytes);
     atomic_fetch_add(&live_blocks, 1);
     const int64_t now = atomic_fetch_add(&live_bytes, (int64_t)bytes) + (int64_t)bytes;

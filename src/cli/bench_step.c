@@ -21,7 +21,7 @@ static const char *const part_names[PARTS] = {"clear", "forward", "losses", "bac
 typedef struct bench {
     const char *model, *dtype, *backend;
     long long labelled, unlabelled, image_size, classes, threads, steps, width, layers;
-    bool serve, recompute;
+    bool separate, serve, recompute;
 
     dho_compute *compute;
     dho_student student;
@@ -54,7 +54,7 @@ static dho_status parse(bench *b, const dho_arguments *arguments)
                    {"--width", &b->width, 0, 65536, NULL},
                    {"--layers", &b->layers, 0, 1024, NULL},
                    {"--steps", &b->steps, 1, 100000, NULL}};
-    enum { NUMBERS = sizeof numbers / sizeof *numbers, WORDS = 5 };
+    enum { NUMBERS = sizeof numbers / sizeof *numbers, WORDS = 6 };
     dho_option options[NUMBERS + WORDS] = {{.name = "--model", .value = &b->model},
                                            {.name = "--dtype", .value = &b->dtype},
                                            {.name = "--backend", .value = &b->backend},
@@ -105,8 +105,10 @@ static dho_status open_bench(bench *b)
                                          .classes = (int)b->classes,
                                          .dual_head = true};
     DHO_TRY(dho_student_create(&b->student, &options));
+    const long long most = b->labelled > b->unlabelled ? b->labelled : b->unlabelled;
+    const int passes = dho_microbatch_passes(b->separate, (int)rows, (int)b->labelled);
     const dho_executor_options execution = {.compute = b->compute,
-                                            .batch = (int)rows,
+                                            .batch = passes == 2 ? (int)most : (int)rows,
                                             .training = true,
                                             .recompute = b->recompute ? DHO_RECOMPUTE_BLOCK
                                                                       : DHO_RECOMPUTE_NONE};

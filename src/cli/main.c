@@ -33,9 +33,11 @@ static const char usage[] =
     "          [--names openai|bare|huggingface|timm]\n"
     "          a trained student under the names that torchvision loads\n"
     "  bench   step [--model M] [--dtype fp32|bf16] ...   seconds and GFLOP/s of a training step\n"
+    "          allreduce [--floats N] [--steps N]   the sum of gradients over the ranks\n"
     "  version\n"
     "\n"
-    "train, eval, cache build, cache verify, data check and pack run on the ranks of mpirun or srun:\n"
+    "train, eval, cache build, cache verify, data check and pack run on the ranks of mpirun or "
+    "srun:\n"
     "  mpirun -n 4 dho train -c configs/quickstart.yaml\n"
     "Exit codes: 0 done, 1 failed while running, 2 wrong configuration or arguments,\n"
     "75 stopped by SIGUSR1 or SIGTERM with the state saved (run again to go on).\n";
