@@ -179,6 +179,14 @@ static dho_status open_slabs(dho_trainer *trainer)
     return load_initial_weights(trainer);
 }
 
+/* Rows of the larger pass through the student. */
+static int largest_pass(const dho_trainer *trainer)
+{
+    const int labelled = trainer->micro_labelled, rest = trainer->micro_batch - labelled;
+    if (trainer->passes == 1) return trainer->micro_batch;
+    return labelled > rest ? labelled : rest;
+}
+
 static dho_status open_model(dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
@@ -198,7 +206,7 @@ static dho_status open_model(dho_trainer *trainer)
         .projection = regresses ? dho_cache_get_spec(trainer->cache)->dim : 0};
     DHO_TRY(dho_student_create(&trainer->student, &options));
     const dho_executor_options execution = {.compute = trainer->compute,
-                                            .batch = trainer->micro_batch,
+                                            .batch = largest_pass(trainer),
                                             .training = true,
                                             .recompute = config->compute.recompute};
     DHO_TRY(dho_executor_create(&trainer->executor, trainer->student.graph, &execution));
