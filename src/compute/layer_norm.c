@@ -21,18 +21,37 @@ typedef struct layer_norm {
     float *dx;
 } layer_norm;
 
+/* Sums along a row are taken in float over so many channels, in double beyond: as exact where the
+ * compiler does not make lanes of them. */
+enum { CHUNK = 128 };
+
+static inline int chunk_end(int begin, int channels)
+{
+    return channels - begin < CHUNK ? channels : begin + CHUNK;
+}
+
 DHO_ALWAYS_INLINE void forward_row(const layer_norm *n, int64_t r, bool wide)
 {
     const int channels = n->channels;
     const float *restrict x = n->x + r * channels;
     const float *restrict gamma = n->gamma, *restrict beta = n->beta;
-    float sum = 0, squares = 0;
+    double total = 0, total_squares = 0;
+    for (int begin = 0; begin < channels; begin += CHUNK) {
+        const int end = chunk_end(begin, channels);
+        float sum = 0;
 #pragma omp simd reduction(+ : sum)
-    for (int c = 0; c < channels; c++) sum += x[c];
-    const float mean = sum / (float)channels;
+        for (int c = begin; c < end; c++) sum += x[c];
+        total += (double)sum;
+    }
+    const float mean = (float)(total / channels);
+    for (int begin = 0; begin < channels; begin += CHUNK) {
+        const int end = chunk_end(begin, channels);
+        float squares = 0;
 #pragma omp simd reduction(+ : squares)
-    for (int c = 0; c < channels; c++) squares += (x[c] - mean) * (x[c] - mean);
-    const float inv_std = 1 / sqrtf(squares / (float)channels + n->eps);
+        for (int c = begin; c < end; c++) squares += (x[c] - mean) * (x[c] - mean);
+        total_squares += (double)squares;
+    }
+    const float inv_std = (float)(1 / sqrt(total_squares / channels + (double)n->eps));
     n->mean[r] = mean;
     n->inv_std[r] = inv_std;
     float *restrict y = (float *)n->y + r * channels;
@@ -85,15 +104,21 @@ DHO_ALWAYS_INLINE void gradient_row(const layer_norm *n, int64_t r, bool wide, b
     const float *restrict dy = (const float *)n->dy + r * channels;
     const element *restrict narrow = (const element *)n->dy + r * channels;
     const float mean = n->mean[r], inv_std = n->inv_std[r];
-    float sum = 0, sum_x = 0;
+    double total = 0, total_x = 0;
+    for (int begin = 0; begin < channels; begin += CHUNK) {
+        const int end = chunk_end(begin, channels);
+        float sum = 0, sum_x = 0;
 #pragma omp simd reduction(+ : sum, sum_x)
-    for (int c = 0; c < channels; c++) {
-        const float g = (wide ? dy[c] : LOAD(narrow[c])) * gamma[c];
-        sum += g;
-        sum_x += g * (x[c] - mean);
+        for (int c = begin; c < end; c++) {
+            const float g = (wide ? dy[c] : LOAD(narrow[c])) * gamma[c];
+            sum += g;
+            sum_x += g * (x[c] - mean);
+        }
+        total += (double)sum;
+        total_x += (double)sum_x;
     }
-    const float mean_g = sum / (float)channels;
-    const float slope = sum_x * inv_std * inv_std / (float)channels;
+    const float mean_g = (float)(total / channels);
+    const float slope = (float)(total_x * (double)inv_std * (double)inv_std / channels);
     float *restrict dx = n->dx + r * channels;
 #pragma omp simd
     for (int c = 0; c < channels; c++) {
