@@ -42,6 +42,7 @@ static void look_at_imagenet(const char *name, const dho_config *config)
         ck_assert(config->eval.sets[i].class_file[0] == '\0' ||
                   dho_path_exists(config->eval.sets[i].class_file));
     if (few_shot) return;
+    ck_assert_int_eq(config->train.schedule, DHO_SCHEDULE_WARMUP_TIMES_COSINE);
     ck_assert_uint_eq(config->data.label_seed, 13);
     ck_assert_double_eq(config->data.percent, strstr(name, "10percent") != NULL ? 10 : 1);
     ck_assert_int_eq(config->data.image_size, strstr(name, "336") != NULL ? 336 : 224);
@@ -52,7 +53,9 @@ static void look_at_fine_grained(const char *name, const dho_config *config)
     ck_assert_msg(config->data.format == DHO_FORMAT_COOP, "%s", name);
     ck_assert_int_eq(config->train.batch_labelled, 64);
     ck_assert_int_eq(config->train.batch_unlabelled, 64);
-    ck_assert_int_eq(config->train.steps % 200, 0);
+    ck_assert_double_eq(config->train.epochs, 200);
+    ck_assert_int_eq(config->train.schedule, DHO_SCHEDULE_LINEAR);
+    ck_assert_int_eq(config->train.forward, DHO_FORWARD_SEPARATE);
     ck_assert_str_eq(config->eval.select_on, "val");
 }
 
