@@ -1,7 +1,9 @@
-/* JPEG to RGB through libjpeg, with Pillow's choices: accurate integer DCT and fancy upsampling
- * (libjpeg's defaults), warnings ignored, a source that runs dry is an error, four components are
- * always taken as Adobe's inverted CMYK. */
+/* JPEG to RGB with Pillow's choices: accurate integer DCT and fancy upsampling (libjpeg's
+ * defaults), warnings ignored, a source that runs dry is an error, four components are always taken
+ * as Adobe's inverted CMYK. Regular files go through the project's own decoder (jpeg_baseline.h);
+ * libjpeg, here, has all others and the last word on broken ones. */
 #include "data/image_codec.h"
+#include "data/jpeg_baseline.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -27,6 +29,8 @@ typedef struct reader {
     dho_image *image;              /* borrowed */
     const char *name;              /* borrowed */
     size_t size;                   /* bytes of the file */
+    const dho_box *box;            /* borrowed; rows below it are not read; NULL: all */
+    bool header_only;
 } reader;
 
 static void on_error(j_common_ptr jpeg)
@@ -102,9 +106,9 @@ static dho_status read_rgb_rows(reader *r)
 {
     struct jpeg_decompress_struct *jpeg = &r->jpeg;
     const size_t stride = (size_t)r->image->width * 3;
-    while (jpeg->output_scanline < jpeg->output_height) {
+    while (jpeg->output_scanline < (JDIMENSION)r->image->height) {
         JSAMPROW rows[ROWS_PER_CALL];
-        JDIMENSION count = jpeg->output_height - jpeg->output_scanline;
+        JDIMENSION count = (JDIMENSION)r->image->height - jpeg->output_scanline;
         if (count > ROWS_PER_CALL) count = ROWS_PER_CALL;
         for (JDIMENSION i = 0; i < count; i++)
             rows[i] = r->image->pixels + (jpeg->output_scanline + i) * stride;
@@ -119,7 +123,7 @@ static dho_status read_cmyk_rows(reader *r)
     const size_t width = (size_t)r->image->width;
     JSAMPARRAY row =
         jpeg->mem->alloc_sarray((j_common_ptr)jpeg, JPOOL_IMAGE, jpeg->output_width * 4, 1);
-    while (jpeg->output_scanline < jpeg->output_height) {
+    while (jpeg->output_scanline < (JDIMENSION)r->image->height) {
         uint8_t *pixels = r->image->pixels + jpeg->output_scanline * width * 3;
         if (jpeg_read_scanlines(jpeg, row, 1) == 0) return truncated(r, "pixels");
         cmyk_to_rgb(row[0], pixels, width);
@@ -141,7 +145,10 @@ static dho_status decode(reader *r)
     if (components != 1 && components != 3 && components != 4)
         return dho_fail(DHO_ERR_FORMAT, "%s: JPEG with %d components, expected 1, 3 or 4", r->name,
                         components);
-    DHO_TRY(dho_image_reserve(r->image, jpeg->image_width, jpeg->image_height, r->name));
+    DHO_TRY(dho_image_check_size(jpeg->image_width, jpeg->image_height, r->name));
+    if (r->header_only) return DHO_OK;
+    const size_t rows = r->box != NULL ? (size_t)(r->box->y + r->box->height) : jpeg->image_height;
+    DHO_TRY(dho_image_reserve(r->image, jpeg->image_width, rows, r->name));
     /* The coefficients of a progressive file are 2 to 8 bytes a pixel; the rest is for the blocks
      * that stick out of a small image. */
     jpeg->mem->max_memory_to_use =
@@ -159,26 +166,60 @@ static dho_status decode_guarded(reader *r)
     return decode(r);
 }
 
-dho_status dho_jpeg_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name)
+static dho_status run(reader *r, const uint8_t *bytes, size_t size, const char *name)
 {
+    r->name = name;
+    r->size = size;
+    r->jpeg.err = jpeg_std_error(&r->errors);
+    r->jpeg.client_data = r;
+    r->errors.error_exit = on_error;
+    r->errors.emit_message = on_message;
+    r->progress.progress_monitor = on_progress;
+    r->source.next_input_byte = bytes;
+    r->source.bytes_in_buffer = size;
+    r->source.init_source = source_ignore;
+    r->source.fill_input_buffer = source_fill;
+    r->source.skip_input_data = source_skip;
+    r->source.resync_to_restart = jpeg_resync_to_restart;
+    r->source.term_source = source_ignore;
+    return decode_guarded(r);
+}
+
+dho_status dho_jpeg_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name,
+                           const dho_box *box, dho_resample_scratch *scratch)
+{
+    dho_jpeg_headers headers;
+    if (dho_jpeg_headers_parse(bytes, size, &headers)) {
+        const dho_box whole = {.width = headers.width, .height = headers.height};
+        DHO_TRY(dho_image_check_size((size_t)headers.width, (size_t)headers.height, name));
+        const dho_jpeg_outcome outcome = dho_jpeg_baseline_decode(
+            inout, bytes, size, &headers, box != NULL ? *box : whole, scratch, name);
+        if (outcome != DHO_JPEG_NOT_MINE) return outcome == DHO_JPEG_DONE ? DHO_OK : DHO_ERR_MEMORY;
+    }
     reader r;
     memset(&r, 0, sizeof r);
     r.image = inout;
-    r.name = name;
-    r.size = size;
-    r.jpeg.err = jpeg_std_error(&r.errors);
-    r.jpeg.client_data = &r;
-    r.errors.error_exit = on_error;
-    r.errors.emit_message = on_message;
-    r.progress.progress_monitor = on_progress;
-    r.source.next_input_byte = bytes;
-    r.source.bytes_in_buffer = size;
-    r.source.init_source = source_ignore;
-    r.source.fill_input_buffer = source_fill;
-    r.source.skip_input_data = source_skip;
-    r.source.resync_to_restart = jpeg_resync_to_restart;
-    r.source.term_source = source_ignore;
-    const dho_status status = decode_guarded(&r);
+    r.box = box;
+    const dho_status status = run(&r, bytes, size, name);
+    jpeg_destroy_decompress(&r.jpeg);
+    return status;
+}
+
+dho_status dho_jpeg_read_size(const uint8_t *bytes, size_t size, const char *name, int *width,
+                              int *height)
+{
+    dho_jpeg_headers headers;
+    if (dho_jpeg_headers_parse(bytes, size, &headers)) {
+        *width = headers.width;
+        *height = headers.height;
+        return dho_image_check_size((size_t)headers.width, (size_t)headers.height, name);
+    }
+    reader r;
+    memset(&r, 0, sizeof r);
+    r.header_only = true;
+    const dho_status status = run(&r, bytes, size, name);
+    *width = (int)r.jpeg.image_width;
+    *height = (int)r.jpeg.image_height;
     jpeg_destroy_decompress(&r.jpeg);
     return status;
 }

@@ -110,7 +110,7 @@ static size_t round_up(size_t value, size_t unit)
     return (value + unit - 1) / unit * unit;
 }
 
-static dho_status scratch_reserve(dho_resample_scratch *scratch, size_t bytes)
+dho_status dho_resample_scratch_reserve(dho_resample_scratch *scratch, size_t bytes)
 {
     if (scratch->capacity >= bytes) return DHO_OK;
     dho_resample_scratch_free(scratch);
@@ -154,7 +154,7 @@ static dho_status plan_weights(resize_plan *plan, dho_box box, int full_width, i
             plan->weighed = carve(base, &used, plan->row_stride, ROWS);
             if (!y->identity) plan->rows = carve(base, &used, (size_t)box.height, plan->row_stride);
         }
-        if (pass == 0) DHO_TRY(scratch_reserve(scratch, used));
+        if (pass == 0) DHO_TRY(dho_resample_scratch_reserve(scratch, used));
         base = scratch->memory;
     }
     if (!x->identity) axis_fill(x, box.width, full_width, window.x, filter, plan->weights);
@@ -233,22 +233,16 @@ static void weigh_rows(const axis_plan *axis, const uint8_t *in, size_t in_strid
     }
 }
 
-static int box_fits(dho_box box, int width, int height)
-{
-    return box.x >= 0 && box.y >= 0 && box.width >= 1 && box.height >= 1 && box.x < width &&
-           box.y < height && box.width <= width - box.x && box.height <= height - box.y;
-}
-
 dho_status dho_image_resize_window(const dho_image *source, dho_box box, int full_width,
                                    int full_height, dho_box window, dho_filter filter,
                                    dho_resample_scratch *scratch, dho_image *out)
 {
     if (source == out) return dho_fail(DHO_ERR_INTERNAL, "resampling an image onto itself");
-    if (!box_fits(box, source->width, source->height))
+    if (!dho_box_fits(box, source->width, source->height))
         return dho_fail(DHO_ERR_FORMAT,
                         "crop box %d x %d at (%d, %d) is not inside the %d x %d image", box.width,
                         box.height, box.x, box.y, source->width, source->height);
-    if (!box_fits(window, full_width, full_height))
+    if (!dho_box_fits(window, full_width, full_height))
         return dho_fail(DHO_ERR_FORMAT, "cannot resize to %d x %d", full_width, full_height);
     resize_plan plan = {0};
     DHO_TRY(dho_image_reserve(out, (size_t)window.width, (size_t)window.height, "resized"));
