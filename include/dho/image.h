@@ -7,6 +7,7 @@
 #include "dho/rng.h"
 #include "dho/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -89,10 +90,33 @@ typedef struct dho_normalise {
     float mean[3], std[3];
 } dho_normalise;
 
+/* What the last step writes. */
+typedef enum dho_pixel_type { DHO_PIXEL_FP32, DHO_PIXEL_BF16 } dho_pixel_type;
+
+/* The normalisation worked out for every byte; fp32 values are torchvision's, bit for bit (ToTensor
+ * and Normalize, divisions included), bf16 values are those rounded to nearest even. */
+typedef struct dho_pixel_finish {
+    dho_pixel_type type;
+    float table[3][256];
+    /* What the vector version multiplies by; used when it gives the table's bits. */
+    float mean[3], std[3], inverse_std[3];
+    int exact;
+} dho_pixel_finish;
+
+void dho_pixel_finish_init(dho_pixel_finish *finish, const dho_normalise *normalise,
+                           dho_pixel_type type);
+
 /* 8-bit RGB to normalised float NHWC of one image, out [height][width][3], flipped left-right when
  * asked. */
 void dho_image_to_float(const dho_image *image, int flip, const dho_normalise *normalise,
                         float *out);
+
+/* The training transform behind the choice of its box: dho_image_resize, the flip and the finish in
+ * one go, without images in between. out: [height][width][3] of finish->type.
+ * Errors: as dho_image_resize. */
+dho_status dho_image_crop_to_network(const dho_image *source, dho_box box, int width, int height,
+                                     dho_filter filter, bool flip, const dho_pixel_finish *finish,
+                                     dho_resample_scratch *scratch, void *out);
 
 /* The evaluation transform as a whole: out [crop][crop][3]. */
 dho_status dho_image_eval_transform(const dho_image *image, int resize_short, int crop,

@@ -136,11 +136,17 @@ dho_status dho_image_decode_box(dho_image *inout, const uint8_t *bytes, size_t s
     return status;
 }
 
+dho_status dho_image_read_file(const char *path, uint8_t **inout_buffer, size_t *inout_capacity,
+                               size_t *out_size)
+{
+    return dho_file_read(path, max_file_bytes, inout_buffer, inout_capacity, out_size);
+}
+
 dho_status dho_image_load(dho_image *inout, const char *path, uint8_t **inout_buffer,
                           size_t *inout_capacity)
 {
     size_t size;
     inout->width = inout->height = 0;
-    DHO_TRY(dho_file_read(path, max_file_bytes, inout_buffer, inout_capacity, &size));
+    DHO_TRY(dho_image_read_file(path, inout_buffer, inout_capacity, &size));
     return dho_image_decode(inout, *inout_buffer, size, path);
 }

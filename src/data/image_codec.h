@@ -12,6 +12,10 @@ enum { DHO_IMAGE_MAX_SIDE = 65500 };
  */
 dho_status dho_image_reserve(dho_image *image, size_t width, size_t height, const char *name);
 
+/* An image file's bytes, as dho_file_read reads them. */
+dho_status dho_image_read_file(const char *path, uint8_t **inout_buffer, size_t *inout_capacity,
+                               size_t *out_size);
+
 /* Can an image have this size? Errors: DHO_ERR_FORMAT "name: ...". */
 dho_status dho_image_check_size(size_t width, size_t height, const char *name);
 
@@ -42,5 +46,13 @@ dho_status dho_jpeg_encode(const dho_image *image, int quality, const char *name
 dho_status dho_image_resize_window(const dho_image *source, dho_box box, int full_width,
                                    int full_height, dho_box window, dho_filter filter,
                                    dho_resample_scratch *scratch, dho_image *out);
+
+/* --- pixel_finish.c --- */
+
+/* Bytes a pixel. */
+size_t dho_pixel_finish_bytes(const dho_pixel_finish *finish);
+/* One row of `width` pixels into out, mirrored when asked. */
+void dho_pixel_finish_row(const dho_pixel_finish *finish, const uint8_t *pixels, size_t width,
+                          bool flip, void *out);
 
 #endif
