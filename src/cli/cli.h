@@ -56,6 +56,7 @@ dho_status dho_command_compare(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_weights(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_bench(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_bench_step(const dho_arguments *arguments);
+dho_status dho_bench_data(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_export(const dho_arguments *arguments, dho_comm *comm);
 
 #endif

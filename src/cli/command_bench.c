@@ -7,7 +7,7 @@ dho_status dho_command_bench(const dho_arguments *arguments, dho_comm *comm)
 {
     const char *part = arguments->count > 0 ? arguments->values[0] : "";
     const dho_arguments rest = {.count = arguments->count - 1, .values = arguments->values + 1};
-    (void)comm;
     if (strcmp(part, "step") == 0) return dho_bench_step(&rest);
-    return dho_fail(DHO_ERR_CONFIG, "bench: unknown part \"%s\" (known: step)", part);
+    if (strcmp(part, "data") == 0) return dho_bench_data(&rest, comm);
+    return dho_fail(DHO_ERR_CONFIG, "bench: unknown part \"%s\" (known: step data)", part);
 }

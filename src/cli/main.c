@@ -28,6 +28,7 @@ static const char usage[] =
     "  export  --checkpoint PATH --out FILE.safetensors [--head ce|kd|both]\n"
     "          a trained student under the names that torchvision loads\n"
     "  bench   step [--model M] [--dtype fp32|bf16] ...   seconds and GFLOP/s of a training step\n"
+    "          data -c CONFIG [--seconds S]                  images a second of the loader\n"
     "  version\n"
     "\n"
     "train, eval, cache build and cache verify run on the ranks of mpirun or srun:\n"

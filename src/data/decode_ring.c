@@ -55,6 +55,7 @@ struct dho_decode_ring {
     int64_t queued;             /* batches; written by the caller's thread only */
     int64_t taking;             /* the batch that rows are taken from, <= queued */
     int taking_row;
+    dho_loader_stats stats;
     bool stop;
 };
 
@@ -100,12 +101,17 @@ static void warn_once(dho_decode_ring *ring, int64_t id)
 static dho_status try_draw(dho_decode_worker *worker, const dho_draw *draw, bool whole,
                            dho_box *box, bool *flip, bool *blames_file)
 {
+    const double start = dho_seconds_now();
     *blames_file = true;
     DHO_TRY(dho_decode_worker_open(worker, draw->id));
     *blames_file = false;
     DHO_TRY(dho_decode_worker_choose(worker, draw, box, flip));
     *blames_file = true;
-    return dho_decode_worker_decode(worker, *box, whole);
+    const double opened = dho_seconds_now();
+    const dho_status status = dho_decode_worker_decode(worker, *box, whole);
+    worker->stats.read += opened - start;
+    worker->stats.decode += dho_seconds_now() - opened;
+    return status;
 }
 
 /* Decodes the draw's image; with skip, the first readable one in its place, which *draw then names.
@@ -136,8 +142,12 @@ static dho_status decode_row(dho_decode_ring *ring, dho_decode_worker *worker, r
     dho_draw *draw = &slot->draws[row];
     DHO_TRY(load_draw(ring, worker, whole, draw, &slot->boxes[row], &slot->flips[row]));
     slot->labels[row] = draw->labelled ? ring->options.plan.dataset->samples[draw->id].label : -1;
-    return dho_decode_worker_finish(worker, slot->boxes[row], slot->flips[row],
-                                    slot->images + (size_t)row * ring->row_floats);
+    const double start = dho_seconds_now();
+    const dho_status status = dho_decode_worker_finish(
+        worker, slot->boxes[row], slot->flips[row], slot->images + (size_t)row * ring->row_floats);
+    worker->stats.finish += dho_seconds_now() - start;
+    worker->stats.images++;
+    return status;
 }
 
 /* Under the lock: waits for rows and takes the next one, with those right behind it that show the
@@ -161,6 +171,17 @@ static bool take_rows(dho_decode_ring *ring, ring_slot **out_slot, int *out_firs
     return true;
 }
 
+/* Under the lock. */
+static void add_stats(dho_loader_stats *sum, dho_loader_stats *part)
+{
+    sum->images += part->images;
+    sum->file_bytes += part->file_bytes;
+    sum->read += part->read;
+    sum->decode += part->decode;
+    sum->finish += part->finish;
+    *part = (dho_loader_stats){0};
+}
+
 static void *run_thread(void *argument)
 {
     ring_thread *self = argument;
@@ -174,6 +195,7 @@ static void *run_thread(void *argument)
             pthread_mutex_unlock(&ring->lock);
             const dho_status status = decode_row(ring, &self->worker, slot, row, count > 1);
             pthread_mutex_lock(&ring->lock);
+            add_stats(&ring->stats, &self->worker.stats);
             slot->skipped += slot->draws[row].id != id;
             if (status != DHO_OK && (slot->status == DHO_OK || row < slot->failed_row)) {
                 slot->status = status;
@@ -247,6 +269,14 @@ void dho_decode_ring_release(dho_decode_ring *ring, const dho_batch *batch)
 int64_t dho_decode_ring_skipped(const dho_decode_ring *ring)
 {
     return ring->skipped;
+}
+
+dho_loader_stats dho_decode_ring_stats(dho_decode_ring *ring)
+{
+    pthread_mutex_lock(&ring->lock);
+    const dho_loader_stats stats = ring->stats;
+    pthread_mutex_unlock(&ring->lock);
+    return stats;
 }
 
 /* --- life --- */

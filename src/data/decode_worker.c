@@ -60,6 +60,7 @@ dho_status dho_decode_worker_open(dho_decode_worker *worker, int64_t id)
     worker->held = (dho_box){0};
     DHO_TRY(dho_image_read_file(worker->path, &worker->file_bytes, &worker->file_capacity,
                                 &worker->file_size));
+    worker->stats.file_bytes += (int64_t)worker->file_size;
     DHO_TRY(dho_image_read_size(worker->file_bytes, worker->file_size, worker->path, &worker->width,
                                 &worker->height));
     worker->open_id = id;

@@ -33,6 +33,7 @@ typedef struct dho_decode_worker {
     size_t file_capacity, file_size;
     char *path; /* owned: "root/" and room for the longest path of the dataset */
     size_t root_length;
+    dho_loader_stats stats;
     int64_t open_id;   /* whose file_bytes these are, -1: nobody's */
     int width, height; /* of that image */
     dho_box held;      /* the part of it that is decoded; width 0: none */
