@@ -7,6 +7,7 @@
 #include "dho/rng.h"
 #include "dho/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,30 @@ void dho_image_free(dho_image *image);
 #define DHO_IMAGE_MAX_PIXELS ((size_t)178956970)
 dho_status dho_image_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name);
 
+/* A crop box in source pixels; 0 <= x, 0 <= y, x + width <= image width, ... */
+typedef struct dho_box {
+    int x, y, width, height;
+} dho_box;
+
+/* Memory of one thread's decoding and transforms, reused from image to image. Zero-initialise. */
+typedef struct dho_resample_scratch {
+    void *memory; /* owned; dho_resample_scratch_free */
+    size_t capacity;
+} dho_resample_scratch;
+
+void dho_resample_scratch_free(dho_resample_scratch *scratch);
+
+/* The size of a JPEG or PNG, from its header alone. Errors: DHO_ERR_FORMAT. */
+dho_status dho_image_read_size(const uint8_t *bytes, size_t size, const char *name, int *out_width,
+                               int *out_height);
+
+/* The pixels of `box` in the image that dho_image_decode would give, bit for bit; *inout becomes
+ * box.width x box.height. Of a JPEG only what the box needs is transformed, and nothing behind it
+ * is read: damage or an early end there is not seen. Where dho_image_decode succeeds, this does.
+ * Errors: as dho_image_decode's; DHO_ERR_FORMAT for a box that is not inside of the image. */
+dho_status dho_image_decode_box(dho_image *inout, const uint8_t *bytes, size_t size,
+                                const char *name, dho_box box, dho_resample_scratch *scratch);
+
 /* Reads and decodes a file; *inout_buffer as in dho_file_read. */
 dho_status dho_image_load(dho_image *inout, const char *path, uint8_t **inout_buffer,
                           size_t *inout_capacity);
@@ -36,19 +61,6 @@ dho_status dho_image_load(dho_image *inout, const char *path, uint8_t **inout_bu
 dho_status dho_image_save_jpeg(const dho_image *image, const char *path, int quality);
 
 typedef enum dho_filter { DHO_FILTER_BILINEAR, DHO_FILTER_BICUBIC } dho_filter;
-
-/* A crop box in source pixels; 0 <= x, 0 <= y, x + width <= image width, ... */
-typedef struct dho_box {
-    int x, y, width, height;
-} dho_box;
-
-/* Memory of one thread's transforms, reused from image to image. Zero-initialise. */
-typedef struct dho_resample_scratch {
-    void *memory; /* owned; dho_resample_scratch_free */
-    size_t capacity;
-} dho_resample_scratch;
-
-void dho_resample_scratch_free(dho_resample_scratch *scratch);
 
 /* Crops `box` (nothing outside it is read) and resamples it to width x height, bit for bit as
  * Pillow's image.crop(box).resize((width, height), filter): support scaled by max(1, scale),
@@ -63,8 +75,8 @@ dho_status dho_image_resize(const dho_image *source, dho_box box, int width, int
 
 /* torchvision RandomResizedCrop's box: area in scale[] of the image's, log-uniform aspect ratio in
  * ratio[], ten tries, then the central fallback. Deterministic from rng. */
-dho_box dho_random_resized_crop(int width, int height, const double scale[2],
-                                const double ratio[2], dho_rng *rng);
+dho_box dho_random_resized_crop(int width, int height, const double scale[2], const double ratio[2],
+                                dho_rng *rng);
 
 /* Geometry of the evaluation transform Resize(resize_short) + CenterCrop(crop), as torchvision
  * rounds it: the long side is int(resize_short * long / short), the offset is
@@ -78,10 +90,33 @@ typedef struct dho_normalise {
     float mean[3], std[3];
 } dho_normalise;
 
+/* What the last step writes. */
+typedef enum dho_pixel_type { DHO_PIXEL_FP32, DHO_PIXEL_BF16 } dho_pixel_type;
+
+/* The normalisation worked out for every byte; fp32 values are torchvision's, bit for bit (ToTensor
+ * and Normalize, divisions included), bf16 values are those rounded to nearest even. */
+typedef struct dho_pixel_finish {
+    dho_pixel_type type;
+    float table[3][256];
+    /* What the vector version multiplies by; used when it gives the table's bits. */
+    float mean[3], std[3], inverse_std[3];
+    int exact;
+} dho_pixel_finish;
+
+void dho_pixel_finish_init(dho_pixel_finish *finish, const dho_normalise *normalise,
+                           dho_pixel_type type);
+
 /* 8-bit RGB to normalised float NHWC of one image, out [height][width][3], flipped left-right when
  * asked. */
 void dho_image_to_float(const dho_image *image, int flip, const dho_normalise *normalise,
                         float *out);
+
+/* The training transform behind the choice of its box: dho_image_resize, the flip and the finish in
+ * one go, without images in between. out: [height][width][3] of finish->type.
+ * Errors: as dho_image_resize. */
+dho_status dho_image_crop_to_network(const dho_image *source, dho_box box, int width, int height,
+                                     dho_filter filter, bool flip, const dho_pixel_finish *finish,
+                                     dho_resample_scratch *scratch, void *out);
 
 /* The evaluation transform as a whole: out [crop][crop][3]. */
 dho_status dho_image_eval_transform(const dho_image *image, int resize_short, int crop,

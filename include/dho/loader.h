@@ -121,6 +121,15 @@ void dho_loader_release(dho_loader *loader, const dho_batch *batch);
 /* Draws of the batches delivered so far that a broken image was replaced in. */
 int64_t dho_loader_skipped(const dho_loader *loader);
 
+/* What the threads have done so far, batches ahead included; seconds are summed over threads. */
+typedef struct dho_loader_stats {
+    int64_t images;
+    int64_t file_bytes;
+    double read, decode, finish; /* seconds: file, JPEG or PNG to pixels, crop to network input */
+} dho_loader_stats;
+
+dho_loader_stats dho_loader_get_stats(dho_loader *loader);
+
 /* --- evaluation and teacher caches: a list of samples, once, in order ---
  *
  * Row r of all rows is view r % views of sample ids[r / views]; its draw has pass = view and

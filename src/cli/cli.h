@@ -59,6 +59,7 @@ dho_status dho_bench_step(const dho_arguments *arguments);
 dho_status dho_bench_allreduce(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_pack(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_data(const dho_arguments *arguments, dho_comm *comm);
+dho_status dho_bench_data(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_export(const dho_arguments *arguments, dho_comm *comm);
 
 #endif

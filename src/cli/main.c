@@ -34,6 +34,7 @@ static const char usage[] =
     "          a trained student under the names that torchvision loads\n"
     "  bench   step [--model M] [--dtype fp32|bf16] ...   seconds and GFLOP/s of a training step\n"
     "          allreduce [--floats N] [--steps N]   the sum of gradients over the ranks\n"
+    "          data -c CONFIG [--seconds S]                  images a second of the loader\n"
     "  version\n"
     "\n"
     "train, eval, cache build, cache verify, data check and pack run on the ranks of mpirun or "

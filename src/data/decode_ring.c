@@ -55,6 +55,7 @@ struct dho_decode_ring {
     int64_t queued;             /* batches; written by the caller's thread only */
     int64_t taking;             /* the batch that rows are taken from, <= queued */
     int taking_row;
+    dho_loader_stats stats;
     bool stop;
 };
 
@@ -96,14 +97,34 @@ static void warn_once(dho_decode_ring *ring, int64_t id)
     if (first) dho_warn("%s (skipped)", dho_error_message());
 }
 
-/* Loads the draw's image; with skip, the first readable one in its place, which *draw then names.
+/* The draw's image, decoded as far as its crop needs it. *blames_file: an error is the file's. */
+static dho_status try_draw(dho_decode_worker *worker, const dho_draw *draw, bool whole,
+                           dho_box *box, bool *flip, bool *blames_file)
+{
+    const double start = dho_seconds_now();
+    *blames_file = true;
+    DHO_TRY(dho_decode_worker_open(worker, draw->id));
+    *blames_file = false;
+    DHO_TRY(dho_decode_worker_choose(worker, draw, box, flip));
+    *blames_file = true;
+    const double opened = dho_seconds_now();
+    const dho_status status = dho_decode_worker_decode(worker, *box, whole);
+    worker->stats.read += opened - start;
+    worker->stats.decode += dho_seconds_now() - opened;
+    return status;
+}
+
+/* Decodes the draw's image; with skip, the first readable one in its place, which *draw then names.
  */
-static dho_status load_draw(dho_decode_ring *ring, dho_decode_worker *worker, dho_draw *draw)
+static dho_status load_draw(dho_decode_ring *ring, dho_decode_worker *worker, bool whole,
+                            dho_draw *draw, dho_box *box, bool *flip)
 {
     const dho_ring_options *o = &ring->options;
     for (int64_t left = candidates(o, draw);; draw->id = replacement(o, draw)) {
-        const dho_status status = dho_decode_worker_load(worker, draw->id);
-        if (o->on_error != DHO_ON_ERROR_SKIP || (status != DHO_ERR_FORMAT && status != DHO_ERR_IO))
+        bool blames_file;
+        const dho_status status = try_draw(worker, draw, whole, box, flip, &blames_file);
+        if (o->on_error != DHO_ON_ERROR_SKIP || !blames_file ||
+            (status != DHO_ERR_FORMAT && status != DHO_ERR_IO))
             return status;
         warn_once(ring, draw->id);
         if (--left < 1)
@@ -114,14 +135,19 @@ static dho_status load_draw(dho_decode_ring *ring, dho_decode_worker *worker, dh
     }
 }
 
+/* whole: the next rows show the same image. */
 static dho_status decode_row(dho_decode_ring *ring, dho_decode_worker *worker, ring_slot *slot,
-                             int row)
+                             int row, bool whole)
 {
     dho_draw *draw = &slot->draws[row];
-    DHO_TRY(load_draw(ring, worker, draw));
+    DHO_TRY(load_draw(ring, worker, whole, draw, &slot->boxes[row], &slot->flips[row]));
     slot->labels[row] = draw->labelled ? ring->options.plan.dataset->samples[draw->id].label : -1;
-    return dho_decode_worker_view(worker, draw, slot->images + (size_t)row * ring->row_floats,
-                                  &slot->boxes[row], &slot->flips[row]);
+    const double start = dho_seconds_now();
+    const dho_status status = dho_decode_worker_finish(
+        worker, slot->boxes[row], slot->flips[row], slot->images + (size_t)row * ring->row_floats);
+    worker->stats.finish += dho_seconds_now() - start;
+    worker->stats.images++;
+    return status;
 }
 
 /* Under the lock: waits for rows and takes the next one, with those right behind it that show the
@@ -145,6 +171,17 @@ static bool take_rows(dho_decode_ring *ring, ring_slot **out_slot, int *out_firs
     return true;
 }
 
+/* Under the lock. */
+static void add_stats(dho_loader_stats *sum, dho_loader_stats *part)
+{
+    sum->images += part->images;
+    sum->file_bytes += part->file_bytes;
+    sum->read += part->read;
+    sum->decode += part->decode;
+    sum->finish += part->finish;
+    *part = (dho_loader_stats){0};
+}
+
 static void *run_thread(void *argument)
 {
     ring_thread *self = argument;
@@ -156,8 +193,9 @@ static void *run_thread(void *argument)
         for (int row = first; row < first + count; row++) {
             const int64_t id = slot->draws[row].id;
             pthread_mutex_unlock(&ring->lock);
-            const dho_status status = decode_row(ring, &self->worker, slot, row);
+            const dho_status status = decode_row(ring, &self->worker, slot, row, count > 1);
             pthread_mutex_lock(&ring->lock);
+            add_stats(&ring->stats, &self->worker.stats);
             slot->skipped += slot->draws[row].id != id;
             if (status != DHO_OK && (slot->status == DHO_OK || row < slot->failed_row)) {
                 slot->status = status;
@@ -231,6 +269,14 @@ void dho_decode_ring_release(dho_decode_ring *ring, const dho_batch *batch)
 int64_t dho_decode_ring_skipped(const dho_decode_ring *ring)
 {
     return ring->skipped;
+}
+
+dho_loader_stats dho_decode_ring_stats(dho_decode_ring *ring)
+{
+    pthread_mutex_lock(&ring->lock);
+    const dho_loader_stats stats = ring->stats;
+    pthread_mutex_unlock(&ring->lock);
+    return stats;
 }
 
 /* --- life --- */

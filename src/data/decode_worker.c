@@ -1,5 +1,6 @@
 #include "data/decode_worker.h"
 
+#include "data/image_codec.h"
 #include "dho/alloc.h"
 
 #include <string.h>
@@ -26,7 +27,8 @@ dho_status dho_decode_worker_init(dho_decode_worker *worker, const dho_view_plan
 {
     const dho_dataset *dataset = plan->dataset;
     size_t longest = 0;
-    *worker = (dho_decode_worker){.plan = plan, .loaded_id = -1};
+    *worker = (dho_decode_worker){.plan = plan, .open_id = -1};
+    dho_pixel_finish_init(&worker->finish, &plan->normalise, DHO_PIXEL_FP32);
     for (int64_t i = 0; i < dataset->count; i++) {
         const size_t length = strlen(dataset->samples[i].path);
         if (length > longest) longest = length;
@@ -49,58 +51,78 @@ void dho_decode_worker_release(dho_decode_worker *worker)
     *worker = (dho_decode_worker){0};
 }
 
-dho_status dho_decode_worker_load(dho_decode_worker *worker, int64_t id)
+dho_status dho_decode_worker_open(dho_decode_worker *worker, int64_t id)
 {
-    if (worker->loaded_id == id) return DHO_OK;
+    if (worker->open_id == id) return DHO_OK;
     const char *name = worker->plan->dataset->samples[id].path;
     memcpy(worker->path + worker->root_length, name, strlen(name) + 1);
-    worker->loaded_id = -1;
-    size_t size;
-    DHO_TRY(dho_dataset_read(worker->plan->dataset, id, &worker->file_bytes,
-                             &worker->file_capacity, &size));
-    const dho_status status =
-        dho_image_decode(&worker->image, worker->file_bytes, size, worker->path);
+    worker->open_id = -1;
+    worker->held = (dho_box){0};
+    DHO_TRY(dho_dataset_read(worker->plan->dataset, id, &worker->file_bytes, &worker->file_capacity,
+                             &worker->file_size));
+    worker->stats.file_bytes += (int64_t)worker->file_size;
+    const dho_status status = dho_image_read_size(worker->file_bytes, worker->file_size,
+                                                  worker->path, &worker->width, &worker->height);
     if (status != DHO_OK) return dho_dataset_blame(worker->plan->dataset, id, status);
-    worker->loaded_id = id;
+    worker->open_id = id;
     return DHO_OK;
 }
 
-static bool box_is_inside(dho_box box, const dho_image *image)
-{
-    return box.width >= 1 && box.height >= 1 && box.width <= image->width &&
-           box.height <= image->height && box.x >= 0 && box.y >= 0 &&
-           box.x <= image->width - box.width && box.y <= image->height - box.height;
-}
-
-dho_status dho_decode_worker_view(dho_decode_worker *worker, const dho_draw *draw, float *out,
-                                  dho_box *box, bool *flip)
+dho_status dho_decode_worker_choose(const dho_decode_worker *worker, const dho_draw *draw,
+                                    dho_box *box, bool *flip)
 {
     const dho_view_plan *plan = worker->plan;
-    const dho_image *image = &worker->image;
     *box = (dho_box){0};
     *flip = false;
     if (plan->view_source != NULL &&
         plan->view_source(plan->view_context, draw->id, draw->pass, box, flip)) {
-        if (!box_is_inside(*box, image))
-            return dho_fail(DHO_ERR_FORMAT,
-                            "%s: the stored view's box %d,%d %dx%d is not inside the %dx%d image",
-                            worker->path, box->x, box->y, box->width, box->height, image->width,
-                            image->height);
-    } else if (plan->resize_short > 0) {
-        *box = (dho_box){0};
-        *flip = false;
-        return dho_image_eval_transform(image, plan->resize_short, plan->image_size, plan->filter,
-                                        &plan->normalise, &worker->scratch, &worker->resized, out);
-    } else {
-        /* The order of the draws is part of the results: the box, then the flip. */
-        dho_rng rng;
-        dho_rng_init(&rng, plan->seed, plan->purpose[draw->labelled], (uint64_t)draw->pass,
-                     (uint64_t)draw->id);
-        *box = dho_random_resized_crop(image->width, image->height, plan->scale, plan->ratio, &rng);
-        *flip = plan->flip && dho_rng_uniform(&rng) < 0.5;
+        if (dho_box_fits(*box, worker->width, worker->height)) return DHO_OK;
+        return dho_fail(
+            DHO_ERR_FORMAT, "%s: the stored view's box %d,%d %dx%d is not inside the %dx%d image",
+            worker->path, box->x, box->y, box->width, box->height, worker->width, worker->height);
     }
-    DHO_TRY(dho_image_resize(image, *box, plan->image_size, plan->image_size, plan->filter,
-                             &worker->scratch, &worker->resized));
-    dho_image_to_float(&worker->resized, *flip, &plan->normalise, out);
+    *box = (dho_box){0};
+    *flip = false;
+    if (plan->resize_short > 0) return DHO_OK;
+    /* The order of the draws is part of the results: the box, then the flip. */
+    dho_rng rng;
+    dho_rng_init(&rng, plan->seed, plan->purpose[draw->labelled], (uint64_t)draw->pass,
+                 (uint64_t)draw->id);
+    *box = dho_random_resized_crop(worker->width, worker->height, plan->scale, plan->ratio, &rng);
+    *flip = plan->flip && dho_rng_uniform(&rng) < 0.5;
     return DHO_OK;
+}
+
+static bool holds(dho_box outer, dho_box inner)
+{
+    return outer.width > 0 && inner.x >= outer.x && inner.y >= outer.y &&
+           inner.x + inner.width <= outer.x + outer.width &&
+           inner.y + inner.height <= outer.y + outer.height;
+}
+
+dho_status dho_decode_worker_decode(dho_decode_worker *worker, dho_box box, bool whole)
+{
+    const dho_box all = {.width = worker->width, .height = worker->height};
+    const dho_box wanted = whole || box.width == 0 ? all : box;
+    if (holds(worker->held, wanted)) return DHO_OK;
+    worker->held = (dho_box){0};
+    DHO_TRY(dho_image_decode_box(&worker->image, worker->file_bytes, worker->file_size,
+                                 worker->path, wanted, &worker->scratch));
+    worker->held = wanted;
+    return DHO_OK;
+}
+
+dho_status dho_decode_worker_finish(dho_decode_worker *worker, dho_box box, bool flip, float *out)
+{
+    const dho_view_plan *plan = worker->plan;
+    if (box.width == 0)
+        return dho_image_eval_transform(&worker->image, plan->resize_short, plan->image_size,
+                                        plan->filter, &plan->normalise, &worker->scratch,
+                                        &worker->resized, out);
+    const dho_box inside = {.x = box.x - worker->held.x,
+                            .y = box.y - worker->held.y,
+                            .width = box.width,
+                            .height = box.height};
+    return dho_image_crop_to_network(&worker->image, inside, plan->image_size, plan->image_size,
+                                     plan->filter, flip, &worker->finish, &worker->scratch, out);
 }

@@ -25,26 +25,39 @@ dho_status dho_view_plan_check(const dho_view_plan *plan);
 /* Buffers, reused from row to row: nothing is allocated once the largest image has passed. */
 typedef struct dho_decode_worker {
     const dho_view_plan *plan;
-    dho_image image, resized;
+    dho_image image;   /* the pixels of `held` */
+    dho_image resized; /* of Resize + CenterCrop */
+    dho_pixel_finish finish;
     dho_resample_scratch scratch;
     uint8_t *file_bytes; /* owned */
-    size_t file_capacity;
+    size_t file_capacity, file_size;
     char *path; /* owned: "root/" and room for the longest path of the dataset */
     size_t root_length;
-    int64_t loaded_id; /* whose pixels `image` has, -1: nobody's */
+    dho_loader_stats stats;
+    int64_t open_id;   /* whose file_bytes these are, -1: nobody's */
+    int width, height; /* of that image */
+    dho_box held;      /* the part of it that is decoded; width 0: none */
 } dho_decode_worker;
 
 /* plan is borrowed. Errors: DHO_ERR_MEMORY; release it all the same. */
 dho_status dho_decode_worker_init(dho_decode_worker *worker, const dho_view_plan *plan);
 void dho_decode_worker_release(dho_decode_worker *worker);
 
-/* Reads and decodes the sample, unless it is the one at hand.
- * Errors: those of dho_image_load: DHO_ERR_FORMAT and DHO_ERR_IO blame the file. */
-dho_status dho_decode_worker_load(dho_decode_worker *worker, int64_t id);
+/* Reads the sample's file and the image's size, unless it is the one at hand.
+ * Errors: DHO_ERR_FORMAT and DHO_ERR_IO blame the file. */
+dho_status dho_decode_worker_open(dho_decode_worker *worker, int64_t id);
 
-/* Crops, resizes, flips and normalises the loaded image into out [size][size][3].
- * Errors: DHO_ERR_FORMAT (a dictated box is not inside the image), DHO_ERR_MEMORY. */
-dho_status dho_decode_worker_view(dho_decode_worker *worker, const dho_draw *draw, float *out,
-                                  dho_box *box, bool *flip);
+/* The crop of a draw of the open image: *box all 0 for Resize + CenterCrop.
+ * Errors: DHO_ERR_FORMAT (a dictated box is not inside of the image). */
+dho_status dho_decode_worker_choose(const dho_decode_worker *worker, const dho_draw *draw,
+                                    dho_box *box, bool *flip);
+
+/* Decodes what the crop needs, unless it is at hand; `whole`: all of the image, for more crops of
+ * it. Errors: those of dho_image_decode_box: DHO_ERR_FORMAT blames the file. */
+dho_status dho_decode_worker_decode(dho_decode_worker *worker, dho_box box, bool whole);
+
+/* Resizes, flips and normalises the decoded crop into out [size][size][3]. Errors: DHO_ERR_MEMORY.
+ */
+dho_status dho_decode_worker_finish(dho_decode_worker *worker, dho_box box, bool flip, float *out);
 
 #endif

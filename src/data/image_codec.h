@@ -12,13 +12,32 @@ enum { DHO_IMAGE_MAX_SIDE = 65500 };
  */
 dho_status dho_image_reserve(dho_image *image, size_t width, size_t height, const char *name);
 
-/* The decoders behind dho_image_decode. On failure the content of *inout is undefined. */
-dho_status dho_jpeg_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name);
-dho_status dho_png_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name);
+/* An image file's bytes, as dho_file_read reads them. */
+dho_status dho_image_read_file(const char *path, uint8_t **inout_buffer, size_t *inout_capacity,
+                               size_t *out_size);
 
-/* The encoder behind dho_image_save_jpeg: baseline, 4:2:0, quality 1..100, into *inout_data, a block
- * of *inout_capacity bytes that grows when needed (start with NULL and 0; release with dho_free).
- * Errors: DHO_ERR_CONFIG (quality), DHO_ERR_INTERNAL, DHO_ERR_MEMORY, as "name: why". */
+/* Can an image have this size? Errors: DHO_ERR_FORMAT "name: ...". */
+dho_status dho_image_check_size(size_t width, size_t height, const char *name);
+
+/* Is the box not empty and inside of width x height? */
+int dho_box_fits(dho_box box, int width, int height);
+
+/* At least `bytes` in scratch->memory; what was there is lost when it grows. */
+dho_status dho_resample_scratch_reserve(dho_resample_scratch *scratch, size_t bytes);
+
+/* The decoders behind dho_image_decode. On failure the content of *inout is undefined.
+ * box (JPEG; inside of the image, NULL: all): rows below it are not read. *inout is then the box
+ * or, when libjpeg did it, the image's first box->y + box->height rows. */
+dho_status dho_jpeg_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name,
+                           const dho_box *box, dho_resample_scratch *scratch);
+dho_status dho_png_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name);
+/* The size that the header names. */
+dho_status dho_jpeg_read_size(const uint8_t *bytes, size_t size, const char *name, int *width,
+                              int *height);
+
+/* The encoder behind dho_image_save_jpeg: baseline, 4:2:0, quality 1..100, into *inout_data, a
+ * block of *inout_capacity bytes that grows when needed (start with NULL and 0; release with
+ * dho_free). Errors: DHO_ERR_CONFIG (quality), DHO_ERR_INTERNAL, DHO_ERR_MEMORY, as "name: why". */
 dho_status dho_jpeg_encode(const dho_image *image, int quality, const char *name,
                            uint8_t **inout_data, size_t *inout_capacity, size_t *out_size);
 
@@ -27,5 +46,13 @@ dho_status dho_jpeg_encode(const dho_image *image, int quality, const char *name
 dho_status dho_image_resize_window(const dho_image *source, dho_box box, int full_width,
                                    int full_height, dho_box window, dho_filter filter,
                                    dho_resample_scratch *scratch, dho_image *out);
+
+/* --- pixel_finish.c --- */
+
+/* Bytes a pixel. */
+size_t dho_pixel_finish_bytes(const dho_pixel_finish *finish);
+/* One row of `width` pixels into out, mirrored when asked. */
+void dho_pixel_finish_row(const dho_pixel_finish *finish, const uint8_t *pixels, size_t width,
+                          bool flip, void *out);
 
 #endif

@@ -1,6 +1,9 @@
-/* JPEG to RGB through libjpeg, with Pillow's choices: accurate integer DCT and fancy upsampling
- * (libjpeg's defaults), warnings ignored, a source that runs dry is an error, four components are
- * always taken as Adobe's inverted CMYK. */
+/* JPEG to RGB through libjpeg-turbo, with Pillow's choices: accurate integer DCT and fancy
+ * upsampling (libjpeg's defaults), warnings ignored, a source that runs dry is an error, four
+ * components are always taken as Adobe's inverted CMYK.
+ *
+ * Of a crop, the columns beside it and the rows above it are read over without being transformed,
+ * up to one block around it, which upsampling looks at; the rows below it are not read. */
 #include "data/image_codec.h"
 
 #include <setjmp.h>
@@ -27,6 +30,9 @@ typedef struct reader {
     dho_image *image;              /* borrowed */
     const char *name;              /* borrowed */
     size_t size;                   /* bytes of the file */
+    const dho_box *box;            /* borrowed; the image becomes this part; NULL: all */
+    dho_resample_scratch *scratch; /* borrowed; for rows that are wider than the box */
+    bool header_only;
 } reader;
 
 static void on_error(j_common_ptr jpeg)
@@ -113,16 +119,31 @@ static dho_status read_rgb_rows(reader *r)
     return DHO_OK;
 }
 
-static dho_status read_cmyk_rows(reader *r)
+/* The rows and columns of `box`, by way of rows that may be wider. */
+static dho_status read_box(reader *r, dho_box box)
 {
     struct jpeg_decompress_struct *jpeg = &r->jpeg;
-    const size_t width = (size_t)r->image->width;
-    JSAMPARRAY row =
-        jpeg->mem->alloc_sarray((j_common_ptr)jpeg, JPOOL_IMAGE, jpeg->output_width * 4, 1);
-    while (jpeg->output_scanline < jpeg->output_height) {
-        uint8_t *pixels = r->image->pixels + jpeg->output_scanline * width * 3;
-        if (jpeg_read_scanlines(jpeg, row, 1) == 0) return truncated(r, "pixels");
-        cmyk_to_rgb(row[0], pixels, width);
+    const JDIMENSION side_x = (JDIMENSION)jpeg->max_h_samp_factor * DCTSIZE;
+    const JDIMENSION side_y = (JDIMENSION)jpeg->max_v_samp_factor * DCTSIZE;
+    const JDIMENSION left = (JDIMENSION)box.x, top = (JDIMENSION)box.y;
+    JDIMENSION x = left > side_x ? left - side_x : 0, end = left + (JDIMENSION)box.width + side_x;
+    if (end > jpeg->output_width) end = jpeg->output_width;
+    JDIMENSION width = end - x;
+    if (width < jpeg->output_width) jpeg_crop_scanline(jpeg, &x, &width);
+    const JDIMENSION first = top / side_y > 0 ? (top / side_y - 1) * side_y : 0;
+    if (first > 0 && jpeg_skip_scanlines(jpeg, first) != first) return truncated(r, "pixels");
+    const size_t components = (size_t)jpeg->output_components, columns = (size_t)box.width;
+    while (jpeg->output_scanline < top + (JDIMENSION)box.height) {
+        const JDIMENSION y = jpeg->output_scanline;
+        JSAMPROW row = r->scratch->memory;
+        if (jpeg_read_scanlines(jpeg, &row, 1) == 0) return truncated(r, "pixels");
+        if (y < top) continue;
+        const uint8_t *from = row + (left - x) * components;
+        uint8_t *to = r->image->pixels + (size_t)(y - top) * columns * 3;
+        if (components == 4)
+            cmyk_to_rgb(from, to, columns);
+        else
+            memcpy(to, from, columns * 3);
     }
     return DHO_OK;
 }
@@ -141,14 +162,19 @@ static dho_status decode(reader *r)
     if (components != 1 && components != 3 && components != 4)
         return dho_fail(DHO_ERR_FORMAT, "%s: JPEG with %d components, expected 1, 3 or 4", r->name,
                         components);
-    DHO_TRY(dho_image_reserve(r->image, jpeg->image_width, jpeg->image_height, r->name));
+    DHO_TRY(dho_image_check_size(jpeg->image_width, jpeg->image_height, r->name));
+    if (r->header_only) return DHO_OK;
+    const dho_box all = {.width = (int)jpeg->image_width, .height = (int)jpeg->image_height};
+    const dho_box box = r->box != NULL ? *r->box : all;
+    DHO_TRY(dho_image_reserve(r->image, (size_t)box.width, (size_t)box.height, r->name));
+    DHO_TRY(dho_resample_scratch_reserve(r->scratch, (size_t)jpeg->image_width * 4));
     /* The coefficients of a progressive file are 2 to 8 bytes a pixel; the rest is for the blocks
      * that stick out of a small image. */
     jpeg->mem->max_memory_to_use =
         (long)((size_t)jpeg->image_width * jpeg->image_height * 16 + ((size_t)64 << 20));
     jpeg->out_color_space = components == 4 ? JCS_CMYK : JCS_RGB;
     if (!jpeg_start_decompress(jpeg)) return truncated(r, "scans");
-    return components == 4 ? read_cmyk_rows(r) : read_rgb_rows(r);
+    return components == 4 || r->box != NULL ? read_box(r, box) : read_rgb_rows(r);
 }
 
 /* Nothing that changes lives in this frame, so nothing is lost by the jump. */
@@ -159,26 +185,47 @@ static dho_status decode_guarded(reader *r)
     return decode(r);
 }
 
-dho_status dho_jpeg_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name)
+static dho_status run(reader *r, const uint8_t *bytes, size_t size, const char *name)
+{
+    r->name = name;
+    r->size = size;
+    r->jpeg.err = jpeg_std_error(&r->errors);
+    r->jpeg.client_data = r;
+    r->errors.error_exit = on_error;
+    r->errors.emit_message = on_message;
+    r->progress.progress_monitor = on_progress;
+    r->source.next_input_byte = bytes;
+    r->source.bytes_in_buffer = size;
+    r->source.init_source = source_ignore;
+    r->source.fill_input_buffer = source_fill;
+    r->source.skip_input_data = source_skip;
+    r->source.resync_to_restart = jpeg_resync_to_restart;
+    r->source.term_source = source_ignore;
+    return decode_guarded(r);
+}
+
+dho_status dho_jpeg_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name,
+                           const dho_box *box, dho_resample_scratch *scratch)
 {
     reader r;
     memset(&r, 0, sizeof r);
     r.image = inout;
-    r.name = name;
-    r.size = size;
-    r.jpeg.err = jpeg_std_error(&r.errors);
-    r.jpeg.client_data = &r;
-    r.errors.error_exit = on_error;
-    r.errors.emit_message = on_message;
-    r.progress.progress_monitor = on_progress;
-    r.source.next_input_byte = bytes;
-    r.source.bytes_in_buffer = size;
-    r.source.init_source = source_ignore;
-    r.source.fill_input_buffer = source_fill;
-    r.source.skip_input_data = source_skip;
-    r.source.resync_to_restart = jpeg_resync_to_restart;
-    r.source.term_source = source_ignore;
-    const dho_status status = decode_guarded(&r);
+    r.box = box;
+    r.scratch = scratch;
+    const dho_status status = run(&r, bytes, size, name);
+    jpeg_destroy_decompress(&r.jpeg);
+    return status;
+}
+
+dho_status dho_jpeg_read_size(const uint8_t *bytes, size_t size, const char *name, int *width,
+                              int *height)
+{
+    reader r;
+    memset(&r, 0, sizeof r);
+    r.header_only = true;
+    const dho_status status = run(&r, bytes, size, name);
+    *width = (int)r.jpeg.image_width;
+    *height = (int)r.jpeg.image_height;
     jpeg_destroy_decompress(&r.jpeg);
     return status;
 }

@@ -119,3 +119,8 @@ int64_t dho_loader_skipped(const dho_loader *loader)
 {
     return dho_decode_ring_skipped(loader->ring);
 }
+
+dho_loader_stats dho_loader_get_stats(dho_loader *loader)
+{
+    return dho_decode_ring_stats(loader->ring);
+}

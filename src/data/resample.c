@@ -8,6 +8,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* The weights of one direction: out[i] = sum_t in[first[i] + t] * weights[i * stride + t]. */
@@ -27,6 +28,7 @@ typedef struct resize_plan {
     uint8_t *columns; /* 16 rows of the source, transposed */
     uint8_t *weighed; /* 16 rows of the result, transposed */
     uint8_t *rows;    /* horizontal result, [rows][row_stride] */
+    uint8_t *row;     /* one row of the vertical result */
     size_t row_stride;
 } resize_plan;
 
@@ -58,9 +60,10 @@ static size_t axis_stride(int in_size, int out_size, dho_filter filter)
 }
 
 /* Fills the weights of the outputs start .. start + count of an axis resampled from in_size to
- * out_size. Order and type of every operation are Pillow's: the bits depend on them. */
+ * out_size; mirrored: the last output comes first. Order and type of every operation are Pillow's:
+ * the bits depend on them. */
 static void axis_fill(axis_plan *axis, int in_size, int out_size, int start, dho_filter filter,
-                      double *weights)
+                      bool mirrored, double *weights)
 {
     const double scale = (double)in_size / out_size, widened = filter_scale(in_size, out_size);
     const double support = filter_support(filter) * widened, narrow = 1.0 / widened;
@@ -77,13 +80,14 @@ static void axis_fill(axis_plan *axis, int in_size, int out_size, int start, dho
             weights[t] = filter_value(filter, (t + first - center + 0.5) * narrow);
             sum += weights[t];
         }
-        int32_t *fixed = axis->weights + (size_t)i * axis->stride;
+        const size_t at = (size_t)(mirrored ? axis->count - 1 - i : i);
+        int32_t *fixed = axis->weights + at * axis->stride;
         for (int t = 0; t < taps; t++) {
             const double weight = sum != 0.0 ? weights[t] / sum : weights[t];
             fixed[t] = (int32_t)((weight < 0 ? -0.5 : 0.5) + weight * (1 << WEIGHT_BITS));
         }
-        axis->first[i] = first;
-        axis->taps[i] = taps;
+        axis->first[at] = first;
+        axis->taps[at] = taps;
         if (first < axis->begin) axis->begin = first;
         if (last > axis->end) axis->end = last;
     }
@@ -110,7 +114,7 @@ static size_t round_up(size_t value, size_t unit)
     return (value + unit - 1) / unit * unit;
 }
 
-static dho_status scratch_reserve(dho_resample_scratch *scratch, size_t bytes)
+dho_status dho_resample_scratch_reserve(dho_resample_scratch *scratch, size_t bytes)
 {
     if (scratch->capacity >= bytes) return DHO_OK;
     dho_resample_scratch_free(scratch);
@@ -127,7 +131,8 @@ void dho_resample_scratch_free(dho_resample_scratch *scratch)
 
 /* The axes' layouts and weights. Sizes fit size_t by far: sides are at most 65500. */
 static dho_status plan_weights(resize_plan *plan, dho_box box, int full_width, int full_height,
-                               dho_box window, dho_filter filter, dho_resample_scratch *scratch)
+                               dho_box window, dho_filter filter, bool mirrored,
+                               dho_resample_scratch *scratch)
 {
     axis_plan *x = &plan->horizontal, *y = &plan->vertical;
     *x = (axis_plan){.count = window.width,
@@ -152,13 +157,15 @@ static dho_status plan_weights(resize_plan *plan, dho_box box, int full_width, i
         if (!x->identity) {
             plan->columns = carve(base, &used, round_up((size_t)box.width * 3, 16), ROWS);
             plan->weighed = carve(base, &used, plan->row_stride, ROWS);
-            if (!y->identity) plan->rows = carve(base, &used, (size_t)box.height, plan->row_stride);
+            plan->rows = carve(base, &used, (size_t)box.height, plan->row_stride);
         }
-        if (pass == 0) DHO_TRY(scratch_reserve(scratch, used));
+        plan->row = carve(base, &used, 1, plan->row_stride);
+        if (pass == 0) DHO_TRY(dho_resample_scratch_reserve(scratch, used));
         base = scratch->memory;
     }
-    if (!x->identity) axis_fill(x, box.width, full_width, window.x, filter, plan->weights);
-    if (!y->identity) axis_fill(y, box.height, full_height, window.y, filter, plan->weights);
+    if (!x->identity)
+        axis_fill(x, box.width, full_width, window.x, filter, mirrored, plan->weights);
+    if (!y->identity) axis_fill(y, box.height, full_height, window.y, filter, false, plan->weights);
     return DHO_OK;
 }
 
@@ -218,57 +225,106 @@ static void weigh_columns(const resize_plan *plan, const uint8_t *in, size_t in_
     }
 }
 
-/* in: row `begin` of the vertical axis. */
-static void weigh_rows(const axis_plan *axis, const uint8_t *in, size_t in_stride, uint8_t *out,
-                       size_t bytes)
+/* Output row y; in: row `begin` of the vertical axis. */
+static void weigh_row(const axis_plan *axis, int y, const uint8_t *in, size_t in_stride,
+                      uint8_t *out, size_t bytes)
 {
     const size_t whole = bytes / LANES * LANES;
-    for (int y = 0; y < axis->count; y++, out += bytes) {
-        const uint8_t *rows = in + (size_t)(axis->first[y] - axis->begin) * in_stride;
-        const int32_t *weights = axis->weights + (size_t)y * axis->stride;
-        for (size_t b = 0; b < whole; b += LANES)
-            weigh(rows + b, in_stride, weights, axis->taps[y], out + b);
-        if (whole < bytes)
-            weigh_some(rows + whole, in_stride, weights, axis->taps[y], out + whole, bytes - whole);
+    const uint8_t *rows = in + (size_t)(axis->first[y] - axis->begin) * in_stride;
+    const int32_t *weights = axis->weights + (size_t)y * axis->stride;
+    for (size_t b = 0; b < whole; b += LANES)
+        weigh(rows + b, in_stride, weights, axis->taps[y], out + b);
+    if (whole < bytes)
+        weigh_some(rows + whole, in_stride, weights, axis->taps[y], out + whole, bytes - whole);
+}
+
+/* What becomes of the rows: an image or, finished, numbers. */
+typedef struct row_target {
+    dho_image *image; /* or NULL: */
+    const dho_pixel_finish *finish;
+    bool flip;    /* still to be done: the horizontal pass had nothing to do */
+    uint8_t *row; /* one row of bytes */
+    uint8_t *out;
+    size_t row_bytes; /* of `out` */
+} row_target;
+
+static void resample_rows(const resize_plan *plan, const uint8_t *in, size_t in_stride,
+                          const row_target *target)
+{
+    const axis_plan *x = &plan->horizontal, *y = &plan->vertical;
+    const size_t bytes = (size_t)x->count * 3;
+    if (!x->identity) {
+        weigh_columns(plan, in, in_stride, (size_t)(y->end - y->begin), plan->rows,
+                      plan->row_stride);
+        in = plan->rows;
+        in_stride = plan->row_stride;
+    } else {
+        in += (size_t)x->begin * 3;
+    }
+    for (int r = 0; r < y->count; r++) {
+        const uint8_t *row = in + (size_t)r * in_stride;
+        uint8_t *to =
+            target->image != NULL ? target->image->pixels + (size_t)r * bytes : target->row;
+        if (!y->identity) {
+            weigh_row(y, r, in, in_stride, to, bytes);
+            row = to;
+        } else if (target->image != NULL) {
+            memcpy(to, row, bytes);
+        }
+        if (target->image == NULL)
+            dho_pixel_finish_row(target->finish, row, (size_t)x->count, target->flip,
+                                 target->out + (size_t)r * target->row_bytes);
     }
 }
 
-static int box_fits(dho_box box, int width, int height)
+static dho_status check_sizes(const dho_image *source, dho_box box, int full_width, int full_height,
+                              dho_box window)
 {
-    return box.x >= 0 && box.y >= 0 && box.width >= 1 && box.height >= 1 && box.x < width &&
-           box.y < height && box.width <= width - box.x && box.height <= height - box.y;
+    if (!dho_box_fits(box, source->width, source->height))
+        return dho_fail(DHO_ERR_FORMAT,
+                        "crop box %d x %d at (%d, %d) is not inside the %d x %d image", box.width,
+                        box.height, box.x, box.y, source->width, source->height);
+    if (!dho_box_fits(window, full_width, full_height))
+        return dho_fail(DHO_ERR_FORMAT, "cannot resize to %d x %d", full_width, full_height);
+    return DHO_OK;
+}
+
+/* The box's first byte that the vertical axis uses. */
+static const uint8_t *first_byte(const dho_image *source, dho_box box, const resize_plan *plan)
+{
+    return source->pixels +
+           ((size_t)(box.y + plan->vertical.begin) * (size_t)source->width + (size_t)box.x) * 3;
 }
 
 dho_status dho_image_resize_window(const dho_image *source, dho_box box, int full_width,
                                    int full_height, dho_box window, dho_filter filter,
                                    dho_resample_scratch *scratch, dho_image *out)
 {
-    if (source == out) return dho_fail(DHO_ERR_INTERNAL, "resampling an image onto itself");
-    if (!box_fits(box, source->width, source->height))
-        return dho_fail(DHO_ERR_FORMAT,
-                        "crop box %d x %d at (%d, %d) is not inside the %d x %d image", box.width,
-                        box.height, box.x, box.y, source->width, source->height);
-    if (!box_fits(window, full_width, full_height))
-        return dho_fail(DHO_ERR_FORMAT, "cannot resize to %d x %d", full_width, full_height);
     resize_plan plan = {0};
+    if (source == out) return dho_fail(DHO_ERR_INTERNAL, "resampling an image onto itself");
+    DHO_TRY(check_sizes(source, box, full_width, full_height, window));
     DHO_TRY(dho_image_reserve(out, (size_t)window.width, (size_t)window.height, "resized"));
-    DHO_TRY(plan_weights(&plan, box, full_width, full_height, window, filter, scratch));
-    const axis_plan *x = &plan.horizontal, *y = &plan.vertical;
-    const size_t in_stride = (size_t)source->width * 3, out_stride = (size_t)window.width * 3;
-    const size_t rows = (size_t)(y->end - y->begin);
-    const uint8_t *in = source->pixels + (size_t)(box.y + y->begin) * in_stride + (size_t)box.x * 3;
-    if (x->identity && y->identity) {
-        for (size_t r = 0; r < rows; r++)
-            memcpy(out->pixels + r * out_stride, in + r * in_stride + (size_t)x->begin * 3,
-                   out_stride);
-    } else if (x->identity) {
-        weigh_rows(y, in + (size_t)x->begin * 3, in_stride, out->pixels, out_stride);
-    } else if (y->identity) {
-        weigh_columns(&plan, in, in_stride, rows, out->pixels, out_stride);
-    } else {
-        weigh_columns(&plan, in, in_stride, rows, plan.rows, plan.row_stride);
-        weigh_rows(y, plan.rows, plan.row_stride, out->pixels, out_stride);
-    }
+    DHO_TRY(plan_weights(&plan, box, full_width, full_height, window, filter, false, scratch));
+    const row_target target = {.image = out};
+    resample_rows(&plan, first_byte(source, box, &plan), (size_t)source->width * 3, &target);
+    return DHO_OK;
+}
+
+dho_status dho_image_crop_to_network(const dho_image *source, dho_box box, int width, int height,
+                                     dho_filter filter, bool flip, const dho_pixel_finish *finish,
+                                     dho_resample_scratch *scratch, void *out)
+{
+    const dho_box whole = {.width = width, .height = height};
+    resize_plan plan = {0};
+    DHO_TRY(check_sizes(source, box, width, height, whole));
+    DHO_TRY(dho_image_check_size((size_t)width, (size_t)height, "resized"));
+    DHO_TRY(plan_weights(&plan, box, width, height, whole, filter, flip, scratch));
+    const row_target target = {.finish = finish,
+                               .flip = flip && plan.horizontal.identity,
+                               .row = plan.row,
+                               .out = out,
+                               .row_bytes = (size_t)width * dho_pixel_finish_bytes(finish)};
+    resample_rows(&plan, first_byte(source, box, &plan), (size_t)source->width * 3, &target);
     return DHO_OK;
 }
 

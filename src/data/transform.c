@@ -66,24 +66,12 @@ void dho_resize_center_crop_geometry(int width, int height, int resize_short, in
 void dho_image_to_float(const dho_image *image, int flip, const dho_normalise *normalise,
                         float *out)
 {
-    /* A byte has 256 values: the divisions, in torchvision's order, are done once for each. */
-    float table[3][256];
-    for (int c = 0; c < 3; c++) {
-        for (int v = 0; v < 256; v++)
-            table[c][v] = ((float)v / 255.0f - normalise->mean[c]) / normalise->std[c];
-    }
-    const size_t width = (size_t)image->width, height = (size_t)image->height;
-    for (size_t y = 0; y < height; y++) {
-        const uint8_t *in = image->pixels + y * width * 3;
-        float *to = out + (y * width + (flip ? width - 1 : 0)) * 3;
-        const ptrdiff_t step = flip ? -3 : 3;
-        for (size_t x = 0; x < width; x++, in += 3) {
-            float *pixel = to + step * (ptrdiff_t)x;
-            pixel[0] = table[0][in[0]];
-            pixel[1] = table[1][in[1]];
-            pixel[2] = table[2][in[2]];
-        }
-    }
+    dho_pixel_finish finish;
+    dho_pixel_finish_init(&finish, normalise, DHO_PIXEL_FP32);
+    const size_t width = (size_t)image->width;
+    for (size_t y = 0; y < (size_t)image->height; y++)
+        dho_pixel_finish_row(&finish, image->pixels + y * width * 3, width, flip != 0,
+                             out + y * width * 3);
 }
 
 dho_status dho_image_eval_transform(const dho_image *image, int resize_short, int crop,
