@@ -182,7 +182,7 @@ static dho_status next_text(reader *r, const char **out)
 
 static dho_status read_names(reader *r, uint32_t files, dho_shard_index *out)
 {
-    const char *text;
+    const char *text = NULL;
     for (uint32_t i = 0; i < files; i++) {
         const size_t at = r->cursor;
         DHO_TRY(next_text(r, &text));
@@ -210,7 +210,7 @@ static dho_status read_members(reader *r, dho_shard_index *out)
                                          .shard = (uint32_t)get(from + 12, 4),
                                          .crc = (uint32_t)get(from + 20, 4)};
         const uint64_t label = get(from + 16, 4);
-        const char *path;
+        const char *path = NULL;
         if (member.shard >= out->file_count || label >= (uint64_t)out->classes)
             return dho_fail(DHO_ERR_FORMAT, "%s: offset %zu: shard %u of %u, label %u of %d",
                             r->name, at, member.shard, out->file_count, (unsigned)label,
