@@ -143,9 +143,11 @@ static double check_shape(dho_rng *rng, dho_conv_shape shape)
     wino_case c = case_create(rng, shape);
     wino_results expected = run_ref(&c), one = run_winograd(&c, 1);
     const double error = largest_error(&c, &one, &expected);
-    ck_assert_msg(error <= tolerance, "batch %d, %dx%d, %d -> %d, padding %d: error %g of the norm",
-                  shape.batch, shape.in_h, shape.in_w, shape.in_c, shape.out_c, shape.padding,
-                  error);
+    /* Weight gradients are float sums over the tiles, one after the other: their roundings walk. */
+    const double tiles = shape.batch * ((shape.out_h + 3) / 4.0) * ((shape.out_w + 3) / 4.0);
+    ck_assert_msg(error <= tolerance + (double)FLT_EPSILON / 2 * sqrt(tiles),
+                  "batch %d, %dx%d, %d -> %d, padding %d: error %g of the norm", shape.batch,
+                  shape.in_h, shape.in_w, shape.in_c, shape.out_c, shape.padding, error);
     const double rows = (double)shape.batch * shape.out_h * shape.out_w;
     check_close("dbias", one.dbias, expected.dbias, (size_t)shape.out_c, sum_tolerance(rows), 1e-6);
     for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
