@@ -26,11 +26,11 @@
 static const dho_kernels *const ref_tables[] = {REFERENCE};
 static const dho_kernels *const blis_tables[] = {FAST, REFERENCE};
 #ifdef DHO_HAVE_ONEDNN
-static const dho_kernels *const onednn_tables[] = {FAST, REFERENCE};
+static const dho_kernels *const onednn_tables[] = {&dho_onednn_linear, FAST, REFERENCE};
 /* bf16: every slot on activations comes from here; the float ones below never see them. */
 static const dho_kernels *const bf16_tables[] = {
-    &dho_onednn_conv,    &dho_onednn_linear, FAST_TYPED(bf16), &dho_blis_gemm,
-    &dho_fast_rows_fp32, &dho_fast_vector,   REFERENCE};
+    &dho_winograd_conv, &dho_onednn_conv,    &dho_onednn_linear, FAST_TYPED(bf16),
+    &dho_blis_gemm,     &dho_fast_rows_fp32, &dho_fast_vector,   REFERENCE};
 #endif
 
 static const char *const backend_names[] = {
@@ -258,7 +258,7 @@ dho_status dho_compute_reserve_conv(dho_compute *compute, const dho_conv_shape *
     DHO_TRY(check_conv(shape));
     if (compute->kernels.conv_forward == dho_ref_matrix.conv_forward) return DHO_OK;
     size_t bytes = 0;
-    if (compute->dtype == DHO_DTYPE_FP32 && dho_winograd_pays(shape)) {
+    if (dho_winograd_pays(compute, shape)) {
         DHO_TRY(dho_winograd_plan(compute, shape, &bytes));
         return dho_compute_reserve(compute, bytes);
     }
@@ -278,8 +278,7 @@ dho_status dho_compute_reserve_linear(dho_compute *compute, int64_t rows, int in
     if (rows < 1 || in < 1 || out < 1)
         return dho_fail(DHO_ERR_CONFIG, "linear layer: a size is not positive");
 #ifdef DHO_HAVE_ONEDNN
-    if (compute->dtype == DHO_DTYPE_BF16)
-        DHO_TRY(dho_onednn_linear_plan(compute, rows, in, out, &bytes));
+    if (compute->onednn != NULL) DHO_TRY(dho_onednn_linear_plan(compute, rows, in, out, &bytes));
 #endif
     return dho_compute_reserve(compute, bytes);
 }

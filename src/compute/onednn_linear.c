@@ -1,7 +1,6 @@
 /* Linear layers on rows in bf16 by oneDNN's matrix product: fp32 weights are rounded into the
  * layout that oneDNN likes best at each call; weight gradients are summed in fp32. (In fp32, BLIS
  * is as fast: linear.c.) As in onednn_conv.c, primitives are made once per shape and kept. */
-#include "compute/element.h"
 #include "compute/onednn_context.h"
 
 #include "dho/alloc.h"
@@ -16,6 +15,7 @@ typedef enum op_kind { FORWARD, ADD, DATA, DATA_ADD, WEIGHTS, OP_KINDS } op_kind
 typedef struct dho_onednn_linear_op {
     struct dho_onednn_linear_op *next;
     op_kind kind;
+    dnnl_data_type_t type; /* of activations */
     bool bias;
     int64_t rows;
     int in, out;
@@ -66,12 +66,12 @@ static dnnl_status_t describe(const linear_op *op, layouts *l)
     const int64_t k = op->kind == WEIGHTS ? op->rows : data ? op->out : op->in;
     const int64_t n = data || op->kind == WEIGHTS ? op->in : op->out;
     dnnl_status_t status =
-        matrix(&l->left, m, k, dnnl_bf16, op->kind == WEIGHTS ? dnnl_ba : dnnl_ab);
+        matrix(&l->left, m, k, op->type, op->kind == WEIGHTS ? dnnl_ba : dnnl_ab);
     if (status == dnnl_success)
         status =
-            matrix(&l->right, k, n, dnnl_bf16, op->kind == WEIGHTS ? dnnl_ab : dnnl_format_tag_any);
+            matrix(&l->right, k, n, op->type, op->kind == WEIGHTS ? dnnl_ab : dnnl_format_tag_any);
     if (status == dnnl_success)
-        status = matrix(&l->result, m, n, is_float ? dnnl_f32 : dnnl_bf16, dnnl_ab);
+        status = matrix(&l->result, m, n, is_float ? dnnl_f32 : op->type, dnnl_ab);
     if (status == dnnl_success) /* W is [out][in] */
         status = matrix(&l->ours, k, n, dnnl_f32, data ? dnnl_ab : dnnl_ba);
     if (status == dnnl_success) status = matrix(&l->bias, 1, n, dnnl_f32, dnnl_ab);
@@ -166,6 +166,7 @@ static linear_op *find_op(dho_compute *compute, op_kind kind, bool bias, int64_t
     linear_op *op;
     if (dho_alloc_zero(&op, 1, sizeof *op, "oneDNN primitive") != DHO_OK) return NULL;
     op->kind = kind;
+    op->type = compute->dtype == DHO_DTYPE_BF16 ? dnnl_bf16 : dnnl_f32;
     op->bias = bias;
     op->rows = rows;
     op->in = in;
@@ -188,7 +189,7 @@ dho_status dho_onednn_linear_plan(dho_compute *compute, int64_t rows, int in, in
         if (op == NULL) return DHO_ERR_MEMORY;
         if (!op->usable)
             return dho_fail(DHO_ERR_CONFIG,
-                            "compute.dtype: oneDNN has no bf16 matrix product on this processor");
+                            "oneDNN has no matrix product in compute.dtype on this processor");
         if (op->weight_bytes + op->scratchpad_bytes > *bytes)
             *bytes = op->weight_bytes + op->scratchpad_bytes;
     }
@@ -244,7 +245,7 @@ static void linear_forward(dho_compute *compute, int64_t rows, int in, int out, 
                            const float *w, const float *bias, void *y)
 {
     if (!run(compute, find_op(compute, FORWARD, bias != NULL, rows, in, out), x, w, bias, NULL, y))
-        memset(y, 0xff, (size_t)rows * (size_t)out * sizeof(dho_bf16));
+        memset(y, 0xff, (size_t)rows * (size_t)out * dho_compute_element_bytes(compute));
 }
 
 static void linear_add_forward(dho_compute *compute, int64_t rows, int in, int out, const void *x,
@@ -259,7 +260,7 @@ static void linear_backward_data(dho_compute *compute, int64_t rows, int in, int
 {
     linear_op *op = find_op(compute, accumulate ? DATA_ADD : DATA, false, rows, in, out);
     if (!run(compute, op, dy, w, NULL, NULL, dx))
-        memset(dx, 0xff, (size_t)rows * (size_t)in * sizeof(dho_bf16));
+        memset(dx, 0xff, (size_t)rows * (size_t)in * dho_compute_element_bytes(compute));
 }
 
 static void linear_backward_weights(dho_compute *compute, int64_t rows, int in, int out,

@@ -21,9 +21,10 @@ typedef struct job {
     int64_t depth, width; /* channels rounded up: of the input to LANES, of the output to PANEL */
     int64_t input_plane, product_plane, weight_plane; /* floats */
     int parts;
-    bool turned, accumulate;
-    const float *x, *w, *bias;
-    float *y;
+    bool bf16, turned, accumulate;
+    const void *x;
+    const float *w, *bias;
+    void *y;
     float *zeros, *weights, *blocks; /* in scratch */
 } job;
 
@@ -35,7 +36,8 @@ static job job_of(const dho_compute *compute, const dho_conv_shape *s)
              .tiles = (int64_t)s->batch * rows * columns,
              .depth = round_up(s->in_c, LANES),
              .width = round_up(s->out_c, PANEL),
-             .parts = compute->threads};
+             .parts = compute->threads,
+             .bf16 = compute->dtype == DHO_DTYPE_BF16};
     if (j.parts > j.tiles) j.parts = (int)j.tiles;
     const int64_t share = (j.tiles + j.parts - 1) / j.parts;
     int64_t block = BLOCK_FLOATS / (POINTS * (j.depth + j.width));
@@ -88,14 +90,15 @@ static void convolve_part(void *context, int part)
     float *products = input + POINTS * j->input_plane;
     for (int64_t t = mine.begin; t < mine.end; t += j->block) {
         const int64_t count = mine.end - t < j->block ? mine.end - t : j->block;
-        dho_winograd_input(&j->in, j->x, j->zeros, t, count, input, 0, tiles, j->input_plane);
+        (j->bf16 ? dho_winograd_input_bf16 : dho_winograd_input_fp32)(
+            &j->in, j->x, j->zeros, t, count, input, 0, tiles, j->input_plane);
         for (int64_t point = 0; point < POINTS; point++) {
             dho_winograd_product(
                 count, tiles, j->depth, j->width / PANEL, input + point * j->input_plane,
                 j->weights + point * j->weight_plane, products + point * j->product_plane);
         }
-        dho_winograd_output(&j->out, products, tiles, j->product_plane, t, count, j->bias,
-                            j->accumulate, j->y);
+        (j->bf16 ? dho_winograd_output_bf16 : dho_winograd_output_fp32)(
+            &j->out, products, tiles, j->product_plane, t, count, j->bias, j->accumulate, j->y);
     }
 }
 
@@ -112,16 +115,16 @@ static bool convolve(dho_compute *compute, job *j)
     return true;
 }
 
-bool dho_winograd_forward(dho_compute *compute, const dho_conv_shape *s, const float *x,
-                          const float *w, const float *bias, float *y)
+bool dho_winograd_forward(dho_compute *compute, const dho_conv_shape *s, const void *x,
+                          const float *w, const float *bias, void *y)
 {
     job j = job_of(compute, s);
     j.x = x, j.w = w, j.bias = bias, j.y = y;
     return convolve(compute, &j);
 }
 
-bool dho_winograd_backward_data(dho_compute *compute, const dho_conv_shape *s, const float *dy,
-                                const float *w, bool accumulate, float *dx)
+bool dho_winograd_backward_data(dho_compute *compute, const dho_conv_shape *s, const void *dy,
+                                const float *w, bool accumulate, void *dx)
 {
     const dho_conv_shape turned = turned_shape(s);
     job j = job_of(compute, &turned);

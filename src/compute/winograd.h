@@ -1,8 +1,9 @@
 /* Private to src/compute: 3x3 convolutions with stride 1 by Winograd's minimal filtering
  * F(4x4, 3x3) (Lavin & Gray, CVPR 2016): 2.25 products for each output pixel instead of 9.
  *
- * Arguments as in the convolution slots, fp32. The bits depend on the shape only, not on the number
- * of threads. Error: about 1e-6 of the result's norm, twice that of a direct sum in float. */
+ * Arguments as in the convolution slots; also in bf16 the products are fp32 ones. The bits depend
+ * on the shape only, not on the number of threads. Error: about 1e-6 of the result's norm, twice
+ * that of a direct sum in float. */
 #ifndef DHO_WINOGRAD_H
 #define DHO_WINOGRAD_H
 
@@ -12,7 +13,7 @@
 bool dho_winograd_fits(const dho_conv_shape *shape);
 
 /* Which are faster so than directly: the rule is at its definition, with the measurements. */
-bool dho_winograd_pays(const dho_conv_shape *shape);
+bool dho_winograd_pays(const dho_compute *compute, const dho_conv_shape *shape);
 
 /* Bytes of scratch of all three for a shape that fits. Errors: DHO_ERR_CONFIG on overflow. */
 dho_status dho_winograd_plan(const dho_compute *compute, const dho_conv_shape *shape,
@@ -22,11 +23,11 @@ size_t dho_winograd_convolve_bytes(const dho_compute *compute, const dho_conv_sh
 size_t dho_winograd_weights_bytes(const dho_compute *compute, const dho_conv_shape *shape);
 
 /* false: there is no memory for the scratch, and nothing was done. */
-bool dho_winograd_forward(dho_compute *compute, const dho_conv_shape *shape, const float *x,
-                          const float *w, const float *bias, float *y);
-bool dho_winograd_backward_data(dho_compute *compute, const dho_conv_shape *shape, const float *dy,
-                                const float *w, bool accumulate, float *dx);
-bool dho_winograd_backward_weights(dho_compute *compute, const dho_conv_shape *shape,
-                                   const float *x, const float *dy, float *dw, float *dbias);
+bool dho_winograd_forward(dho_compute *compute, const dho_conv_shape *shape, const void *x,
+                          const float *w, const float *bias, void *y);
+bool dho_winograd_backward_data(dho_compute *compute, const dho_conv_shape *shape, const void *dy,
+                                const float *w, bool accumulate, void *dx);
+bool dho_winograd_backward_weights(dho_compute *compute, const dho_conv_shape *shape, const void *x,
+                                   const void *dy, float *dw, float *dbias);
 
 #endif

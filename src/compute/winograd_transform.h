@@ -37,20 +37,25 @@ static inline int64_t winograd_plane(int64_t count)
     return round_up(count, 1024) + LANES;
 }
 
-/* B^T d B for tiles first .. first+count-1 of x [..][height][width][channels], put at position
- * `at` .. of a block. zeros: round_up(channels, LANES) floats of zero. */
-void dho_winograd_input(const winograd_map *map, const float *x, const float *zeros, int64_t first,
-                        int64_t count, float *out, int64_t at, int64_t tiles, int64_t plane);
-
-/* A dy A^T, the same for the OUT x OUT pixels of the output gradient. */
-void dho_winograd_gradient(const winograd_map *map, const float *dy, const float *zeros,
-                           int64_t first, int64_t count, float *out, int64_t at, int64_t tiles,
-                           int64_t plane);
-
-/* y (+)= A^T m A (+ bias, when not NULL) for tiles first .. of a block of products. */
-void dho_winograd_output(const winograd_map *map, const float *products, int64_t tiles,
-                         int64_t plane, int64_t first, int64_t count, const float *bias,
-                         bool accumulate, float *y);
+/* The three transforms of activations, for each storage type (winograd_tiles.c). zeros:
+ * round_up(channels, LANES) floats of zero.
+ *
+ * input: B^T d B for tiles first .. first+count-1 of x [..][height][width][channels], put at
+ * position `at` .. of a block.
+ * gradient: A dy A^T, the same for the OUT x OUT pixels of the output gradient.
+ * output: y (+)= A^T m A (+ bias, when not NULL) for tiles first .. of a block of products. */
+#define WINOGRAD_TILES(dtype)                                                                      \
+    void dho_winograd_input_##dtype(const winograd_map *map, const void *x, const void *zeros,     \
+                                    int64_t first, int64_t count, float *out, int64_t at,          \
+                                    int64_t tiles, int64_t plane);                                 \
+    void dho_winograd_gradient_##dtype(const winograd_map *map, const void *dy, const void *zeros, \
+                                       int64_t first, int64_t count, float *out, int64_t at,       \
+                                       int64_t tiles, int64_t plane);                              \
+    void dho_winograd_output_##dtype(const winograd_map *map, const float *products,               \
+                                     int64_t tiles, int64_t plane, int64_t first, int64_t count,   \
+                                     const float *bias, bool accumulate, void *y)
+WINOGRAD_TILES(fp32);
+WINOGRAD_TILES(bf16);
 
 /* G g G^T of one PANEL of output channels (number `panel`). Forward: w [out][3][3][in]. turned: of
  * the convolution that gives the gradient of the data: w [in][3][3][out], turned by 180 degrees. */

@@ -22,7 +22,8 @@ typedef struct weight_job {
     int64_t input_plane, gradient_plane, sum_plane;
     int64_t first, count; /* tiles of this block */
     int parts;
-    const float *x, *dy;
+    bool bf16;
+    const void *x, *dy;
     float *dw;
     float *zeros, *inputs, *gradients, *sums; /* in scratch */
 } weight_job;
@@ -35,7 +36,8 @@ static weight_job weight_job_of(const dho_compute *compute, const dho_conv_shape
                     .tiles = (int64_t)s->batch * rows * columns,
                     .rows = round_up(s->out_c, LANES),
                     .columns = round_up(s->in_c, PANEL),
-                    .parts = compute->threads};
+                    .parts = compute->threads,
+                    .bf16 = compute->dtype == DHO_DTYPE_BF16};
     int64_t block = SHARED_FLOATS / (POINTS * (j.rows + j.columns));
     if (block < SHARED_TILES_MIN) block = SHARED_TILES_MIN;
     const int64_t blocks = (j.tiles + block - 1) / block;
@@ -60,10 +62,12 @@ static void transform_part(void *context, int part)
 {
     const weight_job *j = context;
     const dho_range mine = dho_range_of(j->count, 1, j->parts, part);
-    dho_winograd_input(&j->in, j->x, j->zeros, j->first + mine.begin, mine.end - mine.begin,
-                       j->inputs, mine.begin, winograd_tiles(j->block), j->input_plane);
-    dho_winograd_gradient(&j->out, j->dy, j->zeros, j->first + mine.begin, mine.end - mine.begin,
-                          j->gradients, mine.begin, winograd_tiles(j->block), j->gradient_plane);
+    (j->bf16 ? dho_winograd_input_bf16 : dho_winograd_input_fp32)(
+        &j->in, j->x, j->zeros, j->first + mine.begin, mine.end - mine.begin, j->inputs, mine.begin,
+        winograd_tiles(j->block), j->input_plane);
+    (j->bf16 ? dho_winograd_gradient_bf16 : dho_winograd_gradient_fp32)(
+        &j->out, j->dy, j->zeros, j->first + mine.begin, mine.end - mine.begin, j->gradients,
+        mine.begin, winograd_tiles(j->block), j->gradient_plane);
 }
 
 /* Units: points x groups of LANES output channels. */
@@ -92,8 +96,8 @@ static void finish_part(void *context, int part)
                                  j->dw);
 }
 
-bool dho_winograd_backward_weights(dho_compute *compute, const dho_conv_shape *s, const float *x,
-                                   const float *dy, float *dw, float *dbias)
+bool dho_winograd_backward_weights(dho_compute *compute, const dho_conv_shape *s, const void *x,
+                                   const void *dy, float *dw, float *dbias)
 {
     weight_job j = weight_job_of(compute, s);
     float *scratch = dho_compute_scratch_for(compute, weight_floats(&j) * sizeof(float));

@@ -198,18 +198,19 @@ END_TEST
 
 START_TEST(test_which_shapes)
 {
+    dho_compute *compute = open_backend("blis", 1);
     dho_conv_shape s = shape_of(16, 56, 56, 64, 64, 1);
-    ck_assert(dho_winograd_fits(&s) && dho_winograd_pays(&s));
+    ck_assert(dho_winograd_fits(&s) && dho_winograd_pays(compute, &s));
     s = shape_of(16, 7, 7, 512, 512, 1);
-    ck_assert(dho_winograd_pays(&s));
+    ck_assert(dho_winograd_pays(compute, &s));
     s = shape_of(64, 2, 2, 512, 512, 1); /* as many products as directly */
-    ck_assert(dho_winograd_fits(&s) && !dho_winograd_pays(&s));
+    ck_assert(dho_winograd_fits(&s) && !dho_winograd_pays(compute, &s));
     s = shape_of(1, 7, 7, 512, 512, 1); /* the transform of the weights dominates */
-    ck_assert(!dho_winograd_pays(&s));
+    ck_assert(!dho_winograd_pays(compute, &s));
     s = shape_of(16, 56, 56, 3, 64, 1);
-    ck_assert(!dho_winograd_pays(&s));
+    ck_assert(!dho_winograd_pays(compute, &s));
     s = shape_of(16, 56, 56, 33, 33, 1); /* mostly padding */
-    ck_assert(!dho_winograd_pays(&s));
+    ck_assert(!dho_winograd_pays(compute, &s));
     s = shape_of(1, 9, 9, 64, 64, 2);
     ck_assert(dho_winograd_fits(&s));
     s.padding = 3;
@@ -223,6 +224,7 @@ START_TEST(test_which_shapes)
     s = shape_of(1, 9, 9, 64, 64, 1);
     s.kernel_w = 1;
     ck_assert(!dho_winograd_fits(&s));
+    dho_compute_destroy(&compute);
 }
 END_TEST
 
