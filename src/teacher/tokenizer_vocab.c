@@ -5,10 +5,10 @@
 #include <string.h>
 
 /* A symbol's name: a part of dho_bpe.names. */
-typedef struct symbol {
+typedef struct symbol_name {
     uint32_t offset;
     uint16_t length;
-} symbol;
+} symbol_name;
 
 typedef struct merge {
     uint32_t left, right;
@@ -23,8 +23,8 @@ typedef struct table {
 struct dho_bpe {
     char *names; /* owned */
     size_t names_bytes, names_capacity;
-    symbol *symbols; /* [symbol_count], owned */
-    merge *merges;   /* [symbol_count - DHO_BPE_BASE], owned */
+    symbol_name *symbols; /* [symbol_count], owned */
+    merge *merges;        /* [symbol_count - DHO_BPE_BASE], owned */
     size_t symbol_count;
     table by_name, by_pair;
     uint8_t byte_symbol[256]; /* byte -> symbol, OpenAI's order */
@@ -63,7 +63,7 @@ static uint32_t *find_name(const dho_bpe *bpe, const char *name, size_t length)
     for (size_t i = hash_bytes(name, length) & t->mask;; i = (i + 1) & t->mask) {
         uint32_t *entry = &t->entries[i];
         if (*entry == 0) return entry;
-        const symbol *s = &bpe->symbols[*entry - 1];
+        const symbol_name *s = &bpe->symbols[*entry - 1];
         if (s->length == length && memcmp(bpe->names + s->offset, name, length) == 0) return entry;
     }
 }
@@ -96,7 +96,7 @@ static dho_status add_symbol(dho_bpe *bpe, const char *left, size_t left_bytes, 
         bpe->names_capacity = capacity;
     }
     memcpy(bpe->names + bpe->names_bytes, name, length);
-    bpe->symbols[bpe->symbol_count] = (symbol){(uint32_t)bpe->names_bytes, (uint16_t)length};
+    bpe->symbols[bpe->symbol_count] = (symbol_name){(uint32_t)bpe->names_bytes, (uint16_t)length};
     bpe->names_bytes += length;
     *entry = (uint32_t)++bpe->symbol_count;
     return DHO_OK;

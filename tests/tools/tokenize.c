@@ -25,7 +25,8 @@ int main(int argc, char **argv)
         const size_t bytes =
             (size_t)size[0] | (size_t)size[1] << 8 | (size_t)size[2] << 16 | (size_t)size[3] << 24;
         if (bytes > MOST || fread(text, 1, bytes, stdin) != bytes) return EXIT_FAILURE;
-        if (dho_tokenizer_encode(tokenizer, text, bytes, ids, (size_t)context, NULL, NULL) != DHO_OK)
+        if (dho_tokenizer_encode(tokenizer, text, bytes, ids, (size_t)context, NULL, NULL) !=
+            DHO_OK)
             return fail();
         if (fwrite(ids, sizeof *ids, (size_t)context, stdout) != (size_t)context)
             return EXIT_FAILURE;
