@@ -2,9 +2,8 @@
 #include "dho/alloc.h"
 #include "teacher/tokenizer_private.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <unicase.h>
+#include <unictype.h>
 
 enum { REPLACEMENT = 0xfffd, LAST_CODE = 0x10ffff };
 
@@ -184,10 +183,37 @@ size_t dho_text_collapse_space(uint32_t *text, size_t count)
     return used > 0 && text[used - 1] == ' ' ? used - 1 : used;
 }
 
+/* Whether a capital sigma ends a word as Python sees it (Unicode, table 3-17, Final_Sigma).
+ * u32_tolower sees it otherwise before an apostrophe. */
+static bool is_final_sigma(const uint32_t *text, size_t count, size_t at)
+{
+    size_t before = at, after = at + 1;
+    while (before > 0 && uc_is_property_case_ignorable(text[before - 1])) before--;
+    if (before == 0 || !uc_is_property_cased(text[before - 1])) return false;
+    while (after < count && uc_is_property_case_ignorable(text[after])) after++;
+    return after == count || !uc_is_property_cased(text[after]);
+}
+
+/* str.lower; out holds at least 2 * count. Returns how many were written. */
+static size_t lower_case(const uint32_t *text, size_t count, uint32_t *out)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (text[i] == 0x130) { /* I with a dot: the one letter that becomes two */
+            out[used++] = 'i';
+            out[used++] = 0x307;
+        } else if (text[i] == 0x3a3 && is_final_sigma(text, count, i)) {
+            out[used++] = 0x3c2;
+        } else {
+            out[used++] = uc_tolower(text[i]);
+        }
+    }
+    return used;
+}
+
 dho_status dho_text_clean(const char *text, size_t bytes, uint32_t **out, size_t *out_count)
 {
     uint32_t *codes = NULL, *lower = NULL;
-    size_t lower_count = 0;
     dho_status status;
     *out = NULL;
     *out_count = 0;
@@ -196,20 +222,10 @@ dho_status dho_text_clean(const char *text, size_t bytes, uint32_t **out, size_t
     count = dho_text_unescape_html(codes, count);
     count = dho_text_unescape_html(codes, count);
     count = dho_text_collapse_space(codes, count);
-    if (count > 0) {
-        lower = u32_tolower(codes, count, NULL, NULL, NULL, &lower_count);
-        if (lower == NULL) {
-            status = dho_fail(DHO_ERR_MEMORY, "tokenizer text: cannot lower-case");
-            goto fail;
-        }
-        DHO_TRY_GOTO(dho_realloc(&codes, lower_count, sizeof *codes, "tokenizer text"));
-        memcpy(codes, lower, lower_count * sizeof *codes);
-    }
-    *out = codes;
-    *out_count = lower_count;
-    codes = NULL;
+    DHO_TRY_GOTO(dho_alloc(&lower, count, 2 * sizeof *lower, "tokenizer text"));
+    *out_count = lower_case(codes, count, lower);
+    *out = lower;
 fail:
-    free(lower); /* libunistring's memory */
     dho_free(codes);
     return status;
 }

@@ -83,9 +83,11 @@ def make_lines(count):
         text = "".join(word(rng, alphabets) + rng.choice(spaces) for _ in range(rng.randrange(1, 14)))
         data = text.encode()
         if i % 10 == 0:  # bytes that are not UTF-8
-            data = bytearray(data)
-            for _ in range(rng.randrange(1, 6)):
-                data[rng.randrange(len(data))] = rng.randrange(256)
+            whole = data
+            while data == whole or not all(map(is_known, map(ord, data.decode("utf-8", "replace")))):
+                data = bytearray(whole)
+                for _ in range(rng.randrange(1, 6)):
+                    data[rng.randrange(len(data))] = rng.randrange(256)
         lines.append(bytes(data))
     # Every named reference, and every code point beside letters, where its lower case and its
     # class show.
