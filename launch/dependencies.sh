@@ -6,7 +6,7 @@
 set -eu
 packages=(gcc cmake ninja-build pkg-config libopenmpi-dev openmpi-bin libblis-openmp-dev
     libjpeg62-turbo-dev libpng-dev libyaml-dev libjansson-dev zlib1g-dev libminizip-dev libarchive-dev
-    libdnnl-dev check)
+    libunistring-dev libdnnl-dev check)
 if [ "${1:-}" = test ]; then
     packages+=(clang libclang-rt-14-dev libomp-dev slurm-wlm munge procps)
 fi

@@ -14,6 +14,7 @@ declare -A module=(
     [compute]=compute [graph]=nn [student]=models
     [safetensors]=weights [state_dict]=weights [torch_file]=weights [weights]=weights
     [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher
+    [tokenizer]=teacher
     [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [evaluate]=eval
 )
 
@@ -22,6 +23,7 @@ declare -A library=(
     [yaml.h]='src/config/*' [mpi.h]='src/comm/*|src/cli/main.c'
     [unzip.h]='src/weights/*' [jpeglib.h]='src/data/*' [png.h]='src/data/*'
     [archive.h]='src/data/*' [archive_entry.h]='src/data/*'
+    [unicase.h]='src/teacher/*' [unictype.h]='src/teacher/*'
     [blis.h]='src/compute/*' [dnnl.h]='src/compute/*'
 )
 

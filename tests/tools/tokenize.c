@@ -1,0 +1,36 @@
+/* tokenize VOCABULARY CONTEXT <records >rows: for texts that hold any byte. A record is the
+ * number of bytes as 4 little-endian bytes and the text; a row is CONTEXT int32. */
+#include "dho/tokenizer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int fail(void)
+{
+    fprintf(stderr, "tokenize: %s\n", dho_error_message());
+    return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    enum { MOST = 1 << 16, LONGEST = 4096 };
+    static char text[MOST];
+    int32_t ids[LONGEST];
+    uint8_t size[4];
+    const int context = argc == 3 ? atoi(argv[2]) : 0;
+    if (context < 2 || context > LONGEST) return EXIT_FAILURE;
+    dho_tokenizer *tokenizer;
+    if (dho_tokenizer_open(&tokenizer, argv[1]) != DHO_OK) return fail();
+    while (fread(size, 1, 4, stdin) == 4) {
+        const size_t bytes =
+            (size_t)size[0] | (size_t)size[1] << 8 | (size_t)size[2] << 16 | (size_t)size[3] << 24;
+        if (bytes > MOST || fread(text, 1, bytes, stdin) != bytes) return EXIT_FAILURE;
+        if (dho_tokenizer_encode(tokenizer, text, bytes, ids, (size_t)context, NULL, NULL) !=
+            DHO_OK)
+            return fail();
+        if (fwrite(ids, sizeof *ids, (size_t)context, stdout) != (size_t)context)
+            return EXIT_FAILURE;
+    }
+    dho_tokenizer_close(&tokenizer);
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
