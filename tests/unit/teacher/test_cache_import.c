@@ -50,8 +50,8 @@ static void remove_folder(void)
 
 static dho_status import(int64_t count, int classes)
 {
-    return dho_cache_import(cache_folder, features_path, head_path, 30, true, DHO_CACHE_FP16, 3, 77,
-                            count, dataset_labels, classes);
+    return dho_cache_import(cache_folder, features_path, head_path, 30, true, DHO_CACHE_FP16, 0, 3,
+                            77, count, dataset_labels, classes);
 }
 
 START_TEST(test_import)
@@ -190,7 +190,7 @@ static void measure(const real_split *split, dho_cache_encoding encoding, bool n
     }
 
     ck_assert_ok(dho_cache_import(cache_folder, real, REAL "fewshot16_clip_vitb32.safetensors", 100,
-                                  normalise, encoding, 4, 1, split->count, same, CLASSES));
+                                  normalise, encoding, 0, 4, 1, split->count, same, CLASSES));
     dho_cache *cache;
     ck_assert_ok(dho_cache_open(&cache, cache_folder));
     ck_assert_ok(dho_cache_verify(cache, 0, 1));
