@@ -3,12 +3,13 @@
  * A folder: cache.json (the manifest; its presence makes the cache complete), head.safetensors (how
  * embeddings become logits) and shard-SSSSS-of-NNNNN.bin. Sample id lives in cache shard id mod S;
  * with train.shards V dividing S, virtual shard v is the union of the cache shards s with
- * s mod V == v, so of the unlabelled images a rank maps only its own shards; labelled ones, a stream
- * that all ranks share, are looked up in whichever shard they are. docs/teacher-cache.md has the layout.
+ * s mod V == v, so of the unlabelled images a rank maps only its own shards; labelled ones, a
+ * stream that all ranks share, are looked up in whichever shard they are. docs/teacher-cache.md has
+ * the layout.
  *
- * Every record is one view of one image: crop box and flip (or none: "free", the student crops as it
- * likes), and the payload: the teacher's embedding or its logits. Blocks of records carry a CRC-32
- * that is checked when a block is first touched. */
+ * Every record is one view of one image: crop box and flip (or none: "free", the student crops as
+ * it likes), and the payload: the teacher's embedding or its logits. Blocks of records carry a
+ * CRC-32 that is checked when a block is first touched. */
 #ifndef DHO_TEACHER_CACHE_H
 #define DHO_TEACHER_CACHE_H
 
@@ -20,23 +21,30 @@
 #include <stdint.h>
 
 typedef enum dho_cache_payload { DHO_CACHE_EMBEDDING, DHO_CACHE_LOGITS } dho_cache_payload;
-typedef enum dho_cache_encoding { DHO_CACHE_FP16, DHO_CACHE_INT8 } dho_cache_encoding;
+typedef enum dho_cache_encoding {
+    DHO_CACHE_FP16,
+    DHO_CACHE_INT8, /* one float scale a record, symmetric; read, no longer chosen by the program */
+    DHO_CACHE_TOPK, /* logits only: the `top` largest, and one number for the rest */
+    DHO_CACHE_INT8X, /* int8, but the 4 values largest in magnitude are kept as floats */
+    DHO_CACHE_ENCODINGS
+} dho_cache_encoding;
 
 typedef struct dho_cache_spec {
-    uint64_t fingerprint;  /* dho_dataset.fingerprint it was made from */
-    int64_t count;         /* images */
-    int shards;            /* S */
-    int views;             /* K >= 1 records an image */
-    bool free_crops;       /* no boxes stored: any crop of the image goes with the record */
+    uint64_t fingerprint; /* dho_dataset.fingerprint it was made from */
+    int64_t count;        /* images */
+    int shards;           /* S */
+    int views;            /* K >= 1 records an image */
+    bool free_crops;      /* no boxes stored: any crop of the image goes with the record */
     dho_cache_payload payload;
-    dho_cache_encoding encoding; /* fp16; int8 = one float scale a record, symmetric */
-    int dim;               /* floats of a payload: embedding width or number of classes */
-    int classes;           /* of the head / of the logits */
-    int image_size;        /* the crop was resized to this for the teacher; 0 = unknown */
+    dho_cache_encoding encoding;
+    int dim;        /* floats of a payload: embedding width or number of classes */
+    int classes;    /* of the head / of the logits */
+    int top;        /* DHO_CACHE_TOPK: logits that are kept, 1 to 255; otherwise 0 */
+    int image_size; /* the crop was resized to this for the teacher; 0 = unknown */
     double crop_scale[2], crop_ratio[2]; /* the boxes' distribution; 0 for free_crops */
     bool flip;
-    uint64_t seed;         /* of the boxes */
-    char teacher[128];     /* a word about the teacher, for people */
+    uint64_t seed;     /* of the boxes */
+    char teacher[128]; /* a word about the teacher, for people */
 } dho_cache_spec;
 
 /* How payloads become logits: logits = scale * f W^T + bias. For DHO_CACHE_LOGITS weight is NULL
@@ -54,8 +62,11 @@ typedef struct dho_cache_record {
     float *payload; /* [dim], borrowed from the caller */
 } dho_cache_record;
 
-/* The word about a teacher: "KIND NAME crc32 XXXXXXXX SUFFIX", the name being the last 80 bytes of a
- * path at most. The CRC tells teachers of one name apart. Local. */
+/* "fp16", "int8", "topk", "int8x": as in the manifest. */
+const char *dho_cache_encoding_name(dho_cache_encoding encoding);
+
+/* The word about a teacher: "KIND NAME crc32 XXXXXXXX SUFFIX", the name being the last 80 bytes of
+ * a path at most. The CRC tells teachers of one name apart. Local. */
 void dho_cache_describe_teacher(const char *kind, const char *path, uint32_t crc,
                                 const char *suffix, char out[128]);
 
@@ -88,7 +99,7 @@ dho_status dho_cache_verify(dho_cache *cache, int rank, int ranks);
  * shard. Returning an error ends the writing of this shard. */
 typedef dho_status (*dho_cache_fill)(void *context, int64_t id, dho_cache_record *views);
 
-/* Bytes a record takes on disk. */
+/* Bytes a record takes on disk, without its part of the CRC table (4 bytes for about 64 KiB). */
 size_t dho_cache_record_bytes(const dho_cache_spec *spec);
 
 /* Writes shard s atomically, unless a whole, valid one with the same spec is there already
@@ -106,11 +117,13 @@ dho_status dho_cache_finish(const char *folder, const dho_cache_spec *spec,
 /* From a safetensors file with `features` [N, D] (rows in dataset order; `labels` [N], if there,
  * must equal the dataset's `labels`), and a head file with `prototypes` or `weight` [C, D] (and
  * `bias` [C] if there): logits = scale f W^T + b. Features are L2-normalised when `normalise`.
- * Free crops, one view. Local (one rank does it).
- * Errors: DHO_ERR_CONFIG (rows or labels do not match the dataset, dims differ), DHO_ERR_FORMAT. */
+ * Without a head file (NULL) it has `logits` [N, classes] instead: a cache of logits, of which
+ * encoding DHO_CACHE_TOPK keeps the `top` largest (0 with other encodings); scale and normalise
+ * have no meaning then. Free crops, one view. Local (one rank does it). Errors: DHO_ERR_CONFIG
+ * (rows or labels do not match the dataset, dims differ), DHO_ERR_FORMAT. */
 dho_status dho_cache_import(const char *folder, const char *features_path, const char *head_path,
-                            float scale, bool normalise, dho_cache_encoding encoding, int shards,
-                            uint64_t fingerprint, int64_t count, const int32_t *labels,
+                            float scale, bool normalise, dho_cache_encoding encoding, int top,
+                            int shards, uint64_t fingerprint, int64_t count, const int32_t *labels,
                             int classes);
 
 #endif

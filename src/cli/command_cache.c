@@ -13,16 +13,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_SHARDS = 64, MAX_SHARDS = 99999, MAX_VIEWS = 1024 };
+enum { DEFAULT_SHARDS = 64, MAX_SHARDS = 99999, MAX_VIEWS = 1024, MAX_TOP = 255 };
 
 static dho_status parse_encoding(const char *word, dho_cache_encoding *out)
 {
     if (strcmp(word, "fp16") == 0)
         *out = DHO_CACHE_FP16;
     else if (strcmp(word, "int8") == 0)
-        *out = DHO_CACHE_INT8;
+        *out = DHO_CACHE_INT8X; /* as small as the plain one, four to five times finer */
     else
         return dho_fail(DHO_ERR_CONFIG, "--encoding: expected fp16 or int8, got \"%s\"", word);
+    return DHO_OK;
+}
+
+/* --encoding and --top, which is an encoding of its own. */
+static dho_status parse_encodings(const char *word, const char *top, dho_cache_payload payload,
+                                  dho_cache_encoding *out, int *out_top)
+{
+    long long kept = 0;
+    *out_top = 0;
+    if (top == NULL) return parse_encoding(word != NULL ? word : "fp16", out);
+    if (payload != DHO_CACHE_LOGITS)
+        return dho_fail(DHO_ERR_CONFIG, "--top: is for logits, these are embeddings");
+    if (word != NULL)
+        return dho_fail(DHO_ERR_CONFIG, "--encoding: has no effect with --top, leave one out");
+    DHO_TRY(dho_cli_integer("--top", top, 1, MAX_TOP, &kept));
+    *out = DHO_CACHE_TOPK;
+    *out_top = (int)kept;
     return DHO_OK;
 }
 
@@ -63,20 +80,20 @@ static dho_status cache_build(const dho_arguments *arguments, dho_comm *comm)
 {
     dho_config_arguments from = {0};
     const char *teacher = NULL, *out = NULL, *shards = NULL, *views = NULL;
-    const char *encoding = "fp16", *store = "embedding";
+    const char *encoding = NULL, *store = "embedding", *top = NULL;
     dho_cache_build_options build = {0};
     long long shard_count = DEFAULT_SHARDS, view_count = 1;
     const dho_option options[] = {
         {.name = "--teacher", .value = &teacher},    {.name = "--out", .value = &out},
         {.name = "--shards", .value = &shards},      {.name = "--views", .value = &views},
         {.name = "--center", .flag = &build.center}, {.name = "--encoding", .value = &encoding},
-        {.name = "--store", .value = &store},
+        {.name = "--store", .value = &store},        {.name = "--top", .value = &top},
     };
     dho_config config;
     DHO_TRY(dho_cli_parse(arguments, &from, options, sizeof options / sizeof *options));
     DHO_TRY(require("--teacher", teacher));
-    DHO_TRY(parse_encoding(encoding, &build.encoding));
     DHO_TRY(parse_payload(store, &build.payload));
+    DHO_TRY(parse_encodings(encoding, top, build.payload, &build.encoding, &build.top));
     if (shards != NULL) DHO_TRY(dho_cli_integer("--shards", shards, 1, MAX_SHARDS, &shard_count));
     if (views != NULL) DHO_TRY(dho_cli_integer("--views", views, 1, MAX_VIEWS, &view_count));
     DHO_TRY(dho_cli_load_config(&from, comm, &config));
@@ -96,11 +113,11 @@ static dho_status cache_build(const dho_arguments *arguments, dho_comm *comm)
 /* --- dho cache import --- */
 
 typedef struct import_arguments {
-    const char *features, *head, *out;
+    const char *features, *logits, *head, *out;
     float scale;
     bool no_normalise;
     dho_cache_encoding encoding;
-    int shards;
+    int top, shards;
 } import_arguments;
 
 static dho_status run_import(const dho_config *config, const import_arguments *from)
@@ -115,8 +132,9 @@ static dho_status run_import(const dho_config *config, const import_arguments *f
     DHO_TRY_GOTO(dho_alloc(&labels, (size_t)dataset.count, sizeof *labels, "labels"));
     for (int64_t i = 0; i < dataset.count; i++) labels[i] = dataset.samples[i].label;
     DHO_TRY_GOTO(dho_make_folders(out));
-    DHO_TRY_GOTO(dho_cache_import(out, from->features, from->head, from->scale, !from->no_normalise,
-                                  from->encoding, from->shards, dataset.fingerprint, dataset.count,
+    DHO_TRY_GOTO(dho_cache_import(out, from->logits != NULL ? from->logits : from->features,
+                                  from->head, from->scale, !from->no_normalise, from->encoding,
+                                  from->top, from->shards, dataset.fingerprint, dataset.count,
                                   labels, dataset.classes));
 fail:
     dho_free(labels);
@@ -133,27 +151,43 @@ static dho_status parse_scale(const char *text, float *out)
     return DHO_OK;
 }
 
+/* Features with their head, or logits. */
+static dho_status check_sources(const import_arguments *import, const char *scale)
+{
+    if (import->logits == NULL) {
+        DHO_TRY(require("--features", import->features));
+        return require("--head", import->head);
+    }
+    if (import->features == NULL && import->head == NULL && scale == NULL && !import->no_normalise)
+        return DHO_OK;
+    return dho_fail(DHO_ERR_CONFIG,
+                    "--logits: stand alone: no --features, --head, --scale, --no-normalise");
+}
+
 static dho_status cache_import(const dho_arguments *arguments, dho_comm *comm)
 {
     dho_config_arguments from = {0};
     import_arguments import = {0};
-    const char *scale = "100", *encoding = "fp16", *shards = NULL;
+    const char *scale = NULL, *encoding = NULL, *shards = NULL, *top = NULL;
     long long shard_count = DEFAULT_SHARDS;
     const dho_option options[] = {
         {.name = "--features", .value = &import.features},
+        {.name = "--logits", .value = &import.logits},
         {.name = "--head", .value = &import.head},
         {.name = "--out", .value = &import.out},
         {.name = "--scale", .value = &scale},
         {.name = "--no-normalise", .flag = &import.no_normalise},
         {.name = "--encoding", .value = &encoding},
+        {.name = "--top", .value = &top},
         {.name = "--shards", .value = &shards},
     };
     dho_config config;
     DHO_TRY(dho_cli_parse(arguments, &from, options, sizeof options / sizeof *options));
-    DHO_TRY(require("--features", import.features));
-    DHO_TRY(require("--head", import.head));
-    DHO_TRY(parse_scale(scale, &import.scale));
-    DHO_TRY(parse_encoding(encoding, &import.encoding));
+    DHO_TRY(check_sources(&import, scale));
+    DHO_TRY(parse_scale(scale != NULL ? scale : "100", &import.scale));
+    DHO_TRY(parse_encodings(encoding, top,
+                            import.logits != NULL ? DHO_CACHE_LOGITS : DHO_CACHE_EMBEDDING,
+                            &import.encoding, &import.top));
     if (shards != NULL) DHO_TRY(dho_cli_integer("--shards", shards, 1, MAX_SHARDS, &shard_count));
     import.shards = (int)shard_count;
     DHO_TRY(dho_cli_load_config(&from, comm, &config));
@@ -173,7 +207,8 @@ static void print_info(const char *folder, const dho_cache_spec *spec)
            spec->fingerprint);
     printf("payload      %s, %s, %d values; %d classes\n",
            spec->payload == DHO_CACHE_EMBEDDING ? "embedding" : "logits",
-           spec->encoding == DHO_CACHE_FP16 ? "fp16" : "int8", spec->dim, spec->classes);
+           dho_cache_encoding_name(spec->encoding), spec->dim, spec->classes);
+    if (spec->top > 0) printf("top          %d logits, the rest as one\n", spec->top);
     printf("views        %d an image, %s\n", spec->views,
            spec->free_crops ? "any crop (none is stored)" : "with crop box and flip");
     if (!spec->free_crops)

@@ -53,6 +53,7 @@ static dho_status describe_spec(builder *b)
                                .free_crops = options->center,
                                .payload = options->payload,
                                .encoding = options->encoding,
+                               .top = options->top,
                                .dim = embedding ? student->feature_dim : student->classes,
                                .classes = student->classes,
                                .image_size = student->image_size,

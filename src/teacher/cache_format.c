@@ -32,7 +32,7 @@ enum {
     AT_CROP_SCALE = 88,
     AT_CROP_RATIO = 104,
     AT_TEACHER = 120,
-    AT_RESERVED = 248,
+    AT_TOP = 248,
     AT_CRC = 252
 };
 
@@ -101,6 +101,34 @@ static bool teacher_is_text(const char teacher[128])
     return text != NULL;
 }
 
+static const char *const payloads[] = {"embedding", "logits"};
+
+const char *dho_cache_encoding_name(dho_cache_encoding encoding)
+{
+    static const char *const names[DHO_CACHE_ENCODINGS] = {"fp16", "int8", "topk", "int8x"};
+    return names[encoding];
+}
+
+int cache_version(const dho_cache_spec *spec)
+{
+    return spec->encoding <= DHO_CACHE_INT8 ? 1 : 2;
+}
+
+static dho_status check_encoding(const dho_cache_spec *spec, dho_status status, const char *name)
+{
+    if ((unsigned)spec->encoding >= DHO_CACHE_ENCODINGS)
+        return dho_fail(status, "%s: unknown encoding %d", name, (int)spec->encoding);
+    const bool top = spec->encoding == DHO_CACHE_TOPK;
+    if (top && spec->payload != DHO_CACHE_LOGITS)
+        return dho_fail(status, "%s: encoding topk is for logits", name);
+    const int most = spec->classes < CACHE_MAX_TOP ? spec->classes : CACHE_MAX_TOP;
+    DHO_TRY(check_range("top", spec->top, top, top ? most : 0, status, name));
+    if (cache_version(spec) > 1 && spec->dim > CACHE_MAX_INDEX)
+        return dho_fail(status, "%s: dim is %d, encoding %s has at most %d", name, spec->dim,
+                        dho_cache_encoding_name(spec->encoding), CACHE_MAX_INDEX);
+    return DHO_OK;
+}
+
 dho_status cache_spec_check(const dho_cache_spec *spec, dho_status status, const char *name)
 {
     DHO_TRY(check_range("count", spec->count, 1, CACHE_MAX_COUNT, status, name));
@@ -111,8 +139,7 @@ dho_status cache_spec_check(const dho_cache_spec *spec, dho_status status, const
     DHO_TRY(check_range("image_size", spec->image_size, 0, CACHE_MAX_IMAGE_SIZE, status, name));
     if (spec->payload != DHO_CACHE_EMBEDDING && spec->payload != DHO_CACHE_LOGITS)
         return dho_fail(status, "%s: unknown payload %d", name, (int)spec->payload);
-    if (spec->encoding != DHO_CACHE_FP16 && spec->encoding != DHO_CACHE_INT8)
-        return dho_fail(status, "%s: unknown encoding %d", name, (int)spec->encoding);
+    DHO_TRY(check_encoding(spec, status, name));
     if (spec->payload == DHO_CACHE_LOGITS && spec->dim != spec->classes)
         return dho_fail(status, "%s: logits of dim %d for %d classes", name, spec->dim,
                         spec->classes);
@@ -159,8 +186,6 @@ static dho_status differs_word(const char *key, const char *found, const char *e
 dho_status cache_spec_compare(const dho_cache_spec *found, const dho_cache_spec *expected,
                               dho_status status, const char *name)
 {
-    static const char *const payloads[] = {"embedding", "logits"}, *const encodings[] = {"fp16",
-                                                                                         "int8"};
     const dho_cache_spec *f = found, *e = expected;
     DHO_TRY(differs_hex("the dataset's fingerprint", f->fingerprint, e->fingerprint, status, name));
     DHO_TRY(differs("count", f->count, e->count, status, name));
@@ -168,7 +193,9 @@ dho_status cache_spec_compare(const dho_cache_spec *found, const dho_cache_spec 
     DHO_TRY(differs("views", f->views, e->views, status, name));
     DHO_TRY(differs("free_crops", f->free_crops, e->free_crops, status, name));
     DHO_TRY(differs_word("payload", payloads[f->payload], payloads[e->payload], status, name));
-    DHO_TRY(differs_word("encoding", encodings[f->encoding], encodings[e->encoding], status, name));
+    DHO_TRY(differs_word("encoding", dho_cache_encoding_name(f->encoding),
+                         dho_cache_encoding_name(e->encoding), status, name));
+    DHO_TRY(differs("top", f->top, e->top, status, name));
     DHO_TRY(differs("dim", f->dim, e->dim, status, name));
     DHO_TRY(differs("classes", f->classes, e->classes, status, name));
     DHO_TRY(differs("image_size", f->image_size, e->image_size, status, name));
@@ -182,7 +209,17 @@ dho_status cache_spec_compare(const dho_cache_spec *found, const dho_cache_spec 
 size_t dho_cache_record_bytes(const dho_cache_spec *spec)
 {
     const size_t box = spec->free_crops ? 0 : CACHE_BOX_BYTES, dim = (size_t)spec->dim;
-    return box + (spec->encoding == DHO_CACHE_FP16 ? 2 * dim : sizeof(float) + dim);
+    const size_t exact = dim < CACHE_EXACT ? dim : CACHE_EXACT;
+    switch (spec->encoding) {
+    case DHO_CACHE_FP16:
+        return box + 2 * dim;
+    case DHO_CACHE_TOPK:
+        return box + CACHE_TOP_HEAD + CACHE_TOP_BYTES * (size_t)spec->top;
+    case DHO_CACHE_INT8X:
+        return box + sizeof(float) + CACHE_EXACT_BYTES * exact + dim;
+    default:
+        return box + sizeof(float) + dim;
+    }
 }
 
 uint64_t cache_block_records(const dho_cache_spec *spec)
@@ -219,7 +256,7 @@ void cache_header_pack(const dho_cache_spec *spec, const cache_shard_layout *lay
 {
     memset(out, 0, CACHE_HEADER_BYTES);
     memcpy(out + AT_MAGIC, magic, sizeof magic);
-    put_le(out + AT_VERSION, CACHE_VERSION, 4);
+    put_le(out + AT_VERSION, (uint64_t)cache_version(spec), 4);
     put_le(out + AT_HEADER_BYTES, CACHE_HEADER_BYTES, 4);
     put_le(out + AT_SHARD, (uint64_t)layout->shard, 4);
     put_le(out + AT_SHARDS, (uint64_t)spec->shards, 4);
@@ -242,6 +279,7 @@ void cache_header_pack(const dho_cache_spec *spec, const cache_shard_layout *lay
         put_double(out + AT_CROP_RATIO + 8 * i, spec->crop_ratio[i]);
     }
     memcpy(out + AT_TEACHER, spec->teacher, sizeof spec->teacher);
+    put_le(out + AT_TOP, (uint64_t)spec->top, 4);
     put_le(out + AT_CRC, dho_crc32(0, out, AT_CRC), 4);
 }
 
@@ -264,6 +302,7 @@ static void unpack_spec(const uint8_t *data, dho_cache_spec *out)
                             .encoding = (dho_cache_encoding)data[AT_ENCODING],
                             .dim = get_int(data + AT_DIM),
                             .classes = get_int(data + AT_CLASSES),
+                            .top = get_int(data + AT_TOP),
                             .image_size = get_int(data + AT_IMAGE_SIZE),
                             .flip = data[AT_FLIP] == 1,
                             .seed = get_le(data + AT_SEED, 8)};
@@ -287,13 +326,13 @@ static dho_status parse_header(const uint8_t *data, size_t size, const char *nam
         return dho_fail(DHO_ERR_FORMAT, "%s: header at offset 0: CRC is %08x, expected %08x", name,
                         computed, stored);
     const uint64_t version = get_le(data + AT_VERSION, 4);
-    if (version != CACHE_VERSION)
+    if (version < 1 || version > CACHE_VERSION)
         return dho_fail(DHO_ERR_CONFIG,
                         "%s: version %" PRIu64
-                        " of the cache format; this program knows version %d",
+                        " of the cache format; this program knows versions 1 to %d",
                         name, version, CACHE_VERSION);
-    if (get_le(data + AT_HEADER_BYTES, 4) != CACHE_HEADER_BYTES ||
-        get_le(data + AT_RESERVED, 4) != 0 || data[AT_FREE_CROPS] > 1 || data[AT_FLIP] > 1)
+    if (get_le(data + AT_HEADER_BYTES, 4) != CACHE_HEADER_BYTES || data[AT_FREE_CROPS] > 1 ||
+        data[AT_FLIP] > 1)
         return dho_fail(DHO_ERR_FORMAT, "%s: header at offset 0: impossible values", name);
     return DHO_OK;
 }
@@ -304,6 +343,8 @@ dho_status cache_shard_parse(const uint8_t *data, size_t size, const char *name,
     DHO_TRY(parse_header(data, size, name));
     unpack_spec(data, out_spec);
     DHO_TRY(cache_spec_check(out_spec, DHO_ERR_FORMAT, name));
+    DHO_TRY(differs("the version", (int64_t)get_le(data + AT_VERSION, 4), cache_version(out_spec),
+                    DHO_ERR_FORMAT, name));
     const int shard = get_int(data + AT_SHARD);
     DHO_TRY(check_range("the shard's index", shard, 0, out_spec->shards - 1, DHO_ERR_FORMAT, name));
     const uint64_t block_records = get_le(data + AT_BLOCK_RECORDS, 8);

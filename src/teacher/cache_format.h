@@ -11,11 +11,17 @@
 #include <stdint.h>
 
 enum {
-    CACHE_VERSION = 1,
+    CACHE_VERSION = 2, /* the newest; see cache_version */
     CACHE_HEADER_BYTES = 256,
     CACHE_CRC_BYTES = 4,
     CACHE_BLOCK_TARGET = 65536, /* bytes of records a block has, about */
     CACHE_BOX_BYTES = 10,       /* x, y, width, height, flags: u16 each */
+    CACHE_EXACT = 4,            /* values of an int8x record that are kept as floats */
+    CACHE_EXACT_BYTES = 6,      /* index: u16, value: f32 */
+    CACHE_TOP_BYTES = 4,        /* class: u16, logit below the largest: fp16 */
+    CACHE_TOP_HEAD = 8,         /* largest logit, log-sum-exp of the rest below it: f32 each */
+    CACHE_MAX_TOP = 255,
+    CACHE_MAX_INDEX = 65536, /* of dim where a record has u16 indices */
     CACHE_MAX_SHARDS = 65536,
     CACHE_MAX_VIEWS = 65535,
     CACHE_MAX_DIM = 1 << 20, /* of dim and of classes */
@@ -34,6 +40,9 @@ typedef struct cache_shard_layout {
     uint64_t table_offset; /* of the CRC table; the records end there */
     uint64_t file_bytes;   /* header + records + blocks x CRC + CRC of the table */
 } cache_shard_layout;
+
+/* The version of a cache of this spec: 1 where programs that know only 1 can read it. */
+int cache_version(const dho_cache_spec *spec);
 
 /* Are all values of the spec possible? `status` is what a failure returns (DHO_ERR_CONFIG for a
  * caller's spec, DHO_ERR_FORMAT for one out of a file), `name` stands in front of the message. */

@@ -16,18 +16,17 @@ typedef struct feature_rows {
     bool normalise;
 } feature_rows;
 
-static dho_status check_rows(const char *path, const dho_safetensors *file, int64_t count,
-                             const int32_t *labels, dho_tensor_view *out)
+static dho_status check_rows(const char *path, const dho_safetensors *file, const char *name,
+                             int64_t count, const int32_t *labels, dho_tensor_view *out)
 {
     const dho_tensor_view *features;
     const int64_t any[2] = {-1, -1};
-    DHO_TRY(dho_safetensors_require(file, "features", 2, any, &features));
+    DHO_TRY(dho_safetensors_require(file, name, 2, any, &features));
     if (features->shape[0] != count)
-        return dho_fail(DHO_ERR_CONFIG,
-                        "%s: features of %" PRId64 " images; the dataset has %" PRId64, path,
-                        features->shape[0], count);
+        return dho_fail(DHO_ERR_CONFIG, "%s: %s of %" PRId64 " images; the dataset has %" PRId64,
+                        path, name, features->shape[0], count);
     if (features->shape[1] < 1 || features->shape[1] > CACHE_MAX_DIM)
-        return dho_fail(DHO_ERR_FORMAT, "%s: features of width %" PRId64 ", expected 1 to %d", path,
+        return dho_fail(DHO_ERR_FORMAT, "%s: %s of width %" PRId64 ", expected 1 to %d", path, name,
                         features->shape[1], CACHE_MAX_DIM);
     *out = *features;
     if (labels == NULL || dho_safetensors_find(file, "labels") == NULL) return DHO_OK;
@@ -119,34 +118,44 @@ static dho_status fill_row(void *context, int64_t id, dho_cache_record *views)
 }
 
 dho_status dho_cache_import(const char *folder, const char *features_path, const char *head_path,
-                            float scale, bool normalise, dho_cache_encoding encoding, int shards,
-                            uint64_t fingerprint, int64_t count, const int32_t *labels, int classes)
+                            float scale, bool normalise, dho_cache_encoding encoding, int top,
+                            int shards, uint64_t fingerprint, int64_t count, const int32_t *labels,
+                            int classes)
 {
     dho_status status;
     dho_safetensors *file = NULL;
     dho_teacher_head head = {.scale = scale};
-    feature_rows rows = {.path = features_path, .normalise = normalise};
+    const bool logits = head_path == NULL;
+    feature_rows rows = {.path = features_path, .normalise = normalise && !logits};
     DHO_TRY_GOTO(dho_safetensors_open(&file, features_path));
-    DHO_TRY_GOTO(check_rows(features_path, file, count, labels, &rows.tensor));
-    DHO_TRY_GOTO(load_head(head_path, classes, rows.tensor.shape[1], &head));
+    DHO_TRY_GOTO(check_rows(features_path, file, logits ? "logits" : "features", count, labels,
+                            &rows.tensor));
+    if (!logits) DHO_TRY_GOTO(load_head(head_path, classes, rows.tensor.shape[1], &head));
+    if (logits && rows.tensor.shape[1] != classes) {
+        status = dho_fail(DHO_ERR_CONFIG,
+                          "%s: logits of %" PRId64 " classes; the dataset has %d classes",
+                          features_path, rows.tensor.shape[1], classes);
+        goto fail;
+    }
     dho_cache_spec spec = {.fingerprint = fingerprint,
                            .count = count,
                            .shards = shards,
                            .views = 1,
                            .free_crops = true,
-                           .payload = DHO_CACHE_EMBEDDING,
+                           .payload = logits ? DHO_CACHE_LOGITS : DHO_CACHE_EMBEDDING,
                            .encoding = encoding,
+                           .top = top,
                            .dim = (int)rows.tensor.shape[1],
                            .classes = classes};
     const char *slash = strrchr(features_path, '/'); /* the same features from elsewhere are fine */
     dho_cache_describe_teacher("imported", slash != NULL ? slash + 1 : features_path,
                                dho_crc32(0, rows.tensor.data, rows.tensor.bytes),
-                               normalise ? " normalised" : "", spec.teacher);
+                               rows.normalise ? " normalised" : "", spec.teacher);
     for (int s = 0; s < shards; s++) {
         bool written;
         DHO_TRY_GOTO(dho_cache_write_shard(folder, &spec, s, fill_row, &rows, &written));
     }
-    DHO_TRY_GOTO(dho_cache_finish(folder, &spec, &head));
+    DHO_TRY_GOTO(dho_cache_finish(folder, &spec, logits ? NULL : &head));
 fail:
     dho_free(head.weight);
     dho_free(head.bias);

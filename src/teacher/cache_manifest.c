@@ -20,11 +20,6 @@ static const char *payload_name(dho_cache_payload payload)
     return payload == DHO_CACHE_EMBEDDING ? "embedding" : "logits";
 }
 
-static const char *encoding_name(dho_cache_encoding encoding)
-{
-    return encoding == DHO_CACHE_FP16 ? "fp16" : "int8";
-}
-
 /* 16 or 8 lower-case hexadecimal digits and nothing else. */
 static bool parse_hex(const char *text, size_t digits, uint64_t *out)
 {
@@ -50,16 +45,21 @@ static json_t *manifest_to_json(const cache_manifest *manifest)
     char fingerprint[HEX64], seed[HEX64];
     snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, spec->fingerprint);
     snprintf(seed, sizeof seed, "%016" PRIx64, spec->seed);
-    return json_pack(
+    json_t *root = json_pack(
         "{s:s, s:i, s:s, s:I, s:i, s:i, s:b, s:s, s:s, s:i, s:i, s:i, s:[f, f], s:[f, f], s:b,"
         " s:s, s:s, s:o}",
-        "format", format_name, "version", CACHE_VERSION, "fingerprint", fingerprint, "count",
+        "format", format_name, "version", cache_version(spec), "fingerprint", fingerprint, "count",
         (json_int_t)spec->count, "shards", spec->shards, "views", spec->views, "free_crops",
         (int)spec->free_crops, "payload", payload_name(spec->payload), "encoding",
-        encoding_name(spec->encoding), "dim", spec->dim, "classes", spec->classes, "image_size",
-        spec->image_size, "crop_scale", spec->crop_scale[0], spec->crop_scale[1], "crop_ratio",
-        spec->crop_ratio[0], spec->crop_ratio[1], "flip", (int)spec->flip, "seed", seed, "teacher",
-        spec->teacher, "head", head_to_json(manifest));
+        dho_cache_encoding_name(spec->encoding), "dim", spec->dim, "classes", spec->classes,
+        "image_size", spec->image_size, "crop_scale", spec->crop_scale[0], spec->crop_scale[1],
+        "crop_ratio", spec->crop_ratio[0], spec->crop_ratio[1], "flip", (int)spec->flip, "seed",
+        seed, "teacher", spec->teacher, "head", head_to_json(manifest));
+    if (root == NULL || spec->top == 0 ||
+        json_object_set_new(root, "top", json_integer(spec->top)) == 0)
+        return root;
+    json_decref(root);
+    return NULL;
 }
 
 dho_status cache_manifest_write(const char *folder, const cache_manifest *manifest)
@@ -83,7 +83,7 @@ fail:
 /* What json_unpack gives, before the ranges are checked. */
 typedef struct raw_manifest {
     const char *format, *fingerprint, *payload, *encoding, *seed, *teacher;
-    json_int_t version, count, shards, views, dim, classes, image_size;
+    json_int_t version, count, shards, views, dim, classes, image_size, top;
     int free_crops, flip;
     json_t *head;
 } raw_manifest;
@@ -94,14 +94,14 @@ static dho_status unpack(json_t *root, const char *path, raw_manifest *raw, dho_
     if (json_unpack_ex(
             root, &error, JSON_STRICT,
             "{s:s, s:I, s:s, s:I, s:I, s:I, s:b, s:s, s:s, s:I, s:I, s:I, s:[F, F], s:[F, F], s:b,"
-            " s:s, s:s, s:o}",
+            " s:s, s:s, s:o, s?I}",
             "format", &raw->format, "version", &raw->version, "fingerprint", &raw->fingerprint,
             "count", &raw->count, "shards", &raw->shards, "views", &raw->views, "free_crops",
             &raw->free_crops, "payload", &raw->payload, "encoding", &raw->encoding, "dim",
             &raw->dim, "classes", &raw->classes, "image_size", &raw->image_size, "crop_scale",
             &spec->crop_scale[0], &spec->crop_scale[1], "crop_ratio", &spec->crop_ratio[0],
             &spec->crop_ratio[1], "flip", &raw->flip, "seed", &raw->seed, "teacher", &raw->teacher,
-            "head", &raw->head) != 0)
+            "head", &raw->head, "top", &raw->top) != 0)
         return dho_fail(DHO_ERR_FORMAT, "%s: %s", path, error.text);
     return DHO_OK;
 }
@@ -127,16 +127,22 @@ static dho_status to_spec(const raw_manifest *raw, const char *path, dho_cache_s
     spec->flip = raw->flip != 0;
     spec->payload = DHO_CACHE_EMBEDDING;
     if (strcmp(raw->payload, payload_name(DHO_CACHE_LOGITS)) == 0) spec->payload = DHO_CACHE_LOGITS;
-    spec->encoding = DHO_CACHE_FP16;
-    if (strcmp(raw->encoding, encoding_name(DHO_CACHE_INT8)) == 0) spec->encoding = DHO_CACHE_INT8;
-    if (strcmp(raw->payload, payload_name(spec->payload)) != 0 ||
-        strcmp(raw->encoding, encoding_name(spec->encoding)) != 0)
+    spec->top = narrow(raw->top);
+    int encoding = 0;
+    while (encoding < DHO_CACHE_ENCODINGS &&
+           strcmp(raw->encoding, dho_cache_encoding_name((dho_cache_encoding)encoding)) != 0)
+        encoding++;
+    spec->encoding = (dho_cache_encoding)encoding;
+    if (strcmp(raw->payload, payload_name(spec->payload)) != 0 || encoding == DHO_CACHE_ENCODINGS)
         return dho_fail(DHO_ERR_FORMAT, "%s: unknown payload \"%.40s\" or encoding \"%.40s\"", path,
                         raw->payload, raw->encoding);
     if (strlen(raw->teacher) >= sizeof spec->teacher)
         return dho_fail(DHO_ERR_FORMAT, "%s: teacher is longer than 127 bytes", path);
     memcpy(spec->teacher, raw->teacher, strlen(raw->teacher));
-    return cache_spec_check(spec, DHO_ERR_FORMAT, path);
+    DHO_TRY(cache_spec_check(spec, DHO_ERR_FORMAT, path));
+    if (raw->version == cache_version(spec)) return DHO_OK;
+    return dho_fail(DHO_ERR_FORMAT, "%s: version %d with encoding %s", path, (int)raw->version,
+                    raw->encoding);
 }
 
 static dho_status to_head(json_t *head, const char *path, cache_manifest *out)
@@ -166,10 +172,10 @@ static dho_status parse(json_t *root, const char *path, cache_manifest *out)
     const json_int_t version = json_integer_value(json_object_get(root, "version"));
     if (format == NULL || strcmp(format, format_name) != 0)
         return dho_fail(DHO_ERR_FORMAT, "%s: not the manifest of a teacher cache", path);
-    if (version != CACHE_VERSION)
+    if (version < 1 || version > CACHE_VERSION)
         return dho_fail(DHO_ERR_CONFIG,
                         "%s: version %" JSON_INTEGER_FORMAT
-                        " of the cache format; this program knows version %d",
+                        " of the cache format; this program knows versions 1 to %d",
                         path, version, CACHE_VERSION);
     DHO_TRY(unpack(root, path, &raw, &out->spec));
     DHO_TRY(to_spec(&raw, path, &out->spec));

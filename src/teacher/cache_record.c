@@ -3,6 +3,7 @@
 
 #include "dho/safetensors.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -52,27 +53,127 @@ static dho_status encode_fp16(const float *payload, int dim, uint8_t *out)
     return DHO_OK;
 }
 
-/* Symmetric: scale = max|x| / 127, q = round(x / scale), x' = scale * q. */
-static dho_status encode_int8(const float *payload, int dim, uint8_t *out)
+static void put_float(uint8_t *out, float value)
 {
-    float largest = 0;
-    for (int i = 0; i < dim; i++) {
-        if (!isfinite(payload[i]))
-            return dho_fail(DHO_ERR_NUMERIC, "value %d is %g", i, (double)payload[i]);
-        largest = fmaxf(largest, fabsf(payload[i]));
-    }
-    const float scale = largest / 127.0f;
     uint32_t bits;
-    memcpy(&bits, &scale, sizeof bits);
+    memcpy(&bits, &value, sizeof bits);
     put_u16(out, bits & 0xffffu);
     put_u16(out + 2, bits >> 16);
+}
+
+static float get_float(const uint8_t *data)
+{
+    const uint32_t bits = get_u16(data) | (uint32_t)get_u16(data + 2) << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static dho_status check_finite(const float *payload, int dim)
+{
+    for (int i = 0; i < dim; i++)
+        if (!isfinite(payload[i]))
+            return dho_fail(DHO_ERR_NUMERIC, "value %d is %g", i, (double)payload[i]);
+    return DHO_OK;
+}
+
+/* Is value i among the `count` ascending indices? */
+static bool is_exact(const int *exact, int count, int i)
+{
+    for (int e = 0; e < count; e++)
+        if (exact[e] == i) return true;
+    return false;
+}
+
+/* Symmetric: scale = max|x| / 127 over the values that are not exact, q = round(x / scale),
+ * x' = scale * q; the places of the exact ones hold 0. */
+static void encode_int8(const float *payload, int dim, const int *exact, int exact_count,
+                        uint8_t *out)
+{
+    float largest = 0;
+    for (int i = 0; i < dim; i++)
+        if (!is_exact(exact, exact_count, i)) largest = fmaxf(largest, fabsf(payload[i]));
+    const float scale = largest / 127.0f;
+    put_float(out, scale);
+    out += sizeof(float);
+    for (int e = 0; e < exact_count; e++, out += CACHE_EXACT_BYTES) {
+        put_u16(out, (unsigned)exact[e]);
+        put_float(out + 2, payload[exact[e]]);
+    }
     for (int i = 0; i < dim; i++) {
         /* A subnormal scale is rounded so coarsely that the quotient can leave the range. */
         const float quotient = scale > 0 ? rintf(payload[i] / scale) : 0;
         const float clipped = fminf(fmaxf(quotient, -127.0f), 127.0f);
-        out[sizeof(float) + (size_t)i] = (uint8_t)(int8_t)clipped;
+        out[i] = is_exact(exact, exact_count, i) ? 0 : (uint8_t)(int8_t)clipped;
     }
-    return DHO_OK;
+}
+
+static float identity(float value)
+{
+    return value;
+}
+
+/* The `count` indices with the largest key(value), largest first; of equal ones the lower index. */
+static void select_largest(const float *values, int dim, int count, float (*key)(float), int *out)
+{
+    int kept = 0;
+    for (int i = 0; i < dim; i++) {
+        const float mine = key(values[i]);
+        if (kept == count && !(mine > key(values[out[kept - 1]]))) continue;
+        int at = kept < count ? kept++ : kept - 1;
+        for (; at > 0 && mine > key(values[out[at - 1]]); at--) out[at] = out[at - 1];
+        out[at] = i;
+    }
+}
+
+static int exact_values(const dho_cache_spec *spec)
+{
+    if (spec->encoding != DHO_CACHE_INT8X) return 0;
+    return spec->dim < CACHE_EXACT ? spec->dim : CACHE_EXACT;
+}
+
+/* A few large coordinates (one of CLIP's is 0.63 of a unit vector) would set the scale of all. */
+static void encode_int8x(const float *payload, const dho_cache_spec *spec, uint8_t *out)
+{
+    int exact[CACHE_EXACT];
+    const int count = exact_values(spec);
+    select_largest(payload, spec->dim, count, fabsf, exact);
+    for (int i = 1; i < count; i++) /* in the order of their indices */
+        for (int j = i; j > 0 && exact[j] < exact[j - 1]; j--) {
+            const int swapped = exact[j];
+            exact[j] = exact[j - 1];
+            exact[j - 1] = swapped;
+        }
+    encode_int8(payload, spec->dim, exact, count, out);
+}
+
+/* Largest logit m; log sum exp(z_j - m) of the classes j that are not kept (0 when all are); then
+ * the kept ones, largest first: class and z - m as fp16, which is finest where p is large. */
+static void encode_topk(const float *logits, int classes, int top, uint8_t *out)
+{
+    int ids[CACHE_MAX_TOP];
+    select_largest(logits, classes, top, identity, ids);
+    const double largest = logits[ids[0]], last = logits[ids[top - 1]];
+    /* A class is kept when it is larger than the last one, or as large with no higher an index. */
+    double sum = 0, bound = -INFINITY;
+    for (int pass = 0; pass < 2; pass++)
+        for (int c = 0; c < classes; c++) {
+            const bool kept = logits[c] > last || (logits[c] == last && c <= ids[top - 1]);
+            if (kept) continue;
+            if (pass == 0)
+                bound = fmax(bound, logits[c]);
+            else
+                sum += exp(logits[c] - bound);
+        }
+    const double rest = top < classes ? bound - largest + log(sum) : 0;
+    put_float(out, (float)largest);
+    put_float(out + 4, (float)fmax(rest, -FLT_MAX));
+    out += CACHE_TOP_HEAD;
+    for (int k = 0; k < top; k++, out += CACHE_TOP_BYTES) {
+        put_u16(out, (unsigned)ids[k]);
+        /* Beyond fp16's range the probability is 0 at any temperature of use. */
+        put_u16(out + 2, dho_float_to_half((float)fmax(logits[ids[k]] - largest, -65504)));
+    }
 }
 
 dho_status cache_record_encode(const dho_cache_spec *spec, const dho_cache_record *record,
@@ -83,18 +184,62 @@ dho_status cache_record_encode(const dho_cache_spec *spec, const dho_cache_recor
         out += CACHE_BOX_BYTES;
     }
     if (spec->encoding == DHO_CACHE_FP16) return encode_fp16(record->payload, spec->dim, out);
-    return encode_int8(record->payload, spec->dim, out);
+    DHO_TRY(check_finite(record->payload, spec->dim));
+    if (spec->encoding == DHO_CACHE_TOPK)
+        encode_topk(record->payload, spec->classes, spec->top, out);
+    else if (spec->encoding == DHO_CACHE_INT8X)
+        encode_int8x(record->payload, spec, out);
+    else
+        encode_int8(record->payload, spec->dim, NULL, 0, out);
+    return DHO_OK;
 }
 
-static dho_status decode_int8(const uint8_t *data, int dim, float *payload)
+static dho_status decode_int8(const uint8_t *data, const dho_cache_spec *spec, float *payload)
 {
-    const uint32_t bits = get_u16(data) | (uint32_t)get_u16(data + 2) << 16;
-    float scale;
-    memcpy(&scale, &bits, sizeof scale);
+    const int dim = spec->dim, exact = exact_values(spec);
+    const float scale = get_float(data);
     if (!(scale >= 0) || !isfinite(scale))
         return dho_fail(DHO_ERR_FORMAT, "impossible int8 scale %g", (double)scale);
-    for (int i = 0; i < dim; i++)
-        payload[i] = scale * (float)(int8_t)data[sizeof(float) + (size_t)i];
+    const uint8_t *pair = data + sizeof(float), *steps = pair + CACHE_EXACT_BYTES * (size_t)exact;
+    for (int i = 0; i < dim; i++) payload[i] = scale * (float)(int8_t)steps[i];
+    for (int e = 0, before = -1; e < exact; e++, pair += CACHE_EXACT_BYTES) {
+        const int index = (int)get_u16(pair);
+        const float value = get_float(pair + 2);
+        if (index <= before || index >= dim || !isfinite(value))
+            return dho_fail(DHO_ERR_FORMAT, "impossible int8x value %g at index %d", (double)value,
+                            index);
+        payload[index] = value;
+        before = index;
+    }
+    return DHO_OK;
+}
+
+/* The rest share exp(rest) evenly: z_j = m + rest - log(classes - top) for each of them. */
+static dho_status decode_topk(const uint8_t *data, const dho_cache_spec *spec, float *logits)
+{
+    const int left = spec->classes - spec->top;
+    const float largest = get_float(data), rest = get_float(data + 4);
+    const double even = fmax((double)largest + rest - (left > 0 ? log(left) : 0), -FLT_MAX);
+    if (!isfinite(largest) || !isfinite(rest) || (left == 0 && rest != 0) || rest > log(left + 1.0))
+        return dho_fail(DHO_ERR_FORMAT, "impossible topk logits: largest %g, the rest %g",
+                        (double)largest, (double)rest);
+    for (int c = 0; c < spec->classes; c++) logits[c] = NAN;
+    float before = 0;
+    const uint8_t *pair = data + CACHE_TOP_HEAD;
+    for (int k = 0; k < spec->top; k++, pair += CACHE_TOP_BYTES) {
+        const int id = (int)get_u16(pair);
+        const float below = dho_half_to_float((uint16_t)get_u16(pair + 2));
+        const float logit = largest + below;
+        /* No NaN (all comparisons are false), no class twice, the largest first. */
+        if (id >= spec->classes || !isnan(logits[id]) || !(below <= before) || !isfinite(logit) ||
+            (k == 0 && below != 0))
+            return dho_fail(DHO_ERR_FORMAT, "impossible topk logit %d: class %d, %g", k, id,
+                            (double)below);
+        logits[id] = logit;
+        before = below;
+    }
+    for (int c = 0; c < spec->classes; c++)
+        if (isnan(logits[c])) logits[c] = (float)fmin(even, FLT_MAX);
     return DHO_OK;
 }
 
@@ -117,7 +262,8 @@ dho_status cache_record_decode(const dho_cache_spec *spec, const uint8_t *data,
         data += CACHE_BOX_BYTES;
     }
     if (record->payload == NULL) return DHO_OK;
-    if (spec->encoding == DHO_CACHE_INT8) return decode_int8(data, spec->dim, record->payload);
+    if (spec->encoding == DHO_CACHE_TOPK) return decode_topk(data, spec, record->payload);
+    if (spec->encoding != DHO_CACHE_FP16) return decode_int8(data, spec, record->payload);
     for (int i = 0; i < spec->dim; i++)
         record->payload[i] = dho_half_to_float((uint16_t)get_u16(data + 2 * (size_t)i));
     return DHO_OK;

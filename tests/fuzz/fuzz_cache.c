@@ -1,5 +1,6 @@
 /* libFuzzer: a cache shard over memory: frame, blocks, every record. The input is a shard file; its
- * first byte says which CRCs the harness makes right, so that the fuzzer gets behind them. */
+ * first byte says which CRCs the harness makes right and which encoding it asks for, so that the
+ * fuzzer gets behind them. */
 #include "dho/file.h"
 #include "teacher/cache_format.h"
 
@@ -11,6 +12,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void put_crc(uint8_t *at, uint32_t crc)
 {
     for (int i = 0; i < 4; i++) at[i] = (uint8_t)(crc >> (8 * i));
+}
+
+/* Asks for top-k logits (as many as byte 248 says) or int8x, whatever the header asked for. */
+static void choose_encoding(uint8_t *shard, size_t size, bool top)
+{
+    if (size < CACHE_HEADER_BYTES) return;
+    shard[8] = CACHE_VERSION;
+    shard[77] = top ? DHO_CACHE_TOPK : DHO_CACHE_INT8X;
+    memset(shard + (top ? 249 : 248), 0, top ? 3 : 4);
+    if (!top) return;
+    shard[76] = DHO_CACHE_LOGITS;
+    memcpy(shard + 68, shard + 64, 4); /* as many classes as values */
 }
 
 /* Header CRC, and the layout that a header with these numbers asks for. */
@@ -37,6 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *shard = malloc(size - 1);
     memcpy(shard, data + 1, size - 1);
     size--;
+    if (data[0] & 2) choose_encoding(shard, size, data[0] & 4);
     if (data[0] % 2 == 1) mend(shard, size);
     if (cache_shard_parse(shard, size, "fuzz", &spec, &layout) == DHO_OK) {
         if (cache_spec_compare(&spec, &spec, DHO_ERR_FORMAT, "fuzz") != DHO_OK) abort();
@@ -45,8 +59,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         float *payload = malloc((size_t)spec.dim * sizeof *payload);
         for (uint64_t r = 0; r < layout.records; r++) {
             dho_cache_record record = {.payload = payload};
-            (void)cache_record_decode(&spec, shard + CACHE_HEADER_BYTES + r * layout.record_bytes,
-                                      &record);
+            const dho_status status = cache_record_decode(
+                &spec, shard + CACHE_HEADER_BYTES + r * layout.record_bytes, &record);
+            /* What topk accepts is finite, and can be written again. */
+            if (status != DHO_OK || spec.encoding != DHO_CACHE_TOPK) continue;
+            uint8_t again[CACHE_BOX_BYTES + CACHE_TOP_HEAD + CACHE_TOP_BYTES * CACHE_MAX_TOP];
+            if (cache_record_encode(&spec, &record, again) != DHO_OK ||
+                cache_record_decode(&spec, again, &record) != DHO_OK)
+                abort();
         }
         free(payload);
         /* What was read packs to the same header. */

@@ -151,7 +151,7 @@ static void set_spec(dho_cache_spec *spec, int which)
         spec->payload = (dho_cache_payload)2;
         break;
     case 11:
-        spec->encoding = (dho_cache_encoding)2;
+        spec->encoding = DHO_CACHE_ENCODINGS;
         break;
     case 12:
         spec->payload = DHO_CACHE_LOGITS;
@@ -182,6 +182,17 @@ static void set_spec(dho_cache_spec *spec, int which)
         break;
     case 21:
         spec->teacher[100] = 'x';
+        break;
+    case 22:
+        spec->encoding = DHO_CACHE_TOPK; /* of embeddings */
+        spec->top = 1;
+        break;
+    case 23:
+        spec->encoding = DHO_CACHE_INT8X;
+        spec->dim = CACHE_MAX_INDEX + 1;
+        break;
+    case 24:
+        spec->top = 1; /* with int8 */
         break;
     }
 }
@@ -373,7 +384,7 @@ int main(void)
     tcase_add_loop_test(tests, test_round_trip, 0, 24);
     tcase_add_test(tests, test_mapped_shards);
     tcase_add_test(tests, test_check_dataset);
-    tcase_add_loop_test(tests, test_impossible_specs, 0, 22);
+    tcase_add_loop_test(tests, test_impossible_specs, 0, 25);
     tcase_add_loop_test(tests, test_impossible_records, 0, COUNT_OF(bad_records));
     tcase_add_test(tests, test_int8_extremes);
     tcase_add_test(tests, test_four_threads_read);

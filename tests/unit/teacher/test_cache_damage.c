@@ -130,7 +130,11 @@ static const struct {
     dho_status status;
 } manifest_edits[] = {
     {"dho-teacher-cache", "dho-teacher-cash", "not the manifest", DHO_ERR_FORMAT},
-    {"\"version\": 1", "\"version\": 2", "version 2 of the cache format", DHO_ERR_CONFIG},
+    {"\"version\": 1", "\"version\": 3", "version 3 of the cache format", DHO_ERR_CONFIG},
+    {"\"version\": 1", "\"version\": 2", "version 2 with encoding int8", DHO_ERR_FORMAT},
+    {"\"head\": {", "\"top\": 2, \"head\": {", "top is 2, expected 0 to 0", DHO_ERR_FORMAT},
+    {"int8", "int8x", "version 1 with encoding int8x", DHO_ERR_FORMAT},
+    {"int8", "topk", "topk is for logits", DHO_ERR_FORMAT},
     {"\"count\": 7", "\"count\": 0", "count is 0", DHO_ERR_FORMAT},
     {"\"count\": 7", "\"count\": -7", "count is -7", DHO_ERR_FORMAT},
     {"\"count\": 7", "\"count\": 9223372036854775807", "count is", DHO_ERR_FORMAT},
@@ -190,7 +194,9 @@ static const struct {
     dho_status status;
 } header_edits[] = {
     {0, 1, 'X', "not a teacher cache shard", DHO_ERR_FORMAT},
-    {8, 4, 2, "version 2", DHO_ERR_CONFIG},
+    {8, 4, 3, "version 3", DHO_ERR_CONFIG},
+    {8, 4, 2, "the version is 2, expected 1", DHO_ERR_FORMAT},
+    {8, 4, 0, "version 0", DHO_ERR_CONFIG},
     {12, 4, 512, "impossible", DHO_ERR_FORMAT},
     {16, 4, 1, "records of", DHO_ERR_FORMAT}, /* shard 1 has fewer images */
     {16, 4, 3, "index is 3", DHO_ERR_FORMAT},
@@ -211,12 +217,15 @@ static const struct {
     {68, 4, 5, "classes is 5, expected 4", DHO_ERR_FORMAT},
     {72, 4, 1 << 20, "image_size", DHO_ERR_FORMAT},
     {76, 1, 200, "unknown payload 200", DHO_ERR_FORMAT},
-    {77, 1, 2, "unknown encoding 2", DHO_ERR_FORMAT},
+    {77, 1, 4, "unknown encoding 4", DHO_ERR_FORMAT},
+    {77, 1, 2, "topk is for logits", DHO_ERR_FORMAT},
+    {77, 1, 3, "the version is 1, expected 2", DHO_ERR_FORMAT},
     {78, 1, 2, "impossible", DHO_ERR_FORMAT},
     {79, 1, 255, "impossible", DHO_ERR_FORMAT},
     {88, 8, UINT64_MAX, "crop_scale", DHO_ERR_FORMAT}, /* a NaN */
     {120, 1, 1, "word is not UTF-8", DHO_ERR_FORMAT},
-    {248, 4, 1, "impossible", DHO_ERR_FORMAT},
+    {248, 4, 1, "top is 1, expected 0 to 0", DHO_ERR_FORMAT},
+    {248, 4, UINT32_MAX, "top is -1", DHO_ERR_FORMAT},
 };
 
 START_TEST(test_header_is_checked)
