@@ -53,7 +53,7 @@ def word(rng, alphabets):
         return rng.choice(["&%s", "&amp;%s", "x&%sy", "&%s;"]) % name
     if kind < 0.37:
         return rng.choice(["&#%d;", "&#%d", "&#x%x;", "&#X%X", "&amp;#%d;"]) % rng.choice(
-            [rng.randrange(300), rng.randrange(0x110000), rng.randrange(1 << 40)])
+            [rng.randrange(300), rng.choice(KNOWN), rng.randrange(0x110000, 1 << 40)])
     if kind < 0.42:
         return "".join(rng.choice("abAB&#;x19'<|> lt") for _ in range(rng.randrange(1, 40)))
     alphabet = rng.choice(alphabets)
@@ -71,10 +71,13 @@ def is_known(code):
     return not 0xD800 <= code < 0xE000 and unicodedata.category(chr(code)) != "Cn"
 
 
+KNOWN = [code for code in range(0x30000) if is_known(code)]
+
+
 def make_lines(count):
     rng = random.Random(1)
     blocks = {}
-    for code in filter(is_known, range(0x30000)):
+    for code in KNOWN:
         blocks.setdefault(code >> 7, []).append(chr(code))
     alphabets = list(blocks.values())
     spaces = [" ", "", "  ", "\t", "\n", "\u00a0", "\u2003", "\x1c", "\x85"]
