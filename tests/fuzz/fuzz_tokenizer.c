@@ -8,7 +8,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char merges[] = "title\na a\naa aa</w>\nt h\nth e</w>\n! !\n";
+static const char merges[] = "title\na a\na a</w>\naa aa</w>\nt h\nth e</w>\n! !\n";
 
 static void require(int condition)
 {
