@@ -73,6 +73,31 @@ start_munge() {
         fail "munged did not start: $(tail -n 1 "$folder/munge/log" 2>/dev/null)"
 }
 
+node_is_up() { sinfo -h -o %t | grep -qE '^(idle|mix|alloc)$'; }
+
+start_daemon() { # NAME READY_COMMAND ...: the next one starts when this one answers
+    local name=$1 gone=0
+    shift
+    alive "$name" || "$name" -f "$SLURM_CONF" || give_up "$name does not start"
+    for _ in $(seq 120); do
+        # A daemon of ours that is gone, as when the port is somebody else's, is no start; but its
+        # pid file comes a moment after it has gone into the background.
+        if ! alive "$name"; then
+            gone=$((gone + 1))
+            [ $gone -lt 10 ] || give_up "$name ended at once"
+        elif "$@" >/dev/null 2>&1; then
+            return
+        fi
+        sleep 0.5
+    done
+    give_up "$name does not answer"
+}
+
+give_up() { # WHY: with the end of the daemons' logs, which go with the folder
+    tail -n 8 "$folder"/slurm*.log >&2 || true
+    fail "$*: see the logs in $folder"
+}
+
 start() {
     local tool
     [ "$(id -u)" = 0 ] || fail "needs root"
@@ -85,18 +110,9 @@ start() {
     chmod 755 "$folder" "$folder/munge"
     write_configuration
     alive munged || start_munge
-    alive slurmctld || slurmctld -f "$SLURM_CONF" || fail "slurmctld: see $folder/slurmctld.log"
-    alive slurmd || slurmd -f "$SLURM_CONF" || fail "slurmd: see $folder/slurmd.log"
-    for _ in $(seq 60); do
-        # A daemon of ours that is gone, as when the port is another SLURM's, is no start.
-        if alive slurmctld && alive slurmd &&
-            sinfo -h -o %t 2>/dev/null | grep -qE '^(idle|mix|alloc)$'; then
-            echo "export SLURM_CONF=$SLURM_CONF"
-            return
-        fi
-        sleep 0.5
-    done
-    fail "the node does not come up: see the logs in $folder"
+    start_daemon slurmctld scontrol ping
+    start_daemon slurmd node_is_up
+    echo "export SLURM_CONF=$SLURM_CONF"
 }
 
 stop() {
