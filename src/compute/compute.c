@@ -289,7 +289,9 @@ dho_status dho_compute_reserve_attention(dho_compute *compute, const dho_attenti
         return dho_fail(DHO_ERR_CONFIG, "attention: a size is not positive");
     if ((double)s->tokens * ((double)s->tokens + s->head_dim) * compute->threads > 0x1p40)
         return dho_fail(DHO_ERR_CONFIG, "attention: %d tokens are too many", s->tokens);
-    return dho_compute_reserve(compute, dho_attention_scratch(compute, s));
+    const bool bf16 = compute->dtype == DHO_DTYPE_BF16;
+    return dho_compute_reserve(compute, bf16 ? dho_attention_scratch_bf16(compute, s)
+                                             : dho_attention_scratch_fp32(compute, s));
 }
 
 void dho_compute_parallel(const dho_compute *compute, int parts, dho_part_body body, void *context)

@@ -47,7 +47,8 @@ dho_status dho_blis_conv_plan(const dho_compute *compute, const dho_conv_shape *
                               size_t *bytes);
 
 /* What the attention kernels need for a shape, in bytes. */
-size_t dho_attention_scratch(const dho_compute *compute, const dho_attention_shape *shape);
+size_t dho_attention_scratch_fp32(const dho_compute *compute, const dho_attention_shape *shape);
+size_t dho_attention_scratch_bf16(const dho_compute *compute, const dho_attention_shape *shape);
 
 #ifdef DHO_HAVE_ONEDNN
 extern const dho_kernels dho_onednn_conv, dho_onednn_linear;

@@ -2,6 +2,10 @@
 
 #include "compute/winograd_vector.h"
 
+#if defined(DHO_ELEMENT_BF16) && defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
+
 enum { VECTORS = DHO_SMALL_GEMM_COLUMNS / LANES * 2, NARROW = VECTORS / 2 };
 /* Enough rows to keep the multipliers busy, few enough for their sums to stay in registers. */
 #if defined(__AVX512F__)
@@ -15,9 +19,43 @@ typedef struct operands {
     bool accumulate;
 } operands;
 
+#ifdef DHO_ELEMENT_BF16
+typedef uint32_t words __attribute__((vector_size(LANES * sizeof(word))));
+typedef uint32_t words_unaligned
+    __attribute__((vector_size(LANES * sizeof(word)), aligned(4), may_alias));
+
+INLINE words load_words(const word *from)
+{
+    return *(const words_unaligned *)from;
+}
+
+INLINE vec multiply_add(word x, words w, vec sum)
+{
+#ifdef __AVX512BF16__
+    return (vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)w, (__m512bh)_mm512_set1_epi32((int)x));
+#else
+    const words both = (words){0} + x, high = {0};
+    sum += (vec)(both << 16) * (vec)(w << 16);
+    return sum + (vec)(both & (high + 0xffff0000u)) * (vec)(w & (high + 0xffff0000u));
+#endif
+}
+#else
+typedef vec words;
+
+INLINE words load_words(const word *from)
+{
+    return load(from);
+}
+
+INLINE vec multiply_add(word x, words w, vec sum)
+{
+    return sum + x * w;
+}
+#endif
+
 /* rows x vectors of c; both are constants wherever this is inlined, and the sums in registers. */
-INLINE void tile(int rows, int vectors, const operands *o, const float *restrict a,
-                 const float *restrict b, float *restrict c)
+INLINE void tile(int rows, int vectors, const operands *o, const word *restrict a,
+                 const word *restrict b, float *restrict c)
 {
     vec sum[TILE_ROWS][VECTORS];
     UNROLL for (int r = 0; r < rows; r++)
@@ -26,12 +64,12 @@ INLINE void tile(int rows, int vectors, const operands *o, const float *restrict
             o->accumulate ? load(c + r * o->c_stride + v * LANES) : (vec){0};
     }
     for (int64_t p = 0; p < o->k; p++) {
-        vec w[VECTORS];
-        UNROLL for (int v = 0; v < vectors; v++) w[v] = load(b + v * LANES);
+        words w[VECTORS];
+        UNROLL for (int v = 0; v < vectors; v++) w[v] = load_words(b + v * LANES);
         UNROLL for (int r = 0; r < rows; r++)
         {
-            const float x = a[r * o->row_stride];
-            UNROLL for (int v = 0; v < vectors; v++) sum[r][v] += x * w[v];
+            const word x = a[r * o->row_stride];
+            UNROLL for (int v = 0; v < vectors; v++) sum[r][v] = multiply_add(x, w[v], sum[r][v]);
         }
         a += o->column_stride;
         b += o->b_stride;
@@ -42,7 +80,7 @@ INLINE void tile(int rows, int vectors, const operands *o, const float *restrict
     }
 }
 
-static void some_rows(int64_t rows, bool wide, const operands *o, const float *a, const float *b,
+static void some_rows(int64_t rows, bool wide, const operands *o, const word *a, const word *b,
                       float *c)
 {
 #define CASE(n)                           \
@@ -73,9 +111,9 @@ static void some_rows(int64_t rows, bool wide, const operands *o, const float *a
 #undef CASE
 }
 
-void dho_small_gemm(int64_t m, int64_t n, int64_t k, const float *a, int64_t row_stride,
-                    int64_t column_stride, const float *b, int64_t b_stride, bool accumulate,
-                    float *c, int64_t c_stride)
+void TYPED(dho_small_gemm)(int64_t m, int64_t n, int64_t k, const word *a, int64_t row_stride,
+                           int64_t column_stride, const word *b, int64_t b_stride, bool accumulate,
+                           float *c, int64_t c_stride)
 {
     const operands o = {.k = k,
                         .row_stride = row_stride,

@@ -12,6 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -42,8 +43,6 @@ class Peer:
 
 def compare(options, model, dtype):
     environment = dict(os.environ, OMP_NUM_THREADS=str(options.threads))
-    # dho spins and torch blocks, or the other way round: neither may wait actively for the other.
-    environment["OMP_WAIT_POLICY"] = "passive"
     peers = [Peer("dho", [options.dho, "bench", "step", "--serve", "--model", model, "--dtype",
                           dtype, "--threads", str(options.threads)]
                   + (["--separate"] if model in options.separate.split(",") else []),
@@ -57,6 +56,7 @@ def compare(options, model, dtype):
             print(f"{model} {dtype}: {error}", file=sys.stderr)
     for _ in range(options.rounds):
         for peer in peers:
+            time.sleep(0.1)  # until the threads of the one before no longer wait actively
             peer.step()
     for peer in peers:
         peer.close()

@@ -228,7 +228,8 @@ static void attention_case(dho_compute *c, dho_compute *ref, int index)
     const double eps = (double)FLT_EPSILON, round = rounding(c);
     const double score = 16 * eps * sqrt(s.head_dim) * 4, coarse = round > eps ? round : 0;
     check_close("lse", lse, ref_lse, rows, score, 8 * eps);
-    check_close("y", y.values, ref_y, count, score, 2 * round);
+    /* In bf16 the probabilities are rounded too: half a rounding of max |v|, 4.5 deviations. */
+    check_close("y", y.values, ref_y, count, score + coarse / 2 * 4.5 * 1.5, 2 * round);
     /* D = sum of dy y, with y as stored. */
     check_close("dqkv", dqkv.values, ref_dqkv, 3 * count,
                 20 * score + 4 * coarse * sqrt(s.head_dim), 2 * round);
