@@ -46,6 +46,11 @@ dho_status dho_teacher_head_read(dho_teacher_head *out, const dho_safetensors *f
 dho_status dho_teacher_head_set_keys(dho_teacher_head *head, int64_t count, const float *keys,
                                      const int64_t *labels, const char *name);
 
+/* Releases the keys; the head is a linear one then. */
+void dho_teacher_head_drop_keys(dho_teacher_head *head);
+/* A copy of a head but for its keys. *out is owned. Errors: DHO_ERR_MEMORY. */
+dho_status dho_teacher_head_copy(dho_teacher_head *out, const dho_teacher_head *head);
+
 /* Are all values finite and alpha, beta >= 0? `status` is what a failure returns, `name` stands in
  * front of its message. */
 dho_status dho_teacher_head_check(const dho_teacher_head *head, dho_status status,

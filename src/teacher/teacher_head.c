@@ -126,7 +126,7 @@ dho_status dho_teacher_head_load(dho_teacher_head *out, const char *path, int cl
     return status;
 }
 
-static void free_keys(dho_teacher_head *head)
+void dho_teacher_head_drop_keys(dho_teacher_head *head)
 {
     dho_free(head->keys);
     dho_free(head->first_key);
@@ -141,7 +141,7 @@ dho_status dho_teacher_head_set_keys(dho_teacher_head *head, int64_t count, cons
     const size_t dim = (size_t)head->dim;
     size_t values;
     dho_status status;
-    free_keys(head);
+    dho_teacher_head_drop_keys(head);
     if (count < 1 || count > MAX_KEYS)
         return dho_fail(DHO_ERR_FORMAT, "%s: %" PRId64 " keys, expected 1 to %d", name, count,
                         MAX_KEYS);
@@ -164,7 +164,27 @@ dho_status dho_teacher_head_set_keys(dho_teacher_head *head, int64_t count, cons
     head->key_count = (int)count;
     return DHO_OK;
 fail:
-    free_keys(head);
+    dho_teacher_head_drop_keys(head);
+    return status;
+}
+
+dho_status dho_teacher_head_copy(dho_teacher_head *out, const dho_teacher_head *head)
+{
+    const size_t classes = (size_t)head->classes, values = classes * (size_t)head->dim;
+    dho_status status;
+    *out = *head;
+    out->weight = out->bias = out->keys = NULL;
+    out->first_key = NULL;
+    out->key_count = 0;
+    DHO_TRY_GOTO(dho_alloc(&out->weight, values, sizeof(float), "head"));
+    memcpy(out->weight, head->weight, values * sizeof(float));
+    if (head->bias != NULL) {
+        DHO_TRY_GOTO(dho_alloc(&out->bias, classes, sizeof(float), "head"));
+        memcpy(out->bias, head->bias, classes * sizeof(float));
+    }
+    return DHO_OK;
+fail:
+    dho_teacher_head_free(out);
     return status;
 }
 
@@ -231,7 +251,7 @@ dho_status dho_teacher_head_save(const char *path, const dho_teacher_head *head,
 
 void dho_teacher_head_free(dho_teacher_head *head)
 {
-    free_keys(head);
+    dho_teacher_head_drop_keys(head);
     dho_free(head->weight);
     dho_free(head->bias);
     *head = (dho_teacher_head){0};
