@@ -62,6 +62,7 @@ refuse 2 "no such file" "${tip[@]}" --out "$work/x" --search "$work/nowhere"
 refuse 1 "no tensor \"features\"" "${tip[@]}" --out "$work/x" --search "$work/cache/head.safetensors"
 refuse 2 "teacher.head: .*no such file" train -c "$work/base.yaml" --out "$work/x" \
     --set teacher.head="$work/nowhere"
+refuse 1 "data check: 1 problem" data check -c "$work/base.yaml" --set teacher.head="$work/nowhere"
 head -c 5000 "$work/one.safetensors" >"$work/short.safetensors"
 refuse 1 "short.safetensors" train -c "$work/base.yaml" --out "$work/x" \
     --set teacher.head="$work/short.safetensors"
