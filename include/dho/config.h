@@ -112,6 +112,7 @@ typedef struct dho_config {
 
     struct {
         char *cache;        /* teacher.cache: folder of a teacher cache; needed unless method: ce */
+        char *head;         /* teacher.head: "" = the cache's own, or a head file for its embeddings */
     } teacher;
 
     struct {

@@ -6,10 +6,12 @@
 #include "dho/loader.h"
 #include "dho/teacher_cache.h"
 
-/* Teacher logits [rows][classes] for the draws of a batch: record (id, pass mod views) of each,
- * then scale f W^T + b. payload: scratch [rows][dim]. */
-dho_status dho_teacher_logits(dho_compute *compute, dho_cache *cache, const dho_draw *draws,
-                              int rows, float *payload, float *logits);
+/* Teacher logits [rows][classes] for the draws of a batch: record (id, pass mod views) of each, put
+ * through the head (the cache's own, or another for its embeddings). payload: [rows][dim], is the
+ * embeddings then; scratch: dho_teacher_head_scratch(head, rows) floats. Allocates nothing. */
+dho_status dho_teacher_logits(dho_compute *compute, dho_cache *cache, const dho_teacher_head *head,
+                              const dho_draw *draws, int rows, float *payload, float *scratch,
+                              float *logits);
 
 /* A dho_view_source over a cache with stored boxes: context is the dho_cache. */
 bool dho_teacher_view(void *cache, int64_t id, int64_t pass, dho_box *box, bool *flip);

@@ -15,6 +15,7 @@
 
 #include "dho/image.h"
 #include "dho/status.h"
+#include "dho/teacher_head.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,15 +48,6 @@ typedef struct dho_cache_spec {
     char teacher[128]; /* a word about the teacher, for people */
 } dho_cache_spec;
 
-/* How payloads become logits: logits = scale * f W^T + bias. For DHO_CACHE_LOGITS weight is NULL
- * and logits are the payload. */
-typedef struct dho_teacher_head {
-    int classes, dim;
-    float scale;
-    float *weight; /* owned by the cache, [classes][dim] */
-    float *bias;   /* owned by the cache, [classes], or NULL */
-} dho_teacher_head;
-
 typedef struct dho_cache_record {
     dho_box box; /* all 0 with free crops */
     bool flip;
@@ -78,6 +70,7 @@ typedef struct dho_cache dho_cache;
 dho_status dho_cache_open(dho_cache **out, const char *folder);
 void dho_cache_close(dho_cache **cache);
 const dho_cache_spec *dho_cache_get_spec(const dho_cache *cache);
+/* Borrowed; all zero but scale 1, classes and dim for logits. */
 const dho_teacher_head *dho_cache_get_head(const dho_cache *cache);
 
 /* Is it the cache of this dataset? Errors: DHO_ERR_CONFIG with both fingerprints and counts. */
@@ -115,8 +108,8 @@ dho_status dho_cache_finish(const char *folder, const dho_cache_spec *spec,
 /* --- import --- */
 
 /* From a safetensors file with `features` [N, D] (rows in dataset order; `labels` [N], if there,
- * must equal the dataset's `labels`), and a head file with `prototypes` or `weight` [C, D] (and
- * `bias` [C] if there): logits = scale f W^T + b. Features are L2-normalised when `normalise`.
+ * must equal the dataset's `labels`), and a head file (dho_teacher_head_load) whose scale is
+ * replaced by `scale` unless that is 0. Features are L2-normalised when `normalise`.
  * Without a head file (NULL) it has `logits` [N, classes] instead: a cache of logits, of which
  * encoding DHO_CACHE_TOPK keeps the `top` largest (0 with other encodings); scale and normalise
  * have no meaning then. Free crops, one view. Local (one rank does it). Errors: DHO_ERR_CONFIG

@@ -60,6 +60,8 @@ dho_status dho_bench_allreduce(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_pack(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_data(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_bench_data(const dho_arguments *arguments, dho_comm *comm);
+dho_status dho_command_teacher(const dho_arguments *arguments, dho_comm *comm);
+dho_status dho_teacher_tip_adapter(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_export(const dho_arguments *arguments, dho_comm *comm);
 
 #endif

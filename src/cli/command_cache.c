@@ -184,7 +184,7 @@ static dho_status cache_import(const dho_arguments *arguments, dho_comm *comm)
     dho_config config;
     DHO_TRY(dho_cli_parse(arguments, &from, options, sizeof options / sizeof *options));
     DHO_TRY(check_sources(&import, scale));
-    DHO_TRY(parse_scale(scale != NULL ? scale : "100", &import.scale));
+    if (scale != NULL) DHO_TRY(parse_scale(scale, &import.scale)); /* otherwise the head's */
     DHO_TRY(parse_encodings(encoding, top,
                             import.logits != NULL ? DHO_CACHE_LOGITS : DHO_CACHE_EMBEDDING,
                             &import.encoding, &import.top));

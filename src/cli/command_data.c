@@ -5,13 +5,24 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Does the head fit the cache? */
+static dho_status check_head(const dho_cache_spec *spec, const char *path)
+{
+    dho_teacher_head head;
+    if (path[0] == '\0' || spec->payload != DHO_CACHE_EMBEDDING) return DHO_OK;
+    DHO_TRY(dho_teacher_head_load(&head, path, spec->classes, spec->dim));
+    dho_teacher_head_free(&head);
+    return DHO_OK;
+}
+
 /* Does the teacher cache belong to these images? */
-static bool check_cache(const char *folder, const dho_data_check_result *data)
+static bool check_cache(const char *folder, const char *head, const dho_data_check_result *data)
 {
     dho_cache *cache;
     dho_status status = dho_cache_open(&cache, folder);
     if (status == DHO_OK) {
         status = dho_cache_check_dataset(cache, data->fingerprint, data->count);
+        if (status == DHO_OK) status = check_head(dho_cache_get_spec(cache), head);
         dho_cache_close(&cache);
     }
     if (status == DHO_OK)
@@ -29,7 +40,7 @@ static dho_status run_check(const dho_config *config, dho_comm *comm,
     DHO_TRY(dho_data_check(config, comm, options, &result));
     int64_t problems = result.problems;
     if (dho_comm_rank(comm) == 0 && config->teacher.cache[0] != '\0' && result.count > 0)
-        problems += !check_cache(config->teacher.cache, &result);
+        problems += !check_cache(config->teacher.cache, config->teacher.head, &result);
     DHO_TRY(dho_comm_max_int64(comm, &problems, 1));
     if (problems > 0)
         return dho_fail(DHO_ERR_FORMAT, "data check: %lld problem%s", (long long)problems,

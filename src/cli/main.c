@@ -25,6 +25,9 @@ static const char usage[] =
     "          import -c CONFIG --logits FILE [--out DIR] [--encoding fp16|int8 | --top K]\n"
     "                [--shards S]\n"
     "          info DIR | verify DIR\n"
+    "  teacher tip-adapter --out FILE (-c CONFIG | --shots FILE --head FILE) [--fine-tune]\n"
+    "                [--search FILE [--search-every N] | --hold-out N] [--test FILE] ...\n"
+    "          a head with keys out of few labelled images (docs/tip-adapter.md)\n"
     "  data    check -c CONFIG [--decode] [--classes]   are all images there, readable, in the\n"
     "          right folders? --decode reads them whole, --classes counts each class\n"
     "  pack    -c CONFIG --out DIR [--eval SET] [--shards N]   images into indexed tar shards\n"
@@ -39,7 +42,7 @@ static const char usage[] =
     "          data -c CONFIG [--seconds S]                  images a second of the loader\n"
     "  version\n"
     "\n"
-    "train, eval, cache build, cache verify, data check and pack run on the ranks of mpirun or "
+    "train, eval, cache build, cache verify, teacher, data check and pack run on the ranks of mpirun or "
     "srun:\n"
     "  mpirun -n 4 dho train -c configs/quickstart.yaml\n"
     "Exit codes: 0 done, 1 failed while running, 2 wrong configuration or arguments,\n"
@@ -80,9 +83,10 @@ static dho_status run_command(const char *name, const dho_arguments *arguments, 
     if (strcmp(name, "bench") == 0) return dho_command_bench(arguments, comm);
     if (strcmp(name, "pack") == 0) return dho_command_pack(arguments, comm);
     if (strcmp(name, "data") == 0) return dho_command_data(arguments, comm);
+    if (strcmp(name, "teacher") == 0) return dho_command_teacher(arguments, comm);
     if (strcmp(name, "export") == 0) return dho_command_export(arguments, comm);
     return dho_fail(DHO_ERR_CONFIG,
-                    "unknown command \"%s\" (known: synth train eval compare cache data pack "
+                    "unknown command \"%s\" (known: synth train eval compare cache teacher data pack "
                     "weights export bench version)",
                     name);
 }

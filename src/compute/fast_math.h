@@ -1,5 +1,5 @@
 /* exp and the normal distribution for vectorised loops: no branches, no tables, no library calls.
- * Private to src/compute. */
+ * Private to src/. */
 #ifndef DHO_FAST_MATH_H
 #define DHO_FAST_MATH_H
 

@@ -165,6 +165,8 @@ static const dho_field config_fields[] = {
     NUMBER(student.head_scale, "100", ABOVE(0), "", "factor of the normalised features of cosine heads"),
 
     TEXT(teacher.cache, "", "folder of the teacher cache; needed to train unless method: ce"),
+    TEXT(teacher.head, "",
+         "head file (zero-shot or Tip-Adapter) for the cache's embeddings; empty: the cache's own"),
 
     NUMBER(distill.temperature, "2.0", ABOVE(0), "", "T of the distillation loss"),
     NUMBER(distill.lambda_ce, "1.0", FROM(0), "", "weight of the cross-entropy loss"),

@@ -92,6 +92,7 @@ typedef struct cache_manifest {
     bool has_head;
     uint64_t head_bytes;
     uint32_t head_crc; /* CRC-32 of the whole head file */
+    int head_keys;     /* of a Tip-Adapter head; 0: a linear one */
 } cache_manifest;
 
 dho_status cache_manifest_write(const char *folder, const cache_manifest *manifest);

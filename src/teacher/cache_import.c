@@ -53,49 +53,6 @@ fail:
     return status;
 }
 
-/* One tensor as fresh floats. */
-static dho_status load_floats(const dho_tensor_view *tensor, const char *path, float **out)
-{
-    DHO_TRY(dho_alloc(out, tensor->bytes / dho_dtype_size(tensor->dtype), sizeof(float), path));
-    dho_tensor_to_float(tensor, *out);
-    return DHO_OK;
-}
-
-/* head->weight and head->bias are owned by the caller, also after a failure. */
-static dho_status load_head(const char *path, int classes, int64_t dim, dho_teacher_head *head)
-{
-    dho_safetensors *file = NULL;
-    dho_status status;
-    const dho_tensor_view *tensor, *bias;
-    const int64_t any[2] = {-1, -1}, bias_shape[1] = {classes};
-    DHO_TRY(dho_safetensors_open(&file, path));
-    const bool prototypes = dho_safetensors_find(file, "prototypes") != NULL;
-    if (prototypes && dho_safetensors_find(file, "weight") != NULL) {
-        status = dho_fail(DHO_ERR_CONFIG, "%s: has both \"prototypes\" and \"weight\"", path);
-        goto fail;
-    }
-    DHO_TRY_GOTO(
-        dho_safetensors_require(file, prototypes ? "prototypes" : "weight", 2, any, &tensor));
-    if (tensor->shape[0] != classes || tensor->shape[1] != dim) {
-        status =
-            dho_fail(DHO_ERR_CONFIG,
-                     "%s: a head of [%" PRId64 ", %" PRId64 "]; the dataset has %d classes and "
-                     "the features %" PRId64 " values",
-                     path, tensor->shape[0], tensor->shape[1], classes, dim);
-        goto fail;
-    }
-    DHO_TRY_GOTO(load_floats(tensor, path, &head->weight));
-    if (dho_safetensors_find(file, "bias") != NULL) {
-        DHO_TRY_GOTO(dho_safetensors_require(file, "bias", 1, bias_shape, &bias));
-        DHO_TRY_GOTO(load_floats(bias, path, &head->bias));
-    }
-    head->classes = classes;
-    head->dim = (int)dim;
-fail:
-    dho_safetensors_close(&file);
-    return status;
-}
-
 static dho_status fill_row(void *context, int64_t id, dho_cache_record *views)
 {
     const feature_rows *rows = context;
@@ -124,13 +81,15 @@ dho_status dho_cache_import(const char *folder, const char *features_path, const
 {
     dho_status status;
     dho_safetensors *file = NULL;
-    dho_teacher_head head = {.scale = scale};
+    dho_teacher_head head = {0};
     const bool logits = head_path == NULL;
     feature_rows rows = {.path = features_path, .normalise = normalise && !logits};
     DHO_TRY_GOTO(dho_safetensors_open(&file, features_path));
     DHO_TRY_GOTO(check_rows(features_path, file, logits ? "logits" : "features", count, labels,
                             &rows.tensor));
-    if (!logits) DHO_TRY_GOTO(load_head(head_path, classes, rows.tensor.shape[1], &head));
+    if (!logits)
+        DHO_TRY_GOTO(dho_teacher_head_load(&head, head_path, classes, (int)rows.tensor.shape[1]));
+    if (scale > 0) head.scale = scale;
     if (logits && rows.tensor.shape[1] != classes) {
         status = dho_fail(DHO_ERR_CONFIG,
                           "%s: logits of %" PRId64 " classes; the dataset has %d classes",
@@ -157,8 +116,7 @@ dho_status dho_cache_import(const char *folder, const char *features_path, const
     }
     DHO_TRY_GOTO(dho_cache_finish(folder, &spec, logits ? NULL : &head));
 fail:
-    dho_free(head.weight);
-    dho_free(head.bias);
+    dho_teacher_head_free(&head);
     dho_safetensors_close(&file);
     return status;
 }

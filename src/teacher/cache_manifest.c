@@ -35,8 +35,15 @@ static json_t *head_to_json(const cache_manifest *manifest)
     char crc[CRC_DIGITS + 1];
     if (!manifest->has_head) return json_null();
     snprintf(crc, sizeof crc, "%08" PRIx32, manifest->head_crc);
-    return json_pack("{s:s, s:I, s:s}", "file", CACHE_HEAD_NAME, "bytes",
-                     (json_int_t)manifest->head_bytes, "crc32", crc);
+    json_t *head = json_pack("{s:s, s:I, s:s}", "file", CACHE_HEAD_NAME, "bytes",
+                             (json_int_t)manifest->head_bytes, "crc32", crc);
+    /* A program that knows no keys refuses this, instead of leaving them out. */
+    if (head != NULL && manifest->head_keys > 0 &&
+        json_object_set_new(head, "keys", json_integer(manifest->head_keys)) != 0) {
+        json_decref(head);
+        return NULL;
+    }
+    return head;
 }
 
 static json_t *manifest_to_json(const cache_manifest *manifest)
@@ -148,20 +155,22 @@ static dho_status to_spec(const raw_manifest *raw, const char *path, dho_cache_s
 static dho_status to_head(json_t *head, const char *path, cache_manifest *out)
 {
     const char *file, *crc;
-    json_int_t bytes;
+    json_int_t bytes, keys = 0;
     uint64_t value = 0;
     json_error_t error;
     out->has_head = !json_is_null(head);
     if (out->has_head != (out->spec.payload == DHO_CACHE_EMBEDDING))
         return dho_fail(DHO_ERR_FORMAT, "%s: embeddings have a head, logits have none", path);
     if (!out->has_head) return DHO_OK;
-    if (json_unpack_ex(head, &error, JSON_STRICT, "{s:s, s:I, s:s}", "file", &file, "bytes", &bytes,
-                       "crc32", &crc) != 0)
+    if (json_unpack_ex(head, &error, JSON_STRICT, "{s:s, s:I, s:s, s?I}", "file", &file, "bytes",
+                       &bytes, "crc32", &crc, "keys", &keys) != 0)
         return dho_fail(DHO_ERR_FORMAT, "%s: head: %s", path, error.text);
-    if (strcmp(file, CACHE_HEAD_NAME) != 0 || bytes <= 0 || !parse_hex(crc, CRC_DIGITS, &value))
+    if (strcmp(file, CACHE_HEAD_NAME) != 0 || bytes <= 0 || narrow(keys) < 0 ||
+        !parse_hex(crc, CRC_DIGITS, &value))
         return dho_fail(DHO_ERR_FORMAT, "%s: head: impossible values", path);
     out->head_bytes = (uint64_t)bytes;
     out->head_crc = (uint32_t)value;
+    out->head_keys = narrow(keys);
     return DHO_OK;
 }
 

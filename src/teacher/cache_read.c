@@ -33,31 +33,10 @@ struct dho_cache {
 
 /* --- head --- */
 
-static dho_status load_vector(const dho_safetensors *file, const char *path, const char *name,
-                              int dims, const int64_t *shape, float **out)
-{
-    const dho_tensor_view *tensor;
-    DHO_TRY(dho_safetensors_require(file, name, dims, shape, &tensor));
-    if (tensor->dtype != DHO_F32)
-        return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"%s\": dtype %s, expected F32", path, name,
-                        dho_dtype_name(tensor->dtype));
-    const size_t count = tensor->bytes / sizeof(float);
-    DHO_TRY(dho_alloc(out, count, sizeof(float), path));
-    dho_tensor_to_float(tensor, *out);
-    for (size_t i = 0; i < count; i++) {
-        if (!isfinite((*out)[i]))
-            return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"%s\": value %zu is %g", path, name, i,
-                            (double)(*out)[i]);
-    }
-    return DHO_OK;
-}
-
 static dho_status parse_head(dho_cache *cache, const char *path, const dho_mapping *mapping)
 {
     const cache_manifest *manifest = &cache->manifest;
-    const int64_t shape[2] = {manifest->spec.classes, manifest->spec.dim};
     dho_safetensors *file = NULL;
-    float *scale = NULL;
     dho_status status;
     const uint32_t crc = dho_crc32(0, mapping->data, mapping->size);
     if (mapping->size != manifest->head_bytes || crc != manifest->head_crc)
@@ -67,13 +46,14 @@ static dho_status parse_head(dho_cache *cache, const char *path, const dho_mappi
                         path, mapping->size, crc, manifest->head_bytes, manifest->head_crc,
                         CACHE_MANIFEST_NAME);
     DHO_TRY_GOTO(dho_safetensors_open_memory(&file, mapping->data, mapping->size, path));
-    DHO_TRY_GOTO(load_vector(file, path, "scale", 0, NULL, &scale));
-    DHO_TRY_GOTO(load_vector(file, path, "weight", 2, shape, &cache->head.weight));
-    if (dho_safetensors_find(file, "bias") != NULL)
-        DHO_TRY_GOTO(load_vector(file, path, "bias", 1, shape, &cache->head.bias));
-    cache->head.scale = scale[0];
+    status = dho_teacher_head_read(&cache->head, file, path, manifest->spec.classes,
+                                   manifest->spec.dim);
+    if (status == DHO_ERR_CONFIG) status = DHO_ERR_FORMAT; /* nobody chose this head */
+    if (status != DHO_OK) goto fail;
+    if (cache->head.key_count != manifest->head_keys)
+        status = dho_fail(DHO_ERR_FORMAT, "%s: %d keys, expected %d (of %s)", path,
+                          cache->head.key_count, manifest->head_keys, CACHE_MANIFEST_NAME);
 fail:
-    dho_free(scale);
     dho_safetensors_close(&file);
     return status;
 }
@@ -165,8 +145,7 @@ void dho_cache_close(dho_cache **inout)
         unmap_shard(atomic_load(&cache->shards[s]));
     dho_free(cache->shards);
     pthread_mutex_destroy(&cache->mapping_lock);
-    dho_free(cache->head.weight);
-    dho_free(cache->head.bias);
+    dho_teacher_head_free(&cache->head);
     dho_free(cache->folder);
     dho_free(cache);
     *inout = NULL;

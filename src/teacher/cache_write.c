@@ -188,39 +188,17 @@ static dho_status check_head(const char *folder, const dho_cache_spec *spec,
     if (head->classes != spec->classes || head->dim != spec->dim)
         return dho_fail(DHO_ERR_INTERNAL, "%s: a head of [%d, %d] for a cache of [%d, %d]", folder,
                         head->classes, head->dim, spec->classes, spec->dim);
-    const size_t classes = (size_t)spec->classes, count = classes * (size_t)spec->dim;
-    bool finite = isfinite(head->scale);
-    for (size_t i = 0; finite && i < count; i++) finite = isfinite(head->weight[i]);
-    for (size_t i = 0; finite && head->bias != NULL && i < classes; i++)
-        finite = isfinite(head->bias[i]);
-    return finite
-               ? DHO_OK
-               : dho_fail(DHO_ERR_NUMERIC, "%s: the head has a value that is not finite", folder);
+    return dho_teacher_head_check(head, DHO_ERR_NUMERIC, folder);
 }
 
 static dho_status write_head(const char *path, const dho_teacher_head *head,
                              cache_manifest *manifest)
 {
-    const size_t classes = (size_t)head->classes, dim = (size_t)head->dim;
-    const dho_tensor_view tensors[3] = {
-        {.name = "scale", .dtype = DHO_F32, .data = &head->scale, .bytes = sizeof(float)},
-        {.name = "weight",
-         .dtype = DHO_F32,
-         .dims = 2,
-         .shape = {head->classes, head->dim},
-         .data = head->weight,
-         .bytes = classes * dim * sizeof(float)},
-        {.name = "bias",
-         .dtype = DHO_F32,
-         .dims = 1,
-         .shape = {head->classes},
-         .data = head->bias,
-         .bytes = classes * sizeof(float)}};
     dho_mapping mapping;
-    DHO_TRY(
-        dho_safetensors_save(path, tensors, head->bias != NULL ? 3 : 2, NULL, &manifest->head_crc));
+    DHO_TRY(dho_teacher_head_save(path, head, NULL, &manifest->head_crc));
     DHO_TRY(dho_mapping_open(&mapping, path));
     manifest->has_head = true;
+    manifest->head_keys = head->key_count;
     manifest->head_bytes = mapping.size;
     dho_mapping_close(&mapping);
     return DHO_OK;

@@ -2,22 +2,19 @@
 
 #include <string.h>
 
-dho_status dho_teacher_logits(dho_compute *compute, dho_cache *cache, const dho_draw *draws,
-                              int rows, float *payload, float *logits)
+dho_status dho_teacher_logits(dho_compute *compute, dho_cache *cache, const dho_teacher_head *head,
+                              const dho_draw *draws, int rows, float *payload, float *scratch,
+                              float *logits)
 {
     const dho_cache_spec *spec = dho_cache_get_spec(cache);
-    const dho_teacher_head *head = dho_cache_get_head(cache);
-    const dho_kernels *kernels = dho_compute_kernels(compute);
     float *values = spec->payload == DHO_CACHE_LOGITS ? logits : payload;
     for (int r = 0; r < rows; r++) {
         dho_cache_record record = {.payload = values + (size_t)r * (size_t)spec->dim};
         const int view = (int)(draws[r].pass % spec->views);
         DHO_TRY(dho_cache_read(cache, draws[r].id, view, &record));
     }
-    if (spec->payload == DHO_CACHE_LOGITS) return DHO_OK;
-    kernels->gemm(compute, false, true, rows, head->classes, head->dim, head->scale, payload,
-                  head->dim, head->weight, head->dim, 0, logits, head->classes);
-    if (head->bias != NULL) kernels->add_bias(compute, rows, head->classes, head->bias, logits);
+    if (spec->payload == DHO_CACHE_EMBEDDING)
+        dho_teacher_head_logits(compute, head, rows, payload, scratch, logits);
     return DHO_OK;
 }
 

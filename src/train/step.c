@@ -40,8 +40,9 @@ static dho_status compute_microbatch(dho_trainer *trainer, const dho_batch *batc
 {
     float *slab = partial(trainer, slot), *tail = tail_of(trainer, slab);
     if (trainer->cache != NULL)
-        DHO_TRY(dho_teacher_logits(trainer->compute, trainer->cache, batch->draws, batch->count,
-                                   trainer->teacher_payload, trainer->teacher_logits));
+        DHO_TRY(dho_teacher_logits(trainer->compute, trainer->cache, trainer->head, batch->draws,
+                                   batch->count, trainer->teacher_payload,
+                                   trainer->teacher_scratch, trainer->teacher_logits));
     const dho_microbatch microbatch = {.executor = trainer->executor,
                                        .student = &trainer->student,
                                        .parameters = trainer->parameters,

@@ -41,6 +41,8 @@ typedef struct dho_trainer {
     dho_sampler *sampler;
     dho_loader *loader;
     dho_cache *cache; /* NULL for method ce */
+    dho_teacher_head own_head;      /* owned: teacher.head's; all zero without */
+    const dho_teacher_head *head;   /* own_head or the cache's */
     dho_compute *compute;
     dho_student student;
     dho_executor *executor;
@@ -61,13 +63,14 @@ typedef struct dho_trainer {
     float *parameters, *buffers, *moment1, *moment2, *partials;
     int depth;
     float *teacher_payload, *teacher_logits; /* [micro_batch][dim], [micro_batch][classes] */
+    float *teacher_scratch;                  /* of the head, for micro_batch rows */
     double *norm_chunks; /* [parameter_floats / DHO_NORM_CHUNK + 1] */
 
     dho_step_conflict conflict;
 
     int64_t step, total_steps, steps_per_epoch;
     char *settings;      /* owned: what a continued run must share, as YAML */
-    char *teacher;       /* owned: the word of the cache about its teacher; "" without one */
+    char *teacher;       /* owned: the cache's word about its teacher, and its head; "" without */
     int lock;            /* descriptor of OUT/.lock on rank 0; -1: none */
     int skips_in_a_row;  /* steps without an update because they were not finite */
     dho_progress progress;

@@ -31,7 +31,8 @@ static dho_status describe_settings(dho_trainer *trainer)
     shared.out = shared.data.root = shared.data.split_file = shared.data.label_file = none;
     shared.data.class_file = none;
     shared.data.format = DHO_FORMAT_IMAGEFOLDER; /* the list of images has a fingerprint */
-    shared.student.init = shared.teacher.cache = shared.eval.select_on = none;
+    shared.student.init = shared.eval.select_on = none;
+    shared.teacher.cache = shared.teacher.head = none; /* trainer->teacher knows their content */
     shared.data.loader_threads = shared.data.prefetch = 0;
     shared.train.epochs = shared.train.lr = 0;
     shared.train.steps = shared.train.checkpoint_every = shared.train.checkpoint_keep = 0;
@@ -57,6 +58,29 @@ static dho_status check_crops(const dho_config *config, const dho_cache_spec *sp
                     spec->crop_ratio[0], spec->crop_ratio[1], spec->flip ? "true" : "false");
 }
 
+/* The cache's own head or teacher.head's, which must fit; and the word about both. */
+static dho_status open_head(dho_trainer *trainer)
+{
+    const char *path = trainer->config->teacher.head;
+    const dho_cache_spec *spec = dho_cache_get_spec(trainer->cache);
+    char word[96];
+    trainer->head = dho_cache_get_head(trainer->cache);
+    if (path[0] != '\0') {
+        if (spec->payload != DHO_CACHE_EMBEDDING)
+            return dho_fail(DHO_ERR_CONFIG,
+                            "teacher.head: %s holds logits, a head is for embeddings",
+                            trainer->config->teacher.cache);
+        const dho_status status =
+            dho_teacher_head_load(&trainer->own_head, path, spec->classes, spec->dim);
+        if (status != DHO_OK) return dho_fail_prefix(status, "teacher.head: ");
+        trainer->head = &trainer->own_head;
+    }
+    if (spec->payload != DHO_CACHE_EMBEDDING) return dho_strdup(&trainer->teacher, spec->teacher);
+    dho_teacher_head_describe(trainer->head, word, sizeof word);
+    if (path[0] != '\0') dho_info("teacher.head: %s: %s", path, word);
+    return dho_asprintf(&trainer->teacher, "%s; %s", spec->teacher, word);
+}
+
 static dho_status open_cache(dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
@@ -78,7 +102,7 @@ static dho_status open_cache(dho_trainer *trainer)
                         "%s: has %d shards, of which train.shards (%d) is no divisor: a rank would "
                         "not find its samples in its own shards",
                         config->teacher.cache, spec->shards, trainer->shards);
-    DHO_TRY(dho_strdup(&trainer->teacher, spec->teacher));
+    DHO_TRY(open_head(trainer));
     return check_crops(config, spec);
 }
 
@@ -217,6 +241,9 @@ static dho_status open_model(dho_trainer *trainer)
         DHO_TRY(dho_alloc(&trainer->teacher_payload, rows * dim, sizeof(float), "teacher"));
         DHO_TRY(dho_alloc(&trainer->teacher_logits, rows * (size_t)trainer->dataset.classes,
                           sizeof(float), "teacher"));
+        DHO_TRY(dho_alloc(&trainer->teacher_scratch,
+                          dho_teacher_head_scratch(trainer->head, (int)rows), sizeof(float),
+                          "teacher"));
     }
     return open_slabs(trainer);
 }
@@ -301,6 +328,8 @@ void dho_trainer_close(dho_trainer *trainer)
     dho_free(trainer->norm_chunks);
     dho_free(trainer->teacher_payload);
     dho_free(trainer->teacher_logits);
+    dho_free(trainer->teacher_scratch);
+    dho_teacher_head_free(&trainer->own_head);
     dho_step_conflict_free(&trainer->conflict);
     *trainer = (dho_trainer){0};
 }

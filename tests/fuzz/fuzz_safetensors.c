@@ -1,6 +1,7 @@
-/* libFuzzer: the safetensors reader over memory. The input is the whole file, or, when its first
+/* libFuzzer: the safetensors reader over memory, and the teacher's head if it holds one. The input is the whole file, or, when its first
  * byte is odd, header and data without the length (so that the fuzzer need not guess it). */
 #include "dho/safetensors.h"
+#include "dho/teacher_head.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,11 @@ static void read_everything(const dho_safetensors *file)
         free(values);
     }
     dho_safetensors_metadata(file, "format");
+    dho_teacher_head head;
+    if (dho_teacher_head_read(&head, file, "fuzz", 0, 0) == DHO_OK) {
+        if (head.key_count > 0 && head.first_key[head.classes] != head.key_count) abort();
+        dho_teacher_head_free(&head);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

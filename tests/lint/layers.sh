@@ -14,6 +14,7 @@ declare -A module=(
     [compute]=compute [graph]=nn [student]=models
     [safetensors]=weights [state_dict]=weights [torch_file]=weights [weights]=weights
     [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher
+    [teacher_head]=teacher [tip_adapter]=teacher
     [tokenizer]=teacher
     [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [evaluate]=eval
 )

@@ -4,6 +4,7 @@
 #include "check_main.h"
 #include "dho/file.h"
 #include "dho/safetensors.h"
+#include "dho/teacher.h"
 #include "dho/teacher_cache.h"
 
 #include <math.h>
@@ -110,6 +111,46 @@ START_TEST(test_import_refuses)
     for (int i = 0; i < N * D; i++) features[i] = 1;
     ck_assert_ok(dho_safetensors_save(features_path, features_file, 1, NULL, NULL)); /* no labels */
     ck_assert_ok(import(N, C));
+    remove_folder();
+}
+END_TEST
+
+/* A Tip-Adapter head goes into the cache, keys and all; a manifest that is silent about them is
+ * not its. Logits at reading are those of the head. */
+START_TEST(test_import_of_a_head_with_keys)
+{
+    static const float keys[2 * D] = {1, 0, 0, 0, 1, 0};
+    const int64_t key_labels[2] = {3, 1};
+    float payload[D], logits[C];
+    dho_teacher_head head;
+    dho_cache *cache;
+    dho_compute *compute;
+    make_folder();
+    ck_assert_ok(dho_teacher_head_load(&head, head_path, C, D));
+    ck_assert_ok(dho_teacher_head_set_keys(&head, 2, keys, key_labels, "test"));
+    head.alpha = 2;
+    head.beta = 0.5f;
+    ck_assert_ok(dho_teacher_head_save(head_path, &head, NULL, NULL));
+    ck_assert_ok(import(N, C));
+    ck_assert_ok(dho_cache_open(&cache, cache_folder));
+    const dho_teacher_head *own = dho_cache_get_head(cache);
+    ck_assert(own->key_count == 2 && own->scale == 30 && own->alpha == 2 && own->beta == 0.5f);
+    ck_assert_mem_eq(own->keys, head.keys, sizeof keys);
+    ck_assert_ok(dho_compute_create(&compute, DHO_BACKEND_AUTO, DHO_DTYPE_FP32, 1));
+    const dho_draw draw = {.id = 4, .pass = 3};
+    float scratch[3]; /* one row, two keys */
+    ck_assert_uint_eq(dho_teacher_head_scratch(own, 1), 3);
+    ck_assert_ok(dho_teacher_logits(compute, cache, own, &draw, 1, payload, scratch, logits));
+    for (int c = 0; c < C; c++) {
+        double expected = bias[c];
+        for (int i = 0; i < D; i++) expected += 30.0 * payload[i] * weight[c * D + i];
+        if (c == 1) expected += 2 * exp(-0.5 * (1 - payload[1]));
+        if (c == 3) expected += 2 * exp(-0.5 * (1 - payload[0]));
+        ck_assert(fabs(logits[c] - expected) < 1e-3 * (1 + fabs(expected)));
+    }
+    dho_compute_destroy(&compute);
+    dho_cache_close(&cache);
+    dho_teacher_head_free(&head);
     remove_folder();
 }
 END_TEST
@@ -292,6 +333,7 @@ int main(void)
     tcase_set_timeout(tests, 0); /* CTest has the timeout */
     tcase_add_test(tests, test_import);
     tcase_add_test(tests, test_import_refuses);
+    tcase_add_test(tests, test_import_of_a_head_with_keys);
     tcase_add_test(tests, test_every_allocation_of_an_import_may_fail);
     tcase_add_test(tests, test_real_features);
     suite_add_tcase(suite, tests);
