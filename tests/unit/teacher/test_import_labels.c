@@ -134,18 +134,27 @@ static dho_label_import plan(const char *source)
     return (dho_label_import){.source = source,
                               .out = out,
                               .dataset = &dataset,
-                              .shards = 5,
+                              .shards = 1, /* each is an fsync */
                               .crop_scale = {0.08, 1},
                               .crop_ratio = {0.75, 4.0 / 3},
                               .flip = true};
 }
 
+/* Without the fsync of fixture_write: there are many. */
 static void write_bytes(const char *name, const void *bytes, size_t size)
 {
-    fixture_write(name, "");
+    char parent[512];
+    snprintf(parent, sizeof parent, "%s", fixture_path(name));
+    *strrchr(parent, '/') = '\0';
+    ck_assert_ok(dho_make_folders(parent));
     FILE *file = fopen(fixture_path(name), "wb");
     ck_assert_uint_eq(fwrite(bytes, 1, size, file), size);
     fclose(file);
+}
+
+static void write_text(const char *name, const char *text)
+{
+    write_bytes(name, text, strlen(text));
 }
 
 /* What view v of image id says. */
@@ -312,6 +321,7 @@ START_TEST(test_fkd)
     snprintf(source, sizeof source, "%s", fixture_path("fkd"));
     write_all_fkd(&none);
     dho_label_import import = plan(source);
+    import.shards = 5;
     ck_assert_ok(dho_cache_import_fkd(&import, comm));
     ck_assert_ok(dho_cache_import_fkd(&import, comm)); /* all is there */
     check_cache(VIEWS, TOP, true);
@@ -402,7 +412,7 @@ static void write_tinyvit(int epoch, bool names, int seed_of_five)
     }
     for (int rank = 0; rank < 2; rank++) {
         snprintf(path, sizeof path, "tiny/logits_top3_epoch%d/rank%d-keys.txt", epoch, rank);
-        fixture_write(path, keys[rank]);
+        write_text(path, keys[rank]);
         snprintf(path, sizeof path, "tiny/logits_top3_epoch%d/rank%d-values.bin", epoch, rank);
         write_bytes(path, values[rank], ITEM * rows[rank]);
     }
@@ -472,18 +482,18 @@ START_TEST(test_tinyvit_refused)
     write_all_tinyvit(false);
     write_tinyvit(1, false, -3);
     refused(DHO_ERR_FORMAT, "rank0-values.bin: c02/c02_i01.jpg: seed -3 is below 0");
-    fixture_write(keys, "0\n1\n");
+    write_text(keys, "0\n1\n");
     refused(DHO_ERR_FORMAT, "rank1-values.bin: 96 bytes for 2 keys of 16 bytes (top 3)");
-    fixture_write(keys, "0\n\n1\n");
+    write_text(keys, "0\n\n1\n");
     refused(DHO_ERR_FORMAT, "rank1-keys.txt:2: an empty key");
-    fixture_write(keys, "0\nzero\n");
+    write_text(keys, "0\nzero\n");
     refused(DHO_ERR_FORMAT, "rank1-keys.txt:2: \"zero\" is not a position");
-    fixture_write(keys, "0\n12\n");
+    write_text(keys, "0\n12\n");
     refused(DHO_ERR_CONFIG, "rank1-keys.txt:2: position 12, but the dataset has 12 images");
-    fixture_write(keys, "0");
+    write_text(keys, "0");
     write_bytes(values, item, ITEM);
     refused(DHO_ERR_CONFIG, "logits_top3_epoch1: no key for 5 of 12 images, the first is c01");
-    fixture_write(keys, "0\n2\n4\n6\n8\n10\n");
+    write_text(keys, "0\n2\n4\n6\n8\n10\n");
     uint8_t six[6 * ITEM];
     memset(six, 0xff, sizeof six);
     for (int i = 0; i < 6; i++) six[i * ITEM + 3] = 0; /* of the seed */
@@ -494,10 +504,10 @@ START_TEST(test_tinyvit_refused)
     dho_label_import import = plan(source);
     ck_assert_fails(dho_cache_import_tinyvit(&import, comm), DHO_ERR_FORMAT, "class -1 of 6");
     write_all_tinyvit(false);
-    fixture_write("tiny/logits_top5_epoch3/rank0-keys.txt", "");
+    write_text("tiny/logits_top5_epoch3/rank0-keys.txt", "");
     refused(DHO_ERR_CONFIG, "labels of top 3 and of top 5");
     ck_assert_ok(dho_remove_tree(fixture_path("tiny/logits_top5_epoch3")));
-    fixture_write("tiny/logits_top3_epoch2/rankx-values.bin", "");
+    write_text("tiny/logits_top3_epoch2/rankx-values.bin", "");
     refused(DHO_ERR_FORMAT, "rankx-values.bin: expected rankR-values.bin");
     ck_assert_ok(dho_remove_tree(fixture_path("tiny/logits_top3_epoch2/rankx-values.bin")));
     ck_assert_ok(dho_remove_tree(fixture_path("tiny/logits_top3_epoch1/rank1-keys.txt")));
@@ -548,8 +558,7 @@ START_TEST(test_every_failing_allocation)
         for (int64_t n = 1; status != DHO_OK; n += 1 + n / 8) {
             ck_assert_int_lt(n, 100000);
             ck_assert_ok(dho_remove_tree(fixture_path("cache")));
-            dho_label_import import = plan(source);
-            import.shards = 2;
+            const dho_label_import import = plan(source);
             dho_alloc_fail_at(n);
             status = kind == 0 ? dho_cache_import_tinyvit(&import, comm)
                                : dho_cache_import_fkd(&import, comm);
