@@ -14,7 +14,7 @@ declare -A module=(
     [compute]=compute [graph]=nn [student]=models
     [safetensors]=weights [state_dict]=weights [torch_file]=weights [weights]=weights
     [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher
-    [tokenizer]=teacher
+    [tokenizer]=teacher [cache_import]=teacher
     [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [evaluate]=eval
 )
 
