@@ -13,6 +13,10 @@
 
 typedef struct dho_torch_file dho_torch_file;
 
+/* As a key: the root is a list or a tuple of tensors and NumPy arrays, torch.save([a, b]); they are
+ * named "0", "1" ... */
+#define DHO_TORCH_LIST "[]"
+
 /* key: where in the tree the state dict lies ("teacher", "model.encoder"), NULL: the root, or the
  * first of state_dict, model_state_dict, model, teacher and student that holds tensors, or the only
  * one that does.

@@ -62,6 +62,9 @@ dho_status dho_command_data(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_bench_data(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_teacher(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_teacher_tip_adapter(const dho_arguments *arguments, dho_comm *comm);
+/* dho cache import with --fkd or --tinyvit. */
+bool dho_cli_imports_labels(const dho_arguments *arguments);
+dho_status dho_cli_import_labels(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_export(const dho_arguments *arguments, dho_comm *comm);
 
 #endif

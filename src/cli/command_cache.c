@@ -246,7 +246,9 @@ dho_status dho_command_cache(const dho_arguments *arguments, dho_comm *comm)
     const char *action = arguments->count > 0 ? arguments->values[0] : "";
     const dho_arguments rest = {.count = arguments->count - 1, .values = arguments->values + 1};
     if (strcmp(action, "build") == 0) return cache_build(&rest, comm);
-    if (strcmp(action, "import") == 0) return cache_import(&rest, comm);
+    if (strcmp(action, "import") == 0)
+        return dho_cli_imports_labels(&rest) ? dho_cli_import_labels(&rest, comm)
+                                             : cache_import(&rest, comm);
     if (strcmp(action, "info") == 0) return cache_look(&rest, comm, false);
     if (strcmp(action, "verify") == 0) return cache_look(&rest, comm, true);
     return dho_fail(DHO_ERR_CONFIG, "usage: dho cache build|import|info|verify ...");

@@ -24,6 +24,8 @@ static const char usage[] =
     "                [--no-normalise] [--encoding fp16|int8] [--shards S]\n"
     "          import -c CONFIG --logits FILE [--out DIR] [--encoding fp16|int8 | --top K]\n"
     "                [--shards S]\n"
+    "          import -c CONFIG --fkd DIR | --tinyvit DIR --crop-and-flip-only [--out DIR]\n"
+    "                [--views K] [--top K] [--shards S]   soft labels that others have saved\n"
     "          info DIR | verify DIR\n"
     "  teacher tip-adapter --out FILE (-c CONFIG | --shots FILE --head FILE) [--fine-tune]\n"
     "                [--search FILE [--search-every N] | --hold-out N] [--test FILE] ...\n"

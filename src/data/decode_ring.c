@@ -61,9 +61,10 @@ struct dho_decode_ring {
 
 /* --- threads --- */
 
-/* How many samples a draw can be replaced by, itself included. */
+/* How many samples may be tried for a draw, itself included. The stride is one with skip only. */
 static int64_t candidates(const dho_ring_options *o, const dho_draw *draw)
 {
+    if (o->on_error != DHO_ON_ERROR_SKIP) return 1;
     if (draw->labelled) return o->labelled_count;
     const int64_t lowest = draw->id % o->skip_stride;
     return (o->plan.dataset->count - lowest + o->skip_stride - 1) / o->skip_stride;

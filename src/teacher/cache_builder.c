@@ -96,7 +96,13 @@ static dho_status next_row(builder *b)
     if (b->loader == NULL) DHO_TRY(start_loader(b));
     if (b->batch.count > 0) dho_eval_loader_release(b->loader, &b->batch);
     b->batch.count = 0;
-    DHO_TRY(dho_eval_loader_next(b->loader, &b->batch, NULL));
+    const dho_status status = dho_eval_loader_next(b->loader, &b->batch, NULL);
+    if (status == DHO_ERR_FORMAT || status == DHO_ERR_IO)
+        return dho_fail(status,
+                        "%s: a teacher cache has a record of every image (data.on_error: skip is "
+                        "for training); dho data check --decode lists all broken files",
+                        dho_error_message());
+    DHO_TRY(status);
     if (b->batch.count == 0) return dho_fail(DHO_ERR_INTERNAL, "the loader ended too early");
     b->row = 0;
     dho_executor_forward(b->executor, b->batch.count, b->batch.images, teacher->parameters,

@@ -3,6 +3,7 @@
 
 #include "dho/alloc.h"
 #include "weights/pt_archive.h"
+#include "weights/pt_numpy.h"
 #include "weights/pt_pickle.h"
 #include "weights/tensor_table.h"
 
@@ -206,17 +207,27 @@ static dho_status find_storage(dho_torch_file *file, const char *name, const pt_
     return DHO_OK;
 }
 
-static dho_status add_tensor(dho_torch_file *file, const pt_pickle *p, const pt_value *key,
-                             const pt_tensor *tensor, size_t *room)
+/* A new entry of the table, with its name. */
+static dho_status add_name(dho_torch_file *file, const char *text, size_t length,
+                           dho_tensor_view **out)
+{
+    char *name;
+    if (memchr(text, '\0', length) != NULL)
+        return dho_fail(DHO_ERR_FORMAT, "%s: data.pkl: a tensor's name holds a NUL", file->name);
+    DHO_TRY(dho_strndup(&name, text, length));
+    *out = &file->table.tensors[file->table.count++];
+    **out = (dho_tensor_view){.name = name};
+    return DHO_OK;
+}
+
+static dho_status fill_tensor(dho_torch_file *file, const pt_pickle *p, const pt_tensor *tensor,
+                              dho_tensor_view *view, size_t *room)
 {
     const pt_storage *storage = &p->storages[tensor->storage];
+    const char *name = view->name;
     const uint8_t *bytes = NULL;
-    char *name;
-    if (memchr(key->text, '\0', key->count) != NULL)
-        return dho_fail(DHO_ERR_FORMAT, "%s: data.pkl: a tensor's name holds a NUL", file->name);
-    DHO_TRY(dho_strndup(&name, key->text, key->count));
-    dho_tensor_view *view = &file->table.tensors[file->table.count++];
-    *view = (dho_tensor_view){.name = name, .dtype = storage->dtype, .dims = tensor->dims};
+    view->dtype = storage->dtype;
+    view->dims = tensor->dims;
     memcpy(view->shape, tensor->shape, sizeof view->shape);
     DHO_TRY(find_storage(file, name, storage, &bytes));
     if (tensor->count > storage->elements) /* expand()ed: may be larger than any memory */
@@ -249,14 +260,44 @@ static dho_status read_tensors(dho_torch_file *file, const pt_pickle *p, pt_id d
     for (uint32_t i = 0; i < from->count; i++) {
         const pt_cell *item = &p->cells[cell];
         const pt_value *key = &p->values[item->key], *value = &p->values[item->value];
-        if (key->kind == PT_STRING && value->kind == PT_TENSOR)
-            DHO_TRY(add_tensor(file, p, key, &p->tensors[value->first], &room));
-        else
+        if (key->kind == PT_STRING && value->kind == PT_TENSOR) {
+            dho_tensor_view *view;
+            DHO_TRY(add_name(file, key->text, key->count, &view));
+            DHO_TRY(fill_tensor(file, p, &p->tensors[value->first], view, &room));
+        } else {
             file->skipped++;
+        }
         cell = item->next;
     }
     dho_tensor_table_sort(&file->table);
     return check_names(file);
+}
+
+/* The items of a list or a tuple, by their index. */
+static dho_status read_list(dho_torch_file *file, const pt_pickle *p, pt_id list, size_t room)
+{
+    const pt_value *from = &p->values[list];
+    if (from->kind != PT_LIST && from->kind != PT_TUPLE)
+        return dho_fail(DHO_ERR_FORMAT, "%s: data.pkl: not a list of arrays", file->name);
+    file->table.file = file->name;
+    DHO_TRY(dho_tensor_table_reserve(&file->table, from->count));
+    DHO_TRY(dho_alloc(&file->blocks, from->count, sizeof *file->blocks, file->name));
+    pt_id cell = from->first;
+    for (uint32_t i = 0; i < from->count; i++, cell = p->cells[cell].next) {
+        const pt_id item = p->cells[cell].value;
+        dho_tensor_view *view;
+        char name[16];
+        snprintf(name, sizeof name, "%u", (unsigned)i);
+        DHO_TRY(add_name(file, name, strlen(name), &view));
+        if (p->values[item].kind == PT_TENSOR)
+            DHO_TRY(fill_tensor(file, p, &p->tensors[p->values[item].first], view, &room));
+        else if (pt_is_array(p, item))
+            DHO_TRY(pt_array_read(p, item, view, &file->blocks[file->block_count++], &room));
+        else
+            return bad_tensor(file, name, "is neither a tensor nor an array");
+    }
+    dho_tensor_table_sort(&file->table);
+    return DHO_OK;
 }
 
 /* --- the file --- */
@@ -300,6 +341,10 @@ static dho_status parse_file(dho_torch_file *file, const uint8_t *bytes, size_t 
     DHO_TRY(check_byte_order(file));
     DHO_TRY(pt_archive_find(&file->archive, "data.pkl", &pickle));
     DHO_TRY_GOTO(pt_pickle_run(&machine, pickle->data, pickle->size, file->name, &root));
+    if (key != NULL && strcmp(key, DHO_TORCH_LIST) == 0) {
+        status = read_list(file, &machine, root, size);
+        goto fail;
+    }
     if (key != NULL && key[0] != '\0') {
         append_key(file, key, strlen(key));
         DHO_TRY_GOTO(follow_key(file, &machine, root, key, &dict));

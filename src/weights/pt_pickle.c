@@ -314,13 +314,16 @@ static dho_status op_reduce(pt_pickle *p, uint8_t opcode)
     return push(p, result);
 }
 
-/* The state of an object (the _metadata of a state dict): not needed. */
+/* The state of an object: kept for arrays, not needed otherwise (the _metadata of a state dict). */
 static dho_status op_build(pt_pickle *p, uint8_t opcode)
 {
     pt_id state;
     (void)opcode;
     DHO_TRY(pop(p, &state));
-    return need(p, 1);
+    DHO_TRY(need(p, 1));
+    pt_value *object = &p->values[p->stack[p->stack_count - 1]];
+    if (object->kind == PT_OPAQUE) object->count = state;
+    return DHO_OK;
 }
 
 static dho_status op_persistent(pt_pickle *p, uint8_t opcode)

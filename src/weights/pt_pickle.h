@@ -23,15 +23,17 @@ typedef enum pt_kind {
     PT_GLOBAL, /* a known name */
     PT_STORAGE,
     PT_TENSOR,
-    PT_OPAQUE /* something that no state dict's tensor needs */
+    PT_OPAQUE /* something that no state dict's tensor needs: a number, or an object */
 } pt_kind;
 
 typedef uint32_t pt_id; /* index of a value (0 is None) or of a cell */
 
 typedef struct pt_value {
     pt_kind kind;
-    pt_id first, last; /* TUPLE, LIST, DICT: cells. STORAGE, TENSOR: first is the index. */
-    uint32_t count;    /* TUPLE, LIST, DICT: number of cells. STRING: bytes */
+    /* TUPLE, LIST, DICT: cells. STORAGE, TENSOR: first is the index. OPAQUE: the callable (0: this
+     * is no object) and its arguments. */
+    pt_id first, last;
+    uint32_t count; /* TUPLE, LIST, DICT: number of cells. STRING: bytes. OPAQUE: the state's id */
     union {
         int64_t integer;    /* BOOL, INT; GLOBAL: index of its name */
         const char *text;   /* STRING: inside the pickle, not terminated */
@@ -98,6 +100,13 @@ dho_status pt_grow(pt_pickle *pickle, void *inout_array, size_t count, size_t *c
 /* Looks a global up. Errors: DHO_ERR_FORMAT naming it. */
 dho_status pt_global_find(const pt_pickle *pickle, const char *module, size_t module_bytes,
                           const char *name, size_t name_bytes, int64_t *out);
+/* Is the value a known global of this name? */
+bool pt_global_is(const pt_pickle *pickle, pt_id id, const char *name);
+/* The items of a tuple: `least` to `room` of them into out. false for anything else. */
+bool pt_unpack(const pt_pickle *pickle, pt_id id, size_t least, size_t room, pt_id *out);
+/* A tuple of integers >= 0: a shape, or strides (`what`). */
+dho_status pt_extents(const pt_pickle *pickle, pt_id id, const char *what, int *dims,
+                      int64_t out[DHO_MAX_DIMS]);
 /* callable(*arguments) and class.__new__(*arguments) for the known globals. */
 dho_status pt_reduce(pt_pickle *pickle, pt_id callable, pt_id arguments, pt_id *out);
 /* ("storage", type, key, device, elements) */

@@ -92,8 +92,13 @@ dho_status pt_global_find(const pt_pickle *pickle, const char *module, size_t mo
                   shown_module, shown_name);
 }
 
-/* The items of a tuple: at most `room` of them into out. false for anything else. */
-static bool unpack(const pt_pickle *p, pt_id id, size_t least, size_t room, pt_id *out)
+bool pt_global_is(const pt_pickle *p, pt_id id, const char *name)
+{
+    const pt_value *value = &p->values[id];
+    return value->kind == PT_GLOBAL && strcmp(globals[value->integer].name, name) == 0;
+}
+
+bool pt_unpack(const pt_pickle *p, pt_id id, size_t least, size_t room, pt_id *out)
 {
     const pt_value *tuple = &p->values[id];
     if (tuple->kind != PT_TUPLE || tuple->count < least || tuple->count > room) return false;
@@ -108,7 +113,8 @@ static bool unpack(const pt_pickle *p, pt_id id, size_t least, size_t room, pt_i
 dho_status pt_persistent(pt_pickle *p, pt_id id, pt_id *out)
 {
     pt_id item[5];
-    if (!unpack(p, id, 5, 5, item)) return pt_bad(p, "a persistent id that is not of torch.save");
+    if (!pt_unpack(p, id, 5, 5, item))
+        return pt_bad(p, "a persistent id that is not of torch.save");
     const pt_value *word = &p->values[item[0]], *type = &p->values[item[1]];
     const pt_value *key = &p->values[item[2]], *elements = &p->values[item[4]];
     if (word->kind != PT_STRING || !is_text("storage", word->text, word->count) ||
@@ -127,12 +133,11 @@ dho_status pt_persistent(pt_pickle *p, pt_id id, pt_id *out)
     return DHO_OK;
 }
 
-/* A tuple of integers >= 0. */
-static dho_status read_extents(const pt_pickle *p, pt_id id, const char *what, int *dims,
-                               int64_t out[DHO_MAX_DIMS])
+dho_status pt_extents(const pt_pickle *p, pt_id id, const char *what, int *dims,
+                      int64_t out[DHO_MAX_DIMS])
 {
     pt_id item[DHO_MAX_DIMS];
-    if (!unpack(p, id, 0, DHO_MAX_DIMS, item))
+    if (!pt_unpack(p, id, 0, DHO_MAX_DIMS, item))
         return pt_bad(p, "a tensor's %s is not a tuple of at most %d numbers", what, DHO_MAX_DIMS);
     *dims = (int)p->values[id].count;
     for (int i = 0; i < *dims; i++) {
@@ -173,15 +178,15 @@ static dho_status rebuild_tensor(pt_pickle *p, pt_id arguments, pt_id *out)
     pt_id item[7];
     pt_tensor tensor = {0};
     int strides;
-    if (!unpack(p, arguments, 6, 7, item)) return pt_bad(p, "a tensor has not 6 or 7 arguments");
+    if (!pt_unpack(p, arguments, 6, 7, item)) return pt_bad(p, "a tensor has not 6 or 7 arguments");
     const pt_value *storage = &p->values[item[0]], *offset = &p->values[item[1]];
     if (storage->kind != PT_STORAGE) return pt_bad(p, "a tensor without a storage");
     if (offset->kind != PT_INT || offset->integer < 0)
         return pt_bad(p, "a tensor's offset is not an integer >= 0");
     tensor.storage = storage->first;
     tensor.offset = (uint64_t)offset->integer;
-    DHO_TRY(read_extents(p, item[2], "shape", &tensor.dims, tensor.shape));
-    DHO_TRY(read_extents(p, item[3], "stride", &strides, tensor.stride));
+    DHO_TRY(pt_extents(p, item[2], "shape", &tensor.dims, tensor.shape));
+    DHO_TRY(pt_extents(p, item[3], "stride", &strides, tensor.stride));
     if (strides != tensor.dims) return pt_bad(p, "a tensor's shape and stride differ in length");
     DHO_TRY(check_extent(p, &tensor));
     DHO_TRY(pt_grow(p, &p->tensors, p->tensor_count, &p->tensor_capacity, sizeof *p->tensors,
@@ -196,7 +201,8 @@ static dho_status rebuild_tensor(pt_pickle *p, pt_id arguments, pt_id *out)
 static dho_status rebuild_dict(pt_pickle *p, pt_id arguments, pt_id *out)
 {
     pt_id list, pair[2];
-    if (!unpack(p, arguments, 0, 1, &list)) return pt_bad(p, "an OrderedDict of several arguments");
+    if (!pt_unpack(p, arguments, 0, 1, &list))
+        return pt_bad(p, "an OrderedDict of several arguments");
     const bool filled = p->values[arguments].count == 1;
     if (filled && p->values[list].kind != PT_LIST)
         return pt_bad(p, "an OrderedDict of something that is not a list");
@@ -207,7 +213,7 @@ static dho_status rebuild_dict(pt_pickle *p, pt_id arguments, pt_id *out)
         if (entry->kind == PT_LIST && entry->count == 2) {
             pair[0] = p->cells[entry->first].value;
             pair[1] = p->cells[entry->last].value;
-        } else if (!unpack(p, p->cells[cell].value, 2, 2, pair)) {
+        } else if (!pt_unpack(p, p->cells[cell].value, 2, 2, pair)) {
             return pt_bad(p, "an OrderedDict of something that is not pairs");
         }
         DHO_TRY(pt_append(p, *out, pair[0], pair[1]));
@@ -229,12 +235,15 @@ dho_status pt_reduce(pt_pickle *p, pt_id callable, pt_id arguments, pt_id *out)
     case ROLE_TENSOR:
         return rebuild_tensor(p, arguments, out);
     case ROLE_PARAMETER:
-        if (!unpack(p, arguments, 3, 4, item) || p->values[item[0]].kind != PT_TENSOR)
+        if (!pt_unpack(p, arguments, 3, 4, item) || p->values[item[0]].kind != PT_TENSOR)
             return pt_bad(p, "a parameter without a tensor");
         *out = item[0];
         return DHO_OK;
     case ROLE_OPAQUE:
-        return pt_new(p, PT_OPAQUE, out);
+        DHO_TRY(pt_new(p, PT_OPAQUE, out));
+        p->values[*out].first = callable;
+        p->values[*out].last = arguments;
+        return DHO_OK;
     case ROLE_STORAGE:
         break;
     }

@@ -1,6 +1,7 @@
 /* libFuzzer: the reader of PyTorch checkpoints over memory. The first byte says what the rest is:
  * even, the whole zip file; odd, a pickle that the harness puts into a proper archive (with two
- * storages), so that the fuzzer need not guess CRCs. Seeds: tests/fuzz/seeds/torch_file. */
+ * storages), so that the fuzzer need not guess CRCs; with bit 1 it is read as a list of arrays.
+ * Seeds: tests/fuzz/seeds/torch_file. */
 #include "../unit/weights/pt_fixture.h"
 #include "dho/torch_file.h"
 
@@ -44,7 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         zip.bytes = malloc(zip.size > 0 ? zip.size : 1); /* exactly: the sanitizer sees its end */
         memcpy(zip.bytes, data + 1, zip.size);
     }
-    if (dho_torch_file_open_memory(&file, zip.bytes, zip.size, "fuzz", NULL) == DHO_OK) {
+    const char *key = data[0] & 2 ? DHO_TORCH_LIST : NULL;
+    if (dho_torch_file_open_memory(&file, zip.bytes, zip.size, "fuzz", key) == DHO_OK) {
         read_everything(file);
         dho_torch_file_close(&file);
     }

@@ -9,6 +9,7 @@ import os
 import pickle
 import sys
 
+import numpy
 import torch
 
 
@@ -69,6 +70,17 @@ def main():
     save("legacy.pt", {"w": ramp(1, 2)}, _use_new_zipfile_serialization=False)
     save("protocol4.pt", {"w": ramp(1, 2)}, pickle_protocol=4)
     save("tensor.pt", ramp(1, 2))
+    # NumPy arrays, as FKD's labels have them: bytes over 127 and zeros, an array that is not contiguous
+    rows = numpy.arange(12, dtype=numpy.float32).reshape(3, 4) / 4
+    arrays = [rows[:, ::2], numpy.array([True, False, True]), ramp(3, 2, 2),
+              numpy.array([[-1.5, 255], [65504, -0.0]], numpy.float16),
+              numpy.array([-1, 1 << 40]), numpy.array([200, 0], numpy.uint8)]
+    save("list.pt", arrays)
+    save("tuple.pt", tuple(arrays[:2]))
+    save("fortran.pt", [rows.T])
+    save("big_endian.pt", [rows.astype(">f4")])
+    save("complex.pt", [rows.astype(numpy.complex64)])
+    save("texts.pt", ["a", "b"])
     with open(os.path.join(folder, "bare.pkl"), "wb") as file:
         pickle.dump({"w": 1}, file, protocol=2)
     module = torch.jit.trace(linear, torch.zeros(1, 3))

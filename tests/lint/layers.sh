@@ -15,7 +15,7 @@ declare -A module=(
     [safetensors]=weights [state_dict]=weights [torch_file]=weights [weights]=weights
     [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher
     [teacher_head]=teacher [tip_adapter]=teacher
-    [tokenizer]=teacher
+    [tokenizer]=teacher [cache_import]=teacher
     [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [evaluate]=eval
 )
 
