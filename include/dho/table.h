@@ -11,7 +11,7 @@
 typedef struct dho_table dho_table;
 
 typedef struct dho_table_options {
-    const char *runs; /* folder of all tables' runs: RUNS/<table>/<row and column>/seed-<seed> */
+    const char *runs; /* folder of all tables' runs: RUNS/<folder>/<row and column>/seed-<seed> */
     const char *only; /* NULL, or "axis=value,axis=value,seed=1": the part of the table wanted */
     const char *const *overrides; /* behind the table's own: where things lie on this machine */
     size_t override_count;

@@ -1,24 +1,24 @@
 /* dho table NAME|FILE: the runs of a table, measured beside published; or those that it lacks. */
+#define _GNU_SOURCE
 #include "cli/cli.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/table.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { FOLDERS = 3 };
+enum { FOLDERS = 3, PROGRAM_BYTES = 4096 };
 
 /* This program's own path; "dho" where the system does not say. */
-static void find_program(char out[PATH_MAX])
+static void find_program(char out[PROGRAM_BYTES])
 {
-    const ssize_t length = readlink("/proc/self/exe", out, PATH_MAX - 1);
+    const ssize_t length = readlink("/proc/self/exe", out, PROGRAM_BYTES - 1);
     if (length > 0)
         out[length] = '\0';
     else
-        snprintf(out, PATH_MAX, "dho");
+        snprintf(out, PROGRAM_BYTES, "dho");
 }
 
 /* Where plans are: below the working directory; installed; in the source tree of this build. */
@@ -86,7 +86,7 @@ static dho_status table(const dho_arguments *arguments)
         {.name = "--markdown", .flag = &markdown},  {.name = "--json", .flag = &json},
         {.name = "--missing", .flag = &missing},
     };
-    char program[PATH_MAX], *path;
+    char program[PROGRAM_BYTES], *path;
     find_program(program);
     if (arguments->count == 0) return list_plans(program);
     if (arguments->values[0][0] == '-')

@@ -51,8 +51,8 @@ static dho_status open_run(const dho_table_spec *spec, const dho_table_options *
     run->seed = seed;
     DHO_TRY_GOTO(dho_alloc_zero(&run->results, spec->test_count, sizeof *run->results, "table"));
     DHO_TRY_GOTO(dho_table_expand(spec, spec->run, values, seed, &below));
-    DHO_TRY_GOTO(dho_asprintf(&run->folder, "%s/%s/%s/seed-%llu", options->runs, spec->name, below,
-                              (unsigned long long)seed));
+    DHO_TRY_GOTO(dho_asprintf(&run->folder, "%s/%s/%s/seed-%llu", options->runs, spec->folder,
+                              below, (unsigned long long)seed));
     DHO_TRY_GOTO(dho_table_expand(spec, spec->config, values, seed, &run->config));
     DHO_TRY_GOTO(collect_overrides(spec, options, values, seed, &run->overrides));
     status = dho_config_load(&wanted, run->config, (const char *const *)run->overrides.items,

@@ -239,6 +239,13 @@ static dho_status read_run(dho_table_spec *spec, const dho_yaml_node *root)
     return DHO_OK;
 }
 
+static dho_status read_folder(dho_table_spec *spec, const dho_yaml_node *root)
+{
+    const dho_yaml_node *node = dho_yaml_find(root, "folder");
+    return node != NULL ? dho_spec_name(node, &spec->folder)
+                        : dho_strdup(&spec->folder, spec->name);
+}
+
 static dho_status read_config(dho_table_spec *spec, const dho_yaml_node *root)
 {
     const dho_yaml_node *node = dho_yaml_find(root, "config");
@@ -266,9 +273,9 @@ static dho_status read_name(dho_table_spec *spec, const char *path)
 
 static dho_status read_root(dho_table_spec *spec, const dho_yaml_node *root, const char *only)
 {
-    static const char *const keys[] = {"title",     "source",  "notes",   "config", "run",
-                                       "set",       "rows",    "columns", "seeds",  "tests",
-                                       "published", "compare", NULL};
+    static const char *const keys[] = {"title", "source",    "notes",   "config",  "folder",
+                                       "run",   "set",       "rows",    "columns", "seeds",
+                                       "tests", "published", "compare", NULL};
     DHO_TRY(dho_spec_check_keys(root, keys));
     DHO_TRY(read_text(root, "title", NULL, &spec->title));
     DHO_TRY(read_text(root, "source", "", &spec->source));
@@ -277,6 +284,7 @@ static dho_status read_root(dho_table_spec *spec, const dho_yaml_node *root, con
     DHO_TRY(read_texts(spec, root, "set", true, &spec->set));
     DHO_TRY(read_config(spec, root));
     DHO_TRY(read_seeds(spec, root));
+    DHO_TRY(read_folder(spec, root));
     DHO_TRY(read_run(spec, root));
     DHO_TRY(dho_spec_tests(spec, root));
     DHO_TRY(dho_spec_figures(spec, root));
@@ -343,8 +351,8 @@ void dho_table_spec_free(dho_table_spec *spec)
     }
     free_texts(&spec->notes);
     free_texts(&spec->set);
-    char *const texts[] = {spec->path,   spec->name,   spec->title,
-                           spec->source, spec->config, spec->run};
+    char *const texts[] = {spec->path,   spec->name,   spec->title, spec->source,
+                           spec->config, spec->folder, spec->run};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) dho_free(texts[i]);
     dho_free(spec->tests);
     dho_free(spec->figures);

@@ -68,11 +68,12 @@ typedef struct dho_table_contrast {
 } dho_table_contrast;
 
 typedef struct dho_table_spec {
-    char *path, *name;    /* name: the file's, without folder and .yaml; its runs' folder */
+    char *path, *name;    /* name: the file's, without folder and .yaml */
     char *title, *source; /* source: of the published figures; "" without */
     dho_table_texts notes;
     char *config; /* pattern: the configuration of a run, from the working directory */
-    char *run;    /* pattern: its folder below RUNS/name, without the seed */
+    char *folder; /* of its runs, below RUNS: its name, or another table's to share its runs */
+    char *run;    /* pattern: a run's folder below that, without the seed */
     dho_table_texts set;
     dho_table_axis axes[DHO_TABLE_MAX_AXES]; /* those of the rows, then those of the columns */
     size_t row_axes, axis_count;

@@ -176,7 +176,7 @@ static dho_status write_measured(const dho_table *table, bool markdown, FILE *ou
             "seeds, for one Wilson's over the images.\n");
     if (chosen) fputs("† alpha and beta were chosen on this very set.\n", out);
     if (spec->figure_count > 0)
-        fprintf(out, "published: %s; difference: measured - published.\n", spec->source);
+        fprintf(out, "published: %s; difference: measured minus published.\n", spec->source);
 fail:
     dho_grid_free(&grid);
     free_layout(&l);
@@ -259,57 +259,76 @@ static dho_status set_difference(dho_grid *grid, size_t row, size_t column,
                         difference->low, difference->high, difference->count);
 }
 
-static dho_status fill_contrast(const layout *l, const dho_table_contrast *contrast, dho_grid *grid)
+/* Rows from grid row `first` on. */
+static dho_status fill_contrast(const layout *l, const dho_table_contrast *contrast, dho_grid *grid,
+                                size_t first)
 {
     const dho_table_axis *axis = &l->spec->axes[contrast->axis];
     char head[256];
     DHO_TRY(dho_grid_set(grid, 0, 0, "%s", axis->label));
     for (size_t r = 0; r < l->row_count; r++) {
+        const size_t row = first + r;
         size_t at = grid->labels;
-        DHO_TRY(dho_grid_set(grid, r + 1, 0, "%s - %s", axis->values[contrast->of].label,
+        DHO_TRY(dho_grid_set(grid, row, 0, "%s minus %s", axis->values[contrast->of].label,
                              axis->values[contrast->minus].label));
-        DHO_TRY(set_labels(l, grid, r, r + 1, 1, contrast));
+        DHO_TRY(set_labels(l, grid, r, row, 1, contrast));
         for (size_t c = 0; c < l->column_count; c++) {
             for (size_t t = 0; t < l->spec->test_count; t++, at++) {
                 const dho_estimate difference =
                     dho_table_difference(l->table, contrast, combination_at(l, r, c), t);
                 column_head(l, c, t, contrast, head, sizeof head);
                 DHO_TRY(dho_grid_set(grid, 0, at, "%s", head));
-                DHO_TRY(set_difference(grid, r + 1, at, &difference));
+                DHO_TRY(set_difference(grid, row, at, &difference));
             }
         }
     }
     return DHO_OK;
 }
 
-static dho_status write_contrast(const dho_table *table, const dho_table_contrast *contrast,
-                                 bool markdown, FILE *out)
+/* Contrasts of one axis share a grid: rows [*at, ...) are this one's. The first makes the grid, for
+ * `count` of them. */
+static dho_status add_contrast(const dho_table *table, const dho_table_contrast *contrast,
+                               size_t count, dho_grid *grid, size_t *at)
 {
+    const dho_table_spec *spec = &table->spec;
     layout l;
-    dho_grid grid = {0};
     dho_status status;
     DHO_TRY_GOTO(lay_out(&l, table, contrast));
     if (l.row_count == 0 || l.column_count == 0) goto fail; /* not wanted */
-    const size_t labels = 1 + table->spec.row_axes - (contrast->axis < table->spec.row_axes);
-    DHO_TRY_GOTO(dho_grid_create(&grid, l.row_count + 1,
-                                 labels + l.column_count * table->spec.test_count, labels));
-    DHO_TRY_GOTO(fill_contrast(&l, contrast, &grid));
-    fputc('\n', out);
-    dho_grid_print(&grid, markdown, out);
+    if (grid->cells == NULL) {
+        const size_t labels = 1 + spec->row_axes - (contrast->axis < spec->row_axes);
+        const size_t columns = labels + l.column_count * spec->test_count;
+        DHO_TRY_GOTO(dho_grid_create(grid, l.row_count * count + 1, columns, labels));
+    }
+    DHO_TRY_GOTO(fill_contrast(&l, contrast, grid, *at));
+    *at += l.row_count;
 fail:
-    dho_grid_free(&grid);
     free_layout(&l);
     return status;
 }
 
 static dho_status write_contrasts(const dho_table *table, bool markdown, FILE *out)
 {
-    const char *text = "Differences of top-1 in points, seed by seed: mean [95 % Student's t] "
-                       "(pairs)";
-    if (table->spec.contrast_count == 0) return DHO_OK;
-    fprintf(out, markdown ? "\n**%s**\n" : "\n%s\n", text);
-    for (size_t i = 0; i < table->spec.contrast_count; i++)
-        DHO_TRY(write_contrast(table, &table->spec.contrasts[i], markdown, out));
+    static const char text[] = "Differences of top-1 in points, seed by seed: mean [95 % Student's "
+                               "t] (pairs)";
+    const dho_table_spec *spec = &table->spec;
+    for (size_t i = 0, next; i < spec->contrast_count; i = next) {
+        dho_grid grid = {0};
+        size_t at = 1;
+        dho_status status = DHO_OK;
+        for (next = i + 1;
+             next < spec->contrast_count && spec->contrasts[next].axis == spec->contrasts[i].axis;)
+            next++;
+        for (size_t k = i; k < next && status == DHO_OK; k++)
+            status = add_contrast(table, &spec->contrasts[k], next - i, &grid, &at);
+        if (status == DHO_OK && at < grid.rows) grid.rows = at; /* some are not wanted */
+        if (status == DHO_OK && at > 1) {
+            fprintf(out, markdown ? "\n**%s**\n\n" : "\n%s\n", text);
+            dho_grid_print(&grid, markdown, out);
+        }
+        dho_grid_free(&grid);
+        DHO_TRY(status);
+    }
     return DHO_OK;
 }
 
