@@ -209,6 +209,23 @@ static dho_status score_set(const evaluator *e, size_t i, const dho_evaluation *
     return dho_outputs_sweep(outputs, &kd, 1, &one, 1, e->threads, &out->kd);
 }
 
+/* With what the numbers of eval.json were made: a table of many runs compares it. */
+static dho_status save_config(const dho_config *config)
+{
+    char *path = NULL, *folder = NULL, *text = NULL;
+    dho_status status;
+    DHO_TRY_GOTO(dho_path_join(&folder, config->out, "eval"));
+    DHO_TRY_GOTO(dho_make_folders(folder));
+    DHO_TRY_GOTO(dho_path_join(&path, folder, "config.yaml"));
+    DHO_TRY_GOTO(dho_config_format(config, false, &text));
+    DHO_TRY_GOTO(dho_file_write_text(path, text));
+fail:
+    dho_free(path);
+    dho_free(folder);
+    dho_free(text);
+    return status;
+}
+
 static dho_status report(evaluator *e)
 {
     const dho_config *config = e->config;
@@ -229,7 +246,7 @@ static dho_status report(evaluator *e)
         DHO_TRY_GOTO(score_set(e, i, &evaluation, &evaluation.sets[i]));
     dho_evaluation_print(&evaluation);
     DHO_TRY_GOTO(dho_path_join(&path, config->out, "eval.json"));
-    DHO_TRY_GOTO(dho_make_folders(config->out));
+    DHO_TRY_GOTO(save_config(config));
     DHO_TRY_GOTO(dho_evaluation_save(&evaluation, path));
 fail:
     dho_free(path);

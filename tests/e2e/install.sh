@@ -5,6 +5,10 @@ build=$(dirname "$DHO")
 cmake --install "$build" --prefix "$work/usr" >"$work/log" 2>&1 || die "cmake --install"
 "$work/usr/bin/dho" version >"$work/log" 2>&1 || die "the installed dho"
 pass "$(cat "$work/log")"
+(cd / && "$work/usr/bin/dho" table) >"$work/log" 2>&1 || die "the installed tables"
+grep -q '^imagenet_semi ' "$work/log" || die "the installed dho does not find its tables"
+(cd / && "$work/usr/bin/dho" table imagenet_semi) >"$work/log" 2>&1 || die "an installed table"
+pass "the installed tables and their configurations are found from any folder"
 cat >"$work/user.c" <<'EOF'
 #include <dho/graph.h>
 #include <dho/student.h>

@@ -17,6 +17,7 @@ declare -A module=(
     [teacher_head]=teacher [tip_adapter]=teacher
     [tokenizer]=teacher [cache_import]=teacher
     [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [evaluate]=eval
+    [table]=eval
 )
 
 # The files that may include a library's header, as a pattern.

@@ -1,0 +1,87 @@
+/* The runs that a table lacks, as a shell script. */
+#include "eval/table_write.h"
+
+#include <string.h>
+
+/* A word that a shell reads back as it is. */
+static void write_word(const char *text, FILE *out)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./=:,+@%-";
+    if (text[0] != '\0' && text[strspn(text, plain)] == '\0') {
+        fputs(text, out);
+        return;
+    }
+    fputc('\'', out);
+    for (; *text != '\0'; text++)
+        if (*text == '\'')
+            fputs("'\\''", out);
+        else
+            fputc(*text, out);
+    fputc('\'', out);
+}
+
+void dho_table_write_arguments(const dho_table_run *run, FILE *out)
+{
+    fputs(" -c ", out);
+    write_word(run->config, out);
+    fputs(" --out ", out);
+    write_word(run->folder, out);
+    for (size_t i = 0; i < run->overrides.count; i++) {
+        fputs(" --set ", out);
+        write_word(run->overrides.items[i], out);
+    }
+}
+
+static void write_run(const dho_table_run *run, size_t number, size_t count, FILE *out)
+{
+    fputs("make ", out);
+    write_word(run->folder, out);
+    fprintf(out, " %zu/%zu", number, count);
+    dho_table_write_arguments(run, out);
+    fputc('\n', out);
+}
+
+void dho_table_write_script(const dho_table *table, const char *program, FILE *out)
+{
+    size_t count = 0, number = 0;
+    for (size_t r = 0; r < table->run_count; r++)
+        count +=
+            table->runs[r].state == DHO_RUN_MISSING || table->runs[r].state == DHO_RUN_UNFINISHED;
+    fprintf(out,
+            "#!/bin/sh\n"
+            "# The %zu runs that the table %s lacks; to be run in the folder that its paths start "
+            "from.\n"
+            "#   RANKS=4 sh SCRIPT               mpirun on this machine\n"
+            "#   LAUNCH='srun -n 64' sh SCRIPT   anything else\n"
+            "# A run that fails is named and the next one begins; exit code 75, stopped by a "
+            "signal, ends all.\n"
+            "dho=${DHO:-",
+            count, table->spec.name);
+    write_word(program, out);
+    fputs("}\n"
+          "if [ -x launch/mpirun.sh ]; then mpirun=launch/mpirun.sh; else mpirun='mpirun -n'; fi\n"
+          "launch=${LAUNCH:-$mpirun ${RANKS:-2}}\n"
+          "failed=0\n"
+          "make() { # FOLDER NUMBER ARGUMENT ...\n"
+          "    folder=$1\n"
+          "    echo \"== $2 $folder\"\n"
+          "    shift 2\n"
+          "    code=0\n"
+          "    { $launch \"$dho\" train \"$@\" && $launch \"$dho\" eval \"$@\" "
+          ">\"$folder/eval.txt\"; } </dev/null || code=$?\n"
+          "    [ $code != 75 ] || exit 75\n"
+          "    [ $code = 0 ] || { echo \"$folder: failed with exit code $code\" >&2; "
+          "failed=$((failed + 1)); }\n"
+          "}\n\n",
+          out);
+    for (size_t r = 0; r < table->run_count; r++) {
+        const dho_table_run *run = &table->runs[r];
+        if (run->why != NULL) fprintf(out, "# %s\n", run->why);
+        if (run->state == DHO_RUN_OTHER)
+            fputs("# made by another configuration: left alone\n", out);
+        if (run->state == DHO_RUN_MISSING || run->state == DHO_RUN_UNFINISHED)
+            write_run(run, ++number, count, out);
+    }
+    fputs("[ $failed = 0 ] || { echo \"$failed runs failed\" >&2; exit 1; }\n", out);
+}

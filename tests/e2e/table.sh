@@ -1,0 +1,105 @@
+# dho table: what it lacks as a script that makes it, with a real run; many runs from written files;
+# wrong plans and wrong files.
+. "$(dirname "$0")/lib.bash"
+cd "$work"
+"$DHO" synth --out data --train 6 --val 3 --test 2 >log 2>&1 || die "synth"
+mkdir -p configs/tables
+cat >configs/base.yaml <<'EOF2'
+data: {root: data/train, labels: shots, shots: 2, image_size: 32}
+student: {model: resnet18, width: 8}
+train: {shards: 2, batch_labelled: 8, batch_unlabelled: 0, steps: 2, log_every: 1}
+eval: {batch: 8, sets: [{name: val, root: data/val}, {name: a, root: data/test_a}]}
+EOF2
+cat >configs/tables/small.yaml <<'EOF2'
+title: Small
+source: nowhere
+config: ../base.yaml
+set: ["method={method}", "data.shots={shots}", "seed={seed}"]
+seeds: [1, 2]
+rows: {method: {values: [ce]}}
+columns: {shots: {values: [1, 2]}}
+tests: [val, {set: a, label: set a}]
+published: [{shots: 2, test: val, top1: 50}]
+EOF2
+"$DHO" table >log 2>&1 || die "the list of tables"
+grep -q '^small  *Small$' log || die "small is not listed"
+
+# One run through the script, trained and evaluated.
+"$DHO" table small --missing --only shots=2,seed=1 >make.sh 2>log || die "--missing"
+[ "$(grep -c '^make ' make.sh)" = 1 ] || die "not one run is missing"
+LAUNCH="$here/launch/mpirun.sh 1" sh make.sh >log 2>&1 || die "the script of missing runs"
+"$DHO" table small >log 2>&1 || die "the table"
+grep -Eq '^ce .*- .* [0-9.]+ \[[0-9.]+ [0-9.]+\] \(1\) +50\.0 +-[0-9.]+ ' log || die "the run is not in the table"
+grep -q '3 of 4 runs are not counted: 3 missing, 0 unfinished, 0 of another' log || die "the count"
+grep -q 'runs/small/ce-1/seed-1$' log || die "a missing run is not named"
+pass "a missing run is made by the script and counted"
+"$DHO" table small --missing --only shots=2,seed=1 | grep -q '^make ' && die "a run that is there is missing"
+
+# Further evaluations go their way.
+"$DHO" eval -c configs/base.yaml --out runs/small/ce-2/seed-1 --set method=ce --set data.shots=2 \
+    --set seed=1 --set eval.resize=64 >log 2>&1 || die "eval"
+"$DHO" table small >log 2>&1
+grep -q 'eval.resize: 64.*the table asks for "eval.resize: 0"' log || die "another evaluation is counted"
+"$DHO" table small --set eval.resize=64 | grep -q ' (1)  ' || die "--set does not reach the runs"
+"$DHO" table small --missing | LAUNCH="$here/launch/mpirun.sh 1" sh -s -- >log 2>&1 || die "all that is missing"
+"$DHO" table small >log 2>&1
+grep -q "not counted" log && die "something is still missing"
+[ "$(grep -o '(2)' log | wc -l)" = 4 ] || die "not two seeds in each cell"
+pass "the whole table is made by its script, a wrong evaluation made again"
+
+# A training that goes on with more steps is not done yet, one of another learning rate not the same.
+"$DHO" table small --set train.lr=0.5 | grep -q '4 of 4.* 0 missing, 0 unfinished, 4 of another' ||
+    die "other learning rates are counted"
+rm runs/small/ce-1/seed-2/eval.json
+echo '{"method": "ce", "step": 2, "sets": [{"name": "val", "images": 9, "combined": {"top1": 120}}]}' >runs/small/ce-1/seed-1/eval.json
+"$DHO" table small >log 2>&1
+grep -q 'ce-1/seed-2/eval.json: is not there' log || die "a run that is not evaluated"
+grep -q 'ce-1/seed-1/eval.json: combined.top1 is no percentage' log || die "a wrong eval.json"
+pass "runs that are not done are named with the reason"
+
+"$DHO" table small --markdown >log 2>&1 || die "--markdown"
+grep -q '^| ce | - ' log && grep -q '^|---|---:|' log || die "Markdown"
+"$DHO" table configs/tables/small.yaml --json >log 2>&1 || die "--json"
+grep -q '"interval": "student_t"' log || die "JSON"
+pass "Markdown and JSON"
+
+# The script names runs that fail and goes on; exit code 75 ends it.
+cat >fake <<'EOF2'
+#!/bin/sh
+case "$*" in *seed-1*) exit "${FAKE:-1}" ;; esac
+mkdir -p "$5" && echo "$1" >>calls
+EOF2
+chmod +x fake
+"$DHO" table small --runs elsewhere --missing >make.sh
+status=0
+DHO=./fake LAUNCH=env sh make.sh >log 2>&1 || status=$?
+[ $status = 1 ] && [ "$(wc -l <calls)" = 4 ] || die "a run that fails stops the others"
+grep -q "2 runs failed" log || die "failed runs are not counted"
+status=0
+FAKE=75 DHO=./fake LAUNCH=env sh make.sh >log 2>&1 || status=$?
+[ $status = 75 ] || die "exit code $status, not 75"
+pass "the script names what fails, goes on, and ends when it is stopped"
+
+refuse() { # TEXT ARGUMENT ...
+    local text=$1 status=0
+    shift
+    "$DHO" table "$@" >log 2>&1 || status=$?
+    [ $status = 2 ] || die "exit code $status: $*"
+    [ "$(grep -c '^dho: error: ' log)" = 1 ] || die "not one line of error: $*"
+    grep -q -- "$text" log || die "the error does not say $text"
+    pass "$(grep '^dho: error: ' log)"
+}
+refuse "nothing: no such table" nothing
+refuse "missing.yaml" missing.yaml
+refuse "one of them" small --json --markdown
+refuse "names its configurations" small -c configs/base.yaml
+refuse "usage" --json
+refuse "no such axis" small --only method=kd
+refuse "train.lrr" small --set train.lrr=1
+sed 's/tests:.*/tests: [v]/; /published/d' configs/tables/small.yaml >configs/tables/set.yaml
+refuse "no configuration has a set v" set
+sed '2,3d' configs/tables/small.yaml >configs/tables/config.yaml
+refuse "config.yaml:1:1: config is missing" config
+sed 's/{shots}/{shot}/' configs/tables/small.yaml >configs/tables/axis.yaml
+refuse "axis.yaml:4:.*{shot} is no axis" axis
+finish
