@@ -209,6 +209,20 @@ static dho_status score_set(const evaluator *e, size_t i, const dho_evaluation *
     return dho_outputs_sweep(outputs, &kd, 1, &one, 1, e->threads, &out->kd);
 }
 
+/* OUT/eval/config.yaml: the sets and the grid of this evaluation, which need not be the training's. */
+static dho_status save_config(const dho_config *config)
+{
+    char *path = NULL, *text = NULL;
+    dho_status status;
+    DHO_TRY_GOTO(dho_path_join(&path, config->out, "eval/config.yaml"));
+    DHO_TRY_GOTO(dho_config_format(config, false, &text));
+    status = dho_file_write_text(path, text);
+fail:
+    dho_free(path);
+    dho_free(text);
+    return status;
+}
+
 static dho_status report(evaluator *e)
 {
     const dho_config *config = e->config;
@@ -231,6 +245,7 @@ static dho_status report(evaluator *e)
     DHO_TRY_GOTO(dho_path_join(&path, config->out, "eval.json"));
     DHO_TRY_GOTO(dho_make_folders(config->out));
     DHO_TRY_GOTO(dho_evaluation_save(&evaluation, path));
+    status = save_config(config);
 fail:
     dho_free(path);
     dho_free(evaluation.plateaus);
