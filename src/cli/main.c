@@ -18,6 +18,7 @@ static const char usage[] =
     "  eval    -c CONFIG [--checkpoint PATH] [--set key=value ...] [--out DIR] [--stored]\n"
     "          --stored takes the head outputs of an earlier evaluation\n"
     "  compare RUN ...   one table of several evaluated runs\n"
+    "  report  RUN ... [--out report.html] [--svg DIR] [--samples N]   runs as one HTML page\n"
     "  cache   build -c CONFIG --teacher CHECKPOINT [--out DIR] [--views K | --center]\n"
     "                [--store embedding|logits] [--encoding fp16|int8 | --top K] [--shards S]\n"
     "          import -c CONFIG --features FILE --head FILE [--out DIR] [--scale X]\n"
@@ -76,13 +77,14 @@ static dho_status run_command(const char *name, const dho_arguments *arguments, 
     if (strcmp(name, "cache") == 0) return dho_command_cache(arguments, comm);
     if (strcmp(name, "synth") == 0) return dho_command_synth(arguments, comm);
     if (strcmp(name, "compare") == 0) return dho_command_compare(arguments, comm);
+    if (strcmp(name, "report") == 0) return dho_command_report(arguments, comm);
     if (strcmp(name, "weights") == 0) return dho_command_weights(arguments, comm);
     if (strcmp(name, "bench") == 0) return dho_command_bench(arguments, comm);
     if (strcmp(name, "pack") == 0) return dho_command_pack(arguments, comm);
     if (strcmp(name, "data") == 0) return dho_command_data(arguments, comm);
     if (strcmp(name, "export") == 0) return dho_command_export(arguments, comm);
     return dho_fail(DHO_ERR_CONFIG,
-                    "unknown command \"%s\" (known: synth train eval compare cache data pack "
+                    "unknown command \"%s\" (known: synth train eval compare report cache data pack "
                     "weights export bench version)",
                     name);
 }

@@ -15,7 +15,7 @@ declare -A module=(
     [safetensors]=weights [state_dict]=weights [torch_file]=weights [weights]=weights
     [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher
     [tokenizer]=teacher
-    [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [evaluate]=eval
+    [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [evaluate]=eval [report]=eval
 )
 
 # The files that may include a library's header, as a pattern.
