@@ -8,7 +8,16 @@ static const dho_legend_entry markers[] = {{"combined prediction", -1, 'o'},
                                            {"CE head alone (α = 1)", -1, 's'},
                                            {"KD head alone (α = 0, β = 1)", -1, 'd'}};
 
-static const double left = 128, right = 46, row = 16, gap = 8, bottom = 34;
+static const double right = 46, row = 16, gap = 8, bottom = 34;
+enum { NAME_COLUMNS = 18 };
+
+/* Where the axis begins: beside short names, below long ones. */
+static double axis_left(const dho_report_page *page)
+{
+    for (size_t r = 0; r < page->run_count; r++)
+        if (dho_text_columns(page->runs[r].name) > NAME_COLUMNS) return 12;
+    return 128;
+}
 
 static const dho_score *score_at(const dho_report_set *set, int i)
 {
@@ -21,9 +30,14 @@ static const dho_report_set *set_of(const dho_report_run *run, const char *name)
     return s < run->set_count ? &run->sets[s] : NULL;
 }
 
+static double place(const dho_scale *scale, double left, double value)
+{
+    return left + dho_scale_place(scale, value) * (DHO_PANEL_WIDTH - left - right);
+}
+
 /* The ends of all intervals, and the height that their rows need. */
-static bool measure(const dho_report_page *page, const char *name, double *low, double *high,
-                    double *height)
+static bool measure(const dho_report_page *page, const char *name, double name_row, double *low,
+                    double *high, double *height)
 {
     *low = INFINITY;
     *high = -INFINITY;
@@ -38,22 +52,17 @@ static bool measure(const dho_report_page *page, const char *name, double *low, 
             *high = fmax(*high, score->high);
             rows++;
         }
-        if (rows > 0) *height += rows * row + gap;
+        if (rows > 0) *height += rows * row + gap + name_row;
     }
     return *low <= *high;
 }
 
-static double place(const dho_scale *scale, double value)
-{
-    return left + dho_scale_place(scale, value) * (DHO_PANEL_WIDTH - left - right);
-}
-
-static void draw_axis(dho_panel *panel, const dho_scale *scale)
+static void draw_axis(dho_panel *panel, const dho_scale *scale, double left)
 {
     char word[32];
     const double base = panel->height - bottom;
     for (size_t i = 0; i < scale->tick_count; i++) {
-        const double x = place(scale, scale->ticks[i]);
+        const double x = place(scale, left, scale->ticks[i]);
         dho_panel_line(panel, x, 0, x, base, "grid");
         dho_scale_word(scale, i, word, sizeof word);
         dho_panel_text(panel, x, base + 14, "middle", "num", word);
@@ -63,26 +72,29 @@ static void draw_axis(dho_panel *panel, const dho_scale *scale)
                    "top-1, % (line: 95 % interval)");
 }
 
-static void draw_score(dho_panel *panel, const dho_scale *scale, const dho_score *score, int i,
-                       int style, double y)
+static void draw_score(dho_panel *panel, const dho_scale *scale, double left,
+                       const dho_score *score, int i, int style, double y)
 {
     char word[16], css[32];
     const char shapes[] = "osd";
     snprintf(css, sizeof css, "whisker s%d", style % DHO_SERIES_STYLES);
-    dho_panel_line(panel, place(scale, score->low), y, place(scale, score->high), y, css);
-    dho_panel_marker(panel, place(scale, score->top1), y, shapes[i], style);
+    dho_panel_line(panel, place(scale, left, score->low), y, place(scale, left, score->high), y,
+                   css);
+    dho_panel_marker(panel, place(scale, left, score->top1), y, shapes[i], style);
     snprintf(word, sizeof word, "%.1f", score->top1);
     dho_panel_text(panel, DHO_PANEL_WIDTH - 4, y + 4, "end", i == 0 ? "num name" : "num", word);
 }
 
 static void add_panel(const dho_report_page *page, dho_figure *figure, const char *name)
 {
+    const double left = axis_left(page);
+    const bool above = left < 100;
     double low, high, height, y = gap;
-    if (!measure(page, name, &low, &high, &height)) return;
+    if (!measure(page, name, above ? row : 0, &low, &high, &height)) return;
     const dho_scale scale = dho_scale_create(low, high, 4, false);
     dho_panel *panel = dho_figure_add(figure, name, height);
     if (panel == NULL) return;
-    draw_axis(panel, &scale);
+    draw_axis(panel, &scale, left);
     for (size_t r = 0; r < page->run_count; r++) {
         const dho_report_set *set = set_of(&page->runs[r], name);
         bool first = true;
@@ -91,11 +103,12 @@ static void add_panel(const dho_report_page *page, dho_figure *figure, const cha
             if (!score->present) continue;
             if (first) {
                 dho_text_add(&panel->body, "<text x=\"4\" y=\"%.1f\" class=\"name\">", y + 4);
-                dho_text_escape_cut(&panel->body, page->runs[r].name, 18);
+                dho_text_escape_cut(&panel->body, page->runs[r].name, above ? 52 : NAME_COLUMNS);
                 dho_text_add(&panel->body, "</text>");
+                if (above) y += row;
             }
             first = false;
-            draw_score(panel, &scale, score, i, (int)r, y);
+            draw_score(panel, &scale, left, score, i, (int)r, y);
             y += row;
         }
         if (!first) y += gap;

@@ -72,7 +72,9 @@ static dho_status add_curves(const dho_report_page *page, dho_figure *figure, co
         DHO_TRY_GOTO(fill_curve(detail, x, y, &own->count));
         used += 2 * (size_t)detail->classes;
     }
-    const dho_line_chart chart = {.title = name,
+    char title[160];
+    snprintf(title, sizeof title, "%.120s: top-1 of each class, %%", name);
+    const dho_line_chart chart = {.title = title,
                                   .x_label = "classes, the worst first",
                                   .series = series,
                                   .series_count = count,

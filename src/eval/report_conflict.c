@@ -1,5 +1,6 @@
 /* Gradient conflict: do the supervised loss and the teacher's pull the same way? */
 #include "dho/alloc.h"
+#include "dho/report.h"
 #include "eval/report_page.h"
 
 #include <math.h>
@@ -135,13 +136,23 @@ static dho_status add_summary(const dho_report_page *page, dho_figure *figure,
     return DHO_OK;
 }
 
+/* The runs that have measured it. */
+static size_t measured_runs(const dho_report_page *page, dho_legend_entry *out)
+{
+    size_t count = 0;
+    for (size_t r = 0; r < page->run_count; r++)
+        if (page->runs[r].metrics.conflict.count > 0) out[count++] = page->legend[r];
+    return count;
+}
+
 static dho_status add_overview(dho_report_page *page, const char *const *blocks, size_t count,
                                dho_series *series)
 {
+    dho_legend_entry legend[DHO_REPORT_MAX_RUNS];
     dho_figure figure = {.id = "conflict",
                          .title = "Gradient conflict at the shared features",
-                         .legend = page->legend,
-                         .legend_count = page->run_count};
+                         .legend = legend,
+                         .legend_count = measured_runs(page, legend)};
     add_chart(page, &figure, "features", COSINE, "Cosine of the two gradients at the features", 0,
               series);
     add_chart(page, &figure, "features", RATIO, "|∇ CE| / |∇ KD| at the features", 0, series);
@@ -161,8 +172,9 @@ static dho_status add_overview(dho_report_page *page, const char *const *blocks,
 static dho_status add_blocks(dho_report_page *page, const char *const *blocks, size_t count,
                              int what, const char *id, const char *title, dho_series *series)
 {
+    dho_legend_entry legend[DHO_REPORT_MAX_RUNS];
     dho_figure figure = {
-        .id = id, .title = title, .legend = page->legend, .legend_count = page->run_count};
+        .id = id, .title = title, .legend = legend, .legend_count = measured_runs(page, legend)};
     for (size_t b = 0; b < count; b++)
         add_chart(page, &figure, blocks[b], what, blocks[b], 140, series);
     if (figure.panel_count > 0)

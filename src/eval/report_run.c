@@ -78,10 +78,6 @@ static dho_status read_sessions(dho_report_run *run)
         status = dho_file_read(path, MAX_SESSIONS_BYTES, &data, &capacity, &size);
         if (status == DHO_OK) status = add_sessions(run, (const char *)data, size);
         status = note_failure(run, status);
-    } else {
-        dho_report_run_note(run,
-                            "sessions.jsonl is not there (older versions did not write it): the "
-                            "machine is not known");
     }
     dho_free(data);
     dho_free(path);

@@ -182,6 +182,12 @@ static void add_machines(dho_report_page *page)
     for (size_t r = 0; r < page->run_count; r++)
         for (size_t i = 0; i < json_array_size(page->runs[r].sessions); i++)
             add_session(page, r, json_array_get(page->runs[r].sessions, i));
+    for (size_t r = 0; r < page->run_count; r++) {
+        if (json_array_size(page->runs[r].sessions) > 0) continue;
+        dho_text_add(&page->html, "<tr><td>");
+        dho_report_add_run_name(page, r);
+        dho_text_add(&page->html, "</td><td class=\"left\">not stored</td></tr>\n");
+    }
     dho_text_add(&page->html, "</table></div>\n");
 }
 

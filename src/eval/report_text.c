@@ -87,7 +87,12 @@ static int is_xml_character(uint32_t code)
 
 static size_t width_of(uint32_t code)
 {
-    return code >= 0x1100 ? 2 : 1;
+    static const uint32_t wide[][2] = {{0x1100, 0x115F},   {0x2E80, 0xA4CF},   {0xAC00, 0xD7A3},
+                                       {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},   {0xFF00, 0xFF60},
+                                       {0x1F300, 0x1FAFF}, {0x20000, 0x3FFFD}};
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
+        if (code >= wide[i][0] && code <= wide[i][1]) return 2;
+    return 1;
 }
 
 /* The next character of *at as escaped text; returns its width. */
