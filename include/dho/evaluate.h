@@ -18,6 +18,10 @@ typedef struct dho_head_outputs {
     float *logits[2]; /* owned, [count][classes]; [1] NULL for one head */
     int32_t *labels;  /* owned, [count] */
     bool *mask;       /* owned, [classes]: classes that take part; NULL: all */
+    /* Paths of the images in row order and names of the classes, each with its NUL behind it; owned;
+     * NULL in files of older versions. */
+    char *image_names, *class_names;
+    size_t image_name_bytes, class_name_bytes;
 } dho_head_outputs;
 
 void dho_head_outputs_free(dho_head_outputs *outputs);
@@ -46,7 +50,8 @@ size_t dho_sweep_best(const dho_accuracy *grid, const double *alphas, size_t alp
 
 /* Evaluates a checkpoint (a folder, or NULL: the newest of config->out) on every set of
  * config->eval: all ranks compute, rank 0 gathers, chooses alpha and beta on eval.select_on, prints
- * a table to standard output and writes OUT/eval.json and OUT/eval/<set>.safetensors.
+ * a table to standard output and writes OUT/eval.json, OUT/eval/<set>.safetensors and
+ * OUT/eval/config.yaml.
  * stored: take the head outputs from OUT/eval/ instead of running the student. Collective. */
 dho_status dho_evaluate(const dho_config *config, dho_comm *comm, const char *checkpoint,
                         bool stored);

@@ -7,7 +7,7 @@
 #include "dho/status.h"
 
 /* Trains as the configuration says, in the folder config->out: checkpoints/, metrics.jsonl,
- * config.yaml. resume: "auto" (from the newest whole checkpoint of the run, if there is one),
+ * config.yaml, sessions.jsonl (what it ran on). resume: "auto" (from the newest whole checkpoint of the run, if there is one),
  * "never" (an error if the run has checkpoints), or a checkpoint's path.
  * SIGUSR1 or SIGTERM on any rank ends the run at the next step boundary with a checkpoint.
  * Errors (the same on all ranks): DHO_PREEMPTED after such a signal; DHO_ERR_CONFIG for anything

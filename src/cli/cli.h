@@ -54,6 +54,7 @@ dho_status dho_command_cache(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_synth(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_compare(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_table(const dho_arguments *arguments, dho_comm *comm);
+dho_status dho_command_report(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_weights(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_bench(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_bench_step(const dho_arguments *arguments);

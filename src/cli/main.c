@@ -22,6 +22,7 @@ static const char usage[] =
     "          [--markdown | --json | --missing]   the runs of a table, measured beside\n"
     "          published; --missing: a script that makes those that are not there. Without NAME:\n"
     "          which tables there are\n"
+    "  report  RUN ... [--out report.html] [--svg DIR] [--samples N]   runs as one HTML page\n"
     "  cache   build -c CONFIG --teacher CHECKPOINT [--out DIR] [--views K | --center]\n"
     "                [--store embedding|logits] [--encoding fp16|int8 | --top K] [--shards S]\n"
     "          import -c CONFIG --features FILE --head FILE [--out DIR] [--scale X]\n"
@@ -86,6 +87,7 @@ static dho_status run_command(const char *name, const dho_arguments *arguments, 
     if (strcmp(name, "synth") == 0) return dho_command_synth(arguments, comm);
     if (strcmp(name, "compare") == 0) return dho_command_compare(arguments, comm);
     if (strcmp(name, "table") == 0) return dho_command_table(arguments, comm);
+    if (strcmp(name, "report") == 0) return dho_command_report(arguments, comm);
     if (strcmp(name, "weights") == 0) return dho_command_weights(arguments, comm);
     if (strcmp(name, "bench") == 0) return dho_command_bench(arguments, comm);
     if (strcmp(name, "pack") == 0) return dho_command_pack(arguments, comm);
@@ -93,8 +95,8 @@ static dho_status run_command(const char *name, const dho_arguments *arguments, 
     if (strcmp(name, "teacher") == 0) return dho_command_teacher(arguments, comm);
     if (strcmp(name, "export") == 0) return dho_command_export(arguments, comm);
     return dho_fail(DHO_ERR_CONFIG,
-                    "unknown command \"%s\" (known: synth train eval compare table cache teacher data "
-                    "pack weights export bench version)",
+                    "unknown command \"%s\" (known: synth train eval compare table report cache teacher "
+                    "data pack weights export bench version)",
                     name);
 }
 

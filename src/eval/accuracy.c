@@ -12,6 +12,8 @@ void dho_head_outputs_free(dho_head_outputs *outputs)
     dho_free(outputs->logits[1]);
     dho_free(outputs->labels);
     dho_free(outputs->mask);
+    dho_free(outputs->image_names);
+    dho_free(outputs->class_names);
     *outputs = (dho_head_outputs){0};
 }
 

@@ -20,8 +20,8 @@ typedef struct dho_outputs_origin {
     int64_t step;
 } dho_outputs_origin;
 
-/* OUT/eval/<set>.safetensors: logits_ce, logits_kd (two heads), labels, classes (those the set has);
- * the origin in its metadata. */
+/* OUT/eval/<set>.safetensors: logits_ce, logits_kd (two heads), labels, classes (those the set has),
+ * image_names and class_names (bytes, a NUL behind each); the origin in its metadata. */
 dho_status dho_outputs_save(const dho_head_outputs *outputs, const dho_outputs_origin *origin,
                             const char *path);
 /* Errors: DHO_ERR_CONFIG when the file is of another origin. */

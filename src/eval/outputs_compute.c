@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "eval/outputs.h"
 
 #include "dho/alloc.h"
@@ -106,6 +107,22 @@ fail:
     return status;
 }
 
+/* What lets a report name and show the images without guessing which row is which. */
+static dho_status fill_names(const dho_dataset *dataset, dho_head_outputs *out)
+{
+    for (int64_t i = 0; i < dataset->count; i++)
+        out->image_name_bytes += strlen(dataset->samples[i].path) + 1;
+    for (int c = 0; c < dataset->classes; c++)
+        out->class_name_bytes += strlen(dataset->class_names[c]) + 1;
+    DHO_TRY(dho_alloc(&out->image_names, out->image_name_bytes, 1, "image names"));
+    DHO_TRY(dho_alloc(&out->class_names, out->class_name_bytes, 1, "class names"));
+    char *to = out->image_names;
+    for (int64_t i = 0; i < dataset->count; i++) to = stpcpy(to, dataset->samples[i].path) + 1;
+    to = out->class_names;
+    for (int c = 0; c < dataset->classes; c++) to = stpcpy(to, dataset->class_names[c]) + 1;
+    return DHO_OK;
+}
+
 static dho_status fill_labels(const dho_dataset *dataset, int classes, dho_head_outputs *out)
 {
     const size_t count = (size_t)dataset->count;
@@ -115,19 +132,18 @@ static dho_status fill_labels(const dho_dataset *dataset, int classes, dho_head_
     for (size_t i = 0; i < count; i++) out->labels[i] = dataset->samples[i].label;
     DHO_TRY(dho_alloc(&out->mask, (size_t)classes, sizeof *out->mask, "class mask"));
     memcpy(out->mask, dataset->class_present, (size_t)classes * sizeof *out->mask);
-    return DHO_OK;
+    return fill_names(dataset, out);
 }
 
-dho_status dho_outputs_compute(const dho_config *config, dho_comm *comm,
-                               dho_executor *executor, const dho_model *model,
-                               const dho_dataset *dataset, dho_head_outputs *out)
+dho_status dho_outputs_compute(const dho_config *config, dho_comm *comm, dho_executor *executor,
+                               const dho_model *model, const dho_dataset *dataset,
+                               dho_head_outputs *out)
 {
     const int batch = (int)config->eval.batch, rank = dho_comm_rank(comm);
     const size_t classes = (size_t)model->student.classes;
     local_outputs local = {0};
     *out = (dho_head_outputs){0};
-    dho_status status =
-        plan_rows(&local, model, dataset->count, batch, rank, dho_comm_size(comm));
+    dho_status status = plan_rows(&local, model, dataset->count, batch, rank, dho_comm_size(comm));
     if (status == DHO_OK) status = run_rows(config, executor, model, dataset, &local);
     if (status == DHO_OK && rank == 0) status = fill_labels(dataset, (int)classes, out);
     status = dho_comm_agree(comm, status);

@@ -8,6 +8,17 @@
 #include <string.h>
 
 static const char *const head_names[2] = {"logits_ce", "logits_kd"};
+static const char image_names_name[] = "image_names", class_names_name[] = "class_names";
+
+static dho_tensor_view view_names(const char *name, const char *text, size_t bytes)
+{
+    return (dho_tensor_view){.name = name,
+                             .dtype = DHO_U8,
+                             .dims = 1,
+                             .shape = {(int64_t)bytes},
+                             .data = text,
+                             .bytes = bytes};
+}
 
 dho_status dho_outputs_save(const dho_head_outputs *outputs, const dho_outputs_origin *origin,
                             const char *path)
@@ -16,7 +27,7 @@ dho_status dho_outputs_save(const dho_head_outputs *outputs, const dho_outputs_o
     snprintf(step, sizeof step, "%lld", (long long)origin->step);
     const char *const metadata[] = {"method", origin->method, "checkpoint", origin->checkpoint,
                                     "step",   step,           NULL};
-    dho_tensor_view tensors[4];
+    dho_tensor_view tensors[6];
     size_t used = 0;
     const int64_t n = outputs->count, c = outputs->classes;
     for (int h = 0; h < 2; h++) {
@@ -40,6 +51,12 @@ dho_status dho_outputs_save(const dho_head_outputs *outputs, const dho_outputs_o
                                         .shape = {c},
                                         .data = outputs->mask,
                                         .bytes = (size_t)c * sizeof(bool)};
+    if (outputs->image_names != NULL)
+        tensors[used++] =
+            view_names(image_names_name, outputs->image_names, outputs->image_name_bytes);
+    if (outputs->class_names != NULL)
+        tensors[used++] =
+            view_names(class_names_name, outputs->class_names, outputs->class_name_bytes);
     return dho_safetensors_save(path, tensors, used, metadata, NULL);
 }
 
@@ -76,6 +93,26 @@ static dho_status read_mask(const dho_safetensors *file, dho_head_outputs *out)
     return DHO_OK;
 }
 
+/* `count` texts with a NUL behind each; not there in files of older versions. */
+static dho_status read_names(const dho_safetensors *file, const char *name, int64_t count,
+                             char **out, size_t *out_bytes)
+{
+    const dho_tensor_view *tensor = dho_safetensors_find(file, name);
+    if (tensor == NULL) return DHO_OK;
+    if (tensor->dtype != DHO_U8 || tensor->dims != 1)
+        return dho_fail(DHO_ERR_FORMAT, "%s: is not a list of bytes", name);
+    const char *text = tensor->data;
+    int64_t ends = 0;
+    for (size_t i = 0; i < tensor->bytes; i++) ends += text[i] == '\0';
+    if (ends != count || (tensor->bytes > 0 && text[tensor->bytes - 1] != '\0'))
+        return dho_fail(DHO_ERR_FORMAT, "%s: holds %lld names, expected %lld", name,
+                        (long long)ends, (long long)count);
+    DHO_TRY(dho_alloc(out, tensor->bytes, 1, name));
+    memcpy(*out, text, tensor->bytes);
+    *out_bytes = tensor->bytes;
+    return DHO_OK;
+}
+
 static dho_status read_all(const dho_safetensors *file, dho_head_outputs *out)
 {
     const dho_tensor_view *tensor;
@@ -93,6 +130,10 @@ static dho_status read_all(const dho_safetensors *file, dho_head_outputs *out)
         dho_tensor_to_float(tensor, out->logits[h]);
     }
     DHO_TRY(read_labels(file, out));
+    DHO_TRY(read_names(file, image_names_name, out->count, &out->image_names,
+                       &out->image_name_bytes));
+    DHO_TRY(read_names(file, class_names_name, out->classes, &out->class_names,
+                       &out->class_name_bytes));
     return read_mask(file, out);
 }
 

@@ -5,6 +5,7 @@
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
+#include "train/session_log.h"
 #include "train/stop_signal.h"
 #include "train/trainer_internal.h"
 
@@ -164,6 +165,7 @@ static dho_status open_run_folder(dho_trainer *trainer)
     DHO_TRY_GOTO(dho_path_join(&path, config->out, "config.yaml"));
     DHO_TRY_GOTO(dho_config_format(config, false, &text));
     DHO_TRY_GOTO(dho_file_write_text(path, text));
+    DHO_TRY_GOTO(dho_session_log_append(trainer));
     DHO_TRY_GOTO(dho_progress_open(
         &trainer->progress, config->out, trainer->step, trainer->total_steps,
         config->train.log_every, trainer->cache != NULL, dho_method_uses_features(config->method)));

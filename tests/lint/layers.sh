@@ -17,7 +17,7 @@ declare -A module=(
     [teacher_head]=teacher [tip_adapter]=teacher
     [tokenizer]=teacher [cache_import]=teacher
     [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [evaluate]=eval
-    [table]=eval
+    [table]=eval [report]=eval
 )
 
 # The files that may include a library's header, as a pattern.
