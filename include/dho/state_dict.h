@@ -50,4 +50,11 @@ typedef struct dho_init_report {
 dho_status dho_state_dict_init(const dho_weights *weights, const dho_graph *graph, bool take_head,
                                float *parameters, float *buffers, dho_init_report *out);
 
+/* A tensor of the file by the engine's name, under whatever naming and prefix the file has it; NULL
+ * in *out when it has none. Of names that stand for several tensors the first. *out_transposed
+ * (NULL allowed): the file keeps it the other way round than the engine's published layout.
+ * Errors: DHO_ERR_FORMAT for several prefixes that would do. */
+dho_status dho_state_dict_find(const dho_weights *weights, const char *own,
+                               const dho_tensor_view **out, bool *out_transposed);
+
 #endif

@@ -20,12 +20,18 @@ static const char usage[] =
     "  compare RUN ...   one table of several evaluated runs\n"
     "  cache   build -c CONFIG --teacher CHECKPOINT [--out DIR] [--views K | --center]\n"
     "                [--store embedding|logits] [--encoding fp16|int8 | --top K] [--shards S]\n"
+    "          build -c CONFIG --clip MODEL --weights FILE --head FILE ...   a CLIP image tower\n"
     "          import -c CONFIG --features FILE --head FILE [--out DIR] [--scale X]\n"
     "                [--no-normalise] [--encoding fp16|int8] [--shards S]\n"
     "          import -c CONFIG --logits FILE [--out DIR] [--encoding fp16|int8 | --top K]\n"
     "                [--shards S]\n"
     "          info DIR | verify DIR\n"
-    "  teacher tip-adapter --out FILE (-c CONFIG | --shots FILE --head FILE) [--fine-tune]\n"
+    "  teacher zero-shot --model MODEL --weights FILE --merges FILE --templates FILE --out FILE\n"
+    "                [--classes FILE] [-c CONFIG] [--scale X] [--keep-mean-norms]\n"
+    "                class names in prompts become a head, by CLIP's text tower\n"
+    "          embed --model MODEL --weights FILE --out FILE (-c CONFIG | --texts FILE --merges FILE)\n"
+    "                embeddings of the dataset's images, or of the lines of a file\n"
+    "          tip-adapter --out FILE (-c CONFIG | --shots FILE --head FILE) [--fine-tune]\n"
     "                [--search FILE [--search-every N] | --hold-out N] [--test FILE] ...\n"
     "          a head with keys out of few labelled images (docs/tip-adapter.md)\n"
     "  data    check -c CONFIG [--decode] [--classes]   are all images there, readable, in the\n"
@@ -42,7 +48,7 @@ static const char usage[] =
     "          data -c CONFIG [--seconds S]                  images a second of the loader\n"
     "  version\n"
     "\n"
-    "train, eval, cache build, cache verify, teacher, data check and pack run on the ranks of mpirun or "
+    "train, eval, teacher, cache build, cache verify, data check and pack run on the ranks of mpirun or "
     "srun:\n"
     "  mpirun -n 4 dho train -c configs/quickstart.yaml\n"
     "Exit codes: 0 done, 1 failed while running, 2 wrong configuration or arguments,\n"
@@ -77,6 +83,7 @@ static dho_status run_command(const char *name, const dho_arguments *arguments, 
     if (strcmp(name, "train") == 0) return dho_command_train(arguments, comm);
     if (strcmp(name, "eval") == 0) return dho_command_eval(arguments, comm);
     if (strcmp(name, "cache") == 0) return dho_command_cache(arguments, comm);
+    if (strcmp(name, "teacher") == 0) return dho_command_teacher(arguments, comm);
     if (strcmp(name, "synth") == 0) return dho_command_synth(arguments, comm);
     if (strcmp(name, "compare") == 0) return dho_command_compare(arguments, comm);
     if (strcmp(name, "weights") == 0) return dho_command_weights(arguments, comm);

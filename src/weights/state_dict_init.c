@@ -78,6 +78,22 @@ static dho_status find_naming(init_state *state, const dho_graph *graph)
     return DHO_OK;
 }
 
+dho_status dho_state_dict_find(const dho_weights *weights, const char *own,
+                               const dho_tensor_view **out, bool *out_transposed)
+{
+    char prefix[64];
+    *out = NULL;
+    for (int naming = 0; naming < DHO_NAMING_COUNT && *out == NULL; naming++) {
+        dho_tensor_names names;
+        const char *found;
+        if (!dho_tensor_names_of((dho_naming)naming, own, &names)) continue;
+        DHO_TRY(find_prefix(weights, names.names[0], prefix, &found));
+        if (found != NULL) *out = dho_weights_find(weights, found);
+        if (out_transposed != NULL) *out_transposed = names.transposed;
+    }
+    return DHO_OK;
+}
+
 static void mark_used(init_state *state, const dho_tensor_view *tensor)
 {
     bool *used = &state->used[tensor - dho_weights_at(state->weights, 0)];
