@@ -1,7 +1,6 @@
 /* A CLIP image tower from a published file, with a zero-shot head on it. */
 #include "dho/alloc.h"
 #include "dho/log.h"
-#include "dho/state_dict.h"
 #include "teacher/clip_source.h"
 
 #include <stdio.h>
@@ -20,31 +19,33 @@ static int grid_of(int rows)
     return 1 + side * side == rows ? side : 0;
 }
 
-static dho_status resnet_sizes(const dho_weights *weights, dho_student_options *out, int *rows)
+static dho_status resnet_sizes(const dho_clip_tensors *tensors, dho_student_options *out, int *rows)
 {
-    DHO_TRY(dho_clip_size(weights, "visual.conv1.weight", 4, 0, &out->width));
+    DHO_TRY(dho_clip_size(tensors, "visual.conv1.weight", 4, 0, &out->width));
     out->width *= 2; /* the stem's first two convolutions have half the first stage's channels */
-    DHO_TRY(dho_clip_size(weights, "visual.attnpool.c_proj.weight", 2, 0, &out->embed));
-    return dho_clip_size(weights, "visual.attnpool.positional_embedding", 2, 0, rows);
+    DHO_TRY(dho_clip_size(tensors, "visual.attnpool.c_proj.weight", 2, 0, &out->embed));
+    return dho_clip_size(tensors, "visual.attnpool.positional_embedding", 2, 0, rows);
 }
 
-static dho_status vit_sizes(const dho_weights *weights, dho_student_options *out, int *rows,
+static dho_status vit_sizes(const dho_clip_tensors *tensors, dho_student_options *out, int *rows,
                             int *patch)
 {
-    DHO_TRY(dho_clip_size(weights, "visual.conv1.weight", 4, 0, &out->width));
-    DHO_TRY(dho_clip_size(weights, "visual.conv1.weight", 4, 3, patch));
-    DHO_TRY(dho_clip_layers(weights, "visual.", &out->layers));
-    DHO_TRY(dho_clip_size(weights, "visual.proj", 2, 1, &out->embed));
-    return dho_clip_size(weights, "visual.positional_embedding", 2, 0, rows);
+    DHO_TRY(dho_clip_size(tensors, "visual.conv1.weight", 4, 0, &out->width));
+    DHO_TRY(dho_clip_size(tensors, "visual.conv1.weight", 4, 3, patch));
+    DHO_TRY(dho_clip_layers(tensors, "visual.", &out->layers));
+    DHO_TRY(dho_clip_size(tensors, "visual.proj", 2, 1, &out->embed));
+    return dho_clip_size(tensors, "visual.positional_embedding", 2, 0, rows);
 }
 
 /* Everything about the tower that its file says. */
 static dho_status sizes_of(const dho_weights *weights, const dho_clip_preset *preset,
                            dho_student_options *out)
 {
+    dho_clip_tensors tensors;
     int rows, unit = RESNET_STRIDE;
-    DHO_TRY(preset->resnet ? resnet_sizes(weights, out, &rows)
-                           : vit_sizes(weights, out, &rows, &unit));
+    DHO_TRY(dho_clip_find_tower(weights, "visual.conv1.weight", &tensors));
+    DHO_TRY(preset->resnet ? resnet_sizes(&tensors, out, &rows)
+                           : vit_sizes(&tensors, out, &rows, &unit));
     const int side = grid_of(rows);
     if (side == 0 || (int64_t)side * unit > 4096)
         return dho_fail(DHO_ERR_FORMAT, "%s: %d position embeddings are of no square grid",

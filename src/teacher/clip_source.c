@@ -1,7 +1,5 @@
 #include "teacher/clip_source.h"
 
-#include "dho/state_dict.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,39 +30,48 @@ dho_status dho_clip_find_preset(const char *model, const dho_clip_preset **out)
     return dho_fail(DHO_ERR_CONFIG, "unknown CLIP model \"%.80s\" (known: %s)", model, known);
 }
 
-dho_status dho_clip_size(const dho_weights *weights, const char *own, int dims, int axis, int *out)
+dho_status dho_clip_find_tower(const dho_weights *weights, const char *first, dho_clip_tensors *out)
 {
-    const dho_tensor_view *tensor;
-    bool transposed;
-    DHO_TRY(dho_state_dict_find(weights, own, &tensor, &transposed));
+    out->weights = weights;
+    DHO_TRY(dho_state_dict_find_names(weights, first, &out->names));
+    if (out->names.naming >= 0) return DHO_OK;
+    return dho_fail(DHO_ERR_FORMAT, "%s: no tensor \"%s\", under no naming that is known",
+                    dho_weights_path(weights), first);
+}
+
+dho_status dho_clip_size(const dho_clip_tensors *tensors, const char *own, int dims, int axis,
+                         int *out)
+{
+    const char *path = dho_weights_path(tensors->weights);
+    bool transposed = false;
+    const dho_tensor_view *tensor =
+        dho_state_dict_find(tensors->weights, &tensors->names, own, &transposed);
     if (tensor == NULL)
-        return dho_fail(DHO_ERR_FORMAT, "%s: no tensor \"%s\", under no naming that is known",
-                        dho_weights_path(weights), own);
+        return dho_fail(DHO_ERR_FORMAT, "%s: no tensor \"%s\", whatever its name may be", path,
+                        own);
     /* timm's have a batch of one */
     const int extra = tensor->dims > dims && tensor->shape[0] == 1 ? tensor->dims - dims : 0;
     const int place = transposed ? dims - 1 - axis : axis;
     if (tensor->dims - extra != dims)
         return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"%.200s\": expected %d dimensions, found %d",
-                        dho_weights_path(weights), tensor->name, dims, tensor->dims);
+                        path, tensor->name, dims, tensor->dims);
     const int64_t size = tensor->shape[extra + place];
     if (size < 1 || size > MAX_SIZE)
         return dho_fail(DHO_ERR_FORMAT,
-                        "%s: tensor \"%.200s\": a size of %" PRId64 ", expected 1 to %d",
-                        dho_weights_path(weights), tensor->name, size, MAX_SIZE);
+                        "%s: tensor \"%.200s\": a size of %" PRId64 ", expected 1 to %d", path,
+                        tensor->name, size, MAX_SIZE);
     *out = (int)size;
     return DHO_OK;
 }
 
-dho_status dho_clip_layers(const dho_weights *weights, const char *tower, int *out)
+dho_status dho_clip_layers(const dho_clip_tensors *tensors, const char *tower, int *out)
 {
+    char name[96];
     for (*out = 0; *out < MAX_LAYERS; (*out)++) {
-        char name[96];
-        const dho_tensor_view *tensor;
         snprintf(name, sizeof name, "%.20stransformer.resblocks.%d.ln_1.weight", tower, *out);
-        DHO_TRY(dho_state_dict_find(weights, name, &tensor, NULL));
-        if (tensor == NULL) break;
+        if (dho_state_dict_find(tensors->weights, &tensors->names, name, NULL) == NULL) break;
     }
     if (*out > 0) return DHO_OK;
     return dho_fail(DHO_ERR_FORMAT, "%s: no tensor \"%stransformer.resblocks.0.ln_1.weight\"",
-                    dho_weights_path(weights), tower);
+                    dho_weights_path(tensors->weights), tower);
 }

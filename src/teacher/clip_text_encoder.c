@@ -3,7 +3,6 @@
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
-#include "dho/state_dict.h"
 #include "dho/text_tower.h"
 #include "dho/tokenizer.h"
 #include "teacher/clip_source.h"
@@ -30,30 +29,31 @@ typedef struct id_rows {
     size_t count, context;
 } id_rows;
 
-static dho_status read_scale(const dho_weights *weights, float *out)
+static dho_status read_scale(const dho_clip_tensors *tensors, float *out)
 {
-    const dho_tensor_view *tensor;
+    const char *path = dho_weights_path(tensors->weights);
     float value;
     *out = 100;
-    DHO_TRY(dho_state_dict_find(weights, "logit_scale", &tensor, NULL));
+    const dho_tensor_view *tensor =
+        dho_state_dict_find(tensors->weights, &tensors->names, "logit_scale", NULL);
     if (tensor == NULL) return DHO_OK;
     if (tensor->bytes != dho_dtype_size(tensor->dtype))
-        return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"%.200s\": expected one value",
-                        dho_weights_path(weights), tensor->name);
+        return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"%.200s\": expected one value", path,
+                        tensor->name);
     dho_tensor_to_float(tensor, &value);
     *out = expf(value);
     if (*out > 0 && isfinite(*out)) return DHO_OK;
-    return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"%.200s\": e^%g is no scale",
-                    dho_weights_path(weights), tensor->name, (double)value);
+    return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"%.200s\": e^%g is no scale", path, tensor->name,
+                    (double)value);
 }
 
-static dho_status sizes_of(const dho_weights *weights, dho_text_tower_options *out)
+static dho_status sizes_of(const dho_clip_tensors *tensors, dho_text_tower_options *out)
 {
-    DHO_TRY(dho_clip_size(weights, "token_embedding.weight", 2, 0, &out->vocabulary));
-    DHO_TRY(dho_clip_size(weights, "token_embedding.weight", 2, 1, &out->width));
-    DHO_TRY(dho_clip_size(weights, "positional_embedding", 2, 0, &out->positions));
-    DHO_TRY(dho_clip_size(weights, "text_projection", 2, 1, &out->embed));
-    return dho_clip_layers(weights, "", &out->layers);
+    DHO_TRY(dho_clip_size(tensors, "token_embedding.weight", 2, 0, &out->vocabulary));
+    DHO_TRY(dho_clip_size(tensors, "token_embedding.weight", 2, 1, &out->width));
+    DHO_TRY(dho_clip_size(tensors, "positional_embedding", 2, 0, &out->positions));
+    DHO_TRY(dho_clip_size(tensors, "text_projection", 2, 1, &out->embed));
+    return dho_clip_layers(tensors, "", &out->layers);
 }
 
 static void tell_sizes(const char *path, const dho_text_tower_options *found)
@@ -74,11 +74,13 @@ static void tell_sizes(const char *path, const dho_text_tower_options *found)
 static dho_status open_tower(dho_clip_text *text, const dho_weights *weights)
 {
     const char *path = dho_weights_path(weights);
+    dho_clip_tensors tensors;
     dho_text_tower tower = {0};
     dho_init_report report;
     dho_status status;
-    DHO_TRY(read_scale(weights, &text->scale));
-    DHO_TRY(sizes_of(weights, &text->options));
+    DHO_TRY(dho_clip_find_tower(weights, "token_embedding.weight", &tensors));
+    DHO_TRY(read_scale(&tensors, &text->scale));
+    DHO_TRY(sizes_of(&tensors, &text->options));
     if (dho_tokenizer_vocab_size(text->tokenizer) > (size_t)text->options.vocabulary)
         return dho_fail(DHO_ERR_CONFIG,
                         "%s: embeds %d tokens, the vocabulary of the merges has %zu", path,
