@@ -101,7 +101,13 @@ static dho_status open_clip(const clip_arguments *from, dho_clip_image *image)
 {
     dho_head_file head;
     DHO_TRY(dho_head_file_read(&head, from->head));
-    dho_status status = dho_clip_image_open(image, &from->source, &head);
+    dho_status status = DHO_OK;
+    if (head.tip_adapter)
+        status = dho_fail(DHO_ERR_CONFIG,
+                          "--head: %s: is Tip-Adapter's: build the cache with the zero-shot head, "
+                          "and train with teacher.head",
+                          from->head);
+    if (status == DHO_OK) status = dho_clip_image_open(image, &from->source, &head);
     if (status == DHO_OK) status = dho_cli_resize_mode(from->resize_mode, &image->squash);
     dho_head_file_free(&head);
     return status;

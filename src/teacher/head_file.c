@@ -2,7 +2,6 @@
 
 #include "base/json.h"
 #include "dho/alloc.h"
-#include "dho/file.h"
 #include "dho/safetensors.h"
 #include "teacher/cache_format.h"
 
@@ -58,11 +57,11 @@ static dho_status load_keys(const dho_safetensors *file, const char *path, dho_h
 {
     json_t *list = NULL;
     dho_status status;
-    const char *text = dho_safetensors_metadata(file, "class_keys");
+    const char *text = dho_safetensors_metadata(file, "dataset_classes");
     if (text == NULL) return DHO_OK;
     DHO_TRY_GOTO(dho_json_parse(&list, text, strlen(text), path));
     if (!json_is_array(list) || json_array_size(list) != (size_t)out->classes) {
-        status = dho_fail(DHO_ERR_FORMAT, "%s: class_keys: expected a list of %d names", path,
+        status = dho_fail(DHO_ERR_FORMAT, "%s: dataset_classes: expected a list of %d names", path,
                           out->classes);
         goto fail;
     }
@@ -70,7 +69,7 @@ static dho_status load_keys(const dho_safetensors *file, const char *path, dho_h
     for (int c = 0; c < out->classes; c++) {
         const char *key = json_string_value(json_array_get(list, (size_t)c));
         if (key == NULL) {
-            status = dho_fail(DHO_ERR_FORMAT, "%s: class_keys: entry %d is no text", path, c);
+            status = dho_fail(DHO_ERR_FORMAT, "%s: dataset_classes: entry %d is no text", path, c);
             goto fail;
         }
         DHO_TRY_GOTO(dho_strdup(&out->keys[c], key));
@@ -85,6 +84,7 @@ static dho_status load_all(const dho_safetensors *file, const char *path, dho_he
     float *scale = NULL;
     DHO_TRY(load_weight(file, path, out));
     const int64_t shape[2] = {out->classes, out->dim};
+    out->tip_adapter = dho_safetensors_find(file, "keys") != NULL;
     DHO_TRY(load_optional(file, path, "bias", 1, shape, &out->bias));
     DHO_TRY(load_optional(file, path, "text_means", 2, shape, &out->text_means));
     const dho_status status = load_optional(file, path, "scale", 0, NULL, &scale);
@@ -109,9 +109,6 @@ dho_status dho_head_file_read(dho_head_file *out, const char *path)
         dho_head_file_free(out);
         return status;
     }
-    const size_t classes = (size_t)out->classes;
-    out->crc = dho_crc32(0, out->weight, classes * (size_t)out->dim * sizeof(float));
-    if (out->bias != NULL) out->crc = dho_crc32(out->crc, out->bias, classes * sizeof(float));
     return DHO_OK;
 }
 

@@ -155,7 +155,7 @@ static dho_status save(const dho_zero_shot_options *o, const float *weight, cons
                                     templates,
                                     "classes",
                                     names,
-                                    keys != NULL ? "class_keys" : NULL,
+                                    keys != NULL ? "dataset_classes" : NULL,
                                     keys,
                                     NULL};
     const dho_tensor_view tensors[] = {
