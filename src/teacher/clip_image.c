@@ -54,18 +54,19 @@ static dho_status sizes_of(const dho_weights *weights, const dho_clip_preset *pr
     return DHO_OK;
 }
 
-static void warn_of_sizes(const dho_clip_preset *preset, const char *path,
-                          const dho_student_options *found)
+static dho_status tell_sizes(const dho_clip_preset *preset, const char *path,
+                             const dho_student_options *found)
 {
     dho_student published;
     const dho_student_options options = {
         .model = preset->name, .image_size = preset->image_size, .classes = 1};
-    if (dho_student_create(&published, &options) != DHO_OK) return;
+    DHO_TRY(dho_student_create(&published, &options));
     if (found->width != published.width || found->layers != published.layers ||
         found->embed != published.feature_dim || found->image_size != preset->image_size)
         dho_info("%s: not the published %s: width %d, %d layers, embedding %d, %d pixels", path,
                  preset->name, found->width, found->layers, found->embed, found->image_size);
     dho_student_destroy(&published);
+    return DHO_OK;
 }
 
 /* The head's numbers into the one head of the model. */
@@ -103,7 +104,7 @@ static dho_status open_tower(dho_model *model, const dho_weights *weights,
     if (head != NULL && head->dim != options.embed)
         return dho_fail(DHO_ERR_CONFIG, "%s: an embedding of %d channels, the head is for %d",
                         dho_weights_path(weights), options.embed, head->dim);
-    warn_of_sizes(preset, dho_weights_path(weights), &options);
+    DHO_TRY(tell_sizes(preset, dho_weights_path(weights), &options));
     DHO_TRY(dho_student_create(&model->student, &options));
     const dho_graph *graph = model->student.graph;
     DHO_TRY(dho_alloc_zero(&model->parameters, dho_graph_parameter_floats(graph), sizeof(float),

@@ -56,11 +56,11 @@ static dho_status sizes_of(const dho_clip_tensors *tensors, dho_text_tower_optio
     return dho_clip_layers(tensors, "", &out->layers);
 }
 
-static void tell_sizes(const char *path, const dho_text_tower_options *found)
+static dho_status tell_sizes(const char *path, const dho_text_tower_options *found)
 {
     dho_text_tower published;
     const dho_text_tower_options options = {.model = found->model};
-    if (dho_text_tower_create(&published, &options) != DHO_OK) return;
+    DHO_TRY(dho_text_tower_create(&published, &options));
     if (found->width != published.width || found->layers != published.layers ||
         found->embed != published.embed || found->vocabulary != published.vocabulary ||
         found->positions != published.positions)
@@ -69,6 +69,7 @@ static void tell_sizes(const char *path, const dho_text_tower_options *found)
                  path, found->model, found->width, found->layers, found->embed, found->vocabulary,
                  found->positions);
     dho_text_tower_destroy(&published);
+    return DHO_OK;
 }
 
 static dho_status open_tower(dho_clip_text *text, const dho_weights *weights)
@@ -85,7 +86,7 @@ static dho_status open_tower(dho_clip_text *text, const dho_weights *weights)
         return dho_fail(DHO_ERR_CONFIG,
                         "%s: embeds %d tokens, the vocabulary of the merges has %zu", path,
                         text->options.vocabulary, dho_tokenizer_vocab_size(text->tokenizer));
-    tell_sizes(path, &text->options);
+    DHO_TRY(tell_sizes(path, &text->options));
     DHO_TRY_GOTO(dho_text_tower_create(&tower, &text->options));
     const size_t floats = dho_graph_parameter_floats(tower.graph);
     DHO_TRY_GOTO(dho_alloc_zero(&text->parameters, floats, sizeof(float), "text tower"));
