@@ -102,7 +102,7 @@ static dho_status open_clip(const clip_arguments *from, dho_clip_image *image)
     dho_head_file head;
     DHO_TRY(dho_head_file_read(&head, from->head));
     dho_status status = DHO_OK;
-    if (head.tip_adapter)
+    if (head.head.key_count > 0)
         status = dho_fail(DHO_ERR_CONFIG,
                           "--head: %s: is Tip-Adapter's: build the cache with the zero-shot head, "
                           "and train with teacher.head",

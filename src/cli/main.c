@@ -83,7 +83,6 @@ static dho_status run_command(const char *name, const dho_arguments *arguments, 
     if (strcmp(name, "train") == 0) return dho_command_train(arguments, comm);
     if (strcmp(name, "eval") == 0) return dho_command_eval(arguments, comm);
     if (strcmp(name, "cache") == 0) return dho_command_cache(arguments, comm);
-    if (strcmp(name, "teacher") == 0) return dho_command_teacher(arguments, comm);
     if (strcmp(name, "synth") == 0) return dho_command_synth(arguments, comm);
     if (strcmp(name, "compare") == 0) return dho_command_compare(arguments, comm);
     if (strcmp(name, "weights") == 0) return dho_command_weights(arguments, comm);

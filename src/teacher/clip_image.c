@@ -78,16 +78,17 @@ static dho_status fill_head(dho_model *model, const dho_head_file *head)
         float *values = model->parameters + slot->offset;
         const bool bias = strcmp(slot->name, "head.bias") == 0;
         if (!bias && strcmp(slot->name, "head.weight") != 0) continue;
-        const float *from = head == NULL ? NULL : bias ? head->bias : head->weight;
+        const float *from = head == NULL ? NULL : bias ? head->head.bias : head->head.weight;
         if (from != NULL)
             memcpy(values, from, slot->count * sizeof *values);
         else
             memset(values, 0, slot->count * sizeof *values);
     }
-    if (head == NULL || head->keys == NULL) return DHO_OK;
-    DHO_TRY(dho_alloc_zero(&model->class_names, (size_t)head->classes, sizeof(char *), "classes"));
-    for (int c = 0; c < head->classes; c++)
-        DHO_TRY(dho_strdup(&model->class_names[c], head->keys[c]));
+    if (head == NULL || head->dataset_classes == NULL) return DHO_OK;
+    DHO_TRY(
+        dho_alloc_zero(&model->class_names, (size_t)head->head.classes, sizeof(char *), "classes"));
+    for (int c = 0; c < head->head.classes; c++)
+        DHO_TRY(dho_strdup(&model->class_names[c], head->dataset_classes[c]));
     return DHO_OK;
 }
 
@@ -95,15 +96,15 @@ static dho_status open_tower(dho_model *model, const dho_weights *weights,
                              const dho_clip_preset *preset, const dho_head_file *head)
 {
     dho_student_options options = {.model = preset->name,
-                                   .classes = head != NULL ? head->classes : 1,
+                                   .classes = head != NULL ? head->head.classes : 1,
                                    .head_forms = {DHO_HEAD_COSINE},
-                                   .head_scale = head != NULL ? head->scale : 0,
+                                   .head_scale = head != NULL ? head->head.scale : 0,
                                    .expose_features = true};
     dho_init_report report;
     DHO_TRY(sizes_of(weights, preset, &options));
-    if (head != NULL && head->dim != options.embed)
+    if (head != NULL && head->head.dim != options.embed)
         return dho_fail(DHO_ERR_CONFIG, "%s: an embedding of %d channels, the head is for %d",
-                        dho_weights_path(weights), options.embed, head->dim);
+                        dho_weights_path(weights), options.embed, head->head.dim);
     DHO_TRY(tell_sizes(preset, dho_weights_path(weights), &options));
     DHO_TRY(dho_student_create(&model->student, &options));
     const dho_graph *graph = model->student.graph;

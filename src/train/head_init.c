@@ -10,17 +10,17 @@ static bool is_head(const char *name)
     return strncmp(name, "head", 4) == 0 && strncmp(name, "head_feature.", 13) != 0;
 }
 
-static void fill(const dho_student *student, const dho_head_file *head, float *parameters)
+static void fill(const dho_student *student, const dho_head_file *file, float *parameters)
 {
-    const bool means = head->text_means != NULL;
+    const bool means = file->text_means != NULL;
     const dho_graph *graph = student->graph;
     for (size_t i = 0; i < dho_graph_parameter_count(graph); i++) {
         const dho_slot *slot = dho_graph_parameter(graph, i);
         float *values = parameters + slot->offset;
         if (!is_head(slot->name)) continue;
-        const float *from = slot->dims == 2 ? (means ? head->text_means : head->weight)
+        const float *from = slot->dims == 2 ? (means ? file->text_means : file->head.weight)
                             : means         ? NULL
-                                            : head->bias;
+                                            : file->head.bias;
         if (from != NULL)
             memcpy(values, from, slot->count * sizeof *values);
         else
@@ -31,17 +31,17 @@ static void fill(const dho_student *student, const dho_head_file *head, float *p
 dho_status dho_head_init(const char *path, const dho_student *student, const dho_dataset *dataset,
                          float *parameters)
 {
-    dho_head_file head;
-    DHO_TRY(dho_head_file_read(&head, path));
-    dho_status status = dho_head_file_check(&head, path, dataset->classes, dataset->class_names);
-    if (status == DHO_OK && head.dim != student->feature_dim)
-        status = dho_fail(DHO_ERR_CONFIG, "%s: a head for %d features, %s has %d", path, head.dim,
-                          student->model, student->feature_dim);
+    dho_head_file file;
+    DHO_TRY(dho_head_file_read(&file, path));
+    dho_status status = dho_head_file_check(&file, path, dataset->classes, dataset->class_names);
+    if (status == DHO_OK && file.head.dim != student->feature_dim)
+        status = dho_fail(DHO_ERR_CONFIG, "%s: a head for %d features, %s has %d", path,
+                          file.head.dim, student->model, student->feature_dim);
     if (status == DHO_OK) {
-        fill(student, &head, parameters);
+        fill(student, &file, parameters);
         dho_info("student.head_init: %s: %s of %d classes", path,
-                 head.text_means != NULL ? "text means" : "weights", head.classes);
+                 file.text_means != NULL ? "text means" : "weights", file.head.classes);
     }
-    dho_head_file_free(&head);
+    dho_head_file_free(&file);
     return status;
 }

@@ -174,7 +174,8 @@ START_TEST(test_image)
                 nhwc[(b * SIDE * SIDE + p) * 3 + c] = g->pixels[(b * 3 + c) * SIDE * SIDE + p];
     float weight[3 * EMBED];
     for (int i = 0; i < 3 * EMBED; i++) weight[i] = (float)(i % 7) - 3;
-    const dho_head_file head = {.classes = 3, .dim = EMBED, .scale = 50, .weight = weight};
+    const dho_head_file head = {
+        .head = {.classes = 3, .dim = EMBED, .scale = 50, .weight = weight}};
     dho_clip_image image;
     dho_compute *compute = open_backend("blis", 1);
     dho_executor *executor;

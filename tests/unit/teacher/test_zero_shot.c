@@ -155,16 +155,16 @@ START_TEST(test_head)
         options.scale = keep == 1 ? 42 : 0;
         ck_assert_ok(dho_zero_shot_build(&options, comm, path));
         ck_assert_ok(dho_head_file_read(&head, path));
-        ck_assert_int_eq(head.classes, 2);
-        ck_assert_int_eq(head.dim, EMBED);
-        ck_assert_float_eq_tol(head.scale, keep ? 42 : 1 / 0.07f, 1e-4f);
-        ck_assert_str_eq(head.keys[1], "ß");
-        ck_assert_ptr_null(head.bias);
+        ck_assert_int_eq(head.head.classes, 2);
+        ck_assert_int_eq(head.head.dim, EMBED);
+        ck_assert_float_eq_tol(head.head.scale, keep ? 42 : 1 / 0.07f, 1e-4f);
+        ck_assert_str_eq(head.dataset_classes[1], "ß");
+        ck_assert_ptr_null(head.head.bias);
         for (int c = 0; c < 2; c++) {
             float weight[EMBED], mean[EMBED];
             expect(text, prompts[c], keep == 1, weight, mean);
             for (int i = 0; i < EMBED; i++) {
-                ck_assert_float_eq_tol(head.weight[c * EMBED + i], weight[i], 1e-6f);
+                ck_assert_float_eq_tol(head.head.weight[c * EMBED + i], weight[i], 1e-6f);
                 ck_assert_float_eq_tol(head.text_means[c * EMBED + i], mean[i], 1e-5f);
             }
         }
@@ -228,7 +228,7 @@ START_TEST(test_hostile_heads)
         ck_assert_msg(strstr(dho_error_message(), cases[i].message) != NULL, "case %zu: %s", i,
                       dho_error_message());
     }
-    ck_assert_fails(dho_head_file_read(&head, "/no/such"), DHO_ERR_IO, "/no/such");
+    ck_assert_fails(dho_head_file_read(&head, "/no/such"), DHO_ERR_CONFIG, "/no/such");
     const char *const names[] = {"dataset_classes", "[\"a\", \"b\"]", NULL};
     const dho_tensor_view good[] = {tensor("prototypes", some, 2, 2, 2),
                                     tensor("bias", some, 1, 2, 0)};
