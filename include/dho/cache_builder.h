@@ -8,11 +8,15 @@
 #include "dho/teacher_cache.h"
 
 typedef struct dho_cache_build_options {
-    const dho_model *teacher; /* borrowed; its features exposed; one head */
+    /* Borrowed; its features exposed; one head. Of a cosine head the normalised features are the
+     * embedding. class_names NULL: only their number is compared with the dataset's. */
+    const dho_model *teacher;
+    const char *kind;         /* "model", "clip" */
     const char *teacher_name; /* for people: kept in the manifest */
     const char *out;          /* the cache's folder */
     int shards, views;
     bool center; /* the evaluation transform, free crops, one view; otherwise random crops */
+    int resize;  /* of that transform: the short side; 0: eval.resize; negative: squashed */
     dho_cache_payload payload;
     dho_cache_encoding encoding;
     int top; /* of DHO_CACHE_TOPK, at most the classes; otherwise 0 */

@@ -105,6 +105,7 @@ typedef struct dho_config {
         int64_t layers;    /* student.layers: 0 (as published); blocks of a transformer */
         char *init;        /* student.init: "" or a safetensors or PyTorch file of weights */
         bool init_head;    /* student.init_head: false; take the file's classifier for the heads */
+        char *head_init;   /* student.head_init: "" or a head file that the heads start from */
         dho_head_form head_ce; /* student.head_ce: auto; of the supervised or the only head */
         dho_head_form head_kd; /* student.head_kd: auto; of the distillation head (dho) */
         double head_scale;     /* student.head_scale: 100; of cosine heads, > 0 */

@@ -93,6 +93,19 @@ dho_value dho_graph_embed_tokens(dho_graph *graph, dho_value patches, const char
 /* The first token as a float vector. */
 dho_value dho_graph_take_token(dho_graph *graph, dho_value x);
 
+/* --- text: to be run, not trained (dho_executor_create refuses) --- */
+
+/* Token ids as floats, [length] a text; integers from 0 to the embedding's vocabulary - 1, which
+ * the caller checks. */
+dho_value dho_graph_text_input(dho_graph *graph, int length);
+/* The float residual stream's start: row ids[t] of the token embedding, [vocabulary][channels],
+ * plus row t of the position embedding, [positions][channels]; both are whole names. */
+dho_value dho_graph_embed_text(dho_graph *graph, dho_value ids, const char *token,
+                               const char *position, int vocabulary, int positions, int channels);
+/* The row of x, a residual stream, where the ids are largest (the first of these), as a float
+ * vector: CLIP's end mark. */
+dho_value dho_graph_take_largest(dho_graph *graph, dho_value x, dho_value ids);
+
 /* --- CLIP's modified ResNet --- */
 dho_value dho_graph_average_pool_2x2(dho_graph *graph, dho_value x);
 /* Tokens: the mean of all positions and the positions, with position embeddings. */
@@ -139,7 +152,8 @@ typedef struct dho_executor_options {
 } dho_executor_options;
 
 /* Plans the arena: every activation, gradient and saved value gets an offset by liveness. After
- * this nothing is allocated. The graph must outlive the executor. */
+ * this nothing is allocated. The graph must outlive the executor. Errors: DHO_ERR_CONFIG for
+ * training what can only be run; DHO_ERR_MEMORY. */
 dho_status dho_executor_create(dho_executor **out, const dho_graph *graph,
                                const dho_executor_options *options);
 void dho_executor_destroy(dho_executor **executor);

@@ -143,6 +143,7 @@ typedef struct dho_eval_loader_options {
     int resize_short;          /* >= image_size: Resize(resize_short) + CenterCrop(image_size);
                                   0: random views, as a teacher cache stores them: box and flip
                                   keyed by DHO_RNG_CACHE_VIEW (seed, view, id) */
+    bool squash;               /* the whole image, its sides not in proportion; resize_short 0 */
     double scale[2], ratio[2]; /* of random views only, as are flip and seed */
     bool flip;
     uint64_t seed;

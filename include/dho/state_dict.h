@@ -50,4 +50,21 @@ typedef struct dho_init_report {
 dho_status dho_state_dict_init(const dho_weights *weights, const dho_graph *graph, bool take_head,
                                float *parameters, float *buffers, dho_init_report *out);
 
+/* How the tensors of a model are called in a file. */
+typedef struct dho_file_names {
+    int naming;      /* one of dho_naming's, -1: the file has none that is known */
+    char prefix[64]; /* what stands before the names */
+} dho_file_names;
+
+/* The naming and the prefix under which the file has `first`, a tensor by the engine's name; those
+ * of the model's other tensors are the same. Errors: DHO_ERR_FORMAT for several prefixes that would
+ * do. */
+dho_status dho_state_dict_find_names(const dho_weights *weights, const char *first,
+                                     dho_file_names *out);
+/* A tensor by the engine's name; NULL: the file does not have it. Of names that stand for several
+ * tensors the first. *out_transposed (may be NULL): it is kept the other way round than in the
+ * engine's published layout. */
+const dho_tensor_view *dho_state_dict_find(const dho_weights *weights, const dho_file_names *names,
+                                           const char *own, bool *out_transposed);
+
 #endif

@@ -14,6 +14,7 @@ typedef struct dho_student_options {
     const char *model;
     int width;      /* channels of the first stage, or of the tokens; 0: as published */
     int layers;     /* blocks of a transformer; 0: as published */
+    int embed;      /* CLIP: channels of the embedding; 0: as published, scaled with the width */
     int image_size; /* pixels */
     int classes;
     bool dual_head;       /* heads head_ce and head_kd, or one: head */

@@ -25,6 +25,11 @@ typedef struct dho_option {
 dho_status dho_cli_integer(const char *option, const char *text, long long low, long long high,
                            long long *out);
 
+/* --scale: a positive number. */
+dho_status dho_cli_scale(const char *text, float *out);
+/* --resize-mode: open_clip's words, "squash" or "shortest"; NULL leaves *out_squash as it is. */
+dho_status dho_cli_resize_mode(const char *text, bool *out_squash);
+
 enum { DHO_CLI_MAX_OVERRIDES = 256 };
 
 /* Prints rank 0's versions, libraries and ranks: what a log needs to be understood later. */

@@ -2,6 +2,7 @@
 #include "dho/alloc.h"
 #include "dho/cache_builder.h"
 #include "dho/checkpoint.h"
+#include "dho/clip.h"
 #include "dho/dataset.h"
 #include "dho/file.h"
 #include "dho/log.h"
@@ -69,10 +70,66 @@ static dho_status run_build(const dho_config *config, dho_comm *comm, const char
         comm, checkpoint, options->payload == DHO_CACHE_EMBEDDING, &teacher, NULL);
     if (status == DHO_OK) {
         options->teacher = &teacher;
+        options->kind = "model";
         options->teacher_name = checkpoint;
         status = dho_cache_build(config, comm, options);
     }
     dho_model_destroy(&teacher);
+    return status;
+}
+
+/* A CLIP model's image tower and the head on it. */
+typedef struct clip_arguments {
+    dho_clip_source source;
+    const char *head, *resize_mode;
+} clip_arguments;
+
+static dho_status check_clip(const clip_arguments *clip, const char *teacher)
+{
+    if (clip->source.model == NULL) {
+        if (clip->source.path != NULL || clip->source.key != NULL || clip->head != NULL ||
+            clip->resize_mode != NULL)
+            return dho_fail(DHO_ERR_CONFIG, "--weights, --key, --head, --resize-mode: of --clip");
+        return require("--teacher", teacher);
+    }
+    if (teacher != NULL) return dho_fail(DHO_ERR_CONFIG, "--teacher and --clip: one of the two");
+    DHO_TRY(require("--weights", clip->source.path));
+    return require("--head", clip->head);
+}
+
+static dho_status open_clip(const clip_arguments *from, dho_clip_image *image)
+{
+    dho_head_file head;
+    DHO_TRY(dho_head_file_read(&head, from->head));
+    dho_status status = DHO_OK;
+    if (head.head.key_count > 0)
+        status = dho_fail(DHO_ERR_CONFIG,
+                          "--head: %s: is Tip-Adapter's: build the cache with the zero-shot head, "
+                          "and train with teacher.head",
+                          from->head);
+    if (status == DHO_OK) status = dho_clip_image_open(image, &from->source, &head);
+    if (status == DHO_OK) status = dho_cli_resize_mode(from->resize_mode, &image->squash);
+    dho_head_file_free(&head);
+    return status;
+}
+
+static dho_status run_build_clip(const dho_config *config, dho_comm *comm,
+                                 const clip_arguments *from, dho_cache_build_options *options)
+{
+    dho_clip_image image = {0};
+    dho_status status = dho_comm_agree(comm, open_clip(from, &image));
+    if (status == DHO_OK) {
+        const dho_student *student = &image.model.student;
+        options->teacher = &image.model;
+        options->kind = image.name;
+        options->teacher_name = from->source.path;
+        options->resize = image.squash ? -1 : student->image_size;
+        status = dho_comm_check_equal(comm, image.model.parameters,
+                                      dho_graph_parameter_floats(student->graph) * sizeof(float),
+                                      from->source.path);
+    }
+    if (status == DHO_OK) status = dho_cache_build(config, comm, options);
+    dho_clip_image_close(&image);
     return status;
 }
 
@@ -82,16 +139,26 @@ static dho_status cache_build(const dho_arguments *arguments, dho_comm *comm)
     const char *teacher = NULL, *out = NULL, *shards = NULL, *views = NULL;
     const char *encoding = NULL, *store = "embedding", *top = NULL;
     dho_cache_build_options build = {0};
+    clip_arguments clip = {0};
     long long shard_count = DEFAULT_SHARDS, view_count = 1;
     const dho_option options[] = {
-        {.name = "--teacher", .value = &teacher},    {.name = "--out", .value = &out},
-        {.name = "--shards", .value = &shards},      {.name = "--views", .value = &views},
-        {.name = "--center", .flag = &build.center}, {.name = "--encoding", .value = &encoding},
-        {.name = "--store", .value = &store},        {.name = "--top", .value = &top},
+        {.name = "--teacher", .value = &teacher},
+        {.name = "--out", .value = &out},
+        {.name = "--shards", .value = &shards},
+        {.name = "--views", .value = &views},
+        {.name = "--center", .flag = &build.center},
+        {.name = "--encoding", .value = &encoding},
+        {.name = "--store", .value = &store},
+        {.name = "--top", .value = &top},
+        {.name = "--clip", .value = &clip.source.model},
+        {.name = "--weights", .value = &clip.source.path},
+        {.name = "--key", .value = &clip.source.key},
+        {.name = "--head", .value = &clip.head},
+        {.name = "--resize-mode", .value = &clip.resize_mode},
     };
     dho_config config;
     DHO_TRY(dho_cli_parse(arguments, &from, options, sizeof options / sizeof *options));
-    DHO_TRY(require("--teacher", teacher));
+    DHO_TRY(check_clip(&clip, teacher));
     DHO_TRY(parse_payload(store, &build.payload));
     DHO_TRY(parse_encodings(encoding, top, build.payload, &build.encoding, &build.top));
     if (shards != NULL) DHO_TRY(dho_cli_integer("--shards", shards, 1, MAX_SHARDS, &shard_count));
@@ -105,7 +172,8 @@ static dho_status cache_build(const dho_arguments *arguments, dho_comm *comm)
     if (build.out[0] == '\0')
         status = dho_fail(DHO_ERR_CONFIG, "--out: is missing, and teacher.cache is not set");
     else
-        status = run_build(&config, comm, teacher, &build);
+        status = teacher != NULL ? run_build(&config, comm, teacher, &build)
+                                 : run_build_clip(&config, comm, &clip, &build);
     dho_config_free(&config);
     return status;
 }
@@ -142,15 +210,6 @@ fail:
     return status;
 }
 
-static dho_status parse_scale(const char *text, float *out)
-{
-    char *end;
-    *out = strtof(text, &end);
-    if (end == text || *end != '\0' || !(*out > 0) || *out > 1e6f)
-        return dho_fail(DHO_ERR_CONFIG, "--scale: expected a positive number, got \"%s\"", text);
-    return DHO_OK;
-}
-
 /* Features with their head, or logits. */
 static dho_status check_sources(const import_arguments *import, const char *scale)
 {
@@ -184,7 +243,7 @@ static dho_status cache_import(const dho_arguments *arguments, dho_comm *comm)
     dho_config config;
     DHO_TRY(dho_cli_parse(arguments, &from, options, sizeof options / sizeof *options));
     DHO_TRY(check_sources(&import, scale));
-    if (scale != NULL) DHO_TRY(parse_scale(scale, &import.scale)); /* otherwise the head's */
+    if (scale != NULL) DHO_TRY(dho_cli_scale(scale, &import.scale)); /* otherwise the head's */
     DHO_TRY(parse_encodings(encoding, top,
                             import.logits != NULL ? DHO_CACHE_LOGITS : DHO_CACHE_EMBEDDING,
                             &import.encoding, &import.top));

@@ -69,6 +69,23 @@ dho_status dho_cli_integer(const char *option, const char *text, long long low, 
     return DHO_OK;
 }
 
+dho_status dho_cli_scale(const char *text, float *out)
+{
+    char *end;
+    *out = strtof(text, &end);
+    if (end == text || *end != '\0' || !(*out > 0) || *out > 1e6f)
+        return dho_fail(DHO_ERR_CONFIG, "--scale: expected a positive number, got \"%s\"", text);
+    return DHO_OK;
+}
+
+dho_status dho_cli_resize_mode(const char *text, bool *out_squash)
+{
+    if (text == NULL) return DHO_OK;
+    *out_squash = strcmp(text, "squash") == 0;
+    if (*out_squash || strcmp(text, "shortest") == 0) return DHO_OK;
+    return dho_fail(DHO_ERR_CONFIG, "--resize-mode: expected squash or shortest, got \"%s\"", text);
+}
+
 static dho_status load_local(const dho_config_arguments *arguments, dho_config *out)
 {
     const char *overrides[DHO_CLI_MAX_OVERRIDES + 1];

@@ -124,6 +124,9 @@ static dho_status check_train(const checker *c)
         return fail_key(c, "student.head_kd", "method",
                         "has no effect with method: %s, which has one head (student.head_ce)",
                         dho_method_name(k->method));
+    if (k->student.init_head && k->student.head_init[0] != '\0')
+        return fail_key(c, "student.head_init", "student.init_head",
+                        "student.init_head and student.head_init cannot both be set");
     DHO_TRY(check_multiple(c, "train.batch_labelled", k->train.batch_labelled));
     DHO_TRY(check_multiple(c, "train.batch_unlabelled", k->train.batch_unlabelled));
     if (k->train.warmup_steps > 0 && k->train.warmup_fraction > 0)

@@ -158,6 +158,8 @@ static const dho_field config_fields[] = {
     NUMBER(student.layers, "0", IN(0, 1024), "blocks", "of a transformer; 0: as published"),
     TEXT(student.init, "", "safetensors or PyTorch file of backbone weights; empty: random"),
     BOOL(student.init_head, "false", "also start the heads, from the file's classifier"),
+    TEXT(student.head_init, "",
+         "head file that the heads start from: its text_means, or its weight; empty: random"),
     WORD(student.head_ce, head_words, "auto",
          "form of the supervised (or only) head; cosine: on normalised features; auto: linear"),
     WORD(student.head_kd, head_words, "auto",

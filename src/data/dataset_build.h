@@ -1,4 +1,4 @@
-/* How a listing is put together. Private to src/data. */
+/* How a listing is put together; lists of lines. Private to src. */
 #ifndef DHO_DATA_DATASET_BUILD_H
 #define DHO_DATA_DATASET_BUILD_H
 

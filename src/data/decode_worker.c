@@ -15,6 +15,7 @@ dho_status dho_view_plan_check(const dho_view_plan *plan)
                             plan->image_size, plan->resize_short);
         return DHO_OK;
     }
+    if (plan->squash) return DHO_OK;
     const double *scale = plan->scale, *ratio = plan->ratio;
     if (!(scale[0] > 0 && scale[0] <= scale[1] && ratio[0] > 0 && ratio[0] <= ratio[1]))
         return dho_fail(DHO_ERR_CONFIG,
@@ -84,6 +85,10 @@ dho_status dho_decode_worker_choose(const dho_decode_worker *worker, const dho_d
     *box = (dho_box){0};
     *flip = false;
     if (plan->resize_short > 0) return DHO_OK;
+    if (plan->squash) {
+        *box = (dho_box){.width = worker->width, .height = worker->height};
+        return DHO_OK;
+    }
     /* The order of the draws is part of the results: the box, then the flip. */
     dho_rng rng;
     dho_rng_init(&rng, plan->seed, plan->purpose[draw->labelled], (uint64_t)draw->pass,

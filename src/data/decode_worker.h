@@ -9,6 +9,7 @@ typedef struct dho_view_plan {
     const dho_dataset *dataset; /* borrowed */
     int image_size;
     int resize_short; /* > 0: Resize + CenterCrop; 0: random crops */
+    bool squash;      /* with resize_short 0: no crop, the whole image */
     double scale[2], ratio[2];
     bool flip;
     dho_filter filter;

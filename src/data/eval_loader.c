@@ -52,6 +52,7 @@ dho_status dho_eval_loader_create(dho_eval_loader **out, const dho_eval_loader_o
     const dho_ring_options ring = {.plan = {.dataset = o->dataset,
                                             .image_size = o->image_size,
                                             .resize_short = o->resize_short,
+                                            .squash = o->squash,
                                             .scale = {o->scale[0], o->scale[1]},
                                             .ratio = {o->ratio[0], o->ratio[1]},
                                             .flip = o->flip,

@@ -65,9 +65,15 @@ static dho_status size_of(const model_entry *model, const dho_student_options *o
         return dho_fail(DHO_ERR_CONFIG, "student.layers: the depth of %s is fixed, got %d",
                         model->name, options->layers);
     if (options->layers > 0) out->layers = options->layers;
+    if (options->embed < 0 || options->embed > MAX_WIDTH ||
+        (options->embed > 0 && published->embed == 0))
+        return dho_fail(DHO_ERR_CONFIG, "student: an embedding of %d channels for %s",
+                        options->embed, model->name);
+    if (options->embed > 0) out->embed = options->embed;
     if (options->width == 0 || options->width == published->width) return DHO_OK;
     out->width = options->width;
-    out->embed = (int)((int64_t)published->embed * out->width / published->width);
+    if (options->embed == 0)
+        out->embed = (int)((int64_t)published->embed * out->width / published->width);
     if (published->head_dim == 0 || out->width % published->head_dim == 0) return DHO_OK;
     out->head_dim = NARROW_HEAD;
     const int unit =

@@ -171,7 +171,8 @@ static void plan_forward(const dho_executor *executor, dho_plan *plan)
         dho_block *value = block_at(plan, DHO_PLAN_VALUE, i);
         *value = (dho_block){.first = i, .last = i};
         if (node->op == DHO_OP_INPUT) { /* read again by the first layer's backward */
-            const bool copied = dho_compute_dtype_of(executor->compute) != DHO_DTYPE_FP32;
+            const bool copied =
+                dho_compute_dtype_of(executor->compute) != DHO_DTYPE_FP32 && !node->is_float;
             value->bytes = copied ? bytes : 0;
             continue;
         }
@@ -249,6 +250,9 @@ dho_status dho_plan_make(dho_plan *plan, dho_executor *executor, dho_recompute r
     plan_recomputation(executor, plan, recompute);
     plan_forward(executor, plan);
     if (!executor->training) return DHO_OK;
+    for (size_t i = 0; i < n; i++)
+        if (executor->graph->nodes[i].op == DHO_OP_EMBED_TEXT)
+            return dho_fail(DHO_ERR_CONFIG, "model: a text tower can be run, not trained");
     DHO_TRY(plan_gradients(executor, plan));
     plan_gradient_blocks(executor, plan);
     plan_backward_reads(executor, plan);

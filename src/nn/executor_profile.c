@@ -20,6 +20,8 @@ static const char *const operator_names[DHO_OPERATOR_COUNT] = {
     [DHO_OP_AVERAGE_POOL_2X2] = "average pool 2x2",
     [DHO_OP_POOL_TOKENS] = "mean token",
     [DHO_OP_ATTENTION_POOL] = "attention pool",
+    [DHO_OP_EMBED_TEXT] = "text embeddings",
+    [DHO_OP_TAKE_LARGEST] = "end mark",
 };
 
 /* Multiplications and additions of one forward pass. */

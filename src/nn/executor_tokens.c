@@ -93,6 +93,30 @@ static void linear_forward(const dho_executor *executor, const call *c, void *y)
                                    c->weight, c->bias, residual, y);
 }
 
+/* Row ids[t] of the token embedding plus row t of the position embedding, for each text. */
+static void embed_text(const call *c, const float *ids, float *y)
+{
+    const int channels = c->node->channels, length = c->positions;
+    for (int64_t r = 0; r < c->rows; r++, y += channels) {
+        const float *token = c->weight + (size_t)ids[r] * (size_t)channels;
+        const float *position = c->bias + (size_t)(r % length) * (size_t)channels;
+        for (int i = 0; i < channels; i++) y[i] = token[i] + position[i];
+    }
+}
+
+static void take_largest(const call *c, const float *x, const float *ids, float *y)
+{
+    const size_t channels = (size_t)c->channels;
+    for (int b = 0; b < c->batch; b++, ids += c->positions) {
+        int largest = 0;
+        for (int t = 1; t < c->positions; t++)
+            if (ids[t] > ids[largest]) largest = t;
+        memcpy(y + (size_t)b * channels,
+               x + ((size_t)b * (size_t)c->positions + (size_t)largest) * channels,
+               channels * sizeof *y);
+    }
+}
+
 void dho_executor_tokens_forward(dho_executor *executor, int index, const float *parameters,
                                  void *y)
 {
@@ -135,6 +159,12 @@ void dho_executor_tokens_forward(dho_executor *executor, int index, const float 
         c.kernels->attention_pool_forward(c.compute, &shape, c.x,
                                           dho_executor_value(executor, c.node->residual),
                                           dho_executor_value(executor, c.node->third), y, saved);
+        break;
+    case DHO_OP_EMBED_TEXT:
+        embed_text(&c, c.x, y);
+        break;
+    case DHO_OP_TAKE_LARGEST:
+        take_largest(&c, c.x, dho_executor_value(executor, c.node->residual), y);
         break;
     default:
         break;

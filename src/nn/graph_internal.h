@@ -20,17 +20,19 @@ typedef enum dho_operator {
     DHO_OP_TAKE_TOKEN,
     DHO_OP_AVERAGE_POOL_2X2,
     DHO_OP_POOL_TOKENS,
-    DHO_OP_ATTENTION_POOL
+    DHO_OP_ATTENTION_POOL,
+    DHO_OP_EMBED_TEXT,
+    DHO_OP_TAKE_LARGEST
 } dho_operator;
 
-enum { DHO_OPERATOR_COUNT = DHO_OP_ATTENTION_POOL + 1, DHO_NODE_INPUTS = 3 };
+enum { DHO_OPERATOR_COUNT = DHO_OP_TAKE_LARGEST + 1, DHO_NODE_INPUTS = 3 };
 
 typedef struct dho_node {
     dho_operator op;
-    /* Inputs; -1: none. Attention pool: query, keys, values. */
+    /* Inputs; -1: none. Attention pool: query, keys, values. Take largest: x, ids. */
     dho_value x, residual, third;
     int height, width, channels; /* of the output */
-    int weight, bias;            /* parameter indices; -1: none. Embeddings: position, class */
+    int weight, bias;            /* parameter indices; -1: none. Embeddings: position, class; token, position */
     int mean, variance;          /* buffer indices; -1: none */
     int kernel, stride, padding, groups;
     dho_activation activation;

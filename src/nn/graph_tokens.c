@@ -154,3 +154,38 @@ dho_value dho_graph_attention_pool(dho_graph *graph, dho_value query, dho_value 
     node.third = values;
     return dho_graph_append(graph, node);
 }
+
+dho_value dho_graph_text_input(dho_graph *graph, int length)
+{
+    dho_node node = dho_graph_blank(DHO_OP_INPUT, -1);
+    node.height = length;
+    node.width = node.channels = 1;
+    node.is_float = true; /* bf16 has no 49407 */
+    return dho_graph_append(graph, node);
+}
+
+dho_value dho_graph_embed_text(dho_graph *graph, dho_value ids, const char *token,
+                               const char *position, int vocabulary, int positions, int channels)
+{
+    dho_node node = like(DHO_OP_EMBED_TEXT, graph, ids);
+    dho_slot slot = {.dims = 2, .init = DHO_INIT_NORMAL, .fan_in = channels};
+    demand(graph, node.height <= positions, "more tokens than positions");
+    node.channels = channels;
+    node.is_float = true;
+    slot.shape[0] = vocabulary;
+    slot.shape[1] = channels;
+    node.weight = dho_graph_add_parameter(graph, token, slot);
+    slot.shape[0] = positions;
+    node.bias = dho_graph_add_parameter(graph, position, slot);
+    return dho_graph_append(graph, node);
+}
+
+dho_value dho_graph_take_largest(dho_graph *graph, dho_value x, dho_value ids)
+{
+    dho_node node = like(DHO_OP_TAKE_LARGEST, graph, x);
+    demand(graph, dho_graph_node_of(graph, x).is_float, "an end mark outside of the stream");
+    node.height = node.width = 1;
+    node.residual = ids;
+    node.is_float = true;
+    return dho_graph_append(graph, node);
+}

@@ -7,6 +7,7 @@
 #include "dho/log.h"
 #include "dho/run_setup.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,6 +26,18 @@ typedef struct builder {
     int row;                 /* next row of the batch */
 } builder;
 
+static bool squashes(const dho_cache_build_options *options)
+{
+    return options->center && options->resize < 0;
+}
+
+/* Does a cosine head see the stored embedding? */
+static bool normalises(const builder *b)
+{
+    return b->spec.payload == DHO_CACHE_EMBEDDING &&
+           b->options->teacher->student.head_forms[0] == DHO_HEAD_COSINE;
+}
+
 static dho_status describe_spec(builder *b)
 {
     const dho_cache_build_options *options = b->options;
@@ -32,14 +45,10 @@ static dho_status describe_spec(builder *b)
     const dho_config *config = b->config;
     if (student->head_count != 1)
         return dho_fail(DHO_ERR_CONFIG, "%s: a teacher must have one head", options->teacher_name);
-    if (student->head_forms[0] != DHO_HEAD_LINEAR && options->payload == DHO_CACHE_EMBEDDING)
-        return dho_fail(DHO_ERR_CONFIG,
-                        "%s: its head is not linear in the stored embedding: use --store logits",
-                        options->teacher_name);
     if (student->classes != b->dataset.classes)
         return dho_fail(DHO_ERR_CONFIG, "%s: the teacher knows %d classes, the dataset has %d",
                         options->teacher_name, student->classes, b->dataset.classes);
-    for (int c = 0; c < student->classes; c++)
+    for (int c = 0; options->teacher->class_names != NULL && c < student->classes; c++)
         if (strcmp(options->teacher->class_names[c], b->dataset.class_names[c]) != 0)
             return dho_fail(DHO_ERR_CONFIG,
                             "%s: the teacher's class %d is \"%s\", the dataset's is \"%s\"",
@@ -68,7 +77,8 @@ static dho_status describe_spec(builder *b)
     uint32_t crc = dho_crc32(0, teacher->parameters,
                              dho_graph_parameter_floats(student->graph) * sizeof(float));
     crc = dho_crc32(crc, teacher->buffers, dho_graph_buffer_floats(student->graph) * sizeof(float));
-    dho_cache_describe_teacher("model", options->teacher_name, crc, "", b->spec.teacher);
+    dho_cache_describe_teacher(options->kind, options->teacher_name, crc,
+                               squashes(options) ? " squashed" : "", b->spec.teacher);
     return DHO_OK;
 }
 
@@ -110,6 +120,15 @@ static dho_status next_row(builder *b)
     return DHO_OK;
 }
 
+/* x / max(|x|, 1e-12), as the head does it. */
+static void normalise(float *x, int count)
+{
+    double squares = 0;
+    for (int i = 0; i < count; i++) squares += (double)x[i] * (double)x[i];
+    const double norm = sqrt(squares) > 1e-12 ? sqrt(squares) : 1e-12;
+    for (int i = 0; i < count; i++) x[i] = (float)((double)x[i] / norm);
+}
+
 static dho_status fill_image(void *context, int64_t id, dho_cache_record *views)
 {
     builder *b = context;
@@ -123,6 +142,7 @@ static dho_status fill_image(void *context, int64_t id, dho_cache_record *views)
             return dho_fail(DHO_ERR_INTERNAL, "the loader and the cache disagree about the order");
         memcpy(views[view].payload, output + (size_t)b->row * (size_t)b->spec.dim,
                (size_t)b->spec.dim * sizeof(float));
+        if (normalises(b)) normalise(views[view].payload, b->spec.dim);
         if (!b->spec.free_crops) {
             views[view].box = b->batch.boxes[b->row];
             views[view].flip = b->batch.flips[b->row];
@@ -135,14 +155,18 @@ static dho_status start_loader(builder *b)
 {
     const dho_config *config = b->config;
     const dho_model *teacher = b->options->teacher;
-    const int size = teacher->student.image_size;
+    const int size = teacher->student.image_size, resize = b->options->resize;
+    const bool squash = squashes(b->options);
     const dho_eval_loader_options options = {
         .dataset = &b->dataset,
         .ids = b->ids,
         .count = b->id_count,
         .views = b->spec.views,
         .image_size = size,
-        .resize_short = b->spec.free_crops ? dho_setup_eval_resize(config, size) : 0,
+        .resize_short = !b->spec.free_crops || squash ? 0
+                        : resize > 0                  ? resize
+                                                      : dho_setup_eval_resize(config, size),
+        .squash = squash,
         .scale = {config->data.crop_scale[0], config->data.crop_scale[1]},
         .ratio = {config->data.crop_ratio[0], config->data.crop_ratio[1]},
         .flip = config->data.flip,
@@ -187,7 +211,9 @@ static dho_status finish(builder *b)
     const dho_graph *graph = teacher->student.graph;
     if (b->spec.payload == DHO_CACHE_LOGITS)
         return dho_cache_finish(b->options->out, &b->spec, NULL);
-    dho_teacher_head head = {.classes = b->spec.classes, .dim = b->spec.dim, .scale = 1};
+    dho_teacher_head head = {.classes = b->spec.classes,
+                             .dim = b->spec.dim,
+                             .scale = normalises(b) ? teacher->student.head_scale : 1};
     for (size_t i = 0; i < dho_graph_parameter_count(graph); i++) {
         const dho_slot *slot = dho_graph_parameter(graph, i);
         if (strcmp(slot->name, "head.weight") == 0)

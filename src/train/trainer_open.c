@@ -8,6 +8,7 @@
 #include "dho/state_dict.h"
 #include "dho/teacher.h"
 #include "dho/weights.h"
+#include "train/head_init.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -31,7 +32,7 @@ static dho_status describe_settings(dho_trainer *trainer)
     shared.out = shared.data.root = shared.data.split_file = shared.data.label_file = none;
     shared.data.class_file = none;
     shared.data.format = DHO_FORMAT_IMAGEFOLDER; /* the list of images has a fingerprint */
-    shared.student.init = shared.eval.select_on = none;
+    shared.student.init = shared.student.head_init = shared.eval.select_on = none;
     shared.teacher.cache = shared.teacher.head = none; /* trainer->teacher knows their content */
     shared.data.loader_threads = shared.data.prefetch = 0;
     shared.train.epochs = shared.train.lr = 0;
@@ -157,8 +158,6 @@ static dho_status open_microbatches(dho_trainer *trainer)
 static dho_status load_initial_weights(dho_trainer *trainer)
 {
     const char *path = trainer->config->student.init;
-    dho_graph_initialise(trainer->student.graph, trainer->config->seed, trainer->parameters,
-                         trainer->buffers);
     if (path[0] == '\0') return DHO_OK;
     dho_weights *weights;
     dho_init_report report;
@@ -177,6 +176,17 @@ static dho_status load_initial_weights(dho_trainer *trainer)
                  report.passed_over > 0 ? ": " : "", report.examples);
     dho_weights_close(&weights);
     return status != DHO_OK ? dho_fail_prefix(status, "student.init: ") : DHO_OK;
+}
+
+static dho_status load_initial_heads(dho_trainer *trainer)
+{
+    const char *path = trainer->config->student.head_init;
+    if (path[0] == '\0') return DHO_OK;
+    if (!dho_path_exists(path))
+        return dho_fail(DHO_ERR_CONFIG, "student.head_init: %s: no such file", path);
+    const dho_status status =
+        dho_head_init(path, &trainer->student, &trainer->dataset, trainer->parameters);
+    return status != DHO_OK ? dho_fail_prefix(status, "student.head_init: ") : DHO_OK;
 }
 
 static dho_status open_slabs(dho_trainer *trainer)
@@ -200,7 +210,9 @@ static dho_status open_slabs(dho_trainer *trainer)
     DHO_TRY(dho_step_conflict_create(&trainer->conflict, trainer->config->train.conflict_every,
                                      &trainer->student, trainer->depth, trainer->micro_batch,
                                      trainer->passes));
-    return load_initial_weights(trainer);
+    dho_graph_initialise(graph, trainer->config->seed, trainer->parameters, trainer->buffers);
+    DHO_TRY(load_initial_weights(trainer));
+    return load_initial_heads(trainer);
 }
 
 /* Rows of the larger pass through the student. */

@@ -61,20 +61,42 @@ static dho_status find_prefix(const dho_weights *weights, const char *first, cha
     return DHO_OK;
 }
 
+dho_status dho_state_dict_find_names(const dho_weights *weights, const char *first,
+                                     dho_file_names *out)
+{
+    *out = (dho_file_names){.naming = -1};
+    for (int naming = 0; naming < DHO_NAMING_COUNT; naming++) {
+        dho_tensor_names names;
+        const char *found;
+        if (!dho_tensor_names_of((dho_naming)naming, first, &names)) continue;
+        DHO_TRY(find_prefix(weights, names.names[0], out->prefix, &found));
+        if (found == NULL) continue;
+        out->naming = naming;
+        return DHO_OK;
+    }
+    return DHO_OK;
+}
+
+const dho_tensor_view *dho_state_dict_find(const dho_weights *weights, const dho_file_names *names,
+                                           const char *own, bool *out_transposed)
+{
+    dho_tensor_names called;
+    char name[NAME_BYTES];
+    if (names->naming < 0 || !dho_tensor_names_of((dho_naming)names->naming, own, &called))
+        return NULL;
+    snprintf(name, sizeof name, "%s%s", names->prefix, called.names[0]);
+    if (out_transposed != NULL) *out_transposed = called.transposed;
+    return dho_weights_find(weights, name);
+}
+
 /* The naming under which the file has the graph's first tensor, and the prefix there; all others
  * must have the same. */
 static dho_status find_naming(init_state *state, const dho_graph *graph)
 {
-    for (int naming = 0; naming < DHO_NAMING_COUNT; naming++) {
-        dho_tensor_names names;
-        const char *found;
-        if (!dho_tensor_names_of((dho_naming)naming, dho_graph_parameter(graph, 0)->name, &names))
-            continue;
-        DHO_TRY(find_prefix(state->weights, names.names[0], state->report->prefix, &found));
-        state->naming = (dho_naming)naming;
-        if (found != NULL) return DHO_OK;
-    }
-    state->naming = DHO_NAMES_OWN;
+    dho_file_names names;
+    DHO_TRY(dho_state_dict_find_names(state->weights, dho_graph_parameter(graph, 0)->name, &names));
+    state->naming = names.naming >= 0 ? (dho_naming)names.naming : DHO_NAMES_OWN;
+    memcpy(state->report->prefix, names.prefix, sizeof names.prefix);
     return DHO_OK;
 }
 

@@ -25,7 +25,17 @@ static const entry tower[] = {
     {"proj", "visual_projection.weight", "head.weight"},
 };
 
-/* Below "visual.transformer.resblocks.N.". '*' stands for q, k, v: three tensors. */
+/* The text tower's, from the root on. */
+static const entry text_tower[] = {
+    {"token_embedding.weight", "text_model.embeddings.token_embedding.weight", NULL},
+    {"positional_embedding", "text_model.embeddings.position_embedding.weight", NULL},
+    {"ln_final.", "text_model.final_layer_norm.", NULL},
+    {"text_projection", "text_projection.weight", NULL},
+    {"logit_scale", "logit_scale", NULL},
+};
+
+/* Below "visual.transformer.resblocks.N." and "transformer.resblocks.N.". '*' stands for q, k, v:
+ * three tensors. */
 static const entry block[] = {
     {"ln_1.", "layer_norm1.", "norm1."},
     {"attn.in_proj_weight", "self_attn.*_proj.weight", "attn.qkv.weight"},
@@ -71,33 +81,54 @@ static void write_names(const char *prefix, const char *name, const char *rest,
     }
 }
 
-bool dho_tensor_names_of(dho_naming naming, const char *own, dho_tensor_names *out)
+/* A tensor inside of a transformer's block, whose number and name are `inside`. */
+static bool block_names_of(dho_naming naming, const char *layers, const char *inside,
+                           dho_tensor_names *out)
 {
     char prefix[64];
-    const char *rest, *inside, *bare = after(own, "visual.");
+    const char *rest;
     int number, used = 0;
+    if (sscanf(inside, "%d.%n", &number, &used) != 1 || used == 0) return false;
+    snprintf(prefix, sizeof prefix, "%s%d.", layers, number);
+    const entry *e = find(block, sizeof block / sizeof *block, inside + used, &rest);
+    if (e == NULL) return false;
+    write_names(prefix, column(e, naming), rest, out);
+    return true;
+}
+
+static bool text_names_of(dho_naming naming, const char *own, dho_tensor_names *out)
+{
+    const char *rest, *inside = after(own, "transformer.resblocks.");
+    if (naming != DHO_NAMES_HUGGINGFACE) return false;
+    if (inside != NULL) return block_names_of(naming, "text_model.encoder.layers.", inside, out);
+    const entry *e = find(text_tower, sizeof text_tower / sizeof *text_tower, own, &rest);
+    if (e == NULL) return false;
+    out->transposed = strcmp(own, "text_projection") == 0;
+    write_names("", e->huggingface, rest, out);
+    return true;
+}
+
+bool dho_tensor_names_of(dho_naming naming, const char *own, dho_tensor_names *out)
+{
+    const char *rest, *bare = after(own, "visual.");
     *out = (dho_tensor_names){.count = 1};
-    if (naming == DHO_NAMES_OWN || bare == NULL) {
+    if (naming == DHO_NAMES_OWN) {
         snprintf(out->names[0], sizeof out->names[0], "%s", own);
-        return naming == DHO_NAMES_OWN;
+        return true;
     }
+    if (bare == NULL) return text_names_of(naming, own, out);
     if (naming == DHO_NAMES_BARE) {
         snprintf(out->names[0], sizeof out->names[0], "%s", bare);
         return true;
     }
-    inside = after(bare, "transformer.resblocks.");
-    const entry *e;
-    if (inside != NULL) {
-        if (sscanf(inside, "%d.%n", &number, &used) != 1 || used == 0) return false;
-        snprintf(prefix, sizeof prefix, "%s%d.",
-                 naming == DHO_NAMES_TIMM ? "blocks." : "vision_model.encoder.layers.", number);
-        e = find(block, sizeof block / sizeof *block, inside + used, &rest);
-    } else {
-        prefix[0] = '\0';
-        e = find(tower, sizeof tower / sizeof *tower, bare, &rest);
-        out->transposed = strcmp(bare, "proj") == 0;
-    }
+    const char *inside = after(bare, "transformer.resblocks.");
+    if (inside != NULL)
+        return block_names_of(naming,
+                              naming == DHO_NAMES_TIMM ? "blocks." : "vision_model.encoder.layers.",
+                              inside, out);
+    const entry *e = find(tower, sizeof tower / sizeof *tower, bare, &rest);
     if (e == NULL) return false;
-    write_names(prefix, column(e, naming), rest, out);
+    out->transposed = strcmp(bare, "proj") == 0;
+    write_names("", column(e, naming), rest, out);
     return true;
 }

@@ -1,4 +1,4 @@
-/* Under which names the tools that publish CLIP's image towers keep a tensor. Private to src; the
+/* Under which names the tools that publish CLIP's towers keep a tensor. Private to src; the
  * engine's own names are OpenAI's. */
 #ifndef DHO_TENSOR_NAMES_H
 #define DHO_TENSOR_NAMES_H

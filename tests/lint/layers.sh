@@ -11,11 +11,11 @@ declare -A module=(
     [config]=config [comm]=comm
     [image]=data [dataset]=data [loader]=data [synth]=data [run_setup]=data
     [shards]=data [data_check]=data
-    [compute]=compute [graph]=nn [student]=models
+    [compute]=compute [graph]=nn [student]=models [text_tower]=models
     [safetensors]=weights [state_dict]=weights [torch_file]=weights [weights]=weights
     [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher
     [teacher_head]=teacher [tip_adapter]=teacher
-    [tokenizer]=teacher [cache_import]=teacher
+    [tokenizer]=teacher [cache_import]=teacher [clip]=teacher [head_file]=teacher [zero_shot]=teacher
     [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [evaluate]=eval
     [table]=eval [report]=eval
 )

@@ -1,0 +1,127 @@
+/* Embeddings of whole sets: a contiguous part each rank, gathered in order. */
+#include "dho/alloc.h"
+#include "dho/clip.h"
+#include "dho/loader.h"
+#include "dho/log.h"
+#include "dho/run_setup.h"
+
+#include <string.h>
+
+/* Rows first .. first + count - 1 of all. */
+typedef struct part {
+    int64_t first, count;
+    float *rows; /* owned, [count][dim] */
+} part;
+
+static dho_status part_open(part *p, const dho_comm *comm, int64_t total, int dim)
+{
+    const int64_t rank = dho_comm_rank(comm), ranks = dho_comm_size(comm);
+    p->first = total / ranks * rank + total % ranks * rank / ranks;
+    const int64_t next = total / ranks * (rank + 1) + total % ranks * (rank + 1) / ranks;
+    p->count = next - p->first;
+    return dho_alloc(&p->rows, (size_t)p->count * (size_t)dim, sizeof *p->rows, "embeddings");
+}
+
+static dho_status part_gather(const part *p, dho_comm *comm, int dim, float **out)
+{
+    void *all;
+    DHO_TRY(dho_comm_gather(comm, p->rows, (size_t)p->count * (size_t)dim * sizeof *p->rows, &all,
+                            NULL));
+    *out = all;
+    return DHO_OK;
+}
+
+/* --- images --- */
+
+static dho_status run_loader(dho_eval_loader *loader, dho_executor *executor,
+                             const dho_model *model, const part *p)
+{
+    const size_t dim = (size_t)model->student.feature_dim;
+    for (int64_t done = 0; done < p->count;) {
+        dho_batch batch;
+        DHO_TRY(dho_eval_loader_next(loader, &batch, NULL));
+        dho_executor_forward(executor, batch.count, batch.images, model->parameters, model->buffers,
+                             NULL);
+        memcpy(p->rows + (size_t)done * dim, dho_executor_output(executor, model->student.features),
+               (size_t)batch.count * dim * sizeof *p->rows);
+        done += batch.count;
+        dho_eval_loader_release(loader, &batch);
+    }
+    return DHO_OK;
+}
+
+static dho_status embed_part(const dho_config *config, const dho_clip_image *image,
+                             const dho_dataset *dataset, const part *p)
+{
+    const dho_model *model = &image->model;
+    const int size = model->student.image_size;
+    int64_t *ids = NULL;
+    dho_compute *compute = NULL;
+    dho_executor *executor = NULL;
+    dho_eval_loader *loader = NULL;
+    dho_status status;
+    DHO_TRY_GOTO(dho_alloc(&ids, (size_t)p->count, sizeof *ids, "embeddings"));
+    for (int64_t i = 0; i < p->count; i++) ids[i] = p->first + i;
+    DHO_TRY_GOTO(dho_compute_create(&compute, config->compute.backend, config->compute.dtype,
+                                    dho_setup_threads(config->compute.threads)));
+    const dho_executor_options execution = {.compute = compute, .batch = (int)config->eval.batch};
+    DHO_TRY_GOTO(dho_executor_create(&executor, model->student.graph, &execution));
+    const dho_eval_loader_options options = {
+        .dataset = dataset,
+        .ids = ids,
+        .count = p->count,
+        .views = 1,
+        .image_size = size,
+        .resize_short = image->squash ? 0 : size,
+        .squash = image->squash,
+        .filter = DHO_FILTER_BICUBIC,
+        .normalise = dho_setup_normalise(model->mean, model->std),
+        .batch = (int)config->eval.batch,
+        .threads = dho_setup_threads(config->data.loader_threads),
+        .prefetch = (int)config->data.prefetch};
+    DHO_TRY_GOTO(dho_eval_loader_create(&loader, &options));
+    DHO_TRY_GOTO(run_loader(loader, executor, model, p));
+fail:
+    dho_eval_loader_destroy(&loader);
+    dho_executor_destroy(&executor);
+    dho_compute_destroy(&compute);
+    dho_free(ids);
+    return status;
+}
+
+dho_status dho_clip_embed_images(const dho_config *config, dho_comm *comm,
+                                 const dho_clip_image *image, const dho_dataset *dataset,
+                                 float **out)
+{
+    const int dim = image->model.student.feature_dim;
+    part p = {0};
+    *out = NULL;
+    dho_status status = part_open(&p, comm, dataset->count, dim);
+    if (status == DHO_OK) status = embed_part(config, image, dataset, &p);
+    status = dho_comm_agree(comm, status);
+    if (status == DHO_OK) status = part_gather(&p, comm, dim, out);
+    dho_free(p.rows);
+    return status;
+}
+
+/* --- texts --- */
+
+dho_status dho_clip_embed_texts(dho_comm *comm, dho_clip_text *text, const char *const *texts,
+                                size_t count, float **out)
+{
+    const int dim = dho_clip_text_dim(text);
+    part p = {0};
+    int64_t cut = -1;
+    *out = NULL;
+    dho_status status = part_open(&p, comm, (int64_t)count, dim);
+    if (status == DHO_OK)
+        status = dho_clip_text_encode(text, texts + p.first, (size_t)p.count, p.rows, &cut);
+    if (status == DHO_OK && cut >= 0)
+        dho_warn("text %lld is longer than the model's context: it was cut, and others may be: "
+                 "\"%.60s...\"",
+                 (long long)(p.first + cut + 1), texts[p.first + cut]);
+    status = dho_comm_agree(comm, status);
+    if (status == DHO_OK) status = part_gather(&p, comm, dim, out);
+    dho_free(p.rows);
+    return status;
+}
