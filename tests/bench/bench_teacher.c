@@ -101,7 +101,8 @@ static void measure(dho_compute *compute, const char *folder, double budget)
     for (; steps < 8; steps++) { /* most records lie in a block that was not touched */
         draw(&rng, images, draws);
         const double start = dho_seconds_now();
-        check(dho_teacher_logits(compute, cache, draws, ROWS, payload, logits));
+        check(dho_teacher_logits(compute, cache, dho_cache_get_head(cache), draws, ROWS, payload,
+                                 NULL, logits));
         seconds[steps] = dho_seconds_now() - start;
     }
     print_times("first touch, with the blocks' CRC", seconds, steps);
@@ -116,7 +117,9 @@ static void measure(dho_compute *compute, const char *folder, double budget)
         for (steps = 0; steps < MOST_STEPS && dho_seconds_now() - begin < budget; steps++) {
             draw(&rng, images, draws);
             const double start = dho_seconds_now();
-            if (part == 0) check(dho_teacher_logits(compute, cache, draws, ROWS, payload, logits));
+            if (part == 0)
+                check(dho_teacher_logits(compute, cache, dho_cache_get_head(cache), draws, ROWS,
+                                         payload, NULL, logits));
             for (int r = 0; part == 1 && r < ROWS; r++) {
                 dho_cache_record record = {.payload = payload + r * spec->dim};
                 check(dho_cache_read(cache, draws[r].id, 0, &record));
