@@ -41,3 +41,4 @@ for run_name in teacher ce single_head dho; do
 done
 say "top-1 % with 95 % intervals"
 "$dho" compare $runs/teacher $runs/ce $runs/single_head $runs/dho
+"$dho" report $runs/dho $runs/single_head $runs/ce $runs/teacher --out $runs/report.html

@@ -84,23 +84,27 @@ static void add_path(const plot_area *plot, const dho_series *series, const char
 
 static void add_series(const plot_area *plot, const dho_series *series, bool smooth)
 {
-    char css[48];
+    char css[48], raw[32];
     const int colour = series->style % DHO_SERIES_STYLES, dash = dho_style_dash(series->style);
-    double *mean = NULL;
     const size_t reach = series->count / 40;
+    dho_text *body = &plot->panel->body;
+    double *mean;
     snprintf(css, sizeof css, "curve s%d d%d", colour, dash);
-    if (smooth && reach > 0 &&
-        dho_alloc(&mean, series->count, sizeof *mean, "moving mean") == DHO_OK) {
-        char raw[32];
-        snprintf(raw, sizeof raw, "raw s%d", colour);
-        add_path(plot, series, raw);
-        dho_smooth(series, reach, mean);
-        const dho_series means = {.x = series->x, .y = mean, .count = series->count, .stride = 1};
-        add_path(plot, &means, css);
-        dho_free(mean);
+    if (!smooth || reach == 0) {
+        add_path(plot, series, css);
         return;
     }
-    add_path(plot, series, css);
+    const dho_status status = dho_alloc(&mean, series->count, sizeof *mean, "moving mean");
+    if (status != DHO_OK) {
+        body->status = status;
+        return;
+    }
+    snprintf(raw, sizeof raw, "raw s%d", colour);
+    add_path(plot, series, raw);
+    dho_smooth(series, reach, mean);
+    const dho_series means = {.x = series->x, .y = mean, .count = series->count, .stride = 1};
+    add_path(plot, &means, css);
+    dho_free(mean);
 }
 
 static void add_axes(const plot_area *plot, const char *x_label)

@@ -95,15 +95,18 @@ static void draw_frame(const accuracy_map *map, size_t a, size_t b)
         row_middle(map, a) - map->cell_height / 2 + 1, map->cell_width - 2, map->cell_height - 2);
 }
 
-/* The run's alpha and beta where they are on the grid, and the best plateau of each beta. */
-static void draw_choice(const accuracy_map *map)
+/* The run's alpha and beta, if they are on the grid, and the best plateau of each beta. */
+static bool draw_choice(const accuracy_map *map)
 {
     const dho_config *config = &map->run->config;
+    bool framed = false;
     for (size_t a = 0; a < map->alphas; a++)
         for (size_t b = 0; b < map->betas; b++)
             if (fabs(config->eval.alphas[a] - map->run->alpha) < 1e-9 &&
-                fabs(config->eval.betas[b] - map->run->beta) < 1e-9)
+                fabs(config->eval.betas[b] - map->run->beta) < 1e-9) {
                 draw_frame(map, a, b);
+                framed = true;
+            }
     const size_t best = dho_plateau_best(map->detail->plateaus, map->betas);
     for (size_t b = 0; b < map->betas; b++) {
         const dho_plateau *plateau = &map->detail->plateaus[b];
@@ -118,17 +121,18 @@ static void draw_choice(const accuracy_map *map)
         dho_panel_line(map->panel, x, from + 1, x, to - 1, b == best ? "under best" : "under");
         dho_panel_line(map->panel, x, from, x, to, b == best ? "range best" : "range");
     }
+    return framed;
 }
 
-static void draw_words(const accuracy_map *map)
+static void draw_words(const accuracy_map *map, bool framed)
 {
     char line[200];
     const double base = top + (double)map->alphas * map->cell_height + 32;
     const dho_accuracy *any = &map->detail->grid[0];
     const dho_plateau *best =
         &map->detail->plateaus[dho_plateau_best(map->detail->plateaus, map->betas)];
-    snprintf(line, sizeof line, "grid: %.1f to %.1f %%; frame: the run's α %.3g, β %.3g", map->low,
-             map->high, map->run->alpha, map->run->beta);
+    snprintf(line, sizeof line, "grid: %.1f to %.1f %%; %s: the run's α %.3g, β %.3g", map->low,
+             map->high, framed ? "frame" : "not on it", map->run->alpha, map->run->beta);
     dho_panel_text(map->panel, 4, base, "start", "", line);
     snprintf(line, sizeof line, "exact: %.2f %% for %.4g < α < %.4g at β %.3g",
              any->count > 0 ? 100.0 * (double)best->top1 / (double)any->count : 0, best->low,
@@ -159,8 +163,7 @@ static void add_map(dho_figure *figure, const dho_report_run *run, const dho_rep
     if (map.panel == NULL) return;
     draw_cells(&map);
     draw_labels(&map);
-    draw_choice(&map);
-    draw_words(&map);
+    draw_words(&map, draw_choice(&map));
 }
 
 static dho_status add_run(dho_report_page *page, size_t r)

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MAX_CELLS = 20000 };
+
 void dho_set_detail_free(dho_set_detail *detail)
 {
     for (int g = 0; g < DHO_PICK_GROUPS; g++)
@@ -184,12 +186,14 @@ static dho_status predict_all(dho_set_detail *out, predictor *by, size_t samples
     return DHO_OK;
 }
 
-/* The grid is that of the run's configuration; without one there is no map. */
+/* The grid is that of the run's configuration; without one, or for one that no eye could read,
+ * there is no map. */
 static dho_status compute_map(dho_set_detail *out, const dho_head_outputs *outputs,
                               const dho_report_run *run, int threads)
 {
     const size_t alphas = run->config.eval.alpha_count, betas = run->config.eval.beta_count;
     if (!out->dual || !run->has_config || outputs->count == 0) return DHO_OK;
+    if (alphas == 0 || betas == 0 || alphas > MAX_CELLS / betas) return DHO_OK;
     DHO_TRY(dho_alloc(&out->grid, alphas * betas, sizeof *out->grid, "alpha-beta map"));
     DHO_TRY(dho_outputs_sweep(outputs, run->config.eval.alphas, alphas, run->config.eval.betas,
                               betas, threads, out->grid));
