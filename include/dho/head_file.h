@@ -18,6 +18,8 @@ typedef struct dho_head_file {
 /* Errors: those of dho_teacher_head_load; DHO_ERR_FORMAT (text_means of another shape or not
  * finite, a scale that is not positive, dataset_classes that is no list of as many texts). */
 dho_status dho_head_file_read(dho_head_file *out, const char *path);
+/* The same from an open file; `path` is for messages. */
+dho_status dho_head_file_parse(dho_head_file *out, const dho_safetensors *file, const char *path);
 void dho_head_file_free(dho_head_file *file);
 
 /* Is it the head of these classes? Counts are compared, and names where the file has them.

@@ -61,15 +61,22 @@ static dho_status load_all(const dho_safetensors *file, const char *path, dho_he
     return load_classes(file, path, out);
 }
 
+dho_status dho_head_file_parse(dho_head_file *out, const dho_safetensors *file, const char *path)
+{
+    *out = (dho_head_file){0};
+    const dho_status status = load_all(file, path, out);
+    if (status != DHO_OK) dho_head_file_free(out);
+    return status;
+}
+
 dho_status dho_head_file_read(dho_head_file *out, const char *path)
 {
     dho_safetensors *file = NULL;
     *out = (dho_head_file){0};
     if (!dho_path_exists(path)) return dho_fail(DHO_ERR_CONFIG, "%s: no such file", path);
     DHO_TRY(dho_safetensors_open(&file, path));
-    const dho_status status = load_all(file, path, out);
+    const dho_status status = dho_head_file_parse(out, file, path);
     dho_safetensors_close(&file);
-    if (status != DHO_OK) dho_head_file_free(out);
     return status;
 }
 

@@ -1,5 +1,6 @@
 /* libFuzzer: the safetensors reader over memory, and the teacher's head if it holds one. The input is the whole file, or, when its first
  * byte is odd, header and data without the length (so that the fuzzer need not guess it). */
+#include "dho/head_file.h"
 #include "dho/safetensors.h"
 #include "dho/teacher_head.h"
 
@@ -33,6 +34,8 @@ static void read_everything(const dho_safetensors *file)
         if (head.key_count > 0 && head.first_key[head.classes] != head.key_count) abort();
         dho_teacher_head_free(&head);
     }
+    dho_head_file whole;
+    if (dho_head_file_parse(&whole, file, "fuzz") == DHO_OK) dho_head_file_free(&whole);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
