@@ -151,7 +151,7 @@ static void encode_int8x(const float *payload, const dho_cache_spec *spec, uint8
  * the kept ones, largest first: class and z - m as fp16, which is finest where p is large. */
 static void encode_topk(const float *logits, int classes, int top, uint8_t *out)
 {
-    int ids[CACHE_MAX_TOP];
+    int ids[CACHE_MAX_TOP] = {0};
     select_largest(logits, classes, top, identity, ids);
     const double largest = logits[ids[0]], last = logits[ids[top - 1]];
     /* A class is kept when it is larger than the last one, or as large with no higher an index. */

@@ -261,7 +261,7 @@ static dho_status read_tensors(dho_torch_file *file, const pt_pickle *p, pt_id d
         const pt_cell *item = &p->cells[cell];
         const pt_value *key = &p->values[item->key], *value = &p->values[item->value];
         if (key->kind == PT_STRING && value->kind == PT_TENSOR) {
-            dho_tensor_view *view;
+            dho_tensor_view *view = NULL;
             DHO_TRY(add_name(file, key->text, key->count, &view));
             DHO_TRY(fill_tensor(file, p, &p->tensors[value->first], view, &room));
         } else {
@@ -285,7 +285,7 @@ static dho_status read_list(dho_torch_file *file, const pt_pickle *p, pt_id list
     pt_id cell = from->first;
     for (uint32_t i = 0; i < from->count; i++, cell = p->cells[cell].next) {
         const pt_id item = p->cells[cell].value;
-        dho_tensor_view *view;
+        dho_tensor_view *view = NULL;
         char name[16];
         snprintf(name, sizeof name, "%u", (unsigned)i);
         DHO_TRY(add_name(file, name, strlen(name), &view));
