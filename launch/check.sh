@@ -5,7 +5,7 @@
 #   fast      builds with warnings as errors; unit, MPI and layer tests
 #   sanitize  the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   full      everything: fast, the end-to-end tests (reproducibility on 1, 2 and 4 ranks, kill and
-#             resume, wrong inputs, SLURM), sanitize, a minute of fuzzing of each reader
+#             resume, wrong inputs, SLURM), sanitize, 20 s of fuzzing of each reader
 # CTest's closing lines say how many passed. What a test skips, and why, is in its output:
 #   build/dev/Testing/Temporary/LastTest.log
 set -eu
@@ -52,7 +52,7 @@ if [ "$mode" != fast ]; then
 fi
 if [ "$mode" = full ]; then
     build fuzz
-    say "fuzzers: ${DHO_FUZZ_SECONDS:-30} s each"
+    say "fuzzers: ${DHO_FUZZ_SECONDS:-20} s each"
     export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
     for fuzzer in build/fuzz/tests/fuzz_*; do
         [ -x "$fuzzer" ] && [ -f "$fuzzer" ] || continue
@@ -61,7 +61,7 @@ if [ "$mode" = full ]; then
         seeds=()
         for folder in "tests/fuzz/seeds/${name#fuzz_}"; do [ -d "$folder" ] && seeds+=("$folder"); done
         [ "$name" != fuzz_image ] || seeds+=(tests/golden/image)
-        "$fuzzer" "build/fuzz/corpus/$name" "${seeds[@]}" -max_total_time="${DHO_FUZZ_SECONDS:-30}" -timeout=60 \
+        "$fuzzer" "build/fuzz/corpus/$name" "${seeds[@]}" -max_total_time="${DHO_FUZZ_SECONDS:-20}" -timeout=60 \
             -rss_limit_mb=4096 -verbosity=0 -print_final_stats=1 2>&1 |
             grep -E 'executed_units|ERROR|SUMMARY|crash' | sed "s/^/$name: /"
         [ "${PIPESTATUS[0]}" = 0 ] || exit 1
