@@ -40,7 +40,11 @@ count_cores() {
 if [ "$(id -u)" = 0 ]; then # a container, or a test machine
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
-args=(--quiet)
+command -v -- "$1" >/dev/null || {
+    echo "$0: no program $1" >&2
+    exit 2
+}
+args=()
 if [ -n "${DHO_MPIRUN_ARGS:-}" ]; then
     threads=${DHO_THREADS_PER_RANK:-1}
     read -r -a args <<<"$DHO_MPIRUN_ARGS"
@@ -65,5 +69,15 @@ export OMP_NUM_THREADS=$threads
 args+=(-x OMP_NUM_THREADS)
 [ -z "${OMP_WAIT_POLICY:-}" ] || args+=(-x OMP_WAIT_POLICY)
 status=0
-forward_signals mpirun -n "$ranks" "${args[@]}" "$@" || status=$?
+# Quiet, because mpirun has ten lines of its own to add to each exit code that is not 0, and 75 is no
+# failure. It is as quiet when it cannot start at all: then it is asked again, aloud, for nothing.
+forward_signals mpirun --quiet -n "$ranks" "${args[@]}" "$@" || status=$?
+case $status in
+0 | 2 | 75 | 138) ;;
+*)
+    [ "$status" -lt 129 ] ||
+        echo "mpirun.sh: ended with $status: a rank was killed by signal $((status - 128))" >&2
+    mpirun -n "$ranks" "${args[@]}" true || true
+    ;;
+esac
 exit "$status"

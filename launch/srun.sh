@@ -39,7 +39,8 @@ choose_mpi() {
     fi
 }
 
-ranks=${SLURM_NTASKS:-${SLURM_NPROCS:-1}}
+# SLURM_NTASKS is not set when only --nodes, or --ntasks-per-node, was given.
+ranks=${SLURM_NTASKS:-$((${SLURM_NTASKS_PER_NODE:-1} * ${SLURM_JOB_NUM_NODES:-1}))}
 threads=${DHO_THREADS_PER_RANK:-${SLURM_CPUS_PER_TASK:-1}}
 mpi=${DHO_SRUN_MPI:-$(choose_mpi)}
 export OMP_NUM_THREADS=$threads
@@ -57,5 +58,5 @@ read -r -a extra <<<"${DHO_SRUN_ARGS:-}"
 # others after --wait seconds; at once (--kill-on-bad-exit) would hit ranks that are about to leave
 # with the exit code 75 as well.
 forward_signals srun --mpi="$mpi" --ntasks="$ranks" --cpus-per-task="$threads" \
-    --kill-on-bad-exit=0 --wait=60 "${extra[@]}" "$@" || status=$?
+    --kill-on-bad-exit=0 --wait=60 ${extra[@]+"${extra[@]}"} "$@" || status=$?
 exit "$status"

@@ -15,7 +15,9 @@
 typedef struct dho_comm dho_comm;
 
 /* The world communicator of MPI; initialises MPI (MPI_THREAD_FUNNELED or more) when it is not.
- * Collective. *out owned: dho_comm_destroy, which also finalises MPI if this call started it. */
+ * Collective. *out owned: dho_comm_destroy, which also finalises MPI if this call started it.
+ * Errors: DHO_ERR_CONFIG when a launcher of another MPI has started several such worlds of one rank;
+ * DHO_ERR_MEMORY; DHO_ERR_COMM. */
 dho_status dho_comm_create_mpi(dho_comm **out, int *argc, char ***argv);
 /* One rank, no MPI at all. */
 dho_status dho_comm_create_serial(dho_comm **out);

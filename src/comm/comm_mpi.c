@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <limits.h>
 #include <mpi.h>
+#include <stdlib.h>
 #include <string.h>
 
 #ifdef __SANITIZE_ADDRESS__
@@ -328,6 +329,24 @@ static dho_status allocate(mpi_comm *comm, mpi_comm **out)
     return DHO_OK;
 }
 
+/* A launcher that does not speak this MPI's protocol starts ranks of which each is rank 0 of 1:
+ * they would all do the whole work, and write the same files. */
+static dho_status check_launcher(int size)
+{
+    static const char *const counts[] = {"SLURM_STEP_NUM_TASKS", "PMI_SIZE"};
+    if (size > 1 || getenv("OMPI_COMM_WORLD_SIZE") != NULL) return DHO_OK;
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        const char *count = getenv(counts[i]);
+        if (count != NULL && atoi(count) > 1)
+            return dho_fail(
+                DHO_ERR_CONFIG,
+                "%s processes were started (%s), but MPI knows of this one alone: start "
+                "them by launch/srun.sh, or by Open MPI's mpirun",
+                count, counts[i]);
+    }
+    return DHO_OK;
+}
+
 dho_status dho_comm_create_mpi(dho_comm **out, int *argc, char ***argv)
 {
     mpi_comm comm = {.handle = MPI_COMM_NULL};
@@ -338,6 +357,7 @@ dho_status dho_comm_create_mpi(dho_comm **out, int *argc, char ***argv)
     int rank = 0, size = 1;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &size);
+    DHO_TRY_GOTO(check_launcher(size));
     comm_init(&comm.base, &mpi_ops, rank, size);
     int code = MPI_Comm_dup(MPI_COMM_WORLD, &comm.handle);
     if (code == MPI_SUCCESS) code = MPI_Comm_set_errhandler(comm.handle, MPI_ERRORS_RETURN);

@@ -53,7 +53,7 @@ void dho_table_write_script(const dho_table *table, const char *program, FILE *o
             "# The %zu runs that the table %s lacks; to be run in the folder that its paths start "
             "from.\n"
             "#   RANKS=4 sh SCRIPT               mpirun on this machine\n"
-            "#   LAUNCH='srun -n 64' sh SCRIPT   anything else\n"
+            "#   LAUNCH=launch/srun.sh sh SCRIPT inside a SLURM allocation\n"
             "# A run that fails is named and the next one begins; exit code 75, stopped by a "
             "signal, ends all.\n"
             "dho=${DHO:-",

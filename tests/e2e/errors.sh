@@ -101,6 +101,11 @@ expect 2 "has 2 classes, the student 20" eval -c "$work/base.yaml" --checkpoint 
     --set eval.select_on='""'
 expect 2 "no such file: evaluate without" eval -c "$work/base.yaml" --out "$work/empty" --stored
 
+# Two processes of a launcher that this MPI does not know would each be rank 0 of 1.
+PMI_SIZE=2 "$DHO" "${train[@]}" --out "$work/alien" >"$work/log" 2>&1 && die "not refused: an alien launcher"
+grep -q "error: 2 processes were started (PMI_SIZE)" "$work/log" || die "no word of the launcher"
+pass "an alien launcher is refused"
+
 # A full disk: 1 MiB is less than a checkpoint. The older state stays whole.
 if [ "$(id -u)" = 0 ] && mkdir "$work/small" && mount -t tmpfs -o size=1m tmpfs "$work/small" 2>/dev/null; then
     trap 'umount "$work/small"; rm -rf "$work"' EXIT

@@ -86,6 +86,14 @@ wait_for 120 shown "JobState=COMPLETED"
 [ -s "$work/first/eval.json" ] || give_up "no eval.json"
 pass "evaluated by slurm/eval.sbatch"
 
+job=$(cd "$work" && DHO_HOME=$here sbatch --parsable --array=1-2 "$here/slurm/train.sbatch" \
+    "$work/base.yaml" --set seed=%a --set train.steps=2 --out "$work/array-%a")
+log=
+wait_for 120 ls "$work"/array-1/checkpoints/step-00000002/state.json \
+    "$work"/array-2/checkpoints/step-00000002/state.json
+grep -q '^seed: 2' "$work/array-2/config.yaml" || die "the array's second task has another seed"
+pass "one run a seed by an array"
+
 submit train second -- "${long[@]}" --set train.steps=100000
 wait_for 60 logged "step 20/100000"
 scancel "$job"
