@@ -1,5 +1,5 @@
 /* The oneDNN backend's start and end. */
-#include "compute/onednn_context.h"
+#include "compute/onednn_op.h"
 
 #include "dho/alloc.h"
 
@@ -22,8 +22,7 @@ void dho_onednn_stop(dho_compute *compute)
 {
     struct dho_onednn *o = compute->onednn;
     if (o == NULL) return;
-    dho_onednn_conv_stop(o);
-    dho_onednn_linear_stop(o);
+    dho_onednn_free_ops(o);
     if (o->stream != NULL) dnnl_stream_destroy(o->stream);
     if (o->engine != NULL) dnnl_engine_destroy(o->engine);
     dho_free(o);

@@ -94,7 +94,7 @@ static void check_conv_shape(const dho_conv_shape *s, uint64_t id)
     dho_bf16 *x16 = rounded(x, xs), *dy16 = rounded(dy, ys), *w16 = rounded(w, ws);
     dho_bf16 *y16 = nan_elements(ys), *dx16 = nan_elements(xs);
     const dho_kernels *ours = dho_compute_kernels(bf16), *ref = dho_compute_kernels(reference);
-    ck_assert_ok(dho_compute_reserve_conv(bf16, s));
+    ck_assert_ok(dho_compute_reserve_conv(bf16, s, DHO_CALL_ALL));
     ours->conv_forward(bf16, s, x16, w, NULL, y16);
     ref->conv_forward(reference, s, x, w, NULL, y);
     ours->conv_backward_data(bf16, s, dy16, w, false, dx16);
@@ -155,7 +155,7 @@ START_TEST(test_linear)
     dho_bf16 *x16 = rounded(x, ROWS * IN), *dy16 = rounded(dy, ROWS * OUT);
     dho_bf16 *w16 = rounded(w, OUT * IN), *y16 = nan_elements(ROWS * OUT);
     dho_bf16 *dx16 = nan_elements(ROWS * IN);
-    ck_assert_ok(dho_compute_reserve_linear(bf16, ROWS, IN, OUT));
+    ck_assert_ok(dho_compute_reserve_linear(bf16, ROWS, IN, OUT, DHO_CALL_ALL));
     for (int with_bias = 0; with_bias < 2; with_bias++) {
         const float *b = with_bias ? bias : NULL;
         ours->linear_forward(bf16, ROWS, IN, OUT, x16, w, b, y16);
