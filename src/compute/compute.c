@@ -112,11 +112,14 @@ static dho_status choose(dho_backend backend, dho_compute_dtype dtype, const cha
 {
 #ifdef DHO_HAVE_ONEDNN
     if (backend == DHO_BACKEND_AUTO) backend = DHO_BACKEND_ONEDNN;
-#else
-    if (backend == DHO_BACKEND_AUTO) backend = DHO_BACKEND_BLIS;
-#endif
     if (dtype == DHO_DTYPE_BF16 && backend != DHO_BACKEND_ONEDNN)
         return dho_fail(DHO_ERR_CONFIG, "compute.dtype: bf16 needs compute.backend onednn");
+#else
+    if (backend == DHO_BACKEND_AUTO) backend = DHO_BACKEND_BLIS;
+    if (dtype == DHO_DTYPE_BF16)
+        return dho_fail(DHO_ERR_CONFIG, "compute.dtype: bf16 needs oneDNN 2.x, which is not built "
+                                        "in (apt-get install libdnnl-dev, then configure again)");
+#endif
     switch (backend) {
     case DHO_BACKEND_REF:
         *name = "ref";

@@ -272,6 +272,30 @@ START_TEST(test_conv_without_memory)
 }
 END_TEST
 
+/* A build without oneDNN, or a processor without bf16, refuses it, and says what it needs. */
+START_TEST(test_create_bf16)
+{
+    dho_compute *c = NULL;
+    const bool onednn = strcmp(dho_compute_backends()[0], "onednn") == 0;
+    const char *needs = onednn ? "bf16 needs compute.backend onednn"
+                               : "bf16 needs oneDNN 2.x, which is not built in (apt-get install "
+                                 "libdnnl-dev, then configure again)";
+    ck_assert_fails(dho_compute_create(&c, DHO_BACKEND_BLIS, DHO_DTYPE_BF16, 1), DHO_ERR_CONFIG,
+                    needs);
+    const dho_status status = dho_compute_create(&c, DHO_BACKEND_AUTO, DHO_DTYPE_BF16, 1);
+    if (status == DHO_OK) {
+        ck_assert(onednn);
+        ck_assert_int_eq(dho_compute_dtype_of(c), DHO_DTYPE_BF16);
+        dho_compute_destroy(&c);
+    } else {
+        ck_assert_int_eq(status, DHO_ERR_CONFIG);
+        ck_assert_ptr_nonnull(strstr(dho_error_message(), onednn ? "AVX-512" : needs));
+        ck_assert_ptr_null(c);
+    }
+    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+}
+END_TEST
+
 START_TEST(test_create)
 {
     dho_compute *c = NULL;
@@ -317,6 +341,7 @@ int main(void)
     TCase *tests = tcase_create("kernels");
     tcase_set_timeout(tests, 200);
     tcase_add_test(tests, test_create);
+    tcase_add_test(tests, test_create_bf16);
     tcase_add_loop_test(tests, test_gemm, 0, (int)(sizeof gemm_cases / sizeof *gemm_cases));
     tcase_add_loop_test(tests, test_conv, 0, (int)(sizeof conv_cases / sizeof *conv_cases));
     tcase_add_loop_test(tests, test_conv_many_rows, 0, 5);
