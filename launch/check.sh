@@ -5,7 +5,8 @@
 #   fast      builds with warnings as errors; unit, MPI and layer tests
 #   sanitize  the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   full      everything: fast, the end-to-end tests (reproducibility on 1, 2 and 4 ranks, kill and
-#             resume, wrong inputs, SLURM), sanitize, 20 s of fuzzing of each reader
+#             resume, wrong inputs, SLURM), a build without oneDNN, sanitize, 20 s of fuzzing of each
+#             reader
 # CTest's closing lines say how many passed. What a test skips, and why, is in its output:
 #   build/dev/Testing/Temporary/LastTest.log
 set -eu
@@ -23,10 +24,12 @@ jobs=$(nproc)
 start=$SECONDS
 say() { printf '\n== %s (%d s)\n' "$*" $((SECONDS - start)); }
 
-build() { # PRESET
-    say "build: $1"
-    cmake --preset "$1" >/dev/null
-    cmake --build --preset "$1" -j "$jobs"
+build() { # PRESET [--target TARGET ...]
+    local preset=$1
+    shift
+    say "build: $preset $*"
+    cmake --preset "$preset" >/dev/null
+    cmake --build --preset "$preset" -j "$jobs" "$@"
 }
 
 test_preset() { # PRESET CTEST_ARGUMENT ...
@@ -44,6 +47,8 @@ if [ "$mode" != sanitize ]; then
         test_preset dev
         say "what the tests skipped"
         grep -hi '^skipped' build/dev/Testing/Temporary/LastTest.log | sort -u || echo nothing
+        build blis --target unit_compute unit_nn unit_models unit_train
+        test_preset blis -L '^(compute|nn|models|train)$'
     fi
 fi
 if [ "$mode" != fast ]; then

@@ -28,6 +28,9 @@ typedef struct dho_conv_shape {
     int batch, in_h, in_w, in_c;
     int out_h, out_w, out_c;
     int kernel_h, kernel_w, stride, padding, groups;
+    /* The batch by which the algorithm is chosen, so that passes of other sizes take the same one;
+     * 0: batch. */
+    int plan_batch;
 } dho_conv_shape;
 
 typedef struct dho_pool_shape {
@@ -149,9 +152,9 @@ typedef struct dho_kernels {
                                const void *x, const float *bias, const void *dy, void *dx,
                                float *dbias);
 
-    /* y = softmax(q k' / sqrt(head_dim)) v of each image and head; qkv [batch][tokens][3][channels],
-     * y [batch][tokens][channels]; saves lse [batch][heads][tokens], the logarithm of each
-     * softmax's denominator. Needs dho_compute_reserve_attention. */
+    /* y = softmax(q k' / sqrt(head_dim)) v of each image and head; qkv
+     * [batch][tokens][3][channels], y [batch][tokens][channels]; saves lse [batch][heads][tokens],
+     * the logarithm of each softmax's denominator. */
     void (*attention_forward)(dho_compute *compute, const dho_attention_shape *shape,
                               const void *qkv, void *y, float *lse);
     /* dqkv = ; all of it. */
@@ -159,7 +162,8 @@ typedef struct dho_kernels {
                                const void *qkv, const void *y, const float *lse, const void *dy,
                                void *dqkv);
     /* The same for one query an image: q and y float [batch][channels], k and v
-     * [batch][tokens][channels]; saves the probabilities, float [batch][heads][tokens]. Not causal. */
+     * [batch][tokens][channels]; saves the probabilities, float [batch][heads][tokens]. Not causal.
+     */
     void (*attention_pool_forward)(dho_compute *compute, const dho_attention_shape *shape,
                                    const float *q, const void *k, const void *v, float *y,
                                    float *probabilities);
@@ -242,16 +246,31 @@ dho_compute_dtype dho_compute_dtype_of(const dho_compute *compute);
 size_t dho_compute_element_bytes(const dho_compute *compute);
 
 /* Scratch memory of at least `bytes`, 64-byte aligned, valid until the next call with a larger
- * size: kernels use it one at a time. Reserve the maximum at plan time so that the hot path
- * allocates nothing: dho_compute_reserve_conv below. */
+ * size: kernels use it one at a time. */
 dho_status dho_compute_reserve(dho_compute *compute, size_t bytes);
 void *dho_compute_scratch(dho_compute *compute);
 
-/* Reserves what the three convolution kernels need for this shape. */
-dho_status dho_compute_reserve_conv(dho_compute *compute, const dho_conv_shape *shape);
-/* The same for the linear kernels. */
-dho_status dho_compute_reserve_linear(dho_compute *compute, int64_t rows, int in, int out);
-/* The same for attention. */
+/* The calls of a convolution or a linear layer that are reserved: a set of these bits. */
+typedef enum dho_call {
+    DHO_CALL_FORWARD = 1,
+    DHO_CALL_FORWARD_BIAS = 2,
+    DHO_CALL_ADD = 4, /* linear_add_forward */
+    DHO_CALL_ADD_BIAS = 8,
+    DHO_CALL_DATA = 16,
+    DHO_CALL_DATA_ADD = 32, /* accumulates */
+    DHO_CALL_WEIGHTS = 64
+} dho_call;
+
+enum { DHO_CALL_ALL = 2 * DHO_CALL_WEIGHTS - 1 };
+
+/* Convolutions, linear layers and attention are reserved before they run, at this very shape: the
+ * kernels allocate nothing, and the algorithm is chosen here. Scratch, and primitives for `calls`.
+ * Errors: DHO_ERR_MEMORY; DHO_ERR_CONFIG for sizes that do not fit, or where the dtype has no
+ * kernel for them on this processor. */
+dho_status dho_compute_reserve_conv(dho_compute *compute, const dho_conv_shape *shape,
+                                    unsigned calls);
+dho_status dho_compute_reserve_linear(dho_compute *compute, int64_t rows, int in, int out,
+                                      unsigned calls);
 dho_status dho_compute_reserve_attention(dho_compute *compute, const dho_attention_shape *shape);
 
 /* "BLIS 0.9.0 (zen3), oneDNN 2.6.3": the libraries in use, and the kernels BLIS chose. */

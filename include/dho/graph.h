@@ -151,14 +151,19 @@ typedef struct dho_executor_options {
     dho_recompute recompute; /* training: what backward makes again instead of keeping it */
 } dho_executor_options;
 
-/* Plans the arena: every activation, gradient and saved value gets an offset by liveness. After
- * this nothing is allocated. The graph must outlive the executor. Errors: DHO_ERR_CONFIG for
- * training what can only be run; DHO_ERR_MEMORY. */
+/* Plans the arena: every activation, gradient and saved value gets an offset by liveness, and
+ * prepares passes of options.batch images. After this nothing is allocated. The graph must outlive
+ * the executor. Errors: DHO_ERR_CONFIG for training what can only be run; DHO_ERR_MEMORY. */
 dho_status dho_executor_create(dho_executor **out, const dho_graph *graph,
                                const dho_executor_options *options);
 void dho_executor_destroy(dho_executor **executor);
 
-/* Runs all operators on `batch` <= options.batch images [batch][h][w][c]; the input is read again
+/* Reserves the kernels of passes of `batch` < options.batch images; to be called before the first
+ * such forward, further calls do nothing. The algorithms are those of options.batch. Errors:
+ * DHO_ERR_MEMORY. */
+dho_status dho_executor_prepare(dho_executor *executor, int batch);
+
+/* Runs all operators on a prepared batch of images [batch][h][w][c]; the input is read again
  * by backward and must stay until then. buffers: running statistics (evaluation; NULL in training).
  * statistics: training only, slab like the buffers, receives the batch mean and the unbiased batch
  * variance of each batch normalisation. */

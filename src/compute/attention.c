@@ -9,7 +9,6 @@
 #include "compute/fast_math.h"
 #include "compute/small_gemm.h"
 
-#include <assert.h>
 
 enum { BLOCK_FLOATS = 64 * 1024 }; /* of probabilities: 256 KiB */
 
@@ -381,7 +380,6 @@ static attention attention_of(dho_compute *compute, const dho_attention_shape *s
         .scale = 1 / sqrtf((float)s->head_dim),
         .part_floats = part_floats_of(s)};
     a.scratch = dho_compute_scratch_for(compute, (size_t)a.parts * a.part_floats * sizeof(float));
-    assert(a.scratch != NULL); /* dho_compute_reserve_attention */
     return a;
 }
 

@@ -189,10 +189,6 @@ static void conv_forward(dho_compute *compute, const dho_conv_shape *s, const vo
     job j = job_of(compute, s);
     j.x = x, j.w = w, j.bias = bias, j.y = y;
     j.blocks = dho_compute_scratch_for(compute, block_floats(&j.walk) * sizeof(float));
-    if (j.blocks == NULL && !j.walk.direct) {
-        dho_ref_matrix.conv_forward(compute, s, x, w, bias, y);
-        return;
-    }
     dho_compute_parallel(compute, j.walk.parts, forward_part, &j);
 }
 
@@ -257,10 +253,6 @@ static void conv_backward_data(dho_compute *compute, const dho_conv_shape *s, co
     if (!turn) j.walk.direct = false;
     float *scratch =
         dho_compute_scratch_for(compute, (turned + block_floats(&j.walk)) * sizeof(float));
-    if (scratch == NULL) {
-        dho_ref_matrix.conv_backward_data(compute, s, dy, w, accumulate, dx);
-        return;
-    }
     j.blocks = scratch + turned;
     if (turn) {
         turn_weights(s, w, scratch);
@@ -335,10 +327,6 @@ static void conv_backward_weights(dho_compute *compute, const dho_conv_shape *s,
     const size_t partials = partial_floats(&j, s);
     float *scratch =
         dho_compute_scratch_for(compute, (partials + block_floats(&j.walk)) * sizeof(float));
-    if (scratch == NULL && partials + block_floats(&j.walk) > 0) {
-        dho_ref_matrix.conv_backward_weights(compute, s, x, dy, dw, dbias);
-        return;
-    }
     j.partials = scratch;
     j.blocks = scratch + partials;
     dho_compute_parallel(compute, j.walk.parts, weights_part, &j);

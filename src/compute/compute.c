@@ -29,8 +29,8 @@ static const dho_kernels *const blis_tables[] = {FAST, REFERENCE};
 static const dho_kernels *const onednn_tables[] = {&dho_onednn_linear, FAST, REFERENCE};
 /* bf16: every slot on activations comes from here; the float ones below never see them. */
 static const dho_kernels *const bf16_tables[] = {
-    &dho_winograd_conv, &dho_onednn_conv,    &dho_onednn_linear, FAST_TYPED(bf16),
-    &dho_blis_gemm,     &dho_fast_rows_fp32, &dho_fast_vector,   REFERENCE};
+    &dho_winograd_conv,  &dho_onednn_linear, FAST_TYPED(bf16), &dho_blis_gemm,
+    &dho_fast_rows_fp32, &dho_fast_vector,   REFERENCE};
 #endif
 
 static const char *const backend_names[] = {
@@ -112,11 +112,14 @@ static dho_status choose(dho_backend backend, dho_compute_dtype dtype, const cha
 {
 #ifdef DHO_HAVE_ONEDNN
     if (backend == DHO_BACKEND_AUTO) backend = DHO_BACKEND_ONEDNN;
-#else
-    if (backend == DHO_BACKEND_AUTO) backend = DHO_BACKEND_BLIS;
-#endif
     if (dtype == DHO_DTYPE_BF16 && backend != DHO_BACKEND_ONEDNN)
         return dho_fail(DHO_ERR_CONFIG, "compute.dtype: bf16 needs compute.backend onednn");
+#else
+    if (backend == DHO_BACKEND_AUTO) backend = DHO_BACKEND_BLIS;
+    if (dtype == DHO_DTYPE_BF16)
+        return dho_fail(DHO_ERR_CONFIG, "compute.dtype: bf16 needs oneDNN 2.x, which is not built "
+                                        "in (apt-get install libdnnl-dev, then configure again)");
+#endif
     switch (backend) {
     case DHO_BACKEND_REF:
         *name = "ref";
@@ -219,9 +222,11 @@ void *dho_compute_scratch(dho_compute *compute)
     return compute->scratch;
 }
 
-void *dho_compute_scratch_for(dho_compute *compute, size_t bytes)
+void *dho_compute_scratch_for(const dho_compute *compute, size_t bytes)
 {
-    return dho_compute_reserve(compute, bytes) == DHO_OK ? compute->scratch : NULL;
+    assert(bytes <= compute->scratch_bytes);
+    (void)bytes;
+    return compute->scratch;
 }
 
 /* The output side that a convolution has; 0 when the kernel does not fit. */
@@ -253,7 +258,8 @@ static dho_status check_conv(const dho_conv_shape *s)
     return DHO_OK;
 }
 
-dho_status dho_compute_reserve_conv(dho_compute *compute, const dho_conv_shape *shape)
+dho_status dho_compute_reserve_conv(dho_compute *compute, const dho_conv_shape *shape,
+                                    unsigned calls)
 {
     DHO_TRY(check_conv(shape));
     if (compute->kernels.conv_forward == dho_ref_matrix.conv_forward) return DHO_OK;
@@ -264,22 +270,26 @@ dho_status dho_compute_reserve_conv(dho_compute *compute, const dho_conv_shape *
     }
 #ifdef DHO_HAVE_ONEDNN
     if (compute->onednn != NULL) {
-        DHO_TRY(dho_onednn_conv_plan(compute, shape, &bytes));
+        DHO_TRY(dho_onednn_conv_plan(compute, shape, calls, &bytes));
         return dho_compute_reserve(compute, bytes);
     }
 #endif
+    (void)calls;
     DHO_TRY(dho_blis_conv_plan(compute, shape, &bytes));
     return dho_compute_reserve(compute, bytes);
 }
 
-dho_status dho_compute_reserve_linear(dho_compute *compute, int64_t rows, int in, int out)
+dho_status dho_compute_reserve_linear(dho_compute *compute, int64_t rows, int in, int out,
+                                      unsigned calls)
 {
     size_t bytes = 0;
     if (rows < 1 || in < 1 || out < 1)
         return dho_fail(DHO_ERR_CONFIG, "linear layer: a size is not positive");
 #ifdef DHO_HAVE_ONEDNN
-    if (compute->onednn != NULL) DHO_TRY(dho_onednn_linear_plan(compute, rows, in, out, &bytes));
+    if (compute->onednn != NULL)
+        DHO_TRY(dho_onednn_linear_plan(compute, rows, in, out, calls, &bytes));
 #endif
+    (void)calls;
     return dho_compute_reserve(compute, bytes);
 }
 

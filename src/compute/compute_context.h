@@ -27,7 +27,7 @@ struct dho_compute {
 /* Partial tables: each file fills the slots it implements, compute.c merges them. */
 extern const dho_kernels dho_ref_matrix, dho_ref_norm, dho_ref_pool, dho_ref_vector;
 extern const dho_kernels dho_linear, dho_blis_gemm, dho_blis_conv;
-/* fp32 convolutions: Winograd, else oneDNN where the context has it, else blis. */
+/* Convolutions: Winograd, else oneDNN where the context has it, else blis. */
 extern const dho_kernels dho_winograd_conv;
 extern const dho_kernels dho_fast_norm_fp32, dho_fast_pool_fp32, dho_fast_rows_fp32;
 extern const dho_kernels dho_fast_norm_bf16, dho_fast_pool_bf16, dho_fast_rows_bf16;
@@ -38,9 +38,8 @@ extern const dho_kernels dho_fast_attention_pool_fp32, dho_fast_tokens_fp32;
 extern const dho_kernels dho_fast_layer_norm_bf16, dho_fast_gelu_bf16, dho_fast_attention_bf16;
 extern const dho_kernels dho_fast_attention_pool_bf16, dho_fast_tokens_bf16;
 
-/* Scratch of at least `bytes` (grown when the caller did not reserve it); NULL when there is no
- * memory: the kernel then takes the reference's way, which needs none. */
-void *dho_compute_scratch_for(dho_compute *compute, size_t bytes);
+/* The scratch, of which a kernel uses `bytes`: reserved by dho_compute_reserve_*. */
+void *dho_compute_scratch_for(const dho_compute *compute, size_t bytes);
 
 /* What the blis convolution kernels need for a shape. Errors: DHO_ERR_CONFIG on overflow. */
 dho_status dho_blis_conv_plan(const dho_compute *compute, const dho_conv_shape *shape,
@@ -54,10 +53,12 @@ size_t dho_attention_scratch_bf16(const dho_compute *compute, const dho_attentio
 extern const dho_kernels dho_onednn_conv, dho_onednn_linear;
 dho_status dho_onednn_start(dho_compute *compute);
 void dho_onednn_stop(dho_compute *compute);
-/* Bytes of scratch. Errors: DHO_ERR_MEMORY; DHO_ERR_CONFIG when there is no bf16 for this. */
-dho_status dho_onednn_conv_plan(dho_compute *compute, const dho_conv_shape *shape, size_t *bytes);
+/* Makes the primitives; bytes of scratch. Errors: DHO_ERR_MEMORY; DHO_ERR_CONFIG when there is no
+ * bf16 for this. */
+dho_status dho_onednn_conv_plan(dho_compute *compute, const dho_conv_shape *shape, unsigned calls,
+                                size_t *bytes);
 dho_status dho_onednn_linear_plan(dho_compute *compute, int64_t rows, int in, int out,
-                                  size_t *bytes);
+                                  unsigned calls, size_t *bytes);
 #endif
 
 /* Runs body(context, part) for part = 0 .. parts-1, on up to compute->threads threads. How the work

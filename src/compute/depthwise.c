@@ -79,10 +79,6 @@ void dho_depthwise_forward(dho_compute *compute, const dho_conv_shape *s, const 
                            const float *restrict w, const float *restrict bias, float *restrict y)
 {
     float *turned = dho_compute_scratch_for(compute, dho_depthwise_scratch(compute, s));
-    if (turned == NULL) {
-        dho_ref_matrix.conv_forward(compute, s, x, w, bias, y);
-        return;
-    }
     transpose_weights(s, w, turned);
     const int64_t work = (int64_t)s->batch * s->out_h * s->out_w * s->out_c;
     depthwise d = {.shape = s,
@@ -134,10 +130,6 @@ void dho_depthwise_backward_data(dho_compute *compute, const dho_conv_shape *s,
                                  float *restrict dx)
 {
     float *turned = dho_compute_scratch_for(compute, dho_depthwise_scratch(compute, s));
-    if (turned == NULL) {
-        dho_ref_matrix.conv_backward_data(compute, s, dy, w, accumulate, dx);
-        return;
-    }
     transpose_weights(s, w, turned);
     const int64_t work = (int64_t)s->batch * s->in_h * s->in_w * s->in_c;
     depthwise d = {.shape = s,
@@ -194,10 +186,6 @@ void dho_depthwise_backward_weights(dho_compute *compute, const dho_conv_shape *
                                     float *restrict dw, float *restrict dbias)
 {
     double *partials = dho_compute_scratch_for(compute, dho_depthwise_scratch(compute, s));
-    if (partials == NULL) {
-        dho_ref_matrix.conv_backward_weights(compute, s, x, dy, dw, dbias);
-        return;
-    }
     const int64_t rows = (int64_t)s->batch * s->out_h * s->out_w, taps = taps_of(s);
     depthwise d = {.shape = s,
                    .parts = dho_compute_parts(compute, rows * s->out_c),

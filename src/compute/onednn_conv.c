@@ -1,54 +1,17 @@
-/* Convolutions by oneDNN (C API 2.x): NHWC activations, weights in the layout oneDNN likes best,
- * reordered (for bf16: and rounded) from our OHWI floats at each call (they change at each step,
- * and are small); weight gradients are summed in fp32 and added to ours.
- *
- * Primitives, reorders and memory objects are made once per shape and kept; a call only sets
- * pointers. oneDNN takes its number of threads from OpenMP's setting for the calling thread, which
- * is set around each use. Where oneDNN refuses, the blis kernel does the work (fp32 only). */
-#include "compute/onednn_context.h"
+/* Convolutions by oneDNN (C API 2.x): NHWC activations; weight gradients are summed in fp32 and
+ * added to ours. Where oneDNN refuses a shape, the blis kernel does the work (fp32 only). */
+#include "compute/onednn_op.h"
 
-#include "compute/element.h"
-#include "dho/alloc.h"
-
-#include <math.h>
-#include <omp.h>
+#include <assert.h>
 #include <string.h>
 
-typedef enum op_kind { FORWARD, FORWARD_BIAS, DATA, WEIGHTS } op_kind;
-
-/* One primitive with its memory objects, whose pointers are set at each call. */
-typedef struct dho_onednn_conv_op {
-    struct dho_onednn_conv_op *next;
-    op_kind kind;
-    dho_conv_shape shape;
-    bool usable; /* false: oneDNN has no such primitive */
-    dnnl_primitive_t primitive;
-    dnnl_primitive_t reorder; /* OHWI to layout; WEIGHTS: layout added to OHWI */
-    dnnl_memory_t source, destination, bias, scratchpad;
-    dnnl_memory_t weights; /* in oneDNN's layout, in scratch */
-    dnnl_memory_t ohwi;    /* ours */
-    size_t weight_bytes, scratchpad_bytes, data_elements;
-} conv_op;
-
-static void op_destroy(conv_op *op)
+/* DHO_CALL_DATA_ADD is DATA into scratch, then added. */
+static dho_onednn_key key_of(dho_call call, const dho_conv_shape *shape)
 {
-    const dnnl_memory_t memories[] = {op->source,     op->destination, op->bias,
-                                      op->scratchpad, op->weights,     op->ohwi};
-    for (size_t i = 0; i < sizeof memories / sizeof *memories; i++) {
-        if (memories[i] != NULL) dnnl_memory_destroy(memories[i]);
-    }
-    if (op->primitive != NULL) dnnl_primitive_destroy(op->primitive);
-    if (op->reorder != NULL) dnnl_primitive_destroy(op->reorder);
-    dho_free(op);
-}
-
-void dho_onednn_conv_stop(struct dho_onednn *o)
-{
-    while (o->conv_ops != NULL) {
-        conv_op *op = o->conv_ops;
-        o->conv_ops = op->next;
-        op_destroy(op);
-    }
+    dho_onednn_key key = {.call = call == DHO_CALL_DATA_ADD ? DHO_CALL_DATA : call,
+                          .shape = *shape};
+    key.shape.plan_batch = 0; /* the primitive does not depend on it */
+    return key;
 }
 
 /* The memory descriptors of a convolution. */
@@ -56,11 +19,11 @@ typedef struct layouts {
     dnnl_memory_desc_t source, destination, bias, ohwi, any;
 } layouts;
 
-static dnnl_status_t describe(const dho_conv_shape *s, op_kind kind, dnnl_data_type_t activations,
+static dnnl_status_t describe(const dho_conv_shape *s, dho_call call, dnnl_data_type_t activations,
                               layouts *l)
 {
     /* Weights are read rounded; their gradients are made in fp32. */
-    const dnnl_data_type_t theirs = kind == WEIGHTS ? dnnl_f32 : activations;
+    const dnnl_data_type_t theirs = call == DHO_CALL_WEIGHTS ? dnnl_f32 : activations;
     const dnnl_dims_t source = {s->batch, s->in_c, s->in_h, s->in_w};
     const dnnl_dims_t destination = {s->batch, s->out_c, s->out_h, s->out_w};
     const dnnl_dims_t bias = {s->out_c};
@@ -96,7 +59,7 @@ static dnnl_status_t describe_forward(const dho_conv_shape *s, const layouts *l,
 }
 
 /* The primitive descriptor of an operation; the two backward ones need a forward one as a hint. */
-static dnnl_status_t describe_op(dnnl_engine_t engine, const dho_conv_shape *s, op_kind kind,
+static dnnl_status_t describe_op(dnnl_engine_t engine, const dho_conv_shape *s, dho_call call,
                                  const layouts *l, const_dnnl_primitive_attr_t attributes,
                                  dnnl_primitive_desc_t *out)
 {
@@ -107,15 +70,15 @@ static dnnl_status_t describe_op(dnnl_engine_t engine, const dho_conv_shape *s, 
     dnnl_primitive_desc_t hint = NULL;
     layouts hint_layouts = *l;
     hint_layouts.any.data_type = l->source.data_type; /* forward reads rounded weights */
-    dnnl_status_t status =
-        describe_forward(s, &hint_layouts, kind == FORWARD_BIAS, dnnl_forward_training, &forward);
+    dnnl_status_t status = describe_forward(s, &hint_layouts, call == DHO_CALL_FORWARD_BIAS,
+                                            dnnl_forward_training, &forward);
     if (status != dnnl_success) return status;
-    if (kind == FORWARD || kind == FORWARD_BIAS) {
+    if (call == DHO_CALL_FORWARD || call == DHO_CALL_FORWARD_BIAS) {
         return dnnl_primitive_desc_create(out, &forward, attributes, engine, NULL);
     }
     status = dnnl_primitive_desc_create(&hint, &forward, attributes, engine, NULL);
     if (status != dnnl_success) return status;
-    if (kind == DATA) {
+    if (call == DHO_CALL_DATA) {
         status = dnnl_convolution_backward_data_desc_init(&backward, dnnl_convolution_direct,
                                                           &l->source, &l->any, &l->destination,
                                                           strides, padding, far);
@@ -131,70 +94,37 @@ static dnnl_status_t describe_op(dnnl_engine_t engine, const dho_conv_shape *s, 
     return status;
 }
 
-/* WEIGHTS adds to what is there (a sum of the reorder); the others convert. */
-static dnnl_status_t make_reorder(dnnl_engine_t engine, conv_op *op, const dnnl_memory_desc_t *ours,
-                                  const dnnl_memory_desc_t *theirs)
+static dnnl_status_t build_op(dnnl_engine_t engine, dnnl_data_type_t activations, dho_onednn_op *op)
 {
-    dnnl_primitive_attr_t attributes = NULL;
-    dnnl_post_ops_t sum = NULL;
-    dnnl_primitive_desc_t desc = NULL;
-    const bool back = op->kind == WEIGHTS;
-    dnnl_status_t status = dnnl_primitive_attr_create(&attributes);
-    if (status == dnnl_success && back) {
-        status = dnnl_post_ops_create(&sum);
-        if (status == dnnl_success) status = dnnl_post_ops_append_sum(sum, 1.0f);
-        if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(attributes, sum);
-    }
-    if (status == dnnl_success) {
-        status = dnnl_reorder_primitive_desc_create(&desc, back ? theirs : ours, engine,
-                                                    back ? ours : theirs, engine, attributes);
-    }
-    if (status == dnnl_success) status = dnnl_primitive_create(&op->reorder, desc);
-    if (desc != NULL) dnnl_primitive_desc_destroy(desc);
-    if (sum != NULL) dnnl_post_ops_destroy(sum);
-    if (attributes != NULL) dnnl_primitive_attr_destroy(attributes);
-    return status;
-}
-
-static dnnl_status_t make_memories(dnnl_engine_t engine, conv_op *op, const layouts *l,
-                                   const dnnl_memory_desc_t *theirs,
-                                   const dnnl_memory_desc_t *scratchpad)
-{
-    const struct {
-        dnnl_memory_t *memory;
-        const dnnl_memory_desc_t *desc;
-    } all[] = {{&op->source, &l->source}, {&op->destination, &l->destination},
-               {&op->bias, &l->bias},     {&op->ohwi, &l->ohwi},
-               {&op->weights, theirs},    {&op->scratchpad, scratchpad}};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        const dnnl_status_t status =
-            dnnl_memory_create(all[i].memory, all[i].desc, engine, DNNL_MEMORY_NONE);
-        if (status != dnnl_success) return status;
-    }
-    op->weight_bytes = (dnnl_memory_desc_get_size(theirs) + 63) / 64 * 64;
-    op->scratchpad_bytes = (dnnl_memory_desc_get_size(scratchpad) + 63) / 64 * 64;
-    return dnnl_success;
-}
-
-static dnnl_status_t build_op(dnnl_engine_t engine, dnnl_data_type_t activations, conv_op *op)
-{
+    const dho_call call = op->key.call;
+    const bool data = call == DHO_CALL_DATA, weights = call == DHO_CALL_WEIGHTS;
+    const int arguments[DHO_ONEDNN_MEMORIES] = {
+        [DHO_ONEDNN_SOURCE] = data ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC,
+        [DHO_ONEDNN_WEIGHTS] = weights ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS,
+        [DHO_ONEDNN_DESTINATION] = data || weights ? DNNL_ARG_DIFF_DST : DNNL_ARG_DST,
+        [DHO_ONEDNN_BIAS] = DNNL_ARG_BIAS,
+        [DHO_ONEDNN_SCRATCHPAD] = DNNL_ARG_SCRATCHPAD};
     layouts l;
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_primitive_desc_t desc = NULL;
-    dnnl_status_t status = describe(&op->shape, op->kind, activations, &l);
-    if (status == dnnl_success) status = dnnl_primitive_attr_create(&attributes);
-    if (status == dnnl_success) {
-        status = dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
-    }
-    if (status == dnnl_success) {
-        status = describe_op(engine, &op->shape, op->kind, &l, attributes, &desc);
-    }
+    op->reorder_adds = weights;
+    dnnl_status_t status = describe(&op->key.shape, call, activations, &l);
+    if (status == dnnl_success) status = dho_onednn_attributes(NULL, &attributes);
+    if (status == dnnl_success)
+        status = describe_op(engine, &op->key.shape, call, &l, attributes, &desc);
     if (status == dnnl_success) {
         const dnnl_memory_desc_t *theirs = dnnl_primitive_desc_query_md(
-            desc, op->kind == WEIGHTS ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
-        status = make_memories(engine, op, &l, theirs,
-                               dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0));
-        if (status == dnnl_success) status = make_reorder(engine, op, &l.ohwi, theirs);
+            desc, weights ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
+        const dnnl_memory_desc_t *const descs[DHO_ONEDNN_MEMORIES] = {
+            [DHO_ONEDNN_SOURCE] = &l.source,
+            [DHO_ONEDNN_WEIGHTS] = theirs,
+            [DHO_ONEDNN_DESTINATION] = &l.destination,
+            [DHO_ONEDNN_OURS] = &l.ohwi,
+            [DHO_ONEDNN_BIAS] = call == DHO_CALL_FORWARD_BIAS ? &l.bias : NULL,
+            [DHO_ONEDNN_SCRATCHPAD] =
+                dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0)};
+        status = dho_onednn_memories(engine, op, descs, arguments);
+        if (status == dnnl_success) status = dho_onednn_reorder(engine, op, &l.ohwi, theirs);
     }
     if (status == dnnl_success) status = dnnl_primitive_create(&op->primitive, desc);
     if (desc != NULL) dnnl_primitive_desc_destroy(desc);
@@ -204,172 +134,99 @@ static dnnl_status_t build_op(dnnl_engine_t engine, dnnl_data_type_t activations
 
 /* oneDNN 2.6's AVX2 kernel (jit_1x1:avx2) gives wrong weight gradients of strided 1x1 convolutions
  * with less than 8 input channels: they depend on what was in the scratchpad. */
-static bool is_unsafe(op_kind kind, const dho_conv_shape *s)
+static dnnl_status_t build_safe(dnnl_engine_t engine, dnnl_data_type_t activations,
+                                dho_onednn_op *op)
 {
-    return kind == WEIGHTS && s->kernel_h == 1 && s->kernel_w == 1 && s->stride > 1 &&
-           s->in_c / s->groups < 8;
+    const dho_conv_shape *s = &op->key.shape;
+    const bool unsafe = activations == dnnl_f32 && op->key.call == DHO_CALL_WEIGHTS &&
+                        s->kernel_h == 1 && s->kernel_w == 1 && s->stride > 1 &&
+                        s->in_c / s->groups < 8;
+    return unsafe ? dnnl_unimplemented : build_op(engine, activations, op);
 }
 
-/* The operation for a shape, made at first use. NULL when there is no memory for it. */
-static conv_op *find_op(dho_compute *compute, op_kind kind, const dho_conv_shape *shape)
+static size_t data_elements(const dho_conv_shape *s)
 {
-    struct dho_onednn *o = compute->onednn;
-    for (conv_op *op = o->conv_ops; op != NULL; op = op->next) {
-        if (op->kind == kind && memcmp(&op->shape, shape, sizeof *shape) == 0) return op;
-    }
-    conv_op *op;
-    if (dho_alloc_zero(&op, 1, sizeof *op, "oneDNN primitive") != DHO_OK) return NULL;
-    op->kind = kind;
-    op->shape = *shape;
-    op->data_elements =
-        (size_t)shape->batch * (size_t)shape->in_h * (size_t)shape->in_w * (size_t)shape->in_c;
-    const int before = omp_get_max_threads();
-    omp_set_num_threads(compute->threads);
-    const bool bf16 = compute->dtype == DHO_DTYPE_BF16;
-    op->usable = (bf16 || !is_unsafe(kind, shape)) &&
-                 build_op(o->engine, bf16 ? dnnl_bf16 : dnnl_f32, op) == dnnl_success;
-    omp_set_num_threads(before);
-    op->next = o->conv_ops;
-    o->conv_ops = op;
-    return op;
+    return (size_t)s->batch * (size_t)s->in_h * (size_t)s->in_w * (size_t)s->in_c;
 }
 
 /* Scratch: [weights][scratchpad][dx, when it is to be added]. */
-static size_t op_bytes(const dho_compute *compute, const conv_op *op, bool accumulate)
+static size_t op_bytes(const dho_compute *compute, const dho_onednn_op *op, bool adds)
 {
     return op->weight_bytes + op->scratchpad_bytes +
-           (accumulate ? op->data_elements * dho_compute_element_bytes(compute) : 0);
+           (adds ? data_elements(&op->key.shape) * dho_compute_element_bytes(compute) : 0);
 }
 
-dho_status dho_onednn_conv_plan(dho_compute *compute, const dho_conv_shape *shape, size_t *bytes)
+dho_status dho_onednn_conv_plan(dho_compute *compute, const dho_conv_shape *shape, unsigned calls,
+                                size_t *bytes)
 {
-    DHO_TRY(dho_blis_conv_plan(compute, shape, bytes)); /* what oneDNN refuses goes there */
-    bool all = true;
-    size_t need = 0;
-    for (int kind = FORWARD; kind <= WEIGHTS; kind++) {
-        const conv_op *op = find_op(compute, (op_kind)kind, shape);
-        if (op == NULL) return DHO_ERR_MEMORY;
-        all = all && op->usable;
-        if (op->usable && op_bytes(compute, op, kind == DATA) > need)
-            need = op_bytes(compute, op, kind == DATA);
+    size_t refused_bytes;
+    DHO_TRY(dho_blis_conv_plan(compute, shape, &refused_bytes)); /* checks the sizes, too */
+    *bytes = 0;
+    for (unsigned call = 1; call <= DHO_CALL_WEIGHTS; call <<= 1) {
+        dho_onednn_op *op;
+        if ((calls & call) == 0 || call == DHO_CALL_ADD || call == DHO_CALL_ADD_BIAS) continue;
+        const dho_onednn_key key = key_of((dho_call)call, shape);
+        DHO_TRY(dho_onednn_make(compute, &key, build_safe, &op));
+        if (!op->usable && compute->dtype == DHO_DTYPE_BF16)
+            return dho_fail(DHO_ERR_CONFIG,
+                            "compute.dtype: oneDNN has no bf16 convolution of %d to %d channels, "
+                            "kernel %dx%d, on this processor",
+                            shape->in_c, shape->out_c, shape->kernel_h, shape->kernel_w);
+        const size_t need =
+            op->usable ? op_bytes(compute, op, call == DHO_CALL_DATA_ADD) : refused_bytes;
+        if (need > *bytes) *bytes = need;
     }
-    if (all || need > *bytes) *bytes = need;
-    if (!all && compute->dtype == DHO_DTYPE_BF16)
-        return dho_fail(DHO_ERR_CONFIG,
-                        "compute.dtype: oneDNN has no bf16 convolution of %d to %d channels, "
-                        "kernel %dx%d, on this processor",
-                        shape->in_c, shape->out_c, shape->kernel_h, shape->kernel_w);
     return DHO_OK;
 }
 
-static dnnl_status_t run(const dho_compute *compute, const conv_op *op, int count,
-                         const dnnl_exec_arg_t *arguments)
+/* Runs a planned call. True: done, or what failed all the same has left NaN in `out`, which the
+ * check of the loss finds. False: oneDNN has refused this in the plan, the work is blis's. */
+static bool run(dho_compute *compute, const dho_onednn_op *op, const void *source,
+                const void *destination, const float *weights, const float *bias, void *out,
+                size_t out_bytes)
 {
-    const dnnl_exec_arg_t reorder[2] = {
-        {DNNL_ARG_FROM, op->kind == WEIGHTS ? op->weights : op->ohwi},
-        {DNNL_ARG_TO, op->kind == WEIGHTS ? op->ohwi : op->weights}};
-    dnnl_stream_t stream = compute->onednn->stream;
-    const int before = omp_get_max_threads();
-    dnnl_status_t status = dnnl_success;
-    omp_set_num_threads(compute->threads);
-    if (op->kind != WEIGHTS) status = dnnl_primitive_execute(op->reorder, stream, 2, reorder);
-    if (status == dnnl_success) {
-        status = dnnl_primitive_execute(op->primitive, stream, count, arguments);
-    }
-    if (status == dnnl_success && op->kind == WEIGHTS) {
-        status = dnnl_primitive_execute(op->reorder, stream, 2, reorder);
-    }
-    if (status == dnnl_success) status = dnnl_stream_wait(stream);
-    omp_set_num_threads(before);
-    return status;
-}
-
-/* Points the memory objects at a call's tensors; NULL scratch means: cannot. oneDNN's interface
- * lacks const. */
-static bool set_pointers(const conv_op *op, const void *source, const void *destination,
-                         const float *weights, char *scratch)
-{
-    return dnnl_memory_set_data_handle(op->source, (void *)source) == dnnl_success &&
-           dnnl_memory_set_data_handle(op->destination, (void *)destination) == dnnl_success &&
-           dnnl_memory_set_data_handle(op->ohwi, (void *)weights) == dnnl_success &&
-           dnnl_memory_set_data_handle(op->weights, scratch) == dnnl_success &&
-           dnnl_memory_set_data_handle(op->scratchpad, scratch + op->weight_bytes) == dnnl_success;
-}
-
-/* A planned bf16 operation that fails all the same leaves NaN, which the check of the loss finds:
- * no other backend could do it. */
-static void poison(dho_bf16 *out, size_t count)
-{
-    memset(out, 0xff, count * sizeof *out);
+    assert(op != NULL); /* dho_compute_reserve_conv */
+    if (op != NULL && !op->usable) return false;
+    const void *const data[DHO_ONEDNN_MEMORIES] = {[DHO_ONEDNN_SOURCE] = source,
+                                                   [DHO_ONEDNN_DESTINATION] = destination,
+                                                   [DHO_ONEDNN_OURS] = weights,
+                                                   [DHO_ONEDNN_BIAS] = bias};
+    if (op == NULL || !dho_onednn_run(compute, op, data)) memset(out, 0xff, out_bytes);
+    return true;
 }
 
 static void conv_forward(dho_compute *compute, const dho_conv_shape *s, const void *x,
                          const float *restrict w, const float *restrict bias, void *y)
 {
-    conv_op *op = find_op(compute, bias != NULL ? FORWARD_BIAS : FORWARD, s);
-    char *scratch = NULL;
-    if (op != NULL && op->usable)
-        scratch = dho_compute_scratch_for(compute, op_bytes(compute, op, false));
-    if (scratch != NULL && set_pointers(op, x, y, w, scratch)) {
-        dnnl_exec_arg_t arguments[5] = {{DNNL_ARG_SRC, op->source},
-                                        {DNNL_ARG_DST, op->destination},
-                                        {DNNL_ARG_WEIGHTS, op->weights},
-                                        {DNNL_ARG_SCRATCHPAD, op->scratchpad},
-                                        {DNNL_ARG_BIAS, op->bias}};
-        const bool ready =
-            bias == NULL || dnnl_memory_set_data_handle(op->bias, (void *)bias) == dnnl_success;
-        if (ready && run(compute, op, bias != NULL ? 5 : 4, arguments) == dnnl_success) return;
-    }
-    if (compute->dtype == DHO_DTYPE_FP32)
+    const dho_onednn_key key = key_of(bias != NULL ? DHO_CALL_FORWARD_BIAS : DHO_CALL_FORWARD, s);
+    const size_t bytes = (size_t)s->batch * (size_t)s->out_h * (size_t)s->out_w * (size_t)s->out_c *
+                         dho_compute_element_bytes(compute);
+    if (!run(compute, dho_onednn_find(compute, &key), x, y, w, bias, y, bytes))
         dho_blis_conv.conv_forward(compute, s, x, w, bias, y);
-    else
-        poison(y, (size_t)s->batch * (size_t)s->out_h * (size_t)s->out_w * (size_t)s->out_c);
 }
 
 static void conv_backward_data(dho_compute *compute, const dho_conv_shape *s, const void *dy,
                                const float *restrict w, bool accumulate, void *dx)
 {
-    conv_op *op = find_op(compute, DATA, s);
-    char *scratch = NULL;
-    if (op != NULL && op->usable) {
-        scratch = dho_compute_scratch_for(compute, op_bytes(compute, op, accumulate));
-    }
-    if (scratch != NULL) {
-        void *fresh = accumulate ? scratch + op_bytes(compute, op, false) : dx;
-        const dnnl_exec_arg_t arguments[4] = {{DNNL_ARG_DIFF_DST, op->destination},
-                                              {DNNL_ARG_DIFF_SRC, op->source},
-                                              {DNNL_ARG_WEIGHTS, op->weights},
-                                              {DNNL_ARG_SCRATCHPAD, op->scratchpad}};
-        if (set_pointers(op, fresh, dy, w, scratch) &&
-            run(compute, op, 4, arguments) == dnnl_success) {
-            if (accumulate) compute->kernels.accumulate(compute, op->data_elements, fresh, dx);
-            return;
-        }
-    }
-    if (compute->dtype == DHO_DTYPE_FP32)
+    const dho_onednn_key key = key_of(DHO_CALL_DATA, s);
+    const dho_onednn_op *op = dho_onednn_find(compute, &key);
+    const size_t count = data_elements(s);
+    void *fresh = dx;
+    if (accumulate && op != NULL && op->usable)
+        fresh = (char *)dho_compute_scratch_for(compute, op_bytes(compute, op, true)) +
+                op_bytes(compute, op, false);
+    if (!run(compute, op, fresh, dy, w, NULL, fresh, count * dho_compute_element_bytes(compute)))
         dho_blis_conv.conv_backward_data(compute, s, dy, w, accumulate, dx);
-    else
-        poison(dx, (size_t)s->batch * (size_t)s->in_h * (size_t)s->in_w * (size_t)s->in_c);
+    else if (fresh != dx)
+        compute->kernels.accumulate(compute, count, fresh, dx);
 }
 
 static void conv_backward_weights(dho_compute *compute, const dho_conv_shape *s, const void *x,
                                   const void *dy, float *restrict dw, float *restrict dbias)
 {
-    conv_op *op = find_op(compute, WEIGHTS, s);
-    char *scratch = NULL;
-    if (op != NULL && op->usable)
-        scratch = dho_compute_scratch_for(compute, op_bytes(compute, op, false));
-    const dnnl_exec_arg_t arguments[4] = {
-        {DNNL_ARG_SRC, scratch != NULL ? op->source : NULL},
-        {DNNL_ARG_DIFF_DST, scratch != NULL ? op->destination : NULL},
-        {DNNL_ARG_DIFF_WEIGHTS, scratch != NULL ? op->weights : NULL},
-        {DNNL_ARG_SCRATCHPAD, scratch != NULL ? op->scratchpad : NULL}};
-    if (scratch == NULL || !set_pointers(op, x, dy, dw, scratch) ||
-        run(compute, op, 4, arguments) != dnnl_success) {
-        if (compute->dtype == DHO_DTYPE_FP32)
-            dho_blis_conv.conv_backward_weights(compute, s, x, dy, dw, dbias);
-        else
-            dw[0] = NAN;
+    const dho_onednn_key key = key_of(DHO_CALL_WEIGHTS, s);
+    if (!run(compute, dho_onednn_find(compute, &key), x, dy, dw, NULL, dw, sizeof *dw)) {
+        dho_blis_conv.conv_backward_weights(compute, s, x, dy, dw, dbias);
         return;
     }
     if (dbias != NULL) {

@@ -102,28 +102,26 @@ static void convolve_part(void *context, int part)
     }
 }
 
-static bool convolve(dho_compute *compute, job *j)
+static void convolve(dho_compute *compute, job *j)
 {
     float *scratch = dho_compute_scratch_for(compute, convolve_floats(j) * sizeof(float));
-    if (scratch == NULL) return false;
     j->zeros = scratch;
     j->weights = j->zeros + j->depth;
     j->blocks = j->weights + POINTS * j->weight_plane;
     memset(j->zeros, 0, (size_t)j->depth * sizeof *j->zeros);
     dho_compute_parallel(compute, j->parts, weights_part, j);
     dho_compute_parallel(compute, j->parts, convolve_part, j);
-    return true;
 }
 
-bool dho_winograd_forward(dho_compute *compute, const dho_conv_shape *s, const void *x,
+void dho_winograd_forward(dho_compute *compute, const dho_conv_shape *s, const void *x,
                           const float *w, const float *bias, void *y)
 {
     job j = job_of(compute, s);
     j.x = x, j.w = w, j.bias = bias, j.y = y;
-    return convolve(compute, &j);
+    convolve(compute, &j);
 }
 
-bool dho_winograd_backward_data(dho_compute *compute, const dho_conv_shape *s, const void *dy,
+void dho_winograd_backward_data(dho_compute *compute, const dho_conv_shape *s, const void *dy,
                                 const float *w, bool accumulate, void *dx)
 {
     const dho_conv_shape turned = turned_shape(s);
@@ -131,7 +129,7 @@ bool dho_winograd_backward_data(dho_compute *compute, const dho_conv_shape *s, c
     j.x = dy, j.w = w, j.y = dx;
     j.turned = true;
     j.accumulate = accumulate;
-    return convolve(compute, &j);
+    convolve(compute, &j);
 }
 
 size_t dho_winograd_convolve_bytes(const dho_compute *compute, const dho_conv_shape *s)

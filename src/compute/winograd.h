@@ -22,12 +22,12 @@ dho_status dho_winograd_plan(const dho_compute *compute, const dho_conv_shape *s
 size_t dho_winograd_convolve_bytes(const dho_compute *compute, const dho_conv_shape *shape);
 size_t dho_winograd_weights_bytes(const dho_compute *compute, const dho_conv_shape *shape);
 
-/* false: there is no memory for the scratch, and nothing was done. */
-bool dho_winograd_forward(dho_compute *compute, const dho_conv_shape *shape, const void *x,
+/* Within the scratch of the plan, which is reserved. */
+void dho_winograd_forward(dho_compute *compute, const dho_conv_shape *shape, const void *x,
                           const float *w, const float *bias, void *y);
-bool dho_winograd_backward_data(dho_compute *compute, const dho_conv_shape *shape, const void *dy,
+void dho_winograd_backward_data(dho_compute *compute, const dho_conv_shape *shape, const void *dy,
                                 const float *w, bool accumulate, void *dx);
-bool dho_winograd_backward_weights(dho_compute *compute, const dho_conv_shape *shape, const void *x,
+void dho_winograd_backward_weights(dho_compute *compute, const dho_conv_shape *shape, const void *x,
                                    const void *dy, float *dw, float *dbias);
 
 #endif

@@ -23,8 +23,9 @@ bool dho_winograd_pays(const dho_compute *compute, const dho_conv_shape *s)
         CHANNELS = 32 /* what products work on */
     };
     if (!dho_winograd_fits(s) || s->in_c < CHANNELS_MIN || s->out_c < CHANNELS_MIN) return false;
-    const double tiles = (double)s->batch * ((s->out_h + 3) / 4) * ((s->out_w + 3) / 4);
-    const double pixels = (double)s->batch * s->out_h * s->out_w;
+    const double batch = s->plan_batch > 0 ? s->plan_batch : s->batch;
+    const double tiles = batch * ((s->out_h + 3) / 4) * ((s->out_w + 3) / 4);
+    const double pixels = batch * s->out_h * s->out_w;
     const double in = (double)((s->in_c - 1) / CHANNELS + 1) * CHANNELS;
     const double out = (double)((s->out_c - 1) / CHANNELS + 1) * CHANNELS;
     const double products = 36 * tiles * in * out; /* directly: 9 pixels in_c out_c */
@@ -45,26 +46,28 @@ static const dho_kernels *direct(const dho_compute *compute)
 static void conv_forward(dho_compute *compute, const dho_conv_shape *s, const void *x,
                          const float *w, const float *bias, void *y)
 {
-    if (dho_winograd_pays(compute, s) && dho_winograd_forward(compute, s, x, w, bias, y)) return;
-    direct(compute)->conv_forward(compute, s, x, w, bias, y);
+    if (dho_winograd_pays(compute, s))
+        dho_winograd_forward(compute, s, x, w, bias, y);
+    else
+        direct(compute)->conv_forward(compute, s, x, w, bias, y);
 }
 
 static void conv_backward_data(dho_compute *compute, const dho_conv_shape *s, const void *dy,
                                const float *w, bool accumulate, void *dx)
 {
-    if (dho_winograd_pays(compute, s) &&
-        dho_winograd_backward_data(compute, s, dy, w, accumulate, dx))
-        return;
-    direct(compute)->conv_backward_data(compute, s, dy, w, accumulate, dx);
+    if (dho_winograd_pays(compute, s))
+        dho_winograd_backward_data(compute, s, dy, w, accumulate, dx);
+    else
+        direct(compute)->conv_backward_data(compute, s, dy, w, accumulate, dx);
 }
 
 static void conv_backward_weights(dho_compute *compute, const dho_conv_shape *s, const void *x,
                                   const void *dy, float *dw, float *dbias)
 {
-    if (dho_winograd_pays(compute, s) &&
-        dho_winograd_backward_weights(compute, s, x, dy, dw, dbias))
-        return;
-    direct(compute)->conv_backward_weights(compute, s, x, dy, dw, dbias);
+    if (dho_winograd_pays(compute, s))
+        dho_winograd_backward_weights(compute, s, x, dy, dw, dbias);
+    else
+        direct(compute)->conv_backward_weights(compute, s, x, dy, dw, dbias);
 }
 
 dho_status dho_winograd_plan(const dho_compute *compute, const dho_conv_shape *s, size_t *bytes)

@@ -53,6 +53,7 @@ static dho_status run_rows(const dho_config *config, dho_executor *executor, con
     for (int64_t done = 0; done < local->count && status == DHO_OK;) {
         dho_batch batch;
         status = dho_eval_loader_next(loader, &batch, NULL);
+        if (status == DHO_OK) status = dho_executor_prepare(executor, batch.count);
         if (status != DHO_OK) break;
         dho_executor_forward(executor, batch.count, batch.images, model->parameters, model->buffers,
                              NULL);

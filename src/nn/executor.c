@@ -6,9 +6,10 @@
 
 #include <string.h>
 
-dho_conv_shape dho_node_conv_shape(const dho_graph *graph, const dho_node *node, int batch)
+dho_conv_shape dho_executor_conv_shape(const dho_executor *executor, const dho_node *node,
+                                       int batch)
 {
-    const dho_node *in = &graph->nodes[node->x];
+    const dho_node *in = &executor->graph->nodes[node->x];
     return (dho_conv_shape){.batch = batch,
                             .in_h = in->height,
                             .in_w = in->width,
@@ -20,7 +21,8 @@ dho_conv_shape dho_node_conv_shape(const dho_graph *graph, const dho_node *node,
                             .kernel_w = node->kernel,
                             .stride = node->stride,
                             .padding = node->padding,
-                            .groups = node->groups};
+                            .groups = node->groups,
+                            .plan_batch = executor->max_batch};
 }
 
 dho_pool_shape dho_node_pool_shape(const dho_graph *graph, const dho_node *node, int batch)
@@ -37,18 +39,31 @@ dho_pool_shape dho_node_pool_shape(const dho_graph *graph, const dho_node *node,
                             .padding = node->padding};
 }
 
-static dho_status reserve_scratch(dho_executor *executor)
+unsigned dho_executor_backward_calls(const dho_executor *executor, int index)
+{
+    const dho_node_memory *memory = &executor->memory[index];
+    const dho_value x = executor->graph->nodes[index].x;
+    if (!executor->training) return 0;
+    if (executor->memory[x].gradient == NULL) return DHO_CALL_WEIGHTS;
+    return DHO_CALL_WEIGHTS | (memory->accumulate[0] ? DHO_CALL_DATA_ADD : DHO_CALL_DATA);
+}
+
+dho_status dho_executor_prepare(dho_executor *executor, int batch)
 {
     const dho_graph *graph = executor->graph;
+    if (executor->prepared[batch]) return DHO_OK;
     for (int i = 0; i < graph->count; i++) {
-        if (graph->nodes[i].op != DHO_OP_CONV) {
-            DHO_TRY(dho_executor_tokens_reserve(executor, &graph->nodes[i]));
+        const dho_node *node = &graph->nodes[i];
+        if (node->op != DHO_OP_CONV) {
+            DHO_TRY(dho_executor_tokens_reserve(executor, i, batch));
             continue;
         }
-        const dho_conv_shape shape =
-            dho_node_conv_shape(graph, &graph->nodes[i], executor->max_batch);
-        DHO_TRY(dho_compute_reserve_conv(executor->compute, &shape));
+        const dho_conv_shape shape = dho_executor_conv_shape(executor, node, batch);
+        const unsigned forward = node->bias >= 0 ? DHO_CALL_FORWARD_BIAS : DHO_CALL_FORWARD;
+        DHO_TRY(dho_compute_reserve_conv(executor->compute, &shape,
+                                         forward | dho_executor_backward_calls(executor, i)));
     }
+    executor->prepared[batch] = true;
     return DHO_OK;
 }
 
@@ -84,11 +99,13 @@ dho_status dho_executor_create(dho_executor **out, const dho_graph *graph,
     executor->max_batch = options->batch;
     executor->training = options->training;
     DHO_TRY_GOTO(dho_alloc_zero(&executor->memory, n, sizeof *executor->memory, "executor"));
+    DHO_TRY_GOTO(dho_alloc_zero(&executor->prepared, (size_t)options->batch + 1,
+                                sizeof *executor->prepared, "executor"));
     DHO_TRY_GOTO(dho_plan_make(&plan, executor, options->recompute));
     DHO_TRY_GOTO(dho_planner_place(plan.blocks, DHO_PLAN_KINDS * n, &executor->arena_bytes));
     DHO_TRY_GOTO(dho_alloc_zero(&executor->arena, executor->arena_bytes, 1, "activations"));
     place_all(executor, &plan);
-    DHO_TRY_GOTO(reserve_scratch(executor));
+    DHO_TRY_GOTO(dho_executor_prepare(executor, options->batch));
     *out = executor;
     executor = NULL;
 fail:
@@ -103,6 +120,7 @@ void dho_executor_destroy(dho_executor **inout)
     if (executor == NULL) return;
     dho_free(executor->arena);
     dho_free(executor->memory);
+    dho_free(executor->prepared);
     dho_free(executor);
     *inout = NULL;
 }

@@ -28,7 +28,7 @@ static const char *const operator_names[DHO_OPERATOR_COUNT] = {
 static double forward_flops(const dho_executor *executor, const dho_node *node)
 {
     if (node->op == DHO_OP_CONV) {
-        const dho_conv_shape s = dho_node_conv_shape(executor->graph, node, executor->batch);
+        const dho_conv_shape s = dho_executor_conv_shape(executor, node, executor->batch);
         return 2.0 * s.batch * s.out_h * s.out_w * s.out_c * ((double)s.in_c / s.groups) *
                s.kernel_h * s.kernel_w;
     }

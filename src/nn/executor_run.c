@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "nn/executor_internal.h"
 
+#include <assert.h>
 #include <string.h>
 
 const void *dho_executor_value(const dho_executor *executor, dho_value x)
@@ -9,11 +10,6 @@ const void *dho_executor_value(const dho_executor *executor, dho_value x)
     const dho_node_memory *memory = &executor->memory[x];
     if (executor->graph->nodes[x].op == DHO_OP_INPUT) return executor->input;
     return executor->backward && memory->again != NULL ? memory->again : memory->value;
-}
-
-static const float *parameter_of(const dho_executor *executor, const float *slab, int index)
-{
-    return index >= 0 ? slab + executor->graph->parameters.slots[index].offset : NULL;
 }
 
 static int64_t rows_of(const dho_executor *executor, const dho_node *node)
@@ -28,8 +24,8 @@ static void batch_norm_forward(dho_executor *executor, const dho_node *node,
     const dho_kernels *kernels = dho_compute_kernels(executor->compute);
     const dho_slot *buffer_slots = executor->graph->buffers.slots;
     const void *x = dho_executor_value(executor, node->x);
-    const float *gamma = parameter_of(executor, parameters, node->weight);
-    const float *beta = parameter_of(executor, parameters, node->bias);
+    const float *gamma = dho_executor_parameter(executor, parameters, node->weight);
+    const float *beta = dho_executor_parameter(executor, parameters, node->bias);
     const void *residual =
         node->residual >= 0 ? dho_executor_value(executor, node->residual) : NULL;
     const size_t mean = buffer_slots[node->mean].offset;
@@ -66,13 +62,13 @@ static void node_forward(dho_executor *executor, int index, const float *paramet
     const dho_node *in = &executor->graph->nodes[node->x];
     void *y = executor->backward ? memory->again : memory->value;
     const void *x = dho_executor_value(executor, node->x);
-    const float *weight = parameter_of(executor, parameters, node->weight);
-    const float *bias = parameter_of(executor, parameters, node->bias);
+    const float *weight = dho_executor_parameter(executor, parameters, node->weight);
+    const float *bias = dho_executor_parameter(executor, parameters, node->bias);
     switch (node->op) {
     case DHO_OP_INPUT:
         break;
     case DHO_OP_CONV: {
-        const dho_conv_shape shape = dho_node_conv_shape(executor->graph, node, executor->batch);
+        const dho_conv_shape shape = dho_executor_conv_shape(executor, node, executor->batch);
         kernels->conv_forward(compute, &shape, x, weight, bias, y);
         break;
     }
@@ -113,6 +109,7 @@ static double charge(dho_executor *executor, int index, int pass, double start)
 void dho_executor_forward(dho_executor *executor, int batch, const float *input,
                           const float *parameters, const float *buffers, float *statistics)
 {
+    assert(executor->prepared[batch]);
     executor->batch = batch;
     executor->input = input;
     executor->backward = false;
@@ -129,11 +126,6 @@ void dho_executor_forward(dho_executor *executor, int batch, const float *input,
         node_forward(executor, i, parameters, buffers, statistics);
         start = charge(executor, i, 0, start);
     }
-}
-
-static float *slab_range(const dho_executor *executor, float *slab, int index)
-{
-    return index >= 0 ? slab + executor->graph->parameters.slots[index].offset : NULL;
 }
 
 static void linear_backward(dho_executor *executor, const dho_node *node,
@@ -162,16 +154,16 @@ static void node_backward(dho_executor *executor, int index, const float *parame
     if (node->op == DHO_OP_INPUT) return;
     const dho_node *in = &executor->graph->nodes[node->x];
     const void *x = dho_executor_value(executor, node->x), *dy = memory->gradient;
-    const float *weight = parameter_of(executor, parameters, node->weight);
-    float *dweight = slab_range(executor, gradients, node->weight);
-    float *dbias = slab_range(executor, gradients, node->bias);
+    const float *weight = dho_executor_parameter(executor, parameters, node->weight);
+    float *dweight = dho_executor_slot(executor, gradients, node->weight);
+    float *dbias = dho_executor_slot(executor, gradients, node->bias);
     void *dx = executor->memory[node->x].gradient; /* NULL for the input */
     const bool add = memory->accumulate[0];
     switch (node->op) {
     case DHO_OP_INPUT:
         break;
     case DHO_OP_CONV: {
-        const dho_conv_shape shape = dho_node_conv_shape(executor->graph, node, executor->batch);
+        const dho_conv_shape shape = dho_executor_conv_shape(executor, node, executor->batch);
         kernels->conv_backward_weights(compute, &shape, x, dy, dweight, dbias);
         if (dx != NULL) kernels->conv_backward_data(compute, &shape, dy, weight, add, dx);
         break;
@@ -182,8 +174,8 @@ static void node_backward(dho_executor *executor, int index, const float *parame
         kernels->batch_norm_backward(
             compute, rows_of(executor, node), node->channels, node->activation, x,
             node->residual >= 0 ? dho_executor_value(executor, index) : NULL, dy, weight,
-            parameter_of(executor, parameters, node->bias), mean, mean + node->channels, add, dx,
-            memory->accumulate[1], dresidual, dweight, dbias);
+            dho_executor_parameter(executor, parameters, node->bias), mean, mean + node->channels,
+            add, dx, memory->accumulate[1], dresidual, dweight, dbias);
         break;
     }
     case DHO_OP_MAX_POOL: {

@@ -28,19 +28,23 @@ size_t dho_executor_tokens_saved(const dho_node *node, int tokens, int batch)
     }
 }
 
-dho_status dho_executor_tokens_reserve(dho_executor *executor, const dho_node *node)
+dho_status dho_executor_tokens_reserve(dho_executor *executor, int index, int batch)
 {
     const dho_graph *graph = executor->graph;
+    const dho_node *node = &graph->nodes[index];
     if (node->op == DHO_OP_ATTENTION) {
-        const dho_attention_shape shape =
-            dho_node_attention_shape(graph, node, executor->max_batch);
+        const dho_attention_shape shape = dho_node_attention_shape(graph, node, batch);
         return dho_compute_reserve_attention(executor->compute, &shape);
     }
-    if (node->op == DHO_OP_TOKENS_LINEAR)
-        return dho_compute_reserve_linear(executor->compute,
-                                          (int64_t)executor->max_batch * node->height * node->width,
-                                          graph->nodes[node->x].channels, node->channels);
-    return DHO_OK;
+    if (node->op != DHO_OP_TOKENS_LINEAR) return DHO_OK;
+    const bool bias = node->bias >= 0;
+    const unsigned forward = node->residual >= 0
+                                 ? (bias ? DHO_CALL_ADD_BIAS : DHO_CALL_ADD)
+                                 : (bias ? DHO_CALL_FORWARD_BIAS : DHO_CALL_FORWARD);
+    return dho_compute_reserve_linear(executor->compute,
+                                      (int64_t)batch * node->height * node->width,
+                                      graph->nodes[node->x].channels, node->channels,
+                                      forward | dho_executor_backward_calls(executor, index));
 }
 
 /* What both passes need of a node. */
@@ -53,16 +57,6 @@ typedef struct call {
     const void *x;
     const float *weight, *bias;
 } call;
-
-static const float *parameter_of(const dho_executor *executor, const float *slab, int index)
-{
-    return index >= 0 ? slab + executor->graph->parameters.slots[index].offset : NULL;
-}
-
-static float *gradient_of(const dho_executor *executor, float *slab, int index)
-{
-    return index >= 0 ? slab + executor->graph->parameters.slots[index].offset : NULL;
-}
 
 static call call_of(const dho_executor *executor, int index, const float *parameters)
 {
@@ -77,8 +71,8 @@ static call call_of(const dho_executor *executor, int index, const float *parame
                   .positions = in->height * in->width,
                   .rows = (int64_t)executor->batch * node->height * node->width,
                   .x = dho_executor_value(executor, node->x),
-                  .weight = parameter_of(executor, parameters, node->weight),
-                  .bias = parameter_of(executor, parameters, node->bias)};
+                  .weight = dho_executor_parameter(executor, parameters, node->weight),
+                  .bias = dho_executor_parameter(executor, parameters, node->bias)};
 }
 
 static void linear_forward(const dho_executor *executor, const call *c, void *y)
@@ -226,8 +220,8 @@ void dho_executor_tokens_backward(dho_executor *executor, int index, const float
     void *dx = executor->memory[c.node->x].gradient; /* NULL for the input */
     const void *dy = memory->gradient;
     const bool add = memory->accumulate[0];
-    float *dweight = gradient_of(executor, gradients, c.node->weight);
-    float *dbias = gradient_of(executor, gradients, c.node->bias);
+    float *dweight = dho_executor_slot(executor, gradients, c.node->weight);
+    float *dbias = dho_executor_slot(executor, gradients, c.node->bias);
     switch (c.node->op) {
     case DHO_OP_LAYER_NORM:
         c.kernels->layer_norm_backward(c.compute, c.rows, c.channels, c.node->is_float, c.x,

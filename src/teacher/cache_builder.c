@@ -115,6 +115,7 @@ static dho_status next_row(builder *b)
     DHO_TRY(status);
     if (b->batch.count == 0) return dho_fail(DHO_ERR_INTERNAL, "the loader ended too early");
     b->row = 0;
+    DHO_TRY(dho_executor_prepare(b->executor, b->batch.count));
     dho_executor_forward(b->executor, b->batch.count, b->batch.images, teacher->parameters,
                          teacher->buffers, NULL);
     return DHO_OK;

@@ -40,6 +40,7 @@ static dho_status run_loader(dho_eval_loader *loader, dho_executor *executor,
     for (int64_t done = 0; done < p->count;) {
         dho_batch batch;
         DHO_TRY(dho_eval_loader_next(loader, &batch, NULL));
+        DHO_TRY(dho_executor_prepare(executor, batch.count));
         dho_executor_forward(executor, batch.count, batch.images, model->parameters, model->buffers,
                              NULL);
         memcpy(p->rows + (size_t)done * dim, dho_executor_output(executor, model->student.features),

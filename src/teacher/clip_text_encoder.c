@@ -212,13 +212,15 @@ static dho_status encode_group(const dho_clip_text *text, const id_rows *rows, s
     size_t any = 0;
     while (any < rows->count && (rows->ends[any] < low || rows->ends[any] >= (size_t)length)) any++;
     if (any == rows->count) return DHO_OK;
-    const dho_status status = run_open(text, length, &run);
+    dho_status status = run_open(text, length, &run);
     for (int count; status == DHO_OK &&
                     (count = pick(rows, low, (size_t)length, text->batch, &at, run.picked)) > 0;) {
         for (int b = 0; b < count; b++)
             for (int t = 0; t < length; t++)
                 run.ids[b * length + t] =
                     (float)rows->ids[run.picked[b] * rows->context + (size_t)t];
+        status = dho_executor_prepare(run.executor, count);
+        if (status != DHO_OK) break;
         dho_executor_forward(run.executor, count, run.ids, text->parameters, NULL, NULL);
         const float *embedding = dho_executor_output(run.executor, run.tower.embedding);
         for (int b = 0; b < count; b++)

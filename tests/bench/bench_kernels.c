@@ -67,8 +67,8 @@ static int resnet18(layer *out, int side, int width, int image)
 static dho_conv_shape shape_of(const layer *l, int batch, int groups)
 {
     const int out = (l->in_side + 2 * l->padding - l->kernel) / l->stride + 1;
-    return (dho_conv_shape){batch,    l->in_side, l->in_side, l->in_c,   out,        out,
-                            l->out_c, l->kernel,  l->kernel,  l->stride, l->padding, groups};
+    return (dho_conv_shape){batch,     l->in_side, l->in_side, l->in_c,    out,    out, l->out_c,
+                            l->kernel, l->kernel,  l->stride,  l->padding, groups, 0};
 }
 
 static double budget = 0.3;
@@ -98,7 +98,7 @@ static void bench_conv(dho_compute *c, const layer *l, int batch, int groups, do
     float *x = floats(x_count), *y = floats(y_count), *w = floats(w_count), *dw = floats(w_count);
     const double flops = 2.0 * (double)y_count * (double)w_count / (double)s.out_c;
     double best, times[4] = {0};
-    need(dho_compute_reserve_conv(c, &s));
+    need(dho_compute_reserve_conv(c, &s, DHO_CALL_ALL));
     TIME(k->conv_forward(c, &s, x, w, NULL, y));
     times[0] = best;
     TIME(k->conv_backward_data(c, &s, y, w, false, x));

@@ -12,6 +12,12 @@ gradients, and the weights and running statistics after ten AdamW steps.
 The second writes one step of CLIP's towers at their published size into DIR, for
 DHO_GOLDEN_FULL=DIR build/release/tests/test_golden; 1.4 GB, and 10 GB of memory.
 
+    python3 tests/golden/make_student_golden.py --wide
+
+writes the first step of a ResNet-18 of 32 channels, which goes Winograd's way: 40 pixels for fp32,
+112 for bf16. Of a gradient only some elements are kept; the weights are drawn from their names, by
+the test again (tests/unit/train/test_golden_wide.c).
+
 A ReLU, ReLU6 or maximum that float32 and float64 decide differently changes gradients by a percent,
 and in the deep students everything after it. The seeds are such that this happens with none of the
 ways that the backends have of rounding (BLIS's haswell and generic kernels, oneDNN's AVX-512, AVX2
@@ -21,6 +27,7 @@ import copy
 import os
 import sys
 
+import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -177,9 +184,10 @@ def relative(a, b):
     return (torch.linalg.vector_norm(a - b) / torch.linalg.vector_norm(b)).item()
 
 
-def bf16_errors(model, out, images, labels, teacher):
+def bf16_errors(model, out, images, labels, teacher, kept=lambda t: t):
     """How far PyTorch's own bf16 (autocast) is from float64 in the first step: relative errors of
-    both heads' logits and of all gradients. What dho's bf16 is measured against."""
+    both heads' logits, of all gradients, and of each one; of what is kept of them. What dho's bf16 is
+    measured against."""
     model = copy.deepcopy(model).float()
     with torch.autocast("cpu", torch.bfloat16):
         ce_logits, kd_logits = model(images.float())
@@ -188,9 +196,12 @@ def bf16_errors(model, out, images, labels, teacher):
         loss = loss + kl(kd_logits[rows].float(), teacher[rows].float())
     model.zero_grad()
     loss.backward()
-    gradients = {name(k): v.grad for k, v in model.named_parameters()}
-    return [relative([ce_logits, kd_logits], [out["logits_ce"], out["logits_kd"]]),
-            relative(gradients.values(), [out[f"gradient.{k}"] for k in gradients])]
+    gradients = {name(k): kept(v.grad) for k, v in model.named_parameters()}
+    errors = [relative([ce_logits, kd_logits], [out["logits_ce"], out["logits_kd"]]),
+              relative(gradients.values(), [out[f"gradient.{k}"] for k in gradients])]
+    out["bf16_errors"] = torch.tensor(errors).float()
+    for k, v in gradients.items():
+        out[f"bf16_error.{k}"] = torch.tensor([relative([v], [out[f"gradient.{k}"]])]).float()
 
 
 def fp32_error(model, out, images, labels, teacher):
@@ -242,8 +253,7 @@ def trajectory(build, size, lr, eps, half, seed, steps=STEPS):
                 out[f"gradient.{name(k)}"] = v.grad.float().contiguous()
         optimizer.step()
     out["totals"] = torch.tensor(totals).float()
-    errors = bf16_errors(initial, out, images[0], labels[0], teacher[0])
-    out["bf16_errors"] = torch.tensor(errors).float()
+    bf16_errors(initial, out, images[0], labels[0], teacher[0])
     if steps == 1:
         error = fp32_error(initial, out, images[0], labels[0], teacher[0])
         out["fp32_error"] = torch.tensor([error]).float()
@@ -255,7 +265,86 @@ def trajectory(build, size, lr, eps, half, seed, steps=STEPS):
     return out, totals
 
 
+# --- a ResNet-18 wide enough for Winograd's convolutions: one step, and little of it is kept ---
+
+SAMPLES = 1024  # elements of each gradient
+# image size, seed: such that no ReLU of the small one is within 1e-5 of 0, for which see above.
+WIDE = {"resnet18_wide": (40, 87), "resnet18_wide_bf16": (112, 0)}
+
+
+def drawn(key, seed, count):
+    """`count` float32 numbers in [-0.5, 0.5) from a parameter's name (FNV-1a, then a mixer)."""
+    x = 2166136261 ^ seed
+    for c in key.encode():
+        x = (x ^ c) * 16777619 % 2**32
+    x = np.uint32(x) + np.arange(count, dtype=np.uint32)
+    x = (x ^ (x >> 16)) * np.uint32(0x7FEB352D)
+    x = (x ^ (x >> 15)) * np.uint32(0x846CA68B)
+    return ((x ^ (x >> 16)) >> 8).astype(np.float32) / np.float32(2**24) - np.float32(0.5)
+
+
+def draw_parameter(key, p, seed):
+    """Convolutions and linear layers as torch spreads them; scales about 1."""
+    v = drawn(key, seed, p.numel())
+    if p.dim() == 4:  # in dho's order
+        out, inner, height, width = p.shape
+        v *= np.float32(np.sqrt(24 / (out * height * width)))
+        return torch.from_numpy(v).reshape(out, height, width, inner).permute(0, 3, 1, 2)
+    if p.dim() == 2:
+        v *= np.float32(2 / np.sqrt(p.shape[1]))
+    elif key.endswith("weight"):
+        v += np.float32(1)
+    return torch.from_numpy(v).reshape(p.shape)
+
+
+def sampled(t):
+    """SAMPLES elements, evenly from all over the tensor as dho has it in memory."""
+    flat = (t.permute(0, 2, 3, 1) if t.dim() == 4 else t).flatten()
+    count = min(SAMPLES, flat.numel())
+    return flat[torch.arange(count) * flat.numel() // count].clone()
+
+
+def wide_model(seed):
+    torch.set_default_dtype(torch.float64)
+    model = Student(ResNet(BasicBlock, [2, 2, 2, 2], 32))
+    for k, p in model.named_parameters():
+        p.data = draw_parameter(name(k), p, seed).double()
+    return model
+
+
+def wide_inputs(size, seed):
+    torch.manual_seed(seed)
+    images = torch.randn(ROWS, 3, size, size).half().double()
+    labels = torch.randint(0, CLASSES, (LABELLED,))
+    return images, labels, (3 * torch.randn(ROWS, CLASSES)).float().double()
+
+
+def wide(size, seed):
+    model = wide_model(seed)
+    images, labels, teacher = wide_inputs(size, seed)
+    ce_logits, kd_logits = model(images)
+    losses = [F.cross_entropy(ce_logits[:LABELLED], labels),
+              kl(kd_logits[:LABELLED], teacher[:LABELLED]), kl(kd_logits[LABELLED:], teacher[LABELLED:])]
+    sum(losses).backward()
+    out = {"seed": torch.tensor([seed]), "labels": labels, "teacher": teacher.float(),
+           "images": images.permute(0, 2, 3, 1).half().contiguous(),
+           "logits_ce": ce_logits.detach().float(), "logits_kd": kd_logits.detach().float(),
+           "losses": torch.stack(losses).detach().float()}
+    for k, p in model.named_parameters():
+        out[f"gradient.{name(k)}"] = sampled(p.grad).float()
+    bf16_errors(model, out, images, labels, teacher, sampled)
+    return out
+
+
 def main():
+    if sys.argv[1:2] == ["--wide"]:
+        for model, (size, seed) in WIDE.items():
+            out = wide(size, seed)
+            path = os.path.join(os.path.dirname(__file__), f"{model}.safetensors")
+            save_file(out, path)
+            print(path, os.path.getsize(path), "bytes, losses", out["losses"].tolist(),
+                  "bf16 errors", out["bf16_errors"].tolist())
+        return
     if sys.argv[1:2] == ["--full"]:
         for model in sys.argv[3:] or FULL:
             out, totals = trajectory(*FULL[model], steps=1)

@@ -1,48 +1,6 @@
 /* The bf16 kernels against the reference on the same rounded inputs. Where a processor or a build
  * has no bf16, the tests say so and pass. */
-#include "kernel_test.h"
-
-#include "compute/element.h"
-
-static dho_compute *bf16, *reference;
-
-/* False: no bf16 here. */
-static bool open_both(void)
-{
-    if (dho_compute_create(&bf16, DHO_BACKEND_AUTO, DHO_DTYPE_BF16, 2) != DHO_OK) {
-        printf("skipped: %s\n", dho_error_message());
-        return false;
-    }
-    reference = open_backend("ref", 1);
-    return true;
-}
-
-static void close_both(void)
-{
-    dho_compute_destroy(&bf16);
-    dho_compute_destroy(&reference);
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
-}
-
-/* Rounds floats in place; the bf16 copy is owned by the caller. */
-static dho_bf16 *rounded(float *values, size_t count)
-{
-    dho_bf16 *out;
-    ck_assert_ok(dho_alloc(&out, count, sizeof *out, "test"));
-    for (size_t i = 0; i < count; i++) {
-        out[i] = dho_bf16_store(values[i]);
-        values[i] = dho_bf16_load(out[i]);
-    }
-    return out;
-}
-
-static dho_bf16 *nan_elements(size_t count)
-{
-    float *nans = nan_floats(count);
-    dho_bf16 *out = rounded(nans, count);
-    dho_free(nans);
-    return out;
-}
+#include "bf16_test.h"
 
 /* Largest difference over the expected tensor's root mean square. */
 static double distance(size_t count, const dho_bf16 *elements, const float *floats,
@@ -64,24 +22,6 @@ static const double store_tolerance = 8.0 / 256;
 /* Weight gradients are not rounded: fp32 sums of exact products. */
 static const double sum_tolerance_bf16 = 1e-4;
 
-static dho_conv_shape shape_of(int batch, int size, int in, int out, int kernel, int stride,
-                               int groups)
-{
-    const int padding = kernel / 2, side = (size + 2 * padding - kernel) / stride + 1;
-    return (dho_conv_shape){.batch = batch,
-                            .in_h = size,
-                            .in_w = size,
-                            .in_c = in,
-                            .out_h = side,
-                            .out_w = side,
-                            .out_c = out,
-                            .kernel_h = kernel,
-                            .kernel_w = kernel,
-                            .stride = stride,
-                            .padding = padding,
-                            .groups = groups};
-}
-
 static void check_conv_shape(const dho_conv_shape *s, uint64_t id)
 {
     dho_rng rng = test_rng(id);
@@ -94,7 +34,7 @@ static void check_conv_shape(const dho_conv_shape *s, uint64_t id)
     dho_bf16 *x16 = rounded(x, xs), *dy16 = rounded(dy, ys), *w16 = rounded(w, ws);
     dho_bf16 *y16 = nan_elements(ys), *dx16 = nan_elements(xs);
     const dho_kernels *ours = dho_compute_kernels(bf16), *ref = dho_compute_kernels(reference);
-    ck_assert_ok(dho_compute_reserve_conv(bf16, s));
+    ck_assert_ok(dho_compute_reserve_conv(bf16, s, DHO_CALL_ALL));
     ours->conv_forward(bf16, s, x16, w, NULL, y16);
     ref->conv_forward(reference, s, x, w, NULL, y);
     ours->conv_backward_data(bf16, s, dy16, w, false, dx16);
@@ -155,7 +95,7 @@ START_TEST(test_linear)
     dho_bf16 *x16 = rounded(x, ROWS * IN), *dy16 = rounded(dy, ROWS * OUT);
     dho_bf16 *w16 = rounded(w, OUT * IN), *y16 = nan_elements(ROWS * OUT);
     dho_bf16 *dx16 = nan_elements(ROWS * IN);
-    ck_assert_ok(dho_compute_reserve_linear(bf16, ROWS, IN, OUT));
+    ck_assert_ok(dho_compute_reserve_linear(bf16, ROWS, IN, OUT, DHO_CALL_ALL));
     for (int with_bias = 0; with_bias < 2; with_bias++) {
         const float *b = with_bias ? bias : NULL;
         ours->linear_forward(bf16, ROWS, IN, OUT, x16, w, b, y16);

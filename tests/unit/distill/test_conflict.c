@@ -90,6 +90,8 @@ static void open_fixture(fixture *f, bool dual, dho_head_form head_kd)
     ck_assert_ok(dho_student_create(&f->student, &options));
     const dho_executor_options execution = {.compute = f->compute, .batch = ROWS, .training = true};
     ck_assert_ok(dho_executor_create(&f->executor, f->student.graph, &execution));
+    ck_assert_ok(dho_executor_prepare(f->executor, LABELLED)); /* separate forward */
+    ck_assert_ok(dho_executor_prepare(f->executor, ROWS - LABELLED));
     f->floats = dho_graph_parameter_floats(f->student.graph);
     f->features = (size_t)ROWS * (size_t)f->student.feature_dim;
     f->parameters = slab(f->floats);

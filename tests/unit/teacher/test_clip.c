@@ -79,6 +79,7 @@ static double text_error(dho_compute *compute, int rows, int length)
     ck_assert_ok(dho_executor_create(&executor, tower.graph, &execution));
     for (int r = 0; r < rows; r++)
         memcpy(ids + r * length, g->ids + r * CONTEXT, (size_t)length * sizeof *ids);
+    ck_assert_ok(dho_executor_prepare(executor, rows));
     dho_executor_forward(executor, rows, ids, parameters, NULL, NULL);
     const double error =
         distance(dho_executor_output(executor, tower.embedding), g->texts, (size_t)rows * EMBED);

@@ -102,6 +102,8 @@ static void open_fixture(fixture *f, const struct trajectory_case *c, dho_backen
     ck_assert_ok(dho_student_create(&f->student, &options));
     const dho_executor_options execution = {.compute = f->compute, .batch = ROWS, .training = true};
     ck_assert_ok(dho_executor_create(&f->executor, f->student.graph, &execution));
+    ck_assert_ok(dho_executor_prepare(f->executor, LABELLED)); /* separate forward */
+    ck_assert_ok(dho_executor_prepare(f->executor, ROWS - LABELLED));
     f->floats = dho_graph_parameter_floats(f->student.graph);
     f->buffer_floats = dho_graph_buffer_floats(f->student.graph);
     f->parameters = slab(f->floats);
