@@ -158,12 +158,16 @@ dho_status dho_executor_create(dho_executor **out, const dho_graph *graph,
                                const dho_executor_options *options);
 void dho_executor_destroy(dho_executor **executor);
 
-/* Runs all operators on `batch` <= options.batch images [batch][h][w][c]; the input is read again
- * by backward and must stay until then. buffers: running statistics (evaluation; NULL in training).
+/* Runs all operators on `batch` <= options.batch images [batch][h][w][c] in the dtype of the
+ * compute context (of a text, ids as floats); the input is read again by backward and must stay
+ * until then. buffers: running statistics (evaluation; NULL in training).
  * statistics: training only, slab like the buffers, receives the batch mean and the unbiased batch
  * variance of each batch normalisation. */
-void dho_executor_forward(dho_executor *executor, int batch, const float *input,
+void dho_executor_forward(dho_executor *executor, int batch, const void *input,
                           const float *parameters, const float *buffers, float *statistics);
+
+/* Bytes of one image or text of the input. */
+size_t dho_executor_input_bytes(const dho_executor *executor);
 
 /* An output's values [batch][channels]; valid until the next forward (training: or backward). */
 const float *dho_executor_output(const dho_executor *executor, dho_value x);

@@ -26,7 +26,8 @@ typedef struct bench {
     dho_compute *compute;
     dho_student student;
     dho_executor *executor;
-    float *images, *teacher, *parameters, *gradients, *statistics, *moment1, *moment2;
+    void *images; /* as the executor reads them */
+    float *teacher, *parameters, *gradients, *statistics, *moment1, *moment2;
     int32_t *labels;
     int64_t step;
     double parts[PARTS]; /* seconds */
@@ -94,6 +95,19 @@ static dho_status random_floats(float **out, size_t count, double scale, uint64_
     return DHO_OK;
 }
 
+static dho_status random_images(bench *b, size_t rows)
+{
+    const size_t count = rows * (size_t)(b->image_size * b->image_size) * 3;
+    float *floats;
+    DHO_TRY(random_floats(&floats, count, 1, 0));
+    const dho_status status =
+        dho_alloc(&b->images, rows, dho_executor_input_bytes(b->executor), "benchmark data");
+    if (status == DHO_OK)
+        dho_compute_kernels(b->compute)->store(b->compute, count, floats, b->images);
+    dho_free(floats);
+    return status;
+}
+
 static dho_status open_bench(bench *b)
 {
     const size_t rows = (size_t)(b->labelled + b->unlabelled);
@@ -124,7 +138,7 @@ static dho_status open_bench(bench *b)
     DHO_TRY(dho_alloc_zero(&running, buffers, sizeof(float), "buffers"));
     dho_graph_initialise(b->student.graph, 1, b->parameters, running);
     dho_free(running);
-    DHO_TRY(random_floats(&b->images, rows * (size_t)(b->image_size * b->image_size) * 3, 1, 0));
+    DHO_TRY(random_images(b, rows));
     DHO_TRY(random_floats(&b->teacher, rows * (size_t)b->classes, 5, 1));
     DHO_TRY(dho_alloc_zero(&b->labels, rows, sizeof *b->labels, "labels"));
     for (size_t i = 0; i < rows; i++) b->labels[i] = (int32_t)((long long)i * 7919 % b->classes);

@@ -11,12 +11,12 @@ static dho_loss_terms run_pass(const dho_microbatch *m, const dho_objective *obj
                                float *feature_gradients)
 {
     const dho_student *student = m->student;
-    const size_t side = (size_t)student->image_size, from = (size_t)first;
+    const size_t from = (size_t)first;
     const size_t classes = (size_t)student->classes;
     const float *heads[2] = {NULL, NULL};
     float *dheads[2] = {NULL, NULL};
-    dho_executor_forward(m->executor, rows, m->images + from * side * side * 3, m->parameters, NULL,
-                         statistics);
+    const char *images = (const char *)m->images + from * dho_executor_input_bytes(m->executor);
+    dho_executor_forward(m->executor, rows, images, m->parameters, NULL, statistics);
     for (int h = 0; h < student->head_count; h++) {
         heads[h] = dho_executor_output(m->executor, student->heads[h]);
         dheads[h] = dho_executor_output_gradient(m->executor, student->heads[h]);

@@ -14,7 +14,7 @@ typedef struct dho_microbatch {
      * own, instead of stacked (the method's fine-grained code). */
     bool separate;
     int rows, labelled;
-    const float *images;         /* [rows][image_size][image_size][3] */
+    const void *images;          /* [rows][image_size][image_size][3] as the executor reads them */
     const int32_t *labels;       /* [labelled] or more */
     const float *teacher_logits; /* [rows][classes]; NULL: the method has none */
     const float *embeddings;     /* [rows][projection's width]; of the feature methods */

@@ -302,6 +302,7 @@ dho_status dho_trainer_start_loader(dho_trainer *trainer)
         .flip = config->data.flip,
         .filter = dho_setup_filter(config->data.interpolation),
         .normalise = dho_setup_normalise(config->data.mean, config->data.std),
+        .pixels = dho_setup_pixels(config->compute.dtype),
         .seed = config->seed,
         .threads = dho_setup_threads(config->data.loader_threads),
         .prefetch = (int)config->data.prefetch,
