@@ -22,6 +22,7 @@ typedef struct bench {
     const char *model, *dtype, *backend;
     long long labelled, unlabelled, image_size, classes, threads, steps, width, layers;
     bool separate, serve, recompute;
+    int passes;
 
     dho_compute *compute;
     dho_student student;
@@ -119,13 +120,12 @@ static dho_status open_bench(bench *b)
                                          .classes = (int)b->classes,
                                          .dual_head = true};
     DHO_TRY(dho_student_create(&b->student, &options));
-    const long long most = b->labelled > b->unlabelled ? b->labelled : b->unlabelled;
-    const int passes = dho_microbatch_passes(b->separate, (int)rows, (int)b->labelled);
-    const dho_executor_options execution = {.compute = b->compute,
-                                            .batch = passes == 2 ? (int)most : (int)rows,
-                                            .training = true,
-                                            .recompute = b->recompute ? DHO_RECOMPUTE_BLOCK
-                                                                      : DHO_RECOMPUTE_NONE};
+    b->passes = dho_microbatch_passes(&b->student, b->separate, (int)rows, (int)b->labelled);
+    const dho_executor_options execution = {
+        .compute = b->compute,
+        .batch = dho_microbatch_largest_pass(b->passes, (int)rows, (int)b->labelled),
+        .training = true,
+        .recompute = b->recompute ? DHO_RECOMPUTE_BLOCK : DHO_RECOMPUTE_NONE};
     DHO_TRY(dho_executor_create(&b->executor, b->student.graph, &execution));
     const size_t floats = dho_graph_parameter_floats(b->student.graph);
     const size_t buffers = dho_graph_buffer_floats(b->student.graph);
@@ -179,7 +179,7 @@ static double run_step(bench *b)
     const dho_microbatch microbatch = {.executor = b->executor,
                                        .student = &b->student,
                                        .parameters = b->parameters,
-                                       .separate = b->separate,
+                                       .passes = b->passes,
                                        .rows = (int)(b->labelled + b->unlabelled),
                                        .labelled = (int)b->labelled,
                                        .images = b->images,
@@ -245,11 +245,11 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The flops of a profile are one pass's. */
+/* The flops of a profile are the last pass's. */
 static void print_operators(const bench *b, double *all_flops)
 {
-    const int passes =
-        dho_microbatch_passes(b->separate, (int)(b->labelled + b->unlabelled), (int)b->labelled);
+    const long long rows = b->labelled + b->unlabelled;
+    const double share = (double)rows / (double)(b->passes == 2 ? b->unlabelled : rows);
     dho_operator_profile profile[DHO_PROFILE_MOST];
     const size_t count = dho_executor_profile(b->executor, profile);
     const double steps = (double)b->steps;
@@ -261,7 +261,7 @@ static void print_operators(const bench *b, double *all_flops)
         printf("%-16s %5d", p->name, p->operators);
         for (int pass = 0; pass < 2; pass++) printf(" %12.1f", 1e3 * p->seconds[pass] / steps);
         for (int pass = 0; pass < 2; pass++) {
-            const double flops = passes * p->flops[pass];
+            const double flops = share * p->flops[pass];
             *all_flops += flops;
             if (flops > 0 && p->seconds[pass] > 0)
                 printf(" %10.1f", 1e-9 * flops * steps / p->seconds[pass]);
@@ -288,7 +288,7 @@ static dho_status measure(bench *b)
            "%lld classes, %s, %lld steps\n\n",
            b->model, b->dtype, dho_compute_kernels(b->compute)->name,
            dho_compute_threads(b->compute), b->labelled, b->unlabelled, b->image_size, b->classes,
-           b->separate ? "one after the other" : "stacked", b->steps);
+           b->passes == 2 ? "one after the other" : "stacked", b->steps);
     for (int part = 0; part < PARTS; part++)
         printf("%-16s %10.1f ms %5.1f %%\n", part_names[part],
                1e3 * b->parts[part] / (double)b->steps, 100 * b->parts[part] / sum);

@@ -1,8 +1,15 @@
 #include "train/microbatch.h"
 
-int dho_microbatch_passes(bool separate, int rows, int labelled)
+int dho_microbatch_passes(const dho_student *student, bool separate, int rows, int labelled)
 {
-    return separate && labelled > 0 && labelled < rows ? 2 : 1;
+    const bool coupled = dho_graph_buffer_floats(student->graph) > 0; /* running statistics */
+    return (separate || !coupled) && labelled > 0 && labelled < rows ? 2 : 1;
+}
+
+int dho_microbatch_largest_pass(int passes, int rows, int labelled)
+{
+    if (passes == 1) return rows;
+    return labelled > rows - labelled ? labelled : rows - labelled;
 }
 
 /* Rows first .. first+rows-1, of which the first `labelled` carry labels. */
@@ -40,7 +47,7 @@ static dho_loss_terms run_pass(const dho_microbatch *m, const dho_objective *obj
 dho_loss_terms dho_microbatch_run(const dho_microbatch *m, const dho_objective *objective,
                                   float *gradients, float *statistics, float *feature_gradients)
 {
-    if (dho_microbatch_passes(m->separate, m->rows, m->labelled) == 1)
+    if (m->passes == 1)
         return run_pass(m, objective, 0, m->rows, m->labelled, gradients, statistics,
                         feature_gradients);
     dho_loss_terms terms = run_pass(m, objective, 0, m->labelled, m->labelled, gradients,
