@@ -163,12 +163,16 @@ void dho_executor_destroy(dho_executor **executor);
  * DHO_ERR_MEMORY. */
 dho_status dho_executor_prepare(dho_executor *executor, int batch);
 
-/* Runs all operators on a prepared batch of images [batch][h][w][c]; the input is read again
- * by backward and must stay until then. buffers: running statistics (evaluation; NULL in training).
+/* Runs all operators on a prepared batch of images [batch][h][w][c] in the dtype of the
+ * compute context (of a text, ids as floats); the input is read again by backward and must stay
+ * until then. buffers: running statistics (evaluation; NULL in training).
  * statistics: training only, slab like the buffers, receives the batch mean and the unbiased batch
  * variance of each batch normalisation. */
-void dho_executor_forward(dho_executor *executor, int batch, const float *input,
+void dho_executor_forward(dho_executor *executor, int batch, const void *input,
                           const float *parameters, const float *buffers, float *statistics);
+
+/* Bytes of one image or text of the input. */
+size_t dho_executor_input_bytes(const dho_executor *executor);
 
 /* An output's values [batch][channels]; valid until the next forward (training: or backward). */
 const float *dho_executor_output(const dho_executor *executor, dho_value x);

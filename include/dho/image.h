@@ -90,7 +90,7 @@ typedef struct dho_normalise {
     float mean[3], std[3];
 } dho_normalise;
 
-/* What the last step writes. */
+/* What the last step writes: what the network reads. */
 typedef enum dho_pixel_type { DHO_PIXEL_FP32, DHO_PIXEL_BF16 } dho_pixel_type;
 
 /* The normalisation worked out for every byte; fp32 values are torchvision's, bit for bit (ToTensor
@@ -106,10 +106,10 @@ typedef struct dho_pixel_finish {
 void dho_pixel_finish_init(dho_pixel_finish *finish, const dho_normalise *normalise,
                            dho_pixel_type type);
 
-/* 8-bit RGB to normalised float NHWC of one image, out [height][width][3], flipped left-right when
- * asked. */
-void dho_image_to_float(const dho_image *image, int flip, const dho_normalise *normalise,
-                        float *out);
+/* 8-bit RGB to normalised NHWC of one image, flipped left-right when asked. out:
+ * [height][width][3] of finish->type. */
+void dho_image_to_network(const dho_image *image, bool flip, const dho_pixel_finish *finish,
+                          void *out);
 
 /* The training transform behind the choice of its box: dho_image_resize, the flip and the finish in
  * one go, without images in between. out: [height][width][3] of finish->type.
@@ -118,10 +118,9 @@ dho_status dho_image_crop_to_network(const dho_image *source, dho_box box, int w
                                      dho_filter filter, bool flip, const dho_pixel_finish *finish,
                                      dho_resample_scratch *scratch, void *out);
 
-/* The evaluation transform as a whole: out [crop][crop][3]. */
+/* The evaluation transform as a whole. out: [crop][crop][3] of finish->type. */
 dho_status dho_image_eval_transform(const dho_image *image, int resize_short, int crop,
-                                    dho_filter filter, const dho_normalise *normalise,
-                                    dho_resample_scratch *scratch, dho_image *temporary,
-                                    float *out);
+                                    dho_filter filter, const dho_pixel_finish *finish,
+                                    dho_resample_scratch *scratch, dho_image *temporary, void *out);
 
 #endif

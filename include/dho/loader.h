@@ -76,6 +76,7 @@ typedef struct dho_loader_options {
     bool flip;                     /* random horizontal flip, p = 1/2 */
     dho_filter filter;
     dho_normalise normalise;
+    dho_pixel_type pixels; /* of the batches: what the executor reads */
     uint64_t seed;
     int threads;  /* >= 1 */
     int prefetch; /* microbatches decoded ahead, >= 1 */
@@ -90,7 +91,7 @@ typedef struct dho_loader_options {
 } dho_loader_options;
 
 typedef struct dho_batch {
-    const float *images;   /* [count][size][size][3], normalised; borrowed until released */
+    const void *images;    /* [count][size][size][3] of options.pixels; borrowed until released */
     const int32_t *labels; /* [count]; -1 for unlabelled rows */
     const dho_box *boxes;  /* [count]; the crop in source pixels, all 0 for Resize + CenterCrop */
     const bool *flips;     /* [count] */
@@ -149,6 +150,7 @@ typedef struct dho_eval_loader_options {
     uint64_t seed;
     dho_filter filter;
     dho_normalise normalise;
+    dho_pixel_type pixels;
     int batch;                   /* rows a batch, >= 1; the last one may be shorter */
     int threads;                 /* >= 1 */
     int prefetch;                /* batches decoded ahead, >= 1 */

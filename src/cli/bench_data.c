@@ -37,6 +37,7 @@ static dho_status open_bench(bench *b, const dho_config *config)
         .flip = config->data.flip,
         .filter = dho_setup_filter(config->data.interpolation),
         .normalise = dho_setup_normalise(config->data.mean, config->data.std),
+        .pixels = dho_setup_pixels(config->compute.dtype),
         .seed = config->seed,
         .threads = b->threads,
         .prefetch = (int)config->data.prefetch,

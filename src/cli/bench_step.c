@@ -22,11 +22,13 @@ typedef struct bench {
     const char *model, *dtype, *backend;
     long long labelled, unlabelled, image_size, classes, threads, steps, width, layers;
     bool separate, serve, recompute;
+    int passes;
 
     dho_compute *compute;
     dho_student student;
     dho_executor *executor;
-    float *images, *teacher, *parameters, *gradients, *statistics, *moment1, *moment2;
+    void *images; /* as the executor reads them */
+    float *teacher, *parameters, *gradients, *statistics, *moment1, *moment2;
     int32_t *labels;
     int64_t step;
     double parts[PARTS]; /* seconds */
@@ -94,6 +96,19 @@ static dho_status random_floats(float **out, size_t count, double scale, uint64_
     return DHO_OK;
 }
 
+static dho_status random_images(bench *b, size_t rows)
+{
+    const size_t count = rows * (size_t)(b->image_size * b->image_size) * 3;
+    float *floats;
+    DHO_TRY(random_floats(&floats, count, 1, 0));
+    const dho_status status =
+        dho_alloc(&b->images, rows, dho_executor_input_bytes(b->executor), "benchmark data");
+    if (status == DHO_OK)
+        dho_compute_kernels(b->compute)->store(b->compute, count, floats, b->images);
+    dho_free(floats);
+    return status;
+}
+
 static dho_status open_bench(bench *b)
 {
     const size_t rows = (size_t)(b->labelled + b->unlabelled);
@@ -105,13 +120,12 @@ static dho_status open_bench(bench *b)
                                          .classes = (int)b->classes,
                                          .dual_head = true};
     DHO_TRY(dho_student_create(&b->student, &options));
-    const long long most = b->labelled > b->unlabelled ? b->labelled : b->unlabelled;
-    const int passes = dho_microbatch_passes(b->separate, (int)rows, (int)b->labelled);
-    const dho_executor_options execution = {.compute = b->compute,
-                                            .batch = passes == 2 ? (int)most : (int)rows,
-                                            .training = true,
-                                            .recompute = b->recompute ? DHO_RECOMPUTE_BLOCK
-                                                                      : DHO_RECOMPUTE_NONE};
+    b->passes = dho_microbatch_passes(&b->student, b->separate, (int)rows, (int)b->labelled);
+    const dho_executor_options execution = {
+        .compute = b->compute,
+        .batch = dho_microbatch_largest_pass(b->passes, (int)rows, (int)b->labelled),
+        .training = true,
+        .recompute = b->recompute ? DHO_RECOMPUTE_BLOCK : DHO_RECOMPUTE_NONE};
     DHO_TRY(dho_executor_create(&b->executor, b->student.graph, &execution));
     if (passes == 2) DHO_TRY(dho_executor_prepare(b->executor, (int)(rows - (size_t)most)));
     const size_t floats = dho_graph_parameter_floats(b->student.graph);
@@ -125,7 +139,7 @@ static dho_status open_bench(bench *b)
     DHO_TRY(dho_alloc_zero(&running, buffers, sizeof(float), "buffers"));
     dho_graph_initialise(b->student.graph, 1, b->parameters, running);
     dho_free(running);
-    DHO_TRY(random_floats(&b->images, rows * (size_t)(b->image_size * b->image_size) * 3, 1, 0));
+    DHO_TRY(random_images(b, rows));
     DHO_TRY(random_floats(&b->teacher, rows * (size_t)b->classes, 5, 1));
     DHO_TRY(dho_alloc_zero(&b->labels, rows, sizeof *b->labels, "labels"));
     for (size_t i = 0; i < rows; i++) b->labels[i] = (int32_t)((long long)i * 7919 % b->classes);
@@ -166,7 +180,7 @@ static double run_step(bench *b)
     const dho_microbatch microbatch = {.executor = b->executor,
                                        .student = &b->student,
                                        .parameters = b->parameters,
-                                       .separate = b->separate,
+                                       .passes = b->passes,
                                        .rows = (int)(b->labelled + b->unlabelled),
                                        .labelled = (int)b->labelled,
                                        .images = b->images,
@@ -232,11 +246,11 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The flops of a profile are one pass's. */
+/* The flops of a profile are the last pass's. */
 static void print_operators(const bench *b, double *all_flops)
 {
-    const int passes =
-        dho_microbatch_passes(b->separate, (int)(b->labelled + b->unlabelled), (int)b->labelled);
+    const long long rows = b->labelled + b->unlabelled;
+    const double share = (double)rows / (double)(b->passes == 2 ? b->unlabelled : rows);
     dho_operator_profile profile[DHO_PROFILE_MOST];
     const size_t count = dho_executor_profile(b->executor, profile);
     const double steps = (double)b->steps;
@@ -248,7 +262,7 @@ static void print_operators(const bench *b, double *all_flops)
         printf("%-16s %5d", p->name, p->operators);
         for (int pass = 0; pass < 2; pass++) printf(" %12.1f", 1e3 * p->seconds[pass] / steps);
         for (int pass = 0; pass < 2; pass++) {
-            const double flops = passes * p->flops[pass];
+            const double flops = share * p->flops[pass];
             *all_flops += flops;
             if (flops > 0 && p->seconds[pass] > 0)
                 printf(" %10.1f", 1e-9 * flops * steps / p->seconds[pass]);
@@ -275,7 +289,7 @@ static dho_status measure(bench *b)
            "%lld classes, %s, %lld steps\n\n",
            b->model, b->dtype, dho_compute_kernels(b->compute)->name,
            dho_compute_threads(b->compute), b->labelled, b->unlabelled, b->image_size, b->classes,
-           b->separate ? "one after the other" : "stacked", b->steps);
+           b->passes == 2 ? "one after the other" : "stacked", b->steps);
     for (int part = 0; part < PARTS; part++)
         printf("%-16s %10.1f ms %5.1f %%\n", part_names[part],
                1e3 * b->parts[part] / (double)b->steps, 100 * b->parts[part] / sum);

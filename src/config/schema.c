@@ -189,7 +189,8 @@ static const dho_field config_fields[] = {
          "whose pass is an epoch; shorter: of labelled and unlabelled batches the fewer"),
     NUMBER(train.steps, "0", IN(0, MANY), "steps", "0: from epochs"),
     WORD(train.forward, forward_words, "stacked",
-         "labelled and unlabelled images in one forward pass, or with batch statistics of their own"),
+         "batch statistics of labelled and unlabelled images together, or of each; the same to "
+         "students without batch normalisation"),
     WORD(train.optimizer, optimizer_words, "adamw", "optimizer"),
     NUMBER(train.lr, "1e-3", ABOVE(0), "", "learning rate after the warm-up"),
     NUMBER(train.weight_decay, "0.01", FROM(0), "", "decoupled weight decay"),

@@ -2,6 +2,7 @@
 #include "data/decode_ring.h"
 
 #include "base/clock.h"
+#include "data/image_codec.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
 
@@ -17,7 +18,7 @@ enum { MESSAGE_BYTES = 1024 };
  * thread that took it, and when all rows are done all is the caller's again. */
 typedef struct ring_slot {
     dho_batch batch; /* its pointers are those below */
-    float *images;   /* owned, [rows][size][size][3] */
+    char *images;    /* owned, [rows][row_bytes] */
     int32_t *labels; /* owned, [rows], as all below */
     dho_draw *draws;
     dho_box *boxes;
@@ -39,7 +40,7 @@ typedef struct ring_thread {
 
 struct dho_decode_ring {
     dho_ring_options options;
-    size_t row_floats;
+    size_t row_bytes; /* of an image as the network reads it */
     ring_slot *slots; /* owned, [slot_count]; batch b lives in slot b mod slot_count */
     int slot_count;
     ring_thread *threads; /* owned, [started] are running */
@@ -145,7 +146,7 @@ static dho_status decode_row(dho_decode_ring *ring, dho_decode_worker *worker, r
     slot->labels[row] = draw->labelled ? ring->options.plan.dataset->samples[draw->id].label : -1;
     const double start = dho_seconds_now();
     const dho_status status = dho_decode_worker_finish(
-        worker, slot->boxes[row], slot->flips[row], slot->images + (size_t)row * ring->row_floats);
+        worker, slot->boxes[row], slot->flips[row], slot->images + (size_t)row * ring->row_bytes);
     worker->stats.finish += dho_seconds_now() - start;
     worker->stats.images++;
     return status;
@@ -282,11 +283,9 @@ dho_loader_stats dho_decode_ring_stats(dho_decode_ring *ring)
 
 /* --- life --- */
 
-static dho_status create_slot(ring_slot *slot, size_t rows, size_t row_floats)
+static dho_status create_slot(ring_slot *slot, size_t rows, size_t row_bytes)
 {
-    size_t floats;
-    if (__builtin_mul_overflow(rows, row_floats, &floats)) floats = SIZE_MAX;
-    DHO_TRY(dho_alloc(&slot->images, floats, sizeof *slot->images, "loader: images"));
+    DHO_TRY(dho_alloc(&slot->images, rows, row_bytes, "loader: images"));
     DHO_TRY(dho_alloc(&slot->labels, rows, sizeof *slot->labels, "loader: labels"));
     DHO_TRY(dho_alloc(&slot->draws, rows, sizeof *slot->draws, "loader: draws"));
     DHO_TRY(dho_alloc(&slot->boxes, rows, sizeof *slot->boxes, "loader: boxes"));
@@ -346,14 +345,14 @@ dho_status dho_decode_ring_create(dho_decode_ring **out, const dho_ring_options 
     pthread_cond_init(&ring->work, NULL);
     pthread_cond_init(&ring->ready, NULL);
     const size_t size = (size_t)options->plan.image_size;
-    ring->row_floats = size * size * 3;
+    ring->row_bytes = size * size * dho_pixel_bytes(options->plan.pixels);
     ring->slot_count = options->prefetch + 1; /* one is in the caller's hands */
     if (options->batches < ring->slot_count)
         ring->slot_count = options->batches > 0 ? (int)options->batches : 1;
     DHO_TRY_GOTO(dho_alloc_zero(&ring->slots, (size_t)ring->slot_count, sizeof *ring->slots,
                                 "loader: slots"));
     for (int i = 0; i < ring->slot_count; i++)
-        DHO_TRY_GOTO(create_slot(&ring->slots[i], (size_t)options->rows, ring->row_floats));
+        DHO_TRY_GOTO(create_slot(&ring->slots[i], (size_t)options->rows, ring->row_bytes));
     if (options->on_error == DHO_ON_ERROR_SKIP)
         DHO_TRY_GOTO(dho_alloc_zero(&ring->warned, (size_t)options->plan.dataset->count / 8 + 1, 1,
                                     "loader: broken files"));

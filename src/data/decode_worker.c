@@ -29,7 +29,7 @@ dho_status dho_decode_worker_init(dho_decode_worker *worker, const dho_view_plan
     const dho_dataset *dataset = plan->dataset;
     size_t longest = 0;
     *worker = (dho_decode_worker){.plan = plan, .open_id = -1};
-    dho_pixel_finish_init(&worker->finish, &plan->normalise, DHO_PIXEL_FP32);
+    dho_pixel_finish_init(&worker->finish, &plan->normalise, plan->pixels);
     for (int64_t i = 0; i < dataset->count; i++) {
         const size_t length = strlen(dataset->samples[i].path);
         if (length > longest) longest = length;
@@ -117,12 +117,12 @@ dho_status dho_decode_worker_decode(dho_decode_worker *worker, dho_box box, bool
     return DHO_OK;
 }
 
-dho_status dho_decode_worker_finish(dho_decode_worker *worker, dho_box box, bool flip, float *out)
+dho_status dho_decode_worker_finish(dho_decode_worker *worker, dho_box box, bool flip, void *out)
 {
     const dho_view_plan *plan = worker->plan;
     if (box.width == 0)
         return dho_image_eval_transform(&worker->image, plan->resize_short, plan->image_size,
-                                        plan->filter, &plan->normalise, &worker->scratch,
+                                        plan->filter, &worker->finish, &worker->scratch,
                                         &worker->resized, out);
     const dho_box inside = {.x = box.x - worker->held.x,
                             .y = box.y - worker->held.y,

@@ -1,4 +1,4 @@
-/* One thread's share of the loader: a draw becomes a row of floats. Private to src/data. */
+/* One thread's share of the loader: a draw becomes a row of numbers. Private to src/data. */
 #ifndef DHO_DATA_DECODE_WORKER_H
 #define DHO_DATA_DECODE_WORKER_H
 
@@ -14,6 +14,7 @@ typedef struct dho_view_plan {
     bool flip;
     dho_filter filter;
     dho_normalise normalise;
+    dho_pixel_type pixels;
     uint64_t seed;
     dho_rng_purpose purpose[2]; /* of random crops: [unlabelled, labelled] */
     dho_view_source view_source;
@@ -57,8 +58,8 @@ dho_status dho_decode_worker_choose(const dho_decode_worker *worker, const dho_d
  * it. Errors: those of dho_image_decode_box: DHO_ERR_FORMAT blames the file. */
 dho_status dho_decode_worker_decode(dho_decode_worker *worker, dho_box box, bool whole);
 
-/* Resizes, flips and normalises the decoded crop into out [size][size][3]. Errors: DHO_ERR_MEMORY.
- */
-dho_status dho_decode_worker_finish(dho_decode_worker *worker, dho_box box, bool flip, float *out);
+/* Resizes, flips and normalises the decoded crop into out, [size][size][3] of plan->pixels.
+ * Errors: DHO_ERR_MEMORY. */
+dho_status dho_decode_worker_finish(dho_decode_worker *worker, dho_box box, bool flip, void *out);
 
 #endif

@@ -58,6 +58,7 @@ dho_status dho_eval_loader_create(dho_eval_loader **out, const dho_eval_loader_o
                                             .flip = o->flip,
                                             .filter = o->filter,
                                             .normalise = o->normalise,
+                                            .pixels = o->pixels,
                                             .seed = o->seed,
                                             .purpose = {DHO_RNG_CACHE_VIEW, DHO_RNG_CACHE_VIEW},
                                             .view_source = o->view_source,

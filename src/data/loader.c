@@ -52,6 +52,7 @@ static dho_ring_options ring_options(const dho_loader_options *o, dho_loader *lo
                                       .flip = o->flip,
                                       .filter = o->filter,
                                       .normalise = o->normalise,
+                                      .pixels = o->pixels,
                                       .seed = o->seed,
                                       .purpose = {DHO_RNG_AUGMENT, DHO_RNG_AUGMENT_LABELLED},
                                       .view_source = o->view_source,

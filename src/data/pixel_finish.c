@@ -49,9 +49,9 @@ void dho_pixel_finish_init(dho_pixel_finish *finish, const dho_normalise *normal
     }
 }
 
-size_t dho_pixel_finish_bytes(const dho_pixel_finish *finish)
+size_t dho_pixel_bytes(dho_pixel_type type)
 {
-    return 3 * (finish->type == DHO_PIXEL_FP32 ? sizeof(float) : sizeof(uint16_t));
+    return 3 * (type == DHO_PIXEL_FP32 ? sizeof(float) : sizeof(uint16_t));
 }
 
 static inline uint16_t to_bf16(float value)

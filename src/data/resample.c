@@ -323,7 +323,7 @@ dho_status dho_image_crop_to_network(const dho_image *source, dho_box box, int w
                                .flip = flip && plan.horizontal.identity,
                                .row = plan.row,
                                .out = out,
-                               .row_bytes = (size_t)width * dho_pixel_finish_bytes(finish)};
+                               .row_bytes = (size_t)width * dho_pixel_bytes(finish->type)};
     resample_rows(&plan, first_byte(source, box, &plan), (size_t)source->width * 3, &target);
     return DHO_OK;
 }

@@ -75,6 +75,11 @@ dho_filter dho_setup_filter(dho_interpolation interpolation)
     return interpolation == DHO_BICUBIC ? DHO_FILTER_BICUBIC : DHO_FILTER_BILINEAR;
 }
 
+dho_pixel_type dho_setup_pixels(dho_compute_dtype dtype)
+{
+    return dtype == DHO_DTYPE_BF16 ? DHO_PIXEL_BF16 : DHO_PIXEL_FP32;
+}
+
 int dho_setup_eval_resize(const dho_config *config, int image_size)
 {
     if (config->eval.resize > 0) return (int)config->eval.resize;

@@ -63,20 +63,18 @@ void dho_resize_center_crop_geometry(int width, int height, int resize_short, in
                           .height = crop};
 }
 
-void dho_image_to_float(const dho_image *image, int flip, const dho_normalise *normalise,
-                        float *out)
+void dho_image_to_network(const dho_image *image, bool flip, const dho_pixel_finish *finish,
+                          void *out)
 {
-    dho_pixel_finish finish;
-    dho_pixel_finish_init(&finish, normalise, DHO_PIXEL_FP32);
-    const size_t width = (size_t)image->width;
+    const size_t width = (size_t)image->width, row_bytes = width * dho_pixel_bytes(finish->type);
     for (size_t y = 0; y < (size_t)image->height; y++)
-        dho_pixel_finish_row(&finish, image->pixels + y * width * 3, width, flip != 0,
-                             out + y * width * 3);
+        dho_pixel_finish_row(finish, image->pixels + y * width * 3, width, flip,
+                             (char *)out + y * row_bytes);
 }
 
 dho_status dho_image_eval_transform(const dho_image *image, int resize_short, int crop,
-                                    dho_filter filter, const dho_normalise *normalise,
-                                    dho_resample_scratch *scratch, dho_image *temporary, float *out)
+                                    dho_filter filter, const dho_pixel_finish *finish,
+                                    dho_resample_scratch *scratch, dho_image *temporary, void *out)
 {
     if (crop < 1 || crop > resize_short || resize_short > INT_MAX / DHO_IMAGE_MAX_SIDE)
         return dho_fail(DHO_ERR_CONFIG, "cannot crop %d pixels from an image resized to %d", crop,
@@ -88,6 +86,6 @@ dho_status dho_image_eval_transform(const dho_image *image, int resize_short, in
     const dho_box whole = {.width = image->width, .height = image->height};
     DHO_TRY(
         dho_image_resize_window(image, whole, width, height, window, filter, scratch, temporary));
-    dho_image_to_float(temporary, 0, normalise, out);
+    dho_image_to_network(temporary, false, finish, out);
     return DHO_OK;
 }

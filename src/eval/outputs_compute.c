@@ -45,6 +45,7 @@ static dho_status run_rows(const dho_config *config, dho_executor *executor, con
         .resize_short = dho_setup_eval_resize(config, student->image_size),
         .filter = dho_setup_filter(config->eval.interpolation),
         .normalise = dho_setup_normalise(model->mean, model->std),
+        .pixels = dho_setup_pixels(config->compute.dtype),
         .batch = (int)config->eval.batch,
         .threads = dho_setup_threads(config->data.loader_threads),
         .prefetch = (int)config->data.prefetch};

@@ -125,6 +125,14 @@ void dho_executor_destroy(dho_executor **inout)
     *inout = NULL;
 }
 
+size_t dho_executor_input_bytes(const dho_executor *executor)
+{
+    const dho_node *input = executor->graph->nodes; /* somewhere: every other one has inputs */
+    while (input->op != DHO_OP_INPUT) input++;
+    return (size_t)input->height * (size_t)input->width * (size_t)input->channels *
+           (input->is_float ? sizeof(float) : dho_compute_element_bytes(executor->compute));
+}
+
 const float *dho_executor_output(const dho_executor *executor, dho_value x)
 {
     return executor->memory[x].value;

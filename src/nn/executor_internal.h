@@ -6,7 +6,7 @@
 
 /* What the executor keeps for one node; pointers into the arena, NULL where there is none. */
 typedef struct dho_node_memory {
-    void *value;    /* output, [batch][h][w][c]; the input node: its rounded copy, NULL in fp32 */
+    void *value;    /* output, [batch][h][w][c]; NULL for the input, which is the caller's */
     void *again;    /* where backward finds the output when it is made again; NULL: in `value` */
     void *gradient; /* of the output; NULL where nothing flows back */
     /* Max pool: argmax bytes; normalise: norms; batch norm, layer norm: mean, inv_std; attention:
@@ -25,7 +25,7 @@ struct dho_executor {
     int max_batch, batch;
     bool *prepared; /* owned, [max_batch + 1]: the kernels of passes of this batch are reserved */
     bool training;
-    const void *input;       /* borrowed from forward until backward, or the input node's value */
+    const void *input;       /* borrowed from forward until backward */
     dho_node_memory *memory; /* owned, [graph->count] */
     void *arena;             /* owned */
     size_t arena_bytes;

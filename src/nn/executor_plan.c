@@ -167,16 +167,10 @@ static void plan_forward(const dho_executor *executor, dho_plan *plan)
     const int n = graph->count;
     for (int i = 0; i < n; i++) {
         const dho_node *node = &graph->nodes[i];
-        const size_t bytes = output_bytes(executor, node);
         dho_block *value = block_at(plan, DHO_PLAN_VALUE, i);
         *value = (dho_block){.first = i, .last = i};
-        if (node->op == DHO_OP_INPUT) { /* read again by the first layer's backward */
-            const bool copied =
-                dho_compute_dtype_of(executor->compute) != DHO_DTYPE_FP32 && !node->is_float;
-            value->bytes = copied ? bytes : 0;
-            continue;
-        }
-        value->bytes = bytes;
+        if (node->op == DHO_OP_INPUT) continue; /* the caller's */
+        value->bytes = output_bytes(executor, node);
         if (node->is_output) extend(value, n);
         dho_value inputs[DHO_NODE_INPUTS];
         dho_node_inputs(node, inputs);

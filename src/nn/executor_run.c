@@ -106,21 +106,13 @@ static double charge(dho_executor *executor, int index, int pass, double start)
     return now;
 }
 
-void dho_executor_forward(dho_executor *executor, int batch, const float *input,
+void dho_executor_forward(dho_executor *executor, int batch, const void *input,
                           const float *parameters, const float *buffers, float *statistics)
 {
     assert(executor->prepared[batch]);
     executor->batch = batch;
     executor->input = input;
     executor->backward = false;
-    for (int i = 0; i < executor->graph->count; i++) {
-        const dho_node *node = &executor->graph->nodes[i];
-        if (node->op != DHO_OP_INPUT || executor->memory[i].value == NULL) continue;
-        dho_compute_kernels(executor->compute)
-            ->store(executor->compute, (size_t)rows_of(executor, node) * (size_t)node->channels,
-                    input, executor->memory[i].value);
-        executor->input = executor->memory[i].value;
-    }
     double start = dho_seconds_now();
     for (int i = 0; i < executor->graph->count; i++) {
         node_forward(executor, i, parameters, buffers, statistics);

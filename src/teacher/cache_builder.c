@@ -174,6 +174,7 @@ static dho_status start_loader(builder *b)
         .seed = config->seed,
         .filter = dho_setup_filter(config->data.interpolation),
         .normalise = dho_setup_normalise(teacher->mean, teacher->std),
+        .pixels = dho_setup_pixels(config->compute.dtype),
         .batch = (int)config->eval.batch,
         .threads = dho_setup_threads(config->data.loader_threads),
         .prefetch = (int)config->data.prefetch};

@@ -77,6 +77,7 @@ static dho_status embed_part(const dho_config *config, const dho_clip_image *ima
         .squash = image->squash,
         .filter = DHO_FILTER_BICUBIC,
         .normalise = dho_setup_normalise(model->mean, model->std),
+        .pixels = dho_setup_pixels(config->compute.dtype),
         .batch = (int)config->eval.batch,
         .threads = dho_setup_threads(config->data.loader_threads),
         .prefetch = (int)config->data.prefetch};

@@ -1,8 +1,15 @@
 #include "train/microbatch.h"
 
-int dho_microbatch_passes(bool separate, int rows, int labelled)
+int dho_microbatch_passes(const dho_student *student, bool separate, int rows, int labelled)
 {
-    return separate && labelled > 0 && labelled < rows ? 2 : 1;
+    const bool coupled = dho_graph_buffer_floats(student->graph) > 0; /* running statistics */
+    return (separate || !coupled) && labelled > 0 && labelled < rows ? 2 : 1;
+}
+
+int dho_microbatch_largest_pass(int passes, int rows, int labelled)
+{
+    if (passes == 1) return rows;
+    return labelled > rows - labelled ? labelled : rows - labelled;
 }
 
 /* Rows first .. first+rows-1, of which the first `labelled` carry labels. */
@@ -11,12 +18,12 @@ static dho_loss_terms run_pass(const dho_microbatch *m, const dho_objective *obj
                                float *feature_gradients)
 {
     const dho_student *student = m->student;
-    const size_t side = (size_t)student->image_size, from = (size_t)first;
+    const size_t from = (size_t)first;
     const size_t classes = (size_t)student->classes;
     const float *heads[2] = {NULL, NULL};
     float *dheads[2] = {NULL, NULL};
-    dho_executor_forward(m->executor, rows, m->images + from * side * side * 3, m->parameters, NULL,
-                         statistics);
+    const char *images = (const char *)m->images + from * dho_executor_input_bytes(m->executor);
+    dho_executor_forward(m->executor, rows, images, m->parameters, NULL, statistics);
     for (int h = 0; h < student->head_count; h++) {
         heads[h] = dho_executor_output(m->executor, student->heads[h]);
         dheads[h] = dho_executor_output_gradient(m->executor, student->heads[h]);
@@ -40,7 +47,7 @@ static dho_loss_terms run_pass(const dho_microbatch *m, const dho_objective *obj
 dho_loss_terms dho_microbatch_run(const dho_microbatch *m, const dho_objective *objective,
                                   float *gradients, float *statistics, float *feature_gradients)
 {
-    if (dho_microbatch_passes(m->separate, m->rows, m->labelled) == 1)
+    if (m->passes == 1)
         return run_pass(m, objective, 0, m->rows, m->labelled, gradients, statistics,
                         feature_gradients);
     dho_loss_terms terms = run_pass(m, objective, 0, m->labelled, m->labelled, gradients,

@@ -10,18 +10,22 @@ typedef struct dho_microbatch {
     dho_executor *executor;
     const dho_student *student;
     const float *parameters;
-    /* The labelled rows and the others pass one after the other, each with batch statistics of its
-     * own, instead of stacked (the method's fine-grained code). */
-    bool separate;
+    int passes; /* dho_microbatch_passes */
     int rows, labelled;
-    const float *images;         /* [rows][image_size][image_size][3] */
+    const void *images;          /* [rows][image_size][image_size][3] as the executor reads them */
     const int32_t *labels;       /* [labelled] or more */
     const float *teacher_logits; /* [rows][classes]; NULL: the method has none */
     const float *embeddings;     /* [rows][projection's width]; of the feature methods */
 } dho_microbatch;
 
-/* How often the student runs: twice if separate and there are rows of both kinds. */
-int dho_microbatch_passes(bool separate, int rows, int labelled);
+/* How often the student runs. Twice, first on the labelled rows, then on the others, if there are
+ * both and `separate` wants batch statistics of each (the method's fine-grained code), or there are
+ * none: without batch normalisation nothing couples the rows, the gradients are the same, and only
+ * one pass's activations are there at a time. */
+int dho_microbatch_passes(const dho_student *student, bool separate, int rows, int labelled);
+
+/* Rows of the largest pass: the executor's batch. */
+int dho_microbatch_largest_pass(int passes, int rows, int labelled);
 
 /* gradients += (slab like the parameters); statistics [passes][buffer_floats] is set.
  * feature_gradients [rows][feature_dim] (NULL: not wanted) gets the loss's gradient at the shared

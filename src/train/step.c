@@ -46,7 +46,7 @@ static dho_status compute_microbatch(dho_trainer *trainer, const dho_batch *batc
     const dho_microbatch microbatch = {.executor = trainer->executor,
                                        .student = &trainer->student,
                                        .parameters = trainer->parameters,
-                                       .separate = trainer->passes == 2,
+                                       .passes = trainer->passes,
                                        .rows = batch->count,
                                        .labelled = batch->labelled,
                                        .images = batch->images,

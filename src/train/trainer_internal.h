@@ -54,7 +54,7 @@ typedef struct dho_trainer {
     int *order, *merges; /* owned, [local_count]: dho_tree_order */
     int *local_shards;   /* owned, [local_count]: v in order of computation */
     int micro_labelled, micro_batch; /* rows of a microbatch: labelled, all */
-    int passes;                      /* of a microbatch through the student: train.forward */
+    int passes;                      /* of a microbatch through the student */
 
     /* Slabs. parameters, moment1, moment2: parameter_floats. buffers: buffer_floats.
      * partials: `depth` partial sums of slab_floats = [gradients | batch statistics | tail], the

@@ -126,8 +126,6 @@ static dho_status open_data(dho_trainer *trainer)
                                          .labelled_ids = trainer->labelled.ids,
                                          .labelled_count = trainer->labelled.count};
     DHO_TRY(dho_sampler_create(&trainer->sampler, &options));
-    trainer->passes = dho_microbatch_passes(config->train.forward == DHO_FORWARD_SEPARATE,
-                                            trainer->micro_batch, trainer->micro_labelled);
     trainer->steps_per_epoch = dho_sampler_steps_per_epoch(trainer->sampler);
     if (config->train.epoch_of == DHO_EPOCH_SHORTER && trainer->micro_labelled > 0) {
         const int64_t labelled = trainer->labelled.count / config->train.batch_labelled;
@@ -215,14 +213,6 @@ static dho_status open_slabs(dho_trainer *trainer)
     return load_initial_heads(trainer);
 }
 
-/* Rows of the larger pass through the student. */
-static int largest_pass(const dho_trainer *trainer)
-{
-    const int labelled = trainer->micro_labelled, rest = trainer->micro_batch - labelled;
-    if (trainer->passes == 1) return trainer->micro_batch;
-    return labelled > rest ? labelled : rest;
-}
-
 static dho_status open_model(dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
@@ -241,10 +231,15 @@ static dho_status open_model(dho_trainer *trainer)
         .head_scale = (float)config->student.head_scale,
         .projection = regresses ? dho_cache_get_spec(trainer->cache)->dim : 0};
     DHO_TRY(dho_student_create(&trainer->student, &options));
-    const dho_executor_options execution = {.compute = trainer->compute,
-                                            .batch = largest_pass(trainer),
-                                            .training = true,
-                                            .recompute = config->compute.recompute};
+    trainer->passes =
+        dho_microbatch_passes(&trainer->student, config->train.forward == DHO_FORWARD_SEPARATE,
+                              trainer->micro_batch, trainer->micro_labelled);
+    const dho_executor_options execution = {
+        .compute = trainer->compute,
+        .batch = dho_microbatch_largest_pass(trainer->passes, trainer->micro_batch,
+                                             trainer->micro_labelled),
+        .training = true,
+        .recompute = config->compute.recompute};
     DHO_TRY(dho_executor_create(&trainer->executor, trainer->student.graph, &execution));
     if (trainer->passes == 2) /* the smaller one */
         DHO_TRY(
@@ -305,6 +300,7 @@ dho_status dho_trainer_start_loader(dho_trainer *trainer)
         .flip = config->data.flip,
         .filter = dho_setup_filter(config->data.interpolation),
         .normalise = dho_setup_normalise(config->data.mean, config->data.std),
+        .pixels = dho_setup_pixels(config->compute.dtype),
         .seed = config->seed,
         .threads = dho_setup_threads(config->data.loader_threads),
         .prefetch = (int)config->data.prefetch,

@@ -35,9 +35,9 @@ static double now(void)
         printf("%-44s %9.1f us\n", label, 1e6 * (end - start) / runs);   \
     } while (0)
 
-static dho_status to_float(const dho_image *image, const dho_normalise *normalise, float *out)
+static dho_status to_network(const dho_image *image, const dho_pixel_finish *finish, void *out)
 {
-    dho_image_to_float(image, 1, normalise, out);
+    dho_image_to_network(image, true, finish, out);
     return DHO_OK;
 }
 
@@ -50,6 +50,8 @@ int main(int argc, char **argv)
     static float out[224 * 224 * 3];
     const dho_normalise normalise = {.mean = {0.485f, 0.456f, 0.406f},
                                      .std = {0.229f, 0.224f, 0.225f}};
+    dho_pixel_finish finish;
+    dho_pixel_finish_init(&finish, &normalise, DHO_PIXEL_FP32);
     uint8_t *bytes = NULL;
     size_t capacity = 0, size = 0;
     dho_image image = {0}, resized = {0};
@@ -69,9 +71,9 @@ int main(int argc, char **argv)
             dho_image_resize(&image, whole, 224, 224, DHO_FILTER_BICUBIC, &scratch, &resized));
     MEASURE("3/4 x 3/4 to 224 x 224, bicubic",
             dho_image_resize(&image, part, 224, 224, DHO_FILTER_BICUBIC, &scratch, &resized));
-    MEASURE("to float", to_float(&resized, &normalise, out));
+    MEASURE("to float", to_network(&resized, &finish, out));
     MEASURE("eval transform 256, 224, bilinear",
-            dho_image_eval_transform(&image, 256, 224, DHO_FILTER_BILINEAR, &normalise, &scratch,
+            dho_image_eval_transform(&image, 256, 224, DHO_FILTER_BILINEAR, &finish, &scratch,
                                      &resized, out));
     dho_free(bytes);
     dho_image_free(&image);

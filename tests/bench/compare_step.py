@@ -1,11 +1,13 @@
 """Runs `dho bench step` and torch_step.py in turns, step by step, in one run, and writes a table.
 
 usage: compare_step.py DHO [--models M,M] [--dtypes fp32,bf16] [--modes eager,compile] [--rounds N]
-                       [--threads N] [--out FILE.md]
+                       [--threads N] [--accumulate M,M] [--out FILE.md]
 
 Both programs stay in memory and answer one step at a time, so that what else the machine does
 hits both alike. PyTorch's time is the better of its modes' medians; the ratio is that over dho's
-median. Exit status 1 when a program fails."""
+median, and its memory stands beside dho's. dho runs labelled and unlabelled images of a student
+without batch normalisation one after the other; --accumulate has PyTorch do so, too, for the models
+that it names. Exit status 1 when a program fails."""
 
 import argparse
 import os
@@ -44,14 +46,15 @@ class Peer:
 def compare(options, model, dtype):
     environment = dict(os.environ, OMP_NUM_THREADS=str(options.threads))
     peers = [Peer("dho", [options.dho, "bench", "step", "--serve", "--model", model, "--dtype",
-                          dtype, "--threads", str(options.threads)]
-                  + (["--separate"] if model in options.separate.split(",") else []),
-                  environment)]
+                          dtype, "--threads", str(options.threads)], environment)]
+    accumulate = model in options.accumulate.split(",")
     for mode in options.modes.split(","):
         try:
-            peers.append(Peer(mode, [sys.executable, os.path.join(HERE, "torch_step.py"),
-                                     "--serve", "--model", model, "--dtype", dtype, "--mode", mode,
-                                     "--threads", str(options.threads)], environment))
+            peers.append(Peer(mode + (" accumulated" if accumulate else ""),
+                              [sys.executable, os.path.join(HERE, "torch_step.py"), "--serve",
+                               "--model", model, "--dtype", dtype, "--mode", mode, "--threads",
+                               str(options.threads)] + (["--accumulate"] if accumulate else []),
+                              environment))
         except (RuntimeError, ValueError) as error:
             print(f"{model} {dtype}: {error}", file=sys.stderr)
     for _ in range(options.rounds):
@@ -72,8 +75,7 @@ def main():
     parser.add_argument("--modes", default="eager,compile")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    # Without batch statistics, labelled and unlabelled rows one after the other are the same numbers.
-    parser.add_argument("--separate", default="clip_vit_b16")
+    parser.add_argument("--accumulate", default="")
     parser.add_argument("--out")
     options = parser.parse_args()
     lines = ["| model | dtype | dho s | PyTorch s | mode | speed-up | dho GiB | PyTorch GiB | memory |",

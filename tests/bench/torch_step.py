@@ -1,13 +1,14 @@
 """The PyTorch side of the step benchmark: one training step of a dual-head student.
 
 usage: torch_step.py --model M [--dtype fp32|bf16] [--mode eager|compile] [--steps N] [--threads N]
-                     [--labelled N] [--unlabelled N] [--serve]
+                     [--labelled N] [--unlabelled N] [--accumulate] [--serve]
 
 Same work as `dho bench step`: images at 224 px in memory, teacher logits in memory, one forward of
-labelled and unlabelled rows together, CE + KL (both parts), backward, AdamW. Prints one JSON line
+labelled and unlabelled rows together, CE + KL (both parts), backward, AdamW. --accumulate: forward
+and backward of the labelled rows, then of the others; the gradients add up. Prints one JSON line
 with the seconds of each step and the peak memory of the process. --serve: runs one step for each
-line read from standard input and answers with its seconds, so that two programs can take turns in
-one run."""
+line read from standard input and answers with its seconds and the peak memory in bytes, so that two
+programs can take turns in one run."""
 
 import argparse
 import json
@@ -59,14 +60,17 @@ def build(name):
     return DualHead(backbone, channels, False)
 
 
-def objective(ce, kd, labels, teacher, labelled):
-    """CE + KL over the labelled rows + KL over the unlabelled ones, T^2, batchmean."""
-    target = F.log_softmax(teacher / TEMPERATURE, dim=1)
+def objective(ce, kd, labels, teacher, first, last):
+    """Of the rows first .. last - 1, of which those below len(labels) are labelled: CE + KL over the
+    labelled rows + KL over the unlabelled ones, T^2, batchmean."""
+    labelled = max(len(labels) - first, 0)
+    target = F.log_softmax(teacher[first:last] / TEMPERATURE, dim=1)
     student = F.log_softmax(kd.float() / TEMPERATURE, dim=1)
-    loss = F.cross_entropy(ce[:labelled].float(), labels)
+    loss = F.cross_entropy(ce[:labelled].float(), labels) if labelled else 0
     for rows in (slice(0, labelled), slice(labelled, None)):
-        loss = loss + TEMPERATURE**2 * F.kl_div(student[rows], target[rows], log_target=True,
-                                                reduction="batchmean")
+        if len(student[rows]):
+            loss = loss + TEMPERATURE**2 * F.kl_div(student[rows], target[rows], log_target=True,
+                                                    reduction="batchmean")
     return loss
 
 
@@ -80,6 +84,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--labelled", type=int, default=16)
     parser.add_argument("--unlabelled", type=int, default=16)
+    parser.add_argument("--accumulate", action="store_true")
     parser.add_argument("--serve", action="store_true")
     options = parser.parse_args()
 
@@ -93,16 +98,18 @@ def main():
         images = images.to(memory_format=torch.channels_last)
     labels = torch.randint(0, CLASSES, (options.labelled,))
     teacher = 5 * torch.randn(rows, CLASSES)
+    bounds = [0, options.labelled, rows] if options.accumulate else [0, rows]
+    passes = [pair for pair in zip(bounds, bounds[1:]) if pair[0] < pair[1]]
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01, fused=True)
     forward = torch.compile(model) if options.mode == "compile" else model
 
     def step():
         start = time.perf_counter()
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=options.dtype == "bf16"):
-            ce, kd = forward(images)
-        loss = objective(ce, kd, labels, teacher, options.labelled)
-        loss.backward()
+        for first, last in passes:
+            with torch.autocast("cpu", torch.bfloat16, enabled=options.dtype == "bf16"):
+                ce, kd = forward(images[first:last])
+            objective(ce, kd, labels, teacher, first, last).backward()
         optimizer.step()
         return time.perf_counter() - start
 

@@ -46,6 +46,11 @@ for line in "${configurations[@]}"; do
         die "evaluating $name"
     pass "$line: the same bits on 1 and 4 ranks, evaluated"
 done
+vit=(--set student.model=clip_vit_b16 --set student.width=64 --set student.layers=2)
+train 1 vit "${vit[@]}"
+train 1 vit_separate "${vit[@]}" --set train.forward=separate
+same vit vit_separate "without batch normalisation train.forward changes no bit"
+
 grep -q '"feature_labelled"' "$work/feature_mse/metrics.jsonl" || die "no feature loss in the metrics"
 grep -q '"feature_labelled"' "$work/cosine/metrics.jsonl" && die "a feature loss without one"
 cmp -s "$work"/{cosine,both_cosine}/checkpoints/step-00000006/model.safetensors && die "head_ce: cosine"

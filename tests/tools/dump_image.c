@@ -30,11 +30,14 @@ typedef struct buffers {
  * deviation 1/255 gives each byte exactly. */
 static dho_status process(const dump_options *options, const char *path, buffers *b)
 {
+    dho_pixel_finish finish;
     const dho_normalise bytes = {.mean = {0, 0, 0}, .std = {1 / 255.0f, 1 / 255.0f, 1 / 255.0f}};
+    dho_pixel_finish_init(&finish, &bytes, DHO_PIXEL_FP32);
     DHO_TRY(dho_image_load(&b->image, path, &b->file, &b->file_capacity));
     if (!options->evaluate) return DHO_OK;
     DHO_TRY(dho_image_eval_transform(&b->image, options->resize_short, options->crop,
-                                     options->filter, &bytes, &b->scratch, &b->resized, b->floats));
+                                     options->filter, &finish, &b->scratch, &b->resized,
+                                     b->floats));
     const size_t count = (size_t)options->crop * (size_t)options->crop * 3;
     for (size_t i = 0; i < count; i++) {
         const float difference = b->floats[i] - (float)b->resized.pixels[i];

@@ -2,6 +2,7 @@
 #include "data_fixture.h"
 #include "dho/loader.h"
 
+#include <math.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,7 +84,8 @@ static dho_status record(dho_loader *loader, recording *out)
         DHO_TRY(dho_loader_next(loader, &batch, NULL));
         if (batch.count == 0) return DHO_OK;
         for (int i = 0; i < batch.count; i++, out->rows++) {
-            memcpy(out->images[out->rows], batch.images + i * ROW_FLOATS, sizeof out->images[0]);
+            memcpy(out->images[out->rows], (const float *)batch.images + i * ROW_FLOATS,
+                   sizeof out->images[0]);
             out->labels[out->rows] = batch.labels[i];
             /* By member: the padding of a draw is not part of it. */
             out->draws[out->rows].id = batch.draws[i].id;
@@ -140,7 +142,9 @@ START_TEST(test_rows_are_the_documented_views)
     uint8_t *buffer = NULL;
     size_t capacity = 0;
     static float expected[ROW_FLOATS];
+    dho_pixel_finish finish;
     int flips = 0;
+    dho_pixel_finish_init(&finish, &s.options.normalise, DHO_PIXEL_FP32);
     for (int row = 0; row < 40; row++) {
         const dho_draw draw = first.draws[row];
         char name[128];
@@ -155,7 +159,7 @@ START_TEST(test_rows_are_the_documented_views)
         flips += flip;
         ck_assert_ok(
             dho_image_resize(&image, box, SIZE, SIZE, DHO_FILTER_BICUBIC, &scratch, &resized));
-        dho_image_to_float(&resized, flip, &s.options.normalise, expected);
+        dho_image_to_network(&resized, flip, &finish, expected);
         ck_assert_mem_eq(expected, first.images[row], sizeof expected);
     }
     ck_assert(flips > 5 && flips < 35);
@@ -520,6 +524,8 @@ START_TEST(test_eval_batches)
     uint8_t *buffer = NULL;
     size_t capacity = 0;
     float expected[14 * 14 * 3];
+    dho_pixel_finish finish;
+    dho_pixel_finish_init(&finish, &options.normalise, DHO_PIXEL_FP32);
     ck_assert_ok(dho_eval_loader_create(&loader, &options));
     int row = 0;
     for (int b = 0; b < 3; b++) {
@@ -534,10 +540,10 @@ START_TEST(test_eval_batches)
             ck_assert_int_eq(batch.draws[i].id, ids[row]);
             ck_assert_int_eq(batch.labels[i], sample->label);
             ck_assert_ok(dho_image_load(&image, fixture_path(name), &buffer, &capacity));
-            ck_assert_ok(dho_image_eval_transform(&image, 16, 14, DHO_FILTER_BICUBIC,
-                                                  &options.normalise, &scratch, &temporary,
-                                                  expected));
-            ck_assert_mem_eq(batch.images + i * 14 * 14 * 3, expected, sizeof expected);
+            ck_assert_ok(dho_image_eval_transform(&image, 16, 14, DHO_FILTER_BICUBIC, &finish,
+                                                  &scratch, &temporary, expected));
+            ck_assert_mem_eq((const float *)batch.images + i * 14 * 14 * 3, expected,
+                             sizeof expected);
         }
         dho_eval_loader_release(loader, &batch);
     }
@@ -597,7 +603,7 @@ START_TEST(test_cache_views)
             ck_assert_ok(dho_eval_loader_next(loader, &batch, NULL));
             ck_assert_int_gt(batch.count, 0);
             for (int i = 0; i < batch.count; i++, row++) {
-                const float *pixels = batch.images + i * 14 * 14 * 3;
+                const float *pixels = (const float *)batch.images + i * 14 * 14 * 3;
                 ck_assert_int_eq(batch.draws[i].id, row / 3);
                 ck_assert_int_eq(batch.draws[i].pass, row % 3);
                 if (run == 1) {
@@ -615,6 +621,67 @@ START_TEST(test_cache_views)
     }
     ck_assert_int_ne(distinct, 0);
     dho_dataset_free(&dataset);
+}
+END_TEST
+
+/* The nearest bf16, ties to even: 8 significant bits. */
+static uint16_t rounded(float value)
+{
+    int exponent;
+    const double mantissa = frexp((double)value, &exponent);
+    const float nearest = (float)ldexp(rint(ldexp(mantissa, 8)), exponent - 8);
+    uint32_t bits;
+    memcpy(&bits, &nearest, sizeof bits);
+    ck_assert_uint_eq(bits & 0xffff, 0);
+    return (uint16_t)(bits >> 16);
+}
+
+static void check_rounded(const dho_batch *batch, const dho_batch *floats, size_t count)
+{
+    const uint16_t *found = batch->images;
+    const float *exact = floats->images;
+    ck_assert_int_eq(batch->count, floats->count);
+    for (size_t i = 0; i < count * (size_t)batch->count; i++)
+        ck_assert_uint_eq(found[i], rounded(exact[i]));
+}
+
+/* bf16 images of both loaders are the float ones rounded, in half the memory. */
+START_TEST(test_bf16_images)
+{
+    setting s;
+    dho_loader *loader = NULL;
+    dho_batch batch, floats;
+    setting_open(&s);
+    s.options.normalise = (dho_normalise){.mean = {.48f, .46f, .41f}, .std = {.27f, .26f, .28f}};
+    s.options.prefetch = 40; /* the ring is what takes memory */
+    const int64_t before = dho_alloc_get_stats().live_bytes;
+    restart(&s);
+    const int64_t middle = dho_alloc_get_stats().live_bytes;
+    s.options.pixels = DHO_PIXEL_BF16;
+    ck_assert_ok(dho_loader_create(&loader, &s.options));
+    ck_assert_int_lt(10 * (dho_alloc_get_stats().live_bytes - middle), 6 * (middle - before));
+    do {
+        ck_assert_ok(dho_loader_next(s.loader, &floats, NULL));
+        ck_assert_ok(dho_loader_next(loader, &batch, NULL));
+        check_rounded(&batch, &floats, ROW_FLOATS);
+        dho_loader_release(s.loader, &floats);
+        dho_loader_release(loader, &batch);
+    } while (batch.count > 0);
+    dho_loader_destroy(&loader);
+
+    const int64_t ids[] = {0, 3, 7};
+    dho_eval_loader *eval[2];
+    dho_eval_loader_options options = eval_options(&s.dataset, ids, 3);
+    ck_assert_ok(dho_eval_loader_create(&eval[0], &options));
+    options.pixels = DHO_PIXEL_BF16;
+    ck_assert_ok(dho_eval_loader_create(&eval[1], &options));
+    ck_assert_ok(dho_eval_loader_next(eval[0], &floats, NULL));
+    ck_assert_ok(dho_eval_loader_next(eval[1], &batch, NULL));
+    ck_assert_int_eq(batch.count, 3);
+    check_rounded(&batch, &floats, 14 * 14 * 3);
+    dho_eval_loader_destroy(&eval[0]);
+    dho_eval_loader_destroy(&eval[1]);
+    setting_close(&s);
 }
 END_TEST
 
@@ -686,6 +753,7 @@ int main(void)
     tcase_add_test(tests, test_errors_of_creation);
     tcase_add_test(tests, test_eval_batches);
     tcase_add_test(tests, test_cache_views);
+    tcase_add_test(tests, test_bf16_images);
     tcase_add_test(tests, test_warm_loader_allocates_nothing);
     tcase_add_test(tests, test_eval_errors);
     suite_add_tcase(suite, tests);

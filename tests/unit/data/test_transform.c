@@ -31,11 +31,19 @@ START_TEST(test_geometry_goldens)
 }
 END_TEST
 
+static dho_pixel_finish clip_finish(void)
+{
+    dho_pixel_finish finish;
+    dho_pixel_finish_init(&finish, &clip, DHO_PIXEL_FP32);
+    return finish;
+}
+
 /* Checksums of torchvision's normalised tensors. */
 START_TEST(test_eval_goldens)
 {
     FILE *file = fopen("tests/golden/image/eval.txt", "r");
     ck_assert_ptr_nonnull(file);
+    const dho_pixel_finish finish = clip_finish();
     dho_image image = {0}, temporary = {0};
     dho_resample_scratch scratch = {0};
     int w, h, resize_short, crop, cases = 0;
@@ -50,7 +58,7 @@ START_TEST(test_eval_goldens)
         ck_assert_ok(dho_image_eval_transform(&image, resize_short, crop,
                                               strcmp(filter, "bicubic") == 0 ? DHO_FILTER_BICUBIC
                                                                              : DHO_FILTER_BILINEAR,
-                                              &clip, &scratch, &temporary, out));
+                                              &finish, &scratch, &temporary, out));
         ck_assert_msg(dho_crc32(0, out, count * sizeof *out) == expected,
                       "%d x %d, short side %d, crop %d, %s", w, h, resize_short, crop, filter);
         dho_free(out);
@@ -59,8 +67,8 @@ START_TEST(test_eval_goldens)
     fclose(file);
     ck_assert_int_eq(cases, 7);
     float unused;
-    ck_assert_fails(dho_image_eval_transform(&image, 224, 256, DHO_FILTER_BICUBIC, &clip, &scratch,
-                                             &temporary, &unused),
+    ck_assert_fails(dho_image_eval_transform(&image, 224, 256, DHO_FILTER_BICUBIC, &finish,
+                                             &scratch, &temporary, &unused),
                     DHO_ERR_CONFIG, "cannot crop 256 pixels");
     dho_image_free(&image);
     dho_image_free(&temporary);
@@ -69,13 +77,14 @@ START_TEST(test_eval_goldens)
 }
 END_TEST
 
-START_TEST(test_to_float_flips)
+START_TEST(test_to_network_flips)
 {
+    const dho_pixel_finish finish = clip_finish();
     dho_image image = {0};
     ck_assert_ok(synthetic(&image, 5, 3));
     float plain[3][5][3], flipped[3][5][3];
-    dho_image_to_float(&image, 0, &clip, &plain[0][0][0]);
-    dho_image_to_float(&image, 1, &clip, &flipped[0][0][0]);
+    dho_image_to_network(&image, false, &finish, plain);
+    dho_image_to_network(&image, true, &finish, flipped);
     for (int y = 0; y < 3; y++) {
         for (int x = 0; x < 5; x++) {
             ck_assert_mem_eq(plain[y][x], flipped[y][4 - x], sizeof plain[y][x]);
@@ -156,7 +165,7 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, test_geometry_goldens);
     tcase_add_test(tests, test_eval_goldens);
-    tcase_add_test(tests, test_to_float_flips);
+    tcase_add_test(tests, test_to_network_flips);
     tcase_add_test(tests, test_random_crop_distribution);
     tcase_add_test(tests, test_random_crop_fallback);
     suite_add_tcase(suite, tests);

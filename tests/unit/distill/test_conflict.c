@@ -148,7 +148,7 @@ START_TEST(test_parts_add_up)
     const dho_microbatch microbatch = {.executor = f.executor,
                                        .student = &f.student,
                                        .parameters = f.parameters,
-                                       .separate = separate,
+                                       .passes = separate ? 2 : 1,
                                        .rows = ROWS,
                                        .labelled = LABELLED,
                                        .images = f.images,

@@ -26,8 +26,9 @@ static dho_status fill_views(void *context, int64_t id, dho_cache_record *views)
 
 /* Rows are right when they are crop, one resize to `size`, flip, floats, bit for bit. */
 static void check_row(const dho_dataset *dataset, int64_t id, dho_box box, bool flip, int size,
-                      const dho_normalise *normalise, const float *row)
+                      const dho_normalise *normalise, const void *row)
 {
+    dho_pixel_finish finish;
     uint8_t *bytes = NULL;
     size_t capacity = 0, count = (size_t)size * (size_t)size * 3;
     char path[600];
@@ -38,7 +39,8 @@ static void check_row(const dho_dataset *dataset, int64_t id, dho_box box, bool 
     ck_assert_ok(dho_alloc(&expected, count, sizeof *expected, "expected"));
     ck_assert_ok(dho_image_load(&image, path, &bytes, &capacity));
     ck_assert_ok(dho_image_resize(&image, box, size, size, DHO_FILTER_BICUBIC, &scratch, &resized));
-    dho_image_to_float(&resized, flip, normalise, expected);
+    dho_pixel_finish_init(&finish, normalise, DHO_PIXEL_FP32);
+    dho_image_to_network(&resized, flip, &finish, expected);
     ck_assert_mem_eq(row, expected, count * sizeof *expected);
     dho_image_free(&image);
     dho_image_free(&resized);
@@ -76,7 +78,7 @@ static void draw_views(const dho_dataset *dataset, const dho_normalise *normalis
             out->boxes[id][view] = batch.boxes[i];
             out->flips[id][view] = batch.flips[i];
             check_row(dataset, id, batch.boxes[i], batch.flips[i], TEACHER, normalise,
-                      batch.images + (size_t)i * TEACHER * TEACHER * 3);
+                      (const float *)batch.images + (size_t)i * TEACHER * TEACHER * 3);
         }
         dho_eval_loader_release(loader, &batch);
     }
@@ -148,7 +150,7 @@ static void check_student(const dho_dataset *dataset, const dho_normalise *norma
             ck_assert_mem_eq(&batch.boxes[i], &stored->boxes[id][view], sizeof(dho_box));
             ck_assert_int_eq(batch.flips[i], stored->flips[id][view]);
             check_row(dataset, id, stored->boxes[id][view], stored->flips[id][view], STUDENT,
-                      normalise, batch.images + (size_t)i * STUDENT * STUDENT * 3);
+                      normalise, (const float *)batch.images + (size_t)i * STUDENT * STUDENT * 3);
             flips += batch.flips[i];
             pixels++;
         }

@@ -41,8 +41,8 @@ typedef struct fixture {
     dho_student student;
     dho_executor *executor;
     float *parameters, *buffers, *gradients, *statistics, *moment1, *moment2, *expected;
-    float *images, *teacher;
-    size_t image_floats; /* of one batch */
+    float *images; /* as the executor reads them */
+    float *teacher;
     int64_t labels[2 * LABELLED];
 } fixture;
 
@@ -88,13 +88,16 @@ static void open_fixture(fixture *f, const struct golden_case *c, dho_backend ba
     f->expected = slab(floats + buffer_floats);
     f->buffers = slab(buffer_floats);
     f->statistics = slab(buffer_floats);
-    f->image_floats = (size_t)(ROWS * c->size * c->size * 3);
-    f->images = slab(2 * f->image_floats);
+    const size_t image_floats = (size_t)(2 * ROWS * c->size * c->size * 3);
+    float *pixels = slab(image_floats);
+    f->images = slab(image_floats);
     f->teacher = slab(2 * ROWS * CLASSES);
     dho_graph_initialise(f->student.graph, 1, f->parameters, f->buffers);
     ck_assert_ok(
         dho_state_dict_load(f->golden, f->student.graph, false, "initial.", NULL, f->parameters));
-    dho_tensor_to_float(tensor_of(f, "images"), f->images);
+    dho_tensor_to_float(tensor_of(f, "images"), pixels);
+    dho_compute_kernels(f->compute)->store(f->compute, image_floats, pixels, f->images);
+    dho_free(pixels);
     dho_tensor_to_float(tensor_of(f, "teacher"), f->teacher);
     ck_assert_ok(dho_tensor_to_int64(tensor_of(f, "labels"), f->labels));
 }
@@ -163,8 +166,9 @@ static dho_loss_terms step(fixture *f, int b, const float *heads[2])
     float *dheads[2];
     for (int i = 0; i < LABELLED; i++) labels[i] = (int32_t)f->labels[b * LABELLED + i];
     memset(f->gradients, 0, dho_graph_parameter_floats(f->student.graph) * sizeof(float));
-    dho_executor_forward(f->executor, ROWS, f->images + (size_t)b * f->image_floats, f->parameters,
-                         NULL, f->statistics);
+    const size_t batch_bytes = ROWS * dho_executor_input_bytes(f->executor);
+    dho_executor_forward(f->executor, ROWS, (const char *)f->images + (size_t)b * batch_bytes,
+                         f->parameters, NULL, f->statistics);
     for (int h = 0; h < 2; h++) {
         heads[h] = dho_executor_output(f->executor, f->student.heads[h]);
         dheads[h] = dho_executor_output_gradient(f->executor, f->student.heads[h]);

@@ -159,7 +159,8 @@ static double compare_slots(fixture *f, bool buffers, const float *values)
 
 static dho_loss_terms step(fixture *f, const struct trajectory_case *c, int s)
 {
-    const int b = s % 2, passes = dho_microbatch_passes(c->separate, ROWS, LABELLED);
+    const int b = s % 2;
+    const int passes = dho_microbatch_passes(&f->student, c->separate, ROWS, LABELLED);
     const dho_schedule schedule = {
         .kind = c->schedule, .total_steps = STEPS, .warmup_steps = WARMUP, .warmup_start = 0.01};
     const dho_objective objective = {.method = c->method,
@@ -174,7 +175,7 @@ static dho_loss_terms step(fixture *f, const struct trajectory_case *c, int s)
     const dho_microbatch microbatch = {.executor = f->executor,
                                        .student = &f->student,
                                        .parameters = f->parameters,
-                                       .separate = c->separate,
+                                       .passes = passes,
                                        .rows = ROWS,
                                        .labelled = LABELLED,
                                        .images = f->images + b * IMAGE_FLOATS,
