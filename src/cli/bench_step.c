@@ -127,7 +127,7 @@ static dho_status open_bench(bench *b)
         .training = true,
         .recompute = b->recompute ? DHO_RECOMPUTE_BLOCK : DHO_RECOMPUTE_NONE};
     DHO_TRY(dho_executor_create(&b->executor, b->student.graph, &execution));
-    if (passes == 2) DHO_TRY(dho_executor_prepare(b->executor, (int)(rows - (size_t)most)));
+    if (b->passes == 2) DHO_TRY(dho_executor_prepare(b->executor, (int)rows - execution.batch));
     const size_t floats = dho_graph_parameter_floats(b->student.graph);
     const size_t buffers = dho_graph_buffer_floats(b->student.graph);
     float *running;

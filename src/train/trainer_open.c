@@ -242,8 +242,7 @@ static dho_status open_model(dho_trainer *trainer)
         .recompute = config->compute.recompute};
     DHO_TRY(dho_executor_create(&trainer->executor, trainer->student.graph, &execution));
     if (trainer->passes == 2) /* the smaller one */
-        DHO_TRY(
-            dho_executor_prepare(trainer->executor, trainer->micro_batch - largest_pass(trainer)));
+        DHO_TRY(dho_executor_prepare(trainer->executor, trainer->micro_batch - execution.batch));
     trainer->objective = dho_objective_create(config);
     trainer->schedule = dho_schedule_create(config, trainer->total_steps);
     if (trainer->cache != NULL) {

@@ -37,6 +37,16 @@ static float *random_floats(uint64_t id, size_t count)
     return out;
 }
 
+/* In the dtype that the executor reads; room for floats. */
+static float *random_images(dho_compute *compute, size_t count)
+{
+    float *pixels = random_floats(0, count), *out;
+    ck_assert_ok(dho_alloc_zero(&out, count, sizeof *out, "test"));
+    dho_compute_kernels(compute)->store(compute, count, pixels, out);
+    dho_free(pixels);
+    return out;
+}
+
 /* One image gives the same bits in a pass of sixteen and of two, which alone would not be worth
  * Winograd's transforms. */
 START_TEST(test_same_algorithm)
@@ -68,7 +78,7 @@ START_TEST(test_same_algorithm)
         graph, dho_graph_conv(graph, image, "conv", CHANNELS, 3, 1, 1, 1, false));
     dho_graph_output(graph, y);
     ck_assert_ok(dho_graph_finish(graph));
-    float *images = random_floats(0, (size_t)MOST * FLOATS);
+    float *images = random_images(compute, (size_t)MOST * FLOATS);
     float *parameters = random_floats(1, dho_graph_parameter_floats(graph));
     const dho_executor_options options = {.compute = compute, .batch = MOST};
     ck_assert_ok(dho_executor_create(&executor, graph, &options));
@@ -128,7 +138,7 @@ START_TEST(test_no_allocation)
     ck_assert_ok(dho_student_create(&student, &options));
     const size_t floats = dho_graph_parameter_floats(student.graph);
     const size_t buffers = dho_graph_buffer_floats(student.graph);
-    float *const slabs[5] = {random_floats(0, (size_t)(LARGE * c->size * c->size * 3)),
+    float *const slabs[5] = {random_images(compute, (size_t)(LARGE * c->size * c->size * 3)),
                              random_floats(1, floats), random_floats(2, buffers),
                              random_floats(3, buffers), random_floats(4, floats)};
     dho_graph_initialise(student.graph, 1, slabs[1], slabs[2]);
