@@ -88,7 +88,8 @@ typedef struct dho_kernels {
                              const void *residual, void *y);
     /* dgamma += , dbeta += , dx (+)= ; dy is first masked, by y > 0 for ReLU, by 0 < y < 6 for
      * ReLU6; dresidual (+)= the masked dy (NULL: none). dx, dresidual and dy are three different
-     * buffers. */
+     * buffers. y may be NULL where there was no residual (and dresidual is NULL): it is then had
+     * again from x. */
     void (*batch_norm_backward)(dho_compute *compute, int64_t rows, int channels,
                                 dho_activation activation, const void *x, const void *y,
                                 const void *dy, const float *gamma, const float *beta,

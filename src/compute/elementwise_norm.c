@@ -7,6 +7,7 @@
 #include "compute/compute_context.h"
 #include "compute/element.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -349,6 +350,7 @@ ALWAYS_INLINE void gradient_row(const norm *n, int64_t r, dho_activation activat
 ALWAYS_INLINE void gradient_rows(const norm *n, dho_range rows, dho_activation activation)
 {
     const bool adds = n->dresidual != NULL && n->accumulate_dresidual;
+    /* Without y there is no residual: no 5, no 7. */
     const int variant = (n->y == NULL ? 4 : 0) + (n->accumulate_dx ? 2 : 0) + (adds ? 1 : 0);
     for (int64_t r = rows.begin; r < rows.end; r++) {
         switch (variant) {
@@ -368,7 +370,7 @@ ALWAYS_INLINE void gradient_rows(const norm *n, dho_range rows, dho_activation a
             gradient_row(n, r, activation, false, false, false);
             break;
         default:
-            gradient_row(n, r, activation, false, true, false); /* without a residual */
+            gradient_row(n, r, activation, false, true, false);
         }
     }
 }
@@ -405,6 +407,7 @@ static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels
     element *restrict dresidual = dresidual_data;
     float scale[DHO_REDUCTION_CHANNELS], mean_g[DHO_REDUCTION_CHANNELS];
     float slope[DHO_REDUCTION_CHANNELS];
+    assert(y != NULL || dresidual == NULL);
     norm sums = {.rows = rows,
                  .stride = channels,
                  .activation = activation,

@@ -180,10 +180,10 @@ static void pool_backward_part(void *context, int part)
         for (int64_t b = 0; b < t->batch; b++) {
             const element *restrict mean = t->dy + b * t->tokens * channels;
             const element *restrict dy = mean + token * channels;
-            element *restrict dx = t->dx + (b * positions + token - 1) * channels;
 #pragma omp simd
             for (int c = 0; c < channels; c++) dposition[c] += LOAD(dy[c]);
             if (token == 0) continue;
+            element *restrict dx = t->dx + (b * positions + token - 1) * channels;
 #pragma omp simd
             for (int c = 0; c < channels; c++) {
                 const float d = LOAD(dy[c]) + LOAD(mean[c]) * share;

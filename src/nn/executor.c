@@ -4,7 +4,7 @@
 #include "dho/alloc.h"
 #include "nn/executor_plan.h"
 
-#include <string.h>
+#include <assert.h>
 
 dho_conv_shape dho_executor_conv_shape(const dho_executor *executor, const dho_node *node,
                                        int batch)
@@ -51,6 +51,7 @@ unsigned dho_executor_backward_calls(const dho_executor *executor, int index)
 dho_status dho_executor_prepare(dho_executor *executor, int batch)
 {
     const dho_graph *graph = executor->graph;
+    assert(batch >= 1 && batch <= executor->max_batch);
     if (executor->prepared[batch]) return DHO_OK;
     for (int i = 0; i < graph->count; i++) {
         const dho_node *node = &graph->nodes[i];

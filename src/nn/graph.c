@@ -38,6 +38,13 @@ void dho_graph_keep_failure(dho_graph *graph, dho_status status)
     snprintf(graph->message, sizeof graph->message, "%s", dho_error_message());
 }
 
+void dho_graph_demand(dho_graph *graph, bool condition, const char *what)
+{
+    if (!condition && graph->status == DHO_OK)
+        dho_graph_keep_failure(
+            graph, dho_fail(DHO_ERR_CONFIG, "model: operator %d: %s", graph->count, what));
+}
+
 dho_status dho_graph_finish(dho_graph *graph)
 {
     if (graph->status != DHO_OK) return dho_fail(graph->status, "%s", graph->message);
@@ -167,6 +174,15 @@ dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, 
     node.channels = in.channels;
     node.residual = residual;
     node.activation = activation;
+    dho_graph_demand(graph, !in.is_float, "batch normalisation of a float value");
+    if (residual >= 0) {
+        const dho_node extra = dho_graph_node_of(graph, residual);
+        dho_graph_demand(graph, !extra.is_float, "a residual that is float");
+        dho_graph_demand(graph,
+                         extra.height == in.height && extra.width == in.width &&
+                             extra.channels == in.channels,
+                         "a residual of another shape");
+    }
     node.weight =
         add_vector(graph, &graph->parameters, name, "weight", in.channels, DHO_INIT_ONES, 0);
     node.bias = add_vector(graph, &graph->parameters, name, "bias", in.channels, DHO_INIT_ZEROS, 0);

@@ -78,5 +78,7 @@ dho_value dho_graph_append(dho_graph *graph, dho_node node);
 int dho_graph_add_parameter(dho_graph *graph, const char *name, dho_slot slot);
 /* Notes dho_fail's result, unless something failed before. */
 void dho_graph_keep_failure(dho_graph *graph, dho_status status);
+/* Notes a failure of the operator that comes next, unless the condition holds. */
+void dho_graph_demand(dho_graph *graph, bool condition, const char *what);
 
 #endif

@@ -5,13 +5,6 @@
 
 enum { NAME_BYTES = 128 };
 
-static void demand(dho_graph *graph, bool condition, const char *what)
-{
-    if (!condition && graph->status == DHO_OK)
-        dho_graph_keep_failure(
-            graph, dho_fail(DHO_ERR_CONFIG, "model: operator %d: %s", graph->count, what));
-}
-
 static dho_node like(dho_operator op, const dho_graph *graph, dho_value x)
 {
     const dho_node in = dho_graph_node_of(graph, x);
@@ -33,9 +26,8 @@ dho_value dho_graph_layer_norm(dho_graph *graph, dho_value x, const char *name, 
 {
     char parameter[NAME_BYTES];
     dho_node node = like(DHO_OP_LAYER_NORM, graph, x);
-    demand(graph, dho_graph_node_of(graph, x).is_float,
-           "layer normalisation of a value that is "
-           "not the residual stream's");
+    dho_graph_demand(graph, dho_graph_node_of(graph, x).is_float,
+                     "layer normalisation of a value that is not the residual stream's");
     node.is_float = stream;
     node.cheap = !stream;
     snprintf(parameter, sizeof parameter, "%s.weight", name);
@@ -50,9 +42,17 @@ dho_value dho_graph_linear_of(dho_graph *graph, dho_value x, const dho_linear_sp
     const dho_node in = dho_graph_node_of(graph, x);
     const bool vector = in.height == 1 && in.width == 1 && in.is_float;
     dho_node node = like(vector ? DHO_OP_LINEAR : DHO_OP_TOKENS_LINEAR, graph, x);
-    demand(graph, vector || !in.is_float, "a linear layer of the residual stream itself");
-    demand(graph, !vector || !spec->adds, "a residual of a vector");
-    demand(graph, vector || spec->scale == 0, "a scaled linear layer on tokens");
+    dho_graph_demand(graph, vector || !in.is_float, "a linear layer of the residual stream itself");
+    dho_graph_demand(graph, !vector || !spec->adds, "a residual of a vector");
+    dho_graph_demand(graph, vector || spec->scale == 0, "a scaled linear layer on tokens");
+    if (spec->adds) {
+        const dho_node to = dho_graph_node_of(graph, spec->residual);
+        dho_graph_demand(graph, to.is_float, "a residual that is not float");
+        dho_graph_demand(graph,
+                         to.height == in.height && to.width == in.width &&
+                             to.channels == spec->out_channels,
+                         "a residual of another shape");
+    }
     node.is_float = vector || spec->adds;
     node.scale = spec->scale != 0 ? spec->scale : 1;
     node.residual = spec->adds ? spec->residual : -1;
@@ -79,6 +79,7 @@ dho_value dho_graph_bias_gelu(dho_graph *graph, dho_value x, const char *bias, d
     node.gelu = kind;
     node.cheap = true;
     const dho_node linear = dho_graph_node_of(graph, x); /* whose bias this is */
+    dho_graph_demand(graph, !linear.is_float, "GELU of a float value");
     node.bias = add_vector(graph, bias, node.channels, DHO_INIT_LINEAR,
                            dho_graph_node_of(graph, linear.x).channels);
     return dho_graph_append(graph, node);
@@ -87,8 +88,9 @@ dho_value dho_graph_bias_gelu(dho_graph *graph, dho_value x, const char *bias, d
 dho_value dho_graph_attention(dho_graph *graph, dho_value x, int heads, bool causal)
 {
     dho_node node = like(DHO_OP_ATTENTION, graph, x);
-    demand(graph, heads > 0 && node.channels % (3 * heads) == 0,
-           "the heads do not divide the channels");
+    dho_graph_demand(graph, !dho_graph_node_of(graph, x).is_float, "attention of a float value");
+    dho_graph_demand(graph, heads > 0 && node.channels % (3 * heads) == 0,
+                     "the heads do not divide the channels");
     node.channels /= 3;
     node.heads = heads;
     node.causal = causal;
@@ -110,6 +112,7 @@ dho_value dho_graph_embed_tokens(dho_graph *graph, dho_value patches, const char
 {
     const dho_node in = dho_graph_node_of(graph, patches);
     dho_node node = like(DHO_OP_EMBED_TOKENS, graph, patches);
+    dho_graph_demand(graph, !in.is_float, "patches that are float");
     node.height = in.height * in.width + 1;
     node.width = 1;
     node.is_float = true;
@@ -147,7 +150,8 @@ dho_value dho_graph_attention_pool(dho_graph *graph, dho_value query, dho_value 
                                    dho_value values, int heads)
 {
     dho_node node = like(DHO_OP_ATTENTION_POOL, graph, query);
-    demand(graph, heads > 0 && node.channels % heads == 0, "the heads do not divide the channels");
+    dho_graph_demand(graph, heads > 0 && node.channels % heads == 0,
+                     "the heads do not divide the channels");
     node.is_float = true;
     node.heads = heads;
     node.residual = keys;
@@ -169,7 +173,7 @@ dho_value dho_graph_embed_text(dho_graph *graph, dho_value ids, const char *toke
 {
     dho_node node = like(DHO_OP_EMBED_TEXT, graph, ids);
     dho_slot slot = {.dims = 2, .init = DHO_INIT_NORMAL, .fan_in = channels};
-    demand(graph, node.height <= positions, "more tokens than positions");
+    dho_graph_demand(graph, node.height <= positions, "more tokens than positions");
     node.channels = channels;
     node.is_float = true;
     slot.shape[0] = vocabulary;
@@ -183,7 +187,8 @@ dho_value dho_graph_embed_text(dho_graph *graph, dho_value ids, const char *toke
 dho_value dho_graph_take_largest(dho_graph *graph, dho_value x, dho_value ids)
 {
     dho_node node = like(DHO_OP_TAKE_LARGEST, graph, x);
-    demand(graph, dho_graph_node_of(graph, x).is_float, "an end mark outside of the stream");
+    dho_graph_demand(graph, dho_graph_node_of(graph, x).is_float,
+                     "an end mark outside of the stream");
     node.height = node.width = 1;
     node.residual = ids;
     node.is_float = true;

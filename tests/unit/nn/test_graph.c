@@ -183,6 +183,51 @@ START_TEST(test_image_too_small_is_an_error)
 }
 END_TEST
 
+/* Operators that would read bf16 as float, or another shape, are refused when they are appended. */
+START_TEST(test_demands)
+{
+    static const char *const expected[] = {
+        "GELU of a float value",      "a residual that is not float", "a residual of another shape",
+        "attention of a float value", "patches that are float",       "a residual that is float",
+        "a residual of another shape"};
+    dho_graph *graph;
+    ck_assert_ok(dho_graph_create(&graph));
+    const dho_value image = dho_graph_input(graph, 4, 4, 6);
+    const dho_value map = dho_graph_conv(graph, image, "conv", 6, 1, 1, 0, 1, false);
+    const dho_value stream = dho_graph_embed_tokens(graph, map, "class", "position");
+    const dho_value tokens = dho_graph_layer_norm(graph, stream, "norm", false);
+    dho_linear_spec spec = {.weight = "w", .out_channels = 6, .adds = true, .residual = stream};
+    ck_assert_int_ge(dho_graph_linear_of(graph, tokens, &spec), 0);
+    spec.weight = "w2";
+    switch (_i) {
+    case 0:
+        dho_graph_bias_gelu(graph, stream, "bias", DHO_GELU_ERF);
+        break;
+    case 1:
+        spec.residual = tokens;
+        dho_graph_linear_of(graph, tokens, &spec);
+        break;
+    case 2:
+        spec.out_channels = 12;
+        dho_graph_linear_of(graph, tokens, &spec);
+        break;
+    case 3:
+        dho_graph_attention(graph, stream, 1, false);
+        break;
+    case 4:
+        dho_graph_embed_tokens(graph, stream, "class2", "position2");
+        break;
+    case 5:
+        dho_graph_batch_norm(graph, tokens, "bn", stream, DHO_ACTIVATION_NONE);
+        break;
+    default:
+        dho_graph_batch_norm(graph, tokens, "bn", map, DHO_ACTIVATION_NONE);
+    }
+    ck_assert_fails(dho_graph_finish(graph), DHO_ERR_CONFIG, expected[_i]);
+    dho_graph_destroy(&graph);
+}
+END_TEST
+
 START_TEST(test_allocation_failures)
 {
     const int64_t before = dho_alloc_get_stats().live_blocks;
@@ -215,6 +260,7 @@ int main(void)
     tcase_add_loop_test(tests, test_gradients_against_differences, 0, 3);
     tcase_add_loop_test(tests, test_planner_never_overlaps, 0, 50);
     tcase_add_test(tests, test_image_too_small_is_an_error);
+    tcase_add_loop_test(tests, test_demands, 0, 7);
     tcase_add_test(tests, test_allocation_failures);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
