@@ -4,7 +4,7 @@ import os
 import zipfile
 
 here = os.path.dirname(os.path.abspath(__file__))
-lists = ("list", "tuple", "fortran", "big_endian", "complex", "texts")  # read as lists of arrays
+lists = ("list", "legacy_list", "tuple", "fortran", "big_endian", "complex", "texts")  # read as lists of arrays
 out = os.path.join(here, "seeds", "torch_file")
 os.makedirs(out, exist_ok=True)
 for path in sorted(glob.glob(os.path.join(here, "..", "golden", "torch", "*.pt"))):

@@ -78,6 +78,7 @@ def main():
               numpy.array([[-1.5, 255], [65504, -0.0]], numpy.float16),
               numpy.array([-1, 1 << 40]), numpy.array([200, 0], numpy.uint8)]
     save("list.pt", arrays)
+    save("legacy_list.pt", arrays, _use_new_zipfile_serialization=False)
     save("tuple.pt", tuple(arrays[:2]))
     save("fortran.pt", [rows.T])
     save("big_endian.pt", [rows.astype(">f4")])
