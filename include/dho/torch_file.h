@@ -1,9 +1,8 @@
 /* PyTorch checkpoints (.pt, .pth) as torch.save writes them: a zip archive of stored entries with
- * data.pkl (the tree of Python objects as a pickle) and data/0, data/1 ... (the storages); or, before
- * PyTorch 1.6, the same parts one behind another.
- * Nothing of the pickle is ever executed: a small stack machine knows the opcodes of pickle
- * protocol 2, the few constructors that state dicts are made of, and refuses every other name.
- * docs/weights.md. All Local.
+ * data.pkl (the tree of Python objects as a pickle) and data/0, data/1 ... (the storages); or,
+ * before PyTorch 1.6, the same parts one behind another. Nothing of the pickle is ever executed: a
+ * small stack machine knows the opcodes of pickle protocol 2, the few constructors that state dicts
+ * are made of, and refuses every other name. docs/weights.md. All Local.
  *
  * Tensors whose elements lie one behind another are views into the mapped file; the others
  * (transposed, sliced) are gathered into memory of the reader's own. */
@@ -21,9 +20,9 @@ typedef struct dho_torch_file dho_torch_file;
 /* key: where in the tree the state dict lies ("teacher", "model.encoder"), NULL: the root, or the
  * first of state_dict, model_state_dict, model, teacher and student that holds tensors, or the only
  * one that does.
- * Errors: DHO_ERR_IO; DHO_ERR_FORMAT "path: [entry:] [offset N:] why" for a damaged file, a TorchScript
- * program, a Python object that is no part of a state dict (named), a tensor
- * that does not fit its storage; DHO_ERR_CONFIG when there is no such key. */
+ * Errors: DHO_ERR_IO; DHO_ERR_FORMAT "path: [entry:] [offset N:] why" for a damaged file, a
+ * TorchScript program, a Python object that is no part of a state dict (named), a tensor that does
+ * not fit its storage; DHO_ERR_CONFIG when there is no such key. */
 dho_status dho_torch_file_open(dho_torch_file **out, const char *path, const char *key);
 /* The same over memory that outlives the reader. */
 dho_status dho_torch_file_open_memory(dho_torch_file **out, const void *data, size_t bytes,
