@@ -1,8 +1,8 @@
 /* PyTorch checkpoints (.pt, .pth) as torch.save writes them: a zip archive of stored entries with
- * data.pkl (the tree of Python objects as a pickle) and data/0, data/1 ... (the storages).
- * Nothing of the pickle is ever executed: a small stack machine knows the opcodes of pickle
- * protocol 2, the few constructors that state dicts are made of, and refuses every other name.
- * docs/weights.md. All Local.
+ * data.pkl (the tree of Python objects as a pickle) and data/0, data/1 ... (the storages); or,
+ * before PyTorch 1.6, the same parts one behind another. Nothing of the pickle is ever executed: a
+ * small stack machine knows the opcodes of pickle protocol 2, the few constructors that state dicts
+ * are made of, and refuses every other name. docs/weights.md. All Local.
  *
  * Tensors whose elements lie one behind another are views into the mapped file; the others
  * (transposed, sliced) are gathered into memory of the reader's own. */
@@ -20,9 +20,9 @@ typedef struct dho_torch_file dho_torch_file;
 /* key: where in the tree the state dict lies ("teacher", "model.encoder"), NULL: the root, or the
  * first of state_dict, model_state_dict, model, teacher and student that holds tensors, or the only
  * one that does.
- * Errors: DHO_ERR_IO; DHO_ERR_FORMAT "path: [entry:] [offset N:] why" for a damaged file, a legacy
- * (not zip) or TorchScript file, a Python object that is no part of a state dict (named), a tensor
- * that does not fit its storage; DHO_ERR_CONFIG when there is no such key. */
+ * Errors: DHO_ERR_IO; DHO_ERR_FORMAT "path: [entry:] [offset N:] why" for a damaged file, a
+ * TorchScript program, a Python object that is no part of a state dict (named), a tensor that does
+ * not fit its storage; DHO_ERR_CONFIG when there is no such key. */
 dho_status dho_torch_file_open(dho_torch_file **out, const char *path, const char *key);
 /* The same over memory that outlives the reader. */
 dho_status dho_torch_file_open_memory(dho_torch_file **out, const void *data, size_t bytes,
@@ -36,6 +36,8 @@ const dho_tensor_view *dho_torch_file_at(const dho_torch_file *file, size_t i);
 const dho_tensor_view *dho_torch_file_find(const dho_torch_file *file, const char *name);
 /* Where the state dict was found; "" for the root. */
 const char *dho_torch_file_key(const dho_torch_file *file);
+/* "PyTorch zip" or "PyTorch legacy". */
+const char *dho_torch_file_format(const dho_torch_file *file);
 /* Entries of the state dict that are no tensors (numbers, texts, further dicts). */
 size_t dho_torch_file_skipped(const dho_torch_file *file);
 

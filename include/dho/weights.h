@@ -22,7 +22,8 @@ dho_status dho_weights_require(const dho_weights *weights, const char *name, int
                                const int64_t *shape, const dho_tensor_view **out);
 
 const char *dho_weights_path(const dho_weights *weights);
-const char *dho_weights_format(const dho_weights *weights); /* "safetensors" or "PyTorch zip" */
+/* "safetensors", "PyTorch zip" or "PyTorch legacy" */
+const char *dho_weights_format(const dho_weights *weights);
 /* Where in a PyTorch file the state dict was found ("" for the root, and for safetensors), and how
  * many of its entries are no tensors. */
 const char *dho_weights_key(const dho_weights *weights);

@@ -1,6 +1,7 @@
 /* dho export: a trained student under the names that torchvision, open_clip, transformers and timm
  * load. */
 #include "cli/cli.h"
+#include "cli/export_fold.h"
 #include "dho/alloc.h"
 #include "dho/checkpoint.h"
 #include "dho/log.h"
@@ -19,7 +20,10 @@ typedef struct export_list {
     size_t count;
     char **names; /* owned */
     size_t name_count;
-    float *projection; /* owned, CLIP's in the other layout; or NULL */
+    float *projection;   /* owned, CLIP's in the other layout; or NULL */
+    char classifier[32]; /* the head's name there */
+    bool folded;         /* the head is in the projection's place */
+    dho_fold fold;
     int64_t steps;
 } export_list;
 
@@ -28,6 +32,7 @@ static void list_free(export_list *list)
     for (size_t i = 0; i < list->name_count; i++) dho_free(list->names[i]);
     dho_free(list->names);
     dho_free(list->projection);
+    dho_free(list->fold.bias);
     dho_free(list->tensors);
     dho_state_dict_free(&list->own);
 }
@@ -66,15 +71,37 @@ static bool ends_with(const char *text, const char *end)
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-static dho_status parse_names(const char *word, dho_naming *out)
+static bool is_head(const char *name)
 {
-    *out = DHO_NAMES_OWN;
+    return strncmp(name, "head", 4) == 0;
+}
+
+/* The first tensor of the backbone that has no name in a naming; NULL: all have one. */
+static const char *first_unnamed(const dho_state_dict *own, dho_naming naming)
+{
+    dho_tensor_names names;
+    for (size_t i = 0; i < own->count; i++) {
+        const char *name = own->tensors[i].name;
+        if (!is_head(name) && !dho_tensor_names_of(naming, name, &names)) return name;
+    }
+    return NULL;
+}
+
+/* The naming of this word that has names for the model. */
+static dho_status parse_names(const char *word, export_list *list)
+{
+    const char *unnamed = NULL;
+    list->naming = DHO_NAMES_OWN;
     if (word == NULL) return DHO_OK;
     for (int i = 0; i < DHO_NAMING_COUNT; i++) {
         if (strcmp(word, dho_naming_words[i]) != 0) continue;
-        *out = (dho_naming)i;
-        return DHO_OK;
+        list->naming = (dho_naming)i;
+        unnamed = first_unnamed(&list->own, list->naming);
+        if (unnamed == NULL) return DHO_OK;
     }
+    if (unnamed != NULL)
+        return dho_fail(DHO_ERR_CONFIG, "--names %s: has no name for \"%s\" of this model", word,
+                        unnamed);
     return dho_fail(DHO_ERR_CONFIG,
                     "--names: expected openai, bare, huggingface or timm, got \"%s\"", word);
 }
@@ -103,13 +130,12 @@ static void unsqueeze(dho_tensor_view *view, int dims)
     }
 }
 
-/* One tensor of the backbone, under the names that are asked for. */
+/* One tensor of the backbone, under the names that are asked for. parse_names has made sure that
+ * there are such. */
 static dho_status add_renamed(export_list *list, const dho_tensor_view *tensor)
 {
     dho_tensor_names names;
-    if (!dho_tensor_names_of(list->naming, tensor->name, &names))
-        return dho_fail(DHO_ERR_CONFIG, "--names %s: has no name for \"%s\" of this model",
-                        dho_naming_words[list->naming], tensor->name);
+    dho_tensor_names_of(list->naming, tensor->name, &names);
     for (int i = 0; i < names.count; i++) {
         dho_tensor_view *view = &list->tensors[list->count++];
         *view = *tensor;
@@ -125,50 +151,91 @@ static dho_status add_renamed(export_list *list, const dho_tensor_view *tensor)
     return DHO_OK;
 }
 
-/* One tensor of the model: a head becomes the published model's or is left out, the rest keeps its
- * name or gets that of another tool. */
-static dho_status add_tensor(export_list *list, const dho_tensor_view *tensor, export_head head,
-                             const dho_student *student)
+/* "head_ce", "head_kd" or, where there is one only, "head". */
+static const char *wanted_head(const dho_student *student, export_head head)
 {
-    const char *wanted = student->head_count < 2 ? "head."
-                         : head == HEAD_CE       ? "head_ce."
-                                                 : "head_kd.";
-    dho_tensor_view *view = &list->tensors[list->count];
+    return student->head_count < 2 ? "head" : head == HEAD_CE ? "head_ce" : "head_kd";
+}
+
+/* One tensor of a head: it gets the published model's name, or is left out. */
+static dho_status add_head(export_list *list, const dho_tensor_view *tensor, export_head head,
+                           const dho_student *student)
+{
+    dho_tensor_names names;
+    char own[96];
+    const char *part = strchr(tensor->name, '.'), *wanted = wanted_head(student, head);
+    const size_t length = strlen(wanted);
+    const bool is_wanted =
+        strncmp(tensor->name, wanted, length) == 0 && tensor->name[length] == '.';
+    if (head == HEAD_NONE || list->folded || (head != HEAD_BOTH && !is_wanted)) return DHO_OK;
+    dho_tensor_view *view = &list->tensors[list->count++];
     *view = *tensor;
-    if (strncmp(tensor->name, "head", 4) == 0 && head == HEAD_NONE) return DHO_OK;
-    if (strncmp(tensor->name, "head", 4) != 0 && list->naming != DHO_NAMES_OWN)
-        DHO_TRY(add_renamed(list, tensor));
-    else
-        list->count++;
-    if (strncmp(tensor->name, "head", 4) == 0 && head != HEAD_BOTH) {
-        if (strncmp(tensor->name, wanted, strlen(wanted)) != 0) {
-            list->count--;
-            return DHO_OK;
-        }
-        DHO_TRY(add_name(list, view, student->classifier, strchr(tensor->name, '.')));
-    }
-    if (!ends_with(tensor->name, "running_var")) return DHO_OK;
-    /* PyTorch's batch normalisation counts its steps; a strict load demands the number. */
-    char part[128];
-    dho_tensor_view *steps = &list->tensors[list->count];
-    const char *name = list->tensors[list->count - 1].name; /* as it is written */
-    snprintf(part, sizeof part, "%.*s", (int)(strlen(name) - strlen("running_var")), name);
-    *steps = (dho_tensor_view){.dtype = DHO_I64, .data = &list->steps, .bytes = sizeof(int64_t)};
-    DHO_TRY(add_name(list, steps, part, "num_batches_tracked"));
-    list->count++;
+    if (head == HEAD_BOTH) return DHO_OK;
+    snprintf(own, sizeof own, "%s%s", student->classifier, part);
+    const bool renamed = dho_tensor_names_of(list->naming, own, &names);
+    DHO_TRY(add_name(list, view, renamed ? names.names[0] : own, ""));
+    snprintf(list->classifier, sizeof list->classifier, "%.*s",
+             (int)(strlen(view->name) - strlen(part)), view->name);
     return DHO_OK;
 }
 
-static dho_status build_list(export_list *list, const dho_model *model, export_head head)
+/* PyTorch's batch normalisation counts its steps; a strict load demands the number. */
+static dho_status add_steps(export_list *list, const char *running_var)
 {
-    const dho_graph *graph = model->student.graph;
-    DHO_TRY(dho_state_dict_add(&list->own, graph, false, "", model->parameters));
-    DHO_TRY(dho_state_dict_add(&list->own, graph, true, "", model->buffers));
-    const size_t most = DHO_NAME_PARTS * list->own.count;
+    char part[DHO_TENSOR_NAME_BYTES];
+    dho_tensor_view *steps = &list->tensors[list->count++];
+    snprintf(part, sizeof part, "%.*s", (int)(strlen(running_var) - strlen("running_var")),
+             running_var);
+    *steps = (dho_tensor_view){.dtype = DHO_I64, .data = &list->steps, .bytes = sizeof(int64_t)};
+    return add_name(list, steps, part, "num_batches_tracked");
+}
+
+/* timm's CLIP models: projection and head are one layer. */
+static dho_status fold(export_list *list, export_head head, const dho_student *student)
+{
+    const bool cosine = student->head_forms[head == HEAD_KD] == DHO_HEAD_COSINE;
+    if (head == HEAD_BOTH || (head != HEAD_NONE && cosine))
+        return dho_fail(DHO_ERR_CONFIG,
+                        "--names timm: timm's CLIP models end in one linear layer, which cannot be "
+                        "%s: --head %snone, or other names",
+                        head == HEAD_BOTH ? "two heads" : "a cosine head",
+                        student->head_count == 2 ? "ce or " : "");
+    list->folded = true;
+    return dho_export_fold(&list->own, head == HEAD_NONE ? NULL : wanted_head(student, head),
+                           &list->fold);
+}
+
+static dho_status build_list(export_list *list, const dho_model *model, export_head head,
+                             const char *names)
+{
+    const dho_student *student = &model->student;
+    DHO_TRY(dho_state_dict_add(&list->own, student->graph, false, "", model->parameters));
+    DHO_TRY(dho_state_dict_add(&list->own, student->graph, true, "", model->buffers));
+    DHO_TRY(parse_names(names, list));
+    if (strcmp(dho_naming_words[list->naming], "timm") == 0 &&
+        strncmp(list->own.tensors[0].name, "visual.", 7) == 0)
+        DHO_TRY(fold(list, head, student));
+    const size_t most = DHO_NAME_PARTS * list->own.count + 1;
     DHO_TRY(dho_alloc(&list->tensors, most, sizeof *list->tensors, "export"));
     DHO_TRY(dho_alloc(&list->names, most, sizeof *list->names, "export"));
-    for (size_t i = 0; i < list->own.count; i++)
-        DHO_TRY(add_tensor(list, &list->own.tensors[i], head, &model->student));
+    for (size_t i = 0; i < list->own.count; i++) {
+        const dho_tensor_view *tensor = &list->own.tensors[i];
+        if (is_head(tensor->name)) {
+            DHO_TRY(add_head(list, tensor, head, student));
+            continue;
+        }
+        DHO_TRY(add_renamed(list, tensor));
+        if (ends_with(tensor->name, "running_var"))
+            DHO_TRY(add_steps(list, list->tensors[list->count - 1].name));
+    }
+    if (list->fold.bias == NULL) return DHO_OK;
+    list->tensors[list->count++] =
+        (dho_tensor_view){.name = "head.bias",
+                          .dtype = DHO_F32,
+                          .dims = 1,
+                          .shape = {list->fold.count},
+                          .data = list->fold.bias,
+                          .bytes = (size_t)list->fold.count * sizeof(float)};
     return DHO_OK;
 }
 
@@ -209,21 +276,19 @@ static dho_status write_file(const dho_model *model, const dho_checkpoint_info *
 {
     export_list list = {.steps = info->step};
     export_head head;
-    char form[64];
+    char form[64], as[128];
     dho_status status;
     DHO_TRY(parse_head(head_word, &model->student, &head));
-    DHO_TRY(parse_names(names_word, &list.naming));
-    DHO_TRY_GOTO(build_list(&list, model, head));
+    DHO_TRY_GOTO(build_list(&list, model, head, names_word));
     describe_head(&model->student, head, form);
     DHO_TRY_GOTO(save(&list, model, info, form, path));
-    const char *as = head == HEAD_BOTH               ? "head_ce and head_kd"
-                     : head == HEAD_NONE             ? "no head"
-                     : model->student.head_count < 2 ? "its head as "
-                     : head == HEAD_CE               ? "head_ce as "
-                                                     : "head_kd as ";
-    dho_info("%s: %s, width %d, %d classes, %s%s: %zu tensors", path, model->student.model,
-             info->width, info->classes, as,
-             head == HEAD_BOTH || head == HEAD_NONE ? "" : model->student.classifier, list.count);
+    if (head == HEAD_NONE || head == HEAD_BOTH)
+        snprintf(as, sizeof as, "%s", head == HEAD_NONE ? "no head" : "head_ce and head_kd");
+    else
+        snprintf(as, sizeof as, "%s as %s", wanted_head(&model->student, head),
+                 list.folded ? "one layer with the projection" : list.classifier);
+    dho_info("%s: %s, width %d, %d classes, %s: %zu tensors", path, model->student.model,
+             info->width, info->classes, as, list.count);
     if (strcmp(form, "linear") != 0 && (head == HEAD_CE || head == HEAD_KD))
         dho_warn("%s: this head is %s: logits are that times W f/|f|, plus the bias, which a plain "
                  "linear layer does not compute",

@@ -3,14 +3,16 @@
 
 #include "dho/alloc.h"
 #include "weights/pt_archive.h"
+#include "weights/pt_legacy.h"
 #include "weights/pt_numpy.h"
 #include "weights/pt_pickle.h"
+#include "weights/pt_tree.h"
 #include "weights/tensor_table.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 4, KEY_BYTES = 200, STORAGE_NAME_BYTES = 64 };
+enum { STORAGE_NAME_BYTES = 64 };
 
 struct dho_torch_file {
     char *name; /* of the file, for messages */
@@ -19,111 +21,10 @@ struct dho_torch_file {
     dho_tensor_table table; /* owned, names too */
     void **blocks;          /* owned: gathered tensors */
     size_t block_count;
-    char key[KEY_BYTES + 1];
+    char key[PT_KEY_BYTES + 1];
     size_t skipped;
+    bool legacy; /* no zip archive */
 };
-
-/* --- where the state dict lies --- */
-
-static bool text_is(const pt_pickle *p, pt_id id, const char *text, size_t length)
-{
-    const pt_value *value = &p->values[id];
-    return value->kind == PT_STRING && value->count == length &&
-           memcmp(value->text, text, length) == 0;
-}
-
-/* The last value under a key, as in Python; 0 (None) when there is none. */
-static pt_id lookup(const pt_pickle *p, pt_id dict, const char *key, size_t length)
-{
-    const pt_value *from = &p->values[dict];
-    pt_id cell = from->first, found = 0;
-    for (uint32_t i = 0; from->kind == PT_DICT && i < from->count; i++) {
-        if (text_is(p, p->cells[cell].key, key, length)) found = p->cells[cell].value;
-        cell = p->cells[cell].next;
-    }
-    return found;
-}
-
-static bool holds_tensors(const pt_pickle *p, pt_id dict)
-{
-    return p->values[dict].kind == PT_DICT && p->values[dict].holds_tensors;
-}
-
-/* Follows "a.b": at each step the whole rest is tried as one key first. */
-static dho_status follow_key(const dho_torch_file *file, const pt_pickle *p, pt_id root,
-                             const char *key, pt_id *out)
-{
-    *out = root;
-    for (const char *rest = key; *rest != '\0';) {
-        size_t length = strlen(rest);
-        pt_id next = lookup(p, *out, rest, length);
-        if (next == 0) {
-            length = strcspn(rest, ".");
-            next = lookup(p, *out, rest, length);
-        }
-        if (next == 0)
-            return dho_fail(DHO_ERR_CONFIG, "%s: there is no key \"%.200s\" (at \"%.100s\")",
-                            file->name, key, rest);
-        *out = next;
-        rest += length;
-        if (*rest == '.') rest++;
-    }
-    if (!holds_tensors(p, *out))
-        return dho_fail(DHO_ERR_CONFIG, "%s: under the key \"%.200s\" there are no tensors",
-                        file->name, key);
-    return DHO_OK;
-}
-
-/* The only key whose value is a dict of tensors. */
-static pt_id only_dict(const pt_pickle *p, pt_id dict, pt_id *out_key)
-{
-    const pt_value *from = &p->values[dict];
-    pt_id cell = from->first, found = 0;
-    for (uint32_t i = 0; from->kind == PT_DICT && i < from->count; i++) {
-        const pt_cell *item = &p->cells[cell];
-        if (p->values[item->key].kind == PT_STRING && holds_tensors(p, item->value)) {
-            if (found != 0) return 0;
-            found = item->value;
-            *out_key = item->key;
-        }
-        cell = item->next;
-    }
-    return found;
-}
-
-static void append_key(dho_torch_file *file, const char *key, size_t length)
-{
-    const size_t used = strlen(file->key);
-    snprintf(file->key + used, sizeof file->key - used, "%s%.*s", used > 0 ? "." : "",
-             length < KEY_BYTES ? (int)length : (int)KEY_BYTES, key);
-}
-
-static dho_status find_state_dict(dho_torch_file *file, const pt_pickle *p, pt_id root, pt_id *out)
-{
-    static const char *const usual[] = {"state_dict", "model_state_dict", "model", "teacher",
-                                        "student"};
-    *out = root;
-    for (int depth = 0; depth < MAX_DEPTH && !holds_tensors(p, *out); depth++) {
-        pt_id next = 0, key = 0;
-        for (size_t i = 0; i < sizeof usual / sizeof usual[0] && next == 0; i++) {
-            next = lookup(p, *out, usual[i], strlen(usual[i]));
-            if (p->values[next].kind != PT_DICT) next = 0;
-            if (next != 0) append_key(file, usual[i], strlen(usual[i]));
-        }
-        if (next == 0) {
-            next = only_dict(p, *out, &key);
-            if (next != 0) append_key(file, p->values[key].text, p->values[key].count);
-        }
-        if (next == 0) break;
-        *out = next;
-    }
-    if (holds_tensors(p, *out)) return DHO_OK;
-    return dho_fail(DHO_ERR_FORMAT,
-                    "%s: data.pkl: there is no state dict at the root, under state_dict, "
-                    "model_state_dict, model, teacher or student, nor under one only other key: "
-                    "name its key",
-                    file->name);
-}
 
 /* --- tensors --- */
 
@@ -189,12 +90,14 @@ static dho_status find_storage(dho_torch_file *file, const char *name, const pt_
 {
     char entry_name[STORAGE_NAME_BYTES], why[160];
     const pt_entry *entry;
+    *out = storage->data;
+    if (storage->data != NULL) return DHO_OK;
     if (storage->key_bytes > 32 || memchr(storage->key, '\0', storage->key_bytes) != NULL)
         return bad_tensor(file, name, "its storage has no proper name");
     snprintf(entry_name, sizeof entry_name, "data/%.*s", (int)storage->key_bytes, storage->key);
     DHO_TRY(pt_archive_find(&file->archive, entry_name, &entry));
     if (entry == NULL) {
-        snprintf(why, sizeof why, "its storage, entry %s, is missing", entry_name);
+        snprintf(why, sizeof why, "its storage, %s, is missing", entry_name);
         return bad_tensor(file, name, why);
     }
     if (entry->size / dho_dtype_size(storage->dtype) != storage->elements) {
@@ -213,7 +116,7 @@ static dho_status add_name(dho_torch_file *file, const char *text, size_t length
 {
     char *name;
     if (memchr(text, '\0', length) != NULL)
-        return dho_fail(DHO_ERR_FORMAT, "%s: data.pkl: a tensor's name holds a NUL", file->name);
+        return dho_fail(DHO_ERR_FORMAT, "%s: a tensor's name holds a NUL", file->name);
     DHO_TRY(dho_strndup(&name, text, length));
     *out = &file->table.tensors[file->table.count++];
     **out = (dho_tensor_view){.name = name};
@@ -278,7 +181,7 @@ static dho_status read_list(dho_torch_file *file, const pt_pickle *p, pt_id list
 {
     const pt_value *from = &p->values[list];
     if (from->kind != PT_LIST && from->kind != PT_TUPLE)
-        return dho_fail(DHO_ERR_FORMAT, "%s: data.pkl: not a list of arrays", file->name);
+        return dho_fail(DHO_ERR_FORMAT, "%s: not a list of arrays", file->name);
     file->table.file = file->name;
     DHO_TRY(dho_tensor_table_reserve(&file->table, from->count));
     DHO_TRY(dho_alloc(&file->blocks, from->count, sizeof *file->blocks, file->name));
@@ -314,8 +217,8 @@ static dho_status check_kind(const dho_torch_file *file, const uint8_t *bytes, s
 {
     if (size >= 2 && bytes[0] == 0x80)
         return dho_fail(DHO_ERR_FORMAT,
-                        "%s: a bare pickle, the format of PyTorch before 1.6: not read; load it in "
-                        "PyTorch and torch.save its state dict again",
+                        "%s: a bare pickle, not made by torch.save: not read; torch.save the state "
+                        "dict",
                         file->name);
     if (size < 4 || memcmp(bytes, "PK\3\4", 4) != 0)
         return dho_fail(DHO_ERR_FORMAT, "%s: not a PyTorch checkpoint (no zip archive)",
@@ -323,13 +226,10 @@ static dho_status check_kind(const dho_torch_file *file, const uint8_t *bytes, s
     return DHO_OK;
 }
 
-static dho_status parse_file(dho_torch_file *file, const uint8_t *bytes, size_t size,
-                             const char *key)
+static dho_status read_archive(dho_torch_file *file, pt_pickle *machine, const uint8_t *bytes,
+                               size_t size, pt_id *out_root)
 {
     const pt_entry *pickle, *constants;
-    pt_pickle machine = {0};
-    pt_id root, dict;
-    dho_status status;
     DHO_TRY(check_kind(file, bytes, size));
     DHO_TRY(pt_archive_open(&file->archive, bytes, size, file->name));
     DHO_TRY(pt_archive_find(&file->archive, "constants.pkl", &constants));
@@ -340,17 +240,27 @@ static dho_status parse_file(dho_torch_file *file, const uint8_t *bytes, size_t 
                         file->name);
     DHO_TRY(check_byte_order(file));
     DHO_TRY(pt_archive_find(&file->archive, "data.pkl", &pickle));
-    DHO_TRY_GOTO(pt_pickle_run(&machine, pickle->data, pickle->size, file->name, &root));
+    *machine = (pt_pickle){
+        .file = file->name, .part = "data.pkl: ", .bytes = pickle->data, .size = pickle->size};
+    return pt_pickle_run(machine, out_root);
+}
+
+static dho_status parse_file(dho_torch_file *file, const uint8_t *bytes, size_t size,
+                             const char *key)
+{
+    pt_pickle machine = {0};
+    pt_id root, dict;
+    dho_status status;
+    file->legacy = pt_is_legacy(bytes, size);
+    if (file->legacy)
+        DHO_TRY_GOTO(pt_legacy_read(&machine, bytes, size, file->name, &root));
+    else
+        DHO_TRY_GOTO(read_archive(file, &machine, bytes, size, &root));
     if (key != NULL && strcmp(key, DHO_TORCH_LIST) == 0) {
         status = read_list(file, &machine, root, size);
         goto fail;
     }
-    if (key != NULL && key[0] != '\0') {
-        append_key(file, key, strlen(key));
-        DHO_TRY_GOTO(follow_key(file, &machine, root, key, &dict));
-    } else {
-        DHO_TRY_GOTO(find_state_dict(file, &machine, root, &dict));
-    }
+    DHO_TRY_GOTO(pt_find_state_dict(&machine, root, key, file->key, &dict));
     DHO_TRY_GOTO(read_tensors(file, &machine, dict, size));
 fail:
     pt_pickle_free(&machine);
@@ -432,4 +342,9 @@ const char *dho_torch_file_key(const dho_torch_file *file)
 size_t dho_torch_file_skipped(const dho_torch_file *file)
 {
     return file->skipped;
+}
+
+const char *dho_torch_file_format(const dho_torch_file *file)
+{
+    return file->legacy ? "PyTorch legacy" : "PyTorch zip";
 }

@@ -14,8 +14,7 @@ enum {
     MAX_CELLS = 1 << 22,
     MAX_STACK = 1 << 22,
     MAX_MEMO = 1 << 22,
-    MAX_MARKS = 1 << 16,
-    MAX_SIZE = 1 << 26
+    MAX_MARKS = 1 << 16
 };
 
 dho_status pt_bad(const pt_pickle *pickle, const char *format, ...)
@@ -25,8 +24,8 @@ dho_status pt_bad(const pt_pickle *pickle, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(why, sizeof why, format, arguments);
     va_end(arguments);
-    return dho_fail(DHO_ERR_FORMAT, "%s: data.pkl: offset %zu: %s", pickle->file, pickle->opcode_at,
-                    why);
+    return dho_fail(DHO_ERR_FORMAT, "%s: %soffset %zu: %s", pickle->file, pickle->part,
+                    pickle->opcode_at, why);
 }
 
 dho_status pt_grow(pt_pickle *pickle, void *inout_array, size_t count, size_t *capacity,
@@ -354,10 +353,12 @@ static dho_status run(pt_pickle *p, pt_id *out_root)
 {
     pt_id none;
     DHO_TRY(pt_new(p, PT_NONE, &none));
-    if (p->size < 2 || p->bytes[0] != 0x80) return pt_bad(p, "not a pickle of protocol 2");
-    if (p->bytes[1] != 2)
-        return pt_bad(p, "pickle protocol %d; only torch.save's own, 2, is read", p->bytes[1]);
-    p->at = 2;
+    const uint8_t *start = p->bytes + p->at;
+    p->opcode_at = p->at;
+    if (p->size - p->at < 2 || start[0] != 0x80) return pt_bad(p, "not a pickle of protocol 2");
+    if (start[1] != 2)
+        return pt_bad(p, "pickle protocol %d; only torch.save's own, 2, is read", start[1]);
+    p->at += 2;
     for (;;) {
         p->opcode_at = p->at;
         if (p->at == p->size) return pt_bad(p, "the pickle has no end");
@@ -371,13 +372,12 @@ static dho_status run(pt_pickle *p, pt_id *out_root)
     return pop(p, out_root);
 }
 
-dho_status pt_pickle_run(pt_pickle *pickle, const uint8_t *bytes, size_t size, const char *file,
-                         pt_id *out_root)
+dho_status pt_pickle_run(pt_pickle *inout, pt_id *out_root)
 {
-    *pickle = (pt_pickle){.file = file, .bytes = bytes, .size = size};
-    if (size > MAX_SIZE)
-        return pt_bad(pickle, "a pickle of %zu bytes, more than the %d allowed", size, MAX_SIZE);
-    return run(pickle, out_root);
+    const size_t size = inout->size - inout->at;
+    if (size > PT_MAX_SIZE)
+        return pt_bad(inout, "a pickle of %zu bytes, more than the %d allowed", size, PT_MAX_SIZE);
+    return run(inout, out_root);
 }
 
 void pt_pickle_free(pt_pickle *pickle)

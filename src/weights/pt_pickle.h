@@ -26,6 +26,8 @@ typedef enum pt_kind {
     PT_OPAQUE /* something that no state dict's tensor needs: a number, or an object */
 } pt_kind;
 
+enum { PT_MAX_SIZE = 1 << 26 }; /* of a pickle */
+
 typedef uint32_t pt_id; /* index of a value (0 is None) or of a cell */
 
 typedef struct pt_value {
@@ -50,6 +52,7 @@ typedef struct pt_storage {
     const char *key; /* the entry's name behind "data/"; inside the pickle, not terminated */
     size_t key_bytes;
     uint64_t elements;
+    const uint8_t *data; /* inside the file; NULL: in the archive's entry, or missing */
 } pt_storage;
 
 /* A tensor that lies inside its storage: offset + sum((shape - 1) * stride) < elements. */
@@ -62,9 +65,12 @@ typedef struct pt_tensor {
 } pt_tensor;
 
 typedef struct pt_pickle {
-    const char *file; /* borrowed, for messages */
+    /* What to run, set by the caller; all borrowed. */
+    const char *file, *part; /* for messages: "x.pt", "data.pkl: " */
     const uint8_t *bytes;
-    size_t size, at, opcode_at;
+    size_t size, at; /* the pickle begins at `at`; afterwards it is behind its end */
+
+    size_t opcode_at;
 
     pt_value *values; /* owned, as the arrays below */
     pt_cell *cells;
@@ -79,9 +85,8 @@ typedef struct pt_pickle {
 } pt_pickle;
 
 /* Runs a pickle to its end. *out_root: the value it made. The bytes must outlive the values.
- * Errors: DHO_ERR_FORMAT "file: data.pkl: offset N: why". pt_pickle_free in any case. */
-dho_status pt_pickle_run(pt_pickle *pickle, const uint8_t *bytes, size_t size, const char *file,
-                         pt_id *out_root);
+ * Errors: DHO_ERR_FORMAT "file: part: offset N: why". pt_pickle_free in any case. */
+dho_status pt_pickle_run(pt_pickle *inout, pt_id *out_root);
 void pt_pickle_free(pt_pickle *pickle);
 
 /* --- for pt_rebuild.c --- */
@@ -109,7 +114,7 @@ dho_status pt_extents(const pt_pickle *pickle, pt_id id, const char *what, int *
                       int64_t out[DHO_MAX_DIMS]);
 /* callable(*arguments) and class.__new__(*arguments) for the known globals. */
 dho_status pt_reduce(pt_pickle *pickle, pt_id callable, pt_id arguments, pt_id *out);
-/* ("storage", type, key, device, elements) */
+/* ("storage", type, key, device, elements), in legacy files with a view's place or None */
 dho_status pt_persistent(pt_pickle *pickle, pt_id id, pt_id *out);
 
 #endif

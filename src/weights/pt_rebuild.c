@@ -6,8 +6,8 @@
 
 typedef enum pt_role {
     ROLE_DICT,
-    ROLE_TENSOR,    /* (storage, offset, size, stride, requires_grad, hooks[, metadata]) */
-    ROLE_PARAMETER, /* (tensor, requires_grad, hooks[, state]) */
+    ROLE_TENSOR,    /* (storage, offset, size, stride[, requires_grad, hooks[, metadata]]) */
+    ROLE_PARAMETER, /* (tensor[, requires_grad, hooks[, state]]) */
     ROLE_STORAGE,
     ROLE_OPAQUE /* harmless companions of a state dict; their values are carried and never used */
 } pt_role;
@@ -21,6 +21,8 @@ typedef struct pt_global {
 static const pt_global globals[] = {
     {"collections", "OrderedDict", ROLE_DICT, 0},
     {"torch._utils", "_rebuild_tensor_v2", ROLE_TENSOR, 0},
+    {"torch._utils", "_rebuild_tensor", ROLE_TENSOR, 0},    /* before PyTorch 0.4 */
+    {"torch.nn.parameter", "Parameter", ROLE_PARAMETER, 0}, /* the same */
     {"torch._utils", "_rebuild_parameter", ROLE_PARAMETER, 0},
     {"torch._utils", "_rebuild_parameter_with_state", ROLE_PARAMETER, 0},
     {"torch", "FloatStorage", ROLE_STORAGE, DHO_F32},
@@ -112,9 +114,11 @@ bool pt_unpack(const pt_pickle *p, pt_id id, size_t least, size_t room, pt_id *o
 
 dho_status pt_persistent(pt_pickle *p, pt_id id, pt_id *out)
 {
-    pt_id item[5];
-    if (!pt_unpack(p, id, 5, 5, item))
+    pt_id item[6];
+    if (!pt_unpack(p, id, 5, 6, item))
         return pt_bad(p, "a persistent id that is not of torch.save");
+    if (p->values[id].count == 6 && p->values[item[5]].kind != PT_NONE)
+        return pt_bad(p, "a view of a storage, as PyTorch before 0.4 wrote them: not read");
     const pt_value *word = &p->values[item[0]], *type = &p->values[item[1]];
     const pt_value *key = &p->values[item[2]], *elements = &p->values[item[4]];
     if (word->kind != PT_STRING || !is_text("storage", word->text, word->count) ||
@@ -178,7 +182,7 @@ static dho_status rebuild_tensor(pt_pickle *p, pt_id arguments, pt_id *out)
     pt_id item[7];
     pt_tensor tensor = {0};
     int strides;
-    if (!pt_unpack(p, arguments, 6, 7, item)) return pt_bad(p, "a tensor has not 6 or 7 arguments");
+    if (!pt_unpack(p, arguments, 4, 7, item)) return pt_bad(p, "a tensor has not 4 to 7 arguments");
     const pt_value *storage = &p->values[item[0]], *offset = &p->values[item[1]];
     if (storage->kind != PT_STORAGE) return pt_bad(p, "a tensor without a storage");
     if (offset->kind != PT_INT || offset->integer < 0)
@@ -235,7 +239,7 @@ dho_status pt_reduce(pt_pickle *p, pt_id callable, pt_id arguments, pt_id *out)
     case ROLE_TENSOR:
         return rebuild_tensor(p, arguments, out);
     case ROLE_PARAMETER:
-        if (!pt_unpack(p, arguments, 3, 4, item) || p->values[item[0]].kind != PT_TENSOR)
+        if (!pt_unpack(p, arguments, 1, 4, item) || p->values[item[0]].kind != PT_TENSOR)
             return pt_bad(p, "a parameter without a tensor");
         *out = item[0];
         return DHO_OK;

@@ -10,11 +10,14 @@
 
 enum { NAME_BYTES = 256, EXAMPLES = 3 };
 
+/* What a tensor of the file went into. */
+typedef enum tensor_use { UNUSED, USED_BY_BACKBONE, USED_BY_HEAD } tensor_use;
+
 typedef struct init_state {
     const dho_weights *weights;
     dho_init_report *report;
     dho_naming naming;
-    bool *used; /* owned, by tensor of the file */
+    tensor_use *used; /* owned, by tensor of the file */
     size_t missing;
     char first_missing[512]; /* its name and shape */
 } init_state;
@@ -100,18 +103,23 @@ static dho_status find_naming(init_state *state, const dho_graph *graph)
     return DHO_OK;
 }
 
-static void mark_used(init_state *state, const dho_tensor_view *tensor)
+static tensor_use *use_of(const init_state *state, const dho_tensor_view *tensor)
 {
-    bool *used = &state->used[tensor - dho_weights_at(state->weights, 0)];
-    if (!*used) state->report->taken++;
-    *used = true;
+    return &state->used[tensor - dho_weights_at(state->weights, 0)];
+}
+
+static void mark_used(init_state *state, const dho_tensor_view *tensor, tensor_use use)
+{
+    tensor_use *used = use_of(state, tensor);
+    if (*used == UNUSED) state->report->taken++;
+    *used = use;
 }
 
 static dho_status take(init_state *state, const dho_slot *slot, const char *name, float *slab)
 {
     const dho_tensor_view *tensor;
     DHO_TRY(dho_weights_require(state->weights, name, slot->dims, slot->shape, &tensor));
-    mark_used(state, tensor);
+    mark_used(state, tensor, USED_BY_HEAD);
     return dho_state_dict_fill(slot, tensor, slab);
 }
 
@@ -120,7 +128,7 @@ static dho_status take_backbone(init_state *state, const dho_slot *slot, float *
     dho_taken taken;
     DHO_TRY(dho_state_dict_take(state->weights, state->report->prefix, state->naming, slot, slab,
                                 &taken));
-    for (int i = 0; i < taken.count; i++) mark_used(state, taken.tensors[i]);
+    for (int i = 0; i < taken.count; i++) mark_used(state, taken.tensors[i], USED_BY_BACKBONE);
     if (taken.count == 0 && state->missing++ == 0)
         memcpy(state->first_missing, taken.missing, sizeof taken.missing);
     return DHO_OK;
@@ -147,27 +155,35 @@ static dho_status check_projection_bias(init_state *state)
                         "%s: tensor \"%s\" is not zero: its head is a classifier, not the "
                         "projection of CLIP",
                         dho_weights_path(state->weights), name);
-    mark_used(state, bias);
+    mark_used(state, bias, USED_BY_BACKBONE);
     return DHO_OK;
 }
 
-/* The head's own name, then those of a classifier, behind the prefix and without. */
+/* The head's own name, then those of a classifier, behind the prefix and without. What the backbone
+ * has taken is no classifier: timm calls CLIP's projection "head", too. */
 static dho_status take_head(init_state *state, const dho_slot *slot, float *slab)
 {
     const char *const classifiers[] = {NULL, "fc", "head", "classifier", "classifier.1"};
     const char *const prefixes[] = {state->report->prefix, ""};
     const char *part = strchr(slot->name, '.');
-    char name[NAME_BYTES];
+    char name[NAME_BYTES], taken[NAME_BYTES] = "";
     for (size_t p = 0; p < 2; p++) {
         for (size_t i = 0; i < sizeof classifiers / sizeof *classifiers; i++) {
             if (classifiers[i] == NULL)
                 snprintf(name, sizeof name, "%s%s", prefixes[p], slot->name);
             else
                 snprintf(name, sizeof name, "%s%s%s", prefixes[p], classifiers[i], part);
-            if (dho_weights_find(state->weights, name) != NULL)
-                return take(state, slot, name, slab);
+            const dho_tensor_view *tensor = dho_weights_find(state->weights, name);
+            if (tensor == NULL) continue;
+            if (*use_of(state, tensor) != USED_BY_BACKBONE) return take(state, slot, name, slab);
+            memcpy(taken, name, sizeof taken);
         }
     }
+    if (taken[0] != '\0')
+        return dho_fail(DHO_ERR_FORMAT,
+                        "%s: student.init_head: \"%s\" is the projection of CLIP, and there is no "
+                        "classifier",
+                        dho_weights_path(state->weights), taken);
     return dho_fail(DHO_ERR_FORMAT,
                     "%s: student.init_head: no \"%s%s\", nor fc%s, head%s, classifier%s or "
                     "classifier.1%s",
@@ -175,19 +191,9 @@ static dho_status take_head(init_state *state, const dho_slot *slot, float *slab
                     part, part);
 }
 
-static dho_status take_all(init_state *state, const dho_graph *graph, bool with_head,
-                           float *parameters, float *buffers)
+static dho_status check_missing(const init_state *state)
 {
-    for (size_t i = 0; i < dho_graph_parameter_count(graph); i++) {
-        const dho_slot *slot = dho_graph_parameter(graph, i);
-        if (!is_head(slot->name))
-            DHO_TRY(take_backbone(state, slot, parameters));
-        else if (with_head && !is_projection(slot->name))
-            DHO_TRY(take_head(state, slot, parameters));
-    }
-    for (size_t i = 0; i < dho_graph_buffer_count(graph); i++)
-        DHO_TRY(take_backbone(state, dho_graph_buffer(graph, i), buffers));
-    if (state->missing == 0) return check_projection_bias(state);
+    if (state->missing == 0) return DHO_OK;
     if (state->missing == 1)
         return dho_fail(DHO_ERR_FORMAT, "%s: no tensor %s", dho_weights_path(state->weights),
                         state->first_missing);
@@ -195,12 +201,32 @@ static dho_status take_all(init_state *state, const dho_graph *graph, bool with_
                     dho_weights_path(state->weights), state->first_missing, state->missing - 1);
 }
 
+/* The backbone first: the heads may have what is left. */
+static dho_status take_all(init_state *state, const dho_graph *graph, bool with_head,
+                           float *parameters, float *buffers)
+{
+    for (size_t i = 0; i < dho_graph_parameter_count(graph); i++) {
+        const dho_slot *slot = dho_graph_parameter(graph, i);
+        if (!is_head(slot->name)) DHO_TRY(take_backbone(state, slot, parameters));
+    }
+    for (size_t i = 0; i < dho_graph_buffer_count(graph); i++)
+        DHO_TRY(take_backbone(state, dho_graph_buffer(graph, i), buffers));
+    DHO_TRY(check_missing(state));
+    DHO_TRY(check_projection_bias(state));
+    for (size_t i = 0; with_head && i < dho_graph_parameter_count(graph); i++) {
+        const dho_slot *slot = dho_graph_parameter(graph, i);
+        if (is_head(slot->name) && !is_projection(slot->name))
+            DHO_TRY(take_head(state, slot, parameters));
+    }
+    return DHO_OK;
+}
+
 static void count_passed_over(const init_state *state)
 {
     dho_init_report *report = state->report;
     for (size_t i = 0; i < dho_weights_count(state->weights); i++) {
         const char *name = dho_weights_at(state->weights, i)->name;
-        if (state->used[i] || ends_with(name, "num_batches_tracked")) continue;
+        if (state->used[i] != UNUSED || ends_with(name, "num_batches_tracked")) continue;
         char shown[DHO_NAME_SHOWN + 4];
         const size_t length = strlen(report->examples);
         if (report->passed_over < EXAMPLES)

@@ -8,6 +8,7 @@ const char *const dho_naming_words[DHO_NAMING_COUNT] = {
     [DHO_NAMES_BARE] = "bare",
     [DHO_NAMES_HUGGINGFACE] = "huggingface",
     [DHO_NAMES_TIMM] = "timm",
+    [DHO_NAMES_TIMM_BYOB] = "timm",
 };
 
 /* A name, or the beginning of names where it ends with a point. NULL: the tool has none. */
@@ -46,6 +47,60 @@ static const entry block[] = {
     {"mlp.c_proj.", "mlp.fc2.", "mlp.fc2."},
 };
 
+/* --- convolutional networks, which only timm names in its own way --- */
+
+/* torchvision's MobileNetV2. */
+static const entry mobilenet[] = {
+    {"features.0.0.", NULL, "conv_stem."},  {"features.0.1.", NULL, "bn1."},
+    {"features.18.0.", NULL, "conv_head."}, {"features.18.1.", NULL, "bn2."},
+    {"classifier.1.", NULL, "classifier."},
+};
+
+/* Below "features.N." of a block without and with an expansion. */
+static const entry separable[] = {
+    {"conv.0.0.", NULL, "conv_dw."},
+    {"conv.0.1.", NULL, "bn1."},
+    {"conv.1.", NULL, "conv_pw."},
+    {"conv.2.", NULL, "bn2."},
+};
+static const entry inverted_residual[] = {
+    {"conv.0.0.", NULL, "conv_pw."}, {"conv.0.1.", NULL, "bn1."},
+    {"conv.1.0.", NULL, "conv_dw."}, {"conv.1.1.", NULL, "bn2."},
+    {"conv.2.", NULL, "conv_pwl."},  {"conv.3.", NULL, "bn3."},
+};
+
+/* torchvision's ResNets: the same. */
+static const entry resnet[] = {
+    {"conv1.", NULL, "conv1."},   {"bn1.", NULL, "bn1."},       {"layer1.", NULL, "layer1."},
+    {"layer2.", NULL, "layer2."}, {"layer3.", NULL, "layer3."}, {"layer4.", NULL, "layer4."},
+    {"fc.", NULL, "fc."},
+};
+
+/* CLIP's ResNet below "visual.", and below "visual.layerN.N.". */
+static const entry clip_resnet[] = {
+    {"conv1.", NULL, "stem.conv1.conv."},
+    {"bn1.", NULL, "stem.conv1.bn."},
+    {"conv2.", NULL, "stem.conv2.conv."},
+    {"bn2.", NULL, "stem.conv2.bn."},
+    {"conv3.", NULL, "stem.conv3.conv."},
+    {"bn3.", NULL, "stem.conv3.bn."},
+    {"attnpool.positional_embedding", NULL, "head.pos_embed"},
+    {"attnpool.q_proj.", NULL, "head.q."},
+    {"attnpool.k_proj.", NULL, "head.k."},
+    {"attnpool.v_proj.", NULL, "head.v."},
+    {"attnpool.c_proj.", NULL, "head.proj."},
+};
+static const entry bottleneck[] = {
+    {"conv1.", NULL, "conv1_1x1.conv."},
+    {"bn1.", NULL, "conv1_1x1.bn."},
+    {"conv2.", NULL, "conv2_kxk.conv."},
+    {"bn2.", NULL, "conv2_kxk.bn."},
+    {"conv3.", NULL, "conv3_1x1.conv."},
+    {"bn3.", NULL, "conv3_1x1.bn."},
+    {"downsample.0.", NULL, "shortcut.conv.conv."},
+    {"downsample.1.", NULL, "shortcut.conv.bn."},
+};
+
 static const char *after(const char *text, const char *beginning)
 {
     const size_t length = strlen(beginning);
@@ -81,54 +136,96 @@ static void write_names(const char *prefix, const char *name, const char *rest,
     }
 }
 
+#define TABLE(entries) entries, sizeof(entries) / sizeof *(entries)
+
+/* The name in a table, behind a prefix. */
+static bool names_in(const entry *entries, size_t count, dho_naming naming, const char *prefix,
+                     const char *name, dho_tensor_names *out)
+{
+    const char *rest;
+    const entry *e = find(entries, count, name, &rest);
+    if (e == NULL || column(e, naming) == NULL) return false;
+    write_names(prefix, column(e, naming), rest, out);
+    return true;
+}
+
 /* A tensor inside of a transformer's block, whose number and name are `inside`. */
 static bool block_names_of(dho_naming naming, const char *layers, const char *inside,
                            dho_tensor_names *out)
 {
     char prefix[64];
-    const char *rest;
     int number, used = 0;
     if (sscanf(inside, "%d.%n", &number, &used) != 1 || used == 0) return false;
     snprintf(prefix, sizeof prefix, "%s%d.", layers, number);
-    const entry *e = find(block, sizeof block / sizeof *block, inside + used, &rest);
-    if (e == NULL) return false;
-    write_names(prefix, column(e, naming), rest, out);
-    return true;
+    return names_in(TABLE(block), naming, prefix, inside + used, out);
 }
 
-static bool text_names_of(dho_naming naming, const char *own, dho_tensor_names *out)
+static bool text_names_of(const char *own, dho_tensor_names *out)
 {
-    const char *rest, *inside = after(own, "transformer.resblocks.");
-    if (naming != DHO_NAMES_HUGGINGFACE) return false;
+    const dho_naming naming = DHO_NAMES_HUGGINGFACE;
+    const char *inside = after(own, "transformer.resblocks.");
     if (inside != NULL) return block_names_of(naming, "text_model.encoder.layers.", inside, out);
-    const entry *e = find(text_tower, sizeof text_tower / sizeof *text_tower, own, &rest);
-    if (e == NULL) return false;
     out->transposed = strcmp(own, "text_projection") == 0;
-    write_names("", e->huggingface, rest, out);
-    return true;
+    return names_in(TABLE(text_tower), naming, "", own, out);
+}
+
+/* timm counts MobileNetV2's blocks by stage. */
+static bool mobilenet_names_of(const char *own, dho_tensor_names *out)
+{
+    static const int stages[] = {1, 2, 3, 4, 3, 3, 1};
+    char prefix[64];
+    int number, used = 0;
+    if (names_in(TABLE(mobilenet), DHO_NAMES_TIMM, "", own, out)) return true;
+    if (sscanf(own, "features.%d.%n", &number, &used) != 1 || used == 0 || number < 1) return false;
+    number--;
+    size_t stage = 0;
+    for (; stage < sizeof stages / sizeof *stages && number >= stages[stage]; stage++)
+        number -= stages[stage];
+    snprintf(prefix, sizeof prefix, "blocks.%zu.%d.", stage, number);
+    if (stage == 0) return names_in(TABLE(separable), DHO_NAMES_TIMM, prefix, own + used, out);
+    return names_in(TABLE(inverted_residual), DHO_NAMES_TIMM, prefix, own + used, out);
+}
+
+static bool clip_resnet_names_of(const char *bare, dho_tensor_names *out)
+{
+    char prefix[64];
+    int layer, number, used = 0;
+    if (sscanf(bare, "layer%d.%d.%n", &layer, &number, &used) != 2 || used == 0)
+        return names_in(TABLE(clip_resnet), DHO_NAMES_TIMM_BYOB, "", bare, out);
+    snprintf(prefix, sizeof prefix, "stages.%d.%d.", layer - 1, number);
+    return names_in(TABLE(bottleneck), DHO_NAMES_TIMM_BYOB, prefix, bare + used, out);
+}
+
+/* A vision transformer's. */
+static bool tower_names_of(dho_naming naming, const char *bare, dho_tensor_names *out)
+{
+    const char *inside = after(bare, "transformer.resblocks.");
+    const char *layers = naming == DHO_NAMES_TIMM ? "blocks." : "vision_model.encoder.layers.";
+    if (inside != NULL) return block_names_of(naming, layers, inside, out);
+    out->transposed = strcmp(bare, "proj") == 0;
+    return names_in(TABLE(tower), naming, "", bare, out);
 }
 
 bool dho_tensor_names_of(dho_naming naming, const char *own, dho_tensor_names *out)
 {
-    const char *rest, *bare = after(own, "visual.");
+    const char *bare = after(own, "visual.");
     *out = (dho_tensor_names){.count = 1};
-    if (naming == DHO_NAMES_OWN) {
+    switch (naming) {
+    case DHO_NAMES_OWN:
         snprintf(out->names[0], sizeof out->names[0], "%s", own);
         return true;
+    case DHO_NAMES_BARE:
+        if (bare != NULL) snprintf(out->names[0], sizeof out->names[0], "%s", bare);
+        return bare != NULL;
+    case DHO_NAMES_HUGGINGFACE:
+        return bare != NULL ? tower_names_of(naming, bare, out) : text_names_of(own, out);
+    case DHO_NAMES_TIMM:
+        if (bare != NULL) return tower_names_of(naming, bare, out);
+        return mobilenet_names_of(own, out) || names_in(TABLE(resnet), naming, "", own, out);
+    case DHO_NAMES_TIMM_BYOB:
+        return bare != NULL && clip_resnet_names_of(bare, out);
+    case DHO_NAMING_COUNT:
+        break;
     }
-    if (bare == NULL) return text_names_of(naming, own, out);
-    if (naming == DHO_NAMES_BARE) {
-        snprintf(out->names[0], sizeof out->names[0], "%s", bare);
-        return true;
-    }
-    const char *inside = after(bare, "transformer.resblocks.");
-    if (inside != NULL)
-        return block_names_of(naming,
-                              naming == DHO_NAMES_TIMM ? "blocks." : "vision_model.encoder.layers.",
-                              inside, out);
-    const entry *e = find(tower, sizeof tower / sizeof *tower, bare, &rest);
-    if (e == NULL) return false;
-    out->transposed = strcmp(bare, "proj") == 0;
-    write_names("", column(e, naming), rest, out);
-    return true;
+    return false;
 }

@@ -1,5 +1,5 @@
-/* Under which names the tools that publish CLIP's towers keep a tensor. Private to src; the
- * engine's own names are OpenAI's. */
+/* Under which names the tools that publish a model keep a tensor. Private to src; the engine's own
+ * names are torchvision's, and for CLIP OpenAI's. */
 #ifndef DHO_TENSOR_NAMES_H
 #define DHO_TENSOR_NAMES_H
 
@@ -10,7 +10,10 @@ typedef enum dho_naming {
     DHO_NAMES_OWN,         /* OpenAI's and open_clip's; for other models torchvision's */
     DHO_NAMES_BARE,        /* the same without "visual.": a tower on its own */
     DHO_NAMES_HUGGINGFACE, /* transformers' CLIPModel and CLIPVisionModelWithProjection */
-    DHO_NAMES_TIMM,        /* timm's vit_*_clip_*, whose head is the projection */
+    DHO_NAMES_TIMM,        /* timm's vit_*_clip_*, whose head is the projection; mobilenetv2_*;
+                              resnet*, which are torchvision's */
+    DHO_NAMES_TIMM_BYOB,   /* timm's resnet50_clip, whose tensors have OpenAI's names in common with
+                              those of vit_*_clip_*, but not timm's */
     DHO_NAMING_COUNT
 } dho_naming;
 
@@ -23,7 +26,7 @@ typedef struct dho_tensor_names {
     bool transposed; /* against the engine's published layout */
 } dho_tensor_names;
 
-/* "own", "huggingface", ... for messages and options. */
+/* "openai", "huggingface", ... for messages and options; "timm" stands for two. */
 extern const char *const dho_naming_words[DHO_NAMING_COUNT];
 
 /* false when this naming has no such tensor. */

@@ -20,7 +20,7 @@ static weights_format sniff(const uint8_t *bytes, size_t size)
 {
     if (size >= 4 && memcmp(bytes, "PK\3\4", 4) == 0) return FORMAT_TORCH;
     if (size >= 9 && bytes[8] == '{') return FORMAT_SAFETENSORS;
-    if (size >= 2 && bytes[0] == 0x80 && bytes[1] <= 5) return FORMAT_TORCH; /* says why not */
+    if (size >= 2 && bytes[0] == 0x80 && bytes[1] <= 5) return FORMAT_TORCH; /* or says why not */
     return FORMAT_UNKNOWN;
 }
 
@@ -96,7 +96,7 @@ const char *dho_weights_path(const dho_weights *weights)
 
 const char *dho_weights_format(const dho_weights *weights)
 {
-    return weights->torch != NULL ? "PyTorch zip" : "safetensors";
+    return weights->torch != NULL ? dho_torch_file_format(weights->torch) : "safetensors";
 }
 
 const char *dho_weights_key(const dho_weights *weights)

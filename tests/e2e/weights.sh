@@ -1,5 +1,5 @@
 # Weights in and out: dho weights, student.init from a PyTorch file and from safetensors, dho export;
-# with torchvision as the reference where Python has it.
+# with torchvision and timm as references where Python has them.
 . "$(dirname "$0")/lib.bash"
 golden=$here/tests/golden
 
@@ -17,7 +17,7 @@ expect 0 "key state_dict: 1 tensors, 6 values, 24 bytes; 1 entries" weights insp
 expect 0 '"dtype": "I64"' weights inspect plain.pt --json
 expect 0 "key student" weights inspect two.pt --key student
 expect 1 "asks for posix.system" weights inspect evil.pt
-expect 1 "before 1.6" weights inspect legacy.pt
+expect 0 "PyTorch legacy, key state_dict: 6 tensors" weights inspect legacy_strided.pt
 expect 1 "neither" weights inspect "$golden/torch_exchange.py"
 expect 2 "usage: dho weights" weights show
 expect 2 "no key \"x\"" weights inspect two.pt --key x
@@ -30,8 +30,8 @@ expect 2 "usage: dho export" export --out x
 cd "$here"
 
 python=${DHO_PYTHON:-python3}
-if ! "$python" -c 'import torch, torchvision, safetensors, PIL' 2>/dev/null; then
-    echo "skipped: $python has no torch, torchvision, safetensors and Pillow (set DHO_PYTHON)"
+if ! "$python" -c 'import torch, torchvision, timm, safetensors, PIL' 2>/dev/null; then
+    echo "skipped: $python has no torch, torchvision, timm, safetensors and Pillow (set DHO_PYTHON)"
     finish
     exit 0
 fi
@@ -86,6 +86,33 @@ check_logits() { # RUN METHOD HEAD STEP
     pass "torchvision loads $2 strictly, $(cat "$work/log")"
 }
 check_logits ce ce ce 3
+
+# ResNet-50 from DINO's two files, MobileNetV2 from a file of PyTorch before 1.6 and one of timm.
+same_start() { # MODEL TENSORS FILE FILE: one step from each, and an export of the first
+    local model=$1 tensors=$2 file run=$1
+    for file in "$3" "$4"; do
+        train "$run" --set student.model="$model" --set student.init="$work/$file" --set train.lr=1.0e-3
+        grep -q ": $tensors tensors taken" "$work/log" || die "student.init: $file: not $tensors tensors"
+        run=$model.other
+    done
+    cmp -s "$work"/{"$model","$model.other"}/checkpoints/step-00000001/model.safetensors ||
+        die "$3 and $4 start differently"
+    pass "$model: the same start from $3 and $4, $tensors tensors"
+    "$DHO" eval -c "$work/c.yaml" --out "$work/$model" --set student.model="$model" --set student.init='""' \
+        --checkpoint "$work/$model/checkpoints/step-00000001" >"$work/log" 2>&1 || die "evaluating $model"
+    "$DHO" export --checkpoint "$work/$model/checkpoints/step-00000001" \
+        --out "$work/$model.safetensors" >"$work/log" 2>&1 || die "exporting $model"
+}
+same_start resnet50 265 dino.pth dino_full.pth
+same_start mobilenet_v2 260 mobilenet_v2.pth mobilenet_v2_timm.pth
+"$DHO" export --checkpoint "$work/mobilenet_v2/checkpoints/step-00000001" --names timm \
+    --out "$work/mobilenet_v2_timm.safetensors" >"$work/log" 2>&1 || die "exporting under timm's names"
+"$DHO" export --checkpoint "$work/resnet50/checkpoints/step-00000001" --names timm \
+    --out "$work/x.safetensors" >"$work/log" 2>&1 || die "exporting under timm's names"
+cmp -s "$work"/{resnet50,x}.safetensors || die "timm's names of resnet50 are not torchvision's"
+exchange models "$work"
+pass "torchvision and timm load both strictly: $(tr '\n' ';' <"$work/log")"
+
 "$DHO" cache build -c "$work/c.yaml" --teacher "$work/ce/checkpoints/step-00000003" --center \
     --out "$work/cache" --shards 2 >"$work/log" 2>&1 || die "building a cache"
 train dho --set method=dho --set teacher.cache="$work/cache" --set train.steps=2 \

@@ -1,7 +1,7 @@
 /* libFuzzer: the reader of PyTorch checkpoints over memory. The first byte says what the rest is:
- * even, the whole zip file; odd, a pickle that the harness puts into a proper archive (with two
- * storages), so that the fuzzer need not guess CRCs; with bit 1 it is read as a list of arrays.
- * Seeds: tests/fuzz/seeds/torch_file. */
+ * even, the whole file, zip or legacy; odd, a pickle that the harness puts into a proper archive
+ * (with two storages), so that the fuzzer need not guess CRCs; with bit 1 it is read as a list of
+ * arrays. Seeds: tests/fuzz/seeds/torch_file. */
 #include "../unit/weights/pt_fixture.h"
 #include "dho/torch_file.h"
 

@@ -1,10 +1,15 @@
 """The Python side of tests/e2e/clip_weights.sh: open_clip, transformers and timm as references.
 
-make DIR:              small CLIP towers with random weights: vit_{openai,bare,huggingface,timm} and rn50
-                       as .safetensors, after a check that the three libraries agree on them, and a
-                       few PNGs of 64 pixels in class folders DIR/images/<class>/.
-compare DIR FILE FORM: FILE (an export) loads strictly into FORM's model and is DIR's tower, bit for bit.
-resized DIR FILE SIDE: FILE's position embeddings are those that open_clip makes for a grid of SIDE.
+make DIR:              small CLIP towers with random weights: vit_{openai,bare,huggingface,timm} and
+                       rn50{,_timm} as .safetensors, after a check that the libraries agree on them,
+                       and a few PNGs of 64 pixels in class folders DIR/images/<class>/.
+check DIR:             the lines of DIR/checks, with files in DIR:
+  compare FILE FORM:          FILE (an export) loads strictly into FORM's model and is DIR's tower, bit
+                              for bit.
+  classifies OURS TIMM FORM:  timm's model of two classes loads TIMM strictly and has the logits of OURS,
+                              the same export under OpenAI's names: FORM's tower and a linear head.
+  resized FILE SIDE:          FILE's position embeddings are those that open_clip makes for a grid of
+                              SIDE.
 """
 import os
 import sys
@@ -33,16 +38,28 @@ def huggingface_vit():
                          image_size=SIZE, patch_size=PATCH, hidden_act="quick_gelu"))
 
 
-def timm_vit():
+def timm_vit(classes=EMBED):
     from timm.models.vision_transformer import VisionTransformer
     return VisionTransformer(img_size=SIZE, patch_size=PATCH, embed_dim=WIDTH, depth=LAYERS,
-                             num_heads=WIDTH // 64, num_classes=EMBED, pre_norm=True,
+                             num_heads=WIDTH // 64, num_classes=classes, pre_norm=True,
                              act_layer="quick_gelu", norm_layer=lambda n, **_: torch.nn.LayerNorm(n))
 
 
 def rn50():
     from open_clip.modified_resnet import ModifiedResNet
     return ModifiedResNet([3, 4, 6, 3], 128, 32, SIZE, 8)
+
+
+def timm_rn50(classes=128):
+    """timm's resnet50_clip of an eighth of the width, whose heads of attention are narrow as well."""
+    from dataclasses import replace
+    from timm.models.byobnet import ByobNet, model_cfgs
+    published = model_cfgs["resnet50_clip"]
+    config = replace(published, stem_chs=(4, 4, 8),
+                     blocks=tuple(replace(block, c=block.c // 8) for block in published.blocks))
+    model = ByobNet(config, num_classes=classes, img_size=SIZE)
+    model.head.num_heads, model.head.head_dim, model.head.scale = 32, 8, 8 ** -0.5
+    return model
 
 
 def to_huggingface(state, model):
@@ -72,7 +89,10 @@ def to_huggingface(state, model):
 
 
 def to_timm(state, model):
-    from timm.models.vision_transformer import _convert_openai_clip
+    if hasattr(model, "stages"):
+        from timm.models.byobnet import _convert_openai_clip
+    else:
+        from timm.models.vision_transformer import _convert_openai_clip
     out = _convert_openai_clip({f"visual.{k}": v for k, v in state.items()}, model)
     model.load_state_dict(out, strict=True)
     return model.state_dict()
@@ -92,20 +112,24 @@ def randomise(model):
 
 def make(folder):
     torch.manual_seed(1)
-    tower, huggingface, timm, resnet = open_clip_vit(), huggingface_vit(), timm_vit(), rn50()
+    tower, huggingface, timm = open_clip_vit(), huggingface_vit(), timm_vit()
+    resnet, timm_resnet = rn50(), timm_rn50()
     randomise(tower)
     randomise(resnet)
     state = tower.state_dict()
     files = {"vit_openai": {f"visual.{k}": v for k, v in state.items()} | {"logit_scale": torch.ones([])},
              "vit_bare": state, "vit_huggingface": to_huggingface(state, huggingface),
              "vit_timm": to_timm(state, timm),
-             "rn50": {f"visual.{k}": v for k, v in resnet.state_dict().items()}}
+             "rn50": {f"visual.{k}": v for k, v in resnet.state_dict().items()},
+             "rn50_timm": to_timm(resnet.state_dict(), timm_resnet)}
     images = torch.randn(2, 3, SIZE, SIZE)
     with torch.no_grad():
         expected = tower.eval()(images)
-        others = [huggingface.eval()(pixel_values=images).image_embeds, timm.eval()(images)]
-    for other in others:
-        assert (other - expected).abs().max() < 1e-4 * expected.abs().max()
+        pairs = [(huggingface.eval()(pixel_values=images).image_embeds, expected),
+                 (timm.eval()(images), expected),
+                 (timm_resnet.eval()(images), resnet.eval()(images))]
+    for other, one in pairs:
+        assert (other - one).abs().max() < 1e-4 * one.abs().max()
     for name, tensors in files.items():
         tensors = {k: v.contiguous() for k, v in tensors.items()}
         save_file(tensors, os.path.join(folder, f"{name}.safetensors"))
@@ -118,13 +142,11 @@ def make(folder):
 
 
 def compare(folder, path, form):
-    ours = load_file(path)
+    ours = load_file(os.path.join(folder, path))
     theirs = load_file(os.path.join(folder, f"{form}.safetensors"))
     for name, value in theirs.items():
         if name == "logit_scale" or name.endswith(("running_mean", "running_var", "num_batches_tracked")):
             continue
-        if name == "head.bias":
-            continue  # timm's, zero
         assert torch.equal(ours[name], value), name
     if form in ("vit_openai", "rn50"):
         model, ours = open_clip_vit() if form == "vit_openai" else rn50(), {
@@ -132,10 +154,24 @@ def compare(folder, path, form):
     elif form == "vit_bare":
         model = open_clip_vit()
     else:
-        model = huggingface_vit() if form == "vit_huggingface" else timm_vit()
-        if form == "vit_timm":
-            ours["head.bias"] = torch.zeros(EMBED)
+        model = {"vit_huggingface": huggingface_vit, "vit_timm": timm_vit, "rn50_timm": timm_rn50}[form]()
     model.load_state_dict(ours, strict=True)
+    return f"{form}: the export loads strictly and is the tower, bit for bit"
+
+
+def classifies(folder, ours, theirs, form):
+    tower, model = (open_clip_vit(), timm_vit(2)) if form == "vit" else (rn50(), timm_rn50(2))
+    ours = load_file(os.path.join(folder, ours))
+    head = torch.nn.Linear(ours["head.weight"].shape[1], 2)
+    head.load_state_dict({k: ours.pop(f"head.{k}") for k in ("weight", "bias")})
+    tower.load_state_dict({k.removeprefix("visual."): v for k, v in ours.items()}, strict=True)
+    model.load_state_dict(load_file(os.path.join(folder, theirs)), strict=True)
+    images = torch.randn(4, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        expected, logits = head(tower.eval()(images)), model.eval()(images)
+    error = ((logits - expected).abs().max() / expected.abs().max()).item()
+    assert error < 1e-5, (form, error)
+    return f"timm's {form} as a classifier: largest difference {error:.1e}"
 
 
 def resized(folder, path, side):
@@ -144,12 +180,20 @@ def resized(folder, path, side):
     side = int(side)
     resize_pos_embed(state, SimpleNamespace(visual=SimpleNamespace(grid_size=(side, side))))
     expected = state["visual.positional_embedding"]
-    ours = load_file(path)["visual.positional_embedding"]
+    ours = load_file(os.path.join(folder, path))["visual.positional_embedding"]
     assert ours.shape == expected.shape, (ours.shape, expected.shape)
     error = (ours - expected).abs().max().item() / expected.abs().max().item()
-    print(f"grid {SIZE // PATCH} to {side}: largest difference {error:.1e}")
-    assert error < 1e-6
+    assert error < 1e-6, (side, error)
+    return f"grid {SIZE // PATCH} to {side}: largest difference {error:.1e}"
+
+
+def check(folder):
+    with open(os.path.join(folder, "checks")) as file:
+        for line in file:
+            command, *arguments = line.split()
+            function = {"compare": compare, "classifies": classifies, "resized": resized}[command]
+            print("ok:", function(folder, *arguments), flush=True)
 
 
 if __name__ == "__main__":
-    {"make": make, "compare": compare, "resized": resized}[sys.argv[1]](*sys.argv[2:])
+    {"make": make, "check": check}[sys.argv[1]](*sys.argv[2:])

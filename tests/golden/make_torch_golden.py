@@ -61,13 +61,15 @@ def main():
     save("two.pt", {"student": {"backbone.w": ramp(1, 2)}, "teacher": {"backbone.w": ramp(2, 2)}})
     save("only.pt", {"epoch": 1, "weights.v1": {"w": ramp(7, 2)}})
     base = ramp(0, 2, 3, 4)
-    save("strided.pt", {
+    strided = {
         "transposed": ramp(1, 2, 3).t(), "permuted": base.permute(2, 0, 1),
         "column": base[:, 1, ::2], "row": base[1], "whole": base, "flat": base.view(24),
-    })
+    }
+    save("strided.pt", strided)
     save("expanded.pt", {"w": torch.ones(1, 2).expand(1000, 2)})
     save("evil.pt", {"state_dict": {"w": ramp(1, 2)}, "x": Evil()})
-    save("legacy.pt", {"w": ramp(1, 2)}, _use_new_zipfile_serialization=False)
+    save("legacy_plain.pt", plain, _use_new_zipfile_serialization=False)
+    save("legacy_strided.pt", {"epoch": 1, "state_dict": strided}, _use_new_zipfile_serialization=False)
     save("protocol4.pt", {"w": ramp(1, 2)}, pickle_protocol=4)
     save("tensor.pt", ramp(1, 2))
     # NumPy arrays, as FKD's labels have them: bytes over 127 and zeros, an array that is not contiguous
@@ -76,6 +78,7 @@ def main():
               numpy.array([[-1.5, 255], [65504, -0.0]], numpy.float16),
               numpy.array([-1, 1 << 40]), numpy.array([200, 0], numpy.uint8)]
     save("list.pt", arrays)
+    save("legacy_list.pt", arrays, _use_new_zipfile_serialization=False)
     save("tuple.pt", tuple(arrays[:2]))
     save("fortran.pt", [rows.T])
     save("big_endian.pt", [rows.astype(">f4")])

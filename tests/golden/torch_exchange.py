@@ -1,15 +1,22 @@
 """The Python side of tests/e2e/weights.sh: torchvision as the reference.
 
-make DIR:              a ResNet-18 as resnet18.pt and resnet18.safetensors, and a few PNGs of 64
-                       pixels in class folders DIR/images/<class>/.
+make DIR:              a ResNet-18 as resnet18.pt and resnet18.safetensors, a ResNet-50 as DINO's two
+                       files dino.pth (backbone) and dino_full.pth, a MobileNetV2 as mobilenet_v2.pth
+                       (of PyTorch before 1.6) and under timm's names as mobilenet_v2_timm.pth, and a
+                       few PNGs of 64 pixels in class folders DIR/images/<class>/.
 backbone DIR FILE:     FILE's backbone (an export) is DIR's, bit for bit.
 logits DIR FILE OUT HEAD: torchvision's resnet18 loads FILE strictly and its logits on DIR/images
                        are those that dho eval wrote into OUT (tensor logits_HEAD).
+models DIR:            the same for DIR/{resnet50,mobilenet_v2}.safetensors and DIR/MODEL/eval, and timm
+                       loads resnet50.safetensors and mobilenet_v2_timm.safetensors strictly, with
+                       the same logits.
 """
+import argparse
 import os
 import sys
 
 import numpy as np
+import timm
 import torch
 import torchvision
 from PIL import Image
@@ -19,9 +26,7 @@ CLASSES = ["ant", "bee", "cat"]
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
-def make(folder):
-    torch.manual_seed(1)
-    model = torchvision.models.resnet18(num_classes=3)
+def randomise(model):
     with torch.no_grad():
         for name, buffer in model.named_buffers():
             if name.endswith("running_mean"):
@@ -31,10 +36,39 @@ def make(folder):
         for parameter in model.parameters():  # zeros would not stay zeros at the least rate
             if parameter.dim() == 1:
                 parameter.uniform_(0.5, 1)
-    state = model.state_dict()
+    return model.state_dict()
+
+
+def save_dino(folder, state):
+    """torch.hub's file is a backbone without fc; the full one is of two wrapped networks."""
+    backbone = {k: v for k, v in state.items() if not k.startswith("fc.")}
+    torch.save(backbone, os.path.join(folder, "dino.pth"))
+    network = {f"module.backbone.{k}": v for k, v in backbone.items()}
+    network |= {"module.head.mlp.0.weight": torch.zeros(2, 2048),
+                "module.head.last_layer.weight_g": torch.ones(2, 1)}
+    torch.save({"student": network, "teacher": network, "epoch": 800,
+                "optimizer": {"state": {0: {"momentum_buffer": torch.zeros(2)}},
+                              "param_groups": [{"lr": 0.1, "params": [0]}]},
+                "args": argparse.Namespace(arch="resnet50", lr=0.03), "dino_loss": {"center": torch.zeros(1, 2)}},
+               os.path.join(folder, "dino_full.pth"))
+
+
+def save_mobilenet(folder, state):
+    torch.save(state, os.path.join(folder, "mobilenet_v2.pth"), _use_new_zipfile_serialization=False)
+    model = timm.create_model("mobilenetv2_100", num_classes=3)
+    renamed = dict(zip(model.state_dict(), state.values(), strict=True))  # both in the order of layers
+    model.load_state_dict(renamed, strict=True)
+    torch.save(renamed, os.path.join(folder, "mobilenet_v2_timm.pth"))
+
+
+def make(folder):
+    torch.manual_seed(1)
+    state = randomise(torchvision.models.resnet18(num_classes=3))
     torch.save({"epoch": 1, "state_dict": {f"module.{k}": v for k, v in state.items()}},
                os.path.join(folder, "resnet18.pt"))
     save_file(state, os.path.join(folder, "resnet18.safetensors"))
+    save_dino(folder, randomise(torchvision.models.resnet50(num_classes=3)))
+    save_mobilenet(folder, randomise(torchvision.models.mobilenet_v2(num_classes=3)))
     random = np.random.default_rng(2)
     for name in CLASSES:
         os.makedirs(os.path.join(folder, "images", name))
@@ -52,21 +86,41 @@ def backbone(folder, path):
         assert torch.equal(ours[name], value), name
 
 
-def logits(folder, path, out, head):
-    model = torchvision.models.resnet18(num_classes=3)
-    model.load_state_dict(load_file(path), strict=True)
-    model.eval()
+def images(folder):
     dataset = torchvision.datasets.ImageFolder(
         os.path.join(folder, "images"), torchvision.transforms.Compose([
             torchvision.transforms.ToTensor(), torchvision.transforms.Normalize(MEAN, STD)]))
+    return torch.stack([image for image, _ in dataset]), [label for _, label in dataset]
+
+
+def run(model, path, pixels):
+    model.load_state_dict(load_file(path), strict=True)
     with torch.no_grad():
-        expected = model(torch.stack([image for image, _ in dataset]))
+        return model.eval()(pixels)
+
+
+def logits(folder, path, out, head, model="resnet18"):
+    pixels, labels = images(folder)
+    expected = run(torchvision.models.get_model(model, num_classes=3), path, pixels)
     file = load_file(out)
-    assert file["labels"].tolist() == [label for _, label in dataset]
+    assert file["labels"].tolist() == labels
     difference = (file[f"logits_{head}"] - expected).abs().max().item()
     print(f"logits_{head}: largest difference {difference:.1e} of {expected.abs().max():.2f}")
     assert difference < 1e-3
+    return expected
+
+
+def models(folder):
+    for model, name, file in [("resnet50", "resnet50", "resnet50"),
+                              ("mobilenet_v2", "mobilenetv2_100", "mobilenet_v2_timm")]:
+        expected = logits(folder, os.path.join(folder, f"{model}.safetensors"),
+                          os.path.join(folder, model, "eval", "a.safetensors"), "ce", model)
+        other = run(timm.create_model(name, num_classes=3),
+                    os.path.join(folder, f"{file}.safetensors"), images(folder)[0])
+        difference = (other - expected).abs().max().item() / expected.abs().max().item()
+        print(f"{name} of timm: largest difference to torchvision {difference:.1e} of the largest")
+        assert difference < 1e-5
 
 
 if __name__ == "__main__":
-    {"make": make, "backbone": backbone, "logits": logits}[sys.argv[1]](*sys.argv[2:])
+    {"make": make, "backbone": backbone, "logits": logits, "models": models}[sys.argv[1]](*sys.argv[2:])
