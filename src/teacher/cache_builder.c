@@ -24,6 +24,7 @@ typedef struct builder {
     dho_eval_loader *loader; /* of the shard in work; NULL until its first image is asked for */
     dho_batch batch;         /* count 0: none in hand */
     int row;                 /* next row of the batch */
+    bool terminal;           /* somebody watches */
 } builder;
 
 static bool squashes(const dho_cache_build_options *options)
@@ -179,9 +180,11 @@ static dho_status start_loader(builder *b)
     return dho_eval_loader_create(&b->loader, &options);
 }
 
-static dho_status build_shard(builder *b, int shard)
+static dho_status build_shard(void *context, int shard)
 {
+    builder *b = context;
     bool written;
+    if (b->terminal) fprintf(stderr, "\rcache: shard %d/%d\033[K", shard + 1, b->spec.shards);
     b->batch.count = b->row = 0;
     b->id_count = 0;
     for (int64_t id = shard; id < b->spec.count; id += b->spec.shards) b->ids[b->id_count++] = id;
@@ -189,20 +192,6 @@ static dho_status build_shard(builder *b, int shard)
         dho_cache_write_shard(b->options->out, &b->spec, shard, fill_image, b, &written);
     dho_eval_loader_destroy(&b->loader);
     return status;
-}
-
-/* Shard by shard, all ranks side by side: a failure ends the build for all after one shard. */
-static dho_status build_shards(builder *b, dho_comm *comm)
-{
-    const int rank = dho_comm_rank(comm), ranks = dho_comm_size(comm);
-    const bool terminal = rank == 0 && isatty(STDERR_FILENO);
-    for (int first = 0; first < b->spec.shards; first += ranks) {
-        const int shard = first + rank;
-        DHO_TRY(dho_comm_agree(comm, shard < b->spec.shards ? build_shard(b, shard) : DHO_OK));
-        if (terminal) fprintf(stderr, "\rcache: shard %d/%d\033[K", shard + 1, b->spec.shards);
-    }
-    if (terminal) fputc('\n', stderr);
-    return DHO_OK;
 }
 
 static dho_status finish(builder *b)
@@ -232,7 +221,10 @@ static dho_status build(builder *b, dho_comm *comm)
              (long long)b->spec.count, b->spec.views, b->spec.views == 1 ? "" : "s", bytes,
              (double)bytes * (double)b->spec.count / 1048576);
     DHO_TRY(dho_comm_agree(comm, rank == 0 ? dho_make_folders(b->options->out) : DHO_OK));
-    DHO_TRY(build_shards(b, comm));
+    b->terminal = rank == 0 && isatty(STDERR_FILENO);
+    const dho_status status = dho_comm_share(comm, b->spec.shards, build_shard, b);
+    if (b->terminal) fputc('\n', stderr);
+    DHO_TRY(status);
     return dho_comm_agree(comm, rank == 0 ? finish(b) : DHO_OK);
 }
 

@@ -1,6 +1,7 @@
 /* Layout of a shard: header packing by hand, checks of everything a file claims. */
 #include "teacher/cache_format.h"
 
+#include "base/bytes.h"
 #include "base/json.h"
 
 #include <inttypes.h>
@@ -37,33 +38,6 @@ enum {
 };
 
 static const char magic[8] = {'D', 'H', 'O', 'C', 'A', 'C', 'H', 'E'};
-
-static void put_le(uint8_t *out, uint64_t value, int bytes)
-{
-    for (int i = 0; i < bytes; i++) out[i] = (uint8_t)(value >> (8 * i));
-}
-
-static uint64_t get_le(const uint8_t *data, int bytes)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < bytes; i++) value |= (uint64_t)data[i] << (8 * i);
-    return value;
-}
-
-static void put_double(uint8_t *out, double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    put_le(out, bits, 8);
-}
-
-static double get_double(const uint8_t *data)
-{
-    const uint64_t bits = get_le(data, 8);
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
 
 static dho_status check_range(const char *key, int64_t value, int64_t low, int64_t high,
                               dho_status status, const char *name)
@@ -256,44 +230,44 @@ void cache_header_pack(const dho_cache_spec *spec, const cache_shard_layout *lay
 {
     memset(out, 0, CACHE_HEADER_BYTES);
     memcpy(out + AT_MAGIC, magic, sizeof magic);
-    put_le(out + AT_VERSION, (uint64_t)cache_version(spec), 4);
-    put_le(out + AT_HEADER_BYTES, CACHE_HEADER_BYTES, 4);
-    put_le(out + AT_SHARD, (uint64_t)layout->shard, 4);
-    put_le(out + AT_SHARDS, (uint64_t)spec->shards, 4);
-    put_le(out + AT_FINGERPRINT, spec->fingerprint, 8);
-    put_le(out + AT_COUNT, (uint64_t)spec->count, 8);
-    put_le(out + AT_RECORDS, layout->records, 8);
-    put_le(out + AT_BLOCK_RECORDS, layout->block_records, 8);
-    put_le(out + AT_RECORD_BYTES, layout->record_bytes, 4);
-    put_le(out + AT_VIEWS, (uint64_t)spec->views, 4);
-    put_le(out + AT_DIM, (uint64_t)spec->dim, 4);
-    put_le(out + AT_CLASSES, (uint64_t)spec->classes, 4);
-    put_le(out + AT_IMAGE_SIZE, (uint64_t)spec->image_size, 4);
+    dho_put_le(out + AT_VERSION, (uint64_t)cache_version(spec), 4);
+    dho_put_le(out + AT_HEADER_BYTES, CACHE_HEADER_BYTES, 4);
+    dho_put_le(out + AT_SHARD, (uint64_t)layout->shard, 4);
+    dho_put_le(out + AT_SHARDS, (uint64_t)spec->shards, 4);
+    dho_put_le(out + AT_FINGERPRINT, spec->fingerprint, 8);
+    dho_put_le(out + AT_COUNT, (uint64_t)spec->count, 8);
+    dho_put_le(out + AT_RECORDS, layout->records, 8);
+    dho_put_le(out + AT_BLOCK_RECORDS, layout->block_records, 8);
+    dho_put_le(out + AT_RECORD_BYTES, layout->record_bytes, 4);
+    dho_put_le(out + AT_VIEWS, (uint64_t)spec->views, 4);
+    dho_put_le(out + AT_DIM, (uint64_t)spec->dim, 4);
+    dho_put_le(out + AT_CLASSES, (uint64_t)spec->classes, 4);
+    dho_put_le(out + AT_IMAGE_SIZE, (uint64_t)spec->image_size, 4);
     out[AT_PAYLOAD] = (uint8_t)spec->payload;
     out[AT_ENCODING] = (uint8_t)spec->encoding;
     out[AT_FREE_CROPS] = spec->free_crops;
     out[AT_FLIP] = spec->flip;
-    put_le(out + AT_SEED, spec->seed, 8);
+    dho_put_le(out + AT_SEED, spec->seed, 8);
     for (int i = 0; i < 2; i++) {
-        put_double(out + AT_CROP_SCALE + 8 * i, spec->crop_scale[i]);
-        put_double(out + AT_CROP_RATIO + 8 * i, spec->crop_ratio[i]);
+        dho_put_double(out + AT_CROP_SCALE + 8 * i, spec->crop_scale[i]);
+        dho_put_double(out + AT_CROP_RATIO + 8 * i, spec->crop_ratio[i]);
     }
     memcpy(out + AT_TEACHER, spec->teacher, sizeof spec->teacher);
-    put_le(out + AT_TOP, (uint64_t)spec->top, 4);
-    put_le(out + AT_CRC, dho_crc32(0, out, AT_CRC), 4);
+    dho_put_le(out + AT_TOP, (uint64_t)spec->top, 4);
+    dho_put_le(out + AT_CRC, dho_crc32(0, out, AT_CRC), 4);
 }
 
 /* A u32 as an int; what does not fit becomes -1, which every range check refuses. */
 static int get_int(const uint8_t *data)
 {
-    const uint64_t value = get_le(data, 4);
+    const uint64_t value = dho_get_le(data, 4);
     return value <= INT32_MAX ? (int)value : -1;
 }
 
 static void unpack_spec(const uint8_t *data, dho_cache_spec *out)
 {
-    const uint64_t count = get_le(data + AT_COUNT, 8);
-    *out = (dho_cache_spec){.fingerprint = get_le(data + AT_FINGERPRINT, 8),
+    const uint64_t count = dho_get_le(data + AT_COUNT, 8);
+    *out = (dho_cache_spec){.fingerprint = dho_get_le(data + AT_FINGERPRINT, 8),
                             .count = count <= INT64_MAX ? (int64_t)count : -1,
                             .shards = get_int(data + AT_SHARDS),
                             .views = get_int(data + AT_VIEWS),
@@ -305,10 +279,10 @@ static void unpack_spec(const uint8_t *data, dho_cache_spec *out)
                             .top = get_int(data + AT_TOP),
                             .image_size = get_int(data + AT_IMAGE_SIZE),
                             .flip = data[AT_FLIP] == 1,
-                            .seed = get_le(data + AT_SEED, 8)};
+                            .seed = dho_get_le(data + AT_SEED, 8)};
     for (int i = 0; i < 2; i++) {
-        out->crop_scale[i] = get_double(data + AT_CROP_SCALE + 8 * i);
-        out->crop_ratio[i] = get_double(data + AT_CROP_RATIO + 8 * i);
+        out->crop_scale[i] = dho_get_double(data + AT_CROP_SCALE + 8 * i);
+        out->crop_ratio[i] = dho_get_double(data + AT_CROP_RATIO + 8 * i);
     }
     memcpy(out->teacher, data + AT_TEACHER, sizeof out->teacher);
 }
@@ -320,18 +294,18 @@ static dho_status parse_header(const uint8_t *data, size_t size, const char *nam
                         name, size);
     if (memcmp(data + AT_MAGIC, magic, sizeof magic) != 0)
         return dho_fail(DHO_ERR_FORMAT, "%s: offset 0: not a teacher cache shard", name);
-    const uint32_t stored = (uint32_t)get_le(data + AT_CRC, 4);
+    const uint32_t stored = (uint32_t)dho_get_le(data + AT_CRC, 4);
     const uint32_t computed = dho_crc32(0, data, AT_CRC);
     if (stored != computed)
         return dho_fail(DHO_ERR_FORMAT, "%s: header at offset 0: CRC is %08x, expected %08x", name,
                         computed, stored);
-    const uint64_t version = get_le(data + AT_VERSION, 4);
+    const uint64_t version = dho_get_le(data + AT_VERSION, 4);
     if (version < 1 || version > CACHE_VERSION)
         return dho_fail(DHO_ERR_CONFIG,
                         "%s: version %" PRIu64
                         " of the cache format; this program knows versions 1 to %d",
                         name, version, CACHE_VERSION);
-    if (get_le(data + AT_HEADER_BYTES, 4) != CACHE_HEADER_BYTES || data[AT_FREE_CROPS] > 1 ||
+    if (dho_get_le(data + AT_HEADER_BYTES, 4) != CACHE_HEADER_BYTES || data[AT_FREE_CROPS] > 1 ||
         data[AT_FLIP] > 1)
         return dho_fail(DHO_ERR_FORMAT, "%s: header at offset 0: impossible values", name);
     return DHO_OK;
@@ -343,11 +317,11 @@ dho_status cache_shard_parse(const uint8_t *data, size_t size, const char *name,
     DHO_TRY(parse_header(data, size, name));
     unpack_spec(data, out_spec);
     DHO_TRY(cache_spec_check(out_spec, DHO_ERR_FORMAT, name));
-    DHO_TRY(differs("the version", (int64_t)get_le(data + AT_VERSION, 4), cache_version(out_spec),
-                    DHO_ERR_FORMAT, name));
+    DHO_TRY(differs("the version", (int64_t)dho_get_le(data + AT_VERSION, 4),
+                    cache_version(out_spec), DHO_ERR_FORMAT, name));
     const int shard = get_int(data + AT_SHARD);
     DHO_TRY(check_range("the shard's index", shard, 0, out_spec->shards - 1, DHO_ERR_FORMAT, name));
-    const uint64_t block_records = get_le(data + AT_BLOCK_RECORDS, 8);
+    const uint64_t block_records = dho_get_le(data + AT_BLOCK_RECORDS, 8);
     if (block_records == 0 || block_records > INT32_MAX)
         return dho_fail(DHO_ERR_FORMAT, "%s: offset %d: %" PRIu64 " records a block", name,
                         AT_BLOCK_RECORDS, block_records);
@@ -355,20 +329,20 @@ dho_status cache_shard_parse(const uint8_t *data, size_t size, const char *name,
         dho_fail_prefix(DHO_ERR_FORMAT, "%s: ", name);
         return DHO_ERR_FORMAT;
     }
-    if (get_le(data + AT_RECORDS, 8) != out_layout->records ||
-        get_le(data + AT_RECORD_BYTES, 4) != out_layout->record_bytes)
+    if (dho_get_le(data + AT_RECORDS, 8) != out_layout->records ||
+        dho_get_le(data + AT_RECORD_BYTES, 4) != out_layout->record_bytes)
         return dho_fail(
             DHO_ERR_FORMAT,
             "%s: offset %d: %" PRIu64 " records of %" PRIu64 " bytes, expected %" PRIu64 " of %zu",
-            name, AT_RECORDS, get_le(data + AT_RECORDS, 8), get_le(data + AT_RECORD_BYTES, 4),
-            out_layout->records, out_layout->record_bytes);
+            name, AT_RECORDS, dho_get_le(data + AT_RECORDS, 8),
+            dho_get_le(data + AT_RECORD_BYTES, 4), out_layout->records, out_layout->record_bytes);
     if (size != out_layout->file_bytes)
         return dho_fail(DHO_ERR_FORMAT, "%s: %zu bytes, expected %" PRIu64 " (%s)", name, size,
                         out_layout->file_bytes,
                         size < out_layout->file_bytes ? "cut short" : "something follows");
     const uint64_t table_bytes = out_layout->blocks * CACHE_CRC_BYTES;
     const uint8_t *table = data + out_layout->table_offset;
-    const uint32_t stored = (uint32_t)get_le(table + table_bytes, 4);
+    const uint32_t stored = (uint32_t)dho_get_le(table + table_bytes, 4);
     const uint32_t computed = dho_crc32(0, table, (size_t)table_bytes);
     if (stored != computed)
         return dho_fail(DHO_ERR_FORMAT,
@@ -384,7 +358,7 @@ dho_status cache_block_check(const uint8_t *data, const cache_shard_layout *layo
     const uint64_t records = left < layout->block_records ? left : layout->block_records;
     const uint64_t offset = CACHE_HEADER_BYTES + first * layout->record_bytes;
     const uint32_t stored =
-        (uint32_t)get_le(data + layout->table_offset + block * CACHE_CRC_BYTES, 4);
+        (uint32_t)dho_get_le(data + layout->table_offset + block * CACHE_CRC_BYTES, 4);
     const uint32_t computed = dho_crc32(0, data + offset, (size_t)(records * layout->record_bytes));
     if (stored == computed) return DHO_OK;
     return dho_fail(DHO_ERR_FORMAT,

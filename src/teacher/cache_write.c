@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "teacher/cache_format.h"
 
+#include "base/bytes.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
 #include "dho/safetensors.h"
@@ -26,11 +27,6 @@ typedef struct shard_writer {
     uint64_t written;        /* records */
     uint32_t block_crc;
 } shard_writer;
-
-static void put_crc(uint8_t *out, uint32_t crc)
-{
-    for (int i = 0; i < CACHE_CRC_BYTES; i++) out[i] = (uint8_t)(crc >> (8 * i));
-}
 
 /* Is the shard file whole, and of this spec? *out_valid false: it must be written (again). */
 static dho_status check_existing(const char *path, const dho_cache_spec *spec, int shard,
@@ -96,7 +92,7 @@ static dho_status write_record(shard_writer *writer, int64_t id, int view)
     writer->written++;
     if (writer->written % layout->block_records == 0 || writer->written == layout->records) {
         const uint64_t block = (writer->written - 1) / layout->block_records;
-        put_crc(writer->table + block * CACHE_CRC_BYTES, writer->block_crc);
+        dho_put_le(writer->table + block * CACHE_CRC_BYTES, writer->block_crc, CACHE_CRC_BYTES);
         writer->block_crc = 0;
     }
     return DHO_OK;
@@ -141,7 +137,8 @@ static dho_status write_shard(const char *path, const dho_cache_spec *spec, int 
     DHO_TRY_GOTO(dho_atomic_file_write(writer.file, header, sizeof header));
     for (int64_t id = shard; id < spec->count; id += spec->shards)
         DHO_TRY_GOTO(write_image(&writer, id, fill, context));
-    put_crc(writer.table + table_bytes, dho_crc32(0, writer.table, table_bytes));
+    dho_put_le(writer.table + table_bytes, dho_crc32(0, writer.table, table_bytes),
+               CACHE_CRC_BYTES);
     DHO_TRY_GOTO(dho_atomic_file_write(writer.file, writer.table, table_bytes + CACHE_CRC_BYTES));
     DHO_TRY_GOTO(dho_atomic_file_commit(&writer.file));
 fail:

@@ -1,6 +1,7 @@
 /* libFuzzer: a cache shard over memory: frame, blocks, every record. The input is a shard file; its
  * first byte says which CRCs the harness makes right and which encoding it asks for, so that the
  * fuzzer gets behind them. */
+#include "base/bytes.h"
 #include "dho/file.h"
 #include "teacher/cache_format.h"
 
@@ -8,11 +9,6 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void put_crc(uint8_t *at, uint32_t crc)
-{
-    for (int i = 0; i < 4; i++) at[i] = (uint8_t)(crc >> (8 * i));
-}
 
 /* Asks for top-k logits (as many as byte 248 says) or int8x, whatever the header asked for. */
 static void choose_encoding(uint8_t *shard, size_t size, bool top)
@@ -32,12 +28,12 @@ static void mend(uint8_t *shard, size_t size)
     dho_cache_spec spec;
     cache_shard_layout layout;
     if (size < CACHE_HEADER_BYTES) return;
-    put_crc(shard + 252, dho_crc32(0, shard, 252));
+    dho_put_le(shard + 252, dho_crc32(0, shard, 252), 4);
     /* The table's CRC is the last word, whatever the header says. */
     for (size_t entries = 0; entries <= 4 && CACHE_HEADER_BYTES + 4 * entries + 4 <= size;
          entries++) {
         uint8_t *table = shard + size - 4 - 4 * entries;
-        put_crc(shard + size - 4, dho_crc32(0, table, 4 * entries));
+        dho_put_le(shard + size - 4, dho_crc32(0, table, 4 * entries), 4);
         if (cache_shard_parse(shard, size, "fuzz", &spec, &layout) == DHO_OK) return;
     }
 }
