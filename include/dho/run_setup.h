@@ -17,8 +17,8 @@ dho_status dho_setup_labelled(const dho_config *config, const dho_dataset *datas
                               dho_id_list *out);
 dho_normalise dho_setup_normalise(const double mean[3], const double std[3]);
 dho_filter dho_setup_filter(dho_interpolation interpolation);
-/* The short side of the evaluation's resize: eval.resize, or image_size * 256 / 224. */
-int dho_setup_eval_resize(const dho_config *config, int image_size);
+/* eval.interpolation, and the short side of the resize: eval.resize, or image_size * 256 / 224. */
+dho_eval_transform dho_setup_eval_transform(const dho_config *config, int image_size);
 /* Threads for a count where 0 means "as many as the process may use" (OMP_NUM_THREADS). */
 int dho_setup_threads(int64_t configured);
 

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_SHARDS = 64, MAX_SHARDS = 99999, MAX_VIEWS = 1024, MAX_TOP = 255 };
+enum { DEFAULT_SHARDS = 64 };
 
 static dho_status parse_encoding(const char *word, dho_cache_encoding *out)
 {
@@ -38,7 +38,7 @@ static dho_status parse_encodings(const char *word, const char *top, dho_cache_p
         return dho_fail(DHO_ERR_CONFIG, "--top: is for logits, these are embeddings");
     if (word != NULL)
         return dho_fail(DHO_ERR_CONFIG, "--encoding: has no effect with --top, leave one out");
-    DHO_TRY(dho_cli_integer("--top", top, 1, MAX_TOP, &kept));
+    DHO_TRY(dho_cli_integer("--top", top, 1, DHO_CACHE_MAX_TOP, &kept));
     *out = DHO_CACHE_TOPK;
     *out_top = (int)kept;
     return DHO_OK;
@@ -69,9 +69,11 @@ static dho_status run_build(const dho_config *config, dho_comm *comm, const char
     dho_status status = dho_checkpoint_open_model(
         comm, checkpoint, options->payload == DHO_CACHE_EMBEDDING, &teacher, NULL);
     if (status == DHO_OK) {
-        options->teacher = &teacher;
-        options->kind = "model";
-        options->teacher_name = checkpoint;
+        options->teacher = (dho_cache_teacher){
+            .model = &teacher,
+            .kind = "model",
+            .name = checkpoint,
+            .transform = dho_setup_eval_transform(config, teacher.student.image_size)};
         status = dho_cache_build(config, comm, options);
     }
     dho_model_destroy(&teacher);
@@ -120,10 +122,10 @@ static dho_status run_build_clip(const dho_config *config, dho_comm *comm,
     dho_status status = dho_comm_agree(comm, open_clip(from, &image));
     if (status == DHO_OK) {
         const dho_student *student = &image.model.student;
-        options->teacher = &image.model;
-        options->kind = image.name;
-        options->teacher_name = from->source.path;
-        options->resize = image.squash ? -1 : student->image_size;
+        options->teacher = (dho_cache_teacher){.model = &image.model,
+                                               .kind = image.name,
+                                               .name = from->source.path,
+                                               .transform = dho_clip_transform(&image)};
         status = dho_comm_check_equal(comm, image.model.parameters,
                                       dho_graph_parameter_floats(student->graph) * sizeof(float),
                                       from->source.path);
@@ -161,8 +163,10 @@ static dho_status cache_build(const dho_arguments *arguments, dho_comm *comm)
     DHO_TRY(check_clip(&clip, teacher));
     DHO_TRY(parse_payload(store, &build.payload));
     DHO_TRY(parse_encodings(encoding, top, build.payload, &build.encoding, &build.top));
-    if (shards != NULL) DHO_TRY(dho_cli_integer("--shards", shards, 1, MAX_SHARDS, &shard_count));
-    if (views != NULL) DHO_TRY(dho_cli_integer("--views", views, 1, MAX_VIEWS, &view_count));
+    if (shards != NULL)
+        DHO_TRY(dho_cli_integer("--shards", shards, 1, DHO_CACHE_MAX_SHARDS, &shard_count));
+    if (views != NULL)
+        DHO_TRY(dho_cli_integer("--views", views, 1, DHO_CACHE_MAX_VIEWS, &view_count));
     DHO_TRY(dho_cli_load_config(&from, comm, &config));
     dho_cli_announce(comm);
     build.out = out != NULL ? out : config.teacher.cache;
@@ -199,7 +203,6 @@ static dho_status run_import(const dho_config *config, const import_arguments *f
     DHO_TRY(dho_setup_dataset(config, &dataset));
     DHO_TRY_GOTO(dho_alloc(&labels, (size_t)dataset.count, sizeof *labels, "labels"));
     for (int64_t i = 0; i < dataset.count; i++) labels[i] = dataset.samples[i].label;
-    DHO_TRY_GOTO(dho_make_folders(out));
     DHO_TRY_GOTO(dho_cache_import(out, from->logits != NULL ? from->logits : from->features,
                                   from->head, from->scale, !from->no_normalise, from->encoding,
                                   from->top, from->shards, dataset.fingerprint, dataset.count,
@@ -247,7 +250,8 @@ static dho_status cache_import(const dho_arguments *arguments, dho_comm *comm)
     DHO_TRY(parse_encodings(encoding, top,
                             import.logits != NULL ? DHO_CACHE_LOGITS : DHO_CACHE_EMBEDDING,
                             &import.encoding, &import.top));
-    if (shards != NULL) DHO_TRY(dho_cli_integer("--shards", shards, 1, MAX_SHARDS, &shard_count));
+    if (shards != NULL)
+        DHO_TRY(dho_cli_integer("--shards", shards, 1, DHO_CACHE_MAX_SHARDS, &shard_count));
     import.shards = (int)shard_count;
     DHO_TRY(dho_cli_load_config(&from, comm, &config));
     const dho_status status =

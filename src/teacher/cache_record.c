@@ -125,7 +125,7 @@ static void encode_int8x(const float *payload, const dho_cache_spec *spec, uint8
  * the kept ones, largest first: class and z - m as fp16, which is finest where p is large. */
 static void encode_topk(const float *logits, int classes, int top, uint8_t *out)
 {
-    int ids[CACHE_MAX_TOP] = {0};
+    int ids[DHO_CACHE_MAX_TOP] = {0};
     select_largest(logits, classes, top, identity, ids);
     const double largest = logits[ids[0]], last = logits[ids[top - 1]];
     /* A class is kept when it is larger than the last one, or as large with no higher an index. */
@@ -241,4 +241,13 @@ dho_status cache_record_decode(const dho_cache_spec *spec, const uint8_t *data,
     for (int i = 0; i < spec->dim; i++)
         record->payload[i] = dho_half_to_float((uint16_t)dho_get_le(data + 2 * (size_t)i, 2));
     return DHO_OK;
+}
+
+double cache_normalise(float *x, size_t count)
+{
+    double squares = 0;
+    for (size_t i = 0; i < count; i++) squares += (double)x[i] * (double)x[i];
+    const double norm = sqrt(squares), divisor = norm > 1e-12 ? norm : 1e-12;
+    for (size_t i = 0; i < count; i++) x[i] = (float)((double)x[i] / divisor);
+    return norm;
 }

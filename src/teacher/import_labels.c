@@ -121,10 +121,10 @@ static dho_status choose_top(const dho_label_import *import, int saved, int *out
                         import->source, most, import->top);
     if (import->top > 0) return DHO_OK;
     *out = most;
-    if (most <= CACHE_MAX_TOP) return DHO_OK;
+    if (most <= DHO_CACHE_MAX_TOP) return DHO_OK;
     return dho_fail(DHO_ERR_CONFIG,
                     "%s: %d classes a label were saved; a cache keeps %d: say --top",
-                    import->source, most, CACHE_MAX_TOP);
+                    import->source, most, DHO_CACHE_MAX_TOP);
 }
 
 static dho_status describe(const dho_label_import *import, const char *kind, uint32_t crc,
@@ -163,10 +163,8 @@ dho_status import_labels(const dho_label_import *import, dho_comm *comm, dho_sta
     if (status == DHO_OK)
         status = dho_alloc(&self.best, (size_t)spec->views, sizeof *self.best, "import");
     DHO_TRY_GOTO(dho_comm_agree(comm, status));
-    const size_t bytes = dho_cache_record_bytes(spec);
-    dho_info("import: %lld images x %d view%s, top %d of %d classes, %.1f MiB in all",
-             (long long)spec->count, spec->views, spec->views == 1 ? "" : "s", spec->top,
-             spec->classes, (double)bytes * spec->views * (double)spec->count / 0x1p20);
+    status = dho_comm_rank(comm) == 0 ? dho_cache_begin(import->out, spec) : DHO_OK;
+    DHO_TRY_GOTO(dho_comm_agree(comm, status));
     DHO_TRY_GOTO(dho_comm_share(comm, spec->shards, write_shard, &self));
     DHO_TRY_GOTO(report(&self, comm));
     status = dho_comm_rank(comm) == 0 ? dho_cache_finish(import->out, spec, NULL) : DHO_OK;

@@ -59,6 +59,19 @@ static dho_status check_crops(const dho_config *config, const dho_cache_spec *sp
                     spec->crop_ratio[0], spec->crop_ratio[1], spec->flip ? "true" : "false");
 }
 
+/* Other pixels of the same box: no mistake where the student's recipe has another filter than the
+ * teacher's, but not the method's, either. */
+static void compare_filters(const dho_trainer *trainer, const dho_cache_spec *spec)
+{
+    const dho_filter own = dho_setup_filter(trainer->config->data.interpolation);
+    if (spec->free_crops || !spec->transform.known || spec->transform.filter == own) return;
+    if (trainer->rank == 0)
+        dho_warn("%s: the teacher saw its crops resized with %s interpolation, the student sees "
+                 "them with %s (data.interpolation)",
+                 trainer->config->teacher.cache, dho_cache_filter_name(spec->transform.filter),
+                 dho_cache_filter_name(own));
+}
+
 /* The cache's own head or teacher.head's, which must fit; and the word about both. */
 static dho_status open_head(dho_trainer *trainer)
 {
@@ -104,6 +117,7 @@ static dho_status open_cache(dho_trainer *trainer)
                         "not find its samples in its own shards",
                         config->teacher.cache, spec->shards, trainer->shards);
     DHO_TRY(open_head(trainer));
+    compare_filters(trainer, spec);
     return check_crops(config, spec);
 }
 

@@ -13,7 +13,7 @@ now() { date +%s%N; }
 start=$(now)
 run 2 "${build[@]}" --out "$work/whole" >"$work/log" 2>&1 || die "a build without a kill"
 span=$(((($(now) - start) / 1000000)))
-grep -q "bytes an image" "$work/log" || die "the size is not announced"
+grep -q "240 images x 6 views, 50 bytes a view, 0.1 MiB in all" "$work/log" || die "the size is not announced"
 
 # Everything in the build's session dies at once, as when a node is lost.
 kills=0 tries=0 partial=0
