@@ -97,6 +97,7 @@ typedef struct dho_cache dho_cache;
 dho_status dho_cache_open(dho_cache **out, const char *folder);
 void dho_cache_close(dho_cache **cache);
 const dho_cache_spec *dho_cache_get_spec(const dho_cache *cache);
+const char *dho_cache_folder(const dho_cache *cache); /* as given to open */
 /* Borrowed; all zero but scale 1, classes and dim for logits. */
 const dho_teacher_head *dho_cache_get_head(const dho_cache *cache);
 

@@ -156,6 +156,11 @@ const dho_cache_spec *dho_cache_get_spec(const dho_cache *cache)
     return &cache->manifest.spec;
 }
 
+const char *dho_cache_folder(const dho_cache *cache)
+{
+    return cache->folder;
+}
+
 const dho_teacher_head *dho_cache_get_head(const dho_cache *cache)
 {
     return &cache->head;
