@@ -33,6 +33,8 @@ static const char usage[] =
     "          import -c CONFIG --fkd DIR | --tinyvit DIR --crop-and-flip-only [--out DIR]\n"
     "                [--views K] [--top K] [--shards S]   soft labels that others have saved\n"
     "          info DIR | verify DIR\n"
+    "          verify DIR -c CONFIG (--teacher CHECKPOINT | --clip MODEL --weights FILE) [--sample N]\n"
+    "                [--seed S]   computes records again, too\n"
     "  teacher zero-shot --model MODEL --weights FILE --merges FILE --templates FILE --out FILE\n"
     "                [--classes FILE] [-c CONFIG] [--scale X] [--keep-mean-norms]\n"
     "                class names in prompts become a head, by CLIP's text tower\n"
