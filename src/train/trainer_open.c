@@ -10,6 +10,7 @@
 #include "dho/weights.h"
 #include "train/head_init.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -72,12 +73,17 @@ static void compare_filters(const dho_trainer *trainer, const dho_cache_spec *sp
                  dho_cache_filter_name(own));
 }
 
-/* The cache's own head or teacher.head's, which must fit; and the word about both. */
+/* The cache's own head or teacher.head's, which must fit; and the word about it, the teacher and
+ * what the teacher saw: resuming compares it. */
 static dho_status open_head(dho_trainer *trainer)
 {
     const char *path = trainer->config->teacher.head;
     const dho_cache_spec *spec = dho_cache_get_spec(trainer->cache);
-    char word[96];
+    char word[96], seen[48] = "";
+    const dho_cache_transform *transform = &spec->transform;
+    if (transform->known)
+        snprintf(seen, sizeof seen, "; %s %d %s", dho_cache_resize_name(transform->resize),
+                 transform->short_side, dho_cache_filter_name(transform->filter));
     trainer->head = dho_cache_get_head(trainer->cache);
     if (path[0] != '\0') {
         if (spec->payload != DHO_CACHE_EMBEDDING)
@@ -89,10 +95,11 @@ static dho_status open_head(dho_trainer *trainer)
         if (status != DHO_OK) return dho_fail_prefix(status, "teacher.head: ");
         trainer->head = &trainer->own_head;
     }
-    if (spec->payload != DHO_CACHE_EMBEDDING) return dho_strdup(&trainer->teacher, spec->teacher);
+    if (spec->payload != DHO_CACHE_EMBEDDING)
+        return dho_asprintf(&trainer->teacher, "%s%s", spec->teacher, seen);
     dho_teacher_head_describe(trainer->head, word, sizeof word);
     if (path[0] != '\0') dho_info("teacher.head: %s: %s", path, word);
-    return dho_asprintf(&trainer->teacher, "%s; %s", spec->teacher, word);
+    return dho_asprintf(&trainer->teacher, "%s%s; %s", spec->teacher, seen, word);
 }
 
 static dho_status open_cache(dho_trainer *trainer)

@@ -115,6 +115,18 @@ grep -q "warning: .*saw its crops resized with bicubic .* sees them with bilinea
     die "no warning about the filters"
 pass "$(grep -o 'the teacher saw its crops.*' "$work/log")"
 
+run 2 cache build -c "$work/base.yaml" --teacher "$teacher" --out "$work/others" --shards 4 \
+    --views 2 --encoding int8 --set data.interpolation=bilinear >"$work/log" 2>&1 ||
+    die "a cache of another filter"
+goes_on() { # STEPS CACHE
+    run 2 train -c "$work/base.yaml" --out "$work/on" --set teacher.cache="$2" \
+        --set train.steps="$1" >"$work/log" 2>&1
+}
+goes_on 2 "$work/few" || die "a run to go on from"
+goes_on 4 "$work/others" && die "a run goes on with what another filter's teacher said"
+grep '^dho: error: ' "$work/log" | grep -q "crop 0 bilinear" || die "the filter is not named"
+pass "$(grep '^dho: error: ' "$work/log" | sed "s|$work/||g")"
+
 # --- what the teacher says now ---
 again() { # RANKS CACHE TEACHER ARGUMENT ...
     local ranks=$1 cache=$2 of=$3

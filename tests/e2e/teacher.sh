@@ -44,6 +44,8 @@ pass "training: $(grep 'student.head_init' "$work/log" | sed "s|$work/||")"
     --out "$work/features" >"$work/log" 2>&1 || die "embed"
 "$DHO" cache import -c "$work/c.yaml" --features "$work/features" --head "$work/head" --shards 4 \
     --out "$work/imported" >"$work/log" 2>&1 || die "import of what embed has written"
+grep -q "120 images x 1 view, 20 bytes a view, 0.0 MiB in all" "$work/log" ||
+    die "an import does not announce the size"
 run 2 teacher embed --model clip_vit_b16 --weights "$clip/model.safetensors" -c "$work/c.yaml" \
     --out "$work/features.2" >"$work/log" 2>&1 || die "embed on two ranks"
 cmp -s "$work/features" "$work/features.2" || die "embeddings depend on the ranks"
