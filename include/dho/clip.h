@@ -12,6 +12,7 @@
 #include "dho/config.h"
 #include "dho/dataset.h"
 #include "dho/head_file.h"
+#include "dho/image.h"
 #include "dho/student.h"
 
 #include <stdbool.h>
@@ -42,6 +43,8 @@ typedef struct dho_clip_image {
 dho_status dho_clip_image_open(dho_clip_image *out, const dho_clip_source *source,
                                const dho_head_file *head);
 void dho_clip_image_close(dho_clip_image *image);
+/* The one of a dho_clip_image, whatever the configuration says about students. */
+dho_eval_transform dho_clip_transform(const dho_clip_image *image);
 
 /* --- texts --- */
 

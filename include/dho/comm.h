@@ -61,6 +61,12 @@ dho_status dho_comm_barrier(dho_comm *comm);
  * Use: DHO_TRY(dho_comm_agree(comm, local_work())). */
 dho_status dho_comm_agree(dho_comm *comm, dho_status local);
 
+/* work(context, i) of i = 0 .. count - 1, rank r those with i mod size == r, all ranks side by
+ * side; a failure ends it for all after at most one more i of each (the status of dho_comm_agree).
+ * Collective. */
+dho_status dho_comm_share(dho_comm *comm, int count, dho_status (*work)(void *context, int i),
+                          void *context);
+
 /* Do all ranks hold the same bytes? The CRC is compared; *what names the thing in the error.
  * Errors: DHO_ERR_CONFIG "what differs between rank 0 and rank R". Collective. */
 dho_status dho_comm_check_equal(dho_comm *comm, const void *data, size_t bytes, const char *what);

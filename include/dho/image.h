@@ -62,6 +62,13 @@ dho_status dho_image_save_jpeg(const dho_image *image, const char *path, int qua
 
 typedef enum dho_filter { DHO_FILTER_BILINEAR, DHO_FILTER_BICUBIC } dho_filter;
 
+/* How a whole image becomes a network's input, as evaluation does it. */
+typedef struct dho_eval_transform {
+    int resize_short; /* Resize(resize_short) + CenterCrop; 0 with squash */
+    bool squash;      /* the whole image, its sides not in proportion */
+    dho_filter filter;
+} dho_eval_transform;
+
 /* Crops `box` (nothing outside it is read) and resamples it to width x height, bit for bit as
  * Pillow's image.crop(box).resize((width, height), filter): support scaled by max(1, scale),
  * 22-bit fixed-point weights, 8-bit intermediate, horizontal pass first, bicubic a = -0.5; a pass

@@ -57,10 +57,11 @@ int64_t dho_sampler_steps_per_epoch(const dho_sampler *sampler);
 const dho_sampler_options *dho_sampler_get_options(const dho_sampler *sampler);
 
 /* Where the crop of a draw comes from when it is not random: the teacher cache's stored view.
- * Returns true and fills box and flip when the cache dictates them. Thread-safe. A box that
- * does not lie in the image is DHO_ERR_FORMAT whatever on_error says: image and view do not belong
- * together. */
-typedef bool (*dho_view_source)(void *context, int64_t id, int64_t pass, dho_box *box, bool *flip);
+ * Fills box and flip when the cache dictates them, and leaves the box's width 0 when it does not.
+ * Thread-safe. Its failure is the loader's, and so is a box that does not lie in the image
+ * (DHO_ERR_FORMAT: image and view do not belong together), whatever on_error says. */
+typedef dho_status (*dho_view_source)(void *context, int64_t id, int64_t pass, dho_box *box,
+                                      bool *flip);
 
 typedef enum dho_on_error { DHO_ON_ERROR_FAIL, DHO_ON_ERROR_SKIP } dho_on_error;
 

@@ -19,8 +19,8 @@ dho_normalise dho_setup_normalise(const double mean[3], const double std[3]);
 dho_filter dho_setup_filter(dho_interpolation interpolation);
 /* What a loader writes so that an executor of this dtype reads it. */
 dho_pixel_type dho_setup_pixels(dho_compute_dtype dtype);
-/* The short side of the evaluation's resize: eval.resize, or image_size * 256 / 224. */
-int dho_setup_eval_resize(const dho_config *config, int image_size);
+/* eval.interpolation, and the short side of the resize: eval.resize, or image_size * 256 / 224. */
+dho_eval_transform dho_setup_eval_transform(const dho_config *config, int image_size);
 /* Threads for a count where 0 means "as many as the process may use" (OMP_NUM_THREADS). */
 int dho_setup_threads(int64_t configured);
 

@@ -14,6 +14,6 @@ dho_status dho_teacher_logits(dho_compute *compute, dho_cache *cache, const dho_
                               float *logits);
 
 /* A dho_view_source over a cache with stored boxes: context is the dho_cache. */
-bool dho_teacher_view(void *cache, int64_t id, int64_t pass, dho_box *box, bool *flip);
+dho_status dho_teacher_view(void *cache, int64_t id, int64_t pass, dho_box *box, bool *flip);
 
 #endif

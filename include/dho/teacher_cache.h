@@ -21,6 +21,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum {
+    DHO_CACHE_MAX_SHARDS = 65536,
+    DHO_CACHE_MAX_VIEWS = 65535,
+    DHO_CACHE_MAX_TOP = 255 /* logits that DHO_CACHE_TOPK keeps */
+};
+
 typedef enum dho_cache_payload { DHO_CACHE_EMBEDDING, DHO_CACHE_LOGITS } dho_cache_payload;
 typedef enum dho_cache_encoding {
     DHO_CACHE_FP16,
@@ -29,6 +35,23 @@ typedef enum dho_cache_encoding {
     DHO_CACHE_INT8X, /* int8, but the 4 values largest in magnitude are kept as floats */
     DHO_CACHE_ENCODINGS
 } dho_cache_encoding;
+
+/* What became the teacher's input: the record's box; or, with free crops, the whole image. */
+typedef enum dho_cache_resize {
+    DHO_CACHE_CROP,
+    DHO_CACHE_SHORTEST, /* the short side resized, the centre cropped */
+    DHO_CACHE_SQUASH    /* resized to a square */
+} dho_cache_resize;
+
+/* What a record's bits depend on beside image, box and weights. */
+typedef struct dho_cache_transform {
+    bool known; /* false: nothing is recorded (imports, format versions 1 and 2) */
+    dho_filter filter;
+    dho_cache_resize resize;
+    int short_side; /* DHO_CACHE_SHORTEST: pixels; otherwise 0 */
+    float mean[3], std[3];
+    char compute[16]; /* backend and dtype: "onednn fp32" */
+} dho_cache_transform;
 
 typedef struct dho_cache_spec {
     uint64_t fingerprint; /* dho_dataset.fingerprint it was made from */
@@ -46,6 +69,7 @@ typedef struct dho_cache_spec {
     bool flip;
     uint64_t seed;     /* of the boxes */
     char teacher[128]; /* a word about the teacher, for people */
+    dho_cache_transform transform;
 } dho_cache_spec;
 
 typedef struct dho_cache_record {
@@ -56,6 +80,9 @@ typedef struct dho_cache_record {
 
 /* "fp16", "int8", "topk", "int8x": as in the manifest. */
 const char *dho_cache_encoding_name(dho_cache_encoding encoding);
+
+const char *dho_cache_resize_name(dho_cache_resize resize); /* "crop", "shortest", "squash" */
+const char *dho_cache_filter_name(dho_filter filter);       /* "bilinear", "bicubic" */
 
 /* The word about a teacher: "KIND NAME crc32 XXXXXXXX SUFFIX", the name being the last 80 bytes of
  * a path at most. The CRC tells teachers of one name apart. Local. */
@@ -70,6 +97,7 @@ typedef struct dho_cache dho_cache;
 dho_status dho_cache_open(dho_cache **out, const char *folder);
 void dho_cache_close(dho_cache **cache);
 const dho_cache_spec *dho_cache_get_spec(const dho_cache *cache);
+const char *dho_cache_folder(const dho_cache *cache); /* as given to open */
 /* Borrowed; all zero but scale 1, classes and dim for logits. */
 const dho_teacher_head *dho_cache_get_head(const dho_cache *cache);
 
@@ -94,6 +122,11 @@ typedef dho_status (*dho_cache_fill)(void *context, int64_t id, dho_cache_record
 
 /* Bytes a record takes on disk, without its part of the CRC table (4 bytes for about 64 KiB). */
 size_t dho_cache_record_bytes(const dho_cache_spec *spec);
+
+/* Before the first shard is written: says the bytes of a view and of all, makes the folder, and
+ * refuses one in which another cache is, or was begun with another number of shards. Rank 0 only.
+ * Local. Errors: DHO_ERR_CONFIG naming the file and the setting, DHO_ERR_IO. */
+dho_status dho_cache_begin(const char *folder, const dho_cache_spec *spec);
 
 /* Writes shard s atomically, unless a whole, valid one with the same spec is there already
  * (*out_written false then). Local. Errors also when another spec's shard is in the way. */

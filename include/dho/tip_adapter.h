@@ -28,9 +28,14 @@ dho_status dho_shots_from_cache(dho_shots *out, dho_cache *cache, const int64_t 
                                 const int64_t *labels, int64_t count);
 /* From a safetensors file: "features" (or "cache_keys", or "keys") [N, D], and "labels" [N] or
  * one-hot "cache_values" (or "values") [N, C]. normalise: give the rows length 1. Local.
- * Errors: DHO_ERR_CONFIG (another width than dim), DHO_ERR_FORMAT (missing, not one-hot, a label out
- * of range, not finite), DHO_ERR_NUMERIC (a row of zeros), DHO_ERR_IO, DHO_ERR_MEMORY. */
+ * Errors: DHO_ERR_CONFIG (another width than dim), DHO_ERR_FORMAT (missing, not one-hot, a label
+ * out of range, not finite), DHO_ERR_NUMERIC (a row of zeros), DHO_ERR_IO, DHO_ERR_MEMORY. */
 dho_status dho_shots_load(dho_shots *out, const char *path, int dim, int classes, bool normalise);
+/* From the two files of Tip-Adapter's public code, torch.save of one tensor each: keys [D, N] (its
+ * keys_16shots.pt; its adapter.weight [N, D] too, where N is not D) and one-hot values [N, C].
+ * Errors: as of dho_shots_load. */
+dho_status dho_shots_load_torch(dho_shots *out, const char *keys_path, const char *values_path,
+                                int dim, int classes, bool normalise);
 /* Copies the last `held` images of each class into *out_held, the others into *out_rest. Local.
  * Errors: DHO_ERR_CONFIG when a class that has images has none left. */
 dho_status dho_shots_split(const dho_shots *shots, int classes, int held, dho_shots *out_rest,
@@ -46,8 +51,8 @@ typedef struct dho_tip_training {
     void *context;
 } dho_tip_training;
 
-/* Tip-Adapter-F: trains head->keys with the cross-entropy of the head's logits on the shots (epoch e
- * sees view e mod views), nothing else of the head. An epoch's order is 0 .. count-1 shuffled by
+/* Tip-Adapter-F: trains head->keys with the cross-entropy of the head's logits on the shots (epoch
+ * e sees view e mod views), nothing else of the head. An epoch's order is 0 .. count-1 shuffled by
  * (seed, DHO_RNG_TIP_ADAPTER, e); its last batch may be short. The gradient of key k, of class c,
  * over a batch of B rows f_b with softmax p_b is
  *   sum over b of alpha beta E_bk (p_bc - [y_b = c]) / B f_b,   E_bk = exp(-beta (1 - f_b k)).

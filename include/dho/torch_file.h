@@ -13,8 +13,8 @@
 
 typedef struct dho_torch_file dho_torch_file;
 
-/* As a key: the root is a list or a tuple of tensors and NumPy arrays, torch.save([a, b]); they are
- * named "0", "1" ... */
+/* As a key: the root is a list or a tuple of tensors and NumPy arrays, torch.save([a, b]), or one
+ * tensor, torch.save(a); they are named "0", "1" ... */
 #define DHO_TORCH_LIST "[]"
 
 /* key: where in the tree the state dict lies ("teacher", "model.encoder"), NULL: the root, or the

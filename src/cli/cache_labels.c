@@ -2,11 +2,12 @@
 #include "cli/cli.h"
 #include "dho/cache_import.h"
 #include "dho/run_setup.h"
+#include "dho/teacher_cache.h"
 
 #include <stddef.h>
 #include <string.h>
 
-enum { DEFAULT_SHARDS = 64, MAX_SHARDS = 65536, MAX_VIEWS = 65535, MAX_TOP = 255 };
+enum { DEFAULT_SHARDS = 64 };
 
 bool dho_cli_imports_labels(const dho_arguments *arguments)
 {
@@ -70,9 +71,11 @@ dho_status dho_cli_import_labels(const dho_arguments *arguments, dho_comm *comm)
     dho_config config;
     DHO_TRY(dho_cli_parse(arguments, &from, options, sizeof options / sizeof *options));
     DHO_TRY(check_source(fkd, tinyvit, crop_and_flip_only));
-    if (shards != NULL) DHO_TRY(dho_cli_integer("--shards", shards, 1, MAX_SHARDS, &shard_count));
-    if (views != NULL) DHO_TRY(dho_cli_integer("--views", views, 1, MAX_VIEWS, &view_count));
-    if (top != NULL) DHO_TRY(dho_cli_integer("--top", top, 1, MAX_TOP, &top_count));
+    if (shards != NULL)
+        DHO_TRY(dho_cli_integer("--shards", shards, 1, DHO_CACHE_MAX_SHARDS, &shard_count));
+    if (views != NULL)
+        DHO_TRY(dho_cli_integer("--views", views, 1, DHO_CACHE_MAX_VIEWS, &view_count));
+    if (top != NULL) DHO_TRY(dho_cli_integer("--top", top, 1, DHO_CACHE_MAX_TOP, &top_count));
     import.source = fkd != NULL ? fkd : tinyvit;
     import.shards = (int)shard_count;
     import.views = (int)view_count;

@@ -72,6 +72,8 @@ dho_status dho_teacher_tip_adapter(const dho_arguments *arguments, dho_comm *com
 /* dho cache import with --fkd or --tinyvit. */
 bool dho_cli_imports_labels(const dho_arguments *arguments);
 dho_status dho_cli_import_labels(const dho_arguments *arguments, dho_comm *comm);
+dho_status dho_cli_cache_info(const dho_arguments *arguments, dho_comm *comm);
+dho_status dho_cli_cache_verify(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_export(const dho_arguments *arguments, dho_comm *comm);
 
 #endif

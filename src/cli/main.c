@@ -33,13 +33,18 @@ static const char usage[] =
     "          import -c CONFIG --fkd DIR | --tinyvit DIR --crop-and-flip-only [--out DIR]\n"
     "                [--views K] [--top K] [--shards S]   soft labels that others have saved\n"
     "          info DIR | verify DIR\n"
+    "          verify DIR -c CONFIG (--teacher CHECKPOINT | --clip MODEL --weights FILE) [--sample "
+    "N]\n"
+    "                [--seed S]   computes records again, too\n"
     "  teacher zero-shot --model MODEL --weights FILE --merges FILE --templates FILE --out FILE\n"
     "                [--classes FILE] [-c CONFIG] [--scale X] [--keep-mean-norms]\n"
     "                class names in prompts become a head, by CLIP's text tower\n"
-    "          embed --model MODEL --weights FILE --out FILE (-c CONFIG | --texts FILE --merges FILE)\n"
+    "          embed --model MODEL --weights FILE --out FILE (-c CONFIG | --texts FILE --merges "
+    "FILE)\n"
     "                embeddings of the dataset's images, or of the lines of a file\n"
-    "          tip-adapter --out FILE (-c CONFIG | --shots FILE --head FILE) [--fine-tune]\n"
-    "                [--search FILE [--search-every N] | --hold-out N] [--test FILE] ...\n"
+    "          tip-adapter --out FILE (-c CONFIG | --shots FILE [--values FILE] --head FILE)\n"
+    "                [--fine-tune] [--search FILE [--search-every N] | --hold-out N] [--test FILE] "
+    "...\n"
     "          a head with keys out of few labelled images (docs/tip-adapter.md)\n"
     "  data    check -c CONFIG [--decode] [--classes]   are all images there, readable, in the\n"
     "          right folders? --decode reads them whole, --classes counts each class\n"
@@ -55,7 +60,8 @@ static const char usage[] =
     "          data -c CONFIG [--seconds S]                  images a second of the loader\n"
     "  version\n"
     "\n"
-    "train, eval, teacher, cache build, cache verify, data check and pack run on the ranks of mpirun or "
+    "train, eval, teacher, cache build, cache verify, data check and pack run on the ranks of "
+    "mpirun or "
     "srun:\n"
     "  mpirun -n 4 dho train -c configs/quickstart.yaml\n"
     "Exit codes: 0 done, 1 failed while running, 2 wrong configuration or arguments,\n"
@@ -100,10 +106,11 @@ static dho_status run_command(const char *name, const dho_arguments *arguments, 
     if (strcmp(name, "data") == 0) return dho_command_data(arguments, comm);
     if (strcmp(name, "teacher") == 0) return dho_command_teacher(arguments, comm);
     if (strcmp(name, "export") == 0) return dho_command_export(arguments, comm);
-    return dho_fail(DHO_ERR_CONFIG,
-                    "unknown command \"%s\" (known: synth train eval compare table report cache teacher "
-                    "data pack weights export bench version)",
-                    name);
+    return dho_fail(
+        DHO_ERR_CONFIG,
+        "unknown command \"%s\" (known: synth train eval compare table report cache teacher "
+        "data pack weights export bench version)",
+        name);
 }
 
 int main(int argc, char **argv)

@@ -16,7 +16,7 @@ enum { MAX_EPOCHS = 100000, MAX_BATCH = 1 << 20, MAX_STEPS = 10000, MAX_EVERY = 
 
 typedef struct tip_options {
     dho_config_arguments from;
-    const char *head, *out, *shots, *search, *test; /* files; NULL: not given */
+    const char *head, *out, *shots, *values, *search, *test; /* files; NULL: not given */
     bool no_normalise, fine_tune;
     float alpha, beta; /* of the training, and of the result unless a search chooses others */
     long long every, hold_out;
@@ -118,6 +118,8 @@ static dho_status check_options(const tip_options *options, const number_texts *
                         "those of its cache");
     if (options->shots != NULL && options->head == NULL)
         return dho_fail(DHO_ERR_CONFIG, "--head: is missing");
+    if (options->values != NULL && options->shots == NULL)
+        return dho_fail(DHO_ERR_CONFIG, "--values: needs --shots, the keys that they belong to");
     if (options->search != NULL && options->hold_out > 0)
         return dho_fail(DHO_ERR_CONFIG, "--search and --hold-out: choose one");
     if (texts->every != NULL && options->search == NULL)
@@ -142,6 +144,7 @@ static dho_status parse_options(const dho_arguments *arguments, tip_options *out
         {.name = "--head", .value = &out->head},
         {.name = "--out", .value = &out->out},
         {.name = "--shots", .value = &out->shots},
+        {.name = "--values", .value = &out->values},
         {.name = "--search", .value = &out->search},
         {.name = "--test", .value = &out->test},
         {.name = "--no-normalise", .flag = &out->no_normalise},
@@ -216,6 +219,17 @@ static dho_status load_set(const tip_run *run, const char *path, dho_shots *out)
     return dho_shots_load(out, path, run->base.dim, run->base.classes, true);
 }
 
+static dho_status load_shots(tip_run *run)
+{
+    const tip_options *options = run->options;
+    const int dim = run->base.dim, classes = run->base.classes;
+    const bool normalise = !options->no_normalise;
+    if (options->values == NULL)
+        return dho_shots_load(&run->shots, options->shots, dim, classes, normalise);
+    return dho_shots_load_torch(&run->shots, options->shots, options->values, dim, classes,
+                                normalise);
+}
+
 static dho_status load_local(tip_run *run, const dho_config *config)
 {
     const tip_options *options = run->options;
@@ -225,8 +239,7 @@ static dho_status load_local(tip_run *run, const dho_config *config)
         DHO_TRY(load_from_cache(run, config));
     } else {
         DHO_TRY(dho_teacher_head_load(&run->base, options->head, 0, 0));
-        DHO_TRY(dho_shots_load(&run->shots, options->shots, run->base.dim, run->base.classes,
-                               !options->no_normalise));
+        DHO_TRY(load_shots(run));
         snprintf(run->name, sizeof run->name, "%.63s", options->shots);
     }
     dho_teacher_head_drop_keys(&run->base);

@@ -103,6 +103,16 @@ dho_status dho_comm_agree(dho_comm *comm, dho_status local)
     return dho_fail(status, "%s", message);
 }
 
+dho_status dho_comm_share(dho_comm *comm, int count, dho_status (*work)(void *context, int i),
+                          void *context)
+{
+    for (int first = 0; first < count; first += comm->size) {
+        const int i = first + comm->rank; /* at most count + size */
+        DHO_TRY(dho_comm_agree(comm, i < count ? work(context, i) : DHO_OK));
+    }
+    return DHO_OK;
+}
+
 dho_status dho_comm_check_equal(dho_comm *comm, const void *data, size_t bytes, const char *what)
 {
     if (comm->size == 1) return DHO_OK;

@@ -303,7 +303,7 @@ static dho_status start_threads(dho_decode_ring *ring)
     DHO_TRY(dho_alloc_zero(&ring->threads, (size_t)ring->options.threads, sizeof *ring->threads,
                            "loader: threads"));
     for (int i = 0; i < ring->options.threads; i++)
-        DHO_TRY(dho_decode_worker_init(&ring->threads[i].worker, &ring->options.plan));
+        dho_decode_worker_init(&ring->threads[i].worker, &ring->options.plan);
     /* Signals are for the main thread, which looks for them between steps. */
     sigset_t all, before;
     sigfillset(&all);

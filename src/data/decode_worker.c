@@ -3,6 +3,7 @@
 #include "data/image_codec.h"
 #include "dho/alloc.h"
 
+#include <stdio.h>
 #include <string.h>
 
 dho_status dho_view_plan_check(const dho_view_plan *plan)
@@ -24,22 +25,10 @@ dho_status dho_view_plan_check(const dho_view_plan *plan)
     return DHO_OK;
 }
 
-dho_status dho_decode_worker_init(dho_decode_worker *worker, const dho_view_plan *plan)
+void dho_decode_worker_init(dho_decode_worker *worker, const dho_view_plan *plan)
 {
-    const dho_dataset *dataset = plan->dataset;
-    size_t longest = 0;
     *worker = (dho_decode_worker){.plan = plan, .open_id = -1};
     dho_pixel_finish_init(&worker->finish, &plan->normalise, plan->pixels);
-    for (int64_t i = 0; i < dataset->count; i++) {
-        const size_t length = strlen(dataset->samples[i].path);
-        if (length > longest) longest = length;
-    }
-    const size_t root = strlen(dataset->root);
-    DHO_TRY(dho_alloc(&worker->path, root + longest + 2, 1, "loader: path"));
-    memcpy(worker->path, dataset->root, root);
-    worker->root_length = root;
-    if (root > 0 && dataset->root[root - 1] != '/') worker->path[worker->root_length++] = '/';
-    return DHO_OK;
 }
 
 void dho_decode_worker_release(dho_decode_worker *worker)
@@ -52,19 +41,32 @@ void dho_decode_worker_release(dho_decode_worker *worker)
     *worker = (dho_decode_worker){0};
 }
 
+/* "root/name", for messages. */
+static dho_status set_path(dho_decode_worker *worker, const char *root, const char *name)
+{
+    const size_t bytes = strlen(root) + strlen(name) + 2;
+    if (bytes > worker->path_capacity) {
+        DHO_TRY(dho_realloc(&worker->path, 2 * bytes, 1, "loader: path"));
+        worker->path_capacity = 2 * bytes;
+    }
+    const bool joined = root[0] == '\0' || root[strlen(root) - 1] == '/';
+    snprintf(worker->path, worker->path_capacity, "%s%s%s", root, joined ? "" : "/", name);
+    return DHO_OK;
+}
+
 dho_status dho_decode_worker_open(dho_decode_worker *worker, int64_t id)
 {
     if (worker->open_id == id) return DHO_OK;
-    const char *name = worker->plan->dataset->samples[id].path;
-    memcpy(worker->path + worker->root_length, name, strlen(name) + 1);
+    const dho_dataset *dataset = worker->plan->dataset;
     worker->open_id = -1;
     worker->held = (dho_box){0};
-    DHO_TRY(dho_dataset_read(worker->plan->dataset, id, &worker->file_bytes, &worker->file_capacity,
+    DHO_TRY(set_path(worker, dataset->root, dataset->samples[id].path));
+    DHO_TRY(dho_dataset_read(dataset, id, &worker->file_bytes, &worker->file_capacity,
                              &worker->file_size));
     worker->stats.file_bytes += (int64_t)worker->file_size;
     const dho_status status = dho_image_read_size(worker->file_bytes, worker->file_size,
                                                   worker->path, &worker->width, &worker->height);
-    if (status != DHO_OK) return dho_dataset_blame(worker->plan->dataset, id, status);
+    if (status != DHO_OK) return dho_dataset_blame(dataset, id, status);
     worker->open_id = id;
     return DHO_OK;
 }
@@ -75,15 +77,14 @@ dho_status dho_decode_worker_choose(const dho_decode_worker *worker, const dho_d
     const dho_view_plan *plan = worker->plan;
     *box = (dho_box){0};
     *flip = false;
-    if (plan->view_source != NULL &&
-        plan->view_source(plan->view_context, draw->id, draw->pass, box, flip)) {
+    if (plan->view_source != NULL)
+        DHO_TRY(plan->view_source(plan->view_context, draw->id, draw->pass, box, flip));
+    if (box->width != 0) {
         if (dho_box_fits(*box, worker->width, worker->height)) return DHO_OK;
         return dho_fail(
             DHO_ERR_FORMAT, "%s: the stored view's box %d,%d %dx%d is not inside the %dx%d image",
             worker->path, box->x, box->y, box->width, box->height, worker->width, worker->height);
     }
-    *box = (dho_box){0};
-    *flip = false;
     if (plan->resize_short > 0) return DHO_OK;
     if (plan->squash) {
         *box = (dho_box){.width = worker->width, .height = worker->height};

@@ -33,16 +33,16 @@ typedef struct dho_decode_worker {
     dho_resample_scratch scratch;
     uint8_t *file_bytes; /* owned */
     size_t file_capacity, file_size;
-    char *path; /* owned: "root/" and room for the longest path of the dataset */
-    size_t root_length;
+    char *path; /* owned; of the open image, for messages */
+    size_t path_capacity;
     dho_loader_stats stats;
     int64_t open_id;   /* whose file_bytes these are, -1: nobody's */
     int width, height; /* of that image */
     dho_box held;      /* the part of it that is decoded; width 0: none */
 } dho_decode_worker;
 
-/* plan is borrowed. Errors: DHO_ERR_MEMORY; release it all the same. */
-dho_status dho_decode_worker_init(dho_decode_worker *worker, const dho_view_plan *plan);
+/* plan is borrowed. */
+void dho_decode_worker_init(dho_decode_worker *worker, const dho_view_plan *plan);
 void dho_decode_worker_release(dho_decode_worker *worker);
 
 /* Reads the sample's file and the image's size, unless it is the one at hand.

@@ -30,8 +30,7 @@ static dho_status open_set(const dho_config_set *set, const dho_dataset *referen
     return dho_dataset_open_folder(out, set->root, reference);
 }
 
-dho_status dho_setup_set(const dho_config_set *set, const dho_dataset *reference,
-                         dho_dataset *out)
+dho_status dho_setup_set(const dho_config_set *set, const dho_dataset *reference, dho_dataset *out)
 {
     DHO_TRY(open_set(set, reference, out));
     if (set->class_file[0] == '\0') return DHO_OK;
@@ -55,7 +54,8 @@ dho_status dho_setup_labelled(const dho_config *config, const dho_dataset *datas
         return dho_subset_file(out, dataset, config->data.label_file);
     case DHO_LABELS_BALANCED:
         return dho_subset_balanced(out, dataset, config->data.percent, config->data.label_seed);
-    case DHO_LABELS_ALL: break;
+    case DHO_LABELS_ALL:
+        break;
     }
     return dho_subset_all(out, dataset);
 }
@@ -80,10 +80,12 @@ dho_pixel_type dho_setup_pixels(dho_compute_dtype dtype)
     return dtype == DHO_DTYPE_BF16 ? DHO_PIXEL_BF16 : DHO_PIXEL_FP32;
 }
 
-int dho_setup_eval_resize(const dho_config *config, int image_size)
+dho_eval_transform dho_setup_eval_transform(const dho_config *config, int image_size)
 {
-    if (config->eval.resize > 0) return (int)config->eval.resize;
-    return (image_size * 256 + 112) / 224;
+    const int resize = (int)config->eval.resize;
+    return (dho_eval_transform){.resize_short =
+                                    resize > 0 ? resize : (image_size * 256 + 112) / 224,
+                                .filter = dho_setup_filter(config->eval.interpolation)};
 }
 
 int dho_setup_threads(int64_t configured)

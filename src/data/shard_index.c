@@ -1,6 +1,7 @@
 /* The index file of tar shards: docs/shards.md has the layout. */
 #include "data/shard_index.h"
 
+#include "base/bytes.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 
@@ -51,26 +52,12 @@ dho_status dho_shard_index_add(dho_shard_index *index, const char *path, int32_t
     return DHO_OK;
 }
 
-/* --- numbers, little endian --- */
-
-static void put(uint8_t *to, uint64_t value, int bytes)
-{
-    for (int i = 0; i < bytes; i++) to[i] = (uint8_t)(value >> 8 * i);
-}
-
-static uint64_t get(const uint8_t *from, int bytes)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < bytes; i++) value |= (uint64_t)from[i] << 8 * i;
-    return value;
-}
-
 /* --- writing --- */
 
 static void write_number(dho_atomic_file *file, uint64_t value, int bytes)
 {
     uint8_t buffer[8];
-    put(buffer, value, bytes);
+    dho_put_le(buffer, value, bytes);
     dho_atomic_file_write(file, buffer, (size_t)bytes); /* failures come back from commit */
 }
 
@@ -88,14 +75,14 @@ static void write_header(dho_atomic_file *file, const dho_shard_index *index)
     for (size_t i = 0; i < index->paths.count; i++)
         text += strlen(index->paths.pool + index->paths.entries[i].offset) + 1;
     memcpy(header, magic, sizeof magic);
-    put(header + 8, VERSION, 4);
-    put(header + 12, HEADER_BYTES, 4);
-    put(header + 16, index->paths.count, 8);
-    put(header + 24, text, 8);
-    put(header + 32, index->file_count, 4);
-    put(header + 36, (uint64_t)index->classes, 4);
-    put(header + 40, index->has_crc, 4);
-    put(header + 60, dho_crc32(0, header, 60), 4);
+    dho_put_le(header + 8, VERSION, 4);
+    dho_put_le(header + 12, HEADER_BYTES, 4);
+    dho_put_le(header + 16, index->paths.count, 8);
+    dho_put_le(header + 24, text, 8);
+    dho_put_le(header + 32, index->file_count, 4);
+    dho_put_le(header + 36, (uint64_t)index->classes, 4);
+    dho_put_le(header + 40, index->has_crc, 4);
+    dho_put_le(header + 60, dho_crc32(0, header, 60), 4);
     dho_atomic_file_write(file, header, sizeof header);
 }
 
@@ -136,14 +123,15 @@ static dho_status check_header(reader *r, size_t size, dho_shard_index *out, uin
     const uint8_t *data = r->data;
     if (size < HEADER_BYTES + CRC_BYTES || memcmp(data, magic, sizeof magic) != 0)
         return dho_fail(DHO_ERR_FORMAT, "%s: is no index of tar shards", r->name);
-    if (get(data + 60, 4) != dho_crc32(0, data, 60))
+    if (dho_get_le(data + 60, 4) != dho_crc32(0, data, 60))
         return dho_fail(DHO_ERR_FORMAT, "%s: offset 0: the header is damaged", r->name);
-    if (get(data + 8, 4) != VERSION || get(data + 12, 4) != HEADER_BYTES)
+    if (dho_get_le(data + 8, 4) != VERSION || dho_get_le(data + 12, 4) != HEADER_BYTES)
         return dho_fail(DHO_ERR_CONFIG, "%s: version %u of the format; this program knows %d",
-                        r->name, (unsigned)get(data + 8, 4), VERSION);
-    r->count = get(data + 16, 8);
-    r->text_bytes = get(data + 24, 8);
-    const uint64_t files = get(data + 32, 4), classes = get(data + 36, 4), crc = get(data + 40, 4);
+                        r->name, (unsigned)dho_get_le(data + 8, 4), VERSION);
+    r->count = dho_get_le(data + 16, 8);
+    r->text_bytes = dho_get_le(data + 24, 8);
+    const uint64_t files = dho_get_le(data + 32, 4), classes = dho_get_le(data + 36, 4),
+                   crc = dho_get_le(data + 40, 4);
     if (r->count < 1 || r->count > (uint64_t)1 << 40 || files < 1 || files > DHO_SHARD_MAX_FILES ||
         classes < 1 || classes > DHO_SHARD_MAX_CLASSES || crc > 1 ||
         r->text_bytes > (uint64_t)1 << 50)
@@ -155,7 +143,7 @@ static dho_status check_header(reader *r, size_t size, dho_shard_index *out, uin
     if (wanted != size)
         return dho_fail(DHO_ERR_FORMAT, "%s: %zu bytes, expected %llu: the file is cut or damaged",
                         r->name, size, (unsigned long long)wanted);
-    if (get(data + size - CRC_BYTES, 4) != dho_crc32(0, data, size - CRC_BYTES))
+    if (dho_get_le(data + size - CRC_BYTES, 4) != dho_crc32(0, data, size - CRC_BYTES))
         return dho_fail(DHO_ERR_FORMAT, "%s: offset %zu: the checksum is wrong: damaged", r->name,
                         size - CRC_BYTES);
     r->files_at = HEADER_BYTES;
@@ -189,7 +177,8 @@ static dho_status read_names(reader *r, uint32_t files, dho_shard_index *out)
         if (strchr(text, '/') != NULL || text[0] == '.' || strlen(text) > DHO_SHARD_MAX_NAME)
             return dho_fail(DHO_ERR_FORMAT, "%s: offset %zu: \"%.300s\" is no name of a shard",
                             r->name, at, text);
-        DHO_TRY(dho_shard_index_add_file(out, text, get(r->data + r->files_at + 8 * (size_t)i, 8)));
+        DHO_TRY(dho_shard_index_add_file(out, text,
+                                         dho_get_le(r->data + r->files_at + 8 * (size_t)i, 8)));
     }
     DHO_TRY(dho_alloc_zero(&out->class_names, (size_t)out->classes, sizeof *out->class_names,
                            "shards: class names"));
@@ -205,11 +194,11 @@ static dho_status read_members(reader *r, dho_shard_index *out)
     for (uint64_t i = 0; i < r->count; i++) {
         const size_t at = r->members_at + (size_t)i * MEMBER_BYTES;
         const uint8_t *from = r->data + at;
-        const dho_shard_member member = {.offset = get(from, 8),
-                                         .bytes = (uint32_t)get(from + 8, 4),
-                                         .shard = (uint32_t)get(from + 12, 4),
-                                         .crc = (uint32_t)get(from + 20, 4)};
-        const uint64_t label = get(from + 16, 4);
+        const dho_shard_member member = {.offset = dho_get_le(from, 8),
+                                         .bytes = (uint32_t)dho_get_le(from + 8, 4),
+                                         .shard = (uint32_t)dho_get_le(from + 12, 4),
+                                         .crc = (uint32_t)dho_get_le(from + 20, 4)};
+        const uint64_t label = dho_get_le(from + 16, 4);
         const char *path = NULL;
         if (member.shard >= out->file_count || label >= (uint64_t)out->classes)
             return dho_fail(DHO_ERR_FORMAT, "%s: offset %zu: shard %u of %u, label %u of %d",

@@ -74,8 +74,9 @@ static dho_status prepare(packer *p, bool *out_complete)
     return dho_alloc_zero(&p->bytes, (size_t)p->shards, sizeof *p->bytes, "pack");
 }
 
-static dho_status pack_shard(packer *p, int shard)
+static dho_status pack_shard(void *context, int shard)
 {
+    packer *p = context;
     char *name, *path = NULL;
     dho_status status;
     dho_shard_member *members = p->members + p->member_count;
@@ -171,10 +172,7 @@ static dho_status pack(packer *p)
         dho_info("%s: is complete", p->folder);
         return DHO_OK;
     }
-    for (int first = 0; first < p->shards; first += p->ranks) {
-        const int shard = first + p->rank;
-        DHO_TRY(dho_comm_agree(p->comm, shard < p->shards ? pack_shard(p, shard) : DHO_OK));
-    }
+    DHO_TRY(dho_comm_share(p->comm, p->shards, pack_shard, p));
     _Static_assert(sizeof(uint64_t) == sizeof(int64_t), "sizes are summed as int64");
     DHO_TRY(dho_comm_sum_int64(p->comm, (int64_t *)p->bytes, (size_t)p->shards));
     DHO_TRY(dho_comm_sum_int64(p->comm, &p->kept, 1));

@@ -28,9 +28,23 @@ typedef struct scan {
     uint32_t shard;
     char *key;        /* owned; NULL: none */
     char *image_name; /* owned; of the member; NULL: none yet */
+    char
+        *other_name; /* owned; of a member of the key that is neither image nor label; NULL: none */
     dho_shard_member image;
     int32_t label; /* -1: none yet */
+    int64_t label_offset;
 } scan;
+
+/* A label without an image would be a sample that is lost without a word. */
+static dho_status missing_image(const scan *s)
+{
+    return dho_fail(DHO_ERR_FORMAT,
+                    "%s: offset %lld: \"%s.cls\" has no image that can be read (jpg, jpeg, jpe, "
+                    "png)%s%s%s",
+                    s->name, (long long)s->label_offset, s->key,
+                    s->other_name != NULL ? "; beside it is \"" : "",
+                    s->other_name != NULL ? s->other_name : "", s->other_name != NULL ? "\"" : "");
+}
 
 static dho_status end_sample(scan *s)
 {
@@ -42,12 +56,15 @@ static dho_status end_sample(scan *s)
                      s->name, (unsigned long long)s->image.offset, s->image_name, s->key);
     else if (s->image_name != NULL)
         status = dho_shard_sample_path(&path, s->image_name);
+    else if (s->label >= 0)
+        status = missing_image(s);
     if (status == DHO_OK && path != NULL)
         status = dho_shard_index_add(s->index, path, s->label, &s->image);
     dho_free(path);
     dho_free(s->image_name);
+    dho_free(s->other_name);
     dho_free(s->key);
-    s->key = s->image_name = NULL;
+    s->key = s->image_name = s->other_name = NULL;
     s->label = -1;
     return status;
 }
@@ -65,6 +82,7 @@ static dho_status read_label(scan *s, const char *name, int64_t size)
         return dho_fail(DHO_ERR_FORMAT, "%s: \"%s\": expected one integer label from 0 to %d",
                         s->name, name, DHO_SHARD_MAX_CLASSES - 1);
     s->label = (int32_t)value;
+    s->label_offset = archive_read_header_position(s->archive);
     return DHO_OK;
 }
 
@@ -100,7 +118,8 @@ static dho_status take_member(scan *s, struct archive_entry *entry)
     }
     const int64_t size = archive_entry_size(entry);
     if (strcasecmp(extension, "cls") == 0) return read_label(s, name, size);
-    if (!dho_shard_is_image_extension(extension)) return DHO_OK;
+    if (!dho_shard_is_image_extension(extension))
+        return s->other_name == NULL ? dho_strdup(&s->other_name, name) : DHO_OK;
     if (archive_entry_sparse_count(entry) > 0)
         return dho_fail(DHO_ERR_FORMAT, "%s: \"%s\" is a sparse member", s->name, name);
     return take_image(s, name, size);
@@ -150,6 +169,7 @@ static dho_status run_scan(scan *s, const char *path, const uint8_t *data, size_
     }
     dho_free(s->key);
     dho_free(s->image_name);
+    dho_free(s->other_name);
     return status;
 }
 

@@ -36,14 +36,15 @@ static dho_status run_rows(const dho_config *config, dho_executor *executor, con
     const dho_student *student = &model->student;
     const size_t classes = (size_t)student->classes;
     dho_eval_loader *loader;
+    const dho_eval_transform transform = dho_setup_eval_transform(config, student->image_size);
     const dho_eval_loader_options options = {
         .dataset = dataset,
         .ids = local->ids,
         .count = local->count,
         .views = 1,
         .image_size = student->image_size,
-        .resize_short = dho_setup_eval_resize(config, student->image_size),
-        .filter = dho_setup_filter(config->eval.interpolation),
+        .resize_short = transform.resize_short,
+        .filter = transform.filter,
         .normalise = dho_setup_normalise(model->mean, model->std),
         .pixels = dho_setup_pixels(config->compute.dtype),
         .batch = (int)config->eval.batch,

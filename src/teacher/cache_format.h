@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 enum {
-    CACHE_VERSION = 2, /* the newest; see cache_version */
-    CACHE_HEADER_BYTES = 256,
+    CACHE_VERSION = 3,        /* the newest; see cache_version */
+    CACHE_HEADER_BYTES = 304, /* the longest; see cache_header_bytes */
     CACHE_CRC_BYTES = 4,
     CACHE_BLOCK_TARGET = 65536, /* bytes of records a block has, about */
     CACHE_BOX_BYTES = 10,       /* x, y, width, height, flags: u16 each */
@@ -20,11 +20,8 @@ enum {
     CACHE_EXACT_BYTES = 6,      /* index: u16, value: f32 */
     CACHE_TOP_BYTES = 4,        /* class: u16, logit below the largest: fp16 */
     CACHE_TOP_HEAD = 8,         /* largest logit, log-sum-exp of the rest below it: f32 each */
-    CACHE_MAX_TOP = 255,
-    CACHE_MAX_INDEX = 65536, /* of dim where a record has u16 indices */
-    CACHE_MAX_SHARDS = 65536,
-    CACHE_MAX_VIEWS = 65535,
-    CACHE_MAX_DIM = 1 << 20, /* of dim and of classes */
+    CACHE_MAX_INDEX = 65536,    /* of dim where a record has u16 indices */
+    CACHE_MAX_DIM = 1 << 20,    /* of dim and of classes */
     CACHE_MAX_IMAGE_SIZE = 65500,
     CACHE_MAX_MANIFEST_BYTES = 1 << 16
 };
@@ -32,7 +29,8 @@ enum {
 
 /* Where things lie in one shard file. */
 typedef struct cache_shard_layout {
-    int shard;        /* its index */
+    int shard; /* its index */
+    size_t header_bytes;
     uint64_t records; /* images of the shard x views */
     size_t record_bytes;
     uint64_t block_records; /* records of a block; the last block may have fewer */
@@ -41,8 +39,10 @@ typedef struct cache_shard_layout {
     uint64_t file_bytes;   /* header + records + blocks x CRC + CRC of the table */
 } cache_shard_layout;
 
-/* The version of a cache of this spec: 1 where programs that know only 1 can read it. */
+/* The version of a cache of this spec: the lowest that can say it all. */
 int cache_version(const dho_cache_spec *spec);
+/* Of a shard file of that version. */
+size_t cache_header_bytes(int version);
 
 /* Are all values of the spec possible? `status` is what a failure returns (DHO_ERR_CONFIG for a
  * caller's spec, DHO_ERR_FORMAT for one out of a file), `name` stands in front of the message. */
@@ -51,6 +51,11 @@ dho_status cache_spec_check(const dho_cache_spec *spec, dho_status status, const
 /* DHO_OK when both are the same; else `status` with "name: views is 4, expected 2". */
 dho_status cache_spec_compare(const dho_cache_spec *found, const dho_cache_spec *expected,
                               dho_status status, const char *name);
+
+/* What decides the teacher's input; not what computed. Errors as those of cache_spec_compare. */
+dho_status cache_transform_compare(const dho_cache_transform *found,
+                                   const dho_cache_transform *expected, dho_status status,
+                                   const char *name);
 
 /* Layout of shard `shard` of a checked spec. Errors: DHO_ERR_CONFIG when it overflows 63 bits. */
 dho_status cache_layout_compute(const dho_cache_spec *spec, int shard, uint64_t block_records,
@@ -78,6 +83,9 @@ dho_status cache_record_encode(const dho_cache_spec *spec, const dho_cache_recor
  * or a scale no writer would have made; no name in front. */
 dho_status cache_record_decode(const dho_cache_spec *spec, const uint8_t *data,
                                dho_cache_record *record);
+
+/* x / max(|x|, 1e-12): what is stored for a cosine head. Returns |x|. */
+double cache_normalise(float *x, size_t count);
 
 /* "folder/shard-00003-of-00008.bin"; *out owned by the caller (dho_free). */
 dho_status cache_shard_path(char **out, const char *folder, int shards, int shard);

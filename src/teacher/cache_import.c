@@ -64,14 +64,10 @@ static dho_status fill_row(void *context, int64_t id, dho_cache_record *views)
     float *payload = views[0].payload;
     dho_tensor_to_float(&row, payload);
     if (!rows->normalise) return DHO_OK;
-    double squares = 0;
-    for (size_t i = 0; i < dim; i++) squares += (double)payload[i] * payload[i];
-    if (!(squares > 0) || !isfinite(squares))
-        return dho_fail(DHO_ERR_NUMERIC, "%s: features of row %" PRId64 " cannot be normalised",
-                        rows->path, id);
-    const double inverse = 1 / sqrt(squares);
-    for (size_t i = 0; i < dim; i++) payload[i] = (float)(payload[i] * inverse);
-    return DHO_OK;
+    const double norm = cache_normalise(payload, dim);
+    if (norm > 0 && isfinite(norm)) return DHO_OK;
+    return dho_fail(DHO_ERR_NUMERIC, "%s: features of row %" PRId64 " cannot be normalised",
+                    rows->path, id);
 }
 
 dho_status dho_cache_import(const char *folder, const char *features_path, const char *head_path,
@@ -110,6 +106,7 @@ dho_status dho_cache_import(const char *folder, const char *features_path, const
     dho_cache_describe_teacher("imported", slash != NULL ? slash + 1 : features_path,
                                dho_crc32(0, rows.tensor.data, rows.tensor.bytes),
                                rows.normalise ? " normalised" : "", spec.teacher);
+    DHO_TRY_GOTO(dho_cache_begin(folder, &spec));
     for (int s = 0; s < shards; s++) {
         bool written;
         DHO_TRY_GOTO(dho_cache_write_shard(folder, &spec, s, fill_row, &rows, &written));

@@ -46,6 +46,24 @@ static json_t *head_to_json(const cache_manifest *manifest)
     return head;
 }
 
+static json_t *transform_to_json(const dho_cache_transform *t)
+{
+    return json_pack("{s:s, s:s, s:i, s:[f, f, f], s:[f, f, f], s:s}", "interpolation",
+                     dho_cache_filter_name(t->filter), "resize", dho_cache_resize_name(t->resize),
+                     "short_side", t->short_side, "mean", (double)t->mean[0], (double)t->mean[1],
+                     (double)t->mean[2], "std", (double)t->std[0], (double)t->std[1],
+                     (double)t->std[2], "compute", t->compute);
+}
+
+/* What not every cache has. */
+static bool add_optional(json_t *root, const dho_cache_spec *spec)
+{
+    if (spec->top > 0 && json_object_set_new(root, "top", json_integer(spec->top)) != 0)
+        return false;
+    return !spec->transform.known ||
+           json_object_set_new(root, "transform", transform_to_json(&spec->transform)) == 0;
+}
+
 static json_t *manifest_to_json(const cache_manifest *manifest)
 {
     const dho_cache_spec *spec = &manifest->spec;
@@ -62,9 +80,7 @@ static json_t *manifest_to_json(const cache_manifest *manifest)
         "image_size", spec->image_size, "crop_scale", spec->crop_scale[0], spec->crop_scale[1],
         "crop_ratio", spec->crop_ratio[0], spec->crop_ratio[1], "flip", (int)spec->flip, "seed",
         seed, "teacher", spec->teacher, "head", head_to_json(manifest));
-    if (root == NULL || spec->top == 0 ||
-        json_object_set_new(root, "top", json_integer(spec->top)) == 0)
-        return root;
+    if (root == NULL || add_optional(root, spec)) return root;
     json_decref(root);
     return NULL;
 }
@@ -92,7 +108,7 @@ typedef struct raw_manifest {
     const char *format, *fingerprint, *payload, *encoding, *seed, *teacher;
     json_int_t version, count, shards, views, dim, classes, image_size, top;
     int free_crops, flip;
-    json_t *head;
+    json_t *head, *transform; /* transform may be NULL */
 } raw_manifest;
 
 static dho_status unpack(json_t *root, const char *path, raw_manifest *raw, dho_cache_spec *spec)
@@ -101,14 +117,14 @@ static dho_status unpack(json_t *root, const char *path, raw_manifest *raw, dho_
     if (json_unpack_ex(
             root, &error, JSON_STRICT,
             "{s:s, s:I, s:s, s:I, s:I, s:I, s:b, s:s, s:s, s:I, s:I, s:I, s:[F, F], s:[F, F], s:b,"
-            " s:s, s:s, s:o, s?I}",
+            " s:s, s:s, s:o, s?I, s?o}",
             "format", &raw->format, "version", &raw->version, "fingerprint", &raw->fingerprint,
             "count", &raw->count, "shards", &raw->shards, "views", &raw->views, "free_crops",
             &raw->free_crops, "payload", &raw->payload, "encoding", &raw->encoding, "dim",
             &raw->dim, "classes", &raw->classes, "image_size", &raw->image_size, "crop_scale",
             &spec->crop_scale[0], &spec->crop_scale[1], "crop_ratio", &spec->crop_ratio[0],
             &spec->crop_ratio[1], "flip", &raw->flip, "seed", &raw->seed, "teacher", &raw->teacher,
-            "head", &raw->head, "top", &raw->top) != 0)
+            "head", &raw->head, "top", &raw->top, "transform", &raw->transform) != 0)
         return dho_fail(DHO_ERR_FORMAT, "%s: %s", path, error.text);
     return DHO_OK;
 }
@@ -116,6 +132,38 @@ static dho_status unpack(json_t *root, const char *path, raw_manifest *raw, dho_
 static int narrow(json_int_t value)
 {
     return value >= 0 && value <= INT32_MAX ? (int)value : -1; /* -1 fails every range check */
+}
+
+static dho_status to_transform(json_t *json, const char *path, dho_cache_transform *out)
+{
+    const char *filter, *resize, *compute;
+    double mean[3], std[3];
+    json_int_t side;
+    json_error_t error;
+    if (json == NULL) return DHO_OK;
+    if (json_unpack_ex(json, &error, JSON_STRICT, "{s:s, s:s, s:I, s:[F, F, F], s:[F, F, F], s:s}",
+                       "interpolation", &filter, "resize", &resize, "short_side", &side, "mean",
+                       &mean[0], &mean[1], &mean[2], "std", &std[0], &std[1], &std[2], "compute",
+                       &compute) != 0)
+        return dho_fail(DHO_ERR_FORMAT, "%s: transform: %s", path, error.text);
+    int f = DHO_FILTER_BICUBIC, r = DHO_CACHE_SQUASH;
+    while (f >= 0 && strcmp(filter, dho_cache_filter_name((dho_filter)f)) != 0) f--;
+    while (r >= 0 && strcmp(resize, dho_cache_resize_name((dho_cache_resize)r)) != 0) r--;
+    if (f < 0 || r < 0 || strlen(compute) >= sizeof out->compute)
+        return dho_fail(DHO_ERR_FORMAT,
+                        "%s: transform: unknown interpolation \"%.40s\", resize \"%.40s\" or "
+                        "compute \"%.40s\"",
+                        path, filter, resize, compute);
+    *out = (dho_cache_transform){.known = true,
+                                 .filter = (dho_filter)f,
+                                 .resize = (dho_cache_resize)r,
+                                 .short_side = narrow(side)};
+    for (int c = 0; c < 3; c++) {
+        out->mean[c] = (float)mean[c];
+        out->std[c] = (float)std[c];
+    }
+    memcpy(out->compute, compute, strlen(compute));
+    return DHO_OK;
 }
 
 static dho_status to_spec(const raw_manifest *raw, const char *path, dho_cache_spec *spec)
@@ -146,10 +194,11 @@ static dho_status to_spec(const raw_manifest *raw, const char *path, dho_cache_s
     if (strlen(raw->teacher) >= sizeof spec->teacher)
         return dho_fail(DHO_ERR_FORMAT, "%s: teacher is longer than 127 bytes", path);
     memcpy(spec->teacher, raw->teacher, strlen(raw->teacher));
+    DHO_TRY(to_transform(raw->transform, path, &spec->transform));
     DHO_TRY(cache_spec_check(spec, DHO_ERR_FORMAT, path));
     if (raw->version == cache_version(spec)) return DHO_OK;
-    return dho_fail(DHO_ERR_FORMAT, "%s: version %d with encoding %s", path, (int)raw->version,
-                    raw->encoding);
+    return dho_fail(DHO_ERR_FORMAT, "%s: version %d, expected %d of such a cache", path,
+                    (int)raw->version, cache_version(spec));
 }
 
 static dho_status to_head(json_t *head, const char *path, cache_manifest *out)

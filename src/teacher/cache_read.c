@@ -46,8 +46,8 @@ static dho_status parse_head(dho_cache *cache, const char *path, const dho_mappi
                         path, mapping->size, crc, manifest->head_bytes, manifest->head_crc,
                         CACHE_MANIFEST_NAME);
     DHO_TRY_GOTO(dho_safetensors_open_memory(&file, mapping->data, mapping->size, path));
-    status = dho_teacher_head_read(&cache->head, file, path, manifest->spec.classes,
-                                   manifest->spec.dim);
+    status =
+        dho_teacher_head_read(&cache->head, file, path, manifest->spec.classes, manifest->spec.dim);
     if (status == DHO_ERR_CONFIG) status = DHO_ERR_FORMAT; /* nobody chose this head */
     if (status != DHO_OK) goto fail;
     if (cache->head.key_count != manifest->head_keys)
@@ -156,6 +156,11 @@ const dho_cache_spec *dho_cache_get_spec(const dho_cache *cache)
     return &cache->manifest.spec;
 }
 
+const char *dho_cache_folder(const dho_cache *cache)
+{
+    return cache->folder;
+}
+
 const dho_teacher_head *dho_cache_get_head(const dho_cache *cache)
 {
     return &cache->head;
@@ -229,7 +234,7 @@ static dho_status get_shard(dho_cache *cache, int index, mapped_shard **out)
 static dho_status decode(const dho_cache *cache, const mapped_shard *shard, uint64_t record,
                          dho_cache_record *inout)
 {
-    const uint64_t offset = CACHE_HEADER_BYTES + record * shard->layout.record_bytes;
+    const uint64_t offset = shard->layout.header_bytes + record * shard->layout.record_bytes;
     const dho_status status =
         cache_record_decode(&cache->manifest.spec, shard->mapping.data + offset, inout);
     if (status != DHO_OK)

@@ -1,6 +1,7 @@
 /* One record: crop box and payload, packed and unpacked. */
 #include "teacher/cache_format.h"
 
+#include "base/bytes.h"
 #include "dho/safetensors.h"
 
 #include <float.h>
@@ -8,17 +9,6 @@
 #include <string.h>
 
 enum { FLAG_FLIP = 1 };
-
-static void put_u16(uint8_t *out, unsigned value)
-{
-    out[0] = (uint8_t)value;
-    out[1] = (uint8_t)(value >> 8);
-}
-
-static unsigned get_u16(const uint8_t *data)
-{
-    return data[0] | (unsigned)data[1] << 8;
-}
 
 static bool box_is_possible(const dho_box *box)
 {
@@ -33,11 +23,11 @@ static dho_status encode_box(const dho_cache_record *record, uint8_t *out)
     if (!box_is_possible(box))
         return dho_fail(DHO_ERR_CONFIG, "a crop box of %d x %d at (%d, %d) cannot be stored",
                         box->width, box->height, box->x, box->y);
-    put_u16(out, (unsigned)box->x);
-    put_u16(out + 2, (unsigned)box->y);
-    put_u16(out + 4, (unsigned)box->width);
-    put_u16(out + 6, (unsigned)box->height);
-    put_u16(out + 8, record->flip ? FLAG_FLIP : 0);
+    dho_put_le(out, (unsigned)box->x, 2);
+    dho_put_le(out + 2, (unsigned)box->y, 2);
+    dho_put_le(out + 4, (unsigned)box->width, 2);
+    dho_put_le(out + 6, (unsigned)box->height, 2);
+    dho_put_le(out + 8, record->flip ? FLAG_FLIP : 0, 2);
     return DHO_OK;
 }
 
@@ -48,25 +38,9 @@ static dho_status encode_fp16(const float *payload, int dim, uint8_t *out)
         if ((half & 0x7c00u) == 0x7c00u)
             return dho_fail(DHO_ERR_NUMERIC, "value %d is %g, which fp16 cannot hold", i,
                             (double)payload[i]);
-        put_u16(out + 2 * (size_t)i, half);
+        dho_put_le(out + 2 * (size_t)i, half, 2);
     }
     return DHO_OK;
-}
-
-static void put_float(uint8_t *out, float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    put_u16(out, bits & 0xffffu);
-    put_u16(out + 2, bits >> 16);
-}
-
-static float get_float(const uint8_t *data)
-{
-    const uint32_t bits = get_u16(data) | (uint32_t)get_u16(data + 2) << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
 }
 
 static dho_status check_finite(const float *payload, int dim)
@@ -94,11 +68,11 @@ static void encode_int8(const float *payload, int dim, const int *exact, int exa
     for (int i = 0; i < dim; i++)
         if (!is_exact(exact, exact_count, i)) largest = fmaxf(largest, fabsf(payload[i]));
     const float scale = largest / 127.0f;
-    put_float(out, scale);
+    dho_put_float(out, scale);
     out += sizeof(float);
     for (int e = 0; e < exact_count; e++, out += CACHE_EXACT_BYTES) {
-        put_u16(out, (unsigned)exact[e]);
-        put_float(out + 2, payload[exact[e]]);
+        dho_put_le(out, (unsigned)exact[e], 2);
+        dho_put_float(out + 2, payload[exact[e]]);
     }
     for (int i = 0; i < dim; i++) {
         /* A subnormal scale is rounded so coarsely that the quotient can leave the range. */
@@ -151,7 +125,7 @@ static void encode_int8x(const float *payload, const dho_cache_spec *spec, uint8
  * the kept ones, largest first: class and z - m as fp16, which is finest where p is large. */
 static void encode_topk(const float *logits, int classes, int top, uint8_t *out)
 {
-    int ids[CACHE_MAX_TOP] = {0};
+    int ids[DHO_CACHE_MAX_TOP] = {0};
     select_largest(logits, classes, top, identity, ids);
     const double largest = logits[ids[0]], last = logits[ids[top - 1]];
     /* A class is kept when it is larger than the last one, or as large with no higher an index. */
@@ -166,13 +140,13 @@ static void encode_topk(const float *logits, int classes, int top, uint8_t *out)
                 sum += exp(logits[c] - bound);
         }
     const double rest = top < classes ? bound - largest + log(sum) : 0;
-    put_float(out, (float)largest);
-    put_float(out + 4, (float)fmax(rest, -FLT_MAX));
+    dho_put_float(out, (float)largest);
+    dho_put_float(out + 4, (float)fmax(rest, -FLT_MAX));
     out += CACHE_TOP_HEAD;
     for (int k = 0; k < top; k++, out += CACHE_TOP_BYTES) {
-        put_u16(out, (unsigned)ids[k]);
+        dho_put_le(out, (unsigned)ids[k], 2);
         /* Beyond fp16's range the probability is 0 at any temperature of use. */
-        put_u16(out + 2, dho_float_to_half((float)fmax(logits[ids[k]] - largest, -65504)));
+        dho_put_le(out + 2, dho_float_to_half((float)fmax(logits[ids[k]] - largest, -65504)), 2);
     }
 }
 
@@ -197,14 +171,14 @@ dho_status cache_record_encode(const dho_cache_spec *spec, const dho_cache_recor
 static dho_status decode_int8(const uint8_t *data, const dho_cache_spec *spec, float *payload)
 {
     const int dim = spec->dim, exact = exact_values(spec);
-    const float scale = get_float(data);
+    const float scale = dho_get_float(data);
     if (!(scale >= 0) || !isfinite(scale))
         return dho_fail(DHO_ERR_FORMAT, "impossible int8 scale %g", (double)scale);
     const uint8_t *pair = data + sizeof(float), *steps = pair + CACHE_EXACT_BYTES * (size_t)exact;
     for (int i = 0; i < dim; i++) payload[i] = scale * (float)(int8_t)steps[i];
     for (int e = 0, before = -1; e < exact; e++, pair += CACHE_EXACT_BYTES) {
-        const int index = (int)get_u16(pair);
-        const float value = get_float(pair + 2);
+        const int index = (int)dho_get_le(pair, 2);
+        const float value = dho_get_float(pair + 2);
         if (index <= before || index >= dim || !isfinite(value))
             return dho_fail(DHO_ERR_FORMAT, "impossible int8x value %g at index %d", (double)value,
                             index);
@@ -218,7 +192,7 @@ static dho_status decode_int8(const uint8_t *data, const dho_cache_spec *spec, f
 static dho_status decode_topk(const uint8_t *data, const dho_cache_spec *spec, float *logits)
 {
     const int left = spec->classes - spec->top;
-    const float largest = get_float(data), rest = get_float(data + 4);
+    const float largest = dho_get_float(data), rest = dho_get_float(data + 4);
     const double even = fmax((double)largest + rest - (left > 0 ? log(left) : 0), -FLT_MAX);
     if (!isfinite(largest) || !isfinite(rest) || (left == 0 && rest != 0) || rest > log(left + 1.0))
         return dho_fail(DHO_ERR_FORMAT, "impossible topk logits: largest %g, the rest %g",
@@ -227,8 +201,8 @@ static dho_status decode_topk(const uint8_t *data, const dho_cache_spec *spec, f
     float before = 0;
     const uint8_t *pair = data + CACHE_TOP_HEAD;
     for (int k = 0; k < spec->top; k++, pair += CACHE_TOP_BYTES) {
-        const int id = (int)get_u16(pair);
-        const float below = dho_half_to_float((uint16_t)get_u16(pair + 2));
+        const int id = (int)dho_get_le(pair, 2);
+        const float below = dho_half_to_float((uint16_t)dho_get_le(pair + 2, 2));
         const float logit = largest + below;
         /* No NaN (all comparisons are false), no class twice, the largest first. */
         if (id >= spec->classes || !isnan(logits[id]) || !(below <= before) || !isfinite(logit) ||
@@ -249,11 +223,11 @@ dho_status cache_record_decode(const dho_cache_spec *spec, const uint8_t *data,
     record->box = (dho_box){0};
     record->flip = false;
     if (!spec->free_crops) {
-        record->box = (dho_box){.x = (int)get_u16(data),
-                                .y = (int)get_u16(data + 2),
-                                .width = (int)get_u16(data + 4),
-                                .height = (int)get_u16(data + 6)};
-        const unsigned flags = get_u16(data + 8);
+        record->box = (dho_box){.x = (int)dho_get_le(data, 2),
+                                .y = (int)dho_get_le(data + 2, 2),
+                                .width = (int)dho_get_le(data + 4, 2),
+                                .height = (int)dho_get_le(data + 6, 2)};
+        const unsigned flags = (unsigned)dho_get_le(data + 8, 2);
         if (!box_is_possible(&record->box) || flags > FLAG_FLIP)
             return dho_fail(DHO_ERR_FORMAT, "impossible box %d x %d at (%d, %d), flags %u",
                             record->box.width, record->box.height, record->box.x, record->box.y,
@@ -265,6 +239,15 @@ dho_status cache_record_decode(const dho_cache_spec *spec, const uint8_t *data,
     if (spec->encoding == DHO_CACHE_TOPK) return decode_topk(data, spec, record->payload);
     if (spec->encoding != DHO_CACHE_FP16) return decode_int8(data, spec, record->payload);
     for (int i = 0; i < spec->dim; i++)
-        record->payload[i] = dho_half_to_float((uint16_t)get_u16(data + 2 * (size_t)i));
+        record->payload[i] = dho_half_to_float((uint16_t)dho_get_le(data + 2 * (size_t)i, 2));
     return DHO_OK;
+}
+
+double cache_normalise(float *x, size_t count)
+{
+    double squares = 0;
+    for (size_t i = 0; i < count; i++) squares += (double)x[i] * (double)x[i];
+    const double norm = sqrt(squares), divisor = norm > 1e-12 ? norm : 1e-12;
+    for (size_t i = 0; i < count; i++) x[i] = (float)((double)x[i] / divisor);
+    return norm;
 }

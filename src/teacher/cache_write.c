@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "teacher/cache_format.h"
 
+#include "base/bytes.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
 #include "dho/safetensors.h"
@@ -26,11 +27,6 @@ typedef struct shard_writer {
     uint64_t written;        /* records */
     uint32_t block_crc;
 } shard_writer;
-
-static void put_crc(uint8_t *out, uint32_t crc)
-{
-    for (int i = 0; i < CACHE_CRC_BYTES; i++) out[i] = (uint8_t)(crc >> (8 * i));
-}
 
 /* Is the shard file whole, and of this spec? *out_valid false: it must be written (again). */
 static dho_status check_existing(const char *path, const dho_cache_spec *spec, int shard,
@@ -84,6 +80,39 @@ static dho_status check_folder(const char *folder, const dho_cache_spec *spec)
     return status;
 }
 
+/* Shards of an unfinished cache of another number of shards would stay beside those of this one. */
+static dho_status check_shard_count(const char *folder, const dho_cache_spec *spec)
+{
+    dho_name_list list;
+    dho_status status = DHO_OK;
+    DHO_TRY(dho_list_folder(&list, folder));
+    for (size_t i = 0; i < list.count && status == DHO_OK; i++) {
+        int shard, shards, length = 0;
+        const char *name = list.names[i];
+        if (sscanf(name, "shard-%5d-of-%5d.bin%n", &shard, &shards, &length) != 2 || length == 0 ||
+            name[length] != '\0' || shards == spec->shards)
+            continue;
+        status = dho_fail(DHO_ERR_CONFIG,
+                          "%s/%s: shards is %d, expected %d: a cache that was begun with another "
+                          "--shards; say that one, remove the folder or choose another",
+                          folder, name, shards, spec->shards);
+    }
+    dho_name_list_free(&list);
+    return status;
+}
+
+dho_status dho_cache_begin(const char *folder, const dho_cache_spec *spec)
+{
+    DHO_TRY(cache_spec_check(spec, DHO_ERR_CONFIG, folder));
+    const size_t bytes = dho_cache_record_bytes(spec);
+    dho_info("%s: %" PRId64 " images x %d view%s, %zu bytes a view, %.1f MiB in all", folder,
+             spec->count, spec->views, spec->views == 1 ? "" : "s", bytes,
+             (double)bytes * spec->views * (double)spec->count / 0x1p20);
+    DHO_TRY(dho_make_folders(folder));
+    DHO_TRY(check_folder(folder, spec));
+    return check_shard_count(folder, spec);
+}
+
 static dho_status write_record(shard_writer *writer, int64_t id, int view)
 {
     const dho_status encoded =
@@ -96,7 +125,7 @@ static dho_status write_record(shard_writer *writer, int64_t id, int view)
     writer->written++;
     if (writer->written % layout->block_records == 0 || writer->written == layout->records) {
         const uint64_t block = (writer->written - 1) / layout->block_records;
-        put_crc(writer->table + block * CACHE_CRC_BYTES, writer->block_crc);
+        dho_put_le(writer->table + block * CACHE_CRC_BYTES, writer->block_crc, CACHE_CRC_BYTES);
         writer->block_crc = 0;
     }
     return DHO_OK;
@@ -138,10 +167,11 @@ static dho_status write_shard(const char *path, const dho_cache_spec *spec, int 
     DHO_TRY_GOTO(dho_alloc(&writer.table, table_bytes + CACHE_CRC_BYTES, 1, path));
     DHO_TRY_GOTO(dho_atomic_file_create(&writer.file, path));
     cache_header_pack(spec, layout, header);
-    DHO_TRY_GOTO(dho_atomic_file_write(writer.file, header, sizeof header));
+    DHO_TRY_GOTO(dho_atomic_file_write(writer.file, header, layout->header_bytes));
     for (int64_t id = shard; id < spec->count; id += spec->shards)
         DHO_TRY_GOTO(write_image(&writer, id, fill, context));
-    put_crc(writer.table + table_bytes, dho_crc32(0, writer.table, table_bytes));
+    dho_put_le(writer.table + table_bytes, dho_crc32(0, writer.table, table_bytes),
+               CACHE_CRC_BYTES);
     DHO_TRY_GOTO(dho_atomic_file_write(writer.file, writer.table, table_bytes + CACHE_CRC_BYTES));
     DHO_TRY_GOTO(dho_atomic_file_commit(&writer.file));
 fail:

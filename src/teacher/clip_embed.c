@@ -55,7 +55,7 @@ static dho_status embed_part(const dho_config *config, const dho_clip_image *ima
                              const dho_dataset *dataset, const part *p)
 {
     const dho_model *model = &image->model;
-    const int size = model->student.image_size;
+    const dho_eval_transform transform = dho_clip_transform(image);
     int64_t *ids = NULL;
     dho_compute *compute = NULL;
     dho_executor *executor = NULL;
@@ -72,10 +72,10 @@ static dho_status embed_part(const dho_config *config, const dho_clip_image *ima
         .ids = ids,
         .count = p->count,
         .views = 1,
-        .image_size = size,
-        .resize_short = image->squash ? 0 : size,
-        .squash = image->squash,
-        .filter = DHO_FILTER_BICUBIC,
+        .image_size = model->student.image_size,
+        .resize_short = transform.resize_short,
+        .squash = transform.squash,
+        .filter = transform.filter,
         .normalise = dho_setup_normalise(model->mean, model->std),
         .pixels = dho_setup_pixels(config->compute.dtype),
         .batch = (int)config->eval.batch,

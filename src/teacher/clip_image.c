@@ -137,6 +137,13 @@ dho_status dho_clip_image_open(dho_clip_image *out, const dho_clip_source *sourc
     return DHO_OK;
 }
 
+dho_eval_transform dho_clip_transform(const dho_clip_image *image)
+{
+    return (dho_eval_transform){.resize_short = image->squash ? 0 : image->model.student.image_size,
+                                .squash = image->squash,
+                                .filter = DHO_FILTER_BICUBIC};
+}
+
 void dho_clip_image_close(dho_clip_image *image)
 {
     dho_model_destroy(&image->model);

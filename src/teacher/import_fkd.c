@@ -53,7 +53,7 @@ static dho_status read_shapes(const dho_torch_file *file, const char *path, int 
     const dho_tensor_view *coords = dho_torch_file_at(file, 0), *flips = dho_torch_file_at(file, 1);
     const dho_tensor_view *labels = dho_torch_file_at(file, 2);
     if (coords->dims != 2 || coords->shape[1] != 4 || coords->shape[0] < 1 ||
-        coords->shape[0] > CACHE_MAX_VIEWS)
+        coords->shape[0] > DHO_CACHE_MAX_VIEWS)
         return dho_fail(DHO_ERR_FORMAT, "%s: array 0: coordinates must be [crops, 4]", path);
     const int64_t n = coords->shape[0];
     if (flips->dims != 1 || flips->shape[0] != n)

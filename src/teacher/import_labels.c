@@ -70,8 +70,8 @@ typedef struct importer {
     const dho_label_import *import;
     label_reader read;
     void *context;
-    int views;
-    int *best;      /* [views] */
+    dho_cache_spec spec;
+    int *best;      /* [spec.views] */
     uint8_t *bytes; /* the image's file */
     size_t capacity;
     int64_t seen, right; /* views of this rank; those whose first class is the image's label */
@@ -88,24 +88,16 @@ static dho_status fill_image(void *context, int64_t id, dho_cache_record *views)
     const dho_status status = dho_image_read_size(self->bytes, size, sample->path, &width, &height);
     if (status != DHO_OK) return dho_dataset_blame(dataset, id, status);
     DHO_TRY(self->read(self->context, id, width, height, views, self->best));
-    for (int v = 0; v < self->views; v++, self->seen++)
+    for (int v = 0; v < self->spec.views; v++, self->seen++)
         self->right += self->best[v] == sample->label;
     return DHO_OK;
 }
 
-static dho_status write_shards(importer *self, const dho_cache_spec *spec, dho_comm *comm)
+static dho_status write_shard(void *context, int shard)
 {
-    const int ranks = dho_comm_size(comm);
-    for (int first = 0; first < spec->shards; first += ranks) {
-        const int shard = first + dho_comm_rank(comm);
-        bool written;
-        dho_status status = DHO_OK;
-        if (shard < spec->shards)
-            status =
-                dho_cache_write_shard(self->import->out, spec, shard, fill_image, self, &written);
-        DHO_TRY(dho_comm_agree(comm, status));
-    }
-    return DHO_OK;
+    importer *self = context;
+    bool written;
+    return dho_cache_write_shard(self->import->out, &self->spec, shard, fill_image, self, &written);
 }
 
 /* Classes in another order than the labels' would show in nothing but this. */
@@ -129,10 +121,10 @@ static dho_status choose_top(const dho_label_import *import, int saved, int *out
                         import->source, most, import->top);
     if (import->top > 0) return DHO_OK;
     *out = most;
-    if (most <= CACHE_MAX_TOP) return DHO_OK;
+    if (most <= DHO_CACHE_MAX_TOP) return DHO_OK;
     return dho_fail(DHO_ERR_CONFIG,
                     "%s: %d classes a label were saved; a cache keeps %d: say --top",
-                    import->source, most, CACHE_MAX_TOP);
+                    import->source, most, DHO_CACHE_MAX_TOP);
 }
 
 static dho_status describe(const dho_label_import *import, const char *kind, uint32_t crc,
@@ -165,20 +157,17 @@ dho_status import_labels(const dho_label_import *import, dho_comm *comm, dho_sta
                          void *context)
 {
     importer self = {.import = import, .read = read, .context = context};
-    dho_cache_spec spec;
+    const dho_cache_spec *spec = &self.spec;
     dho_status status = opened;
-    if (status == DHO_OK) status = describe(import, kind, crc, views, saved, &spec);
+    if (status == DHO_OK) status = describe(import, kind, crc, views, saved, &self.spec);
     if (status == DHO_OK)
-        status = dho_alloc(&self.best, (size_t)spec.views, sizeof *self.best, "import");
+        status = dho_alloc(&self.best, (size_t)spec->views, sizeof *self.best, "import");
     DHO_TRY_GOTO(dho_comm_agree(comm, status));
-    self.views = spec.views;
-    const size_t bytes = dho_cache_record_bytes(&spec);
-    dho_info("import: %lld images x %d view%s, top %d of %d classes, %.1f MiB in all",
-             (long long)spec.count, spec.views, spec.views == 1 ? "" : "s", spec.top, spec.classes,
-             (double)bytes * spec.views * (double)spec.count / 0x1p20);
-    DHO_TRY_GOTO(write_shards(&self, &spec, comm));
+    status = dho_comm_rank(comm) == 0 ? dho_cache_begin(import->out, spec) : DHO_OK;
+    DHO_TRY_GOTO(dho_comm_agree(comm, status));
+    DHO_TRY_GOTO(dho_comm_share(comm, spec->shards, write_shard, &self));
     DHO_TRY_GOTO(report(&self, comm));
-    status = dho_comm_rank(comm) == 0 ? dho_cache_finish(import->out, &spec, NULL) : DHO_OK;
+    status = dho_comm_rank(comm) == 0 ? dho_cache_finish(import->out, spec, NULL) : DHO_OK;
     status = dho_comm_agree(comm, status);
 fail:
     dho_free(self.best);

@@ -2,6 +2,7 @@
  * which tinyvit_crop.h draws box and flip again. */
 #include "teacher/import_labels.h"
 
+#include "base/bytes.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
 #include "dho/safetensors.h"
@@ -21,18 +22,12 @@ typedef struct tinyvit_source {
     soft_label label; /* its arrays are owned */
 } tinyvit_source;
 
-static int get_i16(const uint8_t *data)
-{
-    return (int16_t)(data[0] | data[1] << 8);
-}
-
 static dho_status read_view(tinyvit_source *self, int view, int64_t id, int width, int height,
                             dho_cache_record *out, int *best)
 {
     const char *path, *image = self->import->dataset->samples[id].path;
     const uint8_t *record = tinyvit_files_record(&self->files, view, id, &path);
-    const uint32_t seed = (uint32_t)record[0] | (uint32_t)record[1] << 8 |
-                          (uint32_t)record[2] << 16 | (uint32_t)record[3] << 24;
+    const uint32_t seed = (uint32_t)dho_get_le(record, TINYVIT_SEED_BYTES);
     if (seed > INT32_MAX)
         return dho_fail(DHO_ERR_FORMAT, "%s: %s: seed %lld is below 0", path, image,
                         (long long)seed - ((int64_t)1 << 32));
@@ -43,8 +38,9 @@ static dho_status read_view(tinyvit_source *self, int view, int64_t id, int widt
     const size_t top = (size_t)self->files.top;
     const uint8_t *ids = record + TINYVIT_SEED_BYTES, *values = ids + 2 * top;
     for (size_t k = 0; k < top; k++) {
-        self->label.ids[k] = get_i16(ids + 2 * k);
-        self->label.probabilities[k] = (double)dho_half_to_float((uint16_t)get_i16(values + 2 * k));
+        self->label.ids[k] = (int16_t)dho_get_le(ids + 2 * k, 2);
+        self->label.probabilities[k] =
+            (double)dho_half_to_float((uint16_t)dho_get_le(values + 2 * k, 2));
     }
     const dho_status status = soft_label_to_logits(&self->label, self->import->dataset->classes,
                                                    self->used, out->payload, best);

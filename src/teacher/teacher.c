@@ -18,8 +18,8 @@ dho_status dho_teacher_logits(dho_compute *compute, dho_cache *cache, const dho_
     return DHO_OK;
 }
 
-bool dho_teacher_view(void *cache, int64_t id, int64_t pass, dho_box *box, bool *flip)
+dho_status dho_teacher_view(void *cache, int64_t id, int64_t pass, dho_box *box, bool *flip)
 {
     const int view = (int)(pass % dho_cache_get_spec(cache)->views);
-    return dho_cache_read_view(cache, id, view, box, flip) == DHO_OK;
+    return dho_cache_read_view(cache, id, view, box, flip);
 }

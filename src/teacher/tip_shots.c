@@ -3,6 +3,7 @@
 #include "dho/file.h"
 #include "dho/safetensors.h"
 #include "dho/tip_adapter.h"
+#include "dho/torch_file.h"
 #include "teacher/head_logits.h"
 
 #include <inttypes.h>
@@ -138,6 +139,28 @@ static dho_status read_labels(const dho_safetensors *file, const char *path, int
     return DHO_OK;
 }
 
+static dho_status check_count(int64_t count, const char *path, const char *name)
+{
+    if (count >= 1 && count <= MAX_SHOTS) return DHO_OK;
+    return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"%s\": %" PRId64 " rows, expected 1 to %d", path,
+                    name, count, MAX_SHOTS);
+}
+
+/* Finite, and of length 1 if asked for. */
+static dho_status check_rows(dho_shots *shots, const char *path, const char *name, bool normalise)
+{
+    for (int64_t n = 0; n < shots->count; n++) {
+        float *row = shots->features + (size_t)n * (size_t)shots->dim;
+        for (int i = 0; i < shots->dim; i++)
+            if (!isfinite(row[i]))
+                return dho_fail(DHO_ERR_FORMAT,
+                                "%s: tensor \"%s\": value %d of row %" PRId64 " is %g", path, name,
+                                i, n, (double)row[i]);
+        if (normalise) DHO_TRY(normalise_row(row, shots->dim, path, n));
+    }
+    return DHO_OK;
+}
+
 static dho_status read_features(dho_shots *out, const dho_safetensors *file, const char *path,
                                 int dim, int classes, bool normalise)
 {
@@ -146,24 +169,14 @@ static dho_status read_features(dho_shots *out, const dho_safetensors *file, con
     const dho_tensor_view *tensor;
     DHO_TRY(dho_safetensors_require(file, pick(file, names), 2, any, &tensor));
     const int64_t count = tensor->shape[0];
-    if (count < 1 || count > MAX_SHOTS)
-        return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"%s\": %" PRId64 " rows, expected 1 to %d",
-                        path, tensor->name, count, MAX_SHOTS);
+    DHO_TRY(check_count(count, path, tensor->name));
     if (tensor->shape[1] != dim)
         return dho_fail(DHO_ERR_CONFIG,
                         "%s: tensor \"%s\": embeddings of %" PRId64 " values; the head has %d",
                         path, tensor->name, tensor->shape[1], dim);
     DHO_TRY(allocate(out, count, 1, dim));
     dho_tensor_to_float(tensor, out->features);
-    for (int64_t n = 0; n < count; n++) {
-        float *row = out->features + (size_t)n * (size_t)dim;
-        for (int i = 0; i < dim; i++)
-            if (!isfinite(row[i]))
-                return dho_fail(DHO_ERR_FORMAT,
-                                "%s: tensor \"%s\": value %d of row %" PRId64 " is %g", path,
-                                tensor->name, i, n, (double)row[i]);
-        if (normalise) DHO_TRY(normalise_row(row, dim, path, n));
-    }
+    DHO_TRY(check_rows(out, path, tensor->name, normalise));
     return read_labels(file, path, count, classes, out->labels);
 }
 
@@ -175,6 +188,75 @@ dho_status dho_shots_load(dho_shots *out, const char *path, int dim, int classes
     DHO_TRY(dho_safetensors_open(&file, path));
     const dho_status status = read_features(out, file, path, dim, classes, normalise);
     dho_safetensors_close(&file);
+    if (status != DHO_OK) dho_shots_free(out);
+    return status;
+}
+
+/* --- out of Tip-Adapter's own files --- */
+
+/* The one matrix of a file. */
+static dho_status open_matrix(dho_torch_file **out, const char *path, const dho_tensor_view **view)
+{
+    if (!dho_path_exists(path)) return dho_fail(DHO_ERR_CONFIG, "%s: no such file", path);
+    DHO_TRY(dho_torch_file_open(out, path, DHO_TORCH_LIST));
+    *view = dho_torch_file_at(*out, 0);
+    if (dho_torch_file_count(*out) == 1 && (*view)->dims == 2) return DHO_OK;
+    dho_torch_file_close(out);
+    return dho_fail(DHO_ERR_FORMAT, "%s: expected one tensor of two dimensions", path);
+}
+
+static dho_status read_keys(dho_shots *out, const dho_tensor_view *keys, const char *path, int dim)
+{
+    const bool columns = keys->shape[0] == dim; /* a key is a column */
+    const int64_t count = columns ? keys->shape[1] : keys->shape[0];
+    float *values;
+    if (!columns && keys->shape[1] != dim)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%s: keys of %" PRId64 " x %" PRId64 "; the head has embeddings of %d "
+                        "values",
+                        path, keys->shape[0], keys->shape[1], dim);
+    DHO_TRY(check_count(count, path, keys->name));
+    DHO_TRY(allocate(out, count, 1, dim));
+    if (!columns) {
+        dho_tensor_to_float(keys, out->features);
+        return DHO_OK;
+    }
+    DHO_TRY(dho_alloc(&values, (size_t)count * (size_t)dim, sizeof *values, path));
+    dho_tensor_to_float(keys, values);
+    for (int64_t n = 0; n < count; n++)
+        for (int i = 0; i < dim; i++) out->features[n * dim + i] = values[i * count + n];
+    dho_free(values);
+    return DHO_OK;
+}
+
+static dho_status read_values(dho_shots *out, const char *path, int classes)
+{
+    dho_torch_file *file;
+    const dho_tensor_view *values;
+    DHO_TRY(open_matrix(&file, path, &values));
+    dho_status status;
+    if (values->shape[0] != out->count || values->shape[1] != classes)
+        status = dho_fail(DHO_ERR_CONFIG,
+                          "%s: values of %" PRId64 " x %" PRId64 ", expected %" PRId64 " keys x %d "
+                          "classes",
+                          path, values->shape[0], values->shape[1], out->count, classes);
+    else
+        status = read_one_hot(values, path, classes, out->labels);
+    dho_torch_file_close(&file);
+    return status;
+}
+
+dho_status dho_shots_load_torch(dho_shots *out, const char *keys_path, const char *values_path,
+                                int dim, int classes, bool normalise)
+{
+    dho_torch_file *file;
+    const dho_tensor_view *keys;
+    *out = (dho_shots){0};
+    DHO_TRY(open_matrix(&file, keys_path, &keys));
+    dho_status status = read_keys(out, keys, keys_path, dim);
+    if (status == DHO_OK) status = check_rows(out, keys_path, keys->name, normalise);
+    dho_torch_file_close(&file);
+    if (status == DHO_OK) status = read_values(out, values_path, classes);
     if (status != DHO_OK) dho_shots_free(out);
     return status;
 }

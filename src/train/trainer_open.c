@@ -10,6 +10,7 @@
 #include "dho/weights.h"
 #include "train/head_init.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -59,12 +60,30 @@ static dho_status check_crops(const dho_config *config, const dho_cache_spec *sp
                     spec->crop_ratio[0], spec->crop_ratio[1], spec->flip ? "true" : "false");
 }
 
-/* The cache's own head or teacher.head's, which must fit; and the word about both. */
+/* Other pixels of the same box: no mistake where the student's recipe has another filter than the
+ * teacher's, but not the method's, either. */
+static void compare_filters(const dho_trainer *trainer, const dho_cache_spec *spec)
+{
+    const dho_filter own = dho_setup_filter(trainer->config->data.interpolation);
+    if (spec->free_crops || !spec->transform.known || spec->transform.filter == own) return;
+    if (trainer->rank == 0)
+        dho_warn("%s: the teacher saw its crops resized with %s interpolation, the student sees "
+                 "them with %s (data.interpolation)",
+                 trainer->config->teacher.cache, dho_cache_filter_name(spec->transform.filter),
+                 dho_cache_filter_name(own));
+}
+
+/* The cache's own head or teacher.head's, which must fit; and the word about it, the teacher and
+ * what the teacher saw: resuming compares it. */
 static dho_status open_head(dho_trainer *trainer)
 {
     const char *path = trainer->config->teacher.head;
     const dho_cache_spec *spec = dho_cache_get_spec(trainer->cache);
-    char word[96];
+    char word[96], seen[48] = "";
+    const dho_cache_transform *transform = &spec->transform;
+    if (transform->known)
+        snprintf(seen, sizeof seen, "; %s %d %s", dho_cache_resize_name(transform->resize),
+                 transform->short_side, dho_cache_filter_name(transform->filter));
     trainer->head = dho_cache_get_head(trainer->cache);
     if (path[0] != '\0') {
         if (spec->payload != DHO_CACHE_EMBEDDING)
@@ -76,10 +95,11 @@ static dho_status open_head(dho_trainer *trainer)
         if (status != DHO_OK) return dho_fail_prefix(status, "teacher.head: ");
         trainer->head = &trainer->own_head;
     }
-    if (spec->payload != DHO_CACHE_EMBEDDING) return dho_strdup(&trainer->teacher, spec->teacher);
+    if (spec->payload != DHO_CACHE_EMBEDDING)
+        return dho_asprintf(&trainer->teacher, "%s%s", spec->teacher, seen);
     dho_teacher_head_describe(trainer->head, word, sizeof word);
     if (path[0] != '\0') dho_info("teacher.head: %s: %s", path, word);
-    return dho_asprintf(&trainer->teacher, "%s; %s", spec->teacher, word);
+    return dho_asprintf(&trainer->teacher, "%s%s; %s", spec->teacher, seen, word);
 }
 
 static dho_status open_cache(dho_trainer *trainer)
@@ -104,6 +124,7 @@ static dho_status open_cache(dho_trainer *trainer)
                         "not find its samples in its own shards",
                         config->teacher.cache, spec->shards, trainer->shards);
     DHO_TRY(open_head(trainer));
+    compare_filters(trainer, spec);
     return check_crops(config, spec);
 }
 

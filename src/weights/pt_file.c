@@ -176,10 +176,24 @@ static dho_status read_tensors(dho_torch_file *file, const pt_pickle *p, pt_id d
     return check_names(file);
 }
 
+/* One tensor, as a list of it. */
+static dho_status read_single(dho_torch_file *file, const pt_pickle *p, pt_id tensor, size_t room)
+{
+    dho_tensor_view *view = NULL;
+    file->table.file = file->name;
+    DHO_TRY(dho_tensor_table_reserve(&file->table, 1));
+    DHO_TRY(dho_alloc(&file->blocks, 1, sizeof *file->blocks, file->name));
+    DHO_TRY(add_name(file, "0", 1, &view));
+    DHO_TRY(fill_tensor(file, p, &p->tensors[p->values[tensor].first], view, &room));
+    dho_tensor_table_sort(&file->table);
+    return DHO_OK;
+}
+
 /* The items of a list or a tuple, by their index. */
 static dho_status read_list(dho_torch_file *file, const pt_pickle *p, pt_id list, size_t room)
 {
     const pt_value *from = &p->values[list];
+    if (from->kind == PT_TENSOR) return read_single(file, p, list, room);
     if (from->kind != PT_LIST && from->kind != PT_TUPLE)
         return dho_fail(DHO_ERR_FORMAT, "%s: not a list of arrays", file->name);
     file->table.file = file->name;

@@ -54,6 +54,8 @@ for kind in fkd tinyvit tinyvit_names; do
     [ $kind = fkd ] || from=(--tinyvit "$work/$kind" --crop-and-flip-only)
     run 2 cache import "${own[@]}" "${from[@]}" --out "$work/$kind.cache" --shards 8 \
         >"$work/$kind.log" 2>&1 || { cp "$work/$kind.log" "$work/log"; die "importing $kind"; }
+    grep -q "images x [0-9]* views, [0-9]* bytes a view, .* MiB in all" "$work/$kind.log" ||
+        die "importing $kind does not announce the size"
     "$DHO" cache verify "$work/$kind.cache" >"$work/log" 2>&1 || die "verifying $kind"
     run 2 train "${own[@]}" --set teacher.cache="$work/$kind.cache" --set train.steps=2 \
         --out "$work/$kind.run" >"$work/log" 2>&1 || die "training on $kind"
@@ -66,5 +68,5 @@ run 1 cache import "${own[@]}" --fkd "$work/fkd" --out "$work/one.cache" --shard
     >"$work/log" 2>&1 || die "importing on one rank"
 diff -r "$work/fkd.cache" "$work/one.cache" >"$work/log" || die "1 rank and 2 import other caches"
 pass "1 rank and 2 import the same cache"
-refuse 2 "data.crop_scale is \[0.5, 1\]" cache import -c "$base" --fkd "$work/fkd" --out "$work/never"
+refuse 2 "data.crop_scale is \[0.5, 1\]" cache import -c "$base" --fkd "$work/fkd" --out "$work/denied"
 finish

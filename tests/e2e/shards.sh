@@ -143,6 +143,14 @@ check 2 "labls" --set data.labls=all
 cp -r "$work/packed" "$work/damaged"
 printf X | dd of="$work/damaged/shard-00002-of-00008.tar" bs=1 seek=700 conv=notrunc 2>/dev/null
 check 1 "shard-00002-of-00008.tar: offset 512: .*checksum" "${packed[@]}" --set data.root="$work/damaged"
+mkdir "$work/webp" && echo 3 >"$work/webp/b.cls" && cp "$work/webp/b.cls" "$work/webp/a.cls"
+cp "$work/data/train/arrow/arrow_00000.jpg" "$work/webp/a.jpg"
+cp "$work/webp/a.jpg" "$work/webp/b.webp" # what it is called decides
+tar -C "$work/webp" -cf "$work/webp/x.tar" a.jpg a.cls b.webp b.cls
+lost='"b.cls" has no image that can be read (jpg, jpeg, jpe, png); beside it is "b.webp"'
+check 1 "$lost" "${packed[@]}" --set data.root="$work/webp"
+"$DHO" pack --index "$work/webp" >"$work/log" 2>&1 && die "pack --index leaves an image out"
+grep -q "x.tar: offset [0-9]*: $lost" "$work/log" || die "pack --index does not say what is lost"
 ranks=3 check 0 "no problems" --decode
 status=0
 run 2 train -c "$base" --out "$work/never" --set data.root="$work/broken" \

@@ -44,10 +44,27 @@ pass "training: $(grep 'student.head_init' "$work/log" | sed "s|$work/||")"
     --out "$work/features" >"$work/log" 2>&1 || die "embed"
 "$DHO" cache import -c "$work/c.yaml" --features "$work/features" --head "$work/head" --shards 4 \
     --out "$work/imported" >"$work/log" 2>&1 || die "import of what embed has written"
+grep -q "120 images x 1 view, 20 bytes a view, 0.0 MiB in all" "$work/log" ||
+    die "an import does not announce the size"
 run 2 teacher embed --model clip_vit_b16 --weights "$clip/model.safetensors" -c "$work/c.yaml" \
     --out "$work/features.2" >"$work/log" 2>&1 || die "embed on two ranks"
 cmp -s "$work/features" "$work/features.2" || die "embeddings depend on the ranks"
 pass "embeddings of the images, the same on 1 and 2 ranks, make a cache"
+# Whole images are the teacher's own business: bicubic, whatever the students' crops are.
+run 2 "${build[@]}" --center --set data.interpolation=bilinear --out "$work/center" \
+    >"$work/log" 2>&1 || die "a cache of centre crops"
+for of in imported center; do
+    "$DHO_TOOLS/dump_cache" "$work/$of" >"$work/$of.words" 2>"$work/log" || die "reading $of"
+done
+cmp "$work"/{imported,center}.words >"$work/log" 2>&1 || die "build --center and embed differ"
+pass "build --center with data.interpolation: bilinear says what embed says"
+clip=(--clip ViT-B-16 --weights "$clip/model.safetensors")
+run 2 cache verify "$work/cache" -c "$work/c.yaml" "${clip[@]}" >"$work/log" 2>&1 ||
+    die "verify with the image tower, without its head"
+grep -q "largest difference 0 " "$work/log" || die "computed again, but not the same bits"
+run 1 cache verify "$work/imported" -c "$work/c.yaml" "${clip[@]}" --set data.interpolation=bilinear \
+    >"$work/log" 2>&1 || die "verify of an import"
+pass "verify: $(grep -o '[0-9]* of .* images computed again.*' "$work/log")"
 
 refused() { # CODE TEXT ARGUMENT ...
     local code=$1 text=$2 status=0
@@ -67,6 +84,8 @@ refused 2 "unknown CLIP model" teacher embed --model ViT-B-32 --weights "$clip/m
 refused 2 "what to embed" teacher embed --model RN50 --weights x --out "$work/no"
 refused 2 "expected squash or shortest" "${build[@]}" --resize-mode fit --out "$work/no"
 refused 2 "one of the two" "${build[@]}" --teacher "$work/run" --out "$work/no"
+refused 2 "--teacher: is missing" cache verify "$work/cache" -c "$work/c.yaml" --sample 3
+refused 2 "--head: is missing" "${build[@]:0:8}" --store logits --out "$work/no"
 refused 2 "of --clip" cache build -c "$work/c.yaml" --teacher x --head y --out "$work/no"
 refused 2 "head for 10 features, resnet18 has 64" train -c "$work/c.yaml" --out "$work/no" \
     --set student.model=resnet18 --set student.width=8 --set student.layers=0 --set student.init='""'

@@ -53,6 +53,7 @@ refuse() { # CODE TEXT ARGUMENT ...
 refuse 2 "usage: dho teacher" teacher
 refuse 2 "few-shot embeddings" teacher tip-adapter --out "$work/x"
 refuse 2 "head: is missing" teacher tip-adapter --shots x --out "$work/x"
+refuse 2 "needs --shots" "${tip[@]}" --out "$work/x" --values y
 refuse 2 "choose one" "${tip[@]}" --out x --search y --hold-out 1
 refuse 2 "need --fine-tune" "${tip[@]}" --out x --epochs 3
 refuse 2 "needs --search" "${tip[@]}" --out x --search-every 2
@@ -77,12 +78,17 @@ fi
 oracle=$here/tests/golden/tip_adapter_oracle.py
 mkdir "$work/torch"
 read -ra options < <("$python" "$oracle" make "$work/torch")
-for of in shots adapter; do
-    run 2 teacher tip-adapter --head "$work/torch/head.safetensors" \
-        --shots "$work/torch/$of.safetensors" --search "$work/torch/search.safetensors" \
+cd "$work/torch"
+for of in shots adapter keys; do
+    from=(--shots $of.safetensors)
+    [ $of != keys ] || from=(--shots keys_16shots.pt --values values_16shots.pt)
+    run 2 teacher tip-adapter --head "$work/torch/head.safetensors" "${from[@]}" --search "$work/torch/search.safetensors" \
         --test "$work/torch/test.safetensors" "${options[@]}" --out "$work/torch/$of.out" \
-        >"$work/log" 2>&1 || die "tip-adapter on $of.safetensors"
+        >"$work/log" 2>&1 || die "tip-adapter on $of"
 done
+cd "$here"
+cmp "$work"/torch/{adapter,keys}.out || die "keys_16shots.pt and values_16shots.pt say something else"
+pass "Tip-Adapter's own two files, read without Python: the same head"
 "$python" "$oracle" check "$work/torch" "$work/torch/shots.out" >"$work/log" 2>&1 || die "PyTorch"
 pass "$(cat "$work/log")"
 refuse 2 "embeddings of 48 values" "${tip[@]}" --out "$work/x" \

@@ -1,6 +1,7 @@
 /* libFuzzer: a cache shard over memory: frame, blocks, every record. The input is a shard file; its
  * first byte says which CRCs the harness makes right and which encoding it asks for, so that the
  * fuzzer gets behind them. */
+#include "base/bytes.h"
 #include "dho/file.h"
 #include "teacher/cache_format.h"
 
@@ -9,16 +10,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void put_crc(uint8_t *at, uint32_t crc)
-{
-    for (int i = 0; i < 4; i++) at[i] = (uint8_t)(crc >> (8 * i));
-}
-
 /* Asks for top-k logits (as many as byte 248 says) or int8x, whatever the header asked for. */
 static void choose_encoding(uint8_t *shard, size_t size, bool top)
 {
-    if (size < CACHE_HEADER_BYTES) return;
-    shard[8] = CACHE_VERSION;
+    if (size < 256) return;
+    if (shard[8] < 3) shard[8] = 2;
     shard[77] = top ? DHO_CACHE_TOPK : DHO_CACHE_INT8X;
     memset(shard + (top ? 249 : 248), 0, top ? 3 : 4);
     if (!top) return;
@@ -31,13 +27,14 @@ static void mend(uint8_t *shard, size_t size)
 {
     dho_cache_spec spec;
     cache_shard_layout layout;
-    if (size < CACHE_HEADER_BYTES) return;
-    put_crc(shard + 252, dho_crc32(0, shard, 252));
+    const size_t header = size > 8 ? cache_header_bytes(shard[8]) : size;
+    if (size <= header) return;
+    dho_put_le(shard + 12, header, 4);
+    dho_put_le(shard + header - 4, dho_crc32(0, shard, header - 4), 4);
     /* The table's CRC is the last word, whatever the header says. */
-    for (size_t entries = 0; entries <= 4 && CACHE_HEADER_BYTES + 4 * entries + 4 <= size;
-         entries++) {
+    for (size_t entries = 0; entries <= 4 && header + 4 * entries + 4 <= size; entries++) {
         uint8_t *table = shard + size - 4 - 4 * entries;
-        put_crc(shard + size - 4, dho_crc32(0, table, 4 * entries));
+        dho_put_le(shard + size - 4, dho_crc32(0, table, 4 * entries), 4);
         if (cache_shard_parse(shard, size, "fuzz", &spec, &layout) == DHO_OK) return;
     }
 }
@@ -60,10 +57,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (uint64_t r = 0; r < layout.records; r++) {
             dho_cache_record record = {.payload = payload};
             const dho_status status = cache_record_decode(
-                &spec, shard + CACHE_HEADER_BYTES + r * layout.record_bytes, &record);
+                &spec, shard + layout.header_bytes + r * layout.record_bytes, &record);
             /* What topk accepts is finite, and can be written again. */
             if (status != DHO_OK || spec.encoding != DHO_CACHE_TOPK) continue;
-            uint8_t again[CACHE_BOX_BYTES + CACHE_TOP_HEAD + CACHE_TOP_BYTES * CACHE_MAX_TOP];
+            uint8_t again[CACHE_BOX_BYTES + CACHE_TOP_HEAD + CACHE_TOP_BYTES * DHO_CACHE_MAX_TOP];
             if (cache_record_encode(&spec, &record, again) != DHO_OK ||
                 cache_record_decode(&spec, again, &record) != DHO_OK)
                 abort();
@@ -72,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         /* What was read packs to the same header. */
         uint8_t header[CACHE_HEADER_BYTES];
         cache_header_pack(&spec, &layout, header);
-        if (memcmp(header, shard, sizeof header) != 0) abort();
+        if (memcmp(header, shard, layout.header_bytes) != 0) abort();
     }
     free(shard);
     return 0;

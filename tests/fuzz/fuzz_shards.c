@@ -1,5 +1,6 @@
 /* libFuzzer: an index file, or a tar, over memory. The first byte says which, and whether the
  * harness makes an index's CRCs right, so that the fuzzer gets behind them. */
+#include "base/bytes.h"
 #include "data/shard_index.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
@@ -8,11 +9,6 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void put_crc(uint8_t *at, uint32_t crc)
-{
-    for (int i = 0; i < 4; i++) at[i] = (uint8_t)(crc >> (8 * i));
-}
 
 static void use(const dho_shard_index *index, uint64_t tar_bytes)
 {
@@ -37,8 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (dho_shard_scan_memory(&index, copy, size, "fuzz", 0) == DHO_OK) use(&index, size);
     } else {
         if (kind == 2 && size >= 68) {
-            put_crc(copy + 60, dho_crc32(0, copy, 60));
-            put_crc(copy + size - 4, dho_crc32(0, copy, size - 4));
+            dho_put_le(copy + 60, dho_crc32(0, copy, 60), 4);
+            dho_put_le(copy + size - 4, dho_crc32(0, copy, size - 4), 4);
         }
         if (dho_shard_index_parse(&index, copy, size, "fuzz") == DHO_OK) use(&index, 0);
     }

@@ -72,6 +72,10 @@ def main():
     save("legacy_strided.pt", {"epoch": 1, "state_dict": strided}, _use_new_zipfile_serialization=False)
     save("protocol4.pt", {"w": ramp(1, 2)}, pickle_protocol=4)
     save("tensor.pt", ramp(1, 2))
+    # Tip-Adapter's keys [D, N] and one-hot values [N, C]; and the weight [N, D] of its adapter.
+    save("tip_keys.pt", ramp(1, 5, 6, dtype=torch.float16).permute(1, 0))
+    save("tip_values.pt", torch.nn.functional.one_hot(torch.tensor([0, 1, 2, 3, 0]), 4).half())
+    save("tip_adapter.pt", torch.nn.Parameter(ramp(1, 5, 6)))
     # NumPy arrays, as FKD's labels have them: bytes over 127 and zeros, an array that is not contiguous
     rows = numpy.arange(12, dtype=numpy.float32).reshape(3, 4) / 4
     arrays = [rows[:, ::2], numpy.array([True, False, True]), ramp(3, 2, 2),

@@ -36,6 +36,9 @@ def make(folder):
     save_file({"cache_keys": unit(features).half(),
                "cache_values": torch.nn.functional.one_hot(labels).half()},
               f"{folder}/adapter.safetensors")
+    # As its public code saves it: keys as columns, no name.
+    torch.save(unit(features).half().permute(1, 0), f"{folder}/keys_16shots.pt")
+    torch.save(torch.nn.functional.one_hot(labels).half(), f"{folder}/values_16shots.pt")
     save_file({"weight": unit(centres + 0.2 * torch.randn(CLASSES, DIM, generator=g)),
                "scale": torch.tensor(SCALE)}, f"{folder}/head.safetensors")
     for name, count in (("search", 701), ("test", 300)):

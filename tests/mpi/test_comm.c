@@ -253,6 +253,33 @@ START_TEST(test_create_fails_on_all_ranks_or_none)
 }
 END_TEST
 
+typedef struct share_plan {
+    int calls, last, fail_at; /* fail_at -1: never */
+} share_plan;
+
+static dho_status take_share(void *context, int i)
+{
+    share_plan *plan = context;
+    plan->calls++;
+    plan->last = i;
+    if (i % size != rank) return dho_fail(DHO_ERR_INTERNAL, "%d is not of rank %d", i, rank);
+    return i == plan->fail_at ? dho_fail(DHO_ERR_IO, "shard %d is broken", i) : DHO_OK;
+}
+
+START_TEST(test_share)
+{
+    const int count = _i; /* none, fewer than ranks, more */
+    share_plan plan = {.last = -1, .fail_at = -1};
+    ck_assert_ok(dho_comm_share(comm, count, take_share, &plan));
+    check_all(plan.calls == (count - rank + size - 1) / size);
+    plan = (share_plan){.last = -1, .fail_at = 1};
+    const dho_status status = dho_comm_share(comm, count, take_share, &plan);
+    check_all(count > 1 ? status == DHO_ERR_IO : status == DHO_OK);
+    check_all(count <= 1 || strstr(dho_error_message(), "shard 1 is broken") != NULL);
+    check_all(count <= 1 || plan.last / size <= 1 / size); /* nobody goes on behind it */
+}
+END_TEST
+
 static Suite *comm_suite(void)
 {
     Suite *suite = suite_create("comm");
@@ -263,6 +290,7 @@ static Suite *comm_suite(void)
     tcase_add_test(tests, test_agree);
     tcase_add_test(tests, test_agree_when_all_are_alike);
     tcase_add_test(tests, test_check_equal);
+    tcase_add_loop_test(tests, test_share, 0, 7);
     tcase_add_test(tests, test_gather);
     tcase_add_test(tests, test_gather_without_memory);
     tcase_add_test(tests, test_broadcast);

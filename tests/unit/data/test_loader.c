@@ -409,16 +409,17 @@ START_TEST(test_held_batch_stays)
 }
 END_TEST
 
-static bool fixed_view(void *context, int64_t id, int64_t pass, dho_box *box, bool *flip)
+static dho_status fixed_view(void *context, int64_t id, int64_t pass, dho_box *box, bool *flip)
 {
     const int mode = *(const int *)context;
-    if (mode == 0 && id % 2 == 0) return false;
+    if (mode == 0 && id % 2 == 0) return DHO_OK;
     *box = (dho_box){.x = (int)pass % 3, .y = 1, .width = 10, .height = 8};
     if (mode == 1) *box = (dho_box){.x = 15, .y = 0, .width = 20, .height = 8};
     if (mode == 2) *box = (dho_box){.x = INT32_MAX, .y = 0, .width = 1, .height = 1};
-    if (mode == 3) *box = (dho_box){.x = 0, .y = 0, .width = 0, .height = 1};
+    if (mode == 3) *box = (dho_box){.x = 0, .y = 0, .width = -1, .height = 1};
+    if (mode == 4) return dho_fail(DHO_ERR_FORMAT, "block 3 at offset 256: CRC");
     *flip = pass % 2 != 0;
-    return true;
+    return DHO_OK;
 }
 
 START_TEST(test_view_source)
@@ -448,6 +449,9 @@ START_TEST(test_view_source)
         ck_assert_ptr_nonnull(strstr(dho_error_message(), ".jpg: the stored view's box"));
         dho_loader_destroy(&s.loader);
     }
+    restart(&s); /* mode 4: nor is a damaged cache, and no other crop takes the view's place */
+    ck_assert_fails(dho_loader_next(s.loader, &batch, NULL), DHO_ERR_FORMAT,
+                    "block 3 at offset 256: CRC");
     setting_close(&s);
 }
 END_TEST
@@ -570,12 +574,12 @@ typedef struct stored_views {
     bool flips[12][3];
 } stored_views;
 
-static bool stored_view(void *context, int64_t id, int64_t pass, dho_box *box, bool *flip)
+static dho_status stored_view(void *context, int64_t id, int64_t pass, dho_box *box, bool *flip)
 {
     const stored_views *stored = context;
     *box = stored->boxes[id][pass];
     *flip = stored->flips[id][pass];
-    return true;
+    return DHO_OK;
 }
 
 START_TEST(test_cache_views)

@@ -374,7 +374,8 @@ START_TEST(test_foreign_tars)
     char command[1024];
     fixture_image("src", 1);
     const char *const make =
-        "cd %s && mkdir -p x tars && cp src x/0.jpg && cp src x/0.png && cp src x/1.PNG && cp src "
+        "cd %s && mkdir -p x tars && cp src x/0.jpg && cp src x/0.png && cp src x/0.webp && cp src "
+        "x/1.PNG && cp src "
         "x/2.jpeg && "
         "printf '7\\n' > x/0.cls && printf 3 > x/1.cls && printf 7 > x/0.CLS && printf 0 > x/2.cls "
         "&& echo {} > x/0.json "
@@ -409,6 +410,11 @@ START_TEST(test_foreign_tars)
         {"x/0.jpg x/0.cls x/0.png", "have the same key"},
         {"x/0.cls x/0.CLS", "expected one integer label"},
         {"x/0.json README", "no image in its 1 tars"},
+        {"x/1.PNG x/1.cls x/0.cls x/0.webp x/2.jpeg x/2.cls",
+         "\"x/0.cls\" has no image that can be read (jpg, jpeg, jpe, png); beside it is "
+         "\"x/0.webp\""},
+        {"x/0.webp x/0.json x/0.cls", "beside it is \"x/0.webp\""},
+        {"x/1.PNG x/1.cls x/0.cls", "\"x/0.cls\" has no image that can be read"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         snprintf(command, sizeof command, "cd %s && rm -f tars/* && tar -cf tars/a.tar %s",

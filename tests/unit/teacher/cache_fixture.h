@@ -45,6 +45,18 @@ static inline dho_cache_spec small_spec(void)
                             .teacher = "caf\xc3\xa9 \"teacher\""};
 }
 
+/* The same with its transform: version 3. */
+static inline dho_cache_spec recorded_spec(void)
+{
+    dho_cache_spec spec = small_spec();
+    spec.transform = (dho_cache_transform){.known = true,
+                                           .filter = DHO_FILTER_BICUBIC,
+                                           .mean = {0.1f, 0.2f, 0.3f},
+                                           .std = {1, 2, 0.1f},
+                                           .compute = "blis fp32"};
+    return spec;
+}
+
 /* Several blocks a shard: 20010 bytes a record, 3 records a block. */
 static inline dho_cache_spec large_spec(void)
 {

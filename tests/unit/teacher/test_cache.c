@@ -26,9 +26,13 @@ END_TEST
 START_TEST(test_round_trip)
 {
     static const int shards[] = {1, 3, 9};
-    dho_cache_spec spec = small_spec();
+    dho_cache_spec spec = _i < 24 ? small_spec() : recorded_spec();
     spec.encoding = _i & 1 ? DHO_CACHE_FP16 : DHO_CACHE_INT8;
-    spec.shards = shards[_i / 8];
+    spec.shards = shards[_i / 8 % 3];
+    if (_i & 2 && _i >= 24) {
+        spec.transform.resize = _i & 4 ? DHO_CACHE_SQUASH : DHO_CACHE_SHORTEST;
+        spec.transform.short_side = _i & 4 ? 0 : 256;
+    }
     if (_i & 2) {
         spec.free_crops = true;
         spec.flip = false;
@@ -127,13 +131,13 @@ static void set_spec(dho_cache_spec *spec, int which)
         spec->shards = 0;
         break;
     case 3:
-        spec->shards = CACHE_MAX_SHARDS + 1;
+        spec->shards = DHO_CACHE_MAX_SHARDS + 1;
         break;
     case 4:
         spec->views = 0;
         break;
     case 5:
-        spec->views = CACHE_MAX_VIEWS + 1;
+        spec->views = DHO_CACHE_MAX_VIEWS + 1;
         break;
     case 6:
         spec->dim = 0;
@@ -193,6 +197,22 @@ static void set_spec(dho_cache_spec *spec, int which)
         break;
     case 24:
         spec->top = 1; /* with int8 */
+        break;
+    case 25:
+        *spec = recorded_spec();
+        spec->transform.resize = DHO_CACHE_SHORTEST; /* with boxes */
+        break;
+    case 26:
+        *spec = recorded_spec();
+        spec->transform.short_side = 256; /* of a crop */
+        break;
+    case 27:
+        *spec = recorded_spec();
+        spec->transform.std[1] = 0;
+        break;
+    case 28:
+        *spec = recorded_spec();
+        memset(spec->transform.compute, 'x', sizeof spec->transform.compute);
         break;
     }
 }
@@ -381,10 +401,10 @@ int main(void)
     TCase *tests = tcase_create("cache");
     tcase_set_timeout(tests, 0); /* CTest has the timeout */
     tcase_add_test(tests, test_record_bytes);
-    tcase_add_loop_test(tests, test_round_trip, 0, 24);
+    tcase_add_loop_test(tests, test_round_trip, 0, 48);
     tcase_add_test(tests, test_mapped_shards);
     tcase_add_test(tests, test_check_dataset);
-    tcase_add_loop_test(tests, test_impossible_specs, 0, 25);
+    tcase_add_loop_test(tests, test_impossible_specs, 0, 29);
     tcase_add_loop_test(tests, test_impossible_records, 0, COUNT_OF(bad_records));
     tcase_add_test(tests, test_int8_extremes);
     tcase_add_test(tests, test_four_threads_read);

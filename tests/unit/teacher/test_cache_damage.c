@@ -11,11 +11,14 @@ static const char *const all_files[] = {"cache.json", "head.safetensors",
 /* One flipped bit, then a whole inverted byte, at every place of every file. */
 START_TEST(test_every_flipped_byte_is_found)
 {
-    const dho_cache_spec spec = small_spec();
+    /* Behind the files of version 1: manifest, (head,) first shard of version 3. */
+    const bool recorded = _i >= COUNT_OF(all_files);
+    const char *name = all_files[recorded ? 2 * (_i - COUNT_OF(all_files)) : _i];
+    const dho_cache_spec spec = recorded ? recorded_spec() : small_spec();
     struct stat info;
     make_folder();
     write_all(&spec);
-    const char *path = in_folder(all_files[_i]);
+    const char *path = in_folder(name);
     ck_assert_int_eq(stat(path, &info), 0);
     for (off_t at = 0; at < info.st_size; at++) {
         for (int bits = 1; bits <= 256; bits *= 2) {
@@ -24,8 +27,7 @@ START_TEST(test_every_flipped_byte_is_found)
             const dho_status status = open_and_verify();
             ck_assert_msg(status == DHO_ERR_FORMAT, "%s: byte %ld ^ %d: status %d", path, (long)at,
                           mask, (int)status);
-            ck_assert_msg(strstr(dho_error_message(), all_files[_i]) != NULL, "%s",
-                          dho_error_message());
+            ck_assert_msg(strstr(dho_error_message(), name) != NULL, "%s", dho_error_message());
             flip_byte(path, at, mask);
         }
     }
@@ -130,10 +132,10 @@ static const struct {
     dho_status status;
 } manifest_edits[] = {
     {"dho-teacher-cache", "dho-teacher-cash", "not the manifest", DHO_ERR_FORMAT},
-    {"\"version\": 1", "\"version\": 3", "version 3 of the cache format", DHO_ERR_CONFIG},
-    {"\"version\": 1", "\"version\": 2", "version 2 with encoding int8", DHO_ERR_FORMAT},
+    {"\"version\": 1", "\"version\": 4", "version 4 of the cache format", DHO_ERR_CONFIG},
+    {"\"version\": 1", "\"version\": 2", "version 2, expected 1", DHO_ERR_FORMAT},
     {"\"head\": {", "\"top\": 2, \"head\": {", "top is 2, expected 0 to 0", DHO_ERR_FORMAT},
-    {"int8", "int8x", "version 1 with encoding int8x", DHO_ERR_FORMAT},
+    {"int8", "int8x", "version 1, expected 2", DHO_ERR_FORMAT},
     {"int8", "topk", "topk is for logits", DHO_ERR_FORMAT},
     {"\"count\": 7", "\"count\": 0", "count is 0", DHO_ERR_FORMAT},
     {"\"count\": 7", "\"count\": -7", "count is -7", DHO_ERR_FORMAT},
@@ -188,15 +190,49 @@ START_TEST(test_manifest_is_checked)
 }
 END_TEST
 
-/* A header with one wrong number and a right CRC. */
 static const struct {
+    const char *from, *to, *message;
+} transform_edits[] = {
+    {"\"version\": 3", "\"version\": 1", "version 1, expected 3"},
+    {"\"transform\": {", "\"transform\": null, \"other\": {", "other"},
+    {"bicubic", "nearest", "unknown interpolation \"nearest\""},
+    {"bicubic", "bilinear", "interpolation is \"bicubic\", expected \"bilinear\""},
+    {"\"crop\"", "\"shortest\"", "resize is \"shortest\" with free_crops 0"},
+    {"\"crop\"", "\"fit\"", "resize \"fit\""},
+    {"\"short_side\": 0", "\"short_side\": 4294967296", "short_side is -1"},
+    {"\"short_side\": 0", "\"short_side\": 7", "short_side is 7, expected 0 to 0"},
+    {"\"mean\": [", "\"mean\": [1.0, ", "cache.json"},
+    {"2.0", "-2.0", "std -2 of a channel"},
+    {"2.0", "1e300", "std inf of a channel"},
+    {"2.0", "2.5", "std is [1, 2, 0.1"},
+    {"blis fp32", "blis fp32 of some machine", "compute \"blis fp32 of some machine\""},
+    {"blis fp32", "onednn fp32", "compute is \"blis fp32\", expected \"onednn fp32\""},
+};
+
+START_TEST(test_transform_of_a_manifest_is_checked)
+{
+    const dho_cache_spec spec = recorded_spec();
+    make_folder();
+    write_all(&spec);
+    edit_manifest("\"count\": 7", "\"count\": 7");
+    ck_assert_ok(open_and_verify());
+    edit_manifest(transform_edits[_i].from, transform_edits[_i].to);
+    ck_assert_fails(open_and_verify(), DHO_ERR_FORMAT, transform_edits[_i].message);
+    remove_folder();
+}
+END_TEST
+
+/* A header with one wrong number and a right CRC. */
+typedef struct header_edit {
     int offset, bytes;
     uint64_t value;
     const char *message;
     dho_status status;
-} header_edits[] = {
+} header_edit;
+
+static const header_edit header_edits[] = {
     {0, 1, 'X', "not a teacher cache shard", DHO_ERR_FORMAT},
-    {8, 4, 3, "version 3", DHO_ERR_CONFIG},
+    {8, 4, 4, "version 4", DHO_ERR_CONFIG},
     {8, 4, 2, "the version is 2, expected 1", DHO_ERR_FORMAT},
     {8, 4, 0, "version 0", DHO_ERR_CONFIG},
     {12, 4, 512, "impossible", DHO_ERR_FORMAT},
@@ -230,24 +266,60 @@ static const struct {
     {248, 4, UINT32_MAX, "top is -1", DHO_ERR_FORMAT},
 };
 
-START_TEST(test_header_is_checked)
+static const header_edit recorded_edits[] = {
+    {8, 4, 4, "version 4", DHO_ERR_CONFIG},
+    {8, 4, 2, "impossible", DHO_ERR_FORMAT}, /* its header is shorter */
+    {12, 4, 256, "impossible", DHO_ERR_FORMAT},
+    {12, 4, UINT32_MAX, "impossible", DHO_ERR_FORMAT},
+    {78, 1, 1, "crop_scale", DHO_ERR_FORMAT},
+    {252, 1, 2, "unknown interpolation 2", DHO_ERR_FORMAT},
+    {252, 1, 0, "interpolation is \"bilinear\", expected \"bicubic\"", DHO_ERR_FORMAT},
+    {253, 1, 3, "or resize 3", DHO_ERR_FORMAT},
+    {253, 1, 1, "resize is \"shortest\" with free_crops 0", DHO_ERR_FORMAT},
+    {254, 2, 256, "impossible", DHO_ERR_FORMAT},
+    {256, 4, 1, "short_side is 1, expected 0 to 0", DHO_ERR_FORMAT},
+    {256, 4, UINT32_MAX, "short_side is -1", DHO_ERR_FORMAT},
+    {260, 4, 0x7f800000, "mean inf", DHO_ERR_FORMAT},
+    {260, 4, 0, "mean is [0, 0.2", DHO_ERR_FORMAT},
+    {272, 4, 0, "std 0 of a channel", DHO_ERR_FORMAT},
+    {280, 4, 0x40000000, "std is [1, 2, 2], expected [1, 2, 0.1", DHO_ERR_FORMAT},
+    {284, 1, 1, "compute is not UTF-8", DHO_ERR_FORMAT},
+    {284, 1, 'B', "compute is \"Blis fp32\", expected \"blis fp32\"", DHO_ERR_FORMAT},
+};
+
+static void check_edit(const dho_cache_spec *spec, const header_edit *edit)
 {
-    const dho_cache_spec spec = small_spec();
     uint8_t header[CACHE_HEADER_BYTES];
+    uint32_t bytes;
     make_folder();
-    write_all(&spec);
+    write_all(spec);
     const char *path = in_folder("shard-00000-of-00003.bin");
     const int descriptor = open(path, O_RDWR);
     ck_assert_int_eq(pread(descriptor, header, sizeof header, 0), sizeof header);
-    memcpy(header + header_edits[_i].offset, &header_edits[_i].value,
-           (size_t)header_edits[_i].bytes);
-    const uint32_t crc = dho_crc32(0, header, 252);
-    memcpy(header + 252, &crc, 4);
+    memcpy(header + edit->offset, &edit->value, (size_t)edit->bytes);
+    memcpy(&bytes, header + 12, sizeof bytes);
+    if (bytes <= sizeof header) {
+        const uint32_t crc = dho_crc32(0, header, bytes - 4);
+        memcpy(header + bytes - 4, &crc, 4);
+    }
     ck_assert_int_eq(pwrite(descriptor, header, sizeof header, 0), sizeof header);
     close(descriptor);
-    ck_assert_fails(open_and_verify(), header_edits[_i].status, header_edits[_i].message);
+    ck_assert_fails(open_and_verify(), edit->status, edit->message);
     ck_assert_ptr_nonnull(strstr(dho_error_message(), path));
     remove_folder();
+}
+
+START_TEST(test_header_is_checked)
+{
+    const dho_cache_spec spec = small_spec();
+    check_edit(&spec, &header_edits[_i]);
+}
+END_TEST
+
+START_TEST(test_recorded_header_is_checked)
+{
+    const dho_cache_spec spec = recorded_spec();
+    check_edit(&spec, &recorded_edits[_i]);
 }
 END_TEST
 
@@ -295,12 +367,15 @@ int main(void)
     Suite *suite = suite_create("cache_damage");
     TCase *tests = tcase_create("cache_damage");
     tcase_set_timeout(tests, 0); /* CTest has the timeout */
-    tcase_add_loop_test(tests, test_every_flipped_byte_is_found, 0, COUNT_OF(all_files));
+    tcase_add_loop_test(tests, test_every_flipped_byte_is_found, 0, COUNT_OF(all_files) + 2);
     tcase_add_loop_test(tests, test_every_truncation_is_found, 0, COUNT_OF(all_files));
     tcase_add_test(tests, test_a_damaged_block_is_named);
     tcase_add_test(tests, test_verify_finds_later_damage);
     tcase_add_loop_test(tests, test_manifest_is_checked, 0, COUNT_OF(manifest_edits));
     tcase_add_loop_test(tests, test_header_is_checked, 0, COUNT_OF(header_edits));
+    tcase_add_loop_test(tests, test_transform_of_a_manifest_is_checked, 0,
+                        COUNT_OF(transform_edits));
+    tcase_add_loop_test(tests, test_recorded_header_is_checked, 0, COUNT_OF(recorded_edits));
     tcase_add_test(tests, test_exchanged_shards_are_found);
     tcase_add_test(tests, test_impossible_content_is_found);
     suite_add_tcase(suite, tests);

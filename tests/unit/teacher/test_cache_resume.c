@@ -95,6 +95,82 @@ START_TEST(test_other_spec_is_refused)
 }
 END_TEST
 
+/* Every part of a transform keeps a shard from being taken over. */
+START_TEST(test_other_transform_is_refused)
+{
+    static const char *const messages[] = {
+        "transform is \"recorded\", expected \"not recorded\"",
+        "interpolation is \"bicubic\", expected \"bilinear\"",
+        "mean is [0.100000001, 0.200000003, 0.300000012], expected [0, ",
+        "std is [1, 2, 0.100000001], expected [1, 2, 3]",
+        "compute is \"blis fp32\", expected \"onednn bf16\"",
+        "short_side is 40, expected 64",
+        "resize is \"shortest\", expected \"squash\"",
+    };
+    dho_cache_spec spec = recorded_spec(), other;
+    bool written;
+    make_folder();
+    if (_i > 4) {
+        spec.free_crops = true;
+        spec.flip = false;
+        memset(spec.crop_scale, 0, sizeof spec.crop_scale);
+        memset(spec.crop_ratio, 0, sizeof spec.crop_ratio);
+        spec.transform.resize = DHO_CACHE_SHORTEST;
+        spec.transform.short_side = 40;
+    }
+    ck_assert_ok(write_one(&spec, 0, &written));
+    other = spec;
+    switch (_i) {
+    case 0:
+        other.transform.known = false;
+        break;
+    case 1:
+        other.transform.filter = DHO_FILTER_BILINEAR;
+        break;
+    case 2:
+        other.transform.mean[0] = 0;
+        break;
+    case 3:
+        other.transform.std[2] = 3;
+        break;
+    case 4:
+        snprintf(other.transform.compute, sizeof other.transform.compute, "onednn bf16");
+        break;
+    case 5:
+        other.transform.short_side = 64;
+        break;
+    case 6:
+        other.transform.resize = DHO_CACHE_SQUASH;
+        other.transform.short_side = 0;
+        break;
+    }
+    ck_assert_fails(write_one(&other, 0, &written), DHO_ERR_CONFIG, messages[_i]);
+    ck_assert(!written);
+    ck_assert_ok(write_one(&spec, 0, &written));
+    ck_assert(!written);
+    remove_folder();
+}
+END_TEST
+
+START_TEST(test_another_number_of_shards_is_refused)
+{
+    const dho_cache_spec spec = small_spec();
+    dho_cache_spec other = spec;
+    bool written;
+    make_folder();
+    ck_assert_ok(dho_cache_begin(folder, &spec));
+    ck_assert_ok(write_one(&spec, 1, &written));
+    ck_assert_ok(dho_cache_begin(folder, &spec));
+    other.shards = 2;
+    ck_assert_fails(dho_cache_begin(folder, &other), DHO_ERR_CONFIG,
+                    "shard-00001-of-00003.bin: shards is 3, expected 2");
+    ck_assert_int_eq(unlink(in_folder("shard-00001-of-00003.bin")), 0);
+    ck_assert_ok(dho_file_write_text(in_folder("shard-00001-of-00003.bin.tmp.7"), "left"));
+    ck_assert_ok(dho_cache_begin(folder, &other)); /* what finishing removes is in nobody's way */
+    remove_folder();
+}
+END_TEST
+
 START_TEST(test_resume)
 {
     const dho_cache_spec spec = large_spec();
@@ -220,6 +296,8 @@ int main(void)
     TCase *tests = tcase_create("cache_resume");
     tcase_set_timeout(tests, 0); /* CTest has the timeout */
     tcase_add_test(tests, test_other_spec_is_refused);
+    tcase_add_loop_test(tests, test_other_transform_is_refused, 0, 7);
+    tcase_add_test(tests, test_another_number_of_shards_is_refused);
     tcase_add_test(tests, test_resume);
     tcase_add_test(tests, test_a_damaged_manifest_is_repaired);
     tcase_add_test(tests, test_incomplete_is_not_opened);

@@ -180,12 +180,53 @@ START_TEST(test_one_box_two_sizes)
 }
 END_TEST
 
+/* A view that cannot be read is an error, not a crop of the loader's own. */
+START_TEST(test_a_damaged_view_ends_the_loader)
+{
+    static const int64_t ids[] = {0, 1};
+    const dho_normalise normalise = {.std = {1, 1, 1}};
+    dho_dataset dataset;
+    dho_cache *cache;
+    stored_views stored;
+    dho_eval_loader *loader;
+    dho_batch batch;
+    fixture_folder(&dataset, 2, 3);
+    draw_views(&dataset, &normalise, &stored);
+    write_cache(fixture_path("cache"), &dataset, &stored);
+    FILE *shard = fopen(fixture_path("cache/shard-00001-of-00002.bin"), "r+b");
+    ck_assert_ptr_nonnull(shard);
+    ck_assert(fseek(shard, 256, SEEK_SET) == 0 && fputc(0xff, shard) == 0xff); /* a box's x */
+    fclose(shard);
+    ck_assert_ok(dho_cache_open(&cache, fixture_path("cache")));
+    const dho_eval_loader_options options = {.dataset = &dataset,
+                                             .ids = ids,
+                                             .count = 2,
+                                             .views = VIEWS,
+                                             .image_size = STUDENT,
+                                             .scale = {0.2, 1},
+                                             .ratio = {0.75, 4.0 / 3},
+                                             .normalise = normalise,
+                                             .batch = 4,
+                                             .threads = 1,
+                                             .prefetch = 1,
+                                             .view_source = dho_teacher_view,
+                                             .view_context = cache};
+    ck_assert_ok(dho_eval_loader_create(&loader, &options));
+    ck_assert_fails(dho_eval_loader_next(loader, &batch, NULL), DHO_ERR_FORMAT,
+                    "shard-00001-of-00002.bin: block 0 at offset 256: CRC is");
+    dho_eval_loader_destroy(&loader);
+    dho_cache_close(&cache);
+    dho_dataset_free(&dataset);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("mixed resolution");
     TCase *tests = tcase_create("mixed resolution");
     tcase_add_checked_fixture(tests, fixture_setup, fixture_teardown);
     tcase_add_test(tests, test_one_box_two_sizes);
+    tcase_add_test(tests, test_a_damaged_view_ends_the_loader);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
 }

@@ -357,6 +357,76 @@ START_TEST(test_shots_from_files)
 }
 END_TEST
 
+static const char *golden(const char *name)
+{
+    static char paths[2][512];
+    static int turn;
+    char *path = paths[turn++ % 2];
+    const char *source = getenv("DHO_SOURCE_DIR");
+    snprintf(path, sizeof paths[0], "%s/tests/golden/torch/%s", source != NULL ? source : ".",
+             name);
+    return path;
+}
+
+/* Tip-Adapter's own files: key n is 1 + (6 n + i) / 4, of the classes 0, 1, 2, 3, 0. */
+START_TEST(test_shots_from_torch_files)
+{
+    static const int64_t expected[5] = {0, 1, 2, 3, 0};
+    static const char *const keys[] = {"tip_keys.pt", "tip_adapter.pt"};
+    dho_shots shots;
+    for (int i = 0; i < 2; i++) {
+        ck_assert_ok(
+            dho_shots_load_torch(&shots, golden(keys[i]), golden("tip_values.pt"), D, C, false));
+        ck_assert(shots.count == 5 && shots.dim == D && shots.views == 1);
+        ck_assert_mem_eq(shots.labels, expected, sizeof expected);
+        for (int n = 0; n < 5 * D; n++) ck_assert(shots.features[n] == 1 + (float)n / 4);
+        dho_shots_free(&shots);
+    }
+    ck_assert_ok(
+        dho_shots_load_torch(&shots, golden("tip_keys.pt"), golden("tip_values.pt"), D, C, true));
+    double squares = 0;
+    for (int i = 0; i < D; i++) squares += (double)shots.features[i] * shots.features[i];
+    ck_assert(fabs(squares - 1) < 1e-6);
+    dho_shots_free(&shots);
+
+    static const struct {
+        const char *keys, *values, *message;
+        int dim, classes;
+        dho_status status;
+    } wrong[] = {
+        {"tip_keys.pt", "tip_values.pt", "keys of 6 x 5; the head has embeddings of 7 values",
+         D + 1, C, DHO_ERR_CONFIG},
+        {"tip_keys.pt", "tip_values.pt", "values of 5 x 4, expected 5 keys x 5 classes", D, C + 1,
+         DHO_ERR_CONFIG},
+        {"tip_keys.pt", "tip_values.pt", "values of 5 x 4, expected 6 keys x 4 classes", D - 1, C,
+         DHO_ERR_CONFIG},
+        {"tip_keys.pt", "tip_adapter.pt", "values of 5 x 6", D, C, DHO_ERR_CONFIG},
+        {"tip_keys.pt", "tip_adapter.pt", "row 0 is not one-hot", D, 6, DHO_ERR_FORMAT},
+        {"tensor.pt", "tip_values.pt", "expected one tensor of two dimensions", D, C,
+         DHO_ERR_FORMAT},
+        {"list.pt", "tip_values.pt", "expected one tensor of two dimensions", D, C, DHO_ERR_FORMAT},
+        {"tip_keys.pt", "nowhere.pt", "no such file", D, C, DHO_ERR_CONFIG},
+        {"plain.pt", "tip_values.pt", "not a list", D, C, DHO_ERR_FORMAT},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        ck_assert_fails(dho_shots_load_torch(&shots, golden(wrong[i].keys), golden(wrong[i].values),
+                                             wrong[i].dim, wrong[i].classes, false),
+                        wrong[i].status, wrong[i].message);
+        ck_assert_ptr_null(shots.features);
+    }
+    dho_status status = DHO_ERR_MEMORY;
+    for (int64_t n = 1; status != DHO_OK; n++) {
+        dho_alloc_fail_at(n);
+        status = dho_shots_load_torch(&shots, golden("tip_keys.pt"), golden("tip_values.pt"), D, C,
+                                      true);
+        dho_alloc_fail_at(0);
+        ck_assert(status == DHO_OK || status == DHO_ERR_MEMORY);
+    }
+    dho_shots_free(&shots);
+    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("tip_adapter");
@@ -367,6 +437,7 @@ int main(void)
     tcase_add_test(tests, test_split);
     tcase_add_test(tests, test_shots_from_cache);
     tcase_add_test(tests, test_shots_from_files);
+    tcase_add_test(tests, test_shots_from_torch_files);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
 }

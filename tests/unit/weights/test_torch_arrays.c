@@ -51,6 +51,22 @@ START_TEST(test_list)
 }
 END_TEST
 
+START_TEST(test_one_tensor)
+{
+    dho_torch_file *file;
+    ck_assert_ok(dho_torch_file_open(&file, golden("tensor.pt"), DHO_TORCH_LIST));
+    ck_assert_uint_eq(dho_torch_file_count(file), 1);
+    const dho_tensor_view *tensor = dho_torch_file_find(file, "0");
+    ck_assert(tensor->dims == 1 && tensor->shape[0] == 2 && tensor->dtype == DHO_F32);
+    ck_assert_mem_eq(tensor->data, ((const float[]){1, 1.25f}), 2 * sizeof(float));
+    dho_torch_file_close(&file);
+    ck_assert_ok(dho_torch_file_open(&file, golden("tip_keys.pt"), DHO_TORCH_LIST));
+    tensor = dho_torch_file_at(file, 0);
+    ck_assert(tensor->shape[0] == 6 && tensor->shape[1] == 5 && tensor->dtype == DHO_F16);
+    dho_torch_file_close(&file);
+}
+END_TEST
+
 START_TEST(test_refused)
 {
     static const struct {
@@ -58,7 +74,7 @@ START_TEST(test_refused)
     } cases[] = {
         {"fortran.pt", "Fortran order"}, {"big_endian.pt", "not little endian"},
         {"complex.pt", "of a type"},     {"texts.pt", "neither a tensor nor an array"},
-        {"plain.pt", "not a list"},      {"tensor.pt", "not a list"},
+        {"plain.pt", "not a list"},
     };
     dho_torch_file *file;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -203,6 +219,7 @@ int main(void)
     Suite *suite = suite_create("torch_arrays");
     TCase *tests = tcase_create("torch_arrays");
     tcase_add_loop_test(tests, test_list, 0, 2);
+    tcase_add_test(tests, test_one_tensor);
     tcase_add_test(tests, test_refused);
     tcase_add_loop_test(tests, test_crafted, 0, sizeof pickles / sizeof pickles[0]);
     tcase_add_test(tests, test_repeated_data);

@@ -1,0 +1,51 @@
+/* Little-endian numbers in files, a byte at a time: any alignment, any machine. */
+#ifndef DHO_BASE_BYTES_H
+#define DHO_BASE_BYTES_H
+
+#include <stdint.h>
+#include <string.h>
+
+/* The low `bytes` bytes of a value, 1 to 8. */
+static inline void dho_put_le(uint8_t *out, uint64_t value, int bytes)
+{
+    for (int i = 0; i < bytes; i++) out[i] = (uint8_t)(value >> (8 * i));
+}
+
+static inline uint64_t dho_get_le(const uint8_t *data, int bytes)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < bytes; i++) value |= (uint64_t)data[i] << (8 * i);
+    return value;
+}
+
+static inline void dho_put_float(uint8_t *out, float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    dho_put_le(out, bits, 4);
+}
+
+static inline float dho_get_float(const uint8_t *data)
+{
+    const uint32_t bits = (uint32_t)dho_get_le(data, 4);
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline void dho_put_double(uint8_t *out, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    dho_put_le(out, bits, 8);
+}
+
+static inline double dho_get_double(const uint8_t *data)
+{
+    const uint64_t bits = dho_get_le(data, 8);
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+#endif
