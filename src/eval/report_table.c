@@ -55,8 +55,8 @@ static json_t *accuracy_json(const dho_accuracy *accuracy)
 {
     double low, high;
     dho_wilson_interval(accuracy->top1, accuracy->count, &low, &high);
-    return json_pack("{s:f, s:f, s:[f,f]}", "top1", percent(accuracy->top1, accuracy->count), "top5",
-                     percent(accuracy->top5, accuracy->count), "top1_interval95", 100 * low,
+    return json_pack("{s:f, s:f, s:[f,f]}", "top1", percent(accuracy->top1, accuracy->count),
+                     "top5", percent(accuracy->top5, accuracy->count), "top1_interval95", 100 * low,
                      100 * high);
 }
 
@@ -86,11 +86,10 @@ dho_status dho_evaluation_save(const dho_evaluation *evaluation, const char *pat
     json_t *sets = json_array();
     for (size_t i = 0; i < evaluation->set_count; i++) {
         const dho_set_result *set = &evaluation->sets[i];
-        json_t *entry =
-            json_pack("{s:s, s:I, s:i, s:b, s:o}", "name", set->name, "images",
-                      (json_int_t)set->combined.count, "classes", set->classes_used,
-                      "alpha_beta_chosen_here", set->selected_on, "combined",
-                      accuracy_json(&set->combined));
+        json_t *entry = json_pack("{s:s, s:I, s:i, s:b, s:o}", "name", set->name, "images",
+                                  (json_int_t)set->combined.count, "classes", set->classes_used,
+                                  "alpha_beta_chosen_here", set->selected_on, "combined",
+                                  accuracy_json(&set->combined));
         if (evaluation->dual) {
             json_object_set_new(entry, "ce_head", accuracy_json(&set->ce));
             json_object_set_new(entry, "kd_head", accuracy_json(&set->kd));
@@ -99,8 +98,9 @@ dho_status dho_evaluation_save(const dho_evaluation *evaluation, const char *pat
             json_object_set_new(entry, "exact", accuracy_json(&set->exact));
         json_array_append_new(sets, entry);
     }
-    json_t *root = json_pack("{s:s, s:s, s:I, s:o}", "checkpoint", evaluation->checkpoint, "method",
-                             evaluation->method, "step", (json_int_t)evaluation->step, "sets", sets);
+    json_t *root = json_pack("{s:s, s:s, s:I, s:I, s:o}", "checkpoint", evaluation->checkpoint,
+                             "method", evaluation->method, "step", (json_int_t)evaluation->step,
+                             "config_crc32", (json_int_t)evaluation->config_crc, "sets", sets);
     if (root == NULL) return dho_fail(DHO_ERR_MEMORY, "%s: cannot format", path);
     if (evaluation->dual) {
         json_object_set_new(root, "alpha", json_real(evaluation->alpha));

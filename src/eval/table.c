@@ -176,7 +176,7 @@ static void wilson(double percent, int64_t images, dho_estimate *out)
 }
 
 dho_table_cell dho_table_cell_of(const dho_table *table, size_t combination, size_t test,
-                                 dho_table_head head)
+                                 dho_score_kind head)
 {
     const dho_table_spec *spec = &table->spec;
     double top1[DHO_TABLE_MAX_SEEDS] = {0};
@@ -211,7 +211,7 @@ dho_estimate dho_table_difference(const dho_table *table, const dho_table_contra
         for (size_t a = 0; a < spec->axis_count; a++)
             pair[side] = pair[side] * spec->axes[a].count + values[a];
     }
-    const dho_table_head head = spec->tests[test].head;
+    const dho_score_kind head = spec->tests[test].head;
     for (size_t s = 0; s < spec->seed_count; s++) {
         const dho_run_result *of = result_of(table, pair[0], s, test);
         const dho_run_result *minus = result_of(table, pair[1], s, test);

@@ -21,7 +21,7 @@ typedef struct dho_run_result {
     bool found;
     bool chosen_here; /* alpha and beta were chosen on this very set */
     int64_t images;
-    double top1[DHO_TABLE_HEADS]; /* %; NAN where the run has no such head */
+    double top1[DHO_SCORE_KINDS]; /* %; NAN where the run has no such head */
 } dho_run_result;
 
 typedef struct dho_table_run {
@@ -53,7 +53,7 @@ typedef struct dho_table_cell {
 } dho_table_cell;
 
 dho_table_cell dho_table_cell_of(const dho_table *table, size_t combination, size_t test,
-                                 dho_table_head head);
+                                 dho_score_kind head);
 /* The paired difference, over the seeds that both have: `combination` is of all axes, that of
  * contrast->axis is not looked at. */
 dho_estimate dho_table_difference(const dho_table *table, const dho_table_contrast *contrast,

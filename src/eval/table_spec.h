@@ -3,6 +3,7 @@
 #define DHO_EVAL_TABLE_SPEC_H
 
 #include "dho/status.h"
+#include "eval/stored_evaluation.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,21 +37,11 @@ typedef struct dho_table_axis {
     dho_table_texts set; /* overrides of all its runs */
 } dho_table_axis;
 
-/* Which accuracy of eval.json. */
-typedef enum dho_table_head {
-    DHO_TABLE_COMBINED,
-    DHO_TABLE_CE_HEAD,
-    DHO_TABLE_KD_HEAD,
-    DHO_TABLE_EXACT,
-    DHO_TABLE_HEADS
-} dho_table_head;
-extern const char *const dho_table_head_names[DHO_TABLE_HEADS + 1]; /* eval.json's; then NULL */
-
 typedef struct dho_table_test {
     char *name;  /* in published figures */
     char *set;   /* of eval.sets */
     char *label; /* what is printed */
-    dho_table_head head;
+    dho_score_kind head;
     bool known; /* some run of the table is evaluated on it */
 } dho_table_test;
 

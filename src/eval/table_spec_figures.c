@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const dho_table_head_names[DHO_TABLE_HEADS + 1] = {"combined", "ce_head", "kd_head",
-                                                               "exact", NULL};
-
 static dho_status read_test(dho_table_spec *spec, const dho_yaml_node *node, dho_table_test *out)
 {
     static const char *const keys[] = {"set", "name", "label", "head", NULL};
@@ -27,9 +24,9 @@ static dho_status read_test(dho_table_spec *spec, const dho_yaml_node *node, dho
         if (strcmp(spec->tests[t].name, out->name) == 0)
             return dho_yaml_fail(node, "two tests are named \"%.64s\"", out->name);
     if (head == NULL) return DHO_OK;
-    for (int h = 0; h < DHO_TABLE_HEADS && head->kind == DHO_YAML_SCALAR; h++) {
-        if (strcmp(head->text, dho_table_head_names[h]) != 0) continue;
-        out->head = (dho_table_head)h;
+    for (int h = 0; h < DHO_SCORE_KINDS && head->kind == DHO_YAML_SCALAR; h++) {
+        if (strcmp(head->text, dho_score_names[h]) != 0) continue;
+        out->head = (dho_score_kind)h;
         return DHO_OK;
     }
     return dho_yaml_fail(head, "expected one of combined, ce_head, kd_head, exact");

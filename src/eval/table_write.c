@@ -190,7 +190,7 @@ static bool has_heads(const layout *l, size_t row)
 {
     for (size_t c = 0; c < l->column_count; c++)
         for (size_t t = 0; t < l->spec->test_count; t++)
-            if (dho_table_cell_of(l->table, combination_at(l, row, c), t, DHO_TABLE_KD_HEAD)
+            if (dho_table_cell_of(l->table, combination_at(l, row, c), t, DHO_SCORE_KD_HEAD)
                     .top1.count > 0)
                 return true;
     return false;
@@ -198,8 +198,8 @@ static bool has_heads(const layout *l, size_t row)
 
 static dho_status fill_heads(const layout *l, dho_grid *grid)
 {
-    static const dho_table_head heads[3] = {DHO_TABLE_COMBINED, DHO_TABLE_CE_HEAD,
-                                            DHO_TABLE_KD_HEAD};
+    static const dho_score_kind heads[3] = {DHO_SCORE_COMBINED, DHO_SCORE_CE_HEAD,
+                                            DHO_SCORE_KD_HEAD};
     static const char *const names[3] = {"combined", "CE", "KD"};
     const size_t labels = l->spec->row_axes;
     size_t row = 1;

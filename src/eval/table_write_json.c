@@ -36,7 +36,7 @@ static json_t *estimate_json(const dho_estimate *estimate, bool paired)
 static json_t *cell_json(const dho_table *table, size_t combination, size_t test)
 {
     const dho_table_spec *spec = &table->spec;
-    const dho_table_head head = spec->tests[test].head;
+    const dho_score_kind head = spec->tests[test].head;
     const dho_table_cell cell = dho_table_cell_of(table, combination, test, head);
     const bool both = cell.top1.count > 0 && !isnan(cell.published);
     json_t *out =
@@ -45,12 +45,11 @@ static json_t *cell_json(const dho_table *table, size_t combination, size_t test
                   number_or_null(cell.published), "difference",
                   number_or_null(both ? cell.top1.mean - cell.published : NAN),
                   "alpha_beta_chosen_here", cell.chosen_here);
-    static const dho_table_head heads[2] = {DHO_TABLE_CE_HEAD, DHO_TABLE_KD_HEAD};
+    static const dho_score_kind heads[2] = {DHO_SCORE_CE_HEAD, DHO_SCORE_KD_HEAD};
     for (int h = 0; h < 2; h++) {
         const dho_table_cell alone = dho_table_cell_of(table, combination, test, heads[h]);
         if (alone.top1.count > 0)
-            json_object_set_new(out, dho_table_head_names[heads[h]],
-                                estimate_json(&alone.top1, false));
+            json_object_set_new(out, dho_score_names[heads[h]], estimate_json(&alone.top1, false));
     }
     return out;
 }

@@ -47,6 +47,24 @@ grep -q "not counted" log && die "something is still missing"
 [ "$(grep -o '(2)' log | wc -l)" = 4 ] || die "not two seeds in each cell"
 pass "the whole table is made by its script, a wrong evaluation made again"
 
+# What is not trained changes nothing; what goes on with other settings is told apart.
+run1() { "$here/launch/mpirun.sh" 1 "$DHO" train -c configs/base.yaml --out runs/small/ce-2/seed-1 --set method=ce \
+    --set data.shots=2 --set seed=1 "$@" >log 2>&1 || die "train $*"; }
+cp -r runs/small/ce-2/seed-1 kept
+run1 --set train.lr=0.1
+grep -q "nothing to do: 2 of 2 steps are done" log || die "a run that is done is trained"
+run1 --set train.steps=1
+cmp -s kept/config.yaml runs/small/ce-2/seed-1/config.yaml || die "config.yaml of a run that is done has changed"
+cmp -s kept/sessions.jsonl runs/small/ce-2/seed-1/sessions.jsonl || die "a session that trained nothing"
+run1 --set train.steps=4 --set train.lr=0.1
+"$DHO" table small --set train.steps=4 --set train.lr=0.1 >log 2>&1
+grep -q 'ce-2/seed-1/sessions.jsonl: the session from step 0 on: has "train.steps: 2"' log ||
+    die "steps of other settings count"
+rm -r runs/small/ce-2/seed-1
+mv kept runs/small/ce-2/seed-1
+"$DHO" table small | grep -q "not counted" && die "the run as it was does not count"
+pass "a run counts with what its steps were trained with"
+
 # A training that goes on with more steps is not done yet, one of another learning rate not the same.
 "$DHO" table small --set train.lr=0.5 | grep -q '4 of 4.* 0 missing, 0 unfinished, 4 of another' ||
     die "other learning rates are counted"

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 /* Plans of tables, the numbers of their cells, and what is not counted. Runs in the repository's
  * root. */
+#include "base/json.h"
 #include "check_main.h"
 #include "dho/config.h"
 #include "dho/file.h"
@@ -270,12 +271,12 @@ START_TEST(test_cells)
     write_run("dho", 16, 2, 61.5, "compute.threads=3"); /* does not decide the numbers */
     write_run("dho", 16, 3, 99, "train.lr=1");          /* does */
     ck_assert_ok(open_plan(&table, NULL));
-    dho_table_cell cell = dho_table_cell_of(table, 0, 0, DHO_TABLE_COMBINED);
+    dho_table_cell cell = dho_table_cell_of(table, 0, 0, DHO_SCORE_COMBINED);
     ck_assert_uint_eq(cell.top1.count, 3);
     ck_assert_double_eq_tol(cell.top1.mean, 42, 1e-9);
     ck_assert_double_eq_tol(cell.top1.high, 42 + 4.302653 / sqrt(3), 1e-5);
     ck_assert(isnan(cell.published));
-    cell = dho_table_cell_of(table, 3, 0, DHO_TABLE_COMBINED); /* one seed: Wilson's */
+    cell = dho_table_cell_of(table, 3, 0, DHO_SCORE_COMBINED); /* one seed: Wilson's */
     ck_assert_uint_eq(cell.top1.count, 1);
     ck_assert_double_eq_tol(cell.top1.mean, 61.5, 1e-9);
     ck_assert_double_eq_tol(cell.top1.low, 58.446, 5e-3);
@@ -309,11 +310,13 @@ START_TEST(test_wrong_evaluations)
 {
     const char *const cases[][2] = {
         {"", "eval.json"},
-        {"[]", "is of method ?"},
-        {"{\"method\": \"ce\"}", "is of method ce"},
+        {"[]", "no list of sets"},
+        {"{\"sets\": []}", "is of method ?"},
+        {"{\"method\": \"ce\", \"sets\": []}", "is of method ce"},
         {"{\"method\": \"single_head\", \"sets\": 3}", "no list of sets"},
         {"{\"method\": \"single_head\", \"sets\": []}", "not evaluated on val"},
-        {"{\"method\": \"single_head\", \"sets\": [3, null, {\"name\": 4}]}", "not evaluated on"},
+        {"{\"method\": \"single_head\", \"sets\": [3, null, {\"name\": 4}]}", "a proper name"},
+        {"{\"method\": \"single_head\", \"sets\": [{\"name\": \"../val\"}]}", "a proper name"},
         {"{\"method\": \"single_head\", \"sets\": [{\"name\": \"val\"}]}", "number of images"},
         {"{\"method\": \"single_head\", \"sets\": [{\"name\": \"val\", \"images\": 0}]}",
          "number of images"},
@@ -336,7 +339,7 @@ START_TEST(test_wrong_evaluations)
         ck_assert_ok(open_plan(&table, NULL));
         ck_assert_int_eq(table->runs[0].state, DHO_RUN_UNFINISHED);
         ck_assert_msg(strstr(table->runs[0].why, cases[i][1]) != NULL, "%s", table->runs[0].why);
-        ck_assert_uint_eq(dho_table_cell_of(table, 0, 0, DHO_TABLE_COMBINED).top1.count, 0);
+        ck_assert_uint_eq(dho_table_cell_of(table, 0, 0, DHO_SCORE_COMBINED).top1.count, 0);
         dho_table_destroy(&table);
     }
 }
@@ -353,7 +356,8 @@ START_TEST(test_states)
     write_file("runs/plan/dho-1shot/seed-1/eval/config.yaml",
                "eval: {sets: [{name: val, root: y}], alpha: 0.5, resize: 300}\n");
     write_file("runs/plan/dho-1shot/seed-3/eval.json",
-               "{\"method\": \"dho\", \"alpha\": 0.25, \"beta\": 1, \"chosen_on\": \"\"}");
+               "{\"method\": \"dho\", \"alpha\": 0.25, \"beta\": 1, \"chosen_on\": \"\", "
+               "\"sets\": []}");
     write_run("dho", 16, 1, 50, NULL);
     write_file("runs/plan/dho-16shot/seed-1/config.yaml", "data: [\n");
     write_run("dho", 16, 2, 50, NULL);
@@ -370,6 +374,87 @@ START_TEST(test_states)
     ck_assert_int_eq(table->runs[10].state, DHO_RUN_OTHER);
     ck_assert_ptr_nonnull(strstr(table->runs[10].why, "nothing says"));
     dho_table_destroy(&table);
+}
+END_TEST
+
+/* A line of sessions.jsonl as dho train leaves it. `set`: an override, or NULL. */
+static void add_session(int step, const char *set)
+{
+    const char *overrides[4] = {"method=dho", "data.shots=1", "seed=1", set};
+    char path[512], *text;
+    dho_config config;
+    snprintf(path, sizeof path, "%s/configs/small.yaml", root);
+    ck_assert_ok(dho_config_load(&config, path, overrides, set != NULL ? 4 : 3));
+    ck_assert_ok(dho_config_format(&config, false, &text));
+    dho_config_free(&config);
+    json_t *line = json_pack("{s:i, s:s}", "step", step, "config", text);
+    dho_free(text);
+    snprintf(path, sizeof path, "%s/runs/plan/dho-1shot/seed-1/sessions.jsonl", root);
+    FILE *file = fopen(path, "a");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(json_dumpf(line, file, JSON_COMPACT), 0);
+    fputc('\n', file);
+    fclose(file);
+    json_decref(line);
+}
+
+static void check_run(dho_run_state state, const char *why)
+{
+    dho_table *table;
+    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_int_eq(table->runs[6].state, state);
+    if (why != NULL)
+        ck_assert_msg(strstr(table->runs[6].why, why) != NULL, "%s", table->runs[6].why);
+    dho_table_destroy(&table);
+}
+
+/* config.yaml is of the last session; what counts is what every step was trained with. */
+START_TEST(test_sessions)
+{
+    write_run("dho", 1, 1, 50, NULL);
+    write_file("runs/plan/dho-1shot/seed-1/sessions.jsonl", "{\"step\": 0}\nnothing\n");
+    check_run(DHO_RUN_DONE, NULL); /* of an older version */
+    write_file("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
+    add_session(0, "train.lr=0.1"); /* was cut off before it kept a step */
+    add_session(0, NULL);
+    add_session(20, "compute.threads=3");
+    check_run(DHO_RUN_DONE, NULL);
+    add_session(30, "train.lr=0.1");
+    check_run(DHO_RUN_OTHER, "sessions.jsonl: the session from step 30 on: has \"train.lr: 0.1\"");
+    add_session(30, NULL); /* in its place */
+    check_run(DHO_RUN_DONE, NULL);
+    add_session(10, "train.steps=7"); /* back to an older checkpoint */
+    check_run(DHO_RUN_OTHER, "has \"train.steps: 7\"");
+    write_file("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
+    add_session(10, NULL);
+    check_run(DHO_RUN_OTHER, "the steps before 10 were trained in another folder");
+}
+END_TEST
+
+/* eval.json and eval/config.yaml are of one evaluation, or count for nothing. */
+START_TEST(test_pair)
+{
+    char path[512], text[512], *config_text;
+    dho_config config;
+    write_run("dho", 1, 1, 50, NULL);
+    snprintf(path, sizeof path, "%s/runs/plan/dho-1shot/seed-1/config.yaml", root);
+    ck_assert_ok(dho_config_load(&config, path, NULL, 0));
+    ck_assert_ok(dho_config_format(&config, false, &config_text));
+    dho_config_free(&config);
+    make_folder("runs/plan/dho-1shot/seed-1/eval");
+    write_file("runs/plan/dho-1shot/seed-1/eval/config.yaml", config_text);
+    for (int wrong = 0; wrong < 2; wrong++) {
+        snprintf(text, sizeof text,
+                 "{\"method\": \"dho\", \"chosen_on\": \"\", \"config_crc32\": %lld, \"sets\": "
+                 "[{\"name\": \"val\", \"images\": 10, \"combined\": {\"top1\": 50}}]}",
+                 (long long)dho_crc32(0, config_text, strlen(config_text)) + wrong);
+        write_file("runs/plan/dho-1shot/seed-1/eval.json", text);
+        check_run(wrong ? DHO_RUN_UNFINISHED : DHO_RUN_DONE, wrong ? "was cut short" : NULL);
+    }
+    dho_free(config_text);
+    snprintf(path, sizeof path, "%s/runs/plan/dho-1shot/seed-1/eval/config.yaml", root);
+    ck_assert_int_eq(remove(path), 0);
+    check_run(DHO_RUN_UNFINISHED, "eval/config.yaml");
 }
 END_TEST
 
@@ -435,11 +520,14 @@ int main(void)
     tcase_add_test(plans, test_beside);
     tcase_add_test(plans, test_wrong_plans);
     tcase_add_test(plans, test_files);
+    tcase_set_timeout(plans, 60); /* thousands of configurations */
     TCase *runs = tcase_create("runs");
     tcase_add_checked_fixture(runs, set_up, tear_down);
     tcase_add_test(runs, test_cells);
     tcase_add_test(runs, test_wrong_evaluations);
     tcase_add_test(runs, test_states);
+    tcase_add_test(runs, test_sessions);
+    tcase_add_test(runs, test_pair);
     tcase_add_test(runs, test_memory);
     tcase_set_timeout(runs, 60);
     suite_add_tcase(suite, plans);
