@@ -13,7 +13,8 @@ enum {
     DHO_TABLE_MAX_AXES = 6,
     DHO_TABLE_MAX_SEEDS = 100,
     DHO_TABLE_MAX_RUNS = 20000,
-    DHO_TABLE_MAX_TESTS = 32
+    DHO_TABLE_MAX_TESTS = 32,
+    DHO_TABLE_MAX_PREPARATIONS = 16
 };
 
 /* Every string and array below is owned by the spec. */
@@ -58,6 +59,12 @@ typedef struct dho_table_contrast {
     size_t axis, of, minus;
 } dho_table_contrast;
 
+/* A file that runs read, and the dho command that makes it: patterns; {arguments} in a command are
+ * -c and --set of the first run that needs it. */
+typedef struct dho_table_preparation {
+    char *path, *command;
+} dho_table_preparation;
+
 typedef struct dho_table_spec {
     char *path, *name;    /* name: the file's, without folder and .yaml */
     char *title, *source; /* source: of the published figures; "" without */
@@ -76,6 +83,8 @@ typedef struct dho_table_spec {
     size_t figure_count;
     dho_table_contrast *contrasts;
     size_t contrast_count;
+    dho_table_preparation *preparations; /* those that others need first */
+    size_t preparation_count;
 } dho_table_spec;
 
 /* Reads a plan; `only` as in dho_table_options. Owned: dho_table_spec_free, also after a failure.

@@ -68,29 +68,39 @@ static json_t *contrasts_json(const dho_table *table)
                 !dho_table_wanted(spec, 0, spec->axis_count, c))
                 continue;
             for (size_t t = 0; t < spec->test_count; t++) {
-                const dho_estimate difference = dho_table_difference(table, contrast, c, t);
+                const dho_table_cell difference = dho_table_difference(table, contrast, c, t);
                 json_t *place = place_json(spec, c);
                 json_object_del(place, axis->name);
                 json_array_append_new(
-                    all,
-                    json_pack("{s:s, s:s, s:s, s:o, s:s, s:o}", "axis", axis->name, "value",
-                              axis->values[contrast->of].name, "minus",
-                              axis->values[contrast->minus].name, "at", place, "test",
-                              spec->tests[t].name, "difference", estimate_json(&difference, true)));
+                    all, json_pack("{s:s, s:s, s:s, s:o, s:s, s:o, s:b}", "axis", axis->name,
+                                   "value", axis->values[contrast->of].name, "minus",
+                                   axis->values[contrast->minus].name, "at", place, "test",
+                                   spec->tests[t].name, "difference",
+                                   estimate_json(&difference.top1, true), "alpha_beta_chosen_here",
+                                   difference.chosen_here));
             }
         }
     }
     return all;
 }
 
-/* The arguments of train and of eval. */
-static json_t *arguments_json(const dho_table_run *run)
+/* The configuration of a run, as arguments. */
+static json_t *settings_json(const dho_table_run *run)
 {
-    json_t *list = json_pack("[s,s,s,s]", "-c", run->config, "--out", run->folder);
+    json_t *list = json_pack("[s,s]", "-c", run->config);
     for (size_t i = 0; i < run->overrides.count; i++) {
         json_array_append_new(list, json_string("--set"));
         json_array_append_new(list, json_string(run->overrides.items[i]));
     }
+    return list;
+}
+
+/* The arguments of train and of eval. */
+static json_t *arguments_json(const dho_table_run *run)
+{
+    json_t *list = settings_json(run);
+    json_array_append_new(list, json_string("--out"));
+    json_array_append_new(list, json_string(run->folder));
     return list;
 }
 
@@ -115,6 +125,16 @@ static json_t *runs_json(const dho_table *table)
     return all;
 }
 
+static json_t *steps_json(const dho_table *table)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < table->step_count; i++)
+        json_array_append_new(all, json_pack("{s:s, s:s, s:o}", "path", table->steps[i].path,
+                                             "command", table->steps[i].command, "arguments",
+                                             settings_json(&table->runs[table->steps[i].run])));
+    return all;
+}
+
 dho_status dho_table_write_json(const dho_table *table, FILE *out)
 {
     const dho_table_spec *spec = &table->spec;
@@ -123,9 +143,10 @@ dho_status dho_table_write_json(const dho_table *table, FILE *out)
         for (size_t t = 0; t < spec->test_count; t++)
             if (dho_table_wanted(spec, 0, spec->axis_count, c))
                 json_array_append_new(cells, cell_json(table, c, t));
-    json_t *root = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "table", spec->name, "title",
-                             spec->title, "source", spec->source, "cells", cells, "compare",
-                             contrasts_json(table), "runs", runs_json(table));
+    json_t *root =
+        json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "table", spec->name, "title", spec->title,
+                  "source", spec->source, "cells", cells, "compare", contrasts_json(table),
+                  "prepare", steps_json(table), "runs", runs_json(table));
     char *text =
         root != NULL
             ? json_dumps(root, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9))

@@ -92,11 +92,38 @@ chmod +x fake
 status=0
 DHO=./fake LAUNCH=env sh make.sh >log 2>&1 || status=$?
 [ $status = 1 ] && [ "$(wc -l <calls)" = 4 ] || die "a run that fails stops the others"
-grep -q "2 runs failed" log || die "failed runs are not counted"
+grep -q "^2 failed" log || die "failed runs are not counted"
 status=0
 FAKE=75 DHO=./fake LAUNCH=env sh make.sh >log 2>&1 || status=$?
 [ $status = 75 ] || die "exit code $status, not 75"
 pass "the script names what fails, goes on, and ends when it is stopped"
+
+# What a run needs and is not there is made first, once; a run of another method does not need it.
+cat >configs/tables/needs.yaml <<'EOF2'
+title: Needs
+config: ../base.yaml
+set: ["data.shots=2", "train.batch_unlabelled=8", "teacher.cache=teacher-cache", "eval.sets=[{name: val, root: data/val}]"]
+seeds: [1]
+rows: {method: {set: ["method={method}"], values: [ce, kd, single_head]}}
+tests: [val]
+prepare:
+  - path: teacher/checkpoints/step-00000002
+    command: dho train {arguments} --set method=ce --set data.labels=all --out teacher
+  - path: teacher-cache/cache.json
+    command: >-
+      dho cache build {arguments} --teacher teacher/checkpoints/step-00000002
+      --shards 4 --out teacher-cache
+EOF2
+"$DHO" table needs --only method=ce | grep -q "needed by" && die "CE needs a teacher"
+"$DHO" table needs >log 2>&1 || die "a table that needs more"
+grep -A 4 "^Not there, and needed by" log | grep -q '^    dho cache build -c configs/base.yaml --set ' ||
+    die "what is needed is not listed"
+"$DHO" table needs --missing >make.sh
+[ "$(grep -c '^prepare teacher' make.sh)" = 2 ] || die "not each preparation once"
+LAUNCH="$here/launch/mpirun.sh 1" sh make.sh >log 2>&1 || die "the script with preparations"
+"$DHO" table needs >log 2>&1
+grep -q "not counted\|needed by" log && die "something is still missing"
+pass "the teacher and its cache are made before the runs that need them"
 
 refuse() { # TEXT ARGUMENT ...
     local text=$1 status=0

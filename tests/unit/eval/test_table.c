@@ -166,6 +166,11 @@ START_TEST(test_wrong_plans)
         {"compare", "compare: [{axis: method, value: dho}]\n", "minus is missing"},
         {"compare", "compare: [{axis: method, value: dho, minus: dho}]\n", "with itself"},
         {"compare", "compare: [{axis: x, value: dho, minus: dho}]\n", "is no axis"},
+        {"compare", "prepare: 3\n", "expected a list of at most 16 files"},
+        {"compare", "prepare: [{path: a}]\n", "command is missing"},
+        {"compare", "prepare: [{path: a, command: rm -r x}]\n", "expected a command of dho"},
+        {"compare", "prepare: [{path: 'a{x}', command: dho x}]\n", "{x} is no axis"},
+        {"compare", "prepare: [{path: a, command: 'dho {y}'}]\n", "{y} is no axis"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[2048];
@@ -287,11 +292,11 @@ START_TEST(test_cells)
     ck_assert_int_eq(table->runs[11].state, DHO_RUN_OTHER);
     ck_assert_ptr_nonnull(strstr(table->runs[11].why, "has \"train.lr: 1\", the table asks for "
                                                       "\"train.lr: 0.001\""));
-    const dho_estimate difference = dho_table_difference(table, table->spec.contrasts, 0, 0);
+    const dho_estimate difference = dho_table_difference(table, table->spec.contrasts, 0, 0).top1;
     ck_assert_uint_eq(difference.count, 3);
     ck_assert_double_eq_tol(difference.mean, 3, 1e-9);
     ck_assert_double_eq_tol(difference.low, 3 - 4.302653 / sqrt(3), 1e-5);
-    ck_assert_uint_eq(dho_table_difference(table, table->spec.contrasts, 1, 0).count, 0);
+    ck_assert_uint_eq(dho_table_difference(table, table->spec.contrasts, 1, 0).top1.count, 0);
     dho_table_destroy(&table);
     /* What lies elsewhere on this machine is asked for by overrides. */
     ck_assert_ok(open_plan(&table, "train.lr=1"));
@@ -302,6 +307,28 @@ START_TEST(test_cells)
                     "no configuration has a set");
     ck_assert_fails(open_plan(&table, "train.lrr=1"), DHO_ERR_CONFIG,
                     "plan.yaml: single_head-1shot");
+}
+END_TEST
+
+/* A difference of what was chosen on the very set is marked as its two sides are. */
+START_TEST(test_marked_differences)
+{
+    dho_table *table;
+    write_run("single_head", 1, 1, 40, NULL);
+    write_run("dho", 1, 1, 41, NULL);
+    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert(!dho_table_difference(table, table->spec.contrasts, 0, 0).chosen_here);
+    dho_table_destroy(&table);
+    write_file(
+        "runs/plan/dho-1shot/seed-1/eval.json",
+        "{\"method\": \"dho\", \"alpha\": 0.5, \"beta\": 1.0, \"chosen_on\": \"\", \"sets\": "
+        "[{\"name\": \"val\", \"images\": 10, \"alpha_beta_chosen_here\": true, "
+        "\"combined\": {\"top1\": 50}}]}");
+    ck_assert_ok(open_plan(&table, NULL));
+    const dho_table_cell cell = dho_table_difference(table, table->spec.contrasts, 0, 0);
+    ck_assert(cell.chosen_here);
+    ck_assert_double_eq_tol(cell.top1.mean, 10, 1e-9);
+    dho_table_destroy(&table);
 }
 END_TEST
 
@@ -458,9 +485,59 @@ START_TEST(test_pair)
 }
 END_TEST
 
+/* What is missing needs what is not there: the cache that the configuration names, the head that
+ * the cache's command names; runs without a teacher need neither. */
+START_TEST(test_preparations)
+{
+    static const char more[] =
+        "prepare:\n"
+        "  - {path: head, command: dho teacher zero-shot --out head}\n"
+        "  - {path: c/cache.json, command: 'dho cache build {arguments} --head head --out c'}\n"
+        "  - {path: 'tip{shots}', command: 'dho teacher tip-adapter {arguments} --out "
+        "tip{shots}'}\n";
+    char text[4096], path[512], *at;
+    dho_table *table;
+    snprintf(text, sizeof text, "%s%s", plan, more);
+    at = strstr(text, "single_head, dho]"); /* the rows' */
+    ck_assert_ptr_nonnull(at);
+    memcpy(at, "ce, dho]         ", 17);
+    memmove(at + 8, at + 17, strlen(at + 17) + 1);
+    at = strstr(text, "compare:");
+    memmove(at, strchr(at, '\n') + 1, strlen(strchr(at, '\n')));
+    write_file("configs/tables/plan.yaml", text);
+    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_uint_eq(table->step_count, 2);
+    ck_assert_str_eq(table->steps[0].path, "head");
+    ck_assert_str_eq(table->steps[1].path, "c/cache.json");
+    ck_assert_uint_eq(table->steps[1].run, 6); /* the first with method dho */
+    snprintf(path, sizeof path, "%s/script", root);
+    FILE *file = fopen(path, "w+");
+    ck_assert_ok(dho_table_write(table, DHO_TABLE_SCRIPT, "dho", file));
+    rewind(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    const char *head = strstr(text, "\nprepare head dho teacher zero-shot --out head\n");
+    const char *cache = strstr(text, "\nprepare c/cache.json dho cache build -c ");
+    ck_assert(head != NULL && cache != NULL && head < cache);
+    ck_assert(strstr(text, "/ce-16shot/seed-3") < head);
+    ck_assert_ptr_nonnull(strstr(cache, " --set method=dho --set data.shots=1 --set seed=1 "
+                                        "--head head --out c\n"));
+    dho_table_destroy(&table);
+    ck_assert_ok(open_plan(&table, "teacher.head=tip16"));
+    ck_assert_uint_eq(table->step_count, 3); /* 16 shots need it, and all name it */
+    dho_table_destroy(&table);
+    ck_assert_ok(open_plan(&table, "teacher.cache=elsewhere"));
+    ck_assert_uint_eq(table->step_count, 0);
+    dho_table_destroy(&table);
+}
+END_TEST
+
 /* Any allocation may fail: an error, nothing lost. */
 START_TEST(test_memory)
 {
+    char text[2048];
+    snprintf(text, sizeof text, "%sprepare: [{path: c, command: 'dho cache {arguments}'}]\n", plan);
+    write_file("configs/tables/plan.yaml", text);
     write_run("dho", 16, 1, 50, NULL);
     write_run("dho", 16, 2, 50, "train.lr=1");
     for (int64_t n = 1;; n++) {
@@ -524,10 +601,12 @@ int main(void)
     TCase *runs = tcase_create("runs");
     tcase_add_checked_fixture(runs, set_up, tear_down);
     tcase_add_test(runs, test_cells);
+    tcase_add_test(runs, test_marked_differences);
     tcase_add_test(runs, test_wrong_evaluations);
     tcase_add_test(runs, test_states);
     tcase_add_test(runs, test_sessions);
     tcase_add_test(runs, test_pair);
+    tcase_add_test(runs, test_preparations);
     tcase_add_test(runs, test_memory);
     tcase_set_timeout(runs, 60);
     suite_add_tcase(suite, plans);
