@@ -13,6 +13,11 @@ double dho_plateau_alpha(const dho_plateau *plateau)
     return 0.5 * (plateau->low + plateau->high);
 }
 
+int dho_plateau_digits(const dho_plateau *plateau)
+{
+    return plateau->high - plateau->low < 1e-3 ? 12 : 4;
+}
+
 /* Where a row is right: low < alpha < high inside [0, 1]; low >= high for nowhere. */
 typedef struct interval {
     double low, high;

@@ -21,6 +21,8 @@ typedef struct dho_plateau {
  * finds there, and where it is more than in any wider one. */
 #define DHO_PLATEAU_LEAST 1e-8
 
+/* Significant digits that tell its ends apart. */
+int dho_plateau_digits(const dho_plateau *plateau);
 /* The middle: the alpha that is farthest from changing a prediction of the set. */
 double dho_plateau_alpha(const dho_plateau *plateau);
 

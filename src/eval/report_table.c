@@ -19,9 +19,14 @@ static void print_choice(const dho_evaluation *evaluation)
         &evaluation->plateaus[dho_plateau_best(evaluation->plateaus, evaluation->plateau_count)];
     printf("alpha %g, beta %g: the grid's best on %s\n", evaluation->alpha, evaluation->beta,
            evaluation->select_on);
-    printf("alpha %.4g, beta %g: the best of all alphas on %s, constant for %.4g < alpha < %.4g "
-           "(column exact %%)\n",
-           dho_plateau_alpha(best), best->beta, evaluation->select_on, best->low, best->high);
+    const int digits = dho_plateau_digits(best);
+    printf("alpha %.4g, beta %g: the best of all alphas on %s, ", dho_plateau_alpha(best),
+           best->beta, evaluation->select_on);
+    if (best->low < best->high)
+        printf("constant for %.*g < alpha < %.*g", digits, best->low, digits, best->high);
+    else
+        printf("at this one of the grid alone");
+    printf(" (column exact %%)\n");
 }
 
 void dho_evaluation_print(const dho_evaluation *evaluation)
