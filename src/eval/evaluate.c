@@ -210,9 +210,9 @@ static dho_status score_set(const evaluator *e, size_t i, const dho_evaluation *
     return dho_outputs_sweep(outputs, &kd, 1, &one, 1, e->threads, &out->kd);
 }
 
-/* With what the numbers of eval.json were made: a table of many runs compares it. *out_crc goes
- * into eval.json, so that a crash between the two files leaves no pair that looks whole. */
-static dho_status save_config(const dho_config *config, uint32_t *out_crc)
+/* eval/config.yaml, with what the numbers of eval.json are made: a table of many runs compares it.
+ * An older eval.json goes first: at no moment do old numbers lie beside new settings. */
+static dho_status save_config(const dho_config *config, const char *eval_json)
 {
     char *path = NULL, *folder = NULL, *text = NULL;
     dho_status status;
@@ -220,7 +220,8 @@ static dho_status save_config(const dho_config *config, uint32_t *out_crc)
     DHO_TRY_GOTO(dho_make_folders(folder));
     DHO_TRY_GOTO(dho_path_join(&path, folder, "config.yaml"));
     DHO_TRY_GOTO(dho_config_format(config, false, &text));
-    *out_crc = dho_crc32(0, text, strlen(text));
+    DHO_TRY_GOTO(dho_remove_tree(eval_json));
+    DHO_TRY_GOTO(dho_sync_folder(config->out));
     DHO_TRY_GOTO(dho_file_write_text(path, text));
 fail:
     dho_free(path);
@@ -249,7 +250,7 @@ static dho_status report(evaluator *e)
         DHO_TRY_GOTO(score_set(e, i, &evaluation, &evaluation.sets[i]));
     dho_evaluation_print(&evaluation);
     DHO_TRY_GOTO(dho_path_join(&path, config->out, "eval.json"));
-    DHO_TRY_GOTO(save_config(config, &evaluation.config_crc));
+    DHO_TRY_GOTO(save_config(config, path));
     DHO_TRY_GOTO(dho_evaluation_save(&evaluation, path));
 fail:
     dho_free(path);

@@ -103,9 +103,9 @@ dho_status dho_evaluation_save(const dho_evaluation *evaluation, const char *pat
             json_object_set_new(entry, "exact", accuracy_json(&set->exact));
         json_array_append_new(sets, entry);
     }
-    json_t *root = json_pack("{s:s, s:s, s:I, s:I, s:o}", "checkpoint", evaluation->checkpoint,
-                             "method", evaluation->method, "step", (json_int_t)evaluation->step,
-                             "config_crc32", (json_int_t)evaluation->config_crc, "sets", sets);
+    json_t *root =
+        json_pack("{s:s, s:s, s:I, s:o}", "checkpoint", evaluation->checkpoint, "method",
+                  evaluation->method, "step", (json_int_t)evaluation->step, "sets", sets);
     if (root == NULL) return dho_fail(DHO_ERR_MEMORY, "%s: cannot format", path);
     if (evaluation->dual) {
         json_object_set_new(root, "alpha", json_real(evaluation->alpha));

@@ -20,7 +20,6 @@ typedef struct dho_evaluation {
     int64_t step;
     bool dual;
     double alpha, beta;
-    uint32_t config_crc;   /* of eval/config.yaml */
     const char *select_on; /* "" : alpha and beta are the configuration's */
     dho_plateau *plateaus; /* [plateau_count], of select_on, one for each of eval.betas; owned by
                               the caller; NULL: nothing was chosen */

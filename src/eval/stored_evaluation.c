@@ -70,8 +70,7 @@ static dho_status copy_text(const json_t *root, const char *key, char **out)
 
 static dho_status read_all(dho_stored_evaluation *out, const json_t *root, const char *path)
 {
-    const json_t *sets = json_object_get(root, "sets"),
-                 *crc = json_object_get(root, "config_crc32");
+    const json_t *sets = json_object_get(root, "sets");
     const double alpha = json_number_value(json_object_get(root, "alpha"));
     const double beta = json_number_value(json_object_get(root, "beta"));
     if (!json_is_array(sets)) return dho_fail(DHO_ERR_FORMAT, "%s: has no list of sets", path);
@@ -79,8 +78,6 @@ static dho_status read_all(dho_stored_evaluation *out, const json_t *root, const
         out->alpha = alpha;
     if (beta > 1e-6 && beta < 1e6) out->beta = beta;
     out->step = json_integer_value(json_object_get(root, "step"));
-    out->has_config_crc = json_is_integer(crc);
-    out->config_crc = (uint32_t)json_integer_value(crc);
     DHO_TRY(copy_text(root, "method", &out->method));
     DHO_TRY(copy_text(root, "checkpoint", &out->checkpoint));
     DHO_TRY(copy_text(root, "chosen_on", &out->chosen_on));

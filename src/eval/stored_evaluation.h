@@ -35,8 +35,6 @@ typedef struct dho_stored_evaluation {
     char *method, *checkpoint, *chosen_on; /* owned; NULL: not said */
     int64_t step;
     double alpha, beta;   /* 0.5, 1 where they are not said */
-    bool has_config_crc;  /* false: of an older version */
-    uint32_t config_crc;  /* of eval/config.yaml */
     dho_stored_set *sets; /* owned, [set_count] */
     size_t set_count;
 } dho_stored_evaluation;

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_CONFIG_BYTES ((size_t)1 << 20)
-
 /* What does not decide the numbers of a run: where it lies, what it logs, the hardware. */
 static void blank_training(dho_config *config)
 {
@@ -135,30 +133,20 @@ dho_status dho_table_check_training(const char *folder, const dho_config *wanted
     return check_sessions(folder, wanted);
 }
 
-dho_status dho_table_check_evaluation(const char *folder, const dho_stored_evaluation *evaluation,
-                                      const dho_config *wanted)
+dho_status dho_table_check_evaluation(const char *folder, const dho_config *wanted)
 {
     char *path;
     dho_config loaded;
-    uint8_t *text = NULL;
-    size_t capacity = 0, bytes;
     DHO_TRY(dho_path_join(&path, folder, "eval/config.yaml"));
     dho_status status = DHO_OK;
-    if (!dho_path_exists(path) && !evaluation->has_config_crc) goto fail; /* an older version's */
-    DHO_TRY_GOTO(dho_file_read(path, MAX_CONFIG_BYTES, &text, &capacity, &bytes));
-    if (evaluation->has_config_crc && dho_crc32(0, text, bytes) != evaluation->config_crc) {
-        status =
-            dho_fail(DHO_ERR_CONFIG, "%s: is not of eval.json: an evaluation was cut short", path);
-        goto fail;
-    }
-    DHO_TRY_GOTO(dho_config_parse(&loaded, (const char *)text, bytes, path, NULL, 0));
+    if (!dho_path_exists(path)) goto fail; /* an older version's evaluation */
+    DHO_TRY_GOTO(dho_config_load(&loaded, path, NULL, 0));
     dho_config found = *wanted;
     found.eval = loaded.eval;
     found.eval.batch = wanted->eval.batch;
     status = compare(path, &found, wanted);
     dho_config_free(&loaded);
 fail:
-    dho_free(text);
     dho_free(path);
     return status;
 }

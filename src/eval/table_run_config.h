@@ -3,13 +3,11 @@
 #define DHO_EVAL_TABLE_RUN_CONFIG_H
 
 #include "dho/config.h"
-#include "eval/stored_evaluation.h"
 
 /* All steps of a run that its last checkpoint stands for: config.yaml is of the last session,
  * sessions.jsonl has every one's. DHO_ERR_CONFIG "path: has ..., the table asks for ...". */
 dho_status dho_table_check_training(const char *folder, const dho_config *wanted);
-/* eval/config.yaml: of this evaluation, and as wanted. */
-dho_status dho_table_check_evaluation(const char *folder, const dho_stored_evaluation *evaluation,
-                                      const dho_config *wanted);
+/* What its eval.json was made with. */
+dho_status dho_table_check_evaluation(const char *folder, const dho_config *wanted);
 
 #endif

@@ -100,7 +100,7 @@ static dho_status look_at_evaluation(dho_table_run *run, const dho_table_spec *s
     dho_stored_evaluation evaluation;
     dho_status status = dho_stored_evaluation_load(&evaluation, run->folder);
     if (status == DHO_OK) status = check_choice(&evaluation, run->folder, wanted);
-    if (status == DHO_OK) status = dho_table_check_evaluation(run->folder, &evaluation, wanted);
+    if (status == DHO_OK) status = dho_table_check_evaluation(run->folder, wanted);
     if (status == DHO_OK) status = check_steps(&evaluation, run->folder);
     if (status == DHO_OK) status = take_results(&evaluation, spec, wanted, run);
     dho_stored_evaluation_free(&evaluation);

@@ -458,33 +458,6 @@ START_TEST(test_sessions)
 }
 END_TEST
 
-/* eval.json and eval/config.yaml are of one evaluation, or count for nothing. */
-START_TEST(test_pair)
-{
-    char path[512], text[512], *config_text;
-    dho_config config;
-    write_run("dho", 1, 1, 50, NULL);
-    snprintf(path, sizeof path, "%s/runs/plan/dho-1shot/seed-1/config.yaml", root);
-    ck_assert_ok(dho_config_load(&config, path, NULL, 0));
-    ck_assert_ok(dho_config_format(&config, false, &config_text));
-    dho_config_free(&config);
-    make_folder("runs/plan/dho-1shot/seed-1/eval");
-    write_file("runs/plan/dho-1shot/seed-1/eval/config.yaml", config_text);
-    for (int wrong = 0; wrong < 2; wrong++) {
-        snprintf(text, sizeof text,
-                 "{\"method\": \"dho\", \"chosen_on\": \"\", \"config_crc32\": %lld, \"sets\": "
-                 "[{\"name\": \"val\", \"images\": 10, \"combined\": {\"top1\": 50}}]}",
-                 (long long)dho_crc32(0, config_text, strlen(config_text)) + wrong);
-        write_file("runs/plan/dho-1shot/seed-1/eval.json", text);
-        check_run(wrong ? DHO_RUN_UNFINISHED : DHO_RUN_DONE, wrong ? "was cut short" : NULL);
-    }
-    dho_free(config_text);
-    snprintf(path, sizeof path, "%s/runs/plan/dho-1shot/seed-1/eval/config.yaml", root);
-    ck_assert_int_eq(remove(path), 0);
-    check_run(DHO_RUN_UNFINISHED, "eval/config.yaml");
-}
-END_TEST
-
 /* What is missing needs what is not there: the cache that the configuration names, the head that
  * the cache's command names; runs without a teacher need neither. */
 START_TEST(test_preparations)
@@ -605,7 +578,6 @@ int main(void)
     tcase_add_test(runs, test_wrong_evaluations);
     tcase_add_test(runs, test_states);
     tcase_add_test(runs, test_sessions);
-    tcase_add_test(runs, test_pair);
     tcase_add_test(runs, test_preparations);
     tcase_add_test(runs, test_memory);
     tcase_set_timeout(runs, 60);
