@@ -445,6 +445,7 @@ START_TEST(test_sessions)
     add_session(0, "train.lr=0.1"); /* was cut off before it kept a step */
     add_session(0, NULL);
     add_session(20, "compute.threads=3");
+    add_session(25, "data.root=/node/local"); /* its content was checked */
     check_run(DHO_RUN_DONE, NULL);
     add_session(30, "train.lr=0.1");
     check_run(DHO_RUN_OTHER, "sessions.jsonl: the session from step 30 on: has \"train.lr: 0.1\"");
@@ -452,6 +453,10 @@ START_TEST(test_sessions)
     check_run(DHO_RUN_DONE, NULL);
     add_session(10, "train.steps=7"); /* back to an older checkpoint */
     check_run(DHO_RUN_OTHER, "has \"train.steps: 7\"");
+    write_file("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
+    add_session(0, "student.init=a");
+    add_session(5, "student.init=b");
+    check_run(DHO_RUN_OTHER, "the session from step 0 on: has \"student.init: a\"");
     write_file("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
     add_session(10, NULL);
     check_run(DHO_RUN_OTHER, "the steps before 10 were trained in another folder");
