@@ -50,6 +50,11 @@ dho_status dho_checkpoint_save(const char *run_folder, const dho_checkpoint_info
  * (DHO_ERR_IO, DHO_ERR_MEMORY): never taken for "none". */
 dho_status dho_checkpoint_find_newest(const char *run_folder, char **out);
 
+/* How far a run is by its newest checkpoint, whose tensors are not looked at: the steps it has, and
+ * those that were planned; -1 where there is none. Errors: DHO_ERR_IO, DHO_ERR_FORMAT,
+ * DHO_ERR_MEMORY. */
+dho_status dho_checkpoint_find_steps(const char *run_folder, int64_t *out_step, int64_t *out_total);
+
 /* Renames the checkpoints of a run that are newer than `step` to "step-N.set-aside": those of a run
  * that goes on from `step` are written in their place. */
 dho_status dho_checkpoint_set_aside(const char *run_folder, int64_t step);

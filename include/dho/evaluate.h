@@ -18,8 +18,8 @@ typedef struct dho_head_outputs {
     float *logits[2]; /* owned, [count][classes]; [1] NULL for one head */
     int32_t *labels;  /* owned, [count] */
     bool *mask;       /* owned, [classes]: classes that take part; NULL: all */
-    /* Paths of the images in row order and names of the classes, each with its NUL behind it; owned;
-     * NULL in files of older versions. */
+    /* Paths of the images in row order and names of the classes, each with its NUL behind it;
+     * owned; NULL in files of older versions. */
     char *image_names, *class_names;
     size_t image_name_bytes, class_name_bytes;
 } dho_head_outputs;
@@ -44,7 +44,7 @@ dho_status dho_outputs_sweep(const dho_head_outputs *outputs, const double *alph
                              int threads, dho_accuracy *out);
 
 /* Index a * beta_count + b of the pair with the best top-1; ties go to the alpha nearest 0.5, then
- * the beta nearest 1. Local. */
+ * the beta nearest 1, then the first. Local. */
 size_t dho_sweep_best(const dho_accuracy *grid, const double *alphas, size_t alpha_count,
                       const double *betas, size_t beta_count);
 

@@ -13,12 +13,15 @@ typedef struct dho_schedule {
 /* The schedule of a run of total_steps. */
 dho_schedule dho_schedule_create(const dho_config *config, int64_t total_steps);
 
-/* Factor of the base learning rate at step t = 0 .. total-1: during warm-up linear from
- * warmup_start to 1; then, with u = (t - warmup) / (total - warmup), cosine (1 + cos(pi u)) / 2,
- * linear 1 - u, or constant 1.
- * warmup_times_cosine is what torch's LinearLR and CosineAnnealingLR(T_max = total - warmup) give
- * when both are stepped from step 0: the warm-up's factor times (1 + cos(pi t / T_max)) / 2. The
- * cosine reaches 0 `warmup` steps before the end and rises again: the public code's choice. */
+/* DHO_ERR_CONFIG when the warm-up leaves no step of the run: no schedule is defined there. */
+dho_status dho_schedule_check(const dho_schedule *schedule);
+
+/* Factor of the base learning rate of a checked schedule at step t = 0 .. total-1: during warm-up
+ * linear from warmup_start to 1; then, with u = (t - warmup) / (total - warmup), cosine (1 + cos(pi
+ * u)) / 2, linear 1 - u, or constant 1. warmup_times_cosine is what torch's LinearLR and
+ * CosineAnnealingLR(T_max = total - warmup) give when both are stepped from step 0: the warm-up's
+ * factor times (1 + cos(pi t / T_max)) / 2. The cosine reaches 0 `warmup` steps before the end and
+ * rises again: the public code's choice. */
 double dho_schedule_factor(const dho_schedule *schedule, int64_t step);
 
 #endif

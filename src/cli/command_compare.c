@@ -1,77 +1,37 @@
 /* dho compare RUN ...: the evaluations of several runs as one table. */
-#include "base/json.h"
 #include "cli/cli.h"
-#include "dho/alloc.h"
-#include "dho/file.h"
+#include "eval/stored_evaluation.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum { MAX_RUNS = 64 };
-#define MAX_EVAL_BYTES ((size_t)64 << 20)
 
-static dho_status load_run(const char *folder, json_t **out)
+static void print_cell(const dho_stored_set *set)
 {
-    char *path;
-    DHO_TRY(dho_path_join(&path, folder, "eval.json"));
-    dho_status status = DHO_OK;
-    if (!dho_path_exists(path))
-        status = dho_fail(DHO_ERR_CONFIG, "%s: is not there: run dho eval first", path);
-    if (status == DHO_OK) status = dho_json_load(out, path, MAX_EVAL_BYTES);
-    if (status == DHO_OK && !json_is_array(json_object_get(*out, "sets")))
-        status = dho_fail(DHO_ERR_FORMAT, "%s: has no list of sets", path);
-    dho_free(path);
-    return status;
-}
-
-static const json_t *find_set(const json_t *run, const char *name)
-{
-    const json_t *sets = json_object_get(run, "sets");
-    for (size_t i = 0; i < json_array_size(sets); i++) {
-        const json_t *set = json_array_get(sets, i);
-        const char *own = json_string_value(json_object_get(set, "name"));
-        if (own != NULL && strcmp(own, name) == 0) return set;
+    char cell[64] = "-";
+    if (set != NULL) {
+        const dho_score *score = &set->scores[DHO_SCORE_COMBINED];
+        snprintf(cell, sizeof cell, "%s%.1f [%.1f %.1f]", set->chosen_here ? "*" : "", score->top1,
+                 score->low, score->high);
     }
-    return NULL;
-}
-
-static void print_cell(const json_t *set)
-{
-    const json_t *accuracy = json_object_get(set, "combined");
-    const json_t *interval = json_object_get(accuracy, "top1_interval95");
-    if (json_array_size(interval) != 2) {
-        printf("  %17s", "-");
-        return;
-    }
-    char cell[64];
-    const bool chosen = json_is_true(json_object_get(set, "alpha_beta_chosen_here"));
-    snprintf(cell, sizeof cell, "%s%.1f [%.1f %.1f]", chosen ? "*" : "",
-             json_number_value(json_object_get(accuracy, "top1")),
-             json_number_value(json_array_get(interval, 0)),
-             json_number_value(json_array_get(interval, 1)));
     printf("  %17s", cell);
 }
 
 /* Columns are the first run's sets. */
-static void print_table(char *const *names, json_t *const *runs, int count)
+static void print_table(char *const *names, const dho_stored_evaluation *runs, int count)
 {
-    const json_t *sets = json_object_get(runs[0], "sets");
     printf("%-28s", "run");
-    for (size_t s = 0; s < json_array_size(sets); s++) {
-        const json_t *set = json_array_get(sets, s);
+    for (size_t s = 0; s < runs[0].set_count; s++) {
         char head[64];
-        const char *name = json_string_value(json_object_get(set, "name"));
-        snprintf(head, sizeof head, "%s n=%lld", name != NULL ? name : "?",
-                 (long long)json_integer_value(json_object_get(set, "images")));
+        snprintf(head, sizeof head, "%s n=%lld", runs[0].sets[s].name,
+                 (long long)runs[0].sets[s].images);
         printf("  %17s", head);
     }
     putchar('\n');
     for (int r = 0; r < count; r++) {
         printf("%-28s", names[r]);
-        for (size_t s = 0; s < json_array_size(sets); s++) {
-            const char *name = json_string_value(json_object_get(json_array_get(sets, s), "name"));
-            print_cell(name != NULL ? find_set(runs[r], name) : NULL);
-        }
+        for (size_t s = 0; s < runs[0].set_count; s++)
+            print_cell(dho_stored_evaluation_find(&runs[r], runs[0].sets[s].name));
         putchar('\n');
     }
     puts("top-1 % of the combined prediction [95 % interval]; * alpha and beta were chosen on this "
@@ -81,14 +41,14 @@ static void print_table(char *const *names, json_t *const *runs, int count)
 
 static dho_status compare(const dho_arguments *arguments)
 {
-    json_t *runs[MAX_RUNS] = {NULL};
+    dho_stored_evaluation runs[MAX_RUNS] = {0};
     dho_status status = DHO_OK;
     if (arguments->count < 1 || arguments->count > MAX_RUNS)
         return dho_fail(DHO_ERR_CONFIG, "usage: dho compare RUN ... (1 to %d runs)", MAX_RUNS);
     for (int i = 0; i < arguments->count && status == DHO_OK; i++)
-        status = load_run(arguments->values[i], &runs[i]);
+        status = dho_stored_evaluation_load(&runs[i], arguments->values[i]);
     if (status == DHO_OK) print_table(arguments->values, runs, arguments->count);
-    for (int i = 0; i < arguments->count; i++) json_decref(runs[i]);
+    for (int i = 0; i < arguments->count; i++) dho_stored_evaluation_free(&runs[i]);
     return status;
 }
 

@@ -52,7 +52,8 @@ static dho_status check_labels(const checker *c)
     if (k->data.shots != 0)
         return fail_key(c, "data.shots", NULL, "has no effect without data.labels: shots");
     if (k->data.percent != 0)
-        return fail_key(c, "data.percent", NULL, "has no effect without data.labels: percent or balanced");
+        return fail_key(c, "data.percent", NULL,
+                        "has no effect without data.labels: percent or balanced");
     if (k->data.label_file[0] != '\0')
         return fail_key(c, "data.label_file", NULL, "has no effect without data.labels: file");
     return DHO_OK;
@@ -132,10 +133,10 @@ static dho_status check_train(const checker *c)
     if (k->train.warmup_steps > 0 && k->train.warmup_fraction > 0)
         return fail_key(c, "train.warmup_fraction", NULL,
                         "train.warmup_steps and train.warmup_fraction cannot both be set");
-    if (k->train.steps > 0 && k->train.warmup_steps > k->train.steps)
-        return fail_key(c, "train.warmup_steps", NULL,
-                        "expected at most train.steps (%lld), got %lld", (long long)k->train.steps,
-                        (long long)k->train.warmup_steps);
+    if (k->train.steps > 0 && k->train.warmup_steps >= k->train.steps)
+        return fail_key(c, "train.warmup_steps", "train.steps",
+                        "expected fewer than train.steps (%lld), got %lld",
+                        (long long)k->train.steps, (long long)k->train.warmup_steps);
     return DHO_OK;
 }
 

@@ -22,7 +22,8 @@ dho_conflict_terms dho_conflict_of(size_t count, const float *ce, const float *k
     return terms;
 }
 
-/* How much of a parameter's name is its block's. */
+/* How much of a parameter's name is its block's: all of it for one that stands alone, as
+ * "visual.proj" does. */
 static size_t block_length(const char *name)
 {
     const char *part = name;
@@ -33,7 +34,9 @@ static size_t block_length(const char *name)
         part += length + (part[length] == '.');
     }
     const char *last = strrchr(name, '.');
-    return last != NULL ? (size_t)(last - name) : strlen(name);
+    if (last != NULL && (strcmp(last, ".weight") == 0 || strcmp(last, ".bias") == 0))
+        return (size_t)(last - name);
+    return strlen(name);
 }
 
 static dho_status find_or_add(dho_conflict_blocks *blocks, const char *name, int *out)

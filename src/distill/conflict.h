@@ -17,8 +17,8 @@ double dho_conflict_cosine(const dho_conflict_terms *terms);
 dho_conflict_terms dho_conflict_of(size_t count, const float *ce, const float *kd);
 
 /* The parameters that both losses reach, by block: a name up to its first number ("layer1.0",
- * "features.3", "transformer.resblocks.11"), or without its last part ("conv1"). Heads of one loss
- * only ("head_ce", "head_kd", "head_feature") are left out. */
+ * "features.3", "transformer.resblocks.11"), or without "weight" and "bias" ("conv1",
+ * "visual.proj"). Heads of one loss only ("head_ce", "head_kd", "head_feature") are left out. */
 typedef struct dho_conflict_blocks {
     const dho_graph *graph; /* borrowed */
     char **names;           /* owned, [count], in order of the first parameter */

@@ -170,19 +170,20 @@ static dho_status choose(const evaluator *e, double *alpha, double *beta, dho_pl
     size_t chosen = 0;
     while (strcmp(config->eval.sets[chosen].name, config->eval.select_on) != 0) chosen++;
     DHO_TRY(dho_alloc(&grid, alphas * betas, sizeof *grid, "alpha-beta grid"));
-    const dho_status status = dho_outputs_sweep(&e->outputs[chosen], config->eval.alphas, alphas,
-                                                config->eval.betas, betas, e->threads, grid);
+    dho_status status = dho_outputs_sweep(&e->outputs[chosen], config->eval.alphas, alphas,
+                                          config->eval.betas, betas, e->threads, grid);
     if (status == DHO_OK) {
         const size_t best =
             dho_sweep_best(grid, config->eval.alphas, alphas, config->eval.betas, betas);
         *alpha = config->eval.alphas[best / betas];
         *beta = config->eval.betas[best % betas];
+        status = dho_alloc(plateaus, betas, sizeof **plateaus, "plateaus");
     }
+    if (status == DHO_OK)
+        status = dho_outputs_plateaus(&e->outputs[chosen], grid, config->eval.alphas, alphas,
+                                      config->eval.betas, betas, e->threads, *plateaus);
     dho_free(grid);
-    DHO_TRY(status);
-    DHO_TRY(dho_alloc(plateaus, betas, sizeof **plateaus, "plateaus"));
-    return dho_outputs_plateaus(&e->outputs[chosen], config->eval.betas, betas, e->threads,
-                                *plateaus);
+    return status;
 }
 
 static dho_status score_set(const evaluator *e, size_t i, const dho_evaluation *evaluation,
@@ -209,8 +210,9 @@ static dho_status score_set(const evaluator *e, size_t i, const dho_evaluation *
     return dho_outputs_sweep(outputs, &kd, 1, &one, 1, e->threads, &out->kd);
 }
 
-/* With what the numbers of eval.json were made: a table of many runs compares it. */
-static dho_status save_config(const dho_config *config)
+/* eval/config.yaml, with what the numbers of eval.json are made: a table of many runs compares it.
+ * An older eval.json goes first: at no moment do old numbers lie beside new settings. */
+static dho_status save_config(const dho_config *config, const char *eval_json)
 {
     char *path = NULL, *folder = NULL, *text = NULL;
     dho_status status;
@@ -218,6 +220,8 @@ static dho_status save_config(const dho_config *config)
     DHO_TRY_GOTO(dho_make_folders(folder));
     DHO_TRY_GOTO(dho_path_join(&path, folder, "config.yaml"));
     DHO_TRY_GOTO(dho_config_format(config, false, &text));
+    DHO_TRY_GOTO(dho_remove_tree(eval_json));
+    DHO_TRY_GOTO(dho_sync_folder(config->out));
     DHO_TRY_GOTO(dho_file_write_text(path, text));
 fail:
     dho_free(path);
@@ -246,7 +250,7 @@ static dho_status report(evaluator *e)
         DHO_TRY_GOTO(score_set(e, i, &evaluation, &evaluation.sets[i]));
     dho_evaluation_print(&evaluation);
     DHO_TRY_GOTO(dho_path_join(&path, config->out, "eval.json"));
-    DHO_TRY_GOTO(save_config(config));
+    DHO_TRY_GOTO(save_config(config, path));
     DHO_TRY_GOTO(dho_evaluation_save(&evaluation, path));
 fail:
     dho_free(path);

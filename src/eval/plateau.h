@@ -9,24 +9,30 @@
 
 #include "dho/evaluate.h"
 
-/* A range of alpha, low < alpha < high, with equal hits, and no more anywhere else at this beta. */
+/* A range of alpha, low < alpha < high, with equal hits: as dho_outputs_sweep counts them at its
+ * middle. low = high: that alpha alone. */
 typedef struct dho_plateau {
     double beta, low, high;
     int64_t top1;
 } dho_plateau;
 
-/* Ranges narrower than this are passed over: softmax is computed in float, and sums of two
- * products in double only just tell such alphas apart. */
+/* In ranges narrower than this, rounding may decide: softmax is computed in float, and sums of two
+ * products in double only just tell such alphas apart. They count only for what dho_outputs_sweep
+ * finds there, and where it is more than in any wider one. */
 #define DHO_PLATEAU_LEAST 1e-8
 
+/* Significant digits that tell its ends apart. */
+int dho_plateau_digits(const dho_plateau *plateau);
 /* The middle: the alpha that is farthest from changing a prediction of the set. */
 double dho_plateau_alpha(const dho_plateau *plateau);
 
 /* The best plateau of each beta, out[beta_count]: the most hits (ties count against the label, as
- * in dho_outputs_sweep, whose top1 at the middle this is), then the widest, then the one whose
- * middle is nearest 0.5. Two heads. O(N C + N log N) for each beta, which are shared out to
- * `threads`. Local. */
-dho_status dho_outputs_plateaus(const dho_head_outputs *outputs, const double *betas,
+ * in dho_outputs_sweep), then the widest, then the one whose middle is nearest 0.5. `grid`: what
+ * dho_outputs_sweep found for these alphas and betas; no plateau has fewer hits than its beta's
+ * best there. Two heads. O(N C + N log N) for each beta, which are shared out to `threads`. Local.
+ */
+dho_status dho_outputs_plateaus(const dho_head_outputs *outputs, const dho_accuracy *grid,
+                                const double *alphas, size_t alpha_count, const double *betas,
                                 size_t beta_count, int threads, dho_plateau *out);
 
 /* Index of the best: the most hits, then the widest, then the beta nearest 1. */

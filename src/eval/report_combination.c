@@ -134,9 +134,14 @@ static void draw_words(const accuracy_map *map, bool framed)
     snprintf(line, sizeof line, "grid: %.1f to %.1f %%; %s: the run's α %.3g, β %.3g", map->low,
              map->high, framed ? "frame" : "not on it", map->run->alpha, map->run->beta);
     dho_panel_text(map->panel, 4, base, "start", "", line);
-    snprintf(line, sizeof line, "exact: %.2f %% for %.4g < α < %.4g at β %.3g",
-             any->count > 0 ? 100.0 * (double)best->top1 / (double)any->count : 0, best->low,
-             best->high, best->beta);
+    const int digits = dho_plateau_digits(best);
+    const double percent = any->count > 0 ? 100.0 * (double)best->top1 / (double)any->count : 0;
+    if (best->low < best->high)
+        snprintf(line, sizeof line, "exact: %.2f %% for %.*g < α < %.*g at β %.3g", percent, digits,
+                 best->low, digits, best->high, best->beta);
+    else
+        snprintf(line, sizeof line, "exact: %.2f %% at α %.4g, β %.3g", percent, best->low,
+                 best->beta);
     dho_panel_text(map->panel, 4, base + 16, "start", "", line);
 }
 

@@ -1,4 +1,5 @@
 /* Gradient conflict: do the supervised loss and the teacher's pull the same way? */
+#include "base/compare.h"
 #include "dho/alloc.h"
 #include "dho/report.h"
 #include "eval/report_page.h"
@@ -65,12 +66,6 @@ static size_t name_blocks(const dho_report_page *page, const char **out)
     return count;
 }
 
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Median, 10th and 90th percentile of a curve; false when it has no finite value. */
 static bool summarise(const dho_series *series, double *sorted, double out[3])
 {
@@ -80,7 +75,7 @@ static bool summarise(const dho_series *series, double *sorted, double out[3])
         if (isfinite(y)) sorted[count++] = y;
     }
     if (count == 0) return false;
-    qsort(sorted, count, sizeof *sorted, compare);
+    qsort(sorted, count, sizeof *sorted, dho_compare_doubles);
     out[0] = sorted[(count - 1) / 2];
     out[1] = sorted[(count - 1) / 10];
     out[2] = sorted[(count - 1) - (count - 1) / 10];

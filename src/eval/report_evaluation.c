@@ -5,82 +5,39 @@
 #include "eval/outputs.h"
 #include "eval/report_run.h"
 
-#include <math.h>
 #include <string.h>
 
-#define MAX_EVAL_BYTES ((size_t)64 << 20)
+#define MAX_STATE_BYTES ((size_t)64 << 20)
 enum { MAX_SETS = 64 };
 
-static double percent_of(const json_t *value)
+/* Takes over what eval.json says. */
+static dho_status take_scores(dho_report_run *run, dho_stored_evaluation *from)
 {
-    const double number = json_is_number(value) ? json_number_value(value) : NAN;
-    return number >= 0 && number <= 100 ? number : NAN;
-}
-
-static dho_score score_of(const json_t *value)
-{
-    const json_t *interval = json_object_get(value, "top1_interval95");
-    const dho_score score = {.top1 = percent_of(json_object_get(value, "top1")),
-                             .low = percent_of(json_array_get(interval, 0)),
-                             .high = percent_of(json_array_get(interval, 1)),
-                             .top5 = percent_of(json_object_get(value, "top5"))};
-    if (isnan(score.top1) || isnan(score.low) || isnan(score.high)) return (dho_score){0};
-    dho_score present = score;
-    present.present = true;
-    return present;
-}
-
-static dho_status copy_text(const json_t *value, char **out)
-{
-    return dho_strdup(out, json_string_value(value)); /* NULL for what is no text */
-}
-
-/* A set's name is part of a file's. */
-static bool is_plain_name(const char *name)
-{
-    return name != NULL && name[0] != '\0' && name[0] != '.' && strchr(name, '/') == NULL;
-}
-
-static dho_status add_set(dho_report_run *run, const json_t *entry)
-{
-    const char *name = json_string_value(json_object_get(entry, "name"));
-    if (!is_plain_name(name) || dho_report_run_find_set(run, name) < run->set_count) {
-        dho_report_run_note(run, "eval.json: a set without a proper name of its own is left out");
-        return DHO_OK;
-    }
-    dho_report_set *set = &run->sets[run->set_count];
-    *set = (dho_report_set){.images = json_integer_value(json_object_get(entry, "images")),
-                            .classes = json_integer_value(json_object_get(entry, "classes")),
-                            .chosen_here =
-                                json_is_true(json_object_get(entry, "alpha_beta_chosen_here")),
-                            .combined = score_of(json_object_get(entry, "combined")),
-                            .heads = {score_of(json_object_get(entry, "ce_head")),
-                                      score_of(json_object_get(entry, "kd_head"))}};
-    DHO_TRY(dho_strdup(&set->name, name));
-    run->set_count++;
-    return DHO_OK;
-}
-
-static dho_status read_scores(dho_report_run *run, const json_t *root)
-{
-    const json_t *sets = json_object_get(root, "sets");
-    const json_t *alpha = json_object_get(root, "alpha"), *beta = json_object_get(root, "beta");
-    size_t count = json_array_size(sets);
+    size_t count = from->set_count;
     if (count > MAX_SETS) {
         dho_report_run_note(run, "eval.json: only the first %d of %zu sets are shown", MAX_SETS,
                             count);
         count = MAX_SETS;
     }
-    DHO_TRY(copy_text(json_object_get(root, "method"), &run->method));
-    DHO_TRY(copy_text(json_object_get(root, "checkpoint"), &run->checkpoint));
-    DHO_TRY(copy_text(json_object_get(root, "chosen_on"), &run->chosen_on));
-    run->step = json_integer_value(json_object_get(root, "step"));
-    if (json_number_value(alpha) >= 0 && json_number_value(alpha) <= 1 && json_is_number(alpha))
-        run->alpha = json_number_value(alpha);
-    if (json_number_value(beta) > 1e-6 && json_number_value(beta) < 1e6)
-        run->beta = json_number_value(beta);
     DHO_TRY(dho_alloc_zero(&run->sets, count, sizeof *run->sets, "sets"));
-    for (size_t i = 0; i < count; i++) DHO_TRY(add_set(run, json_array_get(sets, i)));
+    for (; run->set_count < count; run->set_count++) {
+        dho_stored_set *set = &from->sets[run->set_count];
+        run->sets[run->set_count] = (dho_report_set){
+            .name = set->name,
+            .images = set->images,
+            .classes = set->classes,
+            .chosen_here = set->chosen_here,
+            .combined = set->scores[DHO_SCORE_COMBINED],
+            .heads = {set->scores[DHO_SCORE_CE_HEAD], set->scores[DHO_SCORE_KD_HEAD]}};
+        set->name = NULL;
+    }
+    run->method = from->method;
+    run->checkpoint = from->checkpoint;
+    run->chosen_on = from->chosen_on;
+    from->method = from->checkpoint = from->chosen_on = NULL;
+    run->step = from->step;
+    run->alpha = from->alpha;
+    run->beta = from->beta;
     run->has_evaluation = true;
     return DHO_OK;
 }
@@ -97,7 +54,7 @@ static dho_status find_class_names(const dho_report_run *run, dho_head_outputs *
                          slash != NULL ? slash + 1 : run->checkpoint));
     dho_status status = DHO_OK;
     dho_text names = {0};
-    if (dho_path_exists(path)) status = dho_json_load_sealed(&state, path, MAX_EVAL_BYTES);
+    if (dho_path_exists(path)) status = dho_json_load_sealed(&state, path, MAX_STATE_BYTES);
     const json_t *list = status == DHO_OK ? json_object_get(state, "class_names") : NULL;
     if (json_array_size(list) == (size_t)outputs->classes) {
         for (size_t c = 0; c < json_array_size(list); c++) {
@@ -160,25 +117,17 @@ static dho_status read_details(dho_report_run *run, const dho_report_reading *re
 
 dho_status dho_report_run_read_evaluation(dho_report_run *run, const dho_report_reading *reading)
 {
-    char *path;
-    json_t *root = NULL;
-    DHO_TRY(dho_path_join(&path, run->path, "eval.json"));
-    if (!dho_path_exists(path)) {
-        dho_report_run_note(run, "eval.json is not there: run dho eval to see accuracies");
-        dho_free(path);
-        return DHO_OK;
-    }
-    dho_status status = dho_json_load(&root, path, MAX_EVAL_BYTES);
-    if (status == DHO_OK && !json_is_array(json_object_get(root, "sets")))
-        status = dho_fail(DHO_ERR_FORMAT, "%s: has no list of sets", path);
-    dho_free(path);
+    dho_stored_evaluation stored;
+    dho_status status = dho_stored_evaluation_load(&stored, run->path);
     if (status == DHO_OK) {
-        status = read_scores(run, root);
-        json_decref(root);
+        status = take_scores(run, &stored);
+        dho_stored_evaluation_free(&stored);
         return status == DHO_OK ? read_details(run, reading) : status;
     }
-    json_decref(root);
     if (status == DHO_ERR_MEMORY) return status;
-    dho_report_run_note(run, "%s", dho_error_message());
+    if (status == DHO_ERR_CONFIG)
+        dho_report_run_note(run, "eval.json is not there: run dho eval to see accuracies");
+    else
+        dho_report_run_note(run, "%s", dho_error_message());
     return DHO_OK;
 }

@@ -3,6 +3,7 @@
 #include "dho/alloc.h"
 #include "dho/distill.h"
 #include "dho/rng.h"
+#include "eval/combination.h"
 #include "eval/report_run.h"
 
 #include <stdio.h>
@@ -51,7 +52,7 @@ static dho_status take_class_names(dho_set_detail *out, const dho_head_outputs *
     return DHO_OK;
 }
 
-/* The first class of p other than `except` (-1: of all); -1 where nothing is a number. */
+/* The first class of p other than `except`; -1 where nothing is a number. */
 static int32_t first_class(const double *p, int32_t classes, int32_t except)
 {
     int32_t best = -1;
@@ -60,12 +61,10 @@ static int32_t first_class(const double *p, int32_t classes, int32_t except)
     return best;
 }
 
-/* A tie counts against the label, as in dho_outputs_sweep. */
 static dho_prediction predict(const double *p, int32_t classes, int32_t label)
 {
-    const int32_t rival = first_class(p, classes, label);
-    const bool right = rival < 0 ? p[label] > 0 : p[label] > p[rival];
-    const int32_t top = right ? label : rival;
+    const bool right = dho_rank_of(classes, p, label) == 0;
+    const int32_t top = right ? label : first_class(p, classes, label);
     return (dho_prediction){.top = top, .probability = top >= 0 ? p[top] : 0};
 }
 
@@ -84,15 +83,13 @@ static void predict_row(predictor *by, int64_t row, dho_prediction *combined,
     const int32_t classes = outputs->classes, label = outputs->labels[row];
     const size_t offset = (size_t)row * (size_t)classes;
     const bool dual = outputs->logits[1] != NULL;
-    const double alpha = dual ? by->alpha : 1;
     for (int h = 0; h < 1 + dual; h++) {
         dho_masked_softmax(classes, outputs->mask, outputs->logits[h] + offset,
                            h == 0 ? 1 : by->beta, by->heads[h]);
-        for (int32_t c = 0; c < classes; c++) by->p[c] = by->heads[h][c];
+        dho_combine(classes, 1, by->heads[h], NULL, by->p);
         heads[h] = predict(by->p, classes, label);
     }
-    for (int32_t c = 0; c < classes; c++)
-        by->p[c] = alpha * by->heads[0][c] + (dual ? (1 - alpha) * by->heads[1][c] : 0);
+    dho_combine(classes, by->alpha, by->heads[0], dual ? by->heads[1] : NULL, by->p);
     *combined = predict(by->p, classes, label);
 }
 
@@ -198,7 +195,8 @@ static dho_status compute_map(dho_set_detail *out, const dho_head_outputs *outpu
     DHO_TRY(dho_outputs_sweep(outputs, run->config.eval.alphas, alphas, run->config.eval.betas,
                               betas, threads, out->grid));
     DHO_TRY(dho_alloc(&out->plateaus, betas, sizeof *out->plateaus, "plateaus"));
-    return dho_outputs_plateaus(outputs, run->config.eval.betas, betas, threads, out->plateaus);
+    return dho_outputs_plateaus(outputs, out->grid, run->config.eval.alphas, alphas,
+                                run->config.eval.betas, betas, threads, out->plateaus);
 }
 
 /* image_names is a chain of texts: the picks' are found in one walk. */

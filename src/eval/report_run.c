@@ -4,12 +4,11 @@
 #include "base/json.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
+#include "eval/sessions.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#define MAX_SESSIONS_BYTES ((size_t)16 << 20)
 
 void dho_report_run_note(dho_report_run *run, const char *format, ...)
 {
@@ -51,39 +50,6 @@ static dho_status read_metrics(dho_report_run *run, bool *found)
     return status;
 }
 
-static dho_status add_sessions(dho_report_run *run, const char *text, size_t bytes)
-{
-    const char *line = text, *end = text + bytes;
-    while (line < end) {
-        const char *newline = memchr(line, '\n', (size_t)(end - line));
-        const size_t length = newline != NULL ? (size_t)(newline - line) : (size_t)(end - line);
-        json_t *entry = json_loadb(line, length, 0, NULL);
-        if (json_is_object(entry)) json_array_append(run->sessions, entry);
-        json_decref(entry);
-        line += length + 1;
-    }
-    return DHO_OK;
-}
-
-static dho_status read_sessions(dho_report_run *run)
-{
-    char *path;
-    uint8_t *data = NULL;
-    size_t capacity = 0, size;
-    run->sessions = json_array();
-    if (run->sessions == NULL) return dho_fail(DHO_ERR_MEMORY, "%s: sessions", run->path);
-    DHO_TRY(dho_path_join(&path, run->path, "sessions.jsonl"));
-    dho_status status = DHO_OK;
-    if (dho_path_exists(path)) {
-        status = dho_file_read(path, MAX_SESSIONS_BYTES, &data, &capacity, &size);
-        if (status == DHO_OK) status = add_sessions(run, (const char *)data, size);
-        status = note_failure(run, status);
-    }
-    dho_free(data);
-    dho_free(path);
-    return status;
-}
-
 static dho_status read_config(dho_report_run *run, bool *found)
 {
     char *evaluated = NULL, *trained = NULL;
@@ -113,7 +79,7 @@ static dho_status read_all(dho_report_run *run, const dho_report_reading *readin
         return dho_fail(DHO_ERR_CONFIG, "%s: no such folder", run->path);
     DHO_TRY(read_metrics(run, &metrics));
     DHO_TRY(read_config(run, &config));
-    DHO_TRY(read_sessions(run));
+    DHO_TRY(note_failure(run, dho_sessions_load(&run->sessions, run->path)));
     DHO_TRY(dho_report_run_read_evaluation(run, reading));
     if (!metrics && !config && !run->has_evaluation)
         return dho_fail(DHO_ERR_CONFIG,

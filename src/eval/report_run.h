@@ -10,6 +10,7 @@
 #include "dho/evaluate.h"
 #include "eval/plateau.h"
 #include "eval/report_text.h"
+#include "eval/stored_evaluation.h"
 
 #include <jansson.h>
 
@@ -56,12 +57,6 @@ void dho_metrics_free(dho_metrics *metrics);
 dho_status dho_metrics_load(dho_metrics *out, const char *path);
 /* The same from memory. Errors: DHO_ERR_MEMORY. */
 dho_status dho_metrics_parse(dho_metrics *out, const char *text, size_t bytes);
-
-/* One accuracy of eval.json, in percent. */
-typedef struct dho_score {
-    bool present;
-    double top1, low, high, top5;
-} dho_score;
 
 /* What a prediction says: its first class and that one's probability; class -1: not a number. */
 typedef struct dho_prediction {
@@ -129,7 +124,7 @@ typedef struct dho_report_run {
     size_t set_count;
     dho_config config; /* of the evaluation, else of the training */
     char *config_text; /* owned: all keys of `config`; NULL without */
-    json_t *sessions;  /* owned: array of the lines of sessions.jsonl */
+    json_t *sessions;  /* owned: of dho_sessions_load; NULL: not readable */
     dho_text notes;    /* HTML: <li>...</li> of what is missing */
 } dho_report_run;
 

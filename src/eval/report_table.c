@@ -19,9 +19,14 @@ static void print_choice(const dho_evaluation *evaluation)
         &evaluation->plateaus[dho_plateau_best(evaluation->plateaus, evaluation->plateau_count)];
     printf("alpha %g, beta %g: the grid's best on %s\n", evaluation->alpha, evaluation->beta,
            evaluation->select_on);
-    printf("alpha %.4g, beta %g: the best of all alphas on %s, constant for %.4g < alpha < %.4g "
-           "(column exact %%)\n",
-           dho_plateau_alpha(best), best->beta, evaluation->select_on, best->low, best->high);
+    const int digits = dho_plateau_digits(best);
+    printf("alpha %.4g, beta %g: the best of all alphas on %s, ", dho_plateau_alpha(best),
+           best->beta, evaluation->select_on);
+    if (best->low < best->high)
+        printf("constant for %.*g < alpha < %.*g", digits, best->low, digits, best->high);
+    else
+        printf("at this one of the grid alone");
+    printf(" (column exact %%)\n");
 }
 
 void dho_evaluation_print(const dho_evaluation *evaluation)
@@ -55,8 +60,8 @@ static json_t *accuracy_json(const dho_accuracy *accuracy)
 {
     double low, high;
     dho_wilson_interval(accuracy->top1, accuracy->count, &low, &high);
-    return json_pack("{s:f, s:f, s:[f,f]}", "top1", percent(accuracy->top1, accuracy->count), "top5",
-                     percent(accuracy->top5, accuracy->count), "top1_interval95", 100 * low,
+    return json_pack("{s:f, s:f, s:[f,f]}", "top1", percent(accuracy->top1, accuracy->count),
+                     "top5", percent(accuracy->top5, accuracy->count), "top1_interval95", 100 * low,
                      100 * high);
 }
 
@@ -86,11 +91,10 @@ dho_status dho_evaluation_save(const dho_evaluation *evaluation, const char *pat
     json_t *sets = json_array();
     for (size_t i = 0; i < evaluation->set_count; i++) {
         const dho_set_result *set = &evaluation->sets[i];
-        json_t *entry =
-            json_pack("{s:s, s:I, s:i, s:b, s:o}", "name", set->name, "images",
-                      (json_int_t)set->combined.count, "classes", set->classes_used,
-                      "alpha_beta_chosen_here", set->selected_on, "combined",
-                      accuracy_json(&set->combined));
+        json_t *entry = json_pack("{s:s, s:I, s:i, s:b, s:o}", "name", set->name, "images",
+                                  (json_int_t)set->combined.count, "classes", set->classes_used,
+                                  "alpha_beta_chosen_here", set->selected_on, "combined",
+                                  accuracy_json(&set->combined));
         if (evaluation->dual) {
             json_object_set_new(entry, "ce_head", accuracy_json(&set->ce));
             json_object_set_new(entry, "kd_head", accuracy_json(&set->kd));
@@ -99,8 +103,9 @@ dho_status dho_evaluation_save(const dho_evaluation *evaluation, const char *pat
             json_object_set_new(entry, "exact", accuracy_json(&set->exact));
         json_array_append_new(sets, entry);
     }
-    json_t *root = json_pack("{s:s, s:s, s:I, s:o}", "checkpoint", evaluation->checkpoint, "method",
-                             evaluation->method, "step", (json_int_t)evaluation->step, "sets", sets);
+    json_t *root =
+        json_pack("{s:s, s:s, s:I, s:o}", "checkpoint", evaluation->checkpoint, "method",
+                  evaluation->method, "step", (json_int_t)evaluation->step, "sets", sets);
     if (root == NULL) return dho_fail(DHO_ERR_MEMORY, "%s: cannot format", path);
     if (evaluation->dual) {
         json_object_set_new(root, "alpha", json_real(evaluation->alpha));

@@ -24,7 +24,7 @@ typedef struct dho_evaluation {
     dho_plateau *plateaus; /* [plateau_count], of select_on, one for each of eval.betas; owned by
                               the caller; NULL: nothing was chosen */
     size_t plateau_count;
-    dho_set_result *sets;  /* [set_count], owned by the caller */
+    dho_set_result *sets; /* [set_count], owned by the caller */
     size_t set_count;
 } dho_evaluation;
 

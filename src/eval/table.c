@@ -3,6 +3,7 @@
 
 #include "dho/alloc.h"
 #include "dho/evaluate.h"
+#include "eval/table_prepare.h"
 #include "eval/table_runs.h"
 
 #include <math.h>
@@ -42,9 +43,12 @@ static dho_status collect_overrides(const dho_table_spec *spec, const dho_table_
     return DHO_OK;
 }
 
-static dho_status open_run(const dho_table_spec *spec, const dho_table_options *options,
-                           const size_t *values, uint64_t seed, dho_table_run *run)
+static dho_status open_run(dho_table *table, const dho_table_options *options, const size_t *values,
+                           size_t r)
 {
+    const dho_table_spec *spec = &table->spec;
+    const uint64_t seed = spec->seeds[r % spec->seed_count];
+    dho_table_run *run = &table->runs[r];
     char *below = NULL;
     dho_config wanted = {0};
     dho_status status;
@@ -62,6 +66,8 @@ static dho_status open_run(const dho_table_spec *spec, const dho_table_options *
         goto fail;
     }
     DHO_TRY_GOTO(dho_table_run_look(run, spec, &wanted));
+    if (run->state == DHO_RUN_MISSING || run->state == DHO_RUN_UNFINISHED)
+        DHO_TRY_GOTO(dho_table_prepare(table, r, values, &wanted));
     /* A test that the configuration lacks stays empty; one that all lack is a slip. */
     for (size_t t = 0; t < spec->test_count; t++)
         for (size_t i = 0; i < wanted.eval.set_count; i++)
@@ -105,8 +111,7 @@ static dho_status open_runs(dho_table *table, const dho_table_options *options)
         const size_t combination = r / spec->seed_count;
         if (!dho_table_wanted(spec, 0, spec->axis_count, combination)) continue;
         dho_table_split(spec, 0, spec->axis_count, combination, values);
-        DHO_TRY(
-            open_run(spec, options, values, spec->seeds[r % spec->seed_count], &table->runs[r]));
+        DHO_TRY(open_run(table, options, values, r));
     }
     for (size_t t = 0; t < spec->test_count; t++)
         if (!spec->tests[t].known)
@@ -141,6 +146,8 @@ void dho_table_destroy(dho_table **table)
         dho_free(run->why);
         dho_free(run->results);
     }
+    for (size_t i = 0; i < (*table)->step_count; i++) dho_table_step_free(&(*table)->steps[i]);
+    dho_free((*table)->steps);
     dho_free((*table)->runs);
     dho_table_spec_free(&(*table)->spec);
     dho_free(*table);
@@ -176,7 +183,7 @@ static void wilson(double percent, int64_t images, dho_estimate *out)
 }
 
 dho_table_cell dho_table_cell_of(const dho_table *table, size_t combination, size_t test,
-                                 dho_table_head head)
+                                 dho_score_kind head)
 {
     const dho_table_spec *spec = &table->spec;
     double top1[DHO_TABLE_MAX_SEEDS] = {0};
@@ -199,25 +206,28 @@ dho_table_cell dho_table_cell_of(const dho_table *table, size_t combination, siz
     return cell;
 }
 
-dho_estimate dho_table_difference(const dho_table *table, const dho_table_contrast *contrast,
-                                  size_t combination, size_t test)
+dho_table_cell dho_table_difference(const dho_table *table, const dho_table_contrast *contrast,
+                                    size_t combination, size_t test)
 {
     const dho_table_spec *spec = &table->spec;
     size_t values[DHO_TABLE_MAX_AXES], pair[2] = {0, 0}, count = 0;
     double differences[DHO_TABLE_MAX_SEEDS];
+    dho_table_cell out = {.published = NAN};
     dho_table_split(spec, 0, spec->axis_count, combination, values);
     for (int side = 0; side < 2; side++) {
         values[contrast->axis] = side == 0 ? contrast->of : contrast->minus;
         for (size_t a = 0; a < spec->axis_count; a++)
             pair[side] = pair[side] * spec->axes[a].count + values[a];
     }
-    const dho_table_head head = spec->tests[test].head;
+    const dho_score_kind head = spec->tests[test].head;
     for (size_t s = 0; s < spec->seed_count; s++) {
         const dho_run_result *of = result_of(table, pair[0], s, test);
         const dho_run_result *minus = result_of(table, pair[1], s, test);
         if (of == NULL || minus == NULL || isnan(of->top1[head]) || isnan(minus->top1[head]))
             continue;
         differences[count++] = of->top1[head] - minus->top1[head];
+        out.chosen_here |= of->chosen_here || minus->chosen_here;
     }
-    return dho_estimate_mean(differences, count);
+    out.top1 = dho_estimate_mean(differences, count);
+    return out;
 }

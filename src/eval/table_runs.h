@@ -21,7 +21,7 @@ typedef struct dho_run_result {
     bool found;
     bool chosen_here; /* alpha and beta were chosen on this very set */
     int64_t images;
-    double top1[DHO_TABLE_HEADS]; /* %; NAN where the run has no such head */
+    double top1[DHO_SCORE_KINDS]; /* %; NAN where the run has no such head */
 } dho_run_result;
 
 typedef struct dho_table_run {
@@ -33,10 +33,19 @@ typedef struct dho_table_run {
     dho_run_result *results;   /* owned, [spec.test_count] */
 } dho_table_run;
 
+/* A file that is not there, and the command that makes it (with {arguments}, not yet written out).
+ */
+typedef struct dho_table_step {
+    char *path, *command; /* owned */
+    size_t run;           /* the first run that needs it */
+} dho_table_step;
+
 struct dho_table {
     dho_table_spec spec;
     dho_table_run *runs; /* owned, [combinations of all axes][spec.seed_count] */
     size_t run_count;
+    dho_table_step *steps; /* owned: in the order of their first runs; each path once */
+    size_t step_count;
 };
 
 /* Looks at run->folder and fills state, why and results. `wanted`: what the table asks for.
@@ -53,10 +62,10 @@ typedef struct dho_table_cell {
 } dho_table_cell;
 
 dho_table_cell dho_table_cell_of(const dho_table *table, size_t combination, size_t test,
-                                 dho_table_head head);
-/* The paired difference, over the seeds that both have: `combination` is of all axes, that of
- * contrast->axis is not looked at. */
-dho_estimate dho_table_difference(const dho_table *table, const dho_table_contrast *contrast,
-                                  size_t combination, size_t test);
+                                 dho_score_kind head);
+/* The paired difference, over the seeds that both have (one pair: no interval, nothing published):
+ * `combination` is of all axes, that of contrast->axis is not looked at. */
+dho_table_cell dho_table_difference(const dho_table *table, const dho_table_contrast *contrast,
+                                    size_t combination, size_t test);
 
 #endif

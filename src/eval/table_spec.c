@@ -63,12 +63,13 @@ dho_status dho_spec_name(const dho_yaml_node *node, char **out)
     return dho_strdup(out, node->text);
 }
 
-/* Every place-holder must be an axis, or the seed. */
-static dho_status check_pattern(const dho_table_spec *spec, const dho_yaml_node *node)
+dho_status dho_spec_check_pattern(const dho_table_spec *spec, const dho_yaml_node *node,
+                                  const char *also)
 {
     for (const char *at = node->text; *at != '\0'; at++) {
         const size_t length = dho_table_placeholder(at);
         if (length == 0 || (length == 4 && memcmp(at + 1, "seed", 4) == 0)) continue;
+        if (also != NULL && strlen(also) == length && memcmp(at + 1, also, length) == 0) continue;
         size_t a = 0;
         while (a < spec->axis_count && (strlen(spec->axes[a].name) != length ||
                                         memcmp(spec->axes[a].name, at + 1, length) != 0))
@@ -93,7 +94,7 @@ static dho_status read_texts(const dho_table_spec *spec, const dho_yaml_node *ma
         out->count++;
         if (!patterns) continue;
         if (strchr(item->text, '=') == NULL) return dho_yaml_fail(item, "expected key=value");
-        DHO_TRY(check_pattern(spec, item));
+        DHO_TRY(dho_spec_check_pattern(spec, item, NULL));
     }
     return DHO_OK;
 }
@@ -223,7 +224,7 @@ static dho_status read_run(dho_table_spec *spec, const dho_yaml_node *root)
         return DHO_OK;
     }
     DHO_TRY(dho_spec_text(node, &spec->run));
-    DHO_TRY(check_pattern(spec, node));
+    DHO_TRY(dho_spec_check_pattern(spec, node, NULL));
     for (const char *at = spec->run; *at != '\0'; at++)
         if (strchr("/{}", *at) == NULL && strchr(name_bytes, *at) == NULL)
             return dho_yaml_fail(node, "expected a folder's name: letters, digits, '_', '.', '-', "
@@ -252,7 +253,7 @@ static dho_status read_config(dho_table_spec *spec, const dho_yaml_node *root)
     if (node == NULL) return dho_yaml_fail(root, "config is missing");
     if (node->kind != DHO_YAML_SCALAR || node->text[0] == '\0')
         return dho_yaml_fail(node, "expected a path, as seen from this file's folder");
-    DHO_TRY(check_pattern(spec, node));
+    DHO_TRY(dho_spec_check_pattern(spec, node, NULL));
     return dho_table_beside(spec->path, node->text, &spec->config);
 }
 
@@ -275,7 +276,7 @@ static dho_status read_root(dho_table_spec *spec, const dho_yaml_node *root, con
 {
     static const char *const keys[] = {"title", "source",    "notes",   "config",  "folder",
                                        "run",   "set",       "rows",    "columns", "seeds",
-                                       "tests", "published", "compare", NULL};
+                                       "tests", "published", "compare", "prepare", NULL};
     DHO_TRY(dho_spec_check_keys(root, keys));
     DHO_TRY(read_text(root, "title", NULL, &spec->title));
     DHO_TRY(read_text(root, "source", "", &spec->source));
@@ -289,6 +290,7 @@ static dho_status read_root(dho_table_spec *spec, const dho_yaml_node *root, con
     DHO_TRY(dho_spec_tests(spec, root));
     DHO_TRY(dho_spec_figures(spec, root));
     DHO_TRY(dho_spec_contrasts(spec, root));
+    DHO_TRY(dho_spec_preparations(spec, root));
     return dho_spec_only(spec, only);
 }
 
@@ -349,6 +351,10 @@ void dho_table_spec_free(dho_table_spec *spec)
         dho_free(spec->tests[t].set);
         dho_free(spec->tests[t].label);
     }
+    for (size_t i = 0; i < spec->preparation_count; i++) {
+        dho_free(spec->preparations[i].path);
+        dho_free(spec->preparations[i].command);
+    }
     free_texts(&spec->notes);
     free_texts(&spec->set);
     char *const texts[] = {spec->path,   spec->name,   spec->title, spec->source,
@@ -357,5 +363,6 @@ void dho_table_spec_free(dho_table_spec *spec)
     dho_free(spec->tests);
     dho_free(spec->figures);
     dho_free(spec->contrasts);
+    dho_free(spec->preparations);
     *spec = (dho_table_spec){0};
 }

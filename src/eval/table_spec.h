@@ -3,6 +3,7 @@
 #define DHO_EVAL_TABLE_SPEC_H
 
 #include "dho/status.h"
+#include "eval/stored_evaluation.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,7 +13,8 @@ enum {
     DHO_TABLE_MAX_AXES = 6,
     DHO_TABLE_MAX_SEEDS = 100,
     DHO_TABLE_MAX_RUNS = 20000,
-    DHO_TABLE_MAX_TESTS = 32
+    DHO_TABLE_MAX_TESTS = 32,
+    DHO_TABLE_MAX_PREPARATIONS = 16
 };
 
 /* Every string and array below is owned by the spec. */
@@ -36,21 +38,11 @@ typedef struct dho_table_axis {
     dho_table_texts set; /* overrides of all its runs */
 } dho_table_axis;
 
-/* Which accuracy of eval.json. */
-typedef enum dho_table_head {
-    DHO_TABLE_COMBINED,
-    DHO_TABLE_CE_HEAD,
-    DHO_TABLE_KD_HEAD,
-    DHO_TABLE_EXACT,
-    DHO_TABLE_HEADS
-} dho_table_head;
-extern const char *const dho_table_head_names[DHO_TABLE_HEADS + 1]; /* eval.json's; then NULL */
-
 typedef struct dho_table_test {
     char *name;  /* in published figures */
     char *set;   /* of eval.sets */
     char *label; /* what is printed */
-    dho_table_head head;
+    dho_score_kind head;
     bool known; /* some run of the table is evaluated on it */
 } dho_table_test;
 
@@ -66,6 +58,12 @@ typedef struct dho_table_figure {
 typedef struct dho_table_contrast {
     size_t axis, of, minus;
 } dho_table_contrast;
+
+/* A file that runs read, and the dho command that makes it: patterns; {arguments} in a command are
+ * -c and --set of the first run that needs it. */
+typedef struct dho_table_preparation {
+    char *path, *command;
+} dho_table_preparation;
 
 typedef struct dho_table_spec {
     char *path, *name;    /* name: the file's, without folder and .yaml */
@@ -85,6 +83,8 @@ typedef struct dho_table_spec {
     size_t figure_count;
     dho_table_contrast *contrasts;
     size_t contrast_count;
+    dho_table_preparation *preparations; /* those that others need first */
+    size_t preparation_count;
 } dho_table_spec;
 
 /* Reads a plan; `only` as in dho_table_options. Owned: dho_table_spec_free, also after a failure.

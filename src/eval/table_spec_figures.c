@@ -1,13 +1,11 @@
-/* Reading a plan: test sets, published figures, comparisons; and the part that is wanted. */
+/* Reading a plan: test sets, published figures, comparisons, preparations; and the part that is
+ * wanted. */
 #include "dho/alloc.h"
 #include "eval/table_spec_read.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-const char *const dho_table_head_names[DHO_TABLE_HEADS + 1] = {"combined", "ce_head", "kd_head",
-                                                               "exact", NULL};
 
 static dho_status read_test(dho_table_spec *spec, const dho_yaml_node *node, dho_table_test *out)
 {
@@ -27,9 +25,9 @@ static dho_status read_test(dho_table_spec *spec, const dho_yaml_node *node, dho
         if (strcmp(spec->tests[t].name, out->name) == 0)
             return dho_yaml_fail(node, "two tests are named \"%.64s\"", out->name);
     if (head == NULL) return DHO_OK;
-    for (int h = 0; h < DHO_TABLE_HEADS && head->kind == DHO_YAML_SCALAR; h++) {
-        if (strcmp(head->text, dho_table_head_names[h]) != 0) continue;
-        out->head = (dho_table_head)h;
+    for (int h = 0; h < DHO_SCORE_KINDS && head->kind == DHO_YAML_SCALAR; h++) {
+        if (strcmp(head->text, dho_score_names[h]) != 0) continue;
+        out->head = (dho_score_kind)h;
         return DHO_OK;
     }
     return dho_yaml_fail(head, "expected one of combined, ce_head, kd_head, exact");
@@ -152,6 +150,32 @@ dho_status dho_spec_contrasts(dho_table_spec *spec, const dho_yaml_node *root)
         DHO_TRY(read_place(of, dho_yaml_find(item, "minus"), &contrast->minus));
         if (contrast->of == contrast->minus)
             return dho_yaml_fail(item, "is a comparison of a value with itself");
+    }
+    return DHO_OK;
+}
+
+dho_status dho_spec_preparations(dho_table_spec *spec, const dho_yaml_node *root)
+{
+    static const char *const keys[] = {"path", "command", NULL};
+    const dho_yaml_node *list = dho_yaml_find(root, "prepare");
+    if (list == NULL) return DHO_OK;
+    if (list->kind != DHO_YAML_LIST || list->count > DHO_TABLE_MAX_PREPARATIONS)
+        return dho_yaml_fail(list, "expected a list of at most %d files with their commands",
+                             DHO_TABLE_MAX_PREPARATIONS);
+    DHO_TRY(dho_alloc_zero(&spec->preparations, list->count, sizeof *spec->preparations, "table"));
+    for (const dho_yaml_node *item = list->first; item != NULL; item = item->next) {
+        dho_table_preparation *preparation = &spec->preparations[spec->preparation_count++];
+        DHO_TRY(dho_spec_check_keys(item, keys));
+        const dho_yaml_node *path = dho_yaml_find(item, "path");
+        const dho_yaml_node *command = dho_yaml_find(item, "command");
+        if (path == NULL || command == NULL)
+            return dho_yaml_fail(item, "%s is missing", path == NULL ? "path" : "command");
+        DHO_TRY(dho_spec_text(path, &preparation->path));
+        DHO_TRY(dho_spec_check_pattern(spec, path, NULL));
+        DHO_TRY(dho_spec_text(command, &preparation->command));
+        if (strncmp(preparation->command, "dho ", 4) != 0)
+            return dho_yaml_fail(command, "expected a command of dho: dho teacher ...");
+        DHO_TRY(dho_spec_check_pattern(spec, command, "arguments"));
     }
     return DHO_OK;
 }

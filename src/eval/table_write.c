@@ -7,8 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST_LISTED = 8 }; /* runs of one kind in the text; the script has them all */
-
 /* --- what stands where --------------------------------------------------------------------------
  */
 
@@ -18,6 +16,7 @@ typedef struct layout {
     const dho_table_spec *spec;
     size_t *rows, *columns; /* owned: the wanted combinations of row and column axes */
     size_t row_count, column_count;
+    bool *published; /* owned, [column_count][test_count]: some row has a published figure */
 } layout;
 
 /* The combinations of `count` axes from `first` on that are wanted; with a contrast, those that
@@ -40,26 +39,42 @@ static dho_status choose(const dho_table_spec *spec, size_t first, size_t count,
     return DHO_OK;
 }
 
+static size_t combination_at(const layout *l, size_t row, size_t column)
+{
+    const size_t columns =
+        dho_table_combinations(l->spec, l->spec->row_axes, l->spec->axis_count - l->spec->row_axes);
+    return l->rows[row] * columns + l->columns[column];
+}
+
+static dho_status find_published(layout *l)
+{
+    const size_t tests = l->spec->test_count;
+    size_t values[DHO_TABLE_MAX_AXES];
+    DHO_TRY(dho_alloc_zero(&l->published, l->column_count * tests, sizeof(bool), "table"));
+    for (size_t c = 0; c < l->column_count; c++)
+        for (size_t r = 0; r < l->row_count; r++) {
+            dho_table_split(l->spec, 0, l->spec->axis_count, combination_at(l, r, c), values);
+            for (size_t t = 0; t < tests; t++)
+                l->published[c * tests + t] |= !isnan(dho_table_published(l->spec, values, t));
+        }
+    return DHO_OK;
+}
+
 static dho_status lay_out(layout *out, const dho_table *table, const dho_table_contrast *contrast)
 {
     const dho_table_spec *spec = &table->spec;
     *out = (layout){.table = table, .spec = spec};
     DHO_TRY(choose(spec, 0, spec->row_axes, contrast, &out->rows, &out->row_count));
-    return choose(spec, spec->row_axes, spec->axis_count - spec->row_axes, contrast, &out->columns,
-                  &out->column_count);
+    DHO_TRY(choose(spec, spec->row_axes, spec->axis_count - spec->row_axes, contrast, &out->columns,
+                   &out->column_count));
+    return find_published(out);
 }
 
 static void free_layout(layout *l)
 {
     dho_free(l->rows);
     dho_free(l->columns);
-}
-
-static size_t combination_at(const layout *l, size_t row, size_t column)
-{
-    const size_t columns =
-        dho_table_combinations(l->spec, l->spec->row_axes, l->spec->axis_count - l->spec->row_axes);
-    return l->rows[row] * columns + l->columns[column];
+    dho_free(l->published);
 }
 
 /* "4 shots", "shots 4", "val", "shots 4, val": column and test. */
@@ -108,16 +123,6 @@ static dho_status set_accuracy(dho_grid *grid, size_t row, size_t column,
 /* --- measured beside published ------------------------------------------------------------------
  */
 
-static bool has_published(const layout *l, size_t column, size_t test)
-{
-    for (size_t r = 0; r < l->row_count; r++) {
-        const dho_table_cell cell = dho_table_cell_of(l->table, combination_at(l, r, column), test,
-                                                      l->spec->tests[test].head);
-        if (!isnan(cell.published)) return true;
-    }
-    return false;
-}
-
 static dho_status set_published(dho_grid *grid, size_t row, size_t column,
                                 const dho_table_cell *cell)
 {
@@ -137,7 +142,7 @@ static dho_status fill_measured(const layout *l, dho_grid *grid, bool *chosen)
     for (size_t r = 0; r < l->row_count; r++) DHO_TRY(set_labels(l, grid, r, r + 1, 0, NULL));
     for (size_t c = 0; c < l->column_count; c++) {
         for (size_t t = 0; t < l->spec->test_count; t++) {
-            const bool published = has_published(l, c, t);
+            const bool published = l->published[c * l->spec->test_count + t];
             column_head(l, c, t, NULL, head, sizeof head);
             DHO_TRY(dho_grid_set(grid, 0, at, "%s", head));
             if (published) {
@@ -166,8 +171,8 @@ static dho_status write_measured(const dho_table *table, bool markdown, FILE *ou
     size_t columns = spec->row_axes;
     dho_status status;
     DHO_TRY_GOTO(lay_out(&l, table, NULL));
-    for (size_t c = 0; c < l.column_count; c++)
-        for (size_t t = 0; t < spec->test_count; t++) columns += has_published(&l, c, t) ? 3 : 1;
+    for (size_t i = 0; i < l.column_count * spec->test_count; i++)
+        columns += l.published[i] ? 3 : 1;
     DHO_TRY_GOTO(dho_grid_create(&grid, l.row_count + 1, columns, spec->row_axes));
     DHO_TRY_GOTO(fill_measured(&l, &grid, &chosen));
     dho_grid_print(&grid, markdown, out);
@@ -190,7 +195,7 @@ static bool has_heads(const layout *l, size_t row)
 {
     for (size_t c = 0; c < l->column_count; c++)
         for (size_t t = 0; t < l->spec->test_count; t++)
-            if (dho_table_cell_of(l->table, combination_at(l, row, c), t, DHO_TABLE_KD_HEAD)
+            if (dho_table_cell_of(l->table, combination_at(l, row, c), t, DHO_SCORE_KD_HEAD)
                     .top1.count > 0)
                 return true;
     return false;
@@ -198,8 +203,8 @@ static bool has_heads(const layout *l, size_t row)
 
 static dho_status fill_heads(const layout *l, dho_grid *grid)
 {
-    static const dho_table_head heads[3] = {DHO_TABLE_COMBINED, DHO_TABLE_CE_HEAD,
-                                            DHO_TABLE_KD_HEAD};
+    static const dho_score_kind heads[3] = {DHO_SCORE_COMBINED, DHO_SCORE_CE_HEAD,
+                                            DHO_SCORE_KD_HEAD};
     static const char *const names[3] = {"combined", "CE", "KD"};
     const size_t labels = l->spec->row_axes;
     size_t row = 1;
@@ -250,12 +255,14 @@ fail:
  */
 
 static dho_status set_difference(dho_grid *grid, size_t row, size_t column,
-                                 const dho_estimate *difference)
+                                 const dho_table_cell *cell)
 {
+    const dho_estimate *difference = &cell->top1;
+    const char *mark = cell->chosen_here ? "†" : "";
     if (difference->count == 0) return dho_grid_set(grid, row, column, "-");
     if (difference->count == 1)
-        return dho_grid_set(grid, row, column, "%+.1f (1)", difference->mean);
-    return dho_grid_set(grid, row, column, "%+.1f [%+.1f %+.1f] (%zu)", difference->mean,
+        return dho_grid_set(grid, row, column, "%s%+.1f (1)", mark, difference->mean);
+    return dho_grid_set(grid, row, column, "%s%+.1f [%+.1f %+.1f] (%zu)", mark, difference->mean,
                         difference->low, difference->high, difference->count);
 }
 
@@ -274,7 +281,7 @@ static dho_status fill_contrast(const layout *l, const dho_table_contrast *contr
         DHO_TRY(set_labels(l, grid, r, row, 1, contrast));
         for (size_t c = 0; c < l->column_count; c++) {
             for (size_t t = 0; t < l->spec->test_count; t++, at++) {
-                const dho_estimate difference =
+                const dho_table_cell difference =
                     dho_table_difference(l->table, contrast, combination_at(l, r, c), t);
                 column_head(l, c, t, contrast, head, sizeof head);
                 DHO_TRY(dho_grid_set(grid, 0, at, "%s", head));
@@ -332,61 +339,10 @@ static dho_status write_contrasts(const dho_table *table, bool markdown, FILE *o
     return DHO_OK;
 }
 
-/* --- what is not there --------------------------------------------------------------------------
+/* --- all of it ----------------------------------------------------------------------------------
  */
 
-static size_t count_runs(const dho_table *table, dho_run_state state)
-{
-    size_t count = 0;
-    for (size_t r = 0; r < table->run_count; r++) count += table->runs[r].state == state;
-    return count;
-}
-
-static void list_runs(const dho_table *table, dho_run_state state, bool commands, FILE *out)
-{
-    size_t listed = 0;
-    for (size_t r = 0; r < table->run_count; r++) {
-        const dho_table_run *run = &table->runs[r];
-        if (run->state != state) continue;
-        if (listed++ == MOST_LISTED) {
-            fprintf(out, "  and %zu more\n", count_runs(table, state) - MOST_LISTED);
-            return;
-        }
-        fprintf(out, "  %s\n", run->why != NULL ? run->why : run->folder);
-        if (!commands) continue;
-        fputs("    dho train", out);
-        dho_table_write_arguments(run, out);
-        fputs(" && dho eval", out);
-        dho_table_write_arguments(run, out);
-        fputc('\n', out);
-    }
-}
-
-static void write_missing(const dho_table *table, bool markdown, FILE *out)
-{
-    const size_t missing = count_runs(table, DHO_RUN_MISSING);
-    const size_t unfinished = count_runs(table, DHO_RUN_UNFINISHED);
-    const size_t other = count_runs(table, DHO_RUN_OTHER);
-    const size_t all = table->run_count - count_runs(table, DHO_RUN_UNWANTED);
-    if (missing + unfinished + other == 0) return;
-    fprintf(out,
-            "\n%zu of %zu runs are not counted: %zu missing, %zu unfinished, %zu of another "
-            "configuration.\n",
-            missing + unfinished + other, all, missing, unfinished, other);
-    if (markdown) return;
-    if (other > 0)
-        fputs("Of another configuration (move them away, or --set what they have):\n", out);
-    list_runs(table, DHO_RUN_OTHER, false, out);
-    if (unfinished > 0) fputs("Unfinished (the same commands go on):\n", out);
-    list_runs(table, DHO_RUN_UNFINISHED, true, out);
-    if (missing > 0) fputs("Missing:\n", out);
-    list_runs(table, DHO_RUN_MISSING, true, out);
-    if (missing + unfinished > 0)
-        fprintf(out, "dho table %s --missing | sh   makes them, on the ranks that RANKS says.\n",
-                table->spec.name);
-}
-
-dho_status dho_table_write_text(const dho_table *table, bool markdown, FILE *out)
+static dho_status write_text(const dho_table *table, bool markdown, FILE *out)
 {
     const dho_table_spec *spec = &table->spec;
     fprintf(out, markdown ? "### %s\n\n" : "%s\n", spec->title);
@@ -394,7 +350,7 @@ dho_status dho_table_write_text(const dho_table *table, bool markdown, FILE *out
     for (size_t i = 0; i < spec->notes.count; i++) fprintf(out, "%s\n", spec->notes.items[i]);
     DHO_TRY(write_heads(table, markdown, out));
     DHO_TRY(write_contrasts(table, markdown, out));
-    write_missing(table, markdown, out);
+    dho_table_write_missing(table, markdown, out);
     return DHO_OK;
 }
 
@@ -405,7 +361,7 @@ dho_status dho_table_write(const dho_table *table, dho_table_format format, cons
     switch (format) {
     case DHO_TABLE_TEXT:
     case DHO_TABLE_MARKDOWN:
-        status = dho_table_write_text(table, format == DHO_TABLE_MARKDOWN, out);
+        status = write_text(table, format == DHO_TABLE_MARKDOWN, out);
         break;
     case DHO_TABLE_JSON:
         status = dho_table_write_json(table, out);

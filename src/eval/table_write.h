@@ -7,13 +7,15 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Text or Markdown: measured beside published, each head alone, paired differences, what is
- * missing. */
-dho_status dho_table_write_text(const dho_table *table, bool markdown, FILE *out);
 dho_status dho_table_write_json(const dho_table *table, FILE *out);
-/* A shell script that trains and evaluates what is missing or unfinished. */
+/* How many runs are not counted, and in the text which, with their commands. */
+void dho_table_write_missing(const dho_table *table, bool markdown, FILE *out);
+/* A shell script that trains and evaluates what is missing or unfinished, and before that makes
+ * what they need. */
 void dho_table_write_script(const dho_table *table, const char *program, FILE *out);
 /* " -c CONFIG --out FOLDER --set ...", quoted for a shell: the same for train and eval. */
 void dho_table_write_arguments(const dho_table_run *run, FILE *out);
+/* The command of a preparation, written out. */
+void dho_table_write_step(const dho_table *table, const dho_table_step *step, FILE *out);
 
 #endif

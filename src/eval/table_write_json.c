@@ -36,7 +36,7 @@ static json_t *estimate_json(const dho_estimate *estimate, bool paired)
 static json_t *cell_json(const dho_table *table, size_t combination, size_t test)
 {
     const dho_table_spec *spec = &table->spec;
-    const dho_table_head head = spec->tests[test].head;
+    const dho_score_kind head = spec->tests[test].head;
     const dho_table_cell cell = dho_table_cell_of(table, combination, test, head);
     const bool both = cell.top1.count > 0 && !isnan(cell.published);
     json_t *out =
@@ -45,12 +45,11 @@ static json_t *cell_json(const dho_table *table, size_t combination, size_t test
                   number_or_null(cell.published), "difference",
                   number_or_null(both ? cell.top1.mean - cell.published : NAN),
                   "alpha_beta_chosen_here", cell.chosen_here);
-    static const dho_table_head heads[2] = {DHO_TABLE_CE_HEAD, DHO_TABLE_KD_HEAD};
+    static const dho_score_kind heads[2] = {DHO_SCORE_CE_HEAD, DHO_SCORE_KD_HEAD};
     for (int h = 0; h < 2; h++) {
         const dho_table_cell alone = dho_table_cell_of(table, combination, test, heads[h]);
         if (alone.top1.count > 0)
-            json_object_set_new(out, dho_table_head_names[heads[h]],
-                                estimate_json(&alone.top1, false));
+            json_object_set_new(out, dho_score_names[heads[h]], estimate_json(&alone.top1, false));
     }
     return out;
 }
@@ -69,29 +68,39 @@ static json_t *contrasts_json(const dho_table *table)
                 !dho_table_wanted(spec, 0, spec->axis_count, c))
                 continue;
             for (size_t t = 0; t < spec->test_count; t++) {
-                const dho_estimate difference = dho_table_difference(table, contrast, c, t);
+                const dho_table_cell difference = dho_table_difference(table, contrast, c, t);
                 json_t *place = place_json(spec, c);
                 json_object_del(place, axis->name);
                 json_array_append_new(
-                    all,
-                    json_pack("{s:s, s:s, s:s, s:o, s:s, s:o}", "axis", axis->name, "value",
-                              axis->values[contrast->of].name, "minus",
-                              axis->values[contrast->minus].name, "at", place, "test",
-                              spec->tests[t].name, "difference", estimate_json(&difference, true)));
+                    all, json_pack("{s:s, s:s, s:s, s:o, s:s, s:o, s:b}", "axis", axis->name,
+                                   "value", axis->values[contrast->of].name, "minus",
+                                   axis->values[contrast->minus].name, "at", place, "test",
+                                   spec->tests[t].name, "difference",
+                                   estimate_json(&difference.top1, true), "alpha_beta_chosen_here",
+                                   difference.chosen_here));
             }
         }
     }
     return all;
 }
 
-/* The arguments of train and of eval. */
-static json_t *arguments_json(const dho_table_run *run)
+/* The configuration of a run, as arguments. */
+static json_t *settings_json(const dho_table_run *run)
 {
-    json_t *list = json_pack("[s,s,s,s]", "-c", run->config, "--out", run->folder);
+    json_t *list = json_pack("[s,s]", "-c", run->config);
     for (size_t i = 0; i < run->overrides.count; i++) {
         json_array_append_new(list, json_string("--set"));
         json_array_append_new(list, json_string(run->overrides.items[i]));
     }
+    return list;
+}
+
+/* The arguments of train and of eval. */
+static json_t *arguments_json(const dho_table_run *run)
+{
+    json_t *list = settings_json(run);
+    json_array_append_new(list, json_string("--out"));
+    json_array_append_new(list, json_string(run->folder));
     return list;
 }
 
@@ -116,6 +125,16 @@ static json_t *runs_json(const dho_table *table)
     return all;
 }
 
+static json_t *steps_json(const dho_table *table)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < table->step_count; i++)
+        json_array_append_new(all, json_pack("{s:s, s:s, s:o}", "path", table->steps[i].path,
+                                             "command", table->steps[i].command, "arguments",
+                                             settings_json(&table->runs[table->steps[i].run])));
+    return all;
+}
+
 dho_status dho_table_write_json(const dho_table *table, FILE *out)
 {
     const dho_table_spec *spec = &table->spec;
@@ -124,9 +143,10 @@ dho_status dho_table_write_json(const dho_table *table, FILE *out)
         for (size_t t = 0; t < spec->test_count; t++)
             if (dho_table_wanted(spec, 0, spec->axis_count, c))
                 json_array_append_new(cells, cell_json(table, c, t));
-    json_t *root = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "table", spec->name, "title",
-                             spec->title, "source", spec->source, "cells", cells, "compare",
-                             contrasts_json(table), "runs", runs_json(table));
+    json_t *root =
+        json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "table", spec->name, "title", spec->title,
+                  "source", spec->source, "cells", cells, "compare", contrasts_json(table),
+                  "prepare", steps_json(table), "runs", runs_json(table));
     char *text =
         root != NULL
             ? json_dumps(root, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9))

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "dho/checkpoint.h"
 
+#include "base/json.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
@@ -18,8 +19,7 @@ static dho_status save_tensors(const char *folder, const char *name, dho_state_d
     char *path;
     DHO_TRY(dho_path_join(&path, folder, name));
     static const char *const metadata[] = {"format", "pt", NULL};
-    dho_status status =
-        dho_safetensors_save(path, dict->tensors, dict->count, metadata, &out->crc);
+    dho_status status = dho_safetensors_save(path, dict->tensors, dict->count, metadata, &out->crc);
     if (status == DHO_OK) status = dho_checkpoint_file_measure(folder, name, out);
     dho_free(path);
     return status;
@@ -35,8 +35,7 @@ static dho_status write_folder(const char *folder, const dho_checkpoint_info *in
     DHO_TRY_GOTO(dho_state_dict_add(&model, student->graph, true, "", slabs->buffers));
     DHO_TRY_GOTO(save_tensors(folder, DHO_CHECKPOINT_MODEL, &model, &files[0]));
     dho_state_dict_free(&model);
-    DHO_TRY_GOTO(
-        dho_state_dict_add(&optimizer, student->graph, false, "exp_avg.", slabs->moment1));
+    DHO_TRY_GOTO(dho_state_dict_add(&optimizer, student->graph, false, "exp_avg.", slabs->moment1));
     if (slabs->moment2 != NULL)
         DHO_TRY_GOTO(
             dho_state_dict_add(&optimizer, student->graph, false, "exp_avg_sq.", slabs->moment2));
@@ -108,8 +107,8 @@ dho_status dho_checkpoint_save(const char *run_folder, const dho_checkpoint_info
     DHO_TRY_GOTO(write_folder(temporary, info, student, slabs));
     DHO_TRY_GOTO(dho_remove_tree(final)); /* a damaged one of the same step */
     if (rename(temporary, final) != 0) {
-        status = dho_fail(DHO_ERR_IO, "%s: cannot rename to %s: %s", temporary, final,
-                          strerror(errno));
+        status =
+            dho_fail(DHO_ERR_IO, "%s: cannot rename to %s: %s", temporary, final, strerror(errno));
         goto fail;
     }
     DHO_TRY_GOTO(dho_sync_folder(checkpoints));
@@ -157,6 +156,29 @@ dho_status dho_checkpoint_find_newest(const char *run_folder, char **out)
 fail:
     dho_name_list_free(&steps);
     dho_free(checkpoints);
+    return status;
+}
+
+dho_status dho_checkpoint_find_steps(const char *run_folder, int64_t *out_step, int64_t *out_total)
+{
+    dho_status status;
+    dho_name_list steps = {0};
+    char *checkpoints = NULL, *path = NULL;
+    json_t *state = NULL;
+    *out_step = *out_total = -1;
+    DHO_TRY_GOTO(dho_path_join(&checkpoints, run_folder, "checkpoints"));
+    DHO_TRY_GOTO(list_steps(checkpoints, &steps));
+    if (steps.count == 0) goto fail;
+    DHO_TRY_GOTO(dho_asprintf(&path, "%s/%s/%s", checkpoints, steps.names[steps.count - 1],
+                              DHO_CHECKPOINT_STATE));
+    DHO_TRY_GOTO(dho_json_load_sealed(&state, path, DHO_CHECKPOINT_STATE_BYTES));
+    *out_step = json_integer_value(json_object_get(state, "step"));
+    *out_total = json_integer_value(json_object_get(state, "total_steps"));
+fail:
+    json_decref(state);
+    dho_name_list_free(&steps);
+    dho_free(checkpoints);
+    dho_free(path);
     return status;
 }
 

@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 
 enum { STATE_VERSION = 1, MAX_CLASSES = 1 << 20 };
-#define MAX_STATE_BYTES ((size_t)64 << 20)
 
 static const char *const file_names[2] = {DHO_CHECKPOINT_MODEL, DHO_CHECKPOINT_OPTIMIZER};
 
@@ -147,10 +146,10 @@ static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_in
     const json_int_t layers = json_integer_value(json_object_get(state, "layers"));
     if (!in_range(step, 0, INT64_MAX) || !in_range(total, 0, INT64_MAX) ||
         !in_range(width, 1, 65536) || !in_range(layers, 0, 1024) ||
-        !in_range(image_size, 1, 65536) ||
-        !in_range(classes, 1, MAX_CLASSES) || !in_range(labelled_crc, 0, UINT32_MAX) ||
-        !read_triple(mean, out->mean) || !read_triple(std, out->std) ||
-        !find_method(method, &out->method) || !read_heads(state, out))
+        !in_range(image_size, 1, 65536) || !in_range(classes, 1, MAX_CLASSES) ||
+        !in_range(labelled_crc, 0, UINT32_MAX) || !read_triple(mean, out->mean) ||
+        !read_triple(std, out->std) || !find_method(method, &out->method) ||
+        !read_heads(state, out))
         return damaged(path, "a value is out of range");
     out->step = step;
     out->total_steps = total;
@@ -178,8 +177,9 @@ static dho_status check_file(const char *path, const json_t *state, const char *
     if (entry == NULL) return damaged(path, "has no list of files");
     DHO_TRY(dho_checkpoint_file_measure(path, name, &found));
     if (found.bytes != (uint64_t)bytes)
-        return dho_fail(DHO_ERR_FORMAT, "%s/%s: %" PRIu64 " bytes where %lld were written: truncated",
-                        path, name, found.bytes, (long long)bytes);
+        return dho_fail(DHO_ERR_FORMAT,
+                        "%s/%s: %" PRIu64 " bytes where %lld were written: truncated", path, name,
+                        found.bytes, (long long)bytes);
     DHO_TRY(dho_path_join(&file_path, path, name));
     dho_status status = dho_mapping_open(&mapping, file_path);
     if (status == DHO_OK && dho_crc32(0, mapping.data, mapping.size) != (uint32_t)crc)
@@ -202,7 +202,7 @@ dho_status dho_checkpoint_read_info(const char *path, dho_checkpoint_info *out)
         status = dho_fail(DHO_ERR_FORMAT, "%s: is missing", state_path);
         goto fail;
     }
-    DHO_TRY_GOTO(dho_json_load_sealed(&state, state_path, MAX_STATE_BYTES));
+    DHO_TRY_GOTO(dho_json_load_sealed(&state, state_path, DHO_CHECKPOINT_STATE_BYTES));
     DHO_TRY_GOTO(read_fields(path, state, out));
     for (int i = 0; i < 2; i++) DHO_TRY_GOTO(check_file(path, state, file_names[i]));
 fail:

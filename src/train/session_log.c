@@ -30,7 +30,7 @@ static void describe_cpu(char *out, size_t bytes)
     if (file != NULL) fclose(file);
 }
 
-static json_t *describe(const dho_trainer *trainer)
+static json_t *describe(const dho_trainer *trainer, const char *config)
 {
     char started[32], cpu[256], libraries[128];
     struct tm utc;
@@ -42,23 +42,24 @@ static json_t *describe(const dho_trainer *trainer)
     const long cores = sysconf(_SC_NPROCESSORS_ONLN);
     const double gib = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 1073741824;
     return json_pack(
-        "{s:s, s:I, s:s, s:s, s:s, s:s, s:I, s:f, s:i, s:i, s:s, s:I, s:I, s:I, s:I}", "started",
-        started, "step", (json_int_t)trainer->step, "version", DHO_VERSION, "libraries", libraries,
-        "host", dho_comm_host(trainer->comm), "cpu", cpu, "cores", (json_int_t)cores, "memory_gib",
-        gib, "ranks", trainer->ranks, "threads", dho_compute_threads(trainer->compute), "backend",
+        "{s:s, s:I, s:s, s:s, s:s, s:s, s:I, s:f, s:i, s:i, s:s, s:I, s:I, s:I, s:I, s:s}",
+        "started", started, "step", (json_int_t)trainer->step, "version", DHO_VERSION, "libraries",
+        libraries, "host", dho_comm_host(trainer->comm), "cpu", cpu, "cores", (json_int_t)cores,
+        "memory_gib", gib, "ranks", trainer->ranks, "threads",
+        dho_compute_threads(trainer->compute), "backend",
         dho_compute_kernels(trainer->compute)->name, "parameters",
         (json_int_t)trainer->parameter_floats, "images", (json_int_t)trainer->dataset.count,
         "classes", (json_int_t)trainer->dataset.classes, "labelled",
-        (json_int_t)trainer->labelled.count);
+        (json_int_t)trainer->labelled.count, "config", config);
 }
 
-dho_status dho_session_log_append(const dho_trainer *trainer)
+dho_status dho_session_log_append(const dho_trainer *trainer, const char *config)
 {
     char *path = NULL, *text = NULL;
     FILE *file = NULL;
     dho_status status;
     DHO_TRY(dho_path_join(&path, trainer->config->out, "sessions.jsonl"));
-    json_t *line = describe(trainer);
+    json_t *line = describe(trainer, config);
     text = json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(4));
     json_decref(line);
     if (text == NULL) {

@@ -156,6 +156,8 @@ static dho_status resume_run(dho_trainer *trainer, const char *resume)
                               trainer->buffer_floats * sizeof(float), 0);
 }
 
+/* Only where steps follow: config.yaml and sessions.jsonl say with what a run was trained. The
+ * session first: config.yaml alone would hide what the steps before it were trained with. */
 static dho_status open_run_folder(dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
@@ -164,8 +166,8 @@ static dho_status open_run_folder(dho_trainer *trainer)
     if (trainer->rank != 0) return DHO_OK;
     DHO_TRY_GOTO(dho_path_join(&path, config->out, "config.yaml"));
     DHO_TRY_GOTO(dho_config_format(config, false, &text));
+    DHO_TRY_GOTO(dho_session_log_append(trainer, text));
     DHO_TRY_GOTO(dho_file_write_text(path, text));
-    DHO_TRY_GOTO(dho_session_log_append(trainer));
     DHO_TRY_GOTO(dho_progress_open(
         &trainer->progress, config->out, trainer->step, trainer->total_steps,
         config->train.log_every, trainer->cache != NULL, dho_method_uses_features(config->method)));
@@ -228,13 +230,14 @@ static void announce(const dho_trainer *trainer)
              dho_method_name(config->method), trainer->student.model, trainer->student.width,
              trainer->parameter_floats, (long long)trainer->dataset.count, trainer->dataset.classes,
              (long long)trainer->labelled.count);
-    dho_info("%d rank%s x %d thread%s, backend %s; %d shards of %d images (%d labelled); %lld steps "
-             "of which %lld are done; activations %.1f MiB",
-             trainer->ranks, trainer->ranks == 1 ? "" : "s", dho_compute_threads(trainer->compute),
-             dho_compute_threads(trainer->compute) == 1 ? "" : "s",
-             dho_compute_kernels(trainer->compute)->name, trainer->shards, trainer->micro_batch,
-             trainer->micro_labelled, (long long)trainer->total_steps, (long long)trainer->step,
-             (double)dho_executor_arena_bytes(trainer->executor) / 1048576);
+    dho_info(
+        "%d rank%s x %d thread%s, backend %s; %d shards of %d images (%d labelled); %lld steps "
+        "of which %lld are done; activations %.1f MiB",
+        trainer->ranks, trainer->ranks == 1 ? "" : "s", dho_compute_threads(trainer->compute),
+        dho_compute_threads(trainer->compute) == 1 ? "" : "s",
+        dho_compute_kernels(trainer->compute)->name, trainer->shards, trainer->micro_batch,
+        trainer->micro_labelled, (long long)trainer->total_steps, (long long)trainer->step,
+        (double)dho_executor_arena_bytes(trainer->executor) / 1048576);
     /* A log must hold what was run; a person at a terminal finds it in the run's folder. */
     if (trainer->progress.terminal)
         dho_info("configuration: %s/config.yaml", config->out);
@@ -253,16 +256,18 @@ static dho_status report_skipped(const dho_trainer *trainer)
 static dho_status train_opened(dho_trainer *trainer, const char *resume)
 {
     DHO_TRY(resume_run(trainer, resume));
-    DHO_TRY(dho_comm_agree(trainer->comm, open_run_folder(trainer)));
-    announce(trainer);
     if (trainer->step >= trainer->total_steps) {
-        dho_info("nothing to do: all %lld steps are done", (long long)trainer->total_steps);
+        dho_info("nothing to do: %lld of %lld steps are done, with the settings of %s/config.yaml",
+                 (long long)trainer->step, (long long)trainer->total_steps, trainer->config->out);
         return DHO_OK;
     }
+    DHO_TRY(dho_comm_agree(trainer->comm, open_run_folder(trainer)));
+    announce(trainer);
     DHO_TRY(dho_trainer_start_loader(trainer));
     dho_status status = run(trainer);
     if (status == DHO_OK) status = report_skipped(trainer);
-    if (status != DHO_OK && trainer->progress.terminal) dho_info("%s", ""); /* ends the bar's line */
+    if (status != DHO_OK && trainer->progress.terminal)
+        dho_info("%s", ""); /* ends the bar's line */
     return status;
 }
 

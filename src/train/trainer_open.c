@@ -158,7 +158,8 @@ static dho_status open_data(dho_trainer *trainer)
         trainer->total_steps =
             (int64_t)(config->train.epochs * (double)trainer->steps_per_epoch + 0.5);
     if (trainer->total_steps < 1) trainer->total_steps = 1;
-    return DHO_OK;
+    trainer->schedule = dho_schedule_create(config, trainer->total_steps);
+    return dho_schedule_check(&trainer->schedule);
 }
 
 static dho_status open_microbatches(dho_trainer *trainer)
@@ -265,7 +266,6 @@ static dho_status open_model(dho_trainer *trainer)
     if (trainer->passes == 2) /* the smaller one */
         DHO_TRY(dho_executor_prepare(trainer->executor, trainer->micro_batch - execution.batch));
     trainer->objective = dho_objective_create(config);
-    trainer->schedule = dho_schedule_create(config, trainer->total_steps);
     if (trainer->cache != NULL) {
         const size_t dim = (size_t)dho_cache_get_spec(trainer->cache)->dim;
         DHO_TRY(dho_alloc(&trainer->teacher_payload, rows * dim, sizeof(float), "teacher"));

@@ -31,6 +31,9 @@ expect 2 "teacher.cache" "${train[@]}" --set teacher.cache='""'
 expect 2 "data.shots" "${train[@]}" --set data.shots=0
 expect 2 "label_file\|nowhere.txt" "${train[@]}" --set data.labels=file --set data.label_file="$work/nowhere.txt"
 expect 2 "unknown model" "${train[@]}" --set student.model=resnet19
+expect 2 "the warm-up has 99 steps, the whole run" "${train[@]}" --set train.steps=0 --set train.epochs=1 \
+    --set train.warmup_steps=99
+expect 2 "expected fewer than train.steps" "${train[@]}" --set train.steps=6 --set train.warmup_steps=6
 expect 2 "divisor" "${train[@]}" --set train.shards=16
 ranks=3 expect 2 "3 ranks but train.shards is 2" "${train[@]}" --set train.shards=2
 

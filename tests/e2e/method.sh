@@ -84,13 +84,14 @@ refuse "needs a cache of embeddings" --set method=feature --set teacher.cache="$
 refuse "head would not be trained" --set method=feature --set distill.lambda_ce=0
 refuse "head_kd: has no effect" --set method=ce --set student.head_kd=cosine
 
-train 1 reference --set compat=reference --set train.batch_labelled=16 --set train.batch_unlabelled=16
+train 1 reference --set compat=reference --set student.init='""' --set train.batch_labelled=16 --set train.batch_unlabelled=16
 grep -q "lambda_ce: 0.5" "$work/reference/config.yaml" || die "compat: reference, few shots"
 grep -q "schedule: cosine" "$work/reference/config.yaml" || die "compat: reference, few shots"
 run 1 train -c "$work/reference/config.yaml" --resume auto >"$work/log" 2>&1 || die "its own config.yaml"
 pass "compat: reference"
 refuse "lambda_ce: expected 0.5, as compat: reference has it" --set compat=reference \
     --set distill.lambda_ce=1
+refuse "compat: reference needs student.init" --set compat=reference
 refuse "compat: reference needs data.labels" --set compat=reference --set data.labels=all
 
 run 2 eval -c "$work/base.yaml" --out "$work/quiet" >"$work/table" 2>"$work/log" || die "eval"

@@ -47,6 +47,35 @@ grep -q "not counted" log && die "something is still missing"
 [ "$(grep -o '(2)' log | wc -l)" = 4 ] || die "not two seeds in each cell"
 pass "the whole table is made by its script, a wrong evaluation made again"
 
+# An evaluation that dies while it writes leaves no old numbers beside new settings.
+cp -r runs/small/ce-2/seed-1 kept
+rm runs/small/ce-2/seed-1/eval/config.yaml
+mkdir -p runs/small/ce-2/seed-1/eval/config.yaml/in-the-way
+"$DHO" eval -c configs/base.yaml --out runs/small/ce-2/seed-1 --set method=ce --set data.shots=2 \
+    --set seed=1 --set eval.resize=64 >log 2>&1 && die "a folder was written as a file"
+[ ! -e runs/small/ce-2/seed-1/eval.json ] || die "old numbers outlive their settings"
+rm -r runs/small/ce-2/seed-1
+mv kept runs/small/ce-2/seed-1
+pass "eval.json and its configuration are of one evaluation"
+
+# What is not trained changes nothing; what goes on with other settings is told apart.
+run1() { "$here/launch/mpirun.sh" 1 "$DHO" train -c configs/base.yaml --out runs/small/ce-2/seed-1 --set method=ce \
+    --set data.shots=2 --set seed=1 "$@" >log 2>&1 || die "train $*"; }
+cp -r runs/small/ce-2/seed-1 kept
+run1 --set train.lr=0.1
+grep -q "nothing to do: 2 of 2 steps are done" log || die "a run that is done is trained"
+run1 --set train.steps=1
+cmp -s kept/config.yaml runs/small/ce-2/seed-1/config.yaml || die "config.yaml of a run that is done has changed"
+cmp -s kept/sessions.jsonl runs/small/ce-2/seed-1/sessions.jsonl || die "a session that trained nothing"
+run1 --set train.steps=4 --set train.lr=0.1
+"$DHO" table small --set train.steps=4 --set train.lr=0.1 >log 2>&1
+grep -q 'ce-2/seed-1/sessions.jsonl: the session from step 0 on: has "train.steps: 2"' log ||
+    die "steps of other settings count"
+rm -r runs/small/ce-2/seed-1
+mv kept runs/small/ce-2/seed-1
+"$DHO" table small | grep -q "not counted" && die "the run as it was does not count"
+pass "a run counts with what its steps were trained with"
+
 # A training that goes on with more steps is not done yet, one of another learning rate not the same.
 "$DHO" table small --set train.lr=0.5 | grep -q '4 of 4.* 0 missing, 0 unfinished, 4 of another' ||
     die "other learning rates are counted"
@@ -74,11 +103,38 @@ chmod +x fake
 status=0
 DHO=./fake LAUNCH=env sh make.sh >log 2>&1 || status=$?
 [ $status = 1 ] && [ "$(wc -l <calls)" = 4 ] || die "a run that fails stops the others"
-grep -q "2 runs failed" log || die "failed runs are not counted"
+grep -q "^2 failed" log || die "failed runs are not counted"
 status=0
 FAKE=75 DHO=./fake LAUNCH=env sh make.sh >log 2>&1 || status=$?
 [ $status = 75 ] || die "exit code $status, not 75"
 pass "the script names what fails, goes on, and ends when it is stopped"
+
+# What a run needs and is not there is made first, once; a run of another method does not need it.
+cat >configs/tables/needs.yaml <<'EOF2'
+title: Needs
+config: ../base.yaml
+set: ["data.shots=2", "train.batch_unlabelled=8", "teacher.cache=teacher-cache", "eval.sets=[{name: val, root: data/val}]"]
+seeds: [1]
+rows: {method: {set: ["method={method}"], values: [ce, kd, single_head]}}
+tests: [val]
+prepare:
+  - path: teacher/checkpoints/step-00000002
+    command: dho train {arguments} --set method=ce --set data.labels=all --out teacher
+  - path: teacher-cache/cache.json
+    command: >-
+      dho cache build {arguments} --teacher teacher/checkpoints/step-00000002
+      --shards 4 --out teacher-cache
+EOF2
+"$DHO" table needs --only method=ce | grep -q "needed by" && die "CE needs a teacher"
+"$DHO" table needs >log 2>&1 || die "a table that needs more"
+grep -A 4 "^Not there, and needed by" log | grep -q '^    dho cache build -c configs/base.yaml --set ' ||
+    die "what is needed is not listed"
+"$DHO" table needs --missing >make.sh
+[ "$(grep -c '^prepare teacher' make.sh)" = 2 ] || die "not each preparation once"
+LAUNCH="$here/launch/mpirun.sh 1" sh make.sh >log 2>&1 || die "the script with preparations"
+"$DHO" table needs >log 2>&1
+grep -q "not counted\|needed by" log && die "something is still missing"
+pass "the teacher and its cache are made before the runs that need them"
 
 refuse() { # TEXT ARGUMENT ...
     local text=$1 status=0

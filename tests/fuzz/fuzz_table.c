@@ -28,6 +28,12 @@ static void walk(const dho_table_spec *spec)
         require(dho_table_expand(spec, spec->run, values, 1, &text) == DHO_OK);
         require(text[0] != '/' && strstr(text, "..") == NULL);
         dho_free(text);
+        for (size_t i = 0; i < spec->preparation_count; i++) {
+            require(dho_table_expand(spec, spec->preparations[i].command, values, 1, &text) ==
+                    DHO_OK);
+            require(strncmp(text, "dho ", 4) == 0);
+            dho_free(text);
+        }
     }
 }
 

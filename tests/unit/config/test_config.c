@@ -255,8 +255,8 @@ static const wrong wrongs[] = {
     {"train: {warmup_steps: 5, warmup_fraction: 0.1}\n", NULL,
      "t.yaml:1:26: train.warmup_fraction: train.warmup_steps and train.warmup_fraction cannot both "
      "be set"},
-    {"train: {warmup_steps: 5, steps: 4}\n", NULL,
-     "t.yaml:1:9: train.warmup_steps: expected at most train.steps (4), got 5"},
+    {"train: {warmup_steps: 4, steps: 4}\n", NULL,
+     "t.yaml:1:9: train.warmup_steps: expected fewer than train.steps (4), got 4"},
     {"eval: {resize: 100}\n", NULL,
      "t.yaml:1:8: eval.resize: expected 0 or at least data.image_size (224), got 100"},
     {"eval: {select_on: val}\n", NULL,
@@ -383,29 +383,41 @@ END_TEST
 /* --- compat: reference -------------------------------------------------------------------------
  */
 
+#define REFERENCE "compat: reference\n"
+#define SEMI REFERENCE "data: {root: r, labels: percent, percent: 1}\n"
+#define SHOTS REFERENCE "data: {root: r, labels: shots, shots: 1}\n"
+#define FINE REFERENCE "data: {root: r, format: coop, split_file: s.json}\n"
+#define SETS "eval: {sets: [{name: val, root: r, format: imagefolder}]"
+
 START_TEST(test_reference_of_each_family)
 {
     dho_config c;
-    ck_assert_ok(parse(&c, "compat: reference\ndata: {labels: percent, percent: 1}\n", NULL));
+    ck_assert_ok(parse(&c, SEMI "student: {init: a}\n", NULL));
     ck_assert_int_eq(c.train.schedule, DHO_SCHEDULE_WARMUP_TIMES_COSINE);
     ck_assert(c.train.warmup_steps == 5000 && c.train.lr == 5e-5 && c.train.weight_decay == 0.05);
     ck_assert(c.distill.lambda_ce == 1 && c.distill.lambda_kd == 1 && c.distill.temperature == 2);
     ck_assert(c.train.batch_labelled == 256 && c.train.epochs == 32 && c.eval.resize == 224);
+    ck_assert(c.eval.alpha == 0.5 && c.eval.beta == 0.5 && c.data.label_seed == 1);
     ck_assert_int_eq(c.student.head_kd, DHO_HEAD_AUTO);
     ck_assert_int_eq(c.train.forward, DHO_FORWARD_STACKED);
+    ck_assert_int_eq(c.data.interpolation, DHO_BICUBIC);
+    ck_assert_int_eq(c.eval.interpolation, DHO_BICUBIC);
+    ck_assert_double_eq(c.data.mean[0], 0.485);
     dho_config_free(&c);
-    ck_assert_ok(parse(&c, "compat: reference\ndata: {labels: shots, shots: 1}\n", NULL));
+    ck_assert_ok(parse(&c, SHOTS "student: {init: a}\n", NULL));
     ck_assert_int_eq(c.train.schedule, DHO_SCHEDULE_COSINE);
     ck_assert(c.distill.lambda_ce == 0.5 && c.distill.lambda_kd == 0.5 && c.train.lr == 1e-3);
-
+    ck_assert_int_eq(c.data.interpolation, DHO_BICUBIC);
+    ck_assert_int_eq(c.eval.interpolation, DHO_BILINEAR);
     dho_config_free(&c);
-    ck_assert_ok(parse(&c,
-                       "compat: reference\ndata: {format: coop, split_file: s.json}\n"
-                       "train: {lr: 2e-3, warmup_steps: 7}\n",
-                       NULL));
+    ck_assert_ok(
+        parse(&c, FINE "student: {init: \"\"}\ntrain: {lr: 2e-3, warmup_steps: 7}\n", NULL));
     ck_assert_int_eq(c.train.schedule, DHO_SCHEDULE_LINEAR);
     ck_assert_int_eq(c.train.forward, DHO_FORWARD_SEPARATE);
     ck_assert_int_eq(c.train.epoch_of, DHO_EPOCH_SHORTER);
+    ck_assert_int_eq(c.data.interpolation, DHO_BILINEAR);
+    ck_assert_int_eq(c.eval.interpolation, DHO_BILINEAR);
+    ck_assert_int_eq(c.eval.resize, 224);
     /* Sizes of the experiment stay choices, and one way of saying the warm-up replaces the other.
      */
     ck_assert(c.train.lr == 2e-3 && c.train.warmup_steps == 7 && c.train.warmup_fraction == 0);
@@ -420,17 +432,54 @@ START_TEST(test_reference_of_each_family)
 }
 END_TEST
 
-START_TEST(test_reference_refuses)
+/* A CLIP student: CLIP's normalisation, and a cosine distillation head, which auto means. */
+START_TEST(test_reference_of_clip_students)
 {
     dho_config c;
-    ck_assert_fails(parse(&c, "compat: reference\n", NULL), DHO_ERR_CONFIG,
-                    "t.yaml:1:1: compat: reference needs data.labels: percent or file");
-    ck_assert_fails(parse(&c,
-                          "compat: reference\ndata: {labels: shots, shots: 1}\n"
-                          "train: {forward: separate}\n",
-                          NULL),
-                    DHO_ERR_CONFIG,
-                    "t.yaml:3:9: train.forward: expected stacked, as compat: reference has it");
+    ck_assert_ok(parse(&c,
+                       REFERENCE "data: {labels: balanced, percent: 1}\n"
+                                 "student: {model: clip_vit_b16, init: a, head_init: b}\n",
+                       NULL));
+    ck_assert_uint_eq(c.data.label_seed, 13);
+    ck_assert(c.data.mean[2] == 0.40821073 && c.data.std[0] == 0.26862954);
+    ck_assert_int_eq(c.student.head_kd, DHO_HEAD_AUTO);
+    dho_config_free(&c);
+    ck_assert_ok(parse(&c,
+                       SEMI
+                       "student: {model: clip_vit_b16, init: a, head_init: b, head_ce: linear, "
+                       "head_kd: cosine}\n",
+                       NULL));
+    dho_config_free(&c);
+    ck_assert_ok(parse(&c, SHOTS "student: {init: a, head_kd: linear}\n", NULL));
+    dho_config_free(&c);
+}
+END_TEST
+
+START_TEST(test_reference_refuses)
+{
+    const char *const cases[][2] = {
+        {REFERENCE, "t.yaml:1:1: compat: reference needs data.labels: percent, balanced or file"},
+        {SHOTS "train: {forward: separate}\n",
+         "t.yaml:3:9: train.forward: expected stacked, as compat: reference has it"},
+        {SHOTS "student: {init: a, head_ce: cosine}\n", "student.head_ce: expected linear"},
+        {SHOTS "student: {init: a, head_kd: cosine}\n", "student.head_kd: expected linear"},
+        {SHOTS "student: {init: a, head_scale: 30}\n", "student.head_scale: expected 100"},
+        {SEMI "student: {model: clip_rn50, init: a, head_init: b, head_kd: linear}\n",
+         "student.head_kd: expected cosine"},
+        {SHOTS, "t.yaml:1:1: compat: reference needs student.init"},
+        {SEMI "student: {model: clip_rn50, init: a}\n",
+         "compat: reference needs student.head_init"},
+        {SHOTS "student: {init: a}\n" SETS "}\n",
+         "reference needs eval.select_on: its few-shot code chooses alpha and beta on the test"},
+        {FINE "student: {init: a}\n" SETS "}\n", "chooses alpha and beta on val"},
+    };
+    dho_config c;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        ck_assert_fails(parse(&c, cases[i][0], NULL), DHO_ERR_CONFIG, cases[i][1]);
+    ck_assert_ok(parse(&c, SHOTS "student: {init: a}\n" SETS ", select_on: \"\"}\n", NULL));
+    dho_config_free(&c);
+    ck_assert_ok(parse(&c, SHOTS "method: kd\nstudent: {init: a}\n" SETS "}\n", NULL));
+    dho_config_free(&c);
     ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }
 END_TEST
@@ -825,6 +874,7 @@ int main(void)
     TCase *tests = tcase_create("config");
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, test_reference_of_each_family);
+    tcase_add_test(tests, test_reference_of_clip_students);
     tcase_add_test(tests, test_reference_refuses);
     tcase_add_loop_test(tests, test_wrong_input, 0, (int)(sizeof wrongs / sizeof wrongs[0]));
     tcase_add_test(tests, test_long_values_are_cut);

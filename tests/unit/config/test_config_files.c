@@ -41,7 +41,17 @@ static void look_at_imagenet(const char *name, const dho_config *config)
     for (size_t i = 0; i < config->eval.set_count; i++)
         ck_assert(config->eval.sets[i].class_file[0] == '\0' ||
                   dho_path_exists(config->eval.sets[i].class_file));
-    if (few_shot) return;
+    ck_assert_str_ne(config->student.init, "");
+    ck_assert_int_eq(config->eval.resize, config->data.image_size);
+    if (few_shot) {
+        ck_assert_str_eq(config->eval.select_on, "val");
+        return;
+    }
+    ck_assert_int_eq(config->compat, DHO_COMPAT_REFERENCE);
+    ck_assert_str_ne(config->student.head_init, "");
+    ck_assert_str_eq(config->eval.select_on, "");
+    ck_assert(config->eval.alpha == 0.5 && config->eval.beta == 0.5);
+    ck_assert_double_eq(config->data.mean[0], 0.48145466);
     ck_assert_int_eq(config->train.schedule, DHO_SCHEDULE_WARMUP_TIMES_COSINE);
     ck_assert_uint_eq(config->data.label_seed, 13);
     ck_assert_double_eq(config->data.percent, strstr(name, "10percent") != NULL ? 10 : 1);
@@ -57,7 +67,34 @@ static void look_at_fine_grained(const char *name, const dho_config *config)
     ck_assert_int_eq(config->train.schedule, DHO_SCHEDULE_LINEAR);
     ck_assert_int_eq(config->train.forward, DHO_FORWARD_SEPARATE);
     ck_assert_str_eq(config->eval.select_on, "val");
+    ck_assert_int_eq(config->compat, DHO_COMPAT_REFERENCE);
+    ck_assert_int_eq(config->data.interpolation, DHO_BILINEAR);
+    ck_assert_int_eq(config->eval.interpolation, DHO_BILINEAR);
+    ck_assert_int_eq(config->eval.resize, 224);
+    ck_assert_str_ne(config->student.init, "");
 }
+
+/* The table "ablations" changes what compat: reference holds fast: its base is the same, written
+ * out.
+ */
+START_TEST(test_ablations)
+{
+    char *texts[2];
+    for (int i = 0; i < 2; i++) {
+        static const char *const paths[] = {"configs/imagenet/fewshot_resnet50.yaml",
+                                            "configs/imagenet/fewshot_ablations.yaml"};
+        const char *const out[] = {"out=runs/x"};
+        dho_config config;
+        ck_assert_ok(dho_config_load(&config, paths[i], out, 1));
+        ck_assert_int_eq(config.compat, i == 0 ? DHO_COMPAT_REFERENCE : DHO_COMPAT_NONE);
+        config.compat = DHO_COMPAT_NONE;
+        ck_assert_ok(dho_config_format(&config, false, &texts[i]));
+        dho_config_free(&config);
+    }
+    ck_assert_str_eq(texts[0], texts[1]);
+    for (int i = 0; i < 2; i++) dho_free(texts[i]);
+}
+END_TEST
 
 START_TEST(test_files)
 {
@@ -73,6 +110,7 @@ int main(void)
     Suite *suite = suite_create("config_files");
     TCase *tests = tcase_create("config_files");
     tcase_add_test(tests, test_files);
+    tcase_add_test(tests, test_ablations);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
 }

@@ -34,8 +34,13 @@ static void check_names(const char *model, bool dual, const char *const *expecte
 {
     dho_student student;
     dho_conflict_blocks blocks;
-    const dho_student_options options = {
-        .model = model, .width = 8, .image_size = SIZE, .classes = CLASSES, .dual_head = dual};
+    const bool transformer = strstr(model, "vit") != NULL;
+    const dho_student_options options = {.model = model,
+                                         .width = transformer ? 64 : 8,
+                                         .layers = transformer ? 2 : 0,
+                                         .image_size = SIZE,
+                                         .classes = CLASSES,
+                                         .dual_head = dual};
     ck_assert_ok(dho_student_create(&student, &options));
     ck_assert_ok(dho_conflict_blocks_create(&blocks, student.graph));
     ck_assert_int_eq(blocks.count, count);
@@ -57,6 +62,16 @@ START_TEST(test_blocks)
                                          "layer4.0", "layer4.1", "head"};
     check_names("resnet18", true, resnet, 10);
     check_names("resnet18", false, resnet, 11);
+    /* The first and the last of a transformer's parameters are not one block. */
+    static const char *const vit[] = {"visual.conv1",
+                                      "visual.class_embedding",
+                                      "visual.positional_embedding",
+                                      "visual.ln_pre",
+                                      "visual.transformer.resblocks.0",
+                                      "visual.transformer.resblocks.1",
+                                      "visual.ln_post",
+                                      "visual.proj"};
+    check_names("clip_vit_b16", true, vit, 8);
 }
 END_TEST
 

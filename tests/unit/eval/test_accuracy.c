@@ -111,6 +111,20 @@ START_TEST(test_not_a_number_is_a_miss)
 }
 END_TEST
 
+/* |0.55 - 0.5| and |0.45 - 0.5| differ in their last bit: then beta has a word. */
+START_TEST(test_ties_of_the_grid)
+{
+    const double alphas[] = {0.4, 0.45, 0.55}, betas[] = {0.5, 1, 2};
+    dho_accuracy grid[9] = {{0}};
+    grid[1 * 3 + 2].top1 = grid[2 * 3 + 1].top1 = 7; /* (0.45, 2), (0.55, 1) */
+    ck_assert_uint_eq(dho_sweep_best(grid, alphas, 3, betas, 3), 2 * 3 + 1);
+    grid[1 * 3 + 1].top1 = 7; /* (0.45, 1): alike in both, so the first */
+    ck_assert_uint_eq(dho_sweep_best(grid, alphas, 3, betas, 3), 1 * 3 + 1);
+    grid[0 * 3 + 0].top1 = 8;
+    ck_assert_uint_eq(dho_sweep_best(grid, alphas, 3, betas, 3), 0);
+}
+END_TEST
+
 START_TEST(test_wilson)
 {
     double low, high;
@@ -133,6 +147,7 @@ int main(void)
     tcase_add_loop_test(tests, test_sweep_is_the_definition, 0, 2);
     tcase_add_test(tests, test_ties_count_against_the_label);
     tcase_add_test(tests, test_not_a_number_is_a_miss);
+    tcase_add_test(tests, test_ties_of_the_grid);
     tcase_add_test(tests, test_wilson);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);

@@ -91,8 +91,8 @@ START_TEST(test_against_brute_force)
     fixture f;
     dho_plateau found[BETAS], again[BETAS], expected;
     make(&f, _i);
-    ck_assert_ok(dho_outputs_plateaus(&f.outputs, betas, BETAS, 1, found));
-    ck_assert_ok(dho_outputs_plateaus(&f.outputs, betas, BETAS, 3, again));
+    ck_assert_ok(dho_outputs_plateaus(&f.outputs, NULL, NULL, 0, betas, BETAS, 1, found));
+    ck_assert_ok(dho_outputs_plateaus(&f.outputs, NULL, NULL, 0, betas, BETAS, 3, again));
     for (int b = 0; b < BETAS; b++) {
         dho_accuracy accuracy;
         ck_assert(found[b].low == again[b].low && found[b].high == again[b].high);
@@ -133,7 +133,7 @@ START_TEST(test_by_hand)
     dho_plateau plateau;
     const dho_head_outputs outputs = {
         .count = 1, .classes = 3, .logits = {ce, kd}, .labels = &label};
-    ck_assert_ok(dho_outputs_plateaus(&outputs, &beta, 1, 1, &plateau));
+    ck_assert_ok(dho_outputs_plateaus(&outputs, NULL, NULL, 0, &beta, 1, 1, &plateau));
     ck_assert_int_eq(plateau.top1, 1);
     /* alpha/2 + (1 - alpha)/5 > alpha/4 + 3 (1 - alpha)/5 from 0.4 / 0.65 on. */
     ck_assert_double_eq_tol(plateau.low, 0.4 / 0.65, 1e-6);
@@ -151,20 +151,70 @@ START_TEST(test_edges)
     dho_plateau plateau;
     const dho_head_outputs outputs = {
         .count = 1, .classes = 2, .logits = {ce, kd}, .labels = &label};
-    ck_assert_ok(dho_outputs_plateaus(&outputs, &beta, 1, 1, &plateau));
+    ck_assert_ok(dho_outputs_plateaus(&outputs, NULL, NULL, 0, &beta, 1, 1, &plateau));
     ck_assert_int_eq(plateau.top1, 0);
     ce[0] = NAN;
     kd[0] = 5;
-    ck_assert_ok(dho_outputs_plateaus(&outputs, &beta, 1, 1, &plateau));
+    ck_assert_ok(dho_outputs_plateaus(&outputs, NULL, NULL, 0, &beta, 1, 1, &plateau));
     ck_assert_int_eq(plateau.top1, 0);
     ce[0] = 2;
-    ck_assert_ok(dho_outputs_plateaus(&outputs, &beta, 1, 1, &plateau));
+    ck_assert_ok(dho_outputs_plateaus(&outputs, NULL, NULL, 0, &beta, 1, 1, &plateau));
     ck_assert_int_eq(plateau.top1, 1);
     ck_assert(plateau.low == 0 && plateau.high == 1);
     kd[0] = 0; /* a tie at alpha = 0 only */
-    ck_assert_ok(dho_outputs_plateaus(&outputs, &beta, 1, 1, &plateau));
+    ck_assert_ok(dho_outputs_plateaus(&outputs, NULL, NULL, 0, &beta, 1, 1, &plateau));
     ck_assert_int_eq(plateau.top1, 1);
     ck_assert(plateau.low == 0 && plateau.high == 1);
+}
+END_TEST
+
+/* Heads that are sure and disagree: all that happens, happens beside alpha = 0.5, in ranges that
+ * are narrower than rounding is certain of. What the evaluation counts is what is reported, and no
+ * grid has more. */
+START_TEST(test_confident_heads)
+{
+    enum { ALPHAS = 21 };
+    fixture f;
+    dho_rng rng;
+    double alphas[ALPHAS];
+    dho_accuracy grid[ALPHAS * BETAS], counted;
+    dho_plateau found[BETAS];
+    make(&f, 1);
+    dho_rng_init(&rng, 22, DHO_RNG_TEST, 0, (uint64_t)_i);
+    for (int h = 0; h < 2; h++)
+        for (int r = 0; r < ROWS; r++) {
+            const int right = (int)dho_rng_below(&rng, 2) == h;
+            const int top = right ? f.labels[r] : (int)dho_rng_below(&rng, CLASSES);
+            for (int c = 0; c < CLASSES; c++)
+                f.logits[h][r * CLASSES + c] =
+                    (float)(dho_rng_normal(&rng) + (c == top ? 18 + 12 * (_i % 3) : 0));
+        }
+    for (int a = 0; a < ALPHAS; a++) alphas[a] = a / (ALPHAS - 1.0);
+    ck_assert_ok(dho_outputs_sweep(&f.outputs, alphas, ALPHAS, betas, BETAS, 1, grid));
+    ck_assert_ok(dho_outputs_plateaus(&f.outputs, grid, alphas, ALPHAS, betas, BETAS, 2, found));
+    for (int b = 0; b < BETAS; b++) {
+        const double alpha = dho_plateau_alpha(&found[b]);
+        ck_assert_ok(dho_outputs_sweep(&f.outputs, &alpha, 1, &betas[b], 1, 1, &counted));
+        ck_assert_int_eq(counted.top1, found[b].top1);
+        for (int a = 0; a < ALPHAS; a++) ck_assert_int_le(grid[a * BETAS + b].top1, found[b].top1);
+    }
+    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+}
+END_TEST
+
+/* Two rows that are both right within 5e-11 of alpha = 0.5 only. */
+START_TEST(test_narrow)
+{
+    float ce[4] = {0, 23, 30, 0}, kd[4] = {30, 0, 0, 23};
+    int32_t labels[2] = {0, 0};
+    const double beta = 1;
+    dho_plateau plateau;
+    const dho_head_outputs outputs = {
+        .count = 2, .classes = 2, .logits = {ce, kd}, .labels = labels};
+    ck_assert_ok(dho_outputs_plateaus(&outputs, NULL, NULL, 0, &beta, 1, 1, &plateau));
+    ck_assert_int_eq(plateau.top1, 2);
+    ck_assert(plateau.low < plateau.high && plateau.high - plateau.low < 1e-9);
+    ck_assert_double_eq_tol(dho_plateau_alpha(&plateau), 0.5, 1e-9);
 }
 END_TEST
 
@@ -173,9 +223,10 @@ START_TEST(test_out_of_memory)
     fixture f;
     dho_plateau found[BETAS];
     make(&f, 1);
-    for (int n = 1; n <= 2; n++) {
+    for (int n = 1; n <= 6; n++) {
         dho_alloc_fail_at(n);
-        ck_assert_int_eq(dho_outputs_plateaus(&f.outputs, betas, BETAS, 2, found), DHO_ERR_MEMORY);
+        ck_assert_int_eq(dho_outputs_plateaus(&f.outputs, NULL, NULL, 0, betas, BETAS, 2, found),
+                         DHO_ERR_MEMORY);
     }
     dho_alloc_fail_at(0);
     ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
@@ -189,6 +240,8 @@ int main(void)
     tcase_add_loop_test(tests, test_against_brute_force, 0, CASES);
     tcase_add_test(tests, test_by_hand);
     tcase_add_test(tests, test_edges);
+    tcase_add_loop_test(tests, test_confident_heads, 0, 30);
+    tcase_add_test(tests, test_narrow);
     tcase_add_test(tests, test_out_of_memory);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);

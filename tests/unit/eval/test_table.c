@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 /* Plans of tables, the numbers of their cells, and what is not counted. Runs in the repository's
  * root. */
+#include "base/json.h"
 #include "check_main.h"
 #include "dho/config.h"
 #include "dho/file.h"
@@ -165,6 +166,11 @@ START_TEST(test_wrong_plans)
         {"compare", "compare: [{axis: method, value: dho}]\n", "minus is missing"},
         {"compare", "compare: [{axis: method, value: dho, minus: dho}]\n", "with itself"},
         {"compare", "compare: [{axis: x, value: dho, minus: dho}]\n", "is no axis"},
+        {"compare", "prepare: 3\n", "expected a list of at most 16 files"},
+        {"compare", "prepare: [{path: a}]\n", "command is missing"},
+        {"compare", "prepare: [{path: a, command: rm -r x}]\n", "expected a command of dho"},
+        {"compare", "prepare: [{path: 'a{x}', command: dho x}]\n", "{x} is no axis"},
+        {"compare", "prepare: [{path: a, command: 'dho {y}'}]\n", "{y} is no axis"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[2048];
@@ -270,12 +276,12 @@ START_TEST(test_cells)
     write_run("dho", 16, 2, 61.5, "compute.threads=3"); /* does not decide the numbers */
     write_run("dho", 16, 3, 99, "train.lr=1");          /* does */
     ck_assert_ok(open_plan(&table, NULL));
-    dho_table_cell cell = dho_table_cell_of(table, 0, 0, DHO_TABLE_COMBINED);
+    dho_table_cell cell = dho_table_cell_of(table, 0, 0, DHO_SCORE_COMBINED);
     ck_assert_uint_eq(cell.top1.count, 3);
     ck_assert_double_eq_tol(cell.top1.mean, 42, 1e-9);
     ck_assert_double_eq_tol(cell.top1.high, 42 + 4.302653 / sqrt(3), 1e-5);
     ck_assert(isnan(cell.published));
-    cell = dho_table_cell_of(table, 3, 0, DHO_TABLE_COMBINED); /* one seed: Wilson's */
+    cell = dho_table_cell_of(table, 3, 0, DHO_SCORE_COMBINED); /* one seed: Wilson's */
     ck_assert_uint_eq(cell.top1.count, 1);
     ck_assert_double_eq_tol(cell.top1.mean, 61.5, 1e-9);
     ck_assert_double_eq_tol(cell.top1.low, 58.446, 5e-3);
@@ -286,11 +292,11 @@ START_TEST(test_cells)
     ck_assert_int_eq(table->runs[11].state, DHO_RUN_OTHER);
     ck_assert_ptr_nonnull(strstr(table->runs[11].why, "has \"train.lr: 1\", the table asks for "
                                                       "\"train.lr: 0.001\""));
-    const dho_estimate difference = dho_table_difference(table, table->spec.contrasts, 0, 0);
+    const dho_estimate difference = dho_table_difference(table, table->spec.contrasts, 0, 0).top1;
     ck_assert_uint_eq(difference.count, 3);
     ck_assert_double_eq_tol(difference.mean, 3, 1e-9);
     ck_assert_double_eq_tol(difference.low, 3 - 4.302653 / sqrt(3), 1e-5);
-    ck_assert_uint_eq(dho_table_difference(table, table->spec.contrasts, 1, 0).count, 0);
+    ck_assert_uint_eq(dho_table_difference(table, table->spec.contrasts, 1, 0).top1.count, 0);
     dho_table_destroy(&table);
     /* What lies elsewhere on this machine is asked for by overrides. */
     ck_assert_ok(open_plan(&table, "train.lr=1"));
@@ -304,16 +310,40 @@ START_TEST(test_cells)
 }
 END_TEST
 
+/* A difference of what was chosen on the very set is marked as its two sides are. */
+START_TEST(test_marked_differences)
+{
+    dho_table *table;
+    write_run("single_head", 1, 1, 40, NULL);
+    write_run("dho", 1, 1, 41, NULL);
+    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert(!dho_table_difference(table, table->spec.contrasts, 0, 0).chosen_here);
+    dho_table_destroy(&table);
+    write_file(
+        "runs/plan/dho-1shot/seed-1/eval.json",
+        "{\"method\": \"dho\", \"alpha\": 0.5, \"beta\": 1.0, \"chosen_on\": \"\", \"sets\": "
+        "[{\"name\": \"val\", \"images\": 10, \"alpha_beta_chosen_here\": true, "
+        "\"combined\": {\"top1\": 50}}]}");
+    ck_assert_ok(open_plan(&table, NULL));
+    const dho_table_cell cell = dho_table_difference(table, table->spec.contrasts, 0, 0);
+    ck_assert(cell.chosen_here);
+    ck_assert_double_eq_tol(cell.top1.mean, 10, 1e-9);
+    dho_table_destroy(&table);
+}
+END_TEST
+
 /* eval.json may say anything. */
 START_TEST(test_wrong_evaluations)
 {
     const char *const cases[][2] = {
         {"", "eval.json"},
-        {"[]", "is of method ?"},
-        {"{\"method\": \"ce\"}", "is of method ce"},
+        {"[]", "no list of sets"},
+        {"{\"sets\": []}", "is of method ?"},
+        {"{\"method\": \"ce\", \"sets\": []}", "is of method ce"},
         {"{\"method\": \"single_head\", \"sets\": 3}", "no list of sets"},
         {"{\"method\": \"single_head\", \"sets\": []}", "not evaluated on val"},
-        {"{\"method\": \"single_head\", \"sets\": [3, null, {\"name\": 4}]}", "not evaluated on"},
+        {"{\"method\": \"single_head\", \"sets\": [3, null, {\"name\": 4}]}", "a proper name"},
+        {"{\"method\": \"single_head\", \"sets\": [{\"name\": \"../val\"}]}", "a proper name"},
         {"{\"method\": \"single_head\", \"sets\": [{\"name\": \"val\"}]}", "number of images"},
         {"{\"method\": \"single_head\", \"sets\": [{\"name\": \"val\", \"images\": 0}]}",
          "number of images"},
@@ -336,7 +366,7 @@ START_TEST(test_wrong_evaluations)
         ck_assert_ok(open_plan(&table, NULL));
         ck_assert_int_eq(table->runs[0].state, DHO_RUN_UNFINISHED);
         ck_assert_msg(strstr(table->runs[0].why, cases[i][1]) != NULL, "%s", table->runs[0].why);
-        ck_assert_uint_eq(dho_table_cell_of(table, 0, 0, DHO_TABLE_COMBINED).top1.count, 0);
+        ck_assert_uint_eq(dho_table_cell_of(table, 0, 0, DHO_SCORE_COMBINED).top1.count, 0);
         dho_table_destroy(&table);
     }
 }
@@ -353,7 +383,8 @@ START_TEST(test_states)
     write_file("runs/plan/dho-1shot/seed-1/eval/config.yaml",
                "eval: {sets: [{name: val, root: y}], alpha: 0.5, resize: 300}\n");
     write_file("runs/plan/dho-1shot/seed-3/eval.json",
-               "{\"method\": \"dho\", \"alpha\": 0.25, \"beta\": 1, \"chosen_on\": \"\"}");
+               "{\"method\": \"dho\", \"alpha\": 0.25, \"beta\": 1, \"chosen_on\": \"\", "
+               "\"sets\": []}");
     write_run("dho", 16, 1, 50, NULL);
     write_file("runs/plan/dho-16shot/seed-1/config.yaml", "data: [\n");
     write_run("dho", 16, 2, 50, NULL);
@@ -373,9 +404,118 @@ START_TEST(test_states)
 }
 END_TEST
 
+/* A line of sessions.jsonl as dho train leaves it. `set`: an override, or NULL. */
+static void add_session(int step, const char *set)
+{
+    const char *overrides[4] = {"method=dho", "data.shots=1", "seed=1", set};
+    char path[512], *text;
+    dho_config config;
+    snprintf(path, sizeof path, "%s/configs/small.yaml", root);
+    ck_assert_ok(dho_config_load(&config, path, overrides, set != NULL ? 4 : 3));
+    ck_assert_ok(dho_config_format(&config, false, &text));
+    dho_config_free(&config);
+    json_t *line = json_pack("{s:i, s:s}", "step", step, "config", text);
+    dho_free(text);
+    snprintf(path, sizeof path, "%s/runs/plan/dho-1shot/seed-1/sessions.jsonl", root);
+    FILE *file = fopen(path, "a");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(json_dumpf(line, file, JSON_COMPACT), 0);
+    fputc('\n', file);
+    fclose(file);
+    json_decref(line);
+}
+
+static void check_run(dho_run_state state, const char *why)
+{
+    dho_table *table;
+    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_int_eq(table->runs[6].state, state);
+    if (why != NULL)
+        ck_assert_msg(strstr(table->runs[6].why, why) != NULL, "%s", table->runs[6].why);
+    dho_table_destroy(&table);
+}
+
+/* config.yaml is of the last session; what counts is what every step was trained with. */
+START_TEST(test_sessions)
+{
+    write_run("dho", 1, 1, 50, NULL);
+    write_file("runs/plan/dho-1shot/seed-1/sessions.jsonl", "{\"step\": 0}\nnothing\n");
+    check_run(DHO_RUN_DONE, NULL); /* of an older version */
+    write_file("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
+    add_session(0, "train.lr=0.1"); /* was cut off before it kept a step */
+    add_session(0, NULL);
+    add_session(20, "compute.threads=3");
+    add_session(25, "data.root=/node/local"); /* its content was checked */
+    check_run(DHO_RUN_DONE, NULL);
+    add_session(30, "train.lr=0.1");
+    check_run(DHO_RUN_OTHER, "sessions.jsonl: the session from step 30 on: has \"train.lr: 0.1\"");
+    add_session(30, NULL); /* in its place */
+    check_run(DHO_RUN_DONE, NULL);
+    add_session(10, "train.steps=7"); /* back to an older checkpoint */
+    check_run(DHO_RUN_OTHER, "has \"train.steps: 7\"");
+    write_file("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
+    add_session(0, "student.init=a");
+    add_session(5, "student.init=b");
+    check_run(DHO_RUN_OTHER, "the session from step 0 on: has \"student.init: a\"");
+    write_file("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
+    add_session(10, NULL);
+    check_run(DHO_RUN_OTHER, "the steps before 10 were trained in another folder");
+}
+END_TEST
+
+/* What is missing needs what is not there: the cache that the configuration names, the head that
+ * the cache's command names; runs without a teacher need neither. */
+START_TEST(test_preparations)
+{
+    static const char more[] =
+        "prepare:\n"
+        "  - {path: head, command: dho teacher zero-shot --out head}\n"
+        "  - {path: c/cache.json, command: 'dho cache build {arguments} --head head --out c'}\n"
+        "  - {path: 'tip{shots}', command: 'dho teacher tip-adapter {arguments} --out "
+        "tip{shots}'}\n";
+    char text[4096], path[512], *at;
+    dho_table *table;
+    snprintf(text, sizeof text, "%s%s", plan, more);
+    at = strstr(text, "single_head, dho]"); /* the rows' */
+    ck_assert_ptr_nonnull(at);
+    memcpy(at, "ce, dho]         ", 17);
+    memmove(at + 8, at + 17, strlen(at + 17) + 1);
+    at = strstr(text, "compare:");
+    memmove(at, strchr(at, '\n') + 1, strlen(strchr(at, '\n')));
+    write_file("configs/tables/plan.yaml", text);
+    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_uint_eq(table->step_count, 2);
+    ck_assert_str_eq(table->steps[0].path, "head");
+    ck_assert_str_eq(table->steps[1].path, "c/cache.json");
+    ck_assert_uint_eq(table->steps[1].run, 6); /* the first with method dho */
+    snprintf(path, sizeof path, "%s/script", root);
+    FILE *file = fopen(path, "w+");
+    ck_assert_ok(dho_table_write(table, DHO_TABLE_SCRIPT, "dho", file));
+    rewind(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    const char *head = strstr(text, "\nprepare head dho teacher zero-shot --out head\n");
+    const char *cache = strstr(text, "\nprepare c/cache.json dho cache build -c ");
+    ck_assert(head != NULL && cache != NULL && head < cache);
+    ck_assert(strstr(text, "/ce-16shot/seed-3") < head);
+    ck_assert_ptr_nonnull(strstr(cache, " --set method=dho --set data.shots=1 --set seed=1 "
+                                        "--head head --out c\n"));
+    dho_table_destroy(&table);
+    ck_assert_ok(open_plan(&table, "teacher.head=tip16"));
+    ck_assert_uint_eq(table->step_count, 3); /* 16 shots need it, and all name it */
+    dho_table_destroy(&table);
+    ck_assert_ok(open_plan(&table, "teacher.cache=elsewhere"));
+    ck_assert_uint_eq(table->step_count, 0);
+    dho_table_destroy(&table);
+}
+END_TEST
+
 /* Any allocation may fail: an error, nothing lost. */
 START_TEST(test_memory)
 {
+    char text[2048];
+    snprintf(text, sizeof text, "%sprepare: [{path: c, command: 'dho cache {arguments}'}]\n", plan);
+    write_file("configs/tables/plan.yaml", text);
     write_run("dho", 16, 1, 50, NULL);
     write_run("dho", 16, 2, 50, "train.lr=1");
     for (int64_t n = 1;; n++) {
@@ -409,10 +549,12 @@ START_TEST(test_files)
         dho_table *table;
         char path[512];
         snprintf(path, sizeof path, "configs/tables/%s", names.names[i]);
-        const dho_table_options options = {.runs = "no/such/folder"};
-        ck_assert_ok(dho_table_open(&table, path, &options));
         const bool local = strcmp(names.names[i], "caltech101.yaml") == 0 ||
                            strcmp(names.names[i], "eurosat.yaml") == 0;
+        /* The others have thousands of runs, a seed like the next. */
+        const dho_table_options options = {.runs = "no/such/folder",
+                                           .only = local ? NULL : "seed=1"};
+        ck_assert_ok(dho_table_open(&table, path, &options));
         if (local) ck_assert_uint_eq(table->run_count, 6 * 3 * 3);
         if (strcmp(names.names[i], "caltech101.yaml") == 0)
             ck_assert_str_eq(table->runs[49].folder, "no/such/folder/caltech101/dho-4shot/seed-2");
@@ -435,11 +577,15 @@ int main(void)
     tcase_add_test(plans, test_beside);
     tcase_add_test(plans, test_wrong_plans);
     tcase_add_test(plans, test_files);
+    tcase_set_timeout(plans, 60); /* a thousand configurations */
     TCase *runs = tcase_create("runs");
     tcase_add_checked_fixture(runs, set_up, tear_down);
     tcase_add_test(runs, test_cells);
+    tcase_add_test(runs, test_marked_differences);
     tcase_add_test(runs, test_wrong_evaluations);
     tcase_add_test(runs, test_states);
+    tcase_add_test(runs, test_sessions);
+    tcase_add_test(runs, test_preparations);
     tcase_add_test(runs, test_memory);
     tcase_set_timeout(runs, 60);
     suite_add_tcase(suite, plans);

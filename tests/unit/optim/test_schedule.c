@@ -31,6 +31,25 @@ START_TEST(test_fraction_gives_steps)
 }
 END_TEST
 
+/* A warm-up that leaves no step: no schedule is defined, whichever it is. */
+START_TEST(test_warmup_that_is_too_long)
+{
+    dho_schedule s = {.kind = (dho_schedule_kind)_i, .total_steps = 60, .warmup_steps = 59};
+    ck_assert_ok(dho_schedule_check(&s));
+    for (int64_t t = 0; t < s.total_steps; t++) {
+        const double factor = dho_schedule_factor(&s, t);
+        ck_assert(factor >= 0 && factor <= 1);
+    }
+    s.warmup_steps = 60;
+    ck_assert_fails(dho_schedule_check(&s), DHO_ERR_CONFIG, "the warm-up has 60 steps");
+    s.warmup_steps = 5000;
+    ck_assert_fails(dho_schedule_check(&s), DHO_ERR_CONFIG, "5000 steps, the whole run 60");
+    s.warmup_steps = 0;
+    s.total_steps = 1;
+    ck_assert_ok(dho_schedule_check(&s));
+}
+END_TEST
+
 /* torch 2: LinearLR(0.01, 1, 20) and CosineAnnealingLR(80), both stepped over 100 steps. */
 START_TEST(test_warmup_times_cosine)
 {
@@ -61,6 +80,7 @@ int main(void)
     TCase *tests = tcase_create("schedule");
     tcase_add_loop_test(tests, test_warmup_then_decay, 0, 3);
     tcase_add_test(tests, test_fraction_gives_steps);
+    tcase_add_loop_test(tests, test_warmup_that_is_too_long, 0, 4);
     tcase_add_test(tests, test_warmup_times_cosine);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
