@@ -10,6 +10,7 @@ it, with the marks spelled as in openai/CLIP, the one thing that open_clip chang
 """
 import functools
 import html.entities
+import itertools
 import json
 import os
 import random
@@ -231,7 +232,7 @@ class Comparison:
         lines = iter(lines)
         while count is None or equal + wrong < count:
             most = 5000 if count is None else min(5000, count - equal - wrong)
-            part = [line for line, _ in zip(lines, range(most))]
+            part = list(itertools.islice(lines, most))
             if not part:
                 break
             found = [self.rows(part, vocabulary) for vocabulary in self.vocabularies]
