@@ -1,14 +1,27 @@
 /* tokenize VOCABULARY CONTEXT <records >rows: for texts that hold any byte. A record is the
- * number of bytes as 4 little-endian bytes and the text; a row is CONTEXT int32. */
+ * number of bytes as 4 little-endian bytes and the text; a row is CONTEXT int32.
+ * tokenize unassigned >codes: the code points that libunistring's version of Unicode lacks, int32.
+ */
 #include "dho/tokenizer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unictype.h>
 
 static int fail(void)
 {
     fprintf(stderr, "tokenize: %s\n", dho_error_message());
     return EXIT_FAILURE;
+}
+
+static int write_unassigned(void)
+{
+    for (int32_t code = 0; code <= 0x10ffff; code++)
+        if (uc_is_general_category_withtable((uint32_t)code, UC_CATEGORY_MASK_Cn) &&
+            fwrite(&code, sizeof code, 1, stdout) != 1)
+            return EXIT_FAILURE;
+    return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
@@ -17,6 +30,7 @@ int main(int argc, char **argv)
     static char text[MOST];
     int32_t ids[LONGEST];
     uint8_t size[4];
+    if (argc == 2 && strcmp(argv[1], "unassigned") == 0) return write_unassigned();
     const int context = argc == 3 ? atoi(argv[2]) : 0;
     if (context < 2 || context > LONGEST) return EXIT_FAILURE;
     dho_tokenizer *tokenizer;
