@@ -166,6 +166,7 @@ int main(void)
 {
     Suite *suite = suite_create("microbatch");
     TCase *tests = tcase_create("microbatch");
+    tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_passes);
     tcase_add_loop_test(tests, test_two_passes_are_one, 0, 6);
     suite_add_tcase(suite, tests);
