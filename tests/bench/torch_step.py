@@ -88,6 +88,10 @@ def main():
     parser.add_argument("--serve", action="store_true")
     options = parser.parse_args()
 
+    def peak():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    libraries = peak()  # the interpreter and PyTorch's, which a wheel with CUDA makes larger
     torch.manual_seed(1)
     torch.set_num_threads(options.threads)
     rows = options.labelled + options.unlabelled
@@ -113,13 +117,11 @@ def main():
         optimizer.step()
         return time.perf_counter() - start
 
-    def peak():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
     for _ in range(options.warmup):
         step()
     if options.serve:
-        print("ready", flush=True)
+        print(f"ready {libraries}", flush=True)
         for _ in sys.stdin:
             print(f"{step():.6f} {peak()}", flush=True)
         return
