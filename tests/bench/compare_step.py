@@ -5,7 +5,8 @@ usage: compare_step.py DHO [--models M,M] [--dtypes fp32,bf16] [--modes eager,co
 
 Both programs stay in memory and answer one step at a time, so that what else the machine does
 hits both alike. PyTorch's time is the better of its modes' medians; the ratio is that over dho's
-median, and its memory stands beside dho's. dho runs labelled and unlabelled images of a student
+median, and its memory stands beside dho's: the peak resident set, in which its libraries' part,
+larger in a wheel that has CUDA, is told apart (dho's own stay in). dho runs labelled and unlabelled images of a student
 without batch normalisation one after the other; --accumulate has PyTorch do so, too, for the models
 that it names. Exit status 1 when a program fails."""
 
