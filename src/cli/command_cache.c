@@ -228,6 +228,7 @@ static dho_status cache_import(const dho_arguments *arguments, dho_comm *comm)
     dho_config_arguments from = {0};
     import_arguments import = {0};
     const char *scale = NULL, *encoding = NULL, *shards = NULL, *top = NULL;
+    const char *labels = NULL; /* cache_labels.c takes these apart; here they are only known */
     long long shard_count = DEFAULT_SHARDS;
     const dho_option options[] = {
         {.name = "--features", .value = &import.features},
@@ -239,6 +240,10 @@ static dho_status cache_import(const dho_arguments *arguments, dho_comm *comm)
         {.name = "--encoding", .value = &encoding},
         {.name = "--top", .value = &top},
         {.name = "--shards", .value = &shards},
+        {.name = "--fkd", .value = &labels},
+        {.name = "--tinyvit", .value = &labels},
+        {.name = "--crop-and-flip-only", .value = &labels},
+        {.name = "--views", .value = &labels},
     };
     dho_config config;
     DHO_TRY(dho_cli_parse(arguments, &from, options, sizeof options / sizeof *options));
