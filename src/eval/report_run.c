@@ -127,8 +127,7 @@ static dho_status read_config(dho_report_run *run, bool *found)
 static dho_status read_all(dho_report_run *run, const dho_report_reading *reading)
 {
     bool metrics = false, config = false;
-    if (!dho_path_is_folder(run->path))
-        return dho_fail(DHO_ERR_CONFIG, "%s: no such folder", run->path);
+    DHO_TRY(dho_require_folder(run->path));
     DHO_TRY(read_metrics(run, &metrics));
     DHO_TRY(read_config(run, &config));
     DHO_TRY(read_sessions(run));
