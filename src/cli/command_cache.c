@@ -35,7 +35,9 @@ static dho_status parse_encodings(const char *word, const char *top, dho_cache_p
     *out_top = 0;
     if (top == NULL) return parse_encoding(word != NULL ? word : "fp16", out);
     if (payload != DHO_CACHE_LOGITS)
-        return dho_fail(DHO_ERR_CONFIG, "--top: is for logits, these are embeddings");
+        return dho_fail(DHO_ERR_CONFIG,
+                        "--top: keeps the largest logits: needs --store logits, or an import of "
+                        "--logits");
     if (word != NULL)
         return dho_fail(DHO_ERR_CONFIG, "--encoding: has no effect with --top, leave one out");
     DHO_TRY(dho_cli_integer("--top", top, 1, MAX_TOP, &kept));

@@ -49,8 +49,8 @@ const dho_help dho_help_entries[] = {
      "--svg DIR\talso each figure as a file\n"
      "--samples N\timages of each kind that are shown (default 6)\n"},
     {"cache build",
-     "-c CONFIG (--teacher PATH | --clip MODEL --weights FILE [--key KEY] --head FILE\n"
-     "[--resize-mode squash|shortest]) [--out DIR] [--views K | --center]\n"
+     "-c CONFIG (--teacher PATH | --clip MODEL --weights FILE [--key KEY]\n"
+     "--head FILE [--resize-mode squash|shortest]) [--out DIR] [--views K | --center]\n"
      "[--store embedding|logits] [--encoding fp16|int8 | --top K] [--shards S]\n"
      "[--set key=value ...]",
      "runs a teacher over the training images, all ranks; an interrupted build goes on",
@@ -70,8 +70,9 @@ const dho_help dho_help_entries[] = {
      "--top K\tthe K largest logits, the rest as one; needs --store logits\n"
      "--shards S\tfiles (default 64); train.shards must divide it\n"},
     {"cache import",
-     "-c CONFIG (--features FILE --head FILE [--scale X] [--no-normalise] | --logits FILE)\n"
-     "[--out DIR] [--encoding fp16|int8 | --top K] [--shards S] [--set key=value ...]\n"
+     "-c CONFIG (--features FILE --head FILE [--scale X] [--no-normalise] |\n"
+     "--logits FILE) [--out DIR] [--encoding fp16|int8 | --top K] [--shards S]\n"
+     "[--set key=value ...]\n"
      "or -c CONFIG (--fkd DIR | --tinyvit DIR --crop-and-flip-only) [--out DIR]\n"
      "[--views K] [--top K] [--shards S] [--set key=value ...]",
      "a cache from what another program has computed (docs/teacher-cache.md)",
@@ -92,9 +93,9 @@ const dho_help dho_help_entries[] = {
     {"cache info", "DIR", "what a cache is", NULL},
     {"cache verify", "DIR", "every checksum of a cache, by all ranks", NULL},
     {"teacher zero-shot",
-     "--model MODEL --weights FILE [--key KEY] --merges FILE|DIR --templates FILE\n"
-     "--out FILE (--classes FILE | -c CONFIG) [--scale X] [--keep-mean-norms] [--batch N]\n"
-     "[--set key=value ...]",
+     "--model MODEL --weights FILE [--key KEY] --merges FILE|DIR\n"
+     "--templates FILE --out FILE (--classes FILE | -c CONFIG) [--scale X] [--keep-mean-norms]\n"
+     "[--batch N] [--set key=value ...]",
      "class names in prompts become a head, by CLIP's text tower (docs/teachers.md)",
      "--model MODEL\tclip_rn50, clip_vit_b16, clip_vit_l14, clip_vit_l14_336 or\n"
      "\tclip_vit_h14_378\n"

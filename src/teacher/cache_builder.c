@@ -1,5 +1,6 @@
 #include "dho/cache_builder.h"
 
+#include "base/meter.h"
 #include "dho/alloc.h"
 #include "dho/dataset.h"
 #include "dho/file.h"
@@ -10,7 +11,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct builder {
     const dho_config *config;
@@ -44,7 +44,10 @@ static dho_status describe_spec(builder *b)
     const dho_student *student = &options->teacher->student;
     const dho_config *config = b->config;
     if (student->head_count != 1)
-        return dho_fail(DHO_ERR_CONFIG, "%s: a teacher must have one head", options->teacher_name);
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%s: has two heads, a teacher has one: train it with method ce, kd or "
+                        "single_head",
+                        options->teacher_name);
     if (student->classes != b->dataset.classes)
         return dho_fail(DHO_ERR_CONFIG, "%s: the teacher knows %d classes, the dataset has %d",
                         options->teacher_name, student->classes, b->dataset.classes);
@@ -195,13 +198,14 @@ static dho_status build_shard(builder *b, int shard)
 static dho_status build_shards(builder *b, dho_comm *comm)
 {
     const int rank = dho_comm_rank(comm), ranks = dho_comm_size(comm);
-    const bool terminal = rank == 0 && isatty(STDERR_FILENO);
+    dho_meter meter;
+    dho_meter_start(&meter, "cache: shard", b->spec.shards, rank == 0);
     for (int first = 0; first < b->spec.shards; first += ranks) {
         const int shard = first + rank;
         DHO_TRY(dho_comm_agree(comm, shard < b->spec.shards ? build_shard(b, shard) : DHO_OK));
-        if (terminal) fprintf(stderr, "\rcache: shard %d/%d\033[K", shard + 1, b->spec.shards);
+        dho_meter_show(&meter, first + ranks);
     }
-    if (terminal) fputc('\n', stderr);
+    dho_meter_end(&meter);
     return DHO_OK;
 }
 
