@@ -26,8 +26,8 @@ run() { # COMMAND ARGUMENT ...
 say "data"
 "$dho" synth --out data/quickstart
 say "teacher: all labels"
-run train -c $config --out $runs/teacher --set method=ce --set data.labels=all \
-    --set train.batch_labelled=64
+teacher=(--out $runs/teacher --set method=ce --set data.labels=all --set train.batch_labelled=64)
+run train -c $config "${teacher[@]}"
 say "teacher cache: two views an image, by all ranks"
 [ -f $runs/teacher-cache/cache.json ] || run cache build -c $config --views 2 \
     --teacher "$(ls -d $runs/teacher/checkpoints/step-* | tail -n 1)"
@@ -35,9 +35,9 @@ for method in ce single_head dho; do
     say "student: $method, 1 % of the labels"
     run train -c $config --out $runs/$method --set method=$method
 done
-for run_name in teacher ce single_head dho; do
-    method=${run_name/teacher/ce}
-    run eval -c $config --out $runs/$run_name --set method=$method >$runs/$run_name/eval.txt
+run eval -c $config "${teacher[@]}" >$runs/teacher/eval.txt
+for method in ce single_head dho; do
+    run eval -c $config --out $runs/$method --set method=$method >$runs/$method/eval.txt
 done
 say "top-1 % with 95 % intervals"
 "$dho" compare $runs/teacher $runs/ce $runs/single_head $runs/dho

@@ -55,6 +55,14 @@ dho_status dho_checkpoint_find_newest(const char *run_folder, char **out);
  * DHO_ERR_MEMORY. */
 dho_status dho_checkpoint_find_steps(const char *run_folder, int64_t *out_step, int64_t *out_total);
 
+/* The checkpoint that a user names: `path` itself or, when it is a run's folder, the newest whole
+ * one of that run, which is said. Owned by the caller.
+ * Errors: DHO_ERR_CONFIG when there is none, and all of dho_checkpoint_find_newest's. */
+dho_status dho_checkpoint_resolve(const char *path, char **out);
+
+/* The same by rank 0 alone: ranks that look while a run saves could differ. Collective. */
+dho_status dho_checkpoint_agree(dho_comm *comm, const char *path, char **out);
+
 /* Renames the checkpoints of a run that are newer than `step` to "step-N.set-aside": those of a run
  * that goes on from `step` are written in their place. */
 dho_status dho_checkpoint_set_aside(const char *run_folder, int64_t step);
@@ -67,10 +75,11 @@ dho_status dho_checkpoint_read_info(const char *path, dho_checkpoint_info *out);
 dho_status dho_checkpoint_load(const char *path, const dho_student *student,
                                const dho_checkpoint_slabs *slabs);
 
-/* Rebuilds the model of a checkpoint with its weights and running statistics, to be run, not
- * trained; with expose_features the pooled features can be read, too. *out_info (may be NULL) has
- * everything but the class names, which the model owns. Owned: dho_model_destroy,
- * dho_checkpoint_info_free. Every rank reads; all must find the same numbers (DHO_ERR_CONFIG).
+/* Rebuilds the model of a checkpoint (or of a run's newest) with its weights and running
+ * statistics, to be run, not trained; with expose_features the pooled features can be read, too.
+ * *out_info (may be NULL) has everything but the class names, which the model owns. Owned:
+ * dho_model_destroy, dho_checkpoint_info_free. Every rank reads; all must find the same numbers
+ * (DHO_ERR_CONFIG). A checkpoint that is not whole is DHO_ERR_CONFIG, too: the user has named it.
  * Collective. */
 dho_status dho_checkpoint_open_model(dho_comm *comm, const char *path, bool expose_features,
                                      dho_model *out, dho_checkpoint_info *out_info);

@@ -187,6 +187,10 @@ dho_status dho_config_parse(dho_config *out, const char *text, size_t bytes, con
  * `comments`, each key's description stands behind it. *out: owned text (dho_free). */
 dho_status dho_config_format(const dho_config *config, bool comments, char **out);
 
+/* The keys whose values are not the defaults, one "key: value" a line, sets with all their keys; ""
+ * when there are none. *out: owned text (dho_free). */
+dho_status dho_config_format_changes(const dho_config *config, char **out);
+
 /* What training needs beyond what dho_config_load checks for every command: data.root, and
  * teacher.cache unless method: ce. `name` (the file's) starts the message.
  * Errors: DHO_ERR_CONFIG "name: key: ...". */

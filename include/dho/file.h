@@ -30,6 +30,10 @@ dho_status dho_atomic_file_commit(dho_atomic_file **file);
 /* Gives up: removes the temporary file; *file is nulled. NULL does nothing. */
 void dho_atomic_file_discard(dho_atomic_file **file);
 
+/* Can an atomic file be written to `path`? For asking before long work. Nothing is left there.
+ * Errors: DHO_ERR_IO naming the path. */
+dho_status dho_file_check_place(const char *path);
+
 /* Writes a small text atomically. */
 dho_status dho_file_write_text(const char *path, const char *text);
 
@@ -51,6 +55,10 @@ dho_status dho_remove_tree(const char *path);
 
 bool dho_path_exists(const char *path);
 bool dho_path_is_folder(const char *path);
+/* Two names of one file or folder that is there. */
+bool dho_path_is_same(const char *a, const char *b);
+/* Errors: DHO_ERR_CONFIG "no such folder", or that it is something else. */
+dho_status dho_require_folder(const char *path);
 
 /* "folder/name" as a fresh string (dho_free); an absolute name stays as it is. */
 dho_status dho_path_join(char **out, const char *folder, const char *name);

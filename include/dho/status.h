@@ -30,6 +30,11 @@ dho_status dho_fail_prefix(dho_status status, const char *format, ...)
 /* The calling thread's last message; never NULL. Valid until the thread's next failure. */
 const char *dho_error_message(void);
 
+/* For what is opened before the work begins: a file that the user named and that cannot be opened,
+ * or is not what it should be, is wrong input. DHO_ERR_IO and DHO_ERR_FORMAT become
+ * DHO_ERR_CONFIG, the message stays; other statuses are returned unchanged. */
+dho_status dho_input_status(dho_status status);
+
 /* Process exit code for a status: 0, 1, 2 or 75 (EX_TEMPFAIL: run again to go on). */
 int dho_exit_code(dho_status status);
 

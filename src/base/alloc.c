@@ -54,7 +54,11 @@ static size_t block_size(const void *block)
 
 static dho_status out_of_memory(const char *what, size_t count, size_t size)
 {
-    return dho_fail(DHO_ERR_MEMORY, "%s: cannot allocate %zu x %zu bytes", what, count, size);
+    const double bytes = (double)count * (double)size;
+    if (bytes < 0x1p20)
+        return dho_fail(DHO_ERR_MEMORY, "%s: cannot allocate %.0f bytes", what, bytes);
+    return dho_fail(DHO_ERR_MEMORY, "%s: cannot allocate %.1f %s", what,
+                    bytes / (bytes < 0x1p30 ? 0x1p20 : 0x1p30), bytes < 0x1p30 ? "MiB" : "GiB");
 }
 
 dho_status dho_alloc(void *out, size_t count, size_t size, const char *what)

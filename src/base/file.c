@@ -204,6 +204,15 @@ void dho_atomic_file_discard(dho_atomic_file **inout)
     *inout = NULL;
 }
 
+dho_status dho_file_check_place(const char *path)
+{
+    dho_atomic_file *file;
+    if (dho_path_is_folder(path)) return dho_fail(DHO_ERR_IO, "%s: is a folder", path);
+    DHO_TRY(dho_atomic_file_create(&file, path));
+    dho_atomic_file_discard(&file);
+    return DHO_OK;
+}
+
 dho_status dho_file_write_text(const char *path, const char *text)
 {
     dho_atomic_file *file;
@@ -295,6 +304,19 @@ bool dho_path_is_folder(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool dho_path_is_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+dho_status dho_require_folder(const char *path)
+{
+    if (dho_path_is_folder(path)) return DHO_OK;
+    return dho_fail(DHO_ERR_CONFIG, "%s: %s", path[0] != '\0' ? path : "\"\"",
+                    dho_path_exists(path) ? "is a file, not a folder" : "no such folder");
 }
 
 dho_status dho_path_join(char **out, const char *folder, const char *name)

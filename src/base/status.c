@@ -38,6 +38,11 @@ const char *dho_error_message(void)
     return thread_message;
 }
 
+dho_status dho_input_status(dho_status status)
+{
+    return status == DHO_ERR_IO || status == DHO_ERR_FORMAT ? DHO_ERR_CONFIG : status;
+}
+
 int dho_exit_code(dho_status status)
 {
     switch (status) {

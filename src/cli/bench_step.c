@@ -80,9 +80,13 @@ static dho_status open_compute(bench *b)
     char text[160];
     snprintf(text, sizeof text, "compute: {backend: \"%.40s\", dtype: \"%.40s\"}\n", b->backend,
              b->dtype);
-    DHO_TRY(dho_config_parse(&config, text, strlen(text), "bench", NULL, 0));
-    const dho_status status = dho_compute_create(&b->compute, config.compute.backend,
-                                                 config.compute.dtype, (int)b->threads);
+    dho_status status = dho_config_parse(&config, text, strlen(text), "bench", NULL, 0);
+    if (status != DHO_OK) { /* the options are to blame, not a file */
+        const char *key = strstr(dho_error_message(), "compute.");
+        return key != NULL ? dho_fail(status, "--%s", key + strlen("compute.")) : status;
+    }
+    status = dho_compute_create(&b->compute, config.compute.backend, config.compute.dtype,
+                                (int)b->threads);
     dho_config_free(&config);
     return status;
 }

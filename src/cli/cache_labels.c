@@ -11,10 +11,10 @@ enum { DEFAULT_SHARDS = 64 };
 
 bool dho_cli_imports_labels(const dho_arguments *arguments)
 {
+    static const char *const own[] = {"--fkd", "--tinyvit", "--crop-and-flip-only", "--views"};
     for (int i = 0; i < arguments->count; i++)
-        if (strcmp(arguments->values[i], "--fkd") == 0 ||
-            strcmp(arguments->values[i], "--tinyvit") == 0)
-            return true;
+        for (size_t k = 0; k < sizeof own / sizeof *own; k++)
+            if (strcmp(arguments->values[i], own[k]) == 0) return true;
     return false;
 }
 
@@ -22,6 +22,9 @@ static dho_status check_source(const char *fkd, const char *tinyvit, bool crop_a
 {
     if (fkd != NULL && tinyvit != NULL)
         return dho_fail(DHO_ERR_CONFIG, "--fkd and --tinyvit: only one can be imported");
+    if (fkd == NULL && tinyvit == NULL)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "--crop-and-flip-only, --views: are for --fkd and --tinyvit");
     if (fkd != NULL && crop_and_flip_only)
         return dho_fail(DHO_ERR_CONFIG, "--crop-and-flip-only: is for --tinyvit");
     if (tinyvit == NULL || crop_and_flip_only) return DHO_OK;

@@ -57,7 +57,7 @@ dho_status dho_cli_teacher_open(dho_cli_teacher *out, const dho_cli_teacher_opti
 {
     *out = (dho_cli_teacher){0};
     if (options->clip.model == NULL) return open_run(out, options, config, comm, embedding);
-    DHO_TRY(dho_comm_agree(comm, open_clip(options, &out->image)));
+    DHO_TRY(dho_comm_agree(comm, dho_input_status(open_clip(options, &out->image))));
     const dho_model *model = &out->image.model;
     out->teacher = (dho_cache_teacher){.model = model,
                                        .kind = out->image.name,

@@ -14,6 +14,10 @@ typedef struct dho_arguments {
     char **values;
 } dho_arguments;
 
+/* "--name=VALUE" becomes two words; the others stay. The words are borrowed and changed, the list
+ * is owned: dho_free(out->values). */
+dho_status dho_cli_split(int count, char **words, dho_arguments *out);
+
 /* One option of a subcommand: "--name VALUE" or, with flag, alone. */
 typedef struct dho_option {
     const char *name;   /* "--out" */

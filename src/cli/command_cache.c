@@ -29,7 +29,9 @@ static dho_status parse_encodings(const char *word, const char *top, dho_cache_p
     *out_top = 0;
     if (top == NULL) return parse_encoding(word != NULL ? word : "fp16", out);
     if (payload != DHO_CACHE_LOGITS)
-        return dho_fail(DHO_ERR_CONFIG, "--top: is for logits, these are embeddings");
+        return dho_fail(DHO_ERR_CONFIG,
+                        "--top: keeps the largest logits: needs --store logits, or an import of "
+                        "--logits");
     if (word != NULL)
         return dho_fail(DHO_ERR_CONFIG, "--encoding: has no effect with --top, leave one out");
     DHO_TRY(dho_cli_integer("--top", top, 1, DHO_CACHE_MAX_TOP, &kept));
@@ -151,6 +153,7 @@ static dho_status cache_import(const dho_arguments *arguments, dho_comm *comm)
     dho_config_arguments from = {0};
     import_arguments import = {0};
     const char *scale = NULL, *encoding = NULL, *shards = NULL, *top = NULL;
+    const char *labels = NULL; /* cache_labels.c takes these apart; here they are only known */
     long long shard_count = DEFAULT_SHARDS;
     const dho_option options[] = {
         {.name = "--features", .value = &import.features},
@@ -162,6 +165,10 @@ static dho_status cache_import(const dho_arguments *arguments, dho_comm *comm)
         {.name = "--encoding", .value = &encoding},
         {.name = "--top", .value = &top},
         {.name = "--shards", .value = &shards},
+        {.name = "--fkd", .value = &labels},
+        {.name = "--tinyvit", .value = &labels},
+        {.name = "--crop-and-flip-only", .value = &labels},
+        {.name = "--views", .value = &labels},
     };
     dho_config config;
     DHO_TRY(dho_cli_parse(arguments, &from, options, sizeof options / sizeof *options));

@@ -63,7 +63,9 @@ dho_status dho_command_data(const dho_arguments *arguments, dho_comm *comm)
     const dho_arguments rest = {.count = arguments->count - 1, .values = arguments->values + 1};
     DHO_TRY(dho_cli_parse(&rest, &from, options, sizeof options / sizeof *options));
     DHO_TRY(dho_cli_load_config(&from, comm, &config));
-    const dho_status status = run_check(&config, comm, &check);
+    /* What dho train would refuse, it would refuse after the job has waited in the queue. */
+    dho_status status = dho_comm_agree(comm, dho_config_check_train(&config, from.path));
+    if (status == DHO_OK) status = run_check(&config, comm, &check);
     dho_config_free(&config);
     return status;
 }

@@ -24,7 +24,8 @@ static dho_status run_pack(const dho_config *config, dho_comm *comm, const char 
     if (status == DHO_OK)
         status = dho_comm_check_equal(comm, &dataset.fingerprint, sizeof dataset.fingerprint,
                                       "the list of images");
-    if (status == DHO_OK) status = dho_pack(&dataset, comm, out, shards);
+    if (status == DHO_OK)
+        status = dho_pack(&dataset, comm, out, shards, config->data.on_error == DHO_POLICY_SKIP);
     dho_dataset_free(&dataset);
     return status;
 }
@@ -42,6 +43,9 @@ dho_status dho_command_pack(const dho_arguments *arguments, dho_comm *comm)
     };
     dho_config config;
     DHO_TRY(dho_cli_parse(arguments, &from, options, sizeof options / sizeof *options));
+    if (index != NULL && (out != NULL || set != NULL || shards != NULL || from.path != NULL ||
+                          from.override_count > 0))
+        return dho_fail(DHO_ERR_CONFIG, "--index: stands alone: the tars are all it needs");
     if (index != NULL)
         return dho_comm_agree(comm, dho_comm_rank(comm) == 0 ? dho_shards_index(index) : DHO_OK);
     if (out == NULL) return dho_fail(DHO_ERR_CONFIG, "--out: is missing");

@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "dho/log.h"
 #include "dho/synth.h"
 
 #include <stddef.h>
@@ -35,5 +36,10 @@ dho_status dho_command_synth(const dho_arguments *arguments, dho_comm *comm)
                                 &value));
         *counts[i].target = (int)value;
     }
-    return dho_comm_agree(comm, dho_comm_rank(comm) == 0 ? dho_synth_write(&synth) : DHO_OK);
+    DHO_TRY(dho_comm_agree(comm, dho_comm_rank(comm) == 0 ? dho_synth_write(&synth) : DHO_OK));
+    dho_info("%s: %d classes, %d + %d images each to train and to validate, four test sets of at "
+             "most %d each",
+             synth.out, dho_synth_class_count(), synth.train_per_class, synth.val_per_class,
+             synth.test_per_class);
+    return DHO_OK;
 }

@@ -1,5 +1,6 @@
 /* dho teacher: one function per action, each in a file of its own. */
 #include "cli/teacher.h"
+#include "dho/file.h"
 
 #include <string.h>
 
@@ -32,6 +33,11 @@ dho_status dho_teacher_config(const dho_config_arguments *arguments, dho_comm *c
     static const char defaults[] = "{}";
     return dho_comm_agree(comm, dho_config_parse(out, defaults, sizeof defaults - 1, "defaults",
                                                  arguments->overrides, arguments->override_count));
+}
+
+dho_status dho_teacher_check_out(const char *path, dho_comm *comm)
+{
+    return dho_comm_agree(comm, dho_comm_rank(comm) == 0 ? dho_file_check_place(path) : DHO_OK);
 }
 
 dho_status dho_teacher_require(const char *option, const char *value)

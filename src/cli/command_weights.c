@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "dho/alloc.h"
+#include "dho/file.h"
 #include "dho/log.h"
 #include "dho/weights.h"
 
@@ -96,7 +97,7 @@ static dho_status inspect(const dho_arguments *arguments)
     const dho_arguments rest = {.count = arguments->count - 1, .values = arguments->values + 1};
     DHO_TRY(dho_cli_parse(&rest, NULL, options, sizeof options / sizeof *options));
     dho_weights *weights;
-    DHO_TRY(dho_weights_open(&weights, path, key));
+    DHO_TRY(dho_input_status(dho_weights_open(&weights, path, key)));
     dho_status status = DHO_OK;
     if (json)
         status = print_json(weights);
@@ -137,11 +138,13 @@ static dho_status convert(const dho_arguments *arguments)
     const char *from = arguments->values[0], *to = arguments->values[1];
     const dho_arguments rest = {.count = arguments->count - 2, .values = arguments->values + 2};
     DHO_TRY(dho_cli_parse(&rest, NULL, options, sizeof options / sizeof *options));
+    if (dho_path_is_same(from, to))
+        return dho_fail(DHO_ERR_CONFIG, "%s: is the input: write to another file", to);
     dho_weights *weights = NULL;
     dho_tensor_view *tensors = NULL;
     dho_status status;
     size_t count;
-    DHO_TRY_GOTO(dho_weights_open(&weights, from, key));
+    DHO_TRY_GOTO(dho_input_status(dho_weights_open(&weights, from, key)));
     DHO_TRY_GOTO(dho_alloc(&tensors, dho_weights_count(weights), sizeof *tensors, "tensors"));
     DHO_TRY_GOTO(select_tensors(weights, prefix, tensors, &count));
     DHO_TRY_GOTO(dho_safetensors_save(to, tensors, count, metadata, NULL));

@@ -17,13 +17,26 @@ static const dho_option *find_option(const char *word, const dho_option *options
 static dho_status unknown_option(const char *word, bool config, const dho_option *options,
                                  size_t count)
 {
-    char known[400] = "";
+    char known[800] = "";
     if (config) snprintf(known, sizeof known, "--config --set");
     for (size_t i = 0; i < count; i++) {
         const size_t used = strlen(known);
         snprintf(known + used, sizeof known - used, "%s%s", used > 0 ? " " : "", options[i].name);
     }
     return dho_fail(DHO_ERR_CONFIG, "unknown argument \"%s\" (known: %s)", word, known);
+}
+
+dho_status dho_cli_split(int count, char **words, dho_arguments *out)
+{
+    *out = (dho_arguments){0};
+    DHO_TRY(dho_alloc(&out->values, 2 * (size_t)count + 1, sizeof *out->values, "arguments"));
+    for (int i = 0; i < count; i++) {
+        char *equals = strncmp(words[i], "--", 2) == 0 ? strchr(words[i], '=') : NULL;
+        if (equals != NULL) *equals = '\0';
+        out->values[out->count++] = words[i];
+        if (equals != NULL) out->values[out->count++] = equals + 1;
+    }
+    return DHO_OK;
 }
 
 /* Where the value of -c or --set goes; NULL when `word` is neither. *full: --set once too often. */

@@ -87,8 +87,9 @@ static dho_status embed_texts(const dho_config *config, dho_comm *comm, const em
     dho_clip_text *text = NULL;
     float *features = NULL;
     dho_status status;
-    DHO_TRY_GOTO(dho_comm_agree(comm, read_texts(from->texts, &bytes, &texts, &count)));
-    DHO_TRY_GOTO(dho_comm_agree(comm, open_text(from, &compute, config, &text)));
+    DHO_TRY_GOTO(
+        dho_comm_agree(comm, dho_input_status(read_texts(from->texts, &bytes, &texts, &count))));
+    DHO_TRY_GOTO(dho_comm_agree(comm, dho_input_status(open_text(from, &compute, config, &text))));
     DHO_TRY_GOTO(dho_clip_embed_texts(comm, text, texts, count, &features));
     if (dho_comm_rank(comm) == 0)
         status = save(from->out, from->source.model, features, (int64_t)count,
@@ -132,7 +133,8 @@ static dho_status embed_images(const dho_config *config, dho_comm *comm,
     dho_clip_image image = {0};
     float *features = NULL;
     dho_status status;
-    DHO_TRY_GOTO(dho_comm_agree(comm, open_image(from, config, &dataset, &image)));
+    DHO_TRY_GOTO(
+        dho_comm_agree(comm, dho_input_status(open_image(from, config, &dataset, &image))));
     DHO_TRY_GOTO(dho_clip_embed_images(config, comm, &image, &dataset, &features));
     if (dho_comm_rank(comm) == 0)
         status = save_images(from, &dataset, features, image.model.student.feature_dim);
@@ -170,8 +172,10 @@ dho_status dho_teacher_embed(const dho_arguments *arguments, dho_comm *comm)
         return dho_fail(DHO_ERR_CONFIG, "what to embed: --texts FILE, or the images of -c CONFIG");
     DHO_TRY(dho_teacher_config(&config_from, comm, &config));
     dho_cli_announce(comm);
-    const dho_status status =
-        from.texts != NULL ? embed_texts(&config, comm, &from) : embed_images(&config, comm, &from);
+    dho_status status = dho_teacher_check_out(from.out, comm);
+    if (status == DHO_OK)
+        status = from.texts != NULL ? embed_texts(&config, comm, &from)
+                                    : embed_images(&config, comm, &from);
     dho_config_free(&config);
     return status;
 }

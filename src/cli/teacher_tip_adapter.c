@@ -1,5 +1,5 @@
 /* dho teacher tip-adapter: a head with keys, built, trained and chosen. docs/tip-adapter.md. */
-#include "cli/cli.h"
+#include "cli/teacher.h"
 #include "cli/tip_report.h"
 #include "dho/alloc.h"
 #include "dho/dataset.h"
@@ -376,7 +376,9 @@ dho_status dho_teacher_tip_adapter(const dho_arguments *arguments, dho_comm *com
     DHO_TRY(parse_options(arguments, &options));
     const bool configured = options.from.path != NULL;
     if (configured) DHO_TRY(dho_cli_load_config(&options.from, comm, &config));
-    dho_status status = dho_comm_agree(comm, load_local(&run, configured ? &config : NULL));
+    dho_status status =
+        dho_comm_agree(comm, dho_input_status(load_local(&run, configured ? &config : NULL)));
+    if (status == DHO_OK) status = dho_teacher_check_out(options.out, comm);
     if (status == DHO_OK) status = run_all(&run);
     close_run(&run);
     dho_config_free(&config);

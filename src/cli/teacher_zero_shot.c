@@ -48,7 +48,9 @@ static dho_status run(const dho_config *config, bool dataset, dho_comm *comm,
                       const zero_shot_arguments *from)
 {
     zero_shot_inputs in = {0};
-    dho_status status = dho_comm_agree(comm, open_inputs(&in, from, config, dataset));
+    dho_status status =
+        dho_comm_agree(comm, dho_input_status(open_inputs(&in, from, config, dataset)));
+    if (status == DHO_OK) status = dho_teacher_check_out(from->out, comm);
     if (status == DHO_OK) {
         const dho_zero_shot_options options = {.text = in.text,
                                                .model = from->source.model,

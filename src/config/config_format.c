@@ -179,6 +179,28 @@ static void put_config(writer *w, const dho_config *config, bool comments)
     }
 }
 
+/* One line of each key that has another value than in `defaults`. */
+static void put_changes(writer *w, const dho_config *config, const dho_config *defaults)
+{
+    for (size_t i = 0; i < dho_schema_config.count && w->status == DHO_OK; i++) {
+        const dho_field *field = &dho_schema_config.fields[i];
+        const size_t begin = w->used;
+        if (field->type == DHO_FIELD_SETS) {
+            if (config->eval.set_count > 0) put_line(w, field, "", field->key, config, false);
+            put_sets(w, config, false);
+            continue;
+        }
+        put_value(w, field, defaults);
+        const size_t middle = w->used;
+        put_value(w, field, config);
+        const bool same = w->used - middle == middle - begin &&
+                          memcmp(w->text + begin, w->text + middle, middle - begin) == 0;
+        w->used = begin; /* it was only compared */
+        if (!same) put_line(w, field, "", field->key, config, false);
+    }
+    put(w, "%s", ""); /* also where nothing differs there is a text, and it ends here */
+}
+
 /* --- Markdown --------------------------------------------------------------------------------- */
 
 static const char *type_name(const dho_field *field)
@@ -254,6 +276,23 @@ dho_status dho_config_format(const dho_config *config, bool comments, char **out
     DHO_TRY(begin(&before, &plain));
     put_config(&w, config, comments);
     return finish(&w, before, plain, out);
+}
+
+dho_status dho_config_format_changes(const dho_config *config, char **out)
+{
+    static const char nothing[] = "{}";
+    dho_config defaults;
+    writer w = {0};
+    locale_t before = (locale_t)0, plain;
+    *out = NULL;
+    DHO_TRY(dho_config_parse(&defaults, nothing, sizeof nothing - 1, "defaults", NULL, 0));
+    dho_status status = begin(&before, &plain);
+    if (status == DHO_OK) {
+        put_changes(&w, config, &defaults);
+        status = finish(&w, before, plain, out);
+    }
+    dho_config_free(&defaults);
+    return status;
 }
 
 dho_status dho_config_schema_markdown(char **out)

@@ -89,12 +89,26 @@ bool dho_schema_suggest(const dho_schema *schema, const char *path, char out[DHO
     return best < NEVER;
 }
 
+/* "fp16" and "fp32" are two things, not a slip of the other. */
+static bool differ_in_digits(const char *a, const char *b)
+{
+    static const char digits[] = "0123456789";
+    for (;;) {
+        a += strspn(a, digits);
+        b += strspn(b, digits);
+        if (*a != *b) return false;
+        if (*a == '\0') return true;
+        a++, b++;
+    }
+}
+
 const char *dho_schema_suggest_word(const char *const *words, const char *text)
 {
     const char *found = NULL;
     size_t best = strlen(text) <= 5 ? 3 : strlen(text) / 3 + 2;
     for (size_t i = 0; words[i] != NULL; i++) {
         const size_t here = distance(text, words[i]);
+        if (differ_in_digits(text, words[i])) return NULL;
         if (here < best && here < strlen(words[i])) {
             best = here;
             found = words[i];

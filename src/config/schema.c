@@ -53,6 +53,10 @@ static const char *const schedule_words[] = {[DHO_SCHEDULE_COSINE] = "cosine",
                                              [DHO_SCHEDULE_WARMUP_TIMES_COSINE] =
                                                  "warmup_times_cosine",
                                              NULL};
+/* Those of src/models/student.c; a test compares them. */
+static const char *const model_words[] = {"resnet18",         "resnet50",         "mobilenet_v2",
+                                          "clip_rn50",        "clip_vit_b16",     "clip_vit_l14",
+                                          "clip_vit_l14_336", "clip_vit_h14_378", NULL};
 static const char *const split_words[] = {"train", "val", "test", NULL};
 
 /* Enum members are read and written as int. */
@@ -150,9 +154,7 @@ static const dho_field config_fields[] = {
     NUMBER(data.prefetch, "4", IN(1, 4096), "microbatches", "decoded ahead"),
     WORD(data.on_error, policy_words, "fail", "what a broken image does"),
 
-    TEXT(student.model, "resnet18",
-         "architecture: resnet18, resnet50, mobilenet_v2, clip_rn50, clip_vit_b16, clip_vit_l14, "
-         "clip_vit_l14_336 or clip_vit_h14_378"),
+    TEXT_WORD(student.model, model_words, "resnet18", "architecture"),
     NUMBER(student.width, "0", IN(0, 65536), "channels",
            "of the first stage, or of a transformer's tokens; 0: as published"),
     NUMBER(student.layers, "0", IN(0, 1024), "blocks", "of a transformer; 0: as published"),

@@ -119,7 +119,7 @@ dho_status dho_dataset_open_coop(dho_dataset *out, const char *root, const char 
     size_t total;
     dho_status status;
     *out = (dho_dataset){0};
-    if (!dho_path_is_folder(root)) return dho_fail(DHO_ERR_CONFIG, "%s: no such folder", root);
+    DHO_TRY(dho_require_folder(root));
     if (!dho_path_exists(split_file))
         return dho_fail(DHO_ERR_CONFIG, "%s: no such file", split_file);
     const size_t length = strlen(split_file);

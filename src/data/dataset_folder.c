@@ -203,8 +203,7 @@ dho_status dho_dataset_open_folder(dho_dataset *out, const char *root, const dho
     dho_path_list folders = {0}, files = {0};
     dho_status status;
     *out = (dho_dataset){0};
-    if (!dho_path_is_folder(root))
-        return dho_fail(DHO_ERR_CONFIG, "%s: no such folder", root[0] != '\0' ? root : "\"\"");
+    DHO_TRY(dho_require_folder(root));
     DHO_TRY_GOTO(scan_folder(&folders, root, NULL, 0, is_class_folder));
     if (folders.count == 0 || folders.count > INT32_MAX) {
         status = dho_fail(DHO_ERR_CONFIG, "%s: %s", root,

@@ -118,8 +118,7 @@ dho_status dho_dataset_open_shards(dho_dataset *out, const char *folder,
     dho_shard_index index;
     dho_status status;
     *out = (dho_dataset){0};
-    if (!dho_path_is_folder(folder))
-        return dho_fail(DHO_ERR_CONFIG, "%s: no such folder", folder[0] != '\0' ? folder : "\"\"");
+    DHO_TRY(dho_require_folder(folder));
     DHO_TRY_GOTO(load_index(&index, folder));
     if (reference != NULL) DHO_TRY_GOTO(relabel(&index, folder, reference));
     DHO_TRY_GOTO(dho_strdup(&out->root, folder));

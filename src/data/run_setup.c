@@ -32,7 +32,7 @@ static dho_status open_set(const dho_config_set *set, const dho_dataset *referen
 
 dho_status dho_setup_set(const dho_config_set *set, const dho_dataset *reference, dho_dataset *out)
 {
-    DHO_TRY(open_set(set, reference, out));
+    DHO_TRY(dho_input_status(open_set(set, reference, out)));
     if (set->class_file[0] == '\0') return DHO_OK;
     const dho_status status = dho_dataset_check_classes(out, set->class_file);
     if (status != DHO_OK) dho_dataset_free(out);
@@ -51,7 +51,7 @@ dho_status dho_setup_labelled(const dho_config *config, const dho_dataset *datas
         if (!dho_path_exists(config->data.label_file))
             return dho_fail(DHO_ERR_CONFIG, "data.label_file: %s: no such file",
                             config->data.label_file);
-        return dho_subset_file(out, dataset, config->data.label_file);
+        return dho_input_status(dho_subset_file(out, dataset, config->data.label_file));
     case DHO_LABELS_BALANCED:
         return dho_subset_balanced(out, dataset, config->data.percent, config->data.label_seed);
     case DHO_LABELS_ALL:

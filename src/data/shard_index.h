@@ -92,6 +92,7 @@ bool dho_shard_is_image_extension(const char *extension);
 /* Takes files and members (nulls them in *index). *out is owned: dho_shard_set_close. */
 dho_status dho_shard_set_take(dho_shard_set **out, dho_shard_index *index, const char *folder);
 void dho_shard_set_close(dho_shard_set **set);
+uint32_t dho_shard_set_files(const dho_shard_set *set);
 /* Files opened so far: what a run has touched. */
 uint32_t dho_shard_set_touched(const dho_shard_set *set);
 const dho_shard_member *dho_shard_set_member(const dho_shard_set *set, int64_t id);

@@ -13,6 +13,7 @@ typedef struct packer {
     dho_comm *comm;
     const char *folder;
     int shards, rank, ranks;
+    bool keep_broken;
     dho_shard_member *members; /* owned, [member_count]: of this rank's shards, one after another */
     size_t member_count;
     uint64_t *bytes; /* owned, [shards]: sizes of the tars; 0: another rank's */
@@ -36,10 +37,24 @@ static dho_status look_at_folder(const packer *p, bool *out_complete)
     dho_free(path);
     if (!exists) return DHO_OK;
     DHO_TRY(dho_dataset_open_shards(&there, p->folder, NULL));
-    *out_complete = there.fingerprint == p->dataset->fingerprint;
+    const bool same = there.fingerprint == p->dataset->fingerprint;
+    const uint32_t shards = dho_shard_set_files(there.shards);
     dho_dataset_free(&there);
+    *out_complete = same && shards == (uint32_t)p->shards;
     if (*out_complete) return DHO_OK;
+    if (same)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%s: holds these images in %u shards, not %d: pack into another folder",
+                        p->folder, shards, p->shards);
     return dho_fail(DHO_ERR_CONFIG, "%s: holds another dataset: pack into another folder",
+                    p->folder);
+}
+
+/* Tars among the images would be images' neighbours, and an index would make them the dataset. */
+static dho_status check_folder(const packer *p)
+{
+    if (!dho_path_is_same(p->dataset->root, p->folder)) return DHO_OK;
+    return dho_fail(DHO_ERR_CONFIG, "%s: is the folder of the images: pack into another folder",
                     p->folder);
 }
 
@@ -65,6 +80,8 @@ static dho_status check_packable(const packer *p)
 
 static dho_status prepare(packer *p, bool *out_complete)
 {
+    *out_complete = false;
+    DHO_TRY(check_folder(p));
     DHO_TRY(look_at_folder(p, out_complete));
     if (*out_complete) return DHO_OK;
     DHO_TRY(check_packable(p));
@@ -87,8 +104,8 @@ static dho_status pack_shard(void *context, int shard)
         DHO_TRY_GOTO(dho_shard_adopt(p->dataset, shard, p->shards, p->folder, name, members,
                                      &p->bytes[shard]));
     else
-        DHO_TRY_GOTO(
-            dho_shard_write(p->dataset, shard, p->shards, path, members, &p->bytes[shard]));
+        DHO_TRY_GOTO(dho_shard_write(p->dataset, shard, p->shards, p->keep_broken, path, members,
+                                     &p->bytes[shard]));
     p->kept += there;
     p->member_count += shard_count(p, shard);
 fail:
@@ -183,12 +200,14 @@ static dho_status pack(packer *p)
     return status;
 }
 
-dho_status dho_pack(const dho_dataset *dataset, dho_comm *comm, const char *folder, int shards)
+dho_status dho_pack(const dho_dataset *dataset, dho_comm *comm, const char *folder, int shards,
+                    bool keep_broken)
 {
     packer p = {.dataset = dataset,
                 .comm = comm,
                 .folder = folder,
                 .shards = shards,
+                .keep_broken = keep_broken,
                 .rank = dho_comm_rank(comm),
                 .ranks = dho_comm_size(comm)};
     const dho_status status = pack(&p);
@@ -197,14 +216,22 @@ dho_status dho_pack(const dho_dataset *dataset, dho_comm *comm, const char *fold
     return status;
 }
 
+/* The tars are what the user names: DHO_ERR_CONFIG when they cannot be read. */
+static dho_status scan(dho_shard_index *index, const char *folder)
+{
+    DHO_TRY(dho_input_status(dho_shard_scan_folder(index, folder)));
+    const dho_status status = dho_input_status(dho_shard_index_checksum(index, folder));
+    if (status != DHO_OK) dho_shard_index_free(index);
+    return status;
+}
+
 dho_status dho_shards_index(const char *folder)
 {
     dho_shard_index index;
     char *path = NULL;
     dho_status status;
-    if (!dho_path_is_folder(folder)) return dho_fail(DHO_ERR_CONFIG, "%s: no such folder", folder);
-    DHO_TRY(dho_shard_scan_folder(&index, folder));
-    DHO_TRY_GOTO(dho_shard_index_checksum(&index, folder));
+    DHO_TRY(dho_require_folder(folder));
+    DHO_TRY(scan(&index, folder));
     DHO_TRY_GOTO(dho_path_join(&path, folder, DHO_SHARD_INDEX_NAME));
     DHO_TRY_GOTO(dho_shard_index_save(&index, path));
     dho_info("%s: %zu images of %d classes in %u tars", path, index.paths.count, (int)index.classes,

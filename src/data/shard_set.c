@@ -53,6 +53,11 @@ fail:
     return status;
 }
 
+uint32_t dho_shard_set_files(const dho_shard_set *set)
+{
+    return set->file_count;
+}
+
 void dho_shard_set_close(dho_shard_set **inout)
 {
     dho_shard_set *set = *inout;

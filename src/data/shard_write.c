@@ -3,6 +3,8 @@
 
 #include "dho/alloc.h"
 #include "dho/file.h"
+#include "dho/image.h"
+#include "dho/log.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -98,8 +100,24 @@ fail:
     return status;
 }
 
-dho_status dho_shard_write(const dho_dataset *dataset, int shard, int shards, const char *path,
-                           dho_shard_member *members, uint64_t *out_bytes)
+/* Only the header is looked at: enough for what a failed download or a full disk leaves. */
+static dho_status check_image(const dho_dataset *dataset, int64_t id, const uint8_t *bytes,
+                              size_t size, bool keep_broken)
+{
+    const char *name = dataset->samples[id].path;
+    int width, height;
+    if (size >= DHO_SHARD_MAX_IMAGE_BYTES)
+        return dho_fail(DHO_ERR_FORMAT, "%s: more than 2 GiB", name);
+    const dho_status status = dho_image_read_size(bytes, size, name, &width, &height);
+    if (status != DHO_ERR_FORMAT) return status;
+    if (!keep_broken)
+        return dho_fail(status, "%s (data.on_error: skip packs it as it is)", dho_error_message());
+    dho_warn("packed as it is: %s", dho_error_message());
+    return DHO_OK;
+}
+
+dho_status dho_shard_write(const dho_dataset *dataset, int shard, int shards, bool keep_broken,
+                           const char *path, dho_shard_member *members, uint64_t *out_bytes)
 {
     writer w = {.path = path};
     uint8_t *bytes = NULL;
@@ -109,10 +127,7 @@ dho_status dho_shard_write(const dho_dataset *dataset, int shard, int shards, co
     DHO_TRY_GOTO(open_writer(&w));
     for (int64_t id = shard; id < dataset->count; id += shards, members++) {
         DHO_TRY_GOTO(dho_dataset_read(dataset, id, &bytes, &capacity, &size));
-        if (size >= DHO_SHARD_MAX_IMAGE_BYTES) {
-            status = dho_fail(DHO_ERR_FORMAT, "%s: more than 2 GiB", dataset->samples[id].path);
-            goto fail;
-        }
+        DHO_TRY_GOTO(check_image(dataset, id, bytes, size, keep_broken));
         *members = (dho_shard_member){.shard = (uint32_t)shard};
         DHO_TRY_GOTO(write_sample(&w, &dataset->samples[id], bytes, size, &key, members));
     }

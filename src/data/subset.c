@@ -45,11 +45,11 @@ fail:
 }
 
 /* How many of a class's n samples are taken; an error ends the drawing. */
-typedef dho_status (*quota)(const void *context, const dho_dataset *dataset, int32_t label,
-                            int64_t n, int64_t *out_take);
+typedef dho_status (*quota)(void *context, const dho_dataset *dataset, int32_t label, int64_t n,
+                            int64_t *out_take);
 
 static dho_status draw_per_class(dho_id_list *out, const dho_dataset *dataset, uint64_t seed,
-                                 quota take_of, const void *context)
+                                 quota take_of, void *context)
 {
     int64_t *ids = NULL, *starts = NULL;
     bool *taken = NULL;
@@ -79,15 +79,24 @@ fail:
     return status;
 }
 
-static dho_status take_shots(const void *context, const dho_dataset *dataset, int32_t label,
-                             int64_t n, int64_t *out_take)
+typedef struct shots_quota {
+    int shots;
+    int32_t small; /* classes with fewer images */
+    int32_t label; /* the smallest of them ... */
+    int64_t least; /* ... and its images */
+} shots_quota;
+
+static dho_status take_shots(void *context, const dho_dataset *dataset, int32_t label, int64_t n,
+                             int64_t *out_take)
 {
-    const int shots = *(const int *)context;
-    *out_take = shots;
-    if (n >= shots) return DHO_OK;
-    dho_info("%s: class %d \"%s\" has %lld images for %d shots: all of them are taken",
-             dataset->root, (int)label, dataset->class_names[label], (long long)n, shots);
-    *out_take = n;
+    shots_quota *found = context;
+    (void)dataset;
+    *out_take = n < found->shots ? n : found->shots;
+    if (n >= found->shots) return DHO_OK;
+    if (found->small++ == 0 || n < found->least) {
+        found->label = label;
+        found->least = n;
+    }
     return DHO_OK;
 }
 
@@ -95,11 +104,18 @@ dho_status dho_subset_shots(dho_id_list *out, const dho_dataset *dataset, int sh
 {
     *out = (dho_id_list){0};
     if (shots < 1) return dho_fail(DHO_ERR_CONFIG, "%d shots: must be at least 1", shots);
-    return draw_per_class(out, dataset, seed, take_shots, &shots);
+    shots_quota found = {.shots = shots};
+    DHO_TRY(draw_per_class(out, dataset, seed, take_shots, &found));
+    if (found.small > 0)
+        dho_info("%s: %d of %d classes have fewer than %d images (class %d \"%s\": %lld): all of "
+                 "them are taken",
+                 dataset->root, (int)found.small, (int)dataset->classes, shots, (int)found.label,
+                 dataset->class_names[found.label], (long long)found.least);
+    return DHO_OK;
 }
 
-static dho_status take_percent(const void *context, const dho_dataset *dataset, int32_t label,
-                               int64_t n, int64_t *out_take)
+static dho_status take_percent(void *context, const dho_dataset *dataset, int32_t label, int64_t n,
+                               int64_t *out_take)
 {
     (void)dataset;
     (void)label;

@@ -39,23 +39,24 @@ static dho_status check_model(const evaluator *e)
     return DHO_OK;
 }
 
-/* The checkpoint's path, found by rank 0 alone: ranks that look while a run saves could differ. */
-static dho_status find_checkpoint(evaluator *e, const char *checkpoint)
+/* A folder that cannot be written to is found before the work, not after it. */
+static dho_status check_place(const evaluator *e)
 {
-    dho_status status = DHO_OK;
-    uint64_t bytes = 0;
-    if (dho_comm_rank(e->comm) == 0) {
-        status = checkpoint != NULL ? dho_strdup(&e->path, checkpoint)
-                                    : dho_checkpoint_find_newest(e->config->out, &e->path);
-        if (status == DHO_OK && e->path == NULL)
-            status = dho_fail(DHO_ERR_CONFIG, "%s: holds no checkpoint", e->config->out);
-        if (status == DHO_OK) bytes = strlen(e->path) + 1;
-    }
-    DHO_TRY(dho_comm_agree(e->comm, status));
-    DHO_TRY(dho_comm_broadcast(e->comm, &bytes, sizeof bytes, 0));
-    if (dho_comm_rank(e->comm) != 0) status = dho_alloc(&e->path, bytes, 1, "path");
-    DHO_TRY(dho_comm_agree(e->comm, status));
-    return dho_comm_broadcast(e->comm, e->path, bytes, 0);
+    char *folder = NULL, *path = NULL;
+    dho_status status;
+    if (dho_comm_rank(e->comm) != 0) return DHO_OK;
+    DHO_TRY_GOTO(dho_path_join(&folder, e->config->out, "eval"));
+    DHO_TRY_GOTO(dho_make_folders(folder));
+    DHO_TRY_GOTO(dho_path_join(&path, folder, "config.yaml"));
+    DHO_TRY_GOTO(dho_file_check_place(path));
+    dho_free(path);
+    path = NULL;
+    DHO_TRY_GOTO(dho_path_join(&path, e->config->out, "eval.json"));
+    DHO_TRY_GOTO(dho_file_check_place(path));
+fail:
+    dho_free(path);
+    dho_free(folder);
+    return status;
 }
 
 static dho_status open_local(evaluator *e)
@@ -271,13 +272,16 @@ static dho_status run_stored(evaluator *e)
     const dho_status status = dho_outputs_read_origin(path, &e->path, &e->info.step);
     dho_free(path);
     DHO_TRY(status);
+    DHO_TRY(check_place(e));
     for (size_t i = 0; i < sets; i++) DHO_TRY(load_set(e, i));
     return report(e);
 }
 
 static dho_status run(evaluator *e, const char *checkpoint)
 {
-    DHO_TRY(find_checkpoint(e, checkpoint));
+    DHO_TRY(
+        dho_checkpoint_agree(e->comm, checkpoint != NULL ? checkpoint : e->config->out, &e->path));
+    DHO_TRY(dho_comm_agree(e->comm, check_place(e)));
     DHO_TRY(dho_checkpoint_open_model(e->comm, e->path, false, &e->model, &e->info));
     DHO_TRY(dho_comm_agree(e->comm, open_local(e)));
     for (size_t i = 0; i < e->config->eval.set_count; i++) DHO_TRY(run_set(e, i));

@@ -50,33 +50,50 @@ static dho_status read_metrics(dho_report_run *run, bool *found)
     return status;
 }
 
-static dho_status read_config(dho_report_run *run, bool *found)
+/* One configuration of the run, if it is there and can be read; a file that cannot is noted. */
+static dho_status load_config(dho_report_run *run, const char *name, dho_config *out, bool *found,
+                              bool *loaded)
 {
-    char *evaluated = NULL, *trained = NULL;
-    dho_status status;
-    DHO_TRY_GOTO(dho_path_join(&evaluated, run->path, "eval/config.yaml"));
-    DHO_TRY_GOTO(dho_path_join(&trained, run->path, "config.yaml"));
-    const char *path = dho_path_exists(evaluated) ? evaluated : trained;
+    char *path;
+    *loaded = false;
+    DHO_TRY(dho_path_join(&path, run->path, name));
+    dho_status status = DHO_OK;
     if (dho_path_exists(path)) {
         *found = true;
-        status = dho_config_load(&run->config, path, NULL, 0);
-        run->has_config = status == DHO_OK;
-        if (status == DHO_OK) status = dho_config_format(&run->config, false, &run->config_text);
+        status = dho_config_load(out, path, NULL, 0);
+        *loaded = status == DHO_OK;
         status = note_failure(run, status);
-    } else {
-        dho_report_run_note(run, "config.yaml is not there");
     }
-fail:
-    dho_free(evaluated);
-    dho_free(trained);
+    dho_free(path);
     return status;
+}
+
+/* The training's configuration, with the evaluation's eval.*: an evaluation may have been given
+ * other settings of the training, which it does not use. */
+static dho_status read_config(dho_report_run *run, bool *found)
+{
+    dho_config evaluation;
+    bool evaluated;
+    DHO_TRY(load_config(run, "config.yaml", &run->config, found, &run->has_config));
+    DHO_TRY(load_config(run, "eval/config.yaml", &evaluation, found, &evaluated));
+    if (evaluated && !run->has_config) {
+        run->config = evaluation; /* all that is left of the run */
+        run->has_config = true;
+    } else if (evaluated) {
+        const dho_config training = run->config;
+        run->config.eval = evaluation.eval;
+        evaluation.eval = training.eval;
+        dho_config_free(&evaluation);
+    }
+    if (!*found) dho_report_run_note(run, "config.yaml is not there");
+    if (!run->has_config) return DHO_OK;
+    return note_failure(run, dho_config_format(&run->config, false, &run->config_text));
 }
 
 static dho_status read_all(dho_report_run *run, const dho_report_reading *reading)
 {
     bool metrics = false, config = false;
-    if (!dho_path_is_folder(run->path))
-        return dho_fail(DHO_ERR_CONFIG, "%s: no such folder", run->path);
+    DHO_TRY(dho_require_folder(run->path));
     DHO_TRY(read_metrics(run, &metrics));
     DHO_TRY(read_config(run, &config));
     DHO_TRY(note_failure(run, dho_sessions_load(&run->sessions, run->path)));

@@ -122,7 +122,7 @@ typedef struct dho_report_run {
     double alpha, beta;
     dho_report_set *sets; /* owned, [set_count] */
     size_t set_count;
-    dho_config config; /* of the evaluation, else of the training */
+    dho_config config; /* of the training, with the evaluation's eval.* */
     char *config_text; /* owned: all keys of `config`; NULL without */
     json_t *sessions;  /* owned: of dho_sessions_load; NULL: not readable */
     dho_text notes;    /* HTML: <li>...</li> of what is missing */

@@ -1,11 +1,11 @@
 /* Building a cache: shard by shard, each by one rank. */
+#include "base/meter.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "teacher/cache_rows.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 typedef struct builder {
     const dho_config *config;
@@ -14,7 +14,8 @@ typedef struct builder {
     cache_rows rows;
     int64_t *ids; /* owned; images of the shard in work, [id_count] */
     int64_t id_count;
-    bool terminal; /* somebody watches */
+    dho_meter meter;
+    int ranks; /* that build shards side by side */
 } builder;
 
 static void describe_spec(builder *b)
@@ -83,12 +84,12 @@ static dho_status build_shard(void *context, int shard)
 {
     builder *b = context;
     bool written;
-    if (b->terminal) fprintf(stderr, "\rcache: shard %d/%d\033[K", shard + 1, b->spec.shards);
     b->id_count = 0;
     for (int64_t id = shard; id < b->spec.count; id += b->spec.shards) b->ids[b->id_count++] = id;
     const dho_status status =
         dho_cache_write_shard(b->options->out, &b->spec, shard, fill_image, b, &written);
     cache_rows_stop(&b->rows);
+    dho_meter_show(&b->meter, shard + b->ranks);
     return status;
 }
 
@@ -116,10 +117,10 @@ static dho_status build(builder *b, dho_comm *comm)
     const int rank = dho_comm_rank(comm);
     DHO_TRY(dho_comm_agree(comm, open_builder(b)));
     DHO_TRY(dho_comm_agree(comm, rank == 0 ? dho_cache_begin(b->options->out, &b->spec) : DHO_OK));
-    b->terminal = rank == 0 && isatty(STDERR_FILENO);
-    const dho_status status = dho_comm_share(comm, b->spec.shards, build_shard, b);
-    if (b->terminal) fputc('\n', stderr);
-    DHO_TRY(status);
+    b->ranks = dho_comm_size(comm);
+    dho_meter_start(&b->meter, "cache: shard", b->spec.shards, rank == 0);
+    DHO_TRY(dho_comm_share(comm, b->spec.shards, build_shard, b));
+    dho_meter_end(&b->meter);
     return dho_comm_agree(comm, rank == 0 ? finish(b) : DHO_OK);
 }
 

@@ -80,11 +80,12 @@ dho_status dho_cache_import(const char *folder, const char *features_path, const
     dho_teacher_head head = {0};
     const bool logits = head_path == NULL;
     feature_rows rows = {.path = features_path, .normalise = normalise && !logits};
-    DHO_TRY_GOTO(dho_safetensors_open(&file, features_path));
-    DHO_TRY_GOTO(check_rows(features_path, file, logits ? "logits" : "features", count, labels,
-                            &rows.tensor));
+    DHO_TRY_GOTO(dho_input_status(dho_safetensors_open(&file, features_path)));
+    DHO_TRY_GOTO(dho_input_status(check_rows(features_path, file, logits ? "logits" : "features",
+                                             count, labels, &rows.tensor)));
     if (!logits)
-        DHO_TRY_GOTO(dho_teacher_head_load(&head, head_path, classes, (int)rows.tensor.shape[1]));
+        DHO_TRY_GOTO(dho_input_status(
+            dho_teacher_head_load(&head, head_path, classes, (int)rows.tensor.shape[1])));
     if (scale > 0) head.scale = scale;
     if (logits && rows.tensor.shape[1] != classes) {
         status = dho_fail(DHO_ERR_CONFIG,

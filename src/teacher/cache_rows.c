@@ -12,7 +12,10 @@ static dho_status check_teacher(const cache_rows *rows)
     const dho_dataset *dataset = &rows->dataset;
     const char *name = rows->teacher->name;
     if (model->student.head_count != 1)
-        return dho_fail(DHO_ERR_CONFIG, "%s: a teacher must have one head", name);
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%s: has two heads, a teacher has one: train it with method ce, kd or "
+                        "single_head",
+                        name);
     /* A CLIP tower without a head: nobody asks for its logits. */
     if (rows->teacher->headless && rows->payload == DHO_CACHE_EMBEDDING) return DHO_OK;
     if (model->student.classes != dataset->classes)

@@ -1,6 +1,7 @@
 #include "dho/zero_shot.h"
 
 #include "base/json.h"
+#include "base/meter.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
 #include "dho/safetensors.h"
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { PROMPTS_AT_ONCE = 4096 };
 
@@ -104,21 +104,21 @@ fail:
     return status;
 }
 
-static dho_status build_range(const dho_zero_shot_options *o, class_range *range, bool terminal)
+static dho_status build_range(const dho_zero_shot_options *o, class_range *range, bool speaks)
 {
     const size_t floats = (size_t)range->count * (size_t)dho_clip_text_dim(o->text);
     int step = PROMPTS_AT_ONCE / o->templates->count;
     if (step < 1) step = 1;
     DHO_TRY(dho_alloc(&range->weight, floats, sizeof(float), "text embeddings"));
     DHO_TRY(dho_alloc(&range->means, floats, sizeof(float), "text embeddings"));
+    dho_meter meter;
+    dho_meter_start(&meter, "prompts: class of this rank", range->count, speaks);
     for (int done = 0; done < range->count; done += step) {
         const int count = range->count - done < step ? range->count - done : step;
         DHO_TRY(build_some(o, range, done, count));
-        if (terminal)
-            fprintf(stderr, "\rprompts: class %d/%d of this rank\033[K", done + count,
-                    range->count);
+        dho_meter_show(&meter, done + count);
     }
-    if (terminal) fputc('\n', stderr);
+    dho_meter_end(&meter);
     return DHO_OK;
 }
 
@@ -194,7 +194,7 @@ dho_status dho_zero_shot_build(const dho_zero_shot_options *options, dho_comm *c
     dho_status status;
     range.count = (int)(classes * (rank + 1) / ranks) - range.first;
     const size_t bytes = (size_t)range.count * (size_t)dho_clip_text_dim(o->text) * sizeof(float);
-    DHO_TRY_GOTO(dho_comm_agree(comm, build_range(o, &range, rank == 0 && isatty(STDERR_FILENO))));
+    DHO_TRY_GOTO(dho_comm_agree(comm, build_range(o, &range, rank == 0)));
     DHO_TRY_GOTO(dho_comm_gather(comm, range.weight, bytes, &weight, NULL));
     DHO_TRY_GOTO(dho_comm_gather(comm, range.means, bytes, &means, NULL));
     DHO_TRY_GOTO(dho_comm_agree(comm, rank == 0 ? save(o, weight, means, path) : DHO_OK));

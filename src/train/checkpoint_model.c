@@ -42,20 +42,45 @@ fail:
     return status;
 }
 
+dho_status dho_checkpoint_agree(dho_comm *comm, const char *path, char **out)
+{
+    dho_status status = DHO_OK;
+    uint64_t bytes = 0;
+    *out = NULL;
+    if (dho_comm_rank(comm) == 0) {
+        status = dho_input_status(dho_checkpoint_resolve(path, out));
+        if (status == DHO_OK) bytes = strlen(*out) + 1;
+    }
+    DHO_TRY_GOTO(dho_comm_agree(comm, status));
+    DHO_TRY_GOTO(dho_comm_broadcast(comm, &bytes, sizeof bytes, 0));
+    if (dho_comm_rank(comm) != 0) status = dho_alloc(out, bytes, 1, "path");
+    DHO_TRY_GOTO(dho_comm_agree(comm, status));
+    DHO_TRY_GOTO(dho_comm_broadcast(comm, *out, bytes, 0));
+    return DHO_OK;
+fail:
+    dho_free(*out);
+    *out = NULL;
+    return status;
+}
+
 dho_status dho_checkpoint_open_model(dho_comm *comm, const char *path, bool expose_features,
                                      dho_model *out, dho_checkpoint_info *out_info)
 {
     dho_checkpoint_info info = {0};
+    char *found;
     *out = (dho_model){0};
-    dho_status status = dho_comm_agree(comm, open_local(path, expose_features, out, &info));
+    DHO_TRY(dho_checkpoint_agree(comm, path, &found));
+    dho_status status =
+        dho_comm_agree(comm, dho_input_status(open_local(found, expose_features, out, &info)));
     if (status == DHO_OK) {
         const dho_graph *graph = out->student.graph;
         status = dho_comm_check_equal(comm, out->parameters,
-                                      dho_graph_parameter_floats(graph) * sizeof(float), path);
+                                      dho_graph_parameter_floats(graph) * sizeof(float), found);
         if (status == DHO_OK)
             status = dho_comm_check_equal(comm, out->buffers,
-                                          dho_graph_buffer_floats(graph) * sizeof(float), path);
+                                          dho_graph_buffer_floats(graph) * sizeof(float), found);
     }
+    dho_free(found);
     if (status != DHO_OK) dho_model_destroy(out);
     if (status != DHO_OK || out_info == NULL)
         dho_checkpoint_info_free(&info);

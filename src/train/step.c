@@ -17,6 +17,12 @@ static float *partial(const dho_trainer *trainer, int slot)
     return trainer->partials + (size_t)slot * trainer->slab_floats;
 }
 
+/* printf shows the sign of a NaN, which says nothing. */
+static double unsigned_nan(double value)
+{
+    return isnan(value) ? fabs(value) : value;
+}
+
 /* Names the samples of a microbatch whose loss is not finite: the first ones, on this rank. */
 static void report_not_finite(const dho_trainer *trainer, const dho_batch *batch, double loss)
 {
@@ -179,9 +185,9 @@ dho_status dho_trainer_step(dho_trainer *trainer, bool *out_stop)
     if (!isfinite(metrics.loss) || !isfinite(metrics.gradient_norm)) {
         if (trainer->config->train.on_nonfinite == DHO_POLICY_FAIL ||
             ++trainer->skips_in_a_row == MOST_SKIPS)
-            return dho_fail(DHO_ERR_NUMERIC,
-                            "step %lld: loss %g, gradient norm %g: not finite%s",
-                            (long long)metrics.step, metrics.loss, metrics.gradient_norm,
+            return dho_fail(DHO_ERR_NUMERIC, "step %lld: loss %g, gradient norm %g: not finite%s",
+                            (long long)metrics.step, unsigned_nan(metrics.loss),
+                            unsigned_nan(metrics.gradient_norm),
                             trainer->skips_in_a_row > 0 ? ", as those before it"
                                                         : " (a lower train.lr may help)");
         metrics.skipped = true;

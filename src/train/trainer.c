@@ -126,8 +126,10 @@ static dho_status resume_on_rank0(dho_trainer *trainer, const char *resume)
     dho_status status = DHO_OK;
     DHO_TRY(lock_run(trainer));
     if (strcmp(resume, "auto") != 0 && strcmp(resume, "never") != 0) {
-        DHO_TRY(load_checkpoint(trainer, resume));
-        return dho_checkpoint_set_aside(out, trainer->step);
+        DHO_TRY(dho_input_status(dho_checkpoint_resolve(resume, &newest)));
+        status = dho_input_status(load_checkpoint(trainer, newest));
+        dho_free(newest);
+        return status == DHO_OK ? dho_checkpoint_set_aside(out, trainer->step) : status;
     }
     DHO_TRY(dho_checkpoint_find_newest(out, &newest));
     if (newest == NULL) return DHO_OK;
@@ -217,7 +219,7 @@ static dho_status run(dho_trainer *trainer)
 static void print_config(const dho_config *config)
 {
     char *text;
-    if (dho_config_format(config, false, &text) != DHO_OK) return; /* written to a file before */
+    if (dho_config_format_changes(config, &text) != DHO_OK) return; /* the file has it all */
     for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
         dho_info("  %s", line);
     dho_free(text);
@@ -231,18 +233,16 @@ static void announce(const dho_trainer *trainer)
              trainer->parameter_floats, (long long)trainer->dataset.count, trainer->dataset.classes,
              (long long)trainer->labelled.count);
     dho_info(
-        "%d rank%s x %d thread%s, backend %s; %d shards of %d images (%d labelled); %lld steps "
-        "of which %lld are done; activations %.1f MiB",
+        "%d rank%s x %d thread%s, backend %s; %d shards of %d images (%d labelled); %lld steps, "
+        "at step %lld; activations %.1f MiB",
         trainer->ranks, trainer->ranks == 1 ? "" : "s", dho_compute_threads(trainer->compute),
         dho_compute_threads(trainer->compute) == 1 ? "" : "s",
         dho_compute_kernels(trainer->compute)->name, trainer->shards, trainer->micro_batch,
         trainer->micro_labelled, (long long)trainer->total_steps, (long long)trainer->step,
         (double)dho_executor_arena_bytes(trainer->executor) / 1048576);
-    /* A log must hold what was run; a person at a terminal finds it in the run's folder. */
-    if (trainer->progress.terminal)
-        dho_info("configuration: %s/config.yaml", config->out);
-    else if (trainer->rank == 0)
-        print_config(config);
+    dho_info("configuration: %s/config.yaml", config->out);
+    /* A log must hold what was run: the keys that are not the defaults. */
+    if (!trainer->progress.terminal && trainer->rank == 0) print_config(config);
 }
 
 static dho_status report_skipped(const dho_trainer *trainer)
@@ -257,8 +257,12 @@ static dho_status train_opened(dho_trainer *trainer, const char *resume)
 {
     DHO_TRY(resume_run(trainer, resume));
     if (trainer->step >= trainer->total_steps) {
-        dho_info("nothing to do: %lld of %lld steps are done, with the settings of %s/config.yaml",
-                 (long long)trainer->step, (long long)trainer->total_steps, trainer->config->out);
+        if (trainer->step > trainer->total_steps)
+            dho_info("nothing to do: the run is already at step %lld, beyond the %lld asked for",
+                     (long long)trainer->step, (long long)trainer->total_steps);
+        else
+            dho_info("nothing to do: all %lld steps are done, with the settings of %s/config.yaml",
+                     (long long)trainer->total_steps, trainer->config->out);
         return DHO_OK;
     }
     DHO_TRY(dho_comm_agree(trainer->comm, open_run_folder(trainer)));

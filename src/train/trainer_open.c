@@ -92,7 +92,7 @@ static dho_status open_head(dho_trainer *trainer)
                             trainer->config->teacher.cache);
         const dho_status status =
             dho_teacher_head_load(&trainer->own_head, path, spec->classes, spec->dim);
-        if (status != DHO_OK) return dho_fail_prefix(status, "teacher.head: ");
+        if (status != DHO_OK) return dho_fail_prefix(dho_input_status(status), "teacher.head: ");
         trainer->head = &trainer->own_head;
     }
     if (spec->payload != DHO_CACHE_EMBEDDING)
@@ -195,7 +195,7 @@ static dho_status load_initial_weights(dho_trainer *trainer)
                  report.naming[0] != 'o' ? report.naming : "", report.taken, report.passed_over,
                  report.passed_over > 0 ? ": " : "", report.examples);
     dho_weights_close(&weights);
-    return status != DHO_OK ? dho_fail_prefix(status, "student.init: ") : DHO_OK;
+    return status != DHO_OK ? dho_fail_prefix(dho_input_status(status), "student.init: ") : DHO_OK;
 }
 
 static dho_status load_initial_heads(dho_trainer *trainer)
@@ -206,7 +206,8 @@ static dho_status load_initial_heads(dho_trainer *trainer)
         return dho_fail(DHO_ERR_CONFIG, "student.head_init: %s: no such file", path);
     const dho_status status =
         dho_head_init(path, &trainer->student, &trainer->dataset, trainer->parameters);
-    return status != DHO_OK ? dho_fail_prefix(status, "student.head_init: ") : DHO_OK;
+    return status != DHO_OK ? dho_fail_prefix(dho_input_status(status), "student.head_init: ")
+                            : DHO_OK;
 }
 
 static dho_status open_slabs(dho_trainer *trainer)

@@ -30,7 +30,7 @@ expect 2 "nowhere" "${train[@]}" --set teacher.cache="$work/nowhere"
 expect 2 "teacher.cache" "${train[@]}" --set teacher.cache='""'
 expect 2 "data.shots" "${train[@]}" --set data.shots=0
 expect 2 "label_file\|nowhere.txt" "${train[@]}" --set data.labels=file --set data.label_file="$work/nowhere.txt"
-expect 2 "unknown model" "${train[@]}" --set student.model=resnet19
+expect 2 "student.model: expected one of" "${train[@]}" --set student.model=resnet19
 expect 2 "the warm-up has 99 steps, the whole run" "${train[@]}" --set train.steps=0 --set train.epochs=1 \
     --set train.warmup_steps=99
 expect 2 "expected fewer than train.steps" "${train[@]}" --set train.steps=6 --set train.warmup_steps=6
@@ -45,7 +45,7 @@ rm "$work/holed/$(ls "$work/holed" | head -n 1)"/*0.jpg
 expect 2 "fingerprint" "${train[@]}" --set data.root="$work/holed"
 
 echo '{"train": [["a.jpg", 0, "x"], ["b.jpg", -1, "y"]], "val": [], "test": []}' >"$work/split.json"
-expect 1 "split.json" "${train[@]}" --set data.format=coop --set data.split_file="$work/split.json" \
+expect 2 "split.json" "${train[@]}" --set data.format=coop --set data.split_file="$work/split.json" \
     --set eval.sets=[] --set eval.select_on='""'
 
 run 2 "${train[@]}" --set train.steps=2 >"$work/log" 2>&1 || die "a short run"
@@ -64,14 +64,14 @@ wait $holder 2>/dev/null || true
 expect 1 "not finite" "${train[@]}" --out "$work/nan" --set train.lr=1e30 --set train.on_nonfinite=skip
 cp -r "$work/run/checkpoints/step-00000002" "$work/truncated"
 truncate -s 1000 "$work/truncated/model.safetensors"
-expect 1 "truncated" "${train[@]}" --resume "$work/truncated"
-expect 1 "truncated" eval -c "$work/base.yaml" --checkpoint "$work/truncated"
+expect 2 "truncated" "${train[@]}" --resume "$work/truncated"
+expect 2 "truncated" eval -c "$work/base.yaml" --checkpoint "$work/truncated"
 cp -r "$work/run/checkpoints/step-00000002" "$work/flipped"
 printf 'X' | dd of="$work/flipped/optimizer.safetensors" bs=1 seek=9000 conv=notrunc 2>/dev/null
-expect 1 "damaged" "${train[@]}" --resume "$work/flipped"
+expect 2 "damaged" "${train[@]}" --resume "$work/flipped"
 cp -r "$work/run/checkpoints/step-00000002" "$work/edited"
 sed -i 's/"step": 2/"step": 1/' "$work/edited/state.json"
-expect 1 "changed by hand" "${train[@]}" --resume "$work/edited"
+expect 2 "changed by hand" "${train[@]}" --resume "$work/edited"
 expect 2 "no such checkpoint" "${train[@]}" --resume "$work/nowhere"
 expect 2 "was trained by method" eval -c "$work/base.yaml" --set method=ce \
     --checkpoint "$work/run/checkpoints/step-00000002"
@@ -124,4 +124,61 @@ if [ "$(id -u)" != 0 ]; then
 else
     expect 1 "Not a directory\|not a folder" "${train[@]}" --out "$work/base.yaml/run"
 fi
+
+# Files that the command line or the configuration names: missing, or not what they should be.
+safe=$work/run/checkpoints/step-00000002/optimizer.safetensors
+ranks=1
+expect 2 "nowhere" weights inspect "$work/nowhere"
+expect 2 "base.yaml" weights convert "$work/base.yaml" "$work/x.safetensors"
+expect 2 "nowhere" cache import -c "$work/base.yaml" --out "$work/imported" \
+    --features "$work/nowhere" --head "$safe"
+expect 2 'no tensor "features"' cache import -c "$work/base.yaml" --out "$work/imported" \
+    --features "$safe" --head "$safe"
+clip=(--model clip_vit_b16 --weights "$work/nowhere" --merges "$work/nowhere")
+echo '{}' >"$work/templates"
+expect 2 "nowhere" teacher zero-shot "${clip[@]}" --templates "$work/templates" \
+    --classes "$work/base.yaml" --out "$work/x"
+expect 2 "nowhere" teacher embed "${clip[@]}" --texts "$work/nowhere" --out "$work/x"
+expect 2 "nowhere" teacher tip-adapter --shots "$work/nowhere" --head "$work/nowhere" --out "$work/x"
+ranks=2
+expect 2 "student.init: .*base.yaml" "${train[@]}" --out "$work/x" --set student.init="$work/base.yaml"
+expect 2 "holds no checkpoint" eval -c "$work/base.yaml" --checkpoint "$work/data"
+expect 2 "holds no checkpoint" "${train[@]}" --out "$work/x" --resume "$work/data"
+
+# The folder of a run stands for its newest whole checkpoint.
+cp -r "$work/run" "$work/named"
+cp -r "$work/truncated" "$work/named/checkpoints/step-00000003"
+newest="its newest checkpoint is .*named/checkpoints/step-00000002"
+run 2 eval -c "$work/base.yaml" --checkpoint "$work/named" --out "$work/named_eval" \
+    >"$work/log" 2>&1 || die "eval of a run's folder"
+grep -q "$newest" "$work/log" || die "eval does not say which checkpoint"
+run 1 export --checkpoint "$work/named" --out "$work/named.safetensors" >"$work/log" 2>&1 ||
+    die "export of a run's folder"
+grep -q "$newest" "$work/log" || die "export does not say which checkpoint"
+run 2 "${train[@]}" --out "$work/named_on" --resume "$work/named" --set train.steps=3 \
+    >"$work/log" 2>&1 || die "resuming from a run's folder"
+grep -q "resumed from .*named/checkpoints/step-00000002" "$work/log" || die "resumed from elsewhere"
+pass "the folder of a run is its newest whole checkpoint: eval, export, train --resume"
+
+# Where nothing can be written, no work is done first.
+expect 1 "base.yaml" eval -c "$work/base.yaml" --checkpoint "$work/run" --out "$work/base.yaml/x"
+grep -q "evaluating" "$work/log" && die "eval works before it looks at --out"
+ranks=1 expect 1 "nowhere/x.* cannot create" teacher tip-adapter -c "$work/base.yaml" --out "$work/nowhere/x" \
+    --fine-tune --epochs 1
+grep -q "epoch 1" "$work/log" && die "tip-adapter works before it looks at --out"
+pass "--out is looked at before the work"
+
+# Messages that name what to do.
+ranks=1
+expect 2 "base.yaml: is a file, not a folder" "${train[@]}" --out "$work/x" --set data.root="$work/base.yaml"
+expect 2 '^dho: error: --dtype: expected one of fp32, bf16, got .*"fp16"' bench step --dtype fp16
+expect 2 "is the input: write to another file" weights convert "$safe" "$work/run/../run/checkpoints/step-00000002/optimizer.safetensors"
+expect 2 "needs --store logits" cache build -c "$work/base.yaml" --teacher "$work/teacher" --top 5 --out "$work/x"
+expect 2 "has two heads" cache build -c "$work/base.yaml" --teacher "$work/run" --out "$work/x"
+expect 2 "alone" pack --index "$work/data" --out "$work/x"
+run 1 "${train[@]}" --set train.steps=1 >"$work/log" 2>&1 || die "fewer steps than are done"
+grep -q "already at step 2, beyond the 1 asked for" "$work/log" || die "fewer steps: not said"
+grep -q "^  data.shots: 2" "$work/log" || die "a key that is not the default is not in the log"
+grep -q "^  train.momentum" "$work/log" && die "a default is in the log"
+pass "fewer steps than are done; the log's configuration"
 finish

@@ -134,7 +134,21 @@ mv "$work/data/val" "$work/data/gone"
 report moved.html "$work/dho" --samples 3
 has moved.html 'thumbnails of val' 'images not found'
 hasnt moved.html 'data:image'
+mv "$work/data/gone" "$work/data/val"
 pass "images that are gone"
+
+# An evaluation that is told less than the training: eval.* is its own, the rest is the training's.
+cp -r "$work/dho" "$work/settings"
+run 1 eval -c "$work/base.yaml" --set data.labels=all --set train.conflict_every=7 \
+    --set eval.batch=13 --out "$work/settings" >"$work/log" 2>&1 || die "eval with other settings"
+report settings.html "$work/settings"
+has settings.html 'labels: shots' 'conflict_every: 3' 'batch: 13'
+hasnt settings.html 'labels: all'
+hasnt settings.html 'conflict_every: 7'
+rm "$work/settings/config.yaml"
+report settings.html "$work/settings"
+has settings.html 'conflict_every: 7'
+pass "the configuration of the training, with eval.* of the evaluation"
 
 refuse() { # TEXT ARGUMENT ...
     local text=$1

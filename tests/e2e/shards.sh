@@ -98,7 +98,7 @@ EOF
     for form in 0 1 2; do
         mkdir "$work/form$form" && mv "$work/form$form.tar" "$work/form$form/"
         run 1 data check -c "$base" --decode "${packed[@]}" --set data.root="$work/form$form" \
-            --set data.labels=all --set teacher.cache='""' >"$work/log" 2>&1 || die "tarfile's form $form"
+            --set data.labels=all --set method=ce --set teacher.cache='""' >"$work/log" 2>&1 || die "tarfile's form $form"
         grep -q "3 images" "$work/log" || die "tarfile's form $form: not 3 images"
     done
     pass "tarfile's ustar, GNU and pax tars are read"
@@ -140,6 +140,8 @@ check 1 "PROBLEM: .*nowhere: no such folder" --set 'eval.sets[0].root='"$work/no
 echo "no_such.jpg" >"$work/list"
 check 1 "PROBLEM: .*no_such.jpg" --set data.labels=file --set data.label_file="$work/list"
 check 2 "labls" --set data.labls=all
+check 2 "teacher.cache: needed to train with method: dho" --set teacher.cache='""'
+check 2 "data.root: needed to train" --set data.root='""'
 cp -r "$work/packed" "$work/damaged"
 printf X | dd of="$work/damaged/shard-00002-of-00008.tar" bs=1 seek=700 conv=notrunc 2>/dev/null
 check 1 "shard-00002-of-00008.tar: offset 512: .*checksum" "${packed[@]}" --set data.root="$work/damaged"

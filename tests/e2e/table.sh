@@ -63,7 +63,7 @@ run1() { "$here/launch/mpirun.sh" 1 "$DHO" train -c configs/base.yaml --out runs
     --set data.shots=2 --set seed=1 "$@" >log 2>&1 || die "train $*"; }
 cp -r runs/small/ce-2/seed-1 kept
 run1 --set train.lr=0.1
-grep -q "nothing to do: 2 of 2 steps are done" log || die "a run that is done is trained"
+grep -q "nothing to do: all 2 steps are done" log || die "a run that is done is trained"
 run1 --set train.steps=1
 cmp -s kept/config.yaml runs/small/ce-2/seed-1/config.yaml || die "config.yaml of a run that is done has changed"
 cmp -s kept/sessions.jsonl runs/small/ce-2/seed-1/sessions.jsonl || die "a session that trained nothing"

@@ -60,12 +60,12 @@ refuse 2 "needs --search" "${tip[@]}" --out x --search-every 2
 refuse 2 "expected BETA,ALPHA" "${tip[@]}" --out x --hold-out 1 --search-scale 7
 refuse 2 "2 held out none is left" "${tip[@]}" --out "$work/x" --hold-out 2
 refuse 2 "no such file" "${tip[@]}" --out "$work/x" --search "$work/nowhere"
-refuse 1 "no tensor \"features\"" "${tip[@]}" --out "$work/x" --search "$work/cache/head.safetensors"
+refuse 2 "no tensor \"features\"" "${tip[@]}" --out "$work/x" --search "$work/cache/head.safetensors"
 refuse 2 "teacher.head: .*no such file" train -c "$work/base.yaml" --out "$work/x" \
     --set teacher.head="$work/nowhere"
 refuse 1 "data check: 1 problem" data check -c "$work/base.yaml" --set teacher.head="$work/nowhere"
 head -c 5000 "$work/one.safetensors" >"$work/short.safetensors"
-refuse 1 "short.safetensors" train -c "$work/base.yaml" --out "$work/x" \
+refuse 2 "short.safetensors" train -c "$work/base.yaml" --out "$work/x" \
     --set teacher.head="$work/short.safetensors"
 [ ! -e "$work/x" ] || die "a refused command left a file"
 

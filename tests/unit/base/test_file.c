@@ -273,6 +273,24 @@ START_TEST(test_make_folders)
 }
 END_TEST
 
+START_TEST(test_places)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s", in_folder("place"));
+    ck_assert_ok(dho_file_check_place(path));
+    ck_assert(!dho_path_exists(path));
+    ck_assert_fails(dho_file_check_place(in_folder("no/place")), DHO_ERR_IO, "no/place");
+    ck_assert_fails(dho_file_check_place(folder), DHO_ERR_IO, "is a folder");
+    ck_assert_ok(dho_require_folder(folder));
+    ck_assert_fails(dho_require_folder(path), DHO_ERR_CONFIG, "no such folder");
+    ck_assert_ok(dho_file_write_text(path, "x"));
+    ck_assert_fails(dho_require_folder(path), DHO_ERR_CONFIG, "place: is a file, not a folder");
+    ck_assert(dho_path_is_same(path, in_folder("./place")));
+    ck_assert(!dho_path_is_same(path, folder));
+    ck_assert(!dho_path_is_same(in_folder("no"), in_folder("no")));
+}
+END_TEST
+
 START_TEST(test_path_join)
 {
     static const char *const cases[][3] = {{"a", "b", "a/b"}, {"a/", "b", "a/b"},
@@ -305,6 +323,7 @@ int main(void)
     tcase_add_test(tests, test_list_is_in_byte_order);
     tcase_add_test(tests, test_make_folders);
     tcase_add_test(tests, test_path_join);
+    tcase_add_test(tests, test_places);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
 }

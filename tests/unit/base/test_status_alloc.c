@@ -36,6 +36,19 @@ START_TEST(test_exit_codes)
 }
 END_TEST
 
+START_TEST(test_wrong_input)
+{
+    dho_fail(DHO_ERR_FORMAT, "x: is no such file");
+    ck_assert_int_eq(dho_input_status(DHO_ERR_FORMAT), DHO_ERR_CONFIG);
+    ck_assert_str_eq(dho_error_message(), "x: is no such file");
+    ck_assert_int_eq(dho_input_status(DHO_ERR_IO), DHO_ERR_CONFIG);
+    const dho_status others[] = {DHO_OK,       DHO_ERR_CONFIG,  DHO_ERR_MEMORY,
+                                 DHO_ERR_COMM, DHO_ERR_NUMERIC, DHO_PREEMPTED};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        ck_assert_int_eq(dho_input_status(others[i]), others[i]);
+}
+END_TEST
+
 START_TEST(test_blocks_are_aligned_zeroed_and_counted)
 {
     const dho_alloc_stats before = dho_alloc_get_stats();
@@ -129,6 +142,7 @@ int main(void)
     TCase *tests = tcase_create("status and alloc");
     tcase_add_test(tests, test_message_is_kept_and_cut);
     tcase_add_test(tests, test_exit_codes);
+    tcase_add_test(tests, test_wrong_input);
     tcase_add_test(tests, test_blocks_are_aligned_zeroed_and_counted);
     tcase_add_test(tests, test_overflow_and_too_much);
     tcase_add_test(tests, test_realloc_keeps_the_content);

@@ -21,6 +21,10 @@ typedef struct wrong {
     const char *message;  /* the whole of it; when it ends in '~', only its beginning */
 } wrong;
 
+#define MODELS                                                                                    \
+    "resnet18, resnet50, mobilenet_v2, clip_rn50, clip_vit_b16, clip_vit_l14, clip_vit_l14_336, " \
+    "clip_vit_h14_378"
+
 static const wrong wrongs[] = {
     /* Numbers. */
     {"train:\n    lr: fast\n", NULL,
@@ -165,6 +169,13 @@ static const wrong wrongs[] = {
     {"eval: {set_count: 8}\n", NULL, "t.yaml:1:8: eval.set_count: unknown key~"},
     {"? [a]\n: 1\n", NULL, "t.yaml:1:3: a key must be a word, not a list or a mapping"},
     {"\"\": 1\n", NULL, "t.yaml:1:1: unknown key"},
+    {"compute: {dtype: fp16}\n", NULL,
+     "t.yaml:1:11: compute.dtype: expected one of fp32, bf16, got \"fp16\""},
+    {"", "student.model=resnet19",
+     "--set student.model=resnet19: student.model: expected one of " MODELS ", got \"resnet19\""},
+    {"", "student.model=resnte18",
+     "--set student.model=resnte18: student.model: expected one of " MODELS
+     ", got \"resnte18\" (did you mean resnet18?)"},
     {"", "train.rl=1", "--set train.rl=1: train.rl: unknown key (did you mean train.lr?)"},
     {"<<: {seed: 1}\n", NULL, "t.yaml:1:1: <<: unknown key"},
     /* YAML that a configuration has no use for. */
@@ -586,12 +597,12 @@ static const char everything[] =
 START_TEST(test_values)
 {
     dho_config c;
-    ck_assert_ok(parse(&c, everything, "student.model=vit_b_16"));
+    ck_assert_ok(parse(&c, everything, "student.model=clip_vit_b16"));
     ck_assert_uint_eq(c.seed, UINT64_MAX);
     ck_assert_int_eq(c.method, DHO_METHOD_SINGLE_HEAD);
     ck_assert_str_eq(c.out, "runs/\"x\\ \xc3\xa9 #1: y");
     ck_assert_str_eq(c.data.split_file, "it's.json");
-    ck_assert_str_eq(c.student.model, "vit_b_16");
+    ck_assert_str_eq(c.student.model, "clip_vit_b16");
     ck_assert_str_eq(c.student.init, "null");
     ck_assert_str_eq(c.teacher.cache, "123");
     ck_assert(c.data.mean[0] == -0.1 && c.data.mean[1] == 0.001 && c.data.mean[2] == 2);
@@ -710,7 +721,7 @@ static void check_round_trip(const char *text, const char *override)
 START_TEST(test_round_trip)
 {
     check_round_trip("", NULL);
-    check_round_trip(everything, "student.model=vit_b_16");
+    check_round_trip(everything, "student.model=clip_vit_b16");
     static const char *const outs[] = {"'yes'",  "'123'",  "'null'", "'~'",
                                        "'- x'",  "'#x'",   "' x '",  "'a: b'",
                                        "'[a]'",  "'*a'",   "'...'",  "\"\\\\\\\"'\"",
@@ -723,6 +734,37 @@ START_TEST(test_round_trip)
         snprintf(text, sizeof text, "out: %s\n", outs[i]);
         check_round_trip(text, NULL);
     }
+}
+END_TEST
+
+START_TEST(test_changes)
+{
+    dho_config c;
+    char *text;
+    ck_assert_ok(parse(&c, "", NULL));
+    ck_assert_ok(dho_config_format_changes(&c, &text));
+    ck_assert_str_eq(text, "");
+    dho_free(text);
+    dho_config_free(&c);
+    ck_assert_ok(parse(&c,
+                       "seed: 3\ndata: {root: x, labels: all}\ntrain: {lr: 1e-3, shards: 8}\n"
+                       "eval: {betas: [1], sets: [{name: v}]}\n",
+                       NULL));
+    ck_assert_ok(dho_config_format_changes(&c, &text));
+    ck_assert_ptr_nonnull(strstr(text, "seed: 3\ndata.root: x\ntrain.shards: 8\neval.sets:\n"
+                                       "    - name: v\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\neval.betas: [1]\n"));
+    ck_assert_ptr_null(strstr(text, "train.lr"));
+    dho_free(text);
+    for (int n = 1;; n++) {
+        dho_alloc_fail_at(n);
+        const dho_status status = dho_config_format_changes(&c, &text);
+        dho_alloc_fail_at(0);
+        dho_free(text);
+        if (status == DHO_OK) break;
+        ck_assert_int_eq(status, DHO_ERR_MEMORY);
+    }
+    dho_config_free(&c);
 }
 END_TEST
 
@@ -781,8 +823,8 @@ START_TEST(test_every_allocation_can_fail)
     for (;; n++) {
         dho_config config;
         char *text = NULL, *table = NULL;
-        const char *const overrides[] = {"student.model=x", "eval.sets[3]={name: n, split: val}",
-                                         "eval.betas=[1]"};
+        const char *const overrides[] = {"student.model=resnet50",
+                                         "eval.sets[3]={name: n, split: val}", "eval.betas=[1]"};
         dho_alloc_fail_at(n);
         dho_status status =
             dho_config_parse(&config, everything, strlen(everything), "t.yaml", overrides, 3);
@@ -886,6 +928,7 @@ int main(void)
     tcase_add_test(tests, test_check_train);
     tcase_add_test(tests, test_method_names);
     tcase_add_test(tests, test_round_trip);
+    tcase_add_test(tests, test_changes);
     tcase_add_test(tests, test_numbers_are_short_and_exact);
     tcase_add_test(tests, test_comments_say_what_a_key_is);
     tcase_add_test(tests, test_decimal_comma);

@@ -41,7 +41,7 @@ static void pack(const dho_dataset *dataset, const char *folder, int shards)
 {
     dho_comm *comm;
     ck_assert_ok(dho_comm_create_serial(&comm));
-    ck_assert_ok(dho_pack(dataset, comm, fixture_path(folder), shards));
+    ck_assert_ok(dho_pack(dataset, comm, fixture_path(folder), shards, false));
     dho_comm_destroy(&comm);
 }
 
@@ -174,16 +174,28 @@ START_TEST(test_resume)
     ck_assert_int_eq(rename(fixture_path("packed/shard-00000-of-00003.tar"),
                             fixture_path("packed/shard-00001-of-00003.tar")),
                      0);
-    ck_assert_fails(dho_pack(&folder, comm, fixture_path("packed"), 3), DHO_ERR_CONFIG,
+    ck_assert_fails(dho_pack(&folder, comm, fixture_path("packed"), 3, false), DHO_ERR_CONFIG,
                     "is not shard 1 of this dataset");
     pack(&folder, "other", 2);
     fixture_image("set/c00/new.jpg", 77);
     dho_dataset_free(&folder);
     ck_assert_ok(dho_dataset_open_folder(&folder, fixture_path("set"), NULL));
-    ck_assert_fails(dho_pack(&folder, comm, fixture_path("other"), 2), DHO_ERR_CONFIG,
+    ck_assert_fails(dho_pack(&folder, comm, fixture_path("other"), 2, false), DHO_ERR_CONFIG,
                     "holds another dataset");
-    ck_assert_fails(dho_pack(&folder, comm, fixture_path("third"), 14), DHO_ERR_CONFIG,
+    ck_assert_fails(dho_pack(&folder, comm, fixture_path("third"), 14, false), DHO_ERR_CONFIG,
                     "14 shards of 13 images");
+    pack(&folder, "fourth", 4);
+    ck_assert_fails(dho_pack(&folder, comm, fixture_path("fourth"), 8, false), DHO_ERR_CONFIG,
+                    "holds these images in 4 shards, not 8");
+    ck_assert_fails(dho_pack(&folder, comm, fixture_path("set"), 4, false), DHO_ERR_CONFIG,
+                    "is the folder of the images");
+    fclose(fopen(fixture_path("set/c00/new.jpg"), "w"));
+    ck_assert_fails(dho_pack(&folder, comm, fixture_path("fifth"), 4, false), DHO_ERR_FORMAT,
+                    "new.jpg: 0 bytes are no image");
+    ck_assert_ok(dho_pack(&folder, comm, fixture_path("fifth"), 4, true));
+    ck_assert_ok(dho_dataset_open_shards(&packed, fixture_path("fifth"), NULL));
+    assert_same(&folder, &packed);
+    dho_dataset_free(&packed);
     dho_comm_destroy(&comm);
     dho_dataset_free(&folder);
 }
@@ -458,7 +470,7 @@ START_TEST(test_allocations)
             dho_alloc_fail_at(n);
             dho_status status;
             if (round == 0) { /* also of what is kept from the attempts before */
-                status = dho_pack(&folder, comm, fixture_path("packed"), 2);
+                status = dho_pack(&folder, comm, fixture_path("packed"), 2, false);
             } else {
                 status = dho_dataset_open_shards(&packed, fixture_path("packed"), &folder);
                 if (status == DHO_OK) dho_dataset_free(&packed);

@@ -1,9 +1,11 @@
 /* The students as published: parameter counts, widths, what is refused. Names, order of operators
  * and numbers are tested against PyTorch in tests/unit/train/test_golden.c. */
 #include "check_main.h"
+#include "config/schema.h"
 #include "dho/alloc.h"
 #include "dho/student.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static size_t count_parameters(const dho_student *student)
@@ -109,6 +111,22 @@ START_TEST(test_refused)
 }
 END_TEST
 
+/* The configuration's words are the models that there are. */
+START_TEST(test_words)
+{
+    char known[512] = "(known: ";
+    dho_student student;
+    const dho_student_options options = {.model = "none", .classes = 2, .image_size = 224};
+    const char *const *words = dho_schema_find(&dho_schema_config, "student.model")->words;
+    for (size_t i = 0; words[i] != NULL; i++) {
+        const size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s", words[i],
+                 words[i + 1] != NULL ? ", " : ")");
+    }
+    ck_assert_fails(dho_student_create(&student, &options), DHO_ERR_CONFIG, known);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("student");
@@ -117,6 +135,7 @@ int main(void)
     tcase_add_loop_test(tests, test_published, 0, PUBLISHED);
     tcase_add_loop_test(tests, test_mobilenet_widths, 0, SCALED);
     tcase_add_loop_test(tests, test_refused, 0, PUBLISHED);
+    tcase_add_test(tests, test_words);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
 }

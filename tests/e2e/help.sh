@@ -1,0 +1,71 @@
+# The help: of the program and of each command, with every option that the command's parser knows.
+. "$(dirname "$0")/lib.bash"
+
+"$DHO" --help >"$work/all" 2>"$work/log" || die "--help"
+for word in help -h; do
+    "$DHO" $word 2>"$work/log" | cmp -s - "$work/all" || die "dho $word is not dho --help"
+done
+awk 'length > 100' "$work/all" | grep . && die "a line of more than 100 characters"
+pass "the program's help"
+
+# What a command knows is what it says to an option that it does not know.
+known() { # COMMAND ...
+    "$DHO" "$@" --no-such-option >"$work/log" 2>&1 && die "$*: takes --no-such-option"
+    grep -o 'known: [^)]*' "$work/log" | sed 's/^known: //'
+}
+check() { # COMMAND [ACTION] [-- ARGUMENT ...]: the arguments that come before any option
+    local words=() option options
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do words+=("$1") && shift; done
+    [ $# = 0 ] || shift
+    "$DHO" "${words[@]}" --help >"$work/help" 2>"$work/log" || die "${words[*]} --help"
+    [ ! -s "$work/log" ] || die "${words[*]} --help writes to standard error"
+    "$DHO" "${words[@]}" "$@" -c x -h 2>&1 | cmp -s - "$work/help" || die "${words[*]} ... -h"
+    grep -q "^usage: dho ${words[*]} " "$work/help" || die "${words[*]}: no usage"
+    awk 'length > 100' "$work/help" | grep . && die "${words[*]}: a line of more than 100 characters"
+    options=$(known "${words[@]}" "$@")
+    [ -n "$options" ] || die "${words[*]}: knows nothing"
+    for option in $options; do
+        [ "${words[*]} $option" = "table --config" ] && continue # known, so that it can be refused
+        grep -q -e "^  \(-c, \)\?$option " -e "^  $option$" "$work/help" ||
+            die "${words[*]} --help does not explain $option"
+        [ "$option" = --config ] && option="-c"
+        sed -n "/^  ${words[*]} /,/^  [a-z]/p" "$work/all" | grep -q -e "$option\b" ||
+            die "the program's help has no $option of ${words[*]}"
+    done
+    pass "${words[*]}: $options"
+}
+check synth
+check train
+check eval
+check table -- caltech101
+check report -- a
+check cache build
+check cache import
+check cache verify -- a
+check teacher zero-shot
+check teacher embed
+check teacher tip-adapter
+check data check
+check pack
+check weights inspect -- a
+check weights convert -- a b
+check export
+check bench step
+check bench allreduce
+check bench data
+
+for command in "cache info" compare; do
+    "$DHO" $command --help 2>"$work/log" | grep -q "^usage: dho $command " || die "$command --help"
+done
+[ "$("$DHO" cache --help | grep -c '^usage: ')" = 4 ] || die "cache --help: not its four actions"
+pass "commands without options, and those with actions"
+"$DHO" fly --help >"$work/log" 2>&1 && die "a command that is not there has a help"
+grep -q "unknown command" "$work/log" || die "an unknown command"
+pass "unknown command"
+
+"$DHO" synth --out="$work/equals" --train=1 --val=1 --test=1 >"$work/log" 2>&1 || die "--out=DIR"
+[ -d "$work/equals/train" ] || die "--out=DIR goes elsewhere"
+"$DHO" synth --out="$work/equals" --train=many >"$work/log" 2>&1 && die "--train=many"
+grep -q -- '--train: expected .* got "many"' "$work/log" || die "--train=many: what is wrong?"
+pass "--option=value"
+finish
