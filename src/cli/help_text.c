@@ -96,10 +96,15 @@ const dho_help dho_help_entries[] = {
      "[--resize-mode squash|shortest]) [--head FILE] [--sample N] [--seed S]\n"
      "[--set key=value ...]]",
      "every checksum of a cache; with its teacher, computes some records again and compares",
-     CONFIG_OPTIONS "--teacher PATH\tas of cache build, as are --clip, --weights, --key, --head "
-                    "and --resize-mode\n"
-                    "--sample N\trecords that are computed again (default 64)\n"
-                    "--seed S\tof the choice of these records\n"},
+     CONFIG_OPTIONS
+     "--teacher PATH\twhat the cache was built with: a checkpoint or the folder of a run\n"
+     "--clip MODEL\tor a CLIP image tower, as of cache build\n"
+     "--weights FILE\tits weights\n"
+     "--key KEY\twhere in a PyTorch file they lie\n"
+     "--head FILE\tits head, for a cache of logits\n"
+     "--resize-mode WORD\tas of cache build\n"
+     "--sample N\trecords that are computed again (default 64)\n"
+     "--seed S\tof the choice of these records\n"},
     {"teacher zero-shot",
      "--model MODEL --weights FILE [--key KEY] --merges FILE|DIR\n"
      "--templates FILE --out FILE (--classes FILE | -c CONFIG) [--scale X] [--keep-mean-norms]\n"
