@@ -85,6 +85,7 @@ static result run(dho_compute *compute, const dho_student *student, dho_method m
                                                 dho_microbatch_largest_pass(passes, ROWS, LABELLED),
                                             .training = true};
     ck_assert_ok(dho_executor_create(&executor, student->graph, &execution));
+    if (passes == 2) ck_assert_ok(dho_executor_prepare(executor, ROWS - execution.batch));
     const dho_objective objective = {.method = method,
                                      .temperature = 2,
                                      .lambda_ce = 1,
