@@ -157,7 +157,7 @@ mv "${images[7]}" "$work/image" && cp "${images[100]}" "${images[7]}"
 found_again "image ${images[7]#"$work/data/train/"}" "$work/few" "$teacher" --sample 240
 mv "$work/image" "${images[7]}"
 
-refuse "--top: is for logits" "${build[@]:0:6}" --top 8
+refuse "--top: keeps the largest logits: needs --store logits" "${build[@]:0:6}" --top 8
 refuse "top is 21, expected 1 to 20" "${build[@]:0:6}" --store logits --top 21
 refuse "leave one out" "${build[@]:0:6}" --store logits --top 8 --encoding int8
 refuse "expected a whole number from 1 to 65536" "${build[@]}" --shards 65537

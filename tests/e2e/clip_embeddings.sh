@@ -73,12 +73,12 @@ if [ "${DHO_FULL:-0}" != 1 ]; then
         pass "$(grep '^dho: error' "$work/log" | sed "s|$work/||g")"
     }
     build[5]=ViT-B-16
-    refused 1 'tensor "visual.conv1.weight"\|no tensor' "${build[@]}" --out "$work/no"
+    refused 2 'tensor "visual.conv1.weight"\|no tensor' "${build[@]}" --out "$work/no"
     build[5]=clip_rn50
     mv "$work/images/tench" "$work/images/tenches"
     refused 2 'class [0-9] is "' "${build[@]}" --out "$work/no"
     refused 2 "the head is for 56" "${build[@]}" --head "$work/vit_h14.head" --out "$work/no"
-    refused 1 'no tensor "token_embedding.weight"' teacher zero-shot --model RN50 --merges "$merges" \
+    refused 2 'no tensor "token_embedding.weight"' teacher zero-shot --model RN50 --merges "$merges" \
         --weights "$work/rn50.head" -c "$work/c.yaml" --templates "$work/templates.txt" --out "$work/no"
 fi
 finish

@@ -77,7 +77,7 @@ refused() { # CODE TEXT ARGUMENT ...
 again() { # TEXT ARGUMENT ...: a training that is refused
     local text=$1
     shift
-    refused 1 "$text" train -c "$work/c.yaml" --out "$work/no" "$@"
+    refused 2 "$text" train -c "$work/c.yaml" --out "$work/no" "$@"
 }
 again '"vision_model.embeddings.patch_embedding.weight": expected shape \[64, 3, 16, 16\], found \[128' \
     --set student.init="$work/vit_huggingface.safetensors" --set student.width=64

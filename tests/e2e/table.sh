@@ -47,16 +47,19 @@ grep -q "not counted" log && die "something is still missing"
 [ "$(grep -o '(2)' log | wc -l)" = 4 ] || die "not two seeds in each cell"
 pass "the whole table is made by its script, a wrong evaluation made again"
 
-# An evaluation that dies while it writes leaves no old numbers beside new settings.
+# Old numbers whose settings nobody knows do not count; an evaluation that cannot write its settings
+# says so at once.
 cp -r runs/small/ce-2/seed-1 kept
 rm runs/small/ce-2/seed-1/eval/config.yaml
 mkdir -p runs/small/ce-2/seed-1/eval/config.yaml/in-the-way
 "$DHO" eval -c configs/base.yaml --out runs/small/ce-2/seed-1 --set method=ce --set data.shots=2 \
     --set seed=1 --set eval.resize=64 >log 2>&1 && die "a folder was written as a file"
-[ ! -e runs/small/ce-2/seed-1/eval.json ] || die "old numbers outlive their settings"
+grep -q "eval/config.yaml: is a folder" log || die "the folder in the way is not named"
+"$DHO" table small >log 2>&1
+grep -q "^1 of [0-9]* runs are not counted" log || die "old numbers outlive their settings"
 rm -r runs/small/ce-2/seed-1
 mv kept runs/small/ce-2/seed-1
-pass "eval.json and its configuration are of one evaluation"
+pass "numbers without the settings of their evaluation do not count"
 
 # What is not trained changes nothing; what goes on with other settings is told apart.
 run1() { "$here/launch/mpirun.sh" 1 "$DHO" train -c configs/base.yaml --out runs/small/ce-2/seed-1 --set method=ce \
