@@ -193,8 +193,9 @@ static void put_changes(writer *w, const dho_config *config, const dho_config *d
         put_value(w, field, defaults);
         const size_t middle = w->used;
         put_value(w, field, config);
-        const bool same = w->used - middle == middle - begin &&
-                          memcmp(w->text + begin, w->text + middle, middle - begin) == 0;
+        const size_t length = middle - begin; /* 0: there may be no text yet */
+        const bool same = w->used - middle == length &&
+                          (length == 0 || memcmp(w->text + begin, w->text + middle, length) == 0);
         w->used = begin; /* it was only compared */
         if (!same) put_line(w, field, "", field->key, config, false);
     }

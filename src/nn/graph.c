@@ -336,7 +336,7 @@ void dho_graph_initialise(const dho_graph *graph, uint64_t seed, float *paramete
 {
     dho_rng rng;
     memset(parameters, 0, graph->parameters.floats * sizeof *parameters);
-    memset(buffers, 0, graph->buffers.floats * sizeof *buffers);
+    if (graph->buffers.floats > 0) memset(buffers, 0, graph->buffers.floats * sizeof *buffers);
     for (size_t i = 0; i < graph->parameters.count; i++) {
         dho_rng_init(&rng, seed, DHO_RNG_INIT, 0, i);
         fill_slot(&graph->parameters.slots[i], &rng,
