@@ -119,6 +119,16 @@ static dho_status read_rgb_rows(reader *r)
     return DHO_OK;
 }
 
+/* Where scans of a progressive file are missing, libjpeg guesses the coefficients from the blocks
+ * around a block, further away than a crop has them. */
+static bool is_smoothed(const struct jpeg_decompress_struct *jpeg)
+{
+    for (int c = 0; jpeg->coef_bits != NULL && c < jpeg->num_components; c++)
+        for (int i = 0; i < DCTSIZE2; i++)
+            if (jpeg->coef_bits[c][i] != 0) return true; /* not known to the last bit */
+    return false;
+}
+
 /* The rows and columns of `box`, by way of rows that may be wider. */
 static dho_status read_box(reader *r, dho_box box)
 {
@@ -126,11 +136,13 @@ static dho_status read_box(reader *r, dho_box box)
     const JDIMENSION side_x = (JDIMENSION)jpeg->max_h_samp_factor * DCTSIZE;
     const JDIMENSION side_y = (JDIMENSION)jpeg->max_v_samp_factor * DCTSIZE;
     const JDIMENSION left = (JDIMENSION)box.x, top = (JDIMENSION)box.y;
+    const bool whole = is_smoothed(jpeg);
     JDIMENSION x = left > side_x ? left - side_x : 0, end = left + (JDIMENSION)box.width + side_x;
-    if (end > jpeg->output_width) end = jpeg->output_width;
+    if (end > jpeg->output_width || whole) end = jpeg->output_width;
+    if (whole) x = 0;
     JDIMENSION width = end - x;
     if (width < jpeg->output_width) jpeg_crop_scanline(jpeg, &x, &width);
-    const JDIMENSION first = top / side_y > 0 ? (top / side_y - 1) * side_y : 0;
+    const JDIMENSION first = top / side_y > 0 && !whole ? (top / side_y - 1) * side_y : 0;
     if (first > 0 && jpeg_skip_scanlines(jpeg, first) != first) return truncated(r, "pixels");
     const size_t components = (size_t)jpeg->output_components, columns = (size_t)box.width;
     while (jpeg->output_scanline < top + (JDIMENSION)box.height) {
