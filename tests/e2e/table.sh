@@ -60,6 +60,22 @@ grep -q "^1 of [0-9]* runs are not counted" log || die "old numbers outlive thei
 rm -r runs/small/ce-2/seed-1
 mv kept runs/small/ce-2/seed-1
 pass "numbers without the settings of their evaluation do not count"
+# An evaluation that dies while it writes leaves no old numbers beside new settings: on a full disk, with
+# an eval.json whose removal gives no room.
+if [ "$(id -u)" = 0 ] && mkdir full && mount -t tmpfs -o size=64m tmpfs full 2>/dev/null; then
+    trap 'umount "$work/full"; rm -rf "$work"' EXIT
+    cp -r runs/small/ce-2/seed-1 full/run
+    : >full/run/eval.json
+    dd if=/dev/zero of=full/fill bs=64k 2>/dev/null && die "the disk is not full"
+    dd if=/dev/zero of=full/rest bs=4k 2>/dev/null && die "the disk is not full"
+    "$DHO" eval -c configs/base.yaml --out full/run --set method=ce --set data.shots=2 --set seed=1 \
+        --stored >log 2>&1 && die "written on a full disk"
+    grep -q "No space left" log || die "a full disk is not named"
+    [ ! -e full/run/eval.json ] || die "old numbers outlive their settings"
+    pass "an evaluation that cannot be written leaves no old numbers"
+else
+    echo "skipped: full disk (needs root to mount a small tmpfs)"
+fi
 
 # What is not trained changes nothing; what goes on with other settings is told apart.
 run1() { "$here/launch/mpirun.sh" 1 "$DHO" train -c configs/base.yaml --out runs/small/ce-2/seed-1 --set method=ce \
