@@ -106,7 +106,7 @@ def logits(folder, path, out, head, model="resnet18"):
     assert file["labels"].tolist() == labels
     difference = (file[f"logits_{head}"] - expected).abs().max().item()
     print(f"logits_{head}: largest difference {difference:.1e} of {expected.abs().max():.2f}")
-    assert difference < 1e-4 * expected.abs().max().item()
+    assert difference < 1e-5 * expected.abs().max().item()
     return expected
 
 
