@@ -101,19 +101,28 @@ static dho_status check_folders(const dho_table *table)
     return status;
 }
 
+/* Nothing of its place is left out by `only`, or a mean that is printed needs it. */
+static bool is_needed(const dho_table_spec *spec, const size_t *values)
+{
+    for (size_t a = 0; a < spec->axis_count; a++)
+        if (!spec->axes[a].values[values[a]].needed) return false;
+    return true;
+}
+
 static dho_status open_runs(dho_table *table, const dho_table_options *options)
 {
     dho_table_spec *spec = &table->spec;
-    size_t values[DHO_TABLE_MAX_AXES];
+    size_t values[DHO_TABLE_MAX_AXES], opened = 0;
     table->run_count = dho_table_combinations(spec, 0, spec->axis_count) * spec->seed_count;
     DHO_TRY(dho_alloc_zero(&table->runs, table->run_count, sizeof *table->runs, "table"));
     for (size_t r = 0; r < table->run_count; r++) {
         const size_t combination = r / spec->seed_count;
-        if (!dho_table_wanted(spec, 0, spec->axis_count, combination)) continue;
         dho_table_split(spec, 0, spec->axis_count, combination, values);
+        if (!dho_table_has_run(spec, combination) || !is_needed(spec, values)) continue;
         DHO_TRY(open_run(table, options, values, r));
+        opened++;
     }
-    for (size_t t = 0; t < spec->test_count; t++)
+    for (size_t t = 0; t < spec->test_count && opened > 0; t++)
         if (!spec->tests[t].known)
             return dho_fail(DHO_ERR_CONFIG,
                             "%s: tests[%zu]: no configuration has a set %s in "
@@ -167,16 +176,38 @@ dho_status dho_table_title(char **out, const char *path)
 /* --- the cells ----------------------------------------------------------------------------------
  */
 
-static const dho_run_result *result_of(const dho_table *table, size_t combination, size_t seed,
-                                       size_t test)
+/* Of a mean: the mean over its members' results, when all are there. */
+static dho_run_result result_of(const dho_table *table, size_t combination, size_t seed,
+                                size_t test)
 {
-    const dho_table_run *run = &table->runs[combination * table->spec.seed_count + seed];
-    return run->results != NULL && run->results[test].found ? &run->results[test] : NULL;
+    const dho_table_spec *spec = &table->spec;
+    const dho_table_run *run = &table->runs[combination * spec->seed_count + seed];
+    size_t values[DHO_TABLE_MAX_AXES], a = 0;
+    dho_table_split(spec, 0, spec->axis_count, combination, values);
+    while (a < spec->axis_count && spec->axes[a].values[values[a]].member_count == 0) a++;
+    if (a == spec->axis_count)
+        return run->results != NULL ? run->results[test] : (dho_run_result){.found = false};
+    const dho_table_value *mean = &spec->axes[a].values[values[a]];
+    dho_run_result out = {.found = true};
+    for (size_t m = 0; m < mean->member_count; m++) {
+        values[a] = mean->members[m];
+        const dho_run_result one = result_of(table, dho_table_join(spec, values), seed, test);
+        out.found &= one.found;
+        out.chosen_here |= one.chosen_here;
+        for (int k = 0; k < DHO_SCORE_KINDS; k++)
+            out.top1[k] += one.top1[k] / (double)mean->member_count;
+    }
+    return out;
 }
 
+/* One run's interval; of a mean over sets there is none. */
 static void wilson(double percent, int64_t images, dho_estimate *out)
 {
     double low, high;
+    if (images == 0) {
+        out->low = out->high = NAN;
+        return;
+    }
     dho_wilson_interval(llround(percent / 100 * (double)images), images, &low, &high);
     out->low = 100 * low;
     out->high = 100 * high;
@@ -191,11 +222,11 @@ dho_table_cell dho_table_cell_of(const dho_table *table, size_t combination, siz
     int64_t images = 0;
     dho_table_cell cell = {0};
     for (size_t s = 0; s < spec->seed_count; s++) {
-        const dho_run_result *result = result_of(table, combination, s, test);
-        if (result == NULL || isnan(result->top1[head])) continue;
-        top1[count++] = result->top1[head];
-        images = result->images;
-        cell.chosen_here |= result->chosen_here;
+        const dho_run_result result = result_of(table, combination, s, test);
+        if (!result.found || isnan(result.top1[head])) continue;
+        top1[count++] = result.top1[head];
+        images = result.images;
+        cell.chosen_here |= result.chosen_here;
     }
     cell.top1 = dho_estimate_mean(top1, count);
     if (count == 1) wilson(top1[0], images, &cell.top1);
@@ -212,21 +243,19 @@ dho_table_cell dho_table_difference(const dho_table *table, const dho_table_cont
     const dho_table_spec *spec = &table->spec;
     size_t values[DHO_TABLE_MAX_AXES], pair[2] = {0, 0}, count = 0;
     double differences[DHO_TABLE_MAX_SEEDS];
-    dho_table_cell out = {.published = NAN};
+    dho_table_cell out = {.published = NULL};
     dho_table_split(spec, 0, spec->axis_count, combination, values);
     for (int side = 0; side < 2; side++) {
         values[contrast->axis] = side == 0 ? contrast->of : contrast->minus;
-        for (size_t a = 0; a < spec->axis_count; a++)
-            pair[side] = pair[side] * spec->axes[a].count + values[a];
+        pair[side] = dho_table_join(spec, values);
     }
     const dho_score_kind head = spec->tests[test].head;
     for (size_t s = 0; s < spec->seed_count; s++) {
-        const dho_run_result *of = result_of(table, pair[0], s, test);
-        const dho_run_result *minus = result_of(table, pair[1], s, test);
-        if (of == NULL || minus == NULL || isnan(of->top1[head]) || isnan(minus->top1[head]))
-            continue;
-        differences[count++] = of->top1[head] - minus->top1[head];
-        out.chosen_here |= of->chosen_here || minus->chosen_here;
+        const dho_run_result of = result_of(table, pair[0], s, test);
+        const dho_run_result minus = result_of(table, pair[1], s, test);
+        if (!of.found || !minus.found || isnan(of.top1[head]) || isnan(minus.top1[head])) continue;
+        differences[count++] = of.top1[head] - minus.top1[head];
+        out.chosen_here |= of.chosen_here || minus.chosen_here;
     }
     out.top1 = dho_estimate_mean(differences, count);
     return out;

@@ -4,7 +4,6 @@
 #include "eval/table_spec.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -87,6 +86,25 @@ void dho_table_split(const dho_table_spec *spec, size_t first, size_t count, siz
     }
 }
 
+size_t dho_table_join(const dho_table_spec *spec, const size_t *values)
+{
+    size_t combination = 0;
+    for (size_t a = 0; a < spec->axis_count; a++)
+        combination = combination * spec->axes[a].count + values[a];
+    return combination;
+}
+
+bool dho_table_has_run(const dho_table_spec *spec, size_t combination)
+{
+    size_t values[DHO_TABLE_MAX_AXES];
+    dho_table_split(spec, 0, spec->axis_count, combination, values);
+    for (size_t a = 0; a < spec->axis_count; a++) {
+        const dho_table_value *value = &spec->axes[a].values[values[a]];
+        if (value->no_runs != NULL || value->member_count > 0) return false;
+    }
+    return true;
+}
+
 bool dho_table_wanted(const dho_table_spec *spec, size_t first, size_t count, size_t combination)
 {
     size_t values[DHO_TABLE_MAX_AXES];
@@ -96,14 +114,15 @@ bool dho_table_wanted(const dho_table_spec *spec, size_t first, size_t count, si
     return true;
 }
 
-double dho_table_published(const dho_table_spec *spec, const size_t *values, size_t test)
+const dho_table_figure *dho_table_published(const dho_table_spec *spec, const size_t *values,
+                                            size_t test)
 {
     for (size_t f = 0; f < spec->figure_count; f++) {
         const dho_table_figure *figure = &spec->figures[f];
         bool matches = figure->test == test;
         for (size_t a = 0; a < spec->axis_count; a++)
             matches &= figure->at[a] == DHO_TABLE_ANY || figure->at[a] == values[a];
-        if (matches) return figure->top1;
+        if (matches) return figure;
     }
-    return NAN;
+    return NULL;
 }

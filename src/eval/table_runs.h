@@ -8,7 +8,7 @@
 #include "eval/table_statistics.h"
 
 typedef enum dho_run_state {
-    DHO_RUN_UNWANTED, /* left out by `only` */
+    DHO_RUN_UNWANTED, /* left out by `only`, a mean, or published figures alone */
     DHO_RUN_DONE,
     DHO_RUN_MISSING,    /* nothing there */
     DHO_RUN_UNFINISHED, /* its commands, run again, mend what `why` says */
@@ -56,8 +56,9 @@ dho_status dho_table_run_look(dho_table_run *run, const dho_table_spec *spec,
 /* One cell: the mean over the seeds that are there. */
 typedef struct dho_table_cell {
     dho_estimate top1; /* %; count 0: nothing there. Interval: Student's t over the seeds from two
-                          on, kept in [0, 100]; Wilson's over the images for one */
-    double published;  /* NAN: none */
+                          on, kept in [0, 100]; Wilson's over the images for one, NAN for one of a
+                          mean over sets */
+    const dho_table_figure *published; /* borrowed; NULL: none */
     bool chosen_here;
 } dho_table_cell;
 

@@ -1,4 +1,4 @@
-/* Reading a plan: the whole, and its axes. */
+/* Reading a plan: the whole. */
 #include "eval/table_spec.h"
 
 #include "dho/alloc.h"
@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char name_bytes[] =
+const char dho_spec_name_bytes[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
 
-/* --- small readers, shared with table_spec_figures.c --------------------------------------------
+/* --- small readers, shared with the other files of a plan ---------------------------------------
  */
 
 dho_status dho_spec_check_keys(const dho_yaml_node *map, const char *const *known)
@@ -40,8 +40,7 @@ dho_status dho_spec_text(const dho_yaml_node *node, char **out)
     return dho_strdup(out, node->text);
 }
 
-/* A text at `key`; `fallback` when it is not given (NULL: it must be). */
-static dho_status read_text(const dho_yaml_node *map, const char *key, const char *fallback,
+dho_status dho_spec_text_at(const dho_yaml_node *map, const char *key, const char *fallback,
                             char **out)
 {
     const dho_yaml_node *node = dho_yaml_find(map, key);
@@ -53,7 +52,7 @@ static dho_status read_text(const dho_yaml_node *map, const char *key, const cha
 static bool is_name(const char *text)
 {
     return text[0] != '\0' && text[0] != '.' && text[0] != '-' &&
-           text[strspn(text, name_bytes)] == '\0';
+           text[strspn(text, dho_spec_name_bytes)] == '\0';
 }
 
 dho_status dho_spec_name(const dho_yaml_node *node, char **out)
@@ -81,9 +80,8 @@ dho_status dho_spec_check_pattern(const dho_table_spec *spec, const dho_yaml_nod
     return DHO_OK;
 }
 
-/* A list of texts at `key`, patterns if so said; none when it is not given. */
-static dho_status read_texts(const dho_table_spec *spec, const dho_yaml_node *map, const char *key,
-                             bool patterns, dho_table_texts *out)
+dho_status dho_spec_texts(const dho_table_spec *spec, const dho_yaml_node *map, const char *key,
+                          bool patterns, dho_table_texts *out)
 {
     const dho_yaml_node *list = dho_yaml_find(map, key);
     if (list == NULL) return DHO_OK;
@@ -99,98 +97,46 @@ static dho_status read_texts(const dho_table_spec *spec, const dho_yaml_node *ma
     return DHO_OK;
 }
 
-/* --- axes ---------------------------------------------------------------------------------------
- */
-
-static dho_status read_value(const dho_table_spec *spec, const dho_yaml_node *node,
-                             dho_table_value *out)
+dho_status dho_spec_document_load(dho_spec_document *out, const char *path)
 {
-    static const char *const keys[] = {"name", "label", "set", NULL};
-    out->wanted = true;
-    if (node->kind == DHO_YAML_SCALAR) {
-        DHO_TRY(dho_spec_name(node, &out->name));
-        return dho_strdup(&out->label, out->name);
-    }
-    DHO_TRY(dho_spec_check_keys(node, keys));
-    const dho_yaml_node *name = dho_yaml_find(node, "name");
-    if (name == NULL) return dho_yaml_fail(node, "name is missing");
-    DHO_TRY(dho_spec_name(name, &out->name));
-    DHO_TRY(read_text(node, "label", out->name, &out->label));
-    return read_texts(spec, node, "set", true, &out->set);
+    uint8_t *text = NULL;
+    size_t capacity = 0, bytes;
+    *out = (dho_spec_document){.source = {.name = path}};
+    dho_status status = dho_file_read(path, DHO_YAML_MAX_BYTES, &text, &capacity, &bytes);
+    if (status == DHO_OK)
+        status = dho_yaml_parse(&out->root, (const char *)text, bytes, &out->source);
+    else if (status != DHO_ERR_MEMORY)
+        status = DHO_ERR_CONFIG;
+    dho_free(text);
+    DHO_TRY(status);
+    if (out->root != NULL && out->root->kind == DHO_YAML_MAP) return DHO_OK;
+    return dho_fail(DHO_ERR_CONFIG, "%s: expected a mapping of keys", path);
 }
 
-static dho_status read_axis(const dho_table_spec *spec, const dho_yaml_node *node,
-                            dho_table_axis *out)
+void dho_spec_document_free(dho_spec_document *document)
 {
-    static const char *const keys[] = {"label", "set", "values", NULL};
-    DHO_TRY(dho_spec_check_keys(node, keys));
-    DHO_TRY(read_text(node, "label", out->name, &out->label));
-    DHO_TRY(read_texts(spec, node, "set", true, &out->set));
-    const dho_yaml_node *list = dho_yaml_find(node, "values");
-    if (list == NULL) return dho_yaml_fail(node, "values is missing");
-    if (list->kind != DHO_YAML_LIST || list->count == 0)
-        return dho_yaml_fail(list, "expected a list of at least one value");
-    DHO_TRY(dho_alloc_zero(&out->values, list->count, sizeof *out->values, "table"));
-    for (const dho_yaml_node *item = list->first; item != NULL; item = item->next) {
-        dho_table_value *value = &out->values[out->count++];
-        DHO_TRY(read_value(spec, item, value));
-        for (size_t i = 0; i + 1 < out->count; i++)
-            if (strcmp(out->values[i].name, value->name) == 0)
-                return dho_yaml_fail(item, "\"%.64s\" is given twice", value->name);
-    }
-    return DHO_OK;
-}
-
-/* Names first: patterns anywhere in the plan may use any axis. */
-static dho_status read_axis_names(dho_table_spec *spec, const dho_yaml_node *root, const char *key)
-{
-    const dho_yaml_node *map = dho_yaml_find(root, key);
-    if (map == NULL) return DHO_OK;
-    if (map->kind != DHO_YAML_MAP) return dho_yaml_fail(map, "expected a mapping of axes");
-    for (const dho_yaml_node *child = map->first; child != NULL; child = child->next) {
-        if (spec->axis_count == DHO_TABLE_MAX_AXES)
-            return dho_yaml_fail(child, "more than %d axes", DHO_TABLE_MAX_AXES);
-        if (strspn(child->key, name_bytes) != strlen(child->key) || strpbrk(child->key, ".-") ||
-            child->key[0] == '\0')
-            return dho_yaml_fail(child, "an axis is named by letters, digits and '_'");
-        if (strcmp(child->key, "seed") == 0 || strcmp(child->key, "test") == 0 ||
-            strcmp(child->key, "top1") == 0)
-            return dho_yaml_fail(child, "no axis can have this name");
-        for (size_t a = 0; a < spec->axis_count; a++)
-            if (strcmp(spec->axes[a].name, child->key) == 0)
-                return dho_yaml_fail(child, "is an axis of the rows, too");
-        DHO_TRY(dho_strdup(&spec->axes[spec->axis_count].name, child->key));
-        spec->axis_count++;
-    }
-    return DHO_OK;
-}
-
-static dho_status read_axes(dho_table_spec *spec, const dho_yaml_node *root)
-{
-    static const char *const keys[] = {"rows", "columns"};
-    DHO_TRY(read_axis_names(spec, root, keys[0]));
-    spec->row_axes = spec->axis_count;
-    DHO_TRY(read_axis_names(spec, root, keys[1]));
-    if (spec->row_axes == 0) return dho_yaml_fail(root, "rows is missing");
-    size_t a = 0, product = 1;
-    for (int k = 0; k < 2; k++) {
-        const dho_yaml_node *map = dho_yaml_find(root, keys[k]);
-        for (const dho_yaml_node *n = map != NULL ? map->first : NULL; n != NULL; n = n->next) {
-            DHO_TRY(read_axis(spec, n, &spec->axes[a]));
-            product *= spec->axes[a++].count;
-            if (product > DHO_TABLE_MAX_RUNS)
-                return dho_yaml_fail(n, "more than %d runs", DHO_TABLE_MAX_RUNS);
-        }
-    }
-    return DHO_OK;
+    dho_yaml_free(&document->root);
 }
 
 /* --- the rest -----------------------------------------------------------------------------------
  */
 
+/* A table of published figures alone needs no configuration and no seeds. */
+static bool has_runs(const dho_table_spec *spec)
+{
+    const size_t all = dho_table_combinations(spec, 0, spec->axis_count);
+    for (size_t c = 0; c < all; c++)
+        if (dho_table_has_run(spec, c)) return true;
+    return false;
+}
+
 static dho_status read_seeds(dho_table_spec *spec, const dho_yaml_node *root)
 {
     const dho_yaml_node *list = dho_yaml_find(root, "seeds");
+    if (list == NULL && !has_runs(spec)) {
+        spec->seeds[spec->seed_count++] = 1; /* no run asks for it */
+        return DHO_OK;
+    }
     if (list == NULL) return dho_yaml_fail(root, "seeds is missing");
     if (list->kind != DHO_YAML_LIST || list->count == 0 || list->count > DHO_TABLE_MAX_SEEDS)
         return dho_yaml_fail(list, "expected a list of 1 to %d seeds", DHO_TABLE_MAX_SEEDS);
@@ -226,7 +172,7 @@ static dho_status read_run(dho_table_spec *spec, const dho_yaml_node *root)
     DHO_TRY(dho_spec_text(node, &spec->run));
     DHO_TRY(dho_spec_check_pattern(spec, node, NULL));
     for (const char *at = spec->run; *at != '\0'; at++)
-        if (strchr("/{}", *at) == NULL && strchr(name_bytes, *at) == NULL)
+        if (strchr("/{}", *at) == NULL && strchr(dho_spec_name_bytes, *at) == NULL)
             return dho_yaml_fail(node, "expected a folder's name: letters, digits, '_', '.', '-', "
                                        "'/' and {axis}");
     if (spec->run[0] == '/' || strstr(spec->run, "..") != NULL)
@@ -250,6 +196,7 @@ static dho_status read_folder(dho_table_spec *spec, const dho_yaml_node *root)
 static dho_status read_config(dho_table_spec *spec, const dho_yaml_node *root)
 {
     const dho_yaml_node *node = dho_yaml_find(root, "config");
+    if (node == NULL && !has_runs(spec)) return DHO_OK;
     if (node == NULL) return dho_yaml_fail(root, "config is missing");
     if (node->kind != DHO_YAML_SCALAR || node->text[0] == '\0')
         return dho_yaml_fail(node, "expected a path, as seen from this file's folder");
@@ -278,11 +225,11 @@ static dho_status read_root(dho_table_spec *spec, const dho_yaml_node *root, con
                                        "run",   "set",       "rows",    "columns", "seeds",
                                        "tests", "published", "compare", "prepare", NULL};
     DHO_TRY(dho_spec_check_keys(root, keys));
-    DHO_TRY(read_text(root, "title", NULL, &spec->title));
-    DHO_TRY(read_text(root, "source", "", &spec->source));
-    DHO_TRY(read_texts(spec, root, "notes", false, &spec->notes));
-    DHO_TRY(read_axes(spec, root));
-    DHO_TRY(read_texts(spec, root, "set", true, &spec->set));
+    DHO_TRY(dho_spec_text_at(root, "title", NULL, &spec->title));
+    DHO_TRY(dho_spec_text_at(root, "source", "", &spec->source));
+    DHO_TRY(dho_spec_texts(spec, root, "notes", false, &spec->notes));
+    DHO_TRY(dho_spec_axes(spec, root));
+    DHO_TRY(dho_spec_texts(spec, root, "set", true, &spec->set));
     DHO_TRY(read_config(spec, root));
     DHO_TRY(read_seeds(spec, root));
     DHO_TRY(read_folder(spec, root));
@@ -314,15 +261,14 @@ fail:
 
 dho_status dho_table_spec_load(dho_table_spec *out, const char *path, const char *only)
 {
-    uint8_t *text = NULL;
-    size_t capacity = 0, bytes;
+    dho_spec_document document;
+    dho_status status;
     *out = (dho_table_spec){0};
-    dho_status status = dho_file_read(path, DHO_YAML_MAX_BYTES, &text, &capacity, &bytes);
-    if (status == DHO_OK)
-        status = dho_table_spec_parse(out, (const char *)text, bytes, path, only);
-    else if (status != DHO_ERR_MEMORY)
-        status = DHO_ERR_CONFIG;
-    dho_free(text);
+    DHO_TRY_GOTO(dho_spec_document_load(&document, path));
+    DHO_TRY_GOTO(read_name(out, path));
+    status = read_root(out, document.root, only);
+fail:
+    dho_spec_document_free(&document);
     return status;
 }
 
@@ -340,7 +286,11 @@ void dho_table_spec_free(dho_table_spec *spec)
             dho_free(axis->values[i].name);
             dho_free(axis->values[i].label);
             free_texts(&axis->values[i].set);
+            dho_free(axis->values[i].no_runs);
+            dho_free(axis->values[i].members);
+            dho_spec_attributes_free(&axis->values[i].published);
         }
+        dho_spec_attributes_free(&axis->published);
         dho_free(axis->values);
         dho_free(axis->name);
         dho_free(axis->label);
@@ -350,11 +300,17 @@ void dho_table_spec_free(dho_table_spec *spec)
         dho_free(spec->tests[t].name);
         dho_free(spec->tests[t].set);
         dho_free(spec->tests[t].label);
+        dho_spec_attributes_free(&spec->tests[t].published);
     }
     for (size_t i = 0; i < spec->preparation_count; i++) {
         dho_free(spec->preparations[i].path);
         dho_free(spec->preparations[i].command);
     }
+    for (size_t i = 0; i < spec->figure_count; i++) {
+        dho_free(spec->figures[i].table);
+        dho_free(spec->figures[i].remark);
+    }
+    dho_spec_attributes_free(&spec->published);
     free_texts(&spec->notes);
     free_texts(&spec->set);
     char *const texts[] = {spec->path,   spec->name,   spec->title, spec->source,

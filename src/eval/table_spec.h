@@ -23,12 +23,26 @@ typedef struct dho_table_texts {
     size_t count;
 } dho_table_texts;
 
+/* What a published figure is of, or what a cell asks for: {teacher: none, labels: 1-shot}. */
+typedef struct dho_table_attribute {
+    char *name, *text; /* of a plan's axes: a pattern */
+} dho_table_attribute;
+typedef struct dho_table_attributes {
+    dho_table_attribute *items; /* owned */
+    size_t count;
+} dho_table_attributes;
+
 /* One row, or one column, of an axis. */
 typedef struct dho_table_value {
     char *name;          /* what {axis} becomes; part of a folder's name */
     char *label;         /* what is printed */
     dho_table_texts set; /* key=value overrides of its runs */
-    bool wanted;         /* not left out by `only` */
+    char *no_runs;       /* why it has none: published figures alone. NULL: it has runs */
+    size_t *members;     /* owned: a mean over these values of the axis, and no runs of its own */
+    size_t member_count; /* 0: no mean */
+    dho_table_attributes published;
+    bool wanted; /* not left out by `only` */
+    bool needed; /* wanted, or a member of a mean that is */
 } dho_table_value;
 
 typedef struct dho_table_axis {
@@ -36,6 +50,7 @@ typedef struct dho_table_axis {
     dho_table_value *values;
     size_t count;
     dho_table_texts set; /* overrides of all its runs */
+    dho_table_attributes published;
 } dho_table_axis;
 
 typedef struct dho_table_test {
@@ -43,15 +58,27 @@ typedef struct dho_table_test {
     char *set;   /* of eval.sets */
     char *label; /* what is printed */
     dho_score_kind head;
+    dho_table_attributes published;
     bool known; /* some run of the table is evaluated on it */
 } dho_table_test;
 
 #define DHO_TABLE_ANY SIZE_MAX
 
+typedef enum dho_table_certainty {
+    DHO_FIGURE_CERTAIN, /* a cell of a table */
+    DHO_FIGURE_TEXT,    /* a sentence */
+    DHO_FIGURE_DOUBTFUL /* contradicts another place */
+} dho_table_certainty;
+enum { DHO_TABLE_CERTAINTIES = DHO_FIGURE_DOUBTFUL + 1 };
+extern const char *const dho_table_certainty_names[DHO_TABLE_CERTAINTIES];
+
 typedef struct dho_table_figure {
     size_t at[DHO_TABLE_MAX_AXES]; /* value of each axis, or DHO_TABLE_ANY */
     size_t test;
-    double top1; /* % */
+    double top1;  /* % */
+    int decimals; /* that it was published with; at least 1 */
+    dho_table_certainty certainty;
+    char *table, *remark; /* owned; where it stands, what to know of it; NULL: not said */
 } dho_table_figure;
 
 /* Value `of` less value `minus` of one axis, seed by seed. */
@@ -69,7 +96,8 @@ typedef struct dho_table_spec {
     char *path, *name;    /* name: the file's, without folder and .yaml */
     char *title, *source; /* source: of the published figures; "" without */
     dho_table_texts notes;
-    char *config; /* pattern: the configuration of a run, from the working directory */
+    char *config; /* pattern: the configuration of a run, from the working directory; NULL: no runs
+                   */
     char *folder; /* of its runs, below RUNS: its name, or another table's to share its runs */
     char *run;    /* pattern: a run's folder below that, without the seed */
     dho_table_texts set;
@@ -79,6 +107,7 @@ typedef struct dho_table_spec {
     size_t seed_count;
     dho_table_test *tests; /* [test_count] */
     size_t test_count;
+    dho_table_attributes published; /* of every cell */
     dho_table_figure *figures;
     size_t figure_count;
     dho_table_contrast *contrasts;
@@ -100,6 +129,10 @@ size_t dho_table_combinations(const dho_table_spec *spec, size_t first, size_t c
 /* The value of each of these axes in a combination of them: values[count]. */
 void dho_table_split(const dho_table_spec *spec, size_t first, size_t count, size_t combination,
                      size_t *values);
+/* The combination of all axes that has these values. */
+size_t dho_table_join(const dho_table_spec *spec, const size_t *values);
+/* False when a value is a mean, or has published figures alone. */
+bool dho_table_has_run(const dho_table_spec *spec, size_t combination);
 /* False when `only` leaves one of its values out. */
 bool dho_table_wanted(const dho_table_spec *spec, size_t first, size_t count, size_t combination);
 
@@ -112,7 +145,8 @@ dho_status dho_table_expand(const dho_table_spec *spec, const char *pattern, con
 /* dir(of the file `path`)/name with "x/.." taken out. *out: owned text. */
 dho_status dho_table_beside(const char *path, const char *name, char **out);
 
-/* The published figure of a cell, NAN when there is none. */
-double dho_table_published(const dho_table_spec *spec, const size_t *values, size_t test);
+/* The published figure of a cell, NULL when there is none. */
+const dho_table_figure *dho_table_published(const dho_table_spec *spec, const size_t *values,
+                                            size_t test);
 
 #endif

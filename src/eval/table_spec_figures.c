@@ -9,7 +9,7 @@
 
 static dho_status read_test(dho_table_spec *spec, const dho_yaml_node *node, dho_table_test *out)
 {
-    static const char *const keys[] = {"set", "name", "label", "head", NULL};
+    static const char *const keys[] = {"set", "name", "label", "head", "published", NULL};
     const dho_yaml_node *set = node;
     if (node->kind != DHO_YAML_SCALAR) {
         DHO_TRY(dho_spec_check_keys(node, keys));
@@ -24,6 +24,7 @@ static dho_status read_test(dho_table_spec *spec, const dho_yaml_node *node, dho
     for (size_t t = 0; &spec->tests[t] != out; t++)
         if (strcmp(spec->tests[t].name, out->name) == 0)
             return dho_yaml_fail(node, "two tests are named \"%.64s\"", out->name);
+    if (node->kind != DHO_YAML_SCALAR) DHO_TRY(dho_spec_attributes(spec, node, &out->published));
     if (head == NULL) return DHO_OK;
     for (int h = 0; h < DHO_SCORE_KINDS && head->kind == DHO_YAML_SCALAR; h++) {
         if (strcmp(head->text, dho_score_names[h]) != 0) continue;
@@ -45,35 +46,24 @@ dho_status dho_spec_tests(dho_table_spec *spec, const dho_yaml_node *root)
     return DHO_OK;
 }
 
-static size_t find_axis(const dho_table_spec *spec, const char *name)
-{
-    for (size_t a = 0; a < spec->axis_count; a++)
-        if (strcmp(spec->axes[a].name, name) == 0) return a;
-    return DHO_TABLE_ANY;
-}
-
-static size_t find_value(const dho_table_axis *axis, const char *name)
-{
-    for (size_t i = 0; i < axis->count; i++)
-        if (strcmp(axis->values[i].name, name) == 0) return i;
-    return DHO_TABLE_ANY;
-}
-
 /* The value of an axis that a node names. */
 static dho_status read_place(const dho_table_axis *axis, const dho_yaml_node *node, size_t *out)
 {
-    *out = node->kind == DHO_YAML_SCALAR ? find_value(axis, node->text) : DHO_TABLE_ANY;
+    *out = node->kind == DHO_YAML_SCALAR ? dho_spec_find_value(axis, node->text) : DHO_TABLE_ANY;
     if (*out != DHO_TABLE_ANY) return DHO_OK;
     return dho_yaml_fail(node, "expected a value of the axis %.64s", axis->name);
 }
 
-static dho_status read_percent(const dho_yaml_node *node, double *out)
+dho_status dho_spec_percent(const dho_yaml_node *node, double *out, int *decimals)
 {
     char *end = NULL;
     if (node->kind == DHO_YAML_SCALAR && strspn(node->text, "0123456789.") == strlen(node->text))
         *out = strtod(node->text, &end);
     if (end == NULL || end == node->text || *end != '\0' || !(*out >= 0 && *out <= 100))
         return dho_yaml_fail(node, "expected a percentage, 0 to 100");
+    const char *point = strchr(node->text, '.');
+    *decimals =
+        point != NULL && strlen(point) > 2 ? (strlen(point) > 4 ? 3 : (int)strlen(point) - 1) : 1;
     return DHO_OK;
 }
 
@@ -82,10 +72,10 @@ static dho_status read_figure(const dho_table_spec *spec, const dho_yaml_node *n
 {
     const dho_yaml_node *top1 = dho_yaml_find(node, "top1"), *test = dho_yaml_find(node, "test");
     if (top1 == NULL) return dho_yaml_fail(node, "expected {axis: value, ..., top1: percent}");
-    DHO_TRY(read_percent(top1, &out->top1));
+    DHO_TRY(dho_spec_percent(top1, &out->top1, &out->decimals));
     for (size_t a = 0; a < DHO_TABLE_MAX_AXES; a++) out->at[a] = DHO_TABLE_ANY;
     for (const dho_yaml_node *child = node->first; child != NULL; child = child->next) {
-        const size_t a = find_axis(spec, child->key);
+        const size_t a = dho_spec_find_axis(spec, child->key);
         if (child == top1 || child == test) continue;
         if (a == DHO_TABLE_ANY) return dho_yaml_fail(child, "is no axis of this table");
         DHO_TRY(read_place(&spec->axes[a], child, &out->at[a]));
@@ -114,7 +104,9 @@ dho_status dho_spec_figures(dho_table_spec *spec, const dho_yaml_node *root)
 {
     const dho_yaml_node *list = dho_yaml_find(root, "published");
     if (list == NULL) return DHO_OK;
-    if (list->kind != DHO_YAML_LIST) return dho_yaml_fail(list, "expected a list of figures");
+    if (list->kind == DHO_YAML_MAP) return dho_spec_figures_of_file(spec, list);
+    if (list->kind != DHO_YAML_LIST)
+        return dho_yaml_fail(list, "expected a list of figures, or {file: PATH, select: [...]}");
     if (list->count > 0 && spec->source[0] == '\0')
         return dho_yaml_fail(list, "source is missing: say where these figures stand");
     DHO_TRY(dho_alloc_zero(&spec->figures, list->count, sizeof *spec->figures, "table"));
@@ -143,7 +135,7 @@ dho_status dho_spec_contrasts(dho_table_spec *spec, const dho_yaml_node *root)
                 return dho_yaml_fail(item, "%s is missing", keys[k]);
         const dho_yaml_node *axis = dho_yaml_find(item, "axis");
         contrast->axis =
-            axis->kind == DHO_YAML_SCALAR ? find_axis(spec, axis->text) : DHO_TABLE_ANY;
+            axis->kind == DHO_YAML_SCALAR ? dho_spec_find_axis(spec, axis->text) : DHO_TABLE_ANY;
         if (contrast->axis == DHO_TABLE_ANY) return dho_yaml_fail(axis, "is no axis of this table");
         const dho_table_axis *of = &spec->axes[contrast->axis];
         DHO_TRY(read_place(of, dho_yaml_find(item, "value"), &contrast->of));
@@ -154,13 +146,13 @@ dho_status dho_spec_contrasts(dho_table_spec *spec, const dho_yaml_node *root)
     return DHO_OK;
 }
 
-dho_status dho_spec_preparations(dho_table_spec *spec, const dho_yaml_node *root)
+static dho_status read_preparations(dho_table_spec *spec, const dho_yaml_node *list)
 {
     static const char *const keys[] = {"path", "command", NULL};
-    const dho_yaml_node *list = dho_yaml_find(root, "prepare");
-    if (list == NULL) return DHO_OK;
     if (list->kind != DHO_YAML_LIST || list->count > DHO_TABLE_MAX_PREPARATIONS)
-        return dho_yaml_fail(list, "expected a list of at most %d files with their commands",
+        return dho_yaml_fail(list,
+                             "expected a list of at most %d files with their commands, or the "
+                             "plan that has it",
                              DHO_TABLE_MAX_PREPARATIONS);
     DHO_TRY(dho_alloc_zero(&spec->preparations, list->count, sizeof *spec->preparations, "table"));
     for (const dho_yaml_node *item = list->first; item != NULL; item = item->next) {
@@ -178,6 +170,34 @@ dho_status dho_spec_preparations(dho_table_spec *spec, const dho_yaml_node *root
         DHO_TRY(dho_spec_check_pattern(spec, command, "arguments"));
     }
     return DHO_OK;
+}
+
+/* prepare: other.yaml, whose preparations are this table's, too. */
+static dho_status borrow_preparations(dho_table_spec *spec, const dho_yaml_node *node)
+{
+    dho_spec_document other = {.root = NULL};
+    char *path;
+    DHO_TRY(dho_table_beside(spec->path, node->text, &path));
+    dho_status status = dho_spec_document_load(&other, path);
+    if (status == DHO_OK) {
+        const dho_yaml_node *list = dho_yaml_find(other.root, "prepare");
+        status = list != NULL && list->kind == DHO_YAML_LIST
+                     ? read_preparations(spec, list)
+                     : dho_yaml_fail(node, "%s has no list of preparations", path);
+    } else {
+        status = dho_fail_prefix(status, "%s: prepare: ", spec->path);
+    }
+    dho_spec_document_free(&other);
+    dho_free(path);
+    return status;
+}
+
+dho_status dho_spec_preparations(dho_table_spec *spec, const dho_yaml_node *root)
+{
+    const dho_yaml_node *node = dho_yaml_find(root, "prepare");
+    if (node == NULL) return DHO_OK;
+    return node->kind == DHO_YAML_SCALAR ? borrow_preparations(spec, node)
+                                         : read_preparations(spec, node);
 }
 
 /* --- only ---------------------------------------------------------------------------------------
@@ -236,6 +256,13 @@ dho_status dho_spec_only(dho_table_spec *spec, const char *only)
         for (size_t i = 0; i < spec->axes[a].count; i++) {
             dho_table_value *value = &spec->axes[a].values[i];
             value->wanted = is_named(only, spec->axes[a].name, value->name, &said) || !said;
+            value->needed = value->wanted;
+        }
+    for (size_t a = 0; a < spec->axis_count; a++)
+        for (size_t i = 0; i < spec->axes[a].count; i++) {
+            const dho_table_value *value = &spec->axes[a].values[i];
+            for (size_t m = 0; m < value->member_count && value->wanted; m++)
+                spec->axes[a].values[value->members[m]].needed = true;
         }
     size_t kept = 0;
     for (size_t s = 0; s < spec->seed_count; s++) {

@@ -1,342 +1,237 @@
-/* A table as text and as Markdown. */
+/* A table as text and as Markdown: measured beside published. */
 #include "eval/table_write.h"
 #include "dho/alloc.h"
-#include "eval/table_grid.h"
+#include "eval/table_layout.h"
 
 #include <errno.h>
 #include <math.h>
 #include <string.h>
 
-/* --- what stands where --------------------------------------------------------------------------
+/* The grid of the accuracies: which of its rows and columns have what. */
+typedef struct measured_grid {
+    dho_layout l;
+    dho_grid grid;
+    bool *measured, *published; /* owned, [column_count * test_count]: some row has it */
+    size_t left_out;            /* rows with neither that have runs */
+    bool any_measured, chosen;  /* chosen: a cell's alpha and beta were chosen on its own set */
+    size_t figures[DHO_TABLE_CERTAINTIES];
+} measured_grid;
+
+enum { MOST_NAMED = 8, MOST_WITHOUT_RUNS = 200 };
+
+/* What a published figure's certainty adds to it. */
+static const char *const certainty_marks[DHO_TABLE_CERTAINTIES] = {"", "¶", "?"};
+
+static dho_table_cell cell_at(const dho_layout *l, size_t row, size_t column, size_t test)
+{
+    return dho_table_cell_of(l->table, dho_layout_at(l, row, column), test,
+                             l->spec->tests[test].head);
+}
+
+/* --- which rows and columns ---------------------------------------------------------------------
  */
 
-/* Walks the rows, and in each the columns, that a grid has. */
-typedef struct layout {
-    const dho_table *table;
-    const dho_table_spec *spec;
-    size_t *rows, *columns; /* owned: the wanted combinations of row and column axes */
-    size_t row_count, column_count;
-    bool *published; /* owned, [column_count][test_count]: some row has a published figure */
-} layout;
-
-/* The combinations of `count` axes from `first` on that are wanted; with a contrast, those that
- * have its value `of`. */
-static dho_status choose(const dho_table_spec *spec, size_t first, size_t count,
-                         const dho_table_contrast *contrast, size_t **out, size_t *out_count)
+/* Notes what is there, and leaves out the rows that have nothing. */
+static dho_status look(measured_grid *g)
 {
-    const size_t all = dho_table_combinations(spec, first, count);
-    DHO_TRY(dho_alloc(out, all, sizeof **out, "table"));
-    *out_count = 0;
-    for (size_t i = 0; i < all; i++) {
-        size_t values[DHO_TABLE_MAX_AXES];
-        dho_table_split(spec, first, count, i, values);
-        if (!dho_table_wanted(spec, first, count, i)) continue;
-        if (contrast != NULL && contrast->axis >= first && contrast->axis < first + count &&
-            values[contrast->axis - first] != contrast->of)
-            continue;
-        (*out)[(*out_count)++] = i;
-    }
-    return DHO_OK;
-}
-
-static size_t combination_at(const layout *l, size_t row, size_t column)
-{
-    const size_t columns =
-        dho_table_combinations(l->spec, l->spec->row_axes, l->spec->axis_count - l->spec->row_axes);
-    return l->rows[row] * columns + l->columns[column];
-}
-
-static dho_status find_published(layout *l)
-{
+    dho_layout *l = &g->l;
     const size_t tests = l->spec->test_count;
-    size_t values[DHO_TABLE_MAX_AXES];
-    DHO_TRY(dho_alloc_zero(&l->published, l->column_count * tests, sizeof(bool), "table"));
-    for (size_t c = 0; c < l->column_count; c++)
-        for (size_t r = 0; r < l->row_count; r++) {
-            dho_table_split(l->spec, 0, l->spec->axis_count, combination_at(l, r, c), values);
-            for (size_t t = 0; t < tests; t++)
-                l->published[c * tests + t] |= !isnan(dho_table_published(l->spec, values, t));
-        }
-    return DHO_OK;
-}
-
-static dho_status lay_out(layout *out, const dho_table *table, const dho_table_contrast *contrast)
-{
-    const dho_table_spec *spec = &table->spec;
-    *out = (layout){.table = table, .spec = spec};
-    DHO_TRY(choose(spec, 0, spec->row_axes, contrast, &out->rows, &out->row_count));
-    DHO_TRY(choose(spec, spec->row_axes, spec->axis_count - spec->row_axes, contrast, &out->columns,
-                   &out->column_count));
-    return find_published(out);
-}
-
-static void free_layout(layout *l)
-{
-    dho_free(l->rows);
-    dho_free(l->columns);
-    dho_free(l->published);
-}
-
-/* "4 shots", "shots 4", "val", "shots 4, val": column and test. */
-static void column_head(const layout *l, size_t column, size_t test, const dho_table_contrast *less,
-                        char *out, size_t bytes)
-{
-    const dho_table_spec *spec = l->spec;
-    size_t values[DHO_TABLE_MAX_AXES], used = 0;
-    out[0] = '\0';
-    dho_table_split(spec, spec->row_axes, spec->axis_count - spec->row_axes, l->columns[column],
-                    values);
-    for (size_t a = spec->row_axes; a < spec->axis_count && used < bytes; a++) {
-        const dho_table_axis *axis = &spec->axes[a];
-        const dho_table_value *value = &axis->values[values[a - spec->row_axes]];
-        if (less != NULL && less->axis == a) continue;
-        const bool own = strcmp(value->name, value->label) != 0;
-        used += (size_t)snprintf(out + used, bytes - used, "%s%s%s%s", used > 0 ? ", " : "",
-                                 own ? "" : axis->label, own ? "" : " ", value->label);
-    }
-    if (used < bytes && (spec->test_count > 1 || used == 0))
-        snprintf(out + used, bytes - used, "%s%s", used > 0 ? ", " : "", spec->tests[test].label);
-}
-
-/* The row's labels into the grid's columns from `at` on; one axis may be left out. */
-static dho_status set_labels(const layout *l, dho_grid *grid, size_t row, size_t grid_row,
-                             size_t at, const dho_table_contrast *less)
-{
-    size_t values[DHO_TABLE_MAX_AXES];
-    dho_table_split(l->spec, 0, l->spec->row_axes, l->rows[row], values);
-    for (size_t a = 0; a < l->spec->row_axes; a++) {
-        if (less != NULL && less->axis == a) continue;
-        DHO_TRY(dho_grid_set(grid, 0, at, "%s", l->spec->axes[a].label));
-        DHO_TRY(dho_grid_set(grid, grid_row, at++, "%s", l->spec->axes[a].values[values[a]].label));
-    }
-    return DHO_OK;
-}
-
-static dho_status set_accuracy(dho_grid *grid, size_t row, size_t column,
-                               const dho_table_cell *cell)
-{
-    if (cell->top1.count == 0) return dho_grid_set(grid, row, column, "-");
-    return dho_grid_set(grid, row, column, "%s%.1f [%.1f %.1f] (%zu)", cell->chosen_here ? "†" : "",
-                        cell->top1.mean, cell->top1.low, cell->top1.high, cell->top1.count);
-}
-
-/* --- measured beside published ------------------------------------------------------------------
- */
-
-static dho_status set_published(dho_grid *grid, size_t row, size_t column,
-                                const dho_table_cell *cell)
-{
-    if (isnan(cell->published)) {
-        DHO_TRY(dho_grid_set(grid, row, column, "-"));
-        return dho_grid_set(grid, row, column + 1, "-");
-    }
-    DHO_TRY(dho_grid_set(grid, row, column, "%.1f", cell->published));
-    if (cell->top1.count == 0) return dho_grid_set(grid, row, column + 1, "-");
-    return dho_grid_set(grid, row, column + 1, "%+.1f", cell->top1.mean - cell->published);
-}
-
-static dho_status fill_measured(const layout *l, dho_grid *grid, bool *chosen)
-{
-    char head[256];
-    size_t at = l->spec->row_axes;
-    for (size_t r = 0; r < l->row_count; r++) DHO_TRY(set_labels(l, grid, r, r + 1, 0, NULL));
-    for (size_t c = 0; c < l->column_count; c++) {
-        for (size_t t = 0; t < l->spec->test_count; t++) {
-            const bool published = l->published[c * l->spec->test_count + t];
-            column_head(l, c, t, NULL, head, sizeof head);
-            DHO_TRY(dho_grid_set(grid, 0, at, "%s", head));
-            if (published) {
-                DHO_TRY(dho_grid_set(grid, 0, at + 1, "published"));
-                DHO_TRY(dho_grid_set(grid, 0, at + 2, "difference"));
-            }
-            for (size_t r = 0; r < l->row_count; r++) {
-                const dho_table_cell cell =
-                    dho_table_cell_of(l->table, combination_at(l, r, c), t, l->spec->tests[t].head);
-                *chosen |= cell.chosen_here;
-                DHO_TRY(set_accuracy(grid, r + 1, at, &cell));
-                if (published) DHO_TRY(set_published(grid, r + 1, at + 1, &cell));
-            }
-            at += published ? 3 : 1;
-        }
-    }
-    return DHO_OK;
-}
-
-static dho_status write_measured(const dho_table *table, bool markdown, FILE *out)
-{
-    const dho_table_spec *spec = &table->spec;
-    layout l;
-    dho_grid grid = {0};
-    bool chosen = false;
-    size_t columns = spec->row_axes;
-    dho_status status;
-    DHO_TRY_GOTO(lay_out(&l, table, NULL));
-    for (size_t i = 0; i < l.column_count * spec->test_count; i++)
-        columns += l.published[i] ? 3 : 1;
-    DHO_TRY_GOTO(dho_grid_create(&grid, l.row_count + 1, columns, spec->row_axes));
-    DHO_TRY_GOTO(fill_measured(&l, &grid, &chosen));
-    dho_grid_print(&grid, markdown, out);
-    fprintf(out,
-            "\ntop-1 %%, mean [95 %% interval] (seeds): from two seeds on Student's t over the "
-            "seeds, for one Wilson's over the images.\n");
-    if (chosen) fputs("† alpha and beta were chosen on this very set.\n", out);
-    if (spec->figure_count > 0)
-        fprintf(out, "published: %s; difference: measured minus published.\n", spec->source);
-fail:
-    dho_grid_free(&grid);
-    free_layout(&l);
-    return status;
-}
-
-/* --- each head alone ----------------------------------------------------------------------------
- */
-
-static bool has_heads(const layout *l, size_t row)
-{
-    for (size_t c = 0; c < l->column_count; c++)
-        for (size_t t = 0; t < l->spec->test_count; t++)
-            if (dho_table_cell_of(l->table, combination_at(l, row, c), t, DHO_SCORE_KD_HEAD)
-                    .top1.count > 0)
-                return true;
-    return false;
-}
-
-static dho_status fill_heads(const layout *l, dho_grid *grid)
-{
-    static const dho_score_kind heads[3] = {DHO_SCORE_COMBINED, DHO_SCORE_CE_HEAD,
-                                            DHO_SCORE_KD_HEAD};
-    static const char *const names[3] = {"combined", "CE", "KD"};
-    const size_t labels = l->spec->row_axes;
-    size_t row = 1;
-    char head[256];
+    size_t kept = 0;
+    DHO_TRY(dho_alloc_zero(&g->measured, l->column_count * tests + 1, sizeof(bool), "table"));
+    DHO_TRY(dho_alloc_zero(&g->published, l->column_count * tests + 1, sizeof(bool), "table"));
     for (size_t r = 0; r < l->row_count; r++) {
-        if (!has_heads(l, r)) continue;
-        for (int h = 0; h < 3; h++, row++) {
-            size_t at = labels + 1;
-            DHO_TRY(set_labels(l, grid, r, row, 0, NULL));
-            DHO_TRY(dho_grid_set(grid, 0, labels, "head"));
-            DHO_TRY(dho_grid_set(grid, row, labels, "%s", names[h]));
-            for (size_t c = 0; c < l->column_count; c++) {
-                for (size_t t = 0; t < l->spec->test_count; t++, at++) {
-                    const dho_table_cell cell =
-                        dho_table_cell_of(l->table, combination_at(l, r, c), t, heads[h]);
-                    column_head(l, c, t, NULL, head, sizeof head);
-                    DHO_TRY(dho_grid_set(grid, 0, at, "%s", head));
-                    DHO_TRY(set_accuracy(grid, row, at, &cell));
-                }
-            }
+        bool anything = false, runs = false;
+        for (size_t i = 0; i < l->column_count * tests; i++) {
+            const dho_table_cell cell = cell_at(l, r, i / tests, i % tests);
+            g->measured[i] |= cell.top1.count > 0;
+            g->published[i] |= cell.published != NULL;
+            g->any_measured |= cell.top1.count > 0;
+            g->chosen |= cell.chosen_here;
+            if (cell.published != NULL) g->figures[cell.published->certainty]++;
+            anything |= cell.top1.count > 0 || cell.published != NULL;
+            runs |= dho_table_has_run(l->spec, dho_layout_at(l, r, i / tests));
         }
+        if (anything) l->rows[kept++] = l->rows[r];
+        g->left_out += !anything && runs;
     }
+    l->row_count = kept;
     return DHO_OK;
 }
 
-static dho_status write_heads(const dho_table *table, bool markdown, FILE *out)
+/* Of a column with both: measured, published, difference. */
+static size_t width(const measured_grid *g, size_t i)
 {
-    layout l;
-    dho_grid grid = {0};
-    size_t rows = 0;
-    dho_status status;
-    DHO_TRY_GOTO(lay_out(&l, table, NULL));
-    for (size_t r = 0; r < l.row_count; r++) rows += has_heads(&l, r) ? 3 : 0;
-    if (rows == 0) goto fail;
-    DHO_TRY_GOTO(dho_grid_create(&grid, rows + 1,
-                                 table->spec.row_axes + 1 + l.column_count * table->spec.test_count,
-                                 table->spec.row_axes + 1));
-    DHO_TRY_GOTO(fill_heads(&l, &grid));
-    fputs(markdown ? "\n**Each head alone**\n\n" : "\nEach head alone\n", out);
-    dho_grid_print(&grid, markdown, out);
-fail:
-    dho_grid_free(&grid);
-    free_layout(&l);
-    return status;
+    return g->measured[i] && g->published[i] ? 3 : 1;
 }
 
-/* --- differences, seed by seed ------------------------------------------------------------------
+/* --- the grid -----------------------------------------------------------------------------------
  */
+
+static dho_status set_figure(dho_grid *grid, size_t row, size_t column, const dho_table_cell *cell)
+{
+    const dho_table_figure *figure = cell->published;
+    if (figure == NULL) return dho_grid_set(grid, row, column, "-");
+    return dho_grid_set(grid, row, column, "%.*f%s", figure->decimals, figure->top1,
+                        certainty_marks[figure->certainty]);
+}
 
 static dho_status set_difference(dho_grid *grid, size_t row, size_t column,
                                  const dho_table_cell *cell)
 {
-    const dho_estimate *difference = &cell->top1;
-    const char *mark = cell->chosen_here ? "†" : "";
-    if (difference->count == 0) return dho_grid_set(grid, row, column, "-");
-    if (difference->count == 1)
-        return dho_grid_set(grid, row, column, "%s%+.1f (1)", mark, difference->mean);
-    return dho_grid_set(grid, row, column, "%s%+.1f [%+.1f %+.1f] (%zu)", mark, difference->mean,
-                        difference->low, difference->high, difference->count);
+    if (cell->published == NULL || cell->top1.count == 0)
+        return dho_grid_set(grid, row, column, "-");
+    return dho_grid_set(grid, row, column, "%+.1f", cell->top1.mean - cell->published->top1);
 }
 
-/* Rows from grid row `first` on. */
-static dho_status fill_contrast(const layout *l, const dho_table_contrast *contrast, dho_grid *grid,
-                                size_t first)
+static dho_status fill_column(measured_grid *g, size_t i, size_t at)
 {
-    const dho_table_axis *axis = &l->spec->axes[contrast->axis];
+    const size_t tests = g->l.spec->test_count;
+    const bool both = width(g, i) == 3, figures = g->published[i] && !both;
     char head[256];
-    DHO_TRY(dho_grid_set(grid, 0, 0, "%s", axis->label));
-    for (size_t r = 0; r < l->row_count; r++) {
-        const size_t row = first + r;
-        size_t at = grid->labels;
-        DHO_TRY(dho_grid_set(grid, row, 0, "%s minus %s", axis->values[contrast->of].label,
-                             axis->values[contrast->minus].label));
-        DHO_TRY(set_labels(l, grid, r, row, 1, contrast));
-        for (size_t c = 0; c < l->column_count; c++) {
-            for (size_t t = 0; t < l->spec->test_count; t++, at++) {
-                const dho_table_cell difference =
-                    dho_table_difference(l->table, contrast, combination_at(l, r, c), t);
-                column_head(l, c, t, contrast, head, sizeof head);
-                DHO_TRY(dho_grid_set(grid, 0, at, "%s", head));
-                DHO_TRY(set_difference(grid, row, at, &difference));
-            }
-        }
+    dho_layout_head(&g->l, i / tests, i % tests, NULL, head, sizeof head);
+    DHO_TRY(dho_grid_set(&g->grid, 0, at, "%s%s", head,
+                         figures && g->any_measured ? ", published" : ""));
+    if (both) {
+        DHO_TRY(dho_grid_set(&g->grid, 0, at + 1, "published"));
+        DHO_TRY(dho_grid_set(&g->grid, 0, at + 2, "difference"));
+    }
+    for (size_t r = 0; r < g->l.row_count; r++) {
+        const dho_table_cell cell = cell_at(&g->l, r, i / tests, i % tests);
+        DHO_TRY(figures ? set_figure(&g->grid, r + 1, at, &cell)
+                        : dho_layout_accuracy(&g->grid, r + 1, at, &cell));
+        if (!both) continue;
+        DHO_TRY(set_figure(&g->grid, r + 1, at + 1, &cell));
+        DHO_TRY(set_difference(&g->grid, r + 1, at + 2, &cell));
     }
     return DHO_OK;
 }
 
-/* Contrasts of one axis share a grid: rows [*at, ...) are this one's. The first makes the grid, for
- * `count` of them. */
-static dho_status add_contrast(const dho_table *table, const dho_table_contrast *contrast,
-                               size_t count, dho_grid *grid, size_t *at)
+static dho_status fill(measured_grid *g)
 {
-    const dho_table_spec *spec = &table->spec;
-    layout l;
+    const size_t all = g->l.column_count * g->l.spec->test_count, labels = g->l.spec->row_axes;
+    size_t columns = labels, at = labels;
+    for (size_t i = 0; i < all; i++) columns += width(g, i);
+    DHO_TRY(dho_grid_create(&g->grid, g->l.row_count + 1, columns, labels));
+    for (size_t r = 0; r < g->l.row_count; r++)
+        DHO_TRY(dho_layout_labels(&g->l, &g->grid, r, r + 1, 0, NULL));
+    for (size_t i = 0; i < all; i++) {
+        DHO_TRY(fill_column(g, i, at));
+        at += width(g, i);
+    }
+    return DHO_OK;
+}
+
+/* --- what stands below --------------------------------------------------------------------------
+ */
+
+/* True at the first of the figures with this table, certainty and remark. */
+static bool is_new_remark(const dho_table_spec *spec, size_t f)
+{
+    const dho_table_figure *own = &spec->figures[f];
+    for (size_t i = 0; i < f; i++) {
+        const dho_table_figure *other = &spec->figures[i];
+        if (other->remark != NULL && other->certainty == own->certainty &&
+            strcmp(other->remark, own->remark) == 0 &&
+            strcmp(other->table != NULL ? other->table : "",
+                   own->table != NULL ? own->table : "") == 0)
+            return false;
+    }
+    return true;
+}
+
+static void write_source(const measured_grid *g, FILE *out)
+{
+    const dho_table_spec *spec = g->l.spec;
+    static const char *const says[DHO_TABLE_CERTAINTIES] = {"certain", "from a sentence (¶)",
+                                                            "doubtful (?)"};
+    const char *before = ": ";
+    fprintf(out, "published: %s", spec->source);
+    for (int k = 0; k < DHO_TABLE_CERTAINTIES; k++) {
+        if (g->figures[k] == 0) continue;
+        fprintf(out, "%s%zu %s", before, g->figures[k], says[k]);
+        before = ", ";
+    }
+    fputs(g->any_measured ? "; difference: measured minus published.\n" : ".\n", out);
+    for (size_t f = 0; f < spec->figure_count; f++) {
+        const dho_table_figure *figure = &spec->figures[f];
+        if (figure->remark == NULL || !is_new_remark(spec, f)) continue;
+        fprintf(out, "%s%s%s%s%s%s.\n", certainty_marks[figure->certainty],
+                figure->certainty == DHO_FIGURE_CERTAIN ? "" : " ",
+                figure->table != NULL ? "table " : "", figure->table != NULL ? figure->table : "",
+                figure->table != NULL ? ": " : "", figure->remark);
+    }
+}
+
+/* The values with the reason of `first`, from it on: "‡ SSKD; DHKD: dho does not have this
+ * method." Notes them as written. */
+static void write_reason(const dho_table_value **first, const dho_table_value *const *end,
+                         FILE *out)
+{
+    const char *reason = (*first)->no_runs;
+    size_t count = 0;
+    for (const dho_table_value **at = first; at != end; at++)
+        count += *at != NULL && strcmp((*at)->no_runs, reason) == 0;
+    fprintf(out, "‡ %s", (*first)->label);
+    if (count > MOST_NAMED) fprintf(out, " and %zu more", count - 1);
+    for (const dho_table_value **at = first; at != end; at++) {
+        if (*at == NULL || strcmp((*at)->no_runs, reason) != 0) continue;
+        if (at != first && count <= MOST_NAMED) fprintf(out, "; %s", (*at)->label);
+        *at = NULL;
+    }
+    fprintf(out, ": %s.\n", reason);
+}
+
+static void write_no_runs(const dho_table_spec *spec, FILE *out)
+{
+    const dho_table_value *all[MOST_WITHOUT_RUNS];
+    size_t count = 0;
+    for (size_t a = 0; a < spec->axis_count; a++)
+        for (size_t i = 0; i < spec->axes[a].count; i++)
+            if (spec->axes[a].values[i].no_runs != NULL && spec->axes[a].values[i].wanted &&
+                count < MOST_WITHOUT_RUNS)
+                all[count++] = &spec->axes[a].values[i];
+    for (size_t i = 0; i < count; i++)
+        if (all[i] != NULL) write_reason(&all[i], all + count, out);
+}
+
+static void write_notes(const measured_grid *g, FILE *out)
+{
+    const dho_table_spec *spec = g->l.spec;
+    if (g->any_measured)
+        fputs("top-1 %, mean [95 % interval] (seeds): from two seeds on Student's t over the "
+              "seeds, for one Wilson's over the images.\n",
+              out);
+    if (g->chosen) fputs("† alpha and beta were chosen on this very set.\n", out);
+    if (spec->figure_count > 0) write_source(g, out);
+    if (g->l.row_count > 0) write_no_runs(spec, out);
+    if (g->left_out > 0 && g->l.row_count > 0)
+        fprintf(out, "%zu more rows have nothing measured yet and nothing published.\n",
+                g->left_out);
+    for (size_t i = 0; i < spec->notes.count; i++) fprintf(out, "%s\n", spec->notes.items[i]);
+}
+
+static dho_status write_measured(const dho_table *table, bool markdown, FILE *out)
+{
+    measured_grid g = {.left_out = 0};
     dho_status status;
-    DHO_TRY_GOTO(lay_out(&l, table, contrast));
-    if (l.row_count == 0 || l.column_count == 0) goto fail; /* not wanted */
-    if (grid->cells == NULL) {
-        const size_t labels = 1 + spec->row_axes - (contrast->axis < spec->row_axes);
-        const size_t columns = labels + l.column_count * spec->test_count;
-        DHO_TRY_GOTO(dho_grid_create(grid, l.row_count * count + 1, columns, labels));
+    DHO_TRY_GOTO(dho_layout_create(&g.l, table, NULL));
+    DHO_TRY_GOTO(look(&g));
+    DHO_TRY_GOTO(fill(&g));
+    if (!g.any_measured)
+        fprintf(out, "Nothing is measured yet%s\n%s",
+                g.l.row_count > 0 ? "; these are the published figures (top-1 %):" : ".",
+                markdown ? "\n" : "");
+    if (g.l.row_count > 0) {
+        dho_grid_print(&g.grid, markdown, out);
+        fputc('\n', out);
     }
-    DHO_TRY_GOTO(fill_contrast(&l, contrast, grid, *at));
-    *at += l.row_count;
+    write_notes(&g, out);
 fail:
-    free_layout(&l);
+    dho_grid_free(&g.grid);
+    dho_layout_free(&g.l);
+    dho_free(g.measured);
+    dho_free(g.published);
     return status;
-}
-
-static dho_status write_contrasts(const dho_table *table, bool markdown, FILE *out)
-{
-    static const char text[] = "Differences of top-1 in points, seed by seed: mean [95 % Student's "
-                               "t] (pairs)";
-    const dho_table_spec *spec = &table->spec;
-    for (size_t i = 0, next; i < spec->contrast_count; i = next) {
-        dho_grid grid = {0};
-        size_t at = 1;
-        dho_status status = DHO_OK;
-        for (next = i + 1;
-             next < spec->contrast_count && spec->contrasts[next].axis == spec->contrasts[i].axis;)
-            next++;
-        for (size_t k = i; k < next && status == DHO_OK; k++)
-            status = add_contrast(table, &spec->contrasts[k], next - i, &grid, &at);
-        if (status == DHO_OK && at < grid.rows) grid.rows = at; /* some are not wanted */
-        if (status == DHO_OK && at > 1) {
-            fprintf(out, markdown ? "\n**%s**\n\n" : "\n%s\n", text);
-            dho_grid_print(&grid, markdown, out);
-        }
-        dho_grid_free(&grid);
-        DHO_TRY(status);
-    }
-    return DHO_OK;
 }
 
 /* --- all of it ----------------------------------------------------------------------------------
@@ -344,12 +239,10 @@ static dho_status write_contrasts(const dho_table *table, bool markdown, FILE *o
 
 static dho_status write_text(const dho_table *table, bool markdown, FILE *out)
 {
-    const dho_table_spec *spec = &table->spec;
-    fprintf(out, markdown ? "### %s\n\n" : "%s\n", spec->title);
+    fprintf(out, markdown ? "### %s\n\n" : "%s\n", table->spec.title);
     DHO_TRY(write_measured(table, markdown, out));
-    for (size_t i = 0; i < spec->notes.count; i++) fprintf(out, "%s\n", spec->notes.items[i]);
-    DHO_TRY(write_heads(table, markdown, out));
-    DHO_TRY(write_contrasts(table, markdown, out));
+    DHO_TRY(dho_table_write_heads(table, markdown, out));
+    DHO_TRY(dho_table_write_contrasts(table, markdown, out));
     dho_table_write_missing(table, markdown, out);
     return DHO_OK;
 }

@@ -7,6 +7,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+/* Each head alone of the runs that have two; the differences, seed by seed. Nothing is written
+ * where there are none. */
+dho_status dho_table_write_heads(const dho_table *table, bool markdown, FILE *out);
+dho_status dho_table_write_contrasts(const dho_table *table, bool markdown, FILE *out);
 dho_status dho_table_write_json(const dho_table *table, FILE *out);
 /* How many runs are not counted, and in the text which, with their commands. */
 void dho_table_write_missing(const dho_table *table, bool markdown, FILE *out);

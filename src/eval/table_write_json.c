@@ -27,10 +27,21 @@ static json_t *estimate_json(const dho_estimate *estimate, bool paired)
     if (estimate->count == 0) return json_pack("{s:i}", "seeds", 0);
     json_t *out =
         json_pack("{s:I, s:f}", "seeds", (json_int_t)estimate->count, "mean", estimate->mean);
-    if (estimate->count == 1 && paired) return out;
+    if (estimate->count == 1 && (paired || isnan(estimate->low))) return out;
     json_object_set_new(out, "interval95", json_pack("[f,f]", estimate->low, estimate->high));
     json_object_set_new(out, "interval", json_string(estimate->count > 1 ? "student_t" : "wilson"));
     return out;
+}
+
+/* Why a cell has published figures alone; NULL: it has runs. */
+static const char *no_runs(const dho_table_spec *spec, size_t combination)
+{
+    size_t values[DHO_TABLE_MAX_AXES];
+    dho_table_split(spec, 0, spec->axis_count, combination, values);
+    for (size_t a = 0; a < spec->axis_count; a++)
+        if (spec->axes[a].values[values[a]].no_runs != NULL)
+            return spec->axes[a].values[values[a]].no_runs;
+    return NULL;
 }
 
 static json_t *cell_json(const dho_table *table, size_t combination, size_t test)
@@ -38,13 +49,21 @@ static json_t *cell_json(const dho_table *table, size_t combination, size_t test
     const dho_table_spec *spec = &table->spec;
     const dho_score_kind head = spec->tests[test].head;
     const dho_table_cell cell = dho_table_cell_of(table, combination, test, head);
-    const bool both = cell.top1.count > 0 && !isnan(cell.published);
+    const dho_table_figure *figure = cell.published;
+    const bool both = cell.top1.count > 0 && figure != NULL;
     json_t *out =
         json_pack("{s:o, s:s, s:o, s:o, s:o, s:b}", "at", place_json(spec, combination), "test",
                   spec->tests[test].name, "top1", estimate_json(&cell.top1, false), "published",
-                  number_or_null(cell.published), "difference",
-                  number_or_null(both ? cell.top1.mean - cell.published : NAN),
+                  number_or_null(figure != NULL ? figure->top1 : NAN), "difference",
+                  number_or_null(both ? cell.top1.mean - figure->top1 : NAN),
                   "alpha_beta_chosen_here", cell.chosen_here);
+    if (figure != NULL)
+        json_object_set_new(out, "figure",
+                            json_pack("{s:s, s:s*, s:s*}", "certainty",
+                                      dho_table_certainty_names[figure->certainty], "table",
+                                      figure->table, "remark", figure->remark));
+    const char *reason = no_runs(spec, combination);
+    if (reason != NULL) json_object_set_new(out, "no_runs", json_string(reason));
     static const dho_score_kind heads[2] = {DHO_SCORE_CE_HEAD, DHO_SCORE_KD_HEAD};
     for (int h = 0; h < 2; h++) {
         const dho_table_cell alone = dho_table_cell_of(table, combination, test, heads[h]);
@@ -135,13 +154,21 @@ static json_t *steps_json(const dho_table *table)
     return all;
 }
 
+/* False where neither a run nor a figure can be. */
+static bool has_content(const dho_table_spec *spec, size_t combination, size_t test)
+{
+    size_t values[DHO_TABLE_MAX_AXES];
+    dho_table_split(spec, 0, spec->axis_count, combination, values);
+    return no_runs(spec, combination) == NULL || dho_table_published(spec, values, test) != NULL;
+}
+
 dho_status dho_table_write_json(const dho_table *table, FILE *out)
 {
     const dho_table_spec *spec = &table->spec;
     json_t *cells = json_array();
     for (size_t c = 0; c < dho_table_combinations(spec, 0, spec->axis_count); c++)
         for (size_t t = 0; t < spec->test_count; t++)
-            if (dho_table_wanted(spec, 0, spec->axis_count, c))
+            if (dho_table_wanted(spec, 0, spec->axis_count, c) && has_content(spec, c, t))
                 json_array_append_new(cells, cell_json(table, c, t));
     json_t *root =
         json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "table", spec->name, "title", spec->title,

@@ -81,9 +81,9 @@ START_TEST(test_plan)
     ck_assert_ok(dho_table_expand(&spec, "{method}-{shots} {x: {seed}} {", values, 7, &text));
     ck_assert_str_eq(text, "dho-16 {x: 7} {");
     dho_free(text);
-    ck_assert_double_eq(dho_table_published(&spec, values, 0), 60.5);
+    ck_assert_double_eq(dho_table_published(&spec, values, 0)->top1, 60.5);
     values[1] = 0;
-    ck_assert(isnan(dho_table_published(&spec, values, 0)));
+    ck_assert_ptr_null(dho_table_published(&spec, values, 0));
     dho_table_spec_free(&spec);
     ck_assert_ok(parse(&spec, plan, "shots=16,seed=2,seed=3"));
     ck_assert_uint_eq(spec.seed_count, 2);
@@ -166,7 +166,8 @@ START_TEST(test_wrong_plans)
         {"compare", "compare: [{axis: method, value: dho}]\n", "minus is missing"},
         {"compare", "compare: [{axis: method, value: dho, minus: dho}]\n", "with itself"},
         {"compare", "compare: [{axis: x, value: dho, minus: dho}]\n", "is no axis"},
-        {"compare", "prepare: 3\n", "expected a list of at most 16 files"},
+        {"compare", "prepare: {a: b}\n", "expected a list of at most 16 files"},
+        {"compare", "prepare: none.yaml\n", "prepare: configs/tables/none.yaml"},
         {"compare", "prepare: [{path: a}]\n", "command is missing"},
         {"compare", "prepare: [{path: a, command: rm -r x}]\n", "expected a command of dho"},
         {"compare", "prepare: [{path: 'a{x}', command: dho x}]\n", "{x} is no axis"},
@@ -280,13 +281,13 @@ START_TEST(test_cells)
     ck_assert_uint_eq(cell.top1.count, 3);
     ck_assert_double_eq_tol(cell.top1.mean, 42, 1e-9);
     ck_assert_double_eq_tol(cell.top1.high, 42 + 4.302653 / sqrt(3), 1e-5);
-    ck_assert(isnan(cell.published));
+    ck_assert_ptr_null(cell.published);
     cell = dho_table_cell_of(table, 3, 0, DHO_SCORE_COMBINED); /* one seed: Wilson's */
     ck_assert_uint_eq(cell.top1.count, 1);
     ck_assert_double_eq_tol(cell.top1.mean, 61.5, 1e-9);
     ck_assert_double_eq_tol(cell.top1.low, 58.446, 5e-3);
     ck_assert_double_eq_tol(cell.top1.high, 64.466, 5e-3);
-    ck_assert_double_eq(cell.published, 60.5);
+    ck_assert_double_eq(cell.published->top1, 60.5);
     ck_assert_int_eq(table->runs[9].state, DHO_RUN_MISSING);
     ck_assert_int_eq(table->runs[10].state, DHO_RUN_DONE);
     ck_assert_int_eq(table->runs[11].state, DHO_RUN_OTHER);
@@ -559,7 +560,10 @@ START_TEST(test_files)
         if (strcmp(names.names[i], "caltech101.yaml") == 0)
             ck_assert_str_eq(table->runs[49].folder, "no/such/folder/caltech101/dho-4shot/seed-2");
         for (size_t r = 0; r < table->run_count; r++)
-            ck_assert_int_eq(table->runs[r].state, DHO_RUN_MISSING);
+            ck_assert_int_eq(table->runs[r].state,
+                             dho_table_has_run(&table->spec, r / table->spec.seed_count)
+                                 ? DHO_RUN_MISSING
+                                 : DHO_RUN_UNWANTED);
         dho_table_destroy(&table);
     }
     dho_name_list_free(&names);
