@@ -22,6 +22,7 @@ typedef struct dho_checkpoint_info {
     int width, layers, image_size, classes; /* layers: of a transformer; 0 for the others */
     dho_head_form head_forms[2];
     double head_scale;
+    bool outer_bias;    /* read only: of version 1, cosine heads are s W f/|f| + b there */
     char **class_names; /* [classes] */
     double mean[3], std[3];
     uint64_t dataset_fingerprint;
@@ -71,9 +72,11 @@ dho_status dho_checkpoint_set_aside(const char *run_folder, int64_t step);
  * Errors: DHO_ERR_CONFIG (no such folder), DHO_ERR_FORMAT ("file: ..., truncated or damaged"). */
 dho_status dho_checkpoint_read_info(const char *path, dho_checkpoint_info *out);
 
-/* Fills the slabs from a checkpoint of exactly this student. */
-dho_status dho_checkpoint_load(const char *path, const dho_student *student,
-                               const dho_checkpoint_slabs *slabs);
+/* Fills the slabs from a checkpoint of exactly this student, whose state.json said `info`. Of
+ * version 1 a cosine head's bias b becomes b/s, and its moments, those of a gradient that is s times
+ * as large now, m s and v s^2. */
+dho_status dho_checkpoint_load(const char *path, const dho_checkpoint_info *info,
+                               const dho_student *student, const dho_checkpoint_slabs *slabs);
 
 /* Rebuilds the model of a checkpoint (or of a run's newest) with its weights and running
  * statistics, to be run, not trained; with expose_features the pooled features can be read, too.

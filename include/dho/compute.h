@@ -209,12 +209,14 @@ typedef struct dho_kernels {
 
     /* Rounds floats to the context's dtype. */
     void (*store)(dho_compute *compute, size_t count, const float *in, void *out);
-    /* y[r][c] += bias[c] (y float); dbias[c] += sum over r of dy[r][c]; the same of float rows. */
-    void (*add_bias)(dho_compute *compute, int64_t rows, int channels, const float *bias, float *y);
+    /* y[r][c] += scale bias[c], all float. */
+    void (*add_bias)(dho_compute *compute, int64_t rows, int channels, float scale,
+                     const float *bias, float *y);
+    /* dbias[c] += sum over r of dy[r][c]; of float rows: scale times that sum. */
     void (*sum_rows)(dho_compute *compute, int64_t rows, int channels, const void *dy,
                      float *dbias);
-    void (*sum_float_rows)(dho_compute *compute, int64_t rows, int channels, const float *dy,
-                           float *dbias);
+    void (*sum_float_rows)(dho_compute *compute, int64_t rows, int channels, float scale,
+                           const float *dy, float *dbias);
 
     /* out[i] = a[i] + b[i], float; out may be a or b. */
     void (*add)(dho_compute *compute, size_t count, const float *a, const float *b, float *out);

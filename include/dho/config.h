@@ -28,7 +28,7 @@ typedef enum dho_compat { DHO_COMPAT_NONE, DHO_COMPAT_REFERENCE } dho_compat;
 typedef enum dho_head_form {
     DHO_HEAD_AUTO,   /* cosine for the distillation head of a CLIP student, else linear */
     DHO_HEAD_LINEAR, /* W f + b */
-    DHO_HEAD_COSINE  /* scale * W f/|f| + b */
+    DHO_HEAD_COSINE  /* scale * (W f/|f| + b) */
 } dho_head_form;
 typedef enum dho_feature_loss { DHO_FEATURE_MSE, DHO_FEATURE_COSINE } dho_feature_loss;
 typedef enum dho_forward { DHO_FORWARD_STACKED, DHO_FORWARD_SEPARATE } dho_forward;

@@ -76,7 +76,7 @@ typedef struct dho_linear_spec {
     bool transposed; /* the weight is published as [in][out] */
     bool adds;       /* the result is added to `residual`, float, and float itself */
     dho_value residual;
-    float scale;    /* of vectors only: y = scale x W^T + b; 0: 1 */
+    float scale;    /* of vectors only: y = scale (x W^T + b); 0: 1 */
     dho_init init;  /* of the weight; ZEROS: LINEAR */
     bool zero_bias; /* the bias starts at 0 instead of LINEAR */
 } dho_linear_spec;

@@ -43,8 +43,8 @@ typedef struct dho_init_report {
  * from a file whose names are the graph's, or for CLIP's towers those of Hugging Face or timm or
  * without "visual.", all behind one prefix of wrappers (dho_weights_bare_name tells which). Position
  * embeddings of another square grid are resized (bicubic, as open_clip). The heads ("head*.weight", "head*.bias") keep the slab's values or, with take_head,
- * are all filled from the file's tensors of that name or else from its classifier "fc", "head",
- * "classifier" or "classifier.1".
+ * are all filled from the file's tensors of that name, of the method's public code's ("ce_head",
+ * "kd_head"), or else from its classifier "fc", "head", "classifier" or "classifier.1".
  * Errors: DHO_ERR_FORMAT naming the first tensor that is missing (and how many others are), or that
  * has another shape (and both shapes); several prefixes that would do. */
 dho_status dho_state_dict_init(const dho_weights *weights, const dho_graph *graph, bool take_head,

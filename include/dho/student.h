@@ -1,7 +1,7 @@
 /* Students (and student-type teachers): a backbone with one head, or with the two heads of DHO.
  *
- * Heads are linear on the features f. For CLIP students f is the image embedding, and head_kd sees
- * 100 f / |f| as a CLIP teacher's text would (DHO, section 3; its public code).
+ * A linear head is W f + b on the features f. For CLIP students f is the image embedding, and head_kd
+ * is a cosine head, 100 (W f/|f| + b) (DHO, section 3; its public code).
  * Local. */
 #ifndef DHO_STUDENT_H
 #define DHO_STUDENT_H
@@ -44,6 +44,10 @@ typedef struct dho_student {
  * cannot have, an image too small. */
 dho_status dho_student_create(dho_student *out, const dho_student_options *options);
 void dho_student_destroy(dho_student *student);
+
+/* What the parameters of head 0 or 1 are called before ".weight": "head", "head_ce", "head_kd". */
+enum { DHO_HEAD_NAME_BYTES = 32 };
+const char *dho_student_head_name(const dho_student *student, int head);
 
 /* A trained student: graph and numbers, ready to be run. Made by dho_checkpoint_open_model. */
 typedef struct dho_model {

@@ -51,6 +51,10 @@ void dho_teacher_head_drop_keys(dho_teacher_head *head);
 /* A copy of a head but for its keys. *out is owned. Errors: DHO_ERR_MEMORY. */
 dho_status dho_teacher_head_copy(dho_teacher_head *out, const dho_teacher_head *head);
 
+/* The bias b of scale (f W^T + b), a cosine head's form: bias / scale, or 0 without one. out:
+ * [classes]. */
+void dho_teacher_head_inner_bias(const dho_teacher_head *head, float *out);
+
 /* Are all values finite and alpha, beta >= 0? `status` is what a failure returns, `name` stands in
  * front of its message. */
 dho_status dho_teacher_head_check(const dho_teacher_head *head, dho_status status,

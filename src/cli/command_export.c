@@ -239,17 +239,17 @@ static dho_status build_list(export_list *list, const dho_model *model, export_h
     return DHO_OK;
 }
 
-/* How logits come from features: "linear", or "cosine 100" (W f/|f| times that, plus the bias). */
+/* How logits come from features: "linear", or "cosine 100 (W f/|f| + b)". */
 static void describe_head(const dho_student *student, export_head head, char out[64])
 {
     const dho_head_form *forms = student->head_forms;
     const bool cosine = forms[head == HEAD_KD] == DHO_HEAD_COSINE;
     if (head == HEAD_BOTH)
-        snprintf(out, 64, "ce %s, kd %s, scale %g",
+        snprintf(out, 64, "ce %s, kd %s, cosine: %g (W f/|f| + b)",
                  forms[0] == DHO_HEAD_COSINE ? "cosine" : "linear",
                  forms[1] == DHO_HEAD_COSINE ? "cosine" : "linear", (double)student->head_scale);
     else if (cosine)
-        snprintf(out, 64, "cosine %g", (double)student->head_scale);
+        snprintf(out, 64, "cosine %g (W f/|f| + b)", (double)student->head_scale);
     else
         snprintf(out, 64, "linear");
 }
@@ -290,9 +290,7 @@ static dho_status write_file(const dho_model *model, const dho_checkpoint_info *
     dho_info("%s: %s, width %d, %d classes, %s: %zu tensors", path, model->student.model,
              info->width, info->classes, as, list.count);
     if (strcmp(form, "linear") != 0 && (head == HEAD_CE || head == HEAD_KD))
-        dho_warn("%s: this head is %s: logits are that times W f/|f|, plus the bias, which a plain "
-                 "linear layer does not compute",
-                 path, form);
+        dho_warn("%s: this head is %s, which a plain linear layer does not compute", path, form);
 fail:
     list_free(&list);
     return status;

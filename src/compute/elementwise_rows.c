@@ -34,8 +34,8 @@ static void sum_rows_part(void *context, int part)
     }
 }
 
-static void sum_rows(dho_compute *compute, int64_t rows, int channels, const void *dy,
-                     float *restrict dbias)
+static void add_row_sums(dho_compute *compute, int64_t rows, int channels, float scale,
+                         const element *dy, float *restrict dbias)
 {
     matrix m = {.rows = rows,
                 .channels = channels,
@@ -51,16 +51,22 @@ static void sum_rows(dho_compute *compute, int64_t rows, int channels, const voi
             for (int part = 0; part < m.parts; part++) {
                 sum += m.reduction[(size_t)part * DHO_REDUCTION_CHANNELS + (size_t)c];
             }
-            dbias[m.first + c] += (float)sum;
+            dbias[m.first + c] += (float)((double)scale * sum);
         }
     }
 }
 
+static void sum_rows(dho_compute *compute, int64_t rows, int channels, const void *dy,
+                     float *restrict dbias)
+{
+    add_row_sums(compute, rows, channels, 1, dy, dbias);
+}
+
 #ifndef DHO_ELEMENT_BF16
-static void sum_float_rows(dho_compute *compute, int64_t rows, int channels,
+static void sum_float_rows(dho_compute *compute, int64_t rows, int channels, float scale,
                            const float *restrict dy, float *restrict dbias)
 {
-    sum_rows(compute, rows, channels, dy, dbias);
+    add_row_sums(compute, rows, channels, scale, dy, dbias);
 }
 #endif
 

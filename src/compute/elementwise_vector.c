@@ -8,6 +8,7 @@ enum { GRANULE = 16, LANES = 16 };
 typedef struct matrix {
     int64_t rows;
     int channels, parts;
+    float scale;
     const float *in;
     float *out;
 } matrix;
@@ -20,15 +21,16 @@ static void add_bias_part(void *context, int part)
     for (int64_t r = mine.begin; r < mine.end; r++) {
         float *restrict y = m->out + r * m->channels;
 #pragma omp simd
-        for (int c = 0; c < m->channels; c++) y[c] += bias[c];
+        for (int c = 0; c < m->channels; c++) y[c] += m->scale * bias[c];
     }
 }
 
-static void add_bias(dho_compute *compute, int64_t rows, int channels, const float *restrict bias,
-                     float *restrict y)
+static void add_bias(dho_compute *compute, int64_t rows, int channels, float scale,
+                     const float *restrict bias, float *restrict y)
 {
     matrix m = {.rows = rows,
                 .channels = channels,
+                .scale = scale,
                 .in = bias,
                 .out = y,
                 .parts = dho_compute_parts(compute, rows * channels)};

@@ -7,7 +7,7 @@ static void linear_forward(dho_compute *compute, int64_t rows, int in, int out, 
                            const float *w, const float *bias, void *y)
 {
     compute->kernels.gemm(compute, false, true, rows, out, in, 1, x, in, w, in, 0, y, out);
-    if (bias != NULL) compute->kernels.add_bias(compute, rows, out, bias, y);
+    if (bias != NULL) compute->kernels.add_bias(compute, rows, out, 1, bias, y);
 }
 
 static void linear_add_forward(dho_compute *compute, int64_t rows, int in, int out, const void *x,
@@ -15,7 +15,7 @@ static void linear_add_forward(dho_compute *compute, int64_t rows, int in, int o
 {
     memcpy(y, residual, (size_t)rows * (size_t)out * sizeof *y);
     compute->kernels.gemm(compute, false, true, rows, out, in, 1, x, in, w, in, 1, y, out);
-    if (bias != NULL) compute->kernels.add_bias(compute, rows, out, bias, y);
+    if (bias != NULL) compute->kernels.add_bias(compute, rows, out, 1, bias, y);
 }
 
 static void linear_backward_data(dho_compute *compute, int64_t rows, int in, int out,

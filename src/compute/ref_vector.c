@@ -4,31 +4,30 @@
 #include <math.h>
 #include <string.h>
 
-static void add_bias(dho_compute *compute, int64_t rows, int channels, const float *restrict bias,
-                     float *restrict y)
+static void add_bias(dho_compute *compute, int64_t rows, int channels, float scale,
+                     const float *restrict bias, float *restrict y)
 {
     (void)compute;
     for (int64_t r = 0; r < rows; r++) {
-        for (int c = 0; c < channels; c++) y[r * channels + c] += bias[c];
+        for (int c = 0; c < channels; c++) y[r * channels + c] += scale * bias[c];
     }
 }
 
-static void sum_rows(dho_compute *compute, int64_t rows, int channels, const void *dy_data,
-                     float *restrict dbias)
+static void sum_float_rows(dho_compute *compute, int64_t rows, int channels, float scale,
+                           const float *restrict dy, float *restrict dbias)
 {
-    const float *restrict dy = dy_data;
     (void)compute;
     for (int c = 0; c < channels; c++) {
         double sum = 0;
         for (int64_t r = 0; r < rows; r++) sum += (double)dy[r * channels + c];
-        dbias[c] = (float)((double)dbias[c] + sum);
+        dbias[c] = (float)((double)dbias[c] + (double)scale * sum);
     }
 }
 
-static void sum_float_rows(dho_compute *compute, int64_t rows, int channels,
-                           const float *restrict dy, float *restrict dbias)
+static void sum_rows(dho_compute *compute, int64_t rows, int channels, const void *dy,
+                     float *restrict dbias)
 {
-    sum_rows(compute, rows, channels, dy, dbias);
+    sum_float_rows(compute, rows, channels, 1, dy, dbias);
 }
 
 static void add(dho_compute *compute, size_t count, const float *a, const float *b, float *out)

@@ -166,7 +166,7 @@ static const dho_field config_fields[] = {
          "form of the supervised (or only) head; cosine: on normalised features; auto: linear"),
     WORD(student.head_kd, head_words, "auto",
          "form of the distillation head (method: dho); auto: cosine for CLIP students, else linear"),
-    NUMBER(student.head_scale, "100", ABOVE(0), "", "factor of the normalised features of cosine heads"),
+    NUMBER(student.head_scale, "100", ABOVE(0), "", "s of cosine heads (docs/method.md, Heads)"),
 
     TEXT(teacher.cache, "", "folder of the teacher cache; needed to train unless method: ce"),
     TEXT(teacher.head, "",

@@ -84,14 +84,20 @@ static dho_status size_of(const model_entry *model, const dho_student_options *o
     return DHO_OK;
 }
 
-/* Logits from the features, an output. A cosine head is what zero-shot CLIP is: scale * W f/|f| +
- * b, W not normalised (the method's public code). */
-static dho_value add_head(dho_student *student, const dho_student_options *options, int index,
-                          const char *name)
+const char *dho_student_head_name(const dho_student *student, int head)
+{
+    static const char *const names[2] = {"head_ce", "head_kd"};
+    return student->head_count == 1 ? "head" : names[head];
+}
+
+/* Logits from the features, an output. A cosine head is zero-shot CLIP's with a bias: scale * (W
+ * f/|f| + b), W not normalised (the method's public code). */
+static dho_value add_head(dho_student *student, const dho_student_options *options, int index)
 {
     dho_graph *graph = student->graph;
     dho_value x = student->features;
-    char weight[32], bias[32];
+    const char *name = dho_student_head_name(student, index);
+    char weight[DHO_HEAD_NAME_BYTES], bias[DHO_HEAD_NAME_BYTES];
     float scale = 1;
     if (student->head_forms[index] == DHO_HEAD_COSINE) {
         x = dho_graph_l2_normalise(graph, x);
@@ -134,8 +140,7 @@ dho_status dho_student_create(dho_student *out, const dho_student_options *optio
             out->head_forms[h] = clip ? DHO_HEAD_COSINE : DHO_HEAD_LINEAR;
     }
     if (options->expose_features) dho_graph_output(graph, out->features);
-    out->heads[0] = add_head(out, options, 0, options->dual_head ? "head_ce" : "head");
-    if (options->dual_head) out->heads[1] = add_head(out, options, 1, "head_kd");
+    for (int h = 0; h < out->head_count; h++) out->heads[h] = add_head(out, options, h);
     if (options->projection > 0) {
         out->projection =
             dho_graph_linear(graph, out->features, "head_feature", options->projection, true);

@@ -87,7 +87,8 @@ static void node_forward(dho_executor *executor, int index, const float *paramet
     case DHO_OP_LINEAR:
         kernels->gemm(compute, false, true, executor->batch, node->channels, in->channels,
                       node->scale, x, in->channels, weight, in->channels, 0, y, node->channels);
-        if (bias != NULL) kernels->add_bias(compute, executor->batch, node->channels, bias, y);
+        if (bias != NULL)
+            kernels->add_bias(compute, executor->batch, node->channels, node->scale, bias, y);
         break;
     case DHO_OP_L2_NORMALISE:
         kernels->l2_normalise_forward(compute, executor->batch, node->channels, x, y,
@@ -130,7 +131,8 @@ static void linear_backward(dho_executor *executor, const dho_node *node,
     const float *x = dho_executor_value(executor, node->x), *dy = memory->gradient;
     kernels->gemm(compute, true, false, out, in, executor->batch, node->scale, dy, out, x, in, 1,
                   dweight, in);
-    if (dbias != NULL) kernels->sum_float_rows(compute, executor->batch, out, dy, dbias);
+    if (dbias != NULL)
+        kernels->sum_float_rows(compute, executor->batch, out, node->scale, dy, dbias);
     if (dx != NULL)
         kernels->gemm(compute, false, false, executor->batch, in, out, node->scale, dy, out, weight,
                       in, memory->accumulate[0] ? 1 : 0, dx, in);

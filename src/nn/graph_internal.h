@@ -39,7 +39,7 @@ typedef struct dho_node {
     int heads;
     bool causal;
     dho_gelu gelu;
-    float scale;   /* linear: of x W^T */
+    float scale;   /* linear: of x W^T + b */
     bool is_float; /* the output, whatever the context's dtype */
     bool cheap;    /* backward makes it again rather than that it is kept */
     int block;     /* number of the block it is in; 0: none */

@@ -93,6 +93,8 @@ static dho_status build_shard(void *context, int shard)
     return status;
 }
 
+/* The teacher's own head: a student's cosine head has its bias inside the factor, a head file's is
+ * added after it. */
 static dho_status finish(builder *b)
 {
     const dho_model *teacher = b->options->teacher.model;
@@ -103,13 +105,18 @@ static dho_status finish(builder *b)
         .classes = b->spec.classes,
         .dim = b->spec.dim,
         .scale = cache_rows_are_normalised(&b->rows) ? teacher->student.head_scale : 1};
+    DHO_TRY(dho_alloc(&head.bias, (size_t)head.classes, sizeof *head.bias, "head"));
     for (size_t i = 0; i < dho_graph_parameter_count(graph); i++) {
         const dho_slot *slot = dho_graph_parameter(graph, i);
+        const float *values = teacher->parameters + slot->offset;
         if (strcmp(slot->name, "head.weight") == 0)
             head.weight = teacher->parameters + slot->offset;
-        if (strcmp(slot->name, "head.bias") == 0) head.bias = teacher->parameters + slot->offset;
+        if (strcmp(slot->name, "head.bias") == 0)
+            for (int c = 0; c < head.classes; c++) head.bias[c] = head.scale * values[c];
     }
-    return dho_cache_finish(b->options->out, &b->spec, &head);
+    const dho_status status = dho_cache_finish(b->options->out, &b->spec, &head);
+    dho_free(head.bias);
+    return status;
 }
 
 static dho_status build(builder *b, dho_comm *comm)

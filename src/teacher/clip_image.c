@@ -78,11 +78,12 @@ static dho_status fill_head(dho_model *model, const dho_head_file *head)
         float *values = model->parameters + slot->offset;
         const bool bias = strcmp(slot->name, "head.bias") == 0;
         if (!bias && strcmp(slot->name, "head.weight") != 0) continue;
-        const float *from = head == NULL ? NULL : bias ? head->head.bias : head->head.weight;
-        if (from != NULL)
-            memcpy(values, from, slot->count * sizeof *values);
-        else
+        if (head == NULL)
             memset(values, 0, slot->count * sizeof *values);
+        else if (bias)
+            dho_teacher_head_inner_bias(&head->head, values);
+        else
+            memcpy(values, head->head.weight, slot->count * sizeof *values);
     }
     if (head == NULL || head->dataset_classes == NULL) return DHO_OK;
     DHO_TRY(

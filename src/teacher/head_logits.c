@@ -99,5 +99,5 @@ void dho_teacher_head_logits(dho_compute *compute, const dho_teacher_head *head,
         }
         add_keys(compute, head, rows, embeddings, inverse, affinities, logits);
     }
-    if (head->bias != NULL) kernels->add_bias(compute, rows, head->classes, head->bias, logits);
+    if (head->bias != NULL) kernels->add_bias(compute, rows, head->classes, 1, head->bias, logits);
 }

@@ -195,6 +195,12 @@ static bool all_finite(size_t count, const float *values)
     return true;
 }
 
+void dho_teacher_head_inner_bias(const dho_teacher_head *head, float *out)
+{
+    for (int c = 0; c < head->classes; c++)
+        out[c] = head->bias != NULL ? head->bias[c] / head->scale : 0;
+}
+
 dho_status dho_teacher_head_check(const dho_teacher_head *head, dho_status status, const char *name)
 {
     const size_t classes = (size_t)head->classes, dim = (size_t)head->dim;

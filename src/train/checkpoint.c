@@ -245,8 +245,32 @@ static dho_status load_tensors(const char *path, const char *name, const dho_stu
     return status;
 }
 
-dho_status dho_checkpoint_load(const char *path, const dho_student *student,
-                               const dho_checkpoint_slabs *slabs)
+static void multiply(const dho_slot *slot, float *slab, double factor)
+{
+    for (size_t i = 0; slab != NULL && i < slot->count; i++)
+        slab[slot->offset + i] = (float)(slab[slot->offset + i] * factor);
+}
+
+/* s W f/|f| + b to s (W f/|f| + b). */
+static void move_biases_inside(const dho_student *student, const dho_checkpoint_slabs *slabs)
+{
+    const double s = student->head_scale;
+    for (size_t i = 0; i < dho_graph_parameter_count(student->graph); i++) {
+        const dho_slot *slot = dho_graph_parameter(student->graph, i);
+        for (int h = 0; h < student->head_count; h++) {
+            char name[DHO_HEAD_NAME_BYTES];
+            snprintf(name, sizeof name, "%s.bias", dho_student_head_name(student, h));
+            if (student->head_forms[h] != DHO_HEAD_COSINE || strcmp(slot->name, name) != 0)
+                continue;
+            multiply(slot, slabs->parameters, 1 / s);
+            multiply(slot, slabs->moment1, s);
+            multiply(slot, slabs->moment2, s * s);
+        }
+    }
+}
+
+dho_status dho_checkpoint_load(const char *path, const dho_checkpoint_info *info,
+                               const dho_student *student, const dho_checkpoint_slabs *slabs)
 {
     DHO_TRY(load_tensors(path, DHO_CHECKPOINT_MODEL, student, false, "", slabs->parameters));
     DHO_TRY(load_tensors(path, DHO_CHECKPOINT_MODEL, student, true, "", slabs->buffers));
@@ -256,5 +280,6 @@ dho_status dho_checkpoint_load(const char *path, const dho_student *student,
     if (slabs->moment2 != NULL)
         DHO_TRY(load_tensors(path, DHO_CHECKPOINT_OPTIMIZER, student, false, "exp_avg_sq.",
                              slabs->moment2));
+    if (info->outer_bias) move_biases_inside(student, slabs);
     return DHO_OK;
 }

@@ -29,7 +29,7 @@ static dho_status open_local(const char *path, bool expose_features, dho_model *
     DHO_TRY_GOTO(
         dho_alloc_zero(&out->buffers, dho_graph_buffer_floats(graph), sizeof(float), "buffers"));
     const dho_checkpoint_slabs slabs = {.parameters = out->parameters, .buffers = out->buffers};
-    DHO_TRY_GOTO(dho_checkpoint_load(path, &out->student, &slabs));
+    DHO_TRY_GOTO(dho_checkpoint_load(path, &info, &out->student, &slabs));
     memcpy(out->mean, info.mean, sizeof out->mean);
     memcpy(out->std, info.std, sizeof out->std);
     out->class_names = info.class_names;

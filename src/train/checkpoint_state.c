@@ -12,7 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { STATE_VERSION = 1, MAX_CLASSES = 1 << 20 };
+/* Version 1: the bias of a cosine head is added after the factor. */
+enum { STATE_VERSION = 2, FIRST_VERSION = 1, MAX_CLASSES = 1 << 20 };
 
 static const char *const file_names[2] = {DHO_CHECKPOINT_MODEL, DHO_CHECKPOINT_OPTIMIZER};
 
@@ -141,7 +142,8 @@ static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_in
         "dataset_fingerprint", &fingerprint, "labelled_crc32", &labelled_crc, "teacher", &teacher,
         "settings", &settings, "class_names", &names);
     if (failed != 0) return damaged(path, error.text);
-    if (version != STATE_VERSION) return damaged(path, "is of another version of dho");
+    if (!in_range(version, FIRST_VERSION, STATE_VERSION))
+        return damaged(path, "is of another version of dho");
     /* Students without transformers were there first. */
     const json_int_t layers = json_integer_value(json_object_get(state, "layers"));
     if (!in_range(step, 0, INT64_MAX) || !in_range(total, 0, INT64_MAX) ||
@@ -151,6 +153,7 @@ static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_in
         !read_triple(std, out->std) || !find_method(method, &out->method) ||
         !read_heads(state, out))
         return damaged(path, "a value is out of range");
+    out->outer_bias = version < 2;
     out->step = step;
     out->total_steps = total;
     out->width = (int)width;

@@ -18,13 +18,13 @@ static void fill(const dho_student *student, const dho_head_file *file, float *p
         const dho_slot *slot = dho_graph_parameter(graph, i);
         float *values = parameters + slot->offset;
         if (!is_head(slot->name)) continue;
-        const float *from = slot->dims == 2 ? (means ? file->text_means : file->head.weight)
-                            : means         ? NULL
-                                            : file->head.bias;
-        if (from != NULL)
-            memcpy(values, from, slot->count * sizeof *values);
-        else
+        if (slot->dims == 2)
+            memcpy(values, means ? file->text_means : file->head.weight,
+                   slot->count * sizeof *values);
+        else if (means)
             memset(values, 0, slot->count * sizeof *values);
+        else
+            dho_teacher_head_inner_bias(&file->head, values);
     }
 }
 

@@ -5,6 +5,7 @@
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
+#include "train/resume_check.h"
 #include "train/session_log.h"
 #include "train/stop_signal.h"
 #include "train/trainer_internal.h"
@@ -48,56 +49,26 @@ static dho_checkpoint_slabs slabs_of(const dho_trainer *trainer)
                                   .moment2 = trainer->moment2};
 }
 
-/* The first line in which two texts differ, as "a, now b"; false when they are equal. */
-static bool first_difference(const char *before, const char *now, char *out, size_t bytes)
-{
-    while (*before != '\0' || *now != '\0') {
-        const int a = (int)strcspn(before, "\n"), b = (int)strcspn(now, "\n");
-        if (a != b || memcmp(before, now, (size_t)a) != 0) {
-            const int skip_a = (int)strspn(before, " "), skip_b = (int)strspn(now, " ");
-            snprintf(out, bytes, "\"%.*s\", now \"%.*s\"", a > skip_a ? a - skip_a : 0,
-                     before + skip_a, b > skip_b ? b - skip_b : 0, now + skip_b);
-            return true;
-        }
-        before += a + (before[a] != '\0');
-        now += b + (now[b] != '\0');
-    }
-    return false;
-}
-
-/* Why a checkpoint cannot be continued by this run; false when it can. */
-static bool find_difference(const dho_checkpoint_info *found, const dho_checkpoint_info *own,
-                            char *out, size_t bytes)
-{
-    if (first_difference(found->settings, own->settings, out, bytes)) return true;
-    if (first_difference(found->teacher, own->teacher, out, bytes)) return true;
-    if (found->dataset_fingerprint != own->dataset_fingerprint || found->classes != own->classes)
-        snprintf(out, bytes, "the list of training images");
-    else if (found->labelled_crc != own->labelled_crc)
-        snprintf(out, bytes, "the labelled images");
-    else
-        return false;
-    return true;
-}
-
 static dho_status load_checkpoint(dho_trainer *trainer, const char *path)
 {
     dho_checkpoint_info found;
     char what[256];
     const dho_checkpoint_info own = describe_run(trainer);
     DHO_TRY(dho_checkpoint_read_info(path, &found));
-    const bool differs = find_difference(&found, &own, what, sizeof what);
-    const int64_t step = found.step;
-    dho_checkpoint_info_free(&found);
-    if (differs)
-        return dho_fail(DHO_ERR_CONFIG,
-                        "%s: is of a run that differs in %s (another --out starts anew)", path,
-                        what);
     const dho_checkpoint_slabs slabs = slabs_of(trainer);
-    DHO_TRY(dho_checkpoint_load(path, &trainer->student, &slabs));
-    trainer->step = step;
-    dho_info("resumed from %s", path);
-    return DHO_OK;
+    bool differs;
+    dho_status status =
+        dho_resume_differs(&found, &own, trainer->config, &differs, what, sizeof what);
+    if (status == DHO_OK && differs)
+        status = dho_fail(DHO_ERR_CONFIG,
+                          "%s: is of a run that differs in %s (another --out starts anew)", path,
+                          what);
+    if (status == DHO_OK)
+        status = dho_checkpoint_load(path, &found, &trainer->student, &slabs);
+    trainer->step = found.step;
+    dho_checkpoint_info_free(&found);
+    if (status == DHO_OK) dho_info("resumed from %s", path);
+    return status;
 }
 
 /* Two runs that write into one folder would destroy each other's checkpoints. The lock goes with

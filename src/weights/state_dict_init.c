@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_BYTES = 256, EXAMPLES = 3 };
+enum { NAME_BYTES = 256, EXAMPLES = 3, HEAD_NAMES = 6 };
 
 /* What a tensor of the file went into. */
 typedef enum tensor_use { UNUSED, USED_BY_BACKBONE, USED_BY_HEAD } tensor_use;
@@ -159,36 +159,59 @@ static dho_status check_projection_bias(init_state *state)
     return DHO_OK;
 }
 
-/* The head's own name, then those of a classifier, behind the prefix and without. What the backbone
- * has taken is no classifier: timm calls CLIP's projection "head", too. */
+/* What a head is called: its own name, the method's public code's, a classifier's. */
+static void name_head(const char *own, int which, char out[NAME_BYTES])
+{
+    static const char *const classifiers[] = {"fc", "head", "classifier", "classifier.1"};
+    const char *part = strchr(own, '.');
+    if (which == 0)
+        snprintf(out, NAME_BYTES, "%s", own);
+    else if (which == 1) /* "ce_head", "kd_head"; "head" has no other */
+        snprintf(out, NAME_BYTES, "%.*s%s%s", own[4] == '_' ? (int)(part - own - 5) : 0, own + 5,
+                 own[4] == '_' ? "_head" : "head", part);
+    else
+        snprintf(out, NAME_BYTES, "%s%s", classifiers[which - 2], part);
+}
+
+/* The prefix without its last part, "module." of "module.backbone."; false: it had none. */
+static bool shorten(char *prefix)
+{
+    size_t length = strlen(prefix);
+    if (length == 0) return false;
+    for (length--; length > 0 && prefix[length - 1] != '.'; length--) continue;
+    prefix[length] = '\0';
+    return true;
+}
+
+/* Each name of a head behind the backbone's prefix, then behind the wrappers around it. What the
+ * backbone has taken is no classifier: timm calls CLIP's projection "head", too. */
 static dho_status take_head(init_state *state, const dho_slot *slot, float *slab)
 {
-    const char *const classifiers[] = {NULL, "fc", "head", "classifier", "classifier.1"};
-    const char *const prefixes[] = {state->report->prefix, ""};
+    char prefix[64], name[NAME_BYTES], whole[NAME_BYTES], taken[NAME_BYTES] = "";
     const char *part = strchr(slot->name, '.');
-    char name[NAME_BYTES], taken[NAME_BYTES] = "";
-    for (size_t p = 0; p < 2; p++) {
-        for (size_t i = 0; i < sizeof classifiers / sizeof *classifiers; i++) {
-            if (classifiers[i] == NULL)
-                snprintf(name, sizeof name, "%s%s", prefixes[p], slot->name);
-            else
-                snprintf(name, sizeof name, "%s%s%s", prefixes[p], classifiers[i], part);
-            const dho_tensor_view *tensor = dho_weights_find(state->weights, name);
+    memcpy(prefix, state->report->prefix, sizeof prefix);
+    do {
+        for (int i = 0; i < HEAD_NAMES; i++) {
+            name_head(slot->name, i, name);
+            snprintf(whole, sizeof whole, "%s%.180s", prefix, name);
+            const dho_tensor_view *tensor = dho_weights_find(state->weights, whole);
             if (tensor == NULL) continue;
-            if (*use_of(state, tensor) != USED_BY_BACKBONE) return take(state, slot, name, slab);
-            memcpy(taken, name, sizeof taken);
+            if (*use_of(state, tensor) != USED_BY_BACKBONE) return take(state, slot, whole, slab);
+            memcpy(taken, whole, sizeof taken);
         }
-    }
+    } while (shorten(prefix));
     if (taken[0] != '\0')
         return dho_fail(DHO_ERR_FORMAT,
                         "%s: student.init_head: \"%s\" is the projection of CLIP, and there is no "
                         "classifier",
                         dho_weights_path(state->weights), taken);
+    name_head(slot->name, 1, name);
+    const bool other = strcmp(name, slot->name) != 0;
     return dho_fail(DHO_ERR_FORMAT,
-                    "%s: student.init_head: no \"%s%s\", nor fc%s, head%s, classifier%s or "
+                    "%s: student.init_head: no \"%s%s\", nor %s%sfc%s, head%s, classifier%s or "
                     "classifier.1%s",
-                    dho_weights_path(state->weights), state->report->prefix, slot->name, part, part,
-                    part, part);
+                    dho_weights_path(state->weights), state->report->prefix, slot->name,
+                    other ? name : "", other ? ", " : "", part, part, part, part);
 }
 
 static dho_status check_missing(const init_state *state)

@@ -132,11 +132,12 @@ class Student(nn.Module):
         self.head_kd = nn.Linear(net.feature_dim, CLASSES)
         if isinstance(net, Clip):  # not to start with a scale of 100
             self.head_kd.weight.data /= 10
+            self.head_kd.bias.data /= 100
 
     def forward(self, x):
         if isinstance(self.net, Clip):
             x = self.net.visual(x)
-            return self.head_ce(x), self.head_kd(100 * F.normalize(x, dim=1))
+            return self.head_ce(x), 100 * self.head_kd(F.normalize(x, dim=1))
         x = self.net.backbone(x).mean(dim=(2, 3))
         return self.head_ce(x), self.head_kd(x)
 

@@ -88,8 +88,7 @@ def losses(model, case, images, labels, teacher, embedding):
     ce_logits = model.head_ce(f) if heads == "dual" else model.head(f)
     kd_logits = ce_logits
     if heads == "dual":
-        g = SCALE * F.normalize(f) if cosine else f
-        kd_logits = model.head_kd(g)
+        kd_logits = SCALE * model.head_kd(F.normalize(f)) if cosine else model.head_kd(f)
     out = [F.cross_entropy(ce_logits[:LABELLED], labels)]
     parts = (slice(0, LABELLED), slice(LABELLED, None))
     out += [kl(kd_logits[s], teacher[s]) for s in parts]
@@ -114,6 +113,8 @@ def slot(name):
 def trajectory(case, initial, inputs):
     model = Student()
     model.load_state_dict(initial)
+    if case[1]:  # as the method starts its cosine heads
+        model.head_kd.bias.data.zero_()
     _, _, _, lambda_ce, lambda_kd, lambda_feature, _, kind = case
     parameters = {k: v for k, v in model.named_parameters() if used(k, case)}
     optimizer = torch.optim.AdamW(parameters.values(), lr=LR, eps=EPS, weight_decay=WEIGHT_DECAY)

@@ -258,7 +258,7 @@ static const int vector_cases[][3] = {{1, 1, 1},     {3, 49, 70},  {5, 4, 512}, 
 enum { VECTOR_CASES = sizeof vector_cases / sizeof *vector_cases };
 
 /* All results of the simple kernels into one vector of tensors. */
-enum { SIMPLE = 10 };
+enum { SIMPLE = 11 };
 typedef struct simple_results {
     float *tensor[SIMPLE];
     size_t count[SIMPLE];
@@ -271,10 +271,10 @@ static simple_results simple_run(dho_compute *c, const int size[3], const float 
     const int batch = size[0], positions = size[1], channels = size[2];
     const int64_t rows = (int64_t)batch * positions;
     const size_t n = (size_t)rows * (size_t)channels, small = (size_t)batch * (size_t)channels;
-    simple_results r = {.count = {small, n, n, n, (size_t)rows, n, n, n, (size_t)channels, n}};
+    simple_results r = {.count = {small, n, n, n, (size_t)rows, n, n, n, (size_t)channels, n, (size_t)channels}};
     for (int i = 0; i < SIMPLE; i++) {
         r.tensor[i] = i == 2 || i == 6 || i == 7 || i == 9 ? copy_floats(y, n)
-                      : i == 8                             ? copy_floats(v, (size_t)channels)
+                      : i == 8 || i == 10                  ? copy_floats(v, (size_t)channels)
                                                            : nan_floats(r.count[i]);
     }
     k->average_pool_forward(c, batch, positions, channels, x, r.tensor[0]);
@@ -283,9 +283,10 @@ static simple_results simple_run(dho_compute *c, const int size[3], const float 
     k->l2_normalise_forward(c, rows, channels, x, r.tensor[3], r.tensor[4]);
     k->l2_normalise_backward(c, rows, channels, r.tensor[3], r.tensor[4], y, false, r.tensor[5]);
     k->l2_normalise_backward(c, rows, channels, r.tensor[3], r.tensor[4], y, true, r.tensor[6]);
-    k->add_bias(c, rows, channels, v, r.tensor[7]);
+    k->add_bias(c, rows, channels, 3, v, r.tensor[7]);
     k->sum_rows(c, rows, channels, x, r.tensor[8]);
     k->add(c, n, x, r.tensor[9], r.tensor[9]);
+    k->sum_float_rows(c, rows, channels, 3, x, r.tensor[10]);
     return r;
 }
 
@@ -300,7 +301,8 @@ START_TEST(test_simple)
                                               "l2_normalise_backward +=",
                                               "add_bias",
                                               "sum_rows",
-                                              "add"};
+                                              "add",
+                                              "sum_float_rows"};
     dho_rng rng = test_rng((uint64_t)_i);
     const int *size = vector_cases[_i];
     const size_t n = (size_t)size[0] * (size_t)size[1] * (size_t)size[2];
@@ -317,7 +319,7 @@ START_TEST(test_simple)
     const double eps = (double)FLT_EPSILON, rows = size[0] * (double)size[1];
     const double l2 = 16 * eps * (1 + sqrt(size[2])) / smallest;
     const double tolerance[SIMPLE] = {
-        8 * eps, 2 * eps, 2 * eps, l2, 8 * eps * sqrt(size[2]), l2, l2, 0, sum_tolerance(rows), 0};
+        8 * eps, 2 * eps, 2 * eps, l2, 8 * eps * sqrt(size[2]), l2, l2, 2 * eps, sum_tolerance(rows), 0, sum_tolerance(rows)};
     FOR_BACKENDS(name)
     {
         for (int threads = 1; threads <= 3; threads++) {

@@ -1,10 +1,12 @@
 /* Checkpoints: round trip, choice of the newest whole one, pruning, damage, failed allocations. */
 #define _GNU_SOURCE
+#include "base/json.h"
 #include "check_main.h"
 #include "dho/alloc.h"
 #include "dho/checkpoint.h"
 #include "dho/file.h"
 #include "dho/rng.h"
+#include "train/resume_check.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -54,8 +56,13 @@ static float *random_slab(size_t count, uint64_t id)
 
 static void setup(void)
 {
-    const dho_student_options options = {
-        .model = "resnet18", .width = 2, .image_size = 32, .classes = 3, .dual_head = true};
+    const dho_student_options options = {.model = "resnet18",
+                                         .width = 2,
+                                         .image_size = 32,
+                                         .classes = 3,
+                                         .dual_head = true,
+                                         .head_forms = {DHO_HEAD_LINEAR, DHO_HEAD_COSINE},
+                                         .head_scale = 30};
     snprintf(run_folder, sizeof run_folder, "/tmp/dho-test-checkpoint-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(run_folder));
     ck_assert_ok(dho_student_create(&student, &options));
@@ -109,12 +116,80 @@ START_TEST(test_round_trip)
     ck_assert_mem_eq(info.mean, want.mean, sizeof want.mean);
     ck_assert_mem_eq(info.std, want.std, sizeof want.std);
     for (int c = 0; c < 3; c++) ck_assert_str_eq(info.class_names[c], class_names[c]);
+    ck_assert(!info.outer_bias);
+    ck_assert_ok(dho_checkpoint_load(path, &info, &student, &loaded));
     dho_checkpoint_info_free(&info);
-    ck_assert_ok(dho_checkpoint_load(path, &student, &loaded));
     ck_assert_mem_eq(loaded.parameters, slabs.parameters, floats * sizeof(float));
     ck_assert_mem_eq(loaded.buffers, slabs.buffers, buffer_floats * sizeof(float));
     ck_assert_mem_eq(loaded.moment1, slabs.moment1, floats * sizeof(float));
     ck_assert_mem_eq(loaded.moment2, slabs.moment2, floats * sizeof(float));
+}
+END_TEST
+
+/* Version 1 had s W f/|f| + b: of the cosine head b, m and v are read as b/s, s m and s^2 v, and
+ * nothing else changes. */
+START_TEST(test_version_1)
+{
+    char path[256], state_path[256];
+    json_t *state;
+    dho_checkpoint_info info;
+    save(50, 2);
+    path_of(50, "", path, sizeof path);
+    path_of(50, "state.json", state_path, sizeof state_path);
+    ck_assert_ok(dho_json_load_sealed(&state, state_path, 1 << 20));
+    ck_assert_int_eq(json_integer_value(json_object_get(state, "version")), 2);
+    json_object_set_new(state, "version", json_integer(1));
+    ck_assert_ok(dho_json_save_sealed(state, state_path));
+    json_decref(state);
+    ck_assert_ok(dho_checkpoint_read_info(path, &info));
+    ck_assert(info.outer_bias);
+    ck_assert_ok(dho_checkpoint_load(path, &info, &student, &loaded));
+    dho_checkpoint_info_free(&info);
+    for (size_t p = 0; p < dho_graph_parameter_count(student.graph); p++) {
+        const dho_slot *slot = dho_graph_parameter(student.graph, p);
+        const bool moved = strcmp(slot->name, "head_kd.bias") == 0;
+        for (size_t i = slot->offset; i < slot->offset + slot->count; i++) {
+            ck_assert(loaded.parameters[i] ==
+                      (moved ? slabs.parameters[i] / 30 : slabs.parameters[i]));
+            ck_assert(loaded.moment1[i] == slabs.moment1[i] * (moved ? 30.0f : 1));
+            ck_assert(loaded.moment2[i] == slabs.moment2[i] * (moved ? 900.0f : 1));
+        }
+    }
+    ck_assert_mem_eq(loaded.buffers, slabs.buffers, buffer_floats * sizeof(float));
+}
+END_TEST
+
+/* What differs between a checkpoint's settings and a run's: keys that are younger than the
+ * checkpoint are as their defaults. */
+START_TEST(test_resume_check)
+{
+    static char before[] = "seed: 3\nmethod: dho\n\ntrain:\n  shards: 4\n",
+                same[] = "seed: 3\nmethod: dho\n\ntrain:\n  shards: 4\n  forward: stacked\n",
+                other[] = "seed: 3\nmethod: dho\n\ntrain:\n  shards: 4\n  forward: separate\n",
+                changed[] = "seed: 3\nmethod: dho\n\ntrain:\n  shards: 8\n";
+    static const struct {
+        char *now;
+        const char *yaml, *what;
+    } cases[] = {
+        {before, "{}", NULL},
+        {same, "{}", NULL},
+        {other, "train: {forward: separate}", "\"\", now \"forward: separate\""},
+        {changed, "train: {shards: 8}", "\"shards: 4\", now \"shards: 8\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        dho_config config;
+        char what[128] = "";
+        bool differs;
+        dho_checkpoint_info found = make_info(1), own = make_info(1);
+        found.settings = before;
+        own.settings = cases[i].now;
+        ck_assert_ok(
+            dho_config_parse(&config, cases[i].yaml, strlen(cases[i].yaml), "test", NULL, 0));
+        ck_assert_ok(dho_resume_differs(&found, &own, &config, &differs, what, sizeof what));
+        ck_assert(differs == (cases[i].what != NULL));
+        if (differs) ck_assert_str_eq(what, cases[i].what);
+        dho_config_free(&config);
+    }
 }
 END_TEST
 
@@ -234,6 +309,8 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_round_trip);
+    tcase_add_test(tests, test_version_1);
+    tcase_add_test(tests, test_resume_check);
     tcase_add_test(tests, test_newest_whole_one_and_pruning);
     tcase_add_test(tests, test_saving_after_damage);
     tcase_add_test(tests, test_all_damaged_is_not_none);

@@ -1,6 +1,8 @@
-/* Twenty training steps of the method against PyTorch (tests/golden/make_trajectory_golden.py,
- * float64), through the code that the trainer runs: stacked and separate forward, both weightings
- * of the losses, cosine heads, feature baselines, schedules; every backend.
+/* Twenty training steps of the method against PyTorch (float64), through the code that the trainer
+ * runs: stacked and separate forward, both weightings of the losses, cosine heads, feature
+ * baselines, schedules; every backend. A ResNet (tests/golden/make_trajectory_golden.py) and a
+ * tower like CLIP's, whose distillation head is the method's, 100 (W f/|f| + b) with b from 0
+ * (make_clip_trajectory_golden.py, which has the formulas only).
  *
  * Tolerance 1e-4 of each tensor's largest value, on every parameter. */
 #include "check_main.h"
@@ -15,13 +17,21 @@
 #include <stdio.h>
 #include <string.h>
 
-/* As in the script. */
-enum { CLASSES = 5, LABELLED = 4, ROWS = 10, STEPS = 20, SIZE = 40, WIDTH = 2, EMBEDDING = 6 };
-enum { IMAGE_FLOATS = ROWS * SIZE * SIZE * 3, WARMUP = 4, TERMS = 6 };
-static const double tolerance = 1e-4, lr = 1e-3, weight_decay = 0.05, eps = 1e-5;
+enum { CLASSES = 5, LABELLED = 4, ROWS = 10, STEPS = 20, EMBEDDING = 6, WARMUP = 4, TERMS = 6 };
+static const double tolerance = 1e-4, lr = 1e-3, weight_decay = 0.05;
+
+/* As in the two scripts. */
+static const struct trajectory_student {
+    const char *inputs, *model;
+    int width, layers, size;
+    float head_scale;
+    double eps; /* of AdamW; the scripts say why */
+} resnet = {"trajectory_inputs", "resnet18", 2, 0, 40, 20, 1e-5},
+  clip = {"trajectory_clip_inputs", "clip_vit_l14", 16, 2, 28, 100, 1e-3};
 
 static const struct trajectory_case {
     const char *name;
+    const struct trajectory_student *student;
     dho_method method;
     dho_head_form head_kd;
     bool separate;
@@ -29,19 +39,23 @@ static const struct trajectory_case {
     dho_feature_loss feature_loss;
     dho_schedule_kind schedule;
 } cases[] = {
-    {"semi", DHO_METHOD_DHO, DHO_HEAD_COSINE, false, 1, 1, 0, DHO_FEATURE_MSE,
+    {"semi", &resnet, DHO_METHOD_DHO, DHO_HEAD_COSINE, false, 1, 1, 0, DHO_FEATURE_MSE,
      DHO_SCHEDULE_WARMUP_TIMES_COSINE},
-    {"shots", DHO_METHOD_DHO, DHO_HEAD_LINEAR, false, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
+    {"shots", &resnet, DHO_METHOD_DHO, DHO_HEAD_LINEAR, false, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
      DHO_SCHEDULE_COSINE},
-    {"semi_separate", DHO_METHOD_DHO, DHO_HEAD_COSINE, true, 1, 1, 0, DHO_FEATURE_MSE,
+    {"semi_separate", &resnet, DHO_METHOD_DHO, DHO_HEAD_COSINE, true, 1, 1, 0, DHO_FEATURE_MSE,
      DHO_SCHEDULE_WARMUP_TIMES_COSINE},
-    {"fine_grained", DHO_METHOD_DHO, DHO_HEAD_LINEAR, true, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
+    {"fine_grained", &resnet, DHO_METHOD_DHO, DHO_HEAD_LINEAR, true, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
      DHO_SCHEDULE_LINEAR},
-    {"single_head", DHO_METHOD_SINGLE_HEAD, DHO_HEAD_LINEAR, true, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
+    {"single_head", &resnet, DHO_METHOD_SINGLE_HEAD, DHO_HEAD_LINEAR, true, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
      DHO_SCHEDULE_CONSTANT},
-    {"feature", DHO_METHOD_FEATURE, DHO_HEAD_LINEAR, false, 1, 0, 2, DHO_FEATURE_COSINE,
+    {"feature", &resnet, DHO_METHOD_FEATURE, DHO_HEAD_LINEAR, false, 1, 0, 2, DHO_FEATURE_COSINE,
      DHO_SCHEDULE_COSINE},
-    {"logit_feature", DHO_METHOD_LOGIT_FEATURE, DHO_HEAD_LINEAR, true, 1, 0.5f, 2, DHO_FEATURE_MSE,
+    {"clip_semi", &clip, DHO_METHOD_DHO, DHO_HEAD_COSINE, false, 1, 1, 0, DHO_FEATURE_MSE,
+     DHO_SCHEDULE_WARMUP_TIMES_COSINE},
+    {"clip_shots", &clip, DHO_METHOD_DHO, DHO_HEAD_COSINE, false, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
+     DHO_SCHEDULE_COSINE},
+    {"logit_feature", &resnet, DHO_METHOD_LOGIT_FEATURE, DHO_HEAD_LINEAR, true, 1, 0.5f, 2, DHO_FEATURE_MSE,
      DHO_SCHEDULE_COSINE},
 };
 static const dho_backend backends[] = {DHO_BACKEND_REF, DHO_BACKEND_BLIS, DHO_BACKEND_ONEDNN};
@@ -52,7 +66,7 @@ typedef struct fixture {
     dho_compute *compute;
     dho_student student;
     dho_executor *executor;
-    size_t floats, buffer_floats;
+    size_t floats, buffer_floats, image_floats;
     float *parameters, *buffers, *gradients, *statistics, *moment1, *moment2, *expected, *images;
     float teacher[2 * ROWS * CLASSES], embeddings[2 * ROWS * EMBEDDING];
     int64_t labels[2 * LABELLED];
@@ -72,31 +86,47 @@ static void read_floats(const dho_safetensors *file, const char *name, float *ou
     dho_tensor_to_float(tensor, out);
 }
 
+static const dho_slot *slot_of(const dho_graph *graph, const char *name)
+{
+    for (size_t i = 0; i < dho_graph_parameter_count(graph); i++)
+        if (strcmp(dho_graph_parameter(graph, i)->name, name) == 0)
+            return dho_graph_parameter(graph, i);
+    ck_abort_msg("no parameter %s", name);
+    return NULL;
+}
+
 static void open_inputs(fixture *f, const struct trajectory_case *c)
 {
     char path[128];
-    ck_assert_ok(dho_safetensors_open(&f->inputs, "tests/golden/trajectory_inputs.safetensors"));
+    snprintf(path, sizeof path, "tests/golden/%s.safetensors", c->student->inputs);
+    ck_assert_ok(dho_safetensors_open(&f->inputs, path));
     snprintf(path, sizeof path, "tests/golden/trajectory_%s.safetensors", c->name);
     ck_assert_ok(dho_safetensors_open(&f->golden, path));
     const dho_graph *graph = f->student.graph;
     dho_graph_initialise(graph, 1, f->parameters, f->buffers);
     ck_assert_ok(dho_state_dict_load(f->inputs, graph, false, "", NULL, f->parameters));
+    if (c->head_kd == DHO_HEAD_COSINE) { /* as the method starts it */
+        const dho_slot *bias = slot_of(graph, "head_kd.bias");
+        memset(f->parameters + bias->offset, 0, bias->count * sizeof(float));
+    }
     read_floats(f->inputs, "images", f->images);
     read_floats(f->inputs, "teacher", f->teacher);
-    read_floats(f->inputs, "embedding", f->embeddings);
+    if (dho_method_uses_features(c->method)) read_floats(f->inputs, "embedding", f->embeddings);
     ck_assert_ok(dho_tensor_to_int64(dho_safetensors_find(f->inputs, "labels"), f->labels));
 }
 
 static void open_fixture(fixture *f, const struct trajectory_case *c, dho_backend backend)
 {
     ck_assert_ok(dho_compute_create(&f->compute, backend, DHO_DTYPE_FP32, 2));
-    const dho_student_options options = {.model = "resnet18",
-                                         .width = WIDTH,
-                                         .image_size = SIZE,
+    const struct trajectory_student *student = c->student;
+    const dho_student_options options = {.model = student->model,
+                                         .width = student->width,
+                                         .layers = student->layers,
+                                         .image_size = student->size,
                                          .classes = CLASSES,
                                          .dual_head = dho_method_is_dual(c->method),
                                          .head_forms = {DHO_HEAD_LINEAR, c->head_kd},
-                                         .head_scale = 20,
+                                         .head_scale = student->head_scale,
                                          .projection =
                                              dho_method_uses_features(c->method) ? EMBEDDING : 0};
     ck_assert_ok(dho_student_create(&f->student, &options));
@@ -113,7 +143,8 @@ static void open_fixture(fixture *f, const struct trajectory_case *c, dho_backen
     f->expected = slab(f->floats + f->buffer_floats);
     f->buffers = slab(f->buffer_floats);
     f->statistics = slab(2 * f->buffer_floats);
-    f->images = slab(2 * IMAGE_FLOATS);
+    f->image_floats = (size_t)(ROWS * student->size * student->size * 3);
+    f->images = slab(2 * f->image_floats);
     open_inputs(f, c);
 }
 
@@ -178,7 +209,7 @@ static dho_loss_terms step(fixture *f, const struct trajectory_case *c, int s)
                                        .passes = passes,
                                        .rows = ROWS,
                                        .labelled = LABELLED,
-                                       .images = f->images + b * IMAGE_FLOATS,
+                                       .images = f->images + (size_t)b * f->image_floats,
                                        .labels = labels,
                                        .teacher_logits = f->teacher + b * ROWS * CLASSES,
                                        .embeddings = f->embeddings + b * ROWS * EMBEDDING};
@@ -187,9 +218,23 @@ static dho_loss_terms step(fixture *f, const struct trajectory_case *c, int s)
         dho_microbatch_run(&microbatch, &objective, f->gradients, f->statistics, NULL);
     dho_compute_kernels(f->compute)
         ->adamw(f->compute, f->floats, f->parameters, f->gradients, f->moment1, f->moment2, 1,
-                lr * dho_schedule_factor(&schedule, s), 0.9, 0.999, eps, weight_decay, s + 1);
+                lr * dho_schedule_factor(&schedule, s), 0.9, 0.999, c->student->eps, weight_decay, s + 1);
     dho_microbatch_move_statistics(f->buffer_floats, passes, 1, f->statistics, f->buffers);
     return terms;
+}
+
+/* The bias of a cosine head has moved from 0: outside the factor it would move at most as far, and
+ * count a hundredth of it. `expected` holds the golden parameters. */
+static void check_bias(const fixture *f, const char *name)
+{
+    const dho_slot *bias = slot_of(f->student.graph, "head_kd.bias");
+    const float *found = f->parameters + bias->offset, *expected = f->expected + bias->offset;
+    double moved = 0;
+    for (size_t i = 0; i < bias->count; i++) moved = fmax(moved, fabs((double)found[i]));
+    printf("%s, %s: head_kd.bias up to %.1e, relative error %.1e\n", name,
+           dho_compute_kernels(f->compute)->name, moved,
+           relative_error(bias->count, found, expected));
+    ck_assert_double_gt(moved, 1e-3);
 }
 
 static void run_case(const struct trajectory_case *c, dho_backend backend)
@@ -213,6 +258,7 @@ static void run_case(const struct trajectory_case *c, dho_backend backend)
         ck_assert_msg(error <= tolerance, "step %d: relative error of the losses %g", s, error);
     }
     const double weights = compare_slots(&f, false, f.parameters);
+    if (c->head_kd == DHO_HEAD_COSINE) check_bias(&f, c->name);
     const double statistics = compare_slots(&f, true, f.buffers);
     printf("%s, %s: relative errors after %d steps: weights %.1e, running statistics %.1e\n",
            c->name, dho_compute_kernels(f.compute)->name, STEPS, weights, statistics);
