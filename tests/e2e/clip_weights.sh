@@ -62,6 +62,21 @@ for run in openai rn50; do
 done
 later classifies openai.openai.head.safetensors openai.timm.head.safetensors vit
 later classifies rn50.openai.head.safetensors rn50.timm.head.safetensors rn50
+# The method's public code's own checkpoint, whose heads have other names.
+"$DHO" weights convert "$work/public_dho.pt" "$work/public.safetensors" >"$work/log" 2>&1 ||
+    die "converting the public code's checkpoint"
+"$DHO" cache build -c "$work/c.yaml" --teacher "$work/openai" --center --out "$work/cache" --shards 2 \
+    >"$work/log" 2>&1 || die "building a cache"
+two=(--set method=dho --set teacher.cache="$work/cache" --set train.batch_unlabelled=4
+    --set student.init_head=true)
+for file in public_dho.pt public.safetensors; do
+    train "from_$file" "${two[@]}" --set student.init="$work/$file"
+    grep -q "student.init: .* 0 passed over" "$work/log" || die "student.init: $file"
+    "$DHO" eval -c "$work/c.yaml" "${two[@]}" --out "$work/from_$file" --set student.init='""' \
+        --checkpoint "$work/from_$file/checkpoints/step-00000001" --set eval.resize=64 \
+        --set "eval.sets=[{name: a}]" >"$work/log" 2>&1 || die "evaluating $file"
+    later public "from_$file/eval/a.safetensors"
+done
 exchange check "$work"
 cat "$work/log"
 passed=$((passed + $(grep -c '^ok' "$work/log")))

@@ -2,7 +2,8 @@
 
 make DIR:              small CLIP towers with random weights: vit_{openai,bare,huggingface,timm} and
                        rn50{,_timm} as .safetensors, after a check that the libraries agree on them,
-                       and a few PNGs of 64 pixels in class folders DIR/images/<class>/.
+                       and a few PNGs of 64 pixels in class folders DIR/images/<class>/; public_dho.pt,
+                       a checkpoint as the method's public code saves its ViTs.
 check DIR:             the lines of DIR/checks, with files in DIR:
   compare FILE FORM:          FILE (an export) loads strictly into FORM's model and is DIR's tower, bit
                               for bit.
@@ -10,6 +11,8 @@ check DIR:             the lines of DIR/checks, with files in DIR:
                               the same export under OpenAI's names: FORM's tower and a linear head.
   resized FILE SIDE:          FILE's position embeddings are those that open_clip makes for a grid of
                               SIDE.
+  public FILE:                FILE (stored outputs of an evaluation of the images) has the logits of
+                              public_dho.pt, by the public code's formula.
 """
 import os
 import sys
@@ -110,6 +113,42 @@ def randomise(model):
                 buffer.uniform_(0.5, 1.5)
 
 
+class PublicStudent(torch.nn.Module):
+    """A student as the method's public code has its ViTs."""
+
+    def __init__(self, tower):
+        super().__init__()
+        self.backbone = tower
+        self.ce_head, self.kd_head = torch.nn.Linear(EMBED, 2), torch.nn.Linear(EMBED, 2)
+
+    def forward(self, images):
+        f = self.backbone(images)
+        return self.ce_head(f), self.kd_head(torch.nn.functional.normalize(f, dim=1)) * 100
+
+
+def save_public(folder, tower):
+    state = PublicStudent(tower).state_dict()
+    torch.save({"model_state_dict": {f"module.{k}": v for k, v in state.items()}, "epoch": 31,
+                "acc": 81.6, "alpha": 0.5, "beta": 0.5}, os.path.join(folder, "public_dho.pt"))
+
+
+def public(folder, path):
+    from torchvision import datasets, transforms
+    model = PublicStudent(open_clip_vit())
+    state = torch.load(os.path.join(folder, "public_dho.pt"))["model_state_dict"]
+    model.load_state_dict({k.removeprefix("module."): v for k, v in state.items()}, strict=True)
+    images = datasets.ImageFolder(os.path.join(folder, "images"), transforms.Compose([
+        transforms.ToTensor(),
+        transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]))
+    with torch.no_grad():
+        ce, kd = model.eval()(torch.stack([image for image, _ in images]))
+    found, errors = load_file(os.path.join(folder, path)), []
+    for name, expected in (("logits_ce", ce), ("logits_kd", kd)):
+        errors.append(((found[name] - expected).abs().max() / expected.abs().max()).item())
+        assert errors[-1] < 1e-5, (name, errors)
+    return f"the public code's checkpoint: largest differences {errors[0]:.1e}, {errors[1]:.1e} of the logits"
+
+
 def make(folder):
     torch.manual_seed(1)
     tower, huggingface, timm = open_clip_vit(), huggingface_vit(), timm_vit()
@@ -133,6 +172,7 @@ def make(folder):
     for name, tensors in files.items():
         tensors = {k: v.contiguous() for k, v in tensors.items()}
         save_file(tensors, os.path.join(folder, f"{name}.safetensors"))
+    save_public(folder, tower)
     random = np.random.default_rng(2)
     for name in ["ant", "bee"]:
         os.makedirs(os.path.join(folder, "images", name))
@@ -191,7 +231,8 @@ def check(folder):
     with open(os.path.join(folder, "checks")) as file:
         for line in file:
             command, *arguments = line.split()
-            function = {"compare": compare, "classifies": classifies, "resized": resized}[command]
+            function = {"compare": compare, "classifies": classifies, "resized": resized,
+                        "public": public}[command]
             print("ok:", function(folder, *arguments), flush=True)
 
 
