@@ -276,7 +276,8 @@ dho_status dho_compute_reserve_linear(dho_compute *compute, int64_t rows, int in
                                       unsigned calls);
 dho_status dho_compute_reserve_attention(dho_compute *compute, const dho_attention_shape *shape);
 
-/* "BLIS 0.9.0 (zen3), oneDNN 2.6.3": the libraries in use, and the kernels BLIS chose. */
+/* "BLIS 0.9.0 (zen3), oneDNN 2.6.3": the libraries in use, and the kernels BLIS chose
+ * ("..., no oneDNN" where it is not built in). */
 void dho_compute_versions(char *out, size_t bytes);
 
 /* Which backends are built in; NULL-terminated names in order of preference. */

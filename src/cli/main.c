@@ -32,6 +32,9 @@ void dho_cli_announce(const dho_comm *comm)
     dho_compute_versions(compute, sizeof compute);
     dho_info("dho %s, %s, %s; rank 0 of %d on %s", DHO_VERSION, library, compute,
              dho_comm_size(comm), dho_comm_host(comm));
+    if (strcmp(dho_compute_backends()[0], "onednn") != 0)
+        dho_info("built without oneDNN: training takes about twice as long, and there is no bf16 "
+                 "(apt-get install libdnnl-dev, then configure and build again)");
 }
 
 static dho_status run_command(const char *name, const dho_arguments *arguments, dho_comm *comm)

@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 #ifdef DHO_HAVE_ONEDNN
-#include <dnnl.h>
+#include <oneapi/dnnl/dnnl.h>
+#else
+#define HOW_TO_GET_ONEDNN "apt-get install libdnnl-dev, then configure again"
 #endif
 
 /* Tables in order of preference; the first that fills a slot has it. The reference closes each. */
@@ -48,8 +50,9 @@ void dho_compute_versions(char *out, size_t bytes)
     if (used > 0 && (size_t)used < bytes)
         snprintf(out + used, bytes - (size_t)used, ", oneDNN %d.%d.%d", version->major,
                  version->minor, version->patch);
+#else
+    if (used > 0 && (size_t)used < bytes) snprintf(out + used, bytes - (size_t)used, ", no oneDNN");
 #endif
-    (void)used;
 }
 
 const char *const *dho_compute_backends(void)
@@ -117,8 +120,8 @@ static dho_status choose(dho_backend backend, dho_compute_dtype dtype, const cha
 #else
     if (backend == DHO_BACKEND_AUTO) backend = DHO_BACKEND_BLIS;
     if (dtype == DHO_DTYPE_BF16)
-        return dho_fail(DHO_ERR_CONFIG, "compute.dtype: bf16 needs oneDNN 2.x, which is not built "
-                                        "in (apt-get install libdnnl-dev, then configure again)");
+        return dho_fail(DHO_ERR_CONFIG, "compute.dtype: bf16 needs oneDNN, which is not built in "
+                                        "(" HOW_TO_GET_ONEDNN ")");
 #endif
     switch (backend) {
     case DHO_BACKEND_REF:
@@ -136,8 +139,8 @@ static dho_status choose(dho_backend backend, dho_compute_dtype dtype, const cha
         return DHO_OK;
 #else
     case DHO_BACKEND_ONEDNN:
-        return dho_fail(DHO_ERR_CONFIG, "compute.backend: onednn is not built in "
-                                        "(apt-get install libdnnl-dev, then configure again)");
+        return dho_fail(DHO_ERR_CONFIG,
+                        "compute.backend: onednn is not built in (" HOW_TO_GET_ONEDNN ")");
 #endif
     default:
         return dho_fail(DHO_ERR_CONFIG, "compute.backend: unknown value %d", (int)backend);

@@ -1,4 +1,4 @@
-/* Convolutions by oneDNN (C API 2.x): NHWC activations; weight gradients are summed in fp32 and
+/* Convolutions by oneDNN : NHWC activations; weight gradients are summed in fp32 and
  * added to ours. Where oneDNN refuses a shape, the blis kernel does the work (fp32 only). */
 #include "compute/onednn_op.h"
 
@@ -14,10 +14,20 @@ static dho_onednn_key key_of(dho_call call, const dho_conv_shape *shape)
     return key;
 }
 
-/* The memory descriptors of a convolution. */
+/* The memory descriptors of a convolution; `rounded`: the weights that the forward pass reads. */
 typedef struct layouts {
-    dnnl_memory_desc_t source, destination, bias, ohwi, any;
+    dnnl_memory_desc_t source, destination, bias, ohwi, any, rounded;
 } layouts;
+
+static void release(layouts *l)
+{
+    dho_onednn_md_release(&l->source);
+    dho_onednn_md_release(&l->destination);
+    dho_onednn_md_release(&l->bias);
+    dho_onednn_md_release(&l->ohwi);
+    dho_onednn_md_release(&l->any);
+    dho_onednn_md_release(&l->rounded);
+}
 
 static dnnl_status_t describe(const dho_conv_shape *s, dho_call call, dnnl_data_type_t activations,
                               layouts *l)
@@ -33,29 +43,17 @@ static dnnl_status_t describe(const dho_conv_shape *s, dho_call call, dnnl_data_
     const bool groups = s->groups > 1;
     const int rank = groups ? 5 : 4;
     const dnnl_dim_t *weights = groups ? grouped : plain;
-    dnnl_status_t status =
-        dnnl_memory_desc_init_by_tag(&l->source, 4, source, activations, dnnl_nhwc);
-    if (status != dnnl_success) return status;
-    status = dnnl_memory_desc_init_by_tag(&l->destination, 4, destination, activations, dnnl_nhwc);
-    if (status != dnnl_success) return status;
-    status = dnnl_memory_desc_init_by_tag(&l->bias, 1, bias, dnnl_f32, dnnl_a);
-    if (status != dnnl_success) return status;
-    status = dnnl_memory_desc_init_by_tag(&l->ohwi, rank, weights, dnnl_f32,
-                                          groups ? dnnl_gohwi : dnnl_ohwi);
-    if (status != dnnl_success) return status;
-    return dnnl_memory_desc_init_by_tag(&l->any, rank, weights, theirs, dnnl_format_tag_any);
-}
-
-static dnnl_status_t describe_forward(const dho_conv_shape *s, const layouts *l, bool bias,
-                                      dnnl_prop_kind_t prop, dnnl_convolution_desc_t *desc)
-{
-    const dnnl_dims_t strides = {s->stride, s->stride}, padding = {s->padding, s->padding};
-    /* oneDNN wants the far padding that makes the output size exact. */
-    const dnnl_dims_t far = {(s->out_h - 1) * s->stride + s->kernel_h - s->in_h - s->padding,
-                             (s->out_w - 1) * s->stride + s->kernel_w - s->in_w - s->padding};
-    return dnnl_convolution_forward_desc_init(desc, prop, dnnl_convolution_direct, &l->source,
-                                              &l->any, bias ? &l->bias : NULL, &l->destination,
-                                              strides, padding, far);
+    const dnnl_format_tag_t ohwi = groups ? dnnl_gohwi : dnnl_ohwi, any = dnnl_format_tag_any;
+    dnnl_status_t status = dho_onednn_md_create(&l->source, 4, source, activations, dnnl_nhwc);
+    if (status == dnnl_success)
+        status = dho_onednn_md_create(&l->destination, 4, destination, activations, dnnl_nhwc);
+    if (status == dnnl_success) status = dho_onednn_md_create(&l->bias, 1, bias, dnnl_f32, dnnl_a);
+    if (status == dnnl_success)
+        status = dho_onednn_md_create(&l->ohwi, rank, weights, dnnl_f32, ohwi);
+    if (status == dnnl_success) status = dho_onednn_md_create(&l->any, rank, weights, theirs, any);
+    if (status == dnnl_success)
+        status = dho_onednn_md_create(&l->rounded, rank, weights, activations, any);
+    return status;
 }
 
 /* The primitive descriptor of an operation; the two backward ones need a forward one as a hint. */
@@ -63,38 +61,33 @@ static dnnl_status_t describe_op(dnnl_engine_t engine, const dho_conv_shape *s, 
                                  const layouts *l, const_dnnl_primitive_attr_t attributes,
                                  dnnl_primitive_desc_t *out)
 {
-    const dnnl_dims_t strides = {s->stride, s->stride}, padding = {s->padding, s->padding};
-    const dnnl_dims_t far = {(s->out_h - 1) * s->stride + s->kernel_h - s->in_h - s->padding,
-                             (s->out_w - 1) * s->stride + s->kernel_w - s->in_w - s->padding};
-    dnnl_convolution_desc_t forward, backward;
     dnnl_primitive_desc_t hint = NULL;
-    layouts hint_layouts = *l;
-    hint_layouts.any.data_type = l->source.data_type; /* forward reads rounded weights */
-    dnnl_status_t status = describe_forward(s, &hint_layouts, call == DHO_CALL_FORWARD_BIAS,
-                                            dnnl_forward_training, &forward);
+    dho_onednn_convolution c = {
+        .pass = DHO_ONEDNN_FORWARD,
+        .source = dho_onednn_md_of(&l->source),
+        .weights = dho_onednn_md_of(&l->rounded),
+        .bias = call == DHO_CALL_FORWARD_BIAS ? dho_onednn_md_of(&l->bias) : NULL,
+        .destination = dho_onednn_md_of(&l->destination),
+        .strides = {s->stride, s->stride},
+        .padding = {s->padding, s->padding},
+        /* oneDNN wants the far padding that makes the output size exact. */
+        .far_padding = {(s->out_h - 1) * s->stride + s->kernel_h - s->in_h - s->padding,
+                        (s->out_w - 1) * s->stride + s->kernel_w - s->in_w - s->padding}};
+    if (call == DHO_CALL_FORWARD || call == DHO_CALL_FORWARD_BIAS)
+        return dho_onednn_describe_convolution(out, engine, &c, attributes);
+    dnnl_status_t status = dho_onednn_describe_convolution(&hint, engine, &c, attributes);
     if (status != dnnl_success) return status;
-    if (call == DHO_CALL_FORWARD || call == DHO_CALL_FORWARD_BIAS) {
-        return dnnl_primitive_desc_create(out, &forward, attributes, engine, NULL);
-    }
-    status = dnnl_primitive_desc_create(&hint, &forward, attributes, engine, NULL);
-    if (status != dnnl_success) return status;
-    if (call == DHO_CALL_DATA) {
-        status = dnnl_convolution_backward_data_desc_init(&backward, dnnl_convolution_direct,
-                                                          &l->source, &l->any, &l->destination,
-                                                          strides, padding, far);
-    } else {
-        status = dnnl_convolution_backward_weights_desc_init(
-            &backward, dnnl_convolution_direct, &l->source, &l->any, NULL, &l->destination, strides,
-            padding, far);
-    }
-    if (status == dnnl_success) {
-        status = dnnl_primitive_desc_create(out, &backward, attributes, engine, hint);
-    }
+    c.pass = call == DHO_CALL_DATA ? DHO_ONEDNN_BACKWARD_DATA : DHO_ONEDNN_BACKWARD_WEIGHTS;
+    c.weights = dho_onednn_md_of(&l->any);
+    c.forward = hint;
+    status = dho_onednn_describe_convolution(out, engine, &c, attributes);
     dnnl_primitive_desc_destroy(hint);
     return status;
 }
 
-static dnnl_status_t build_op(dnnl_engine_t engine, dnnl_data_type_t activations, dho_onednn_op *op)
+/* The memories, the reorder of the weights and the primitive itself. */
+static dnnl_status_t make_rest(dnnl_engine_t engine, dho_onednn_op *op, const layouts *l,
+                               const_dnnl_primitive_desc_t desc)
 {
     const dho_call call = op->key.call;
     const bool data = call == DHO_CALL_DATA, weights = call == DHO_CALL_WEIGHTS;
@@ -104,31 +97,36 @@ static dnnl_status_t build_op(dnnl_engine_t engine, dnnl_data_type_t activations
         [DHO_ONEDNN_DESTINATION] = data || weights ? DNNL_ARG_DIFF_DST : DNNL_ARG_DST,
         [DHO_ONEDNN_BIAS] = DNNL_ARG_BIAS,
         [DHO_ONEDNN_SCRATCHPAD] = DNNL_ARG_SCRATCHPAD};
-    layouts l;
+    const dho_onednn_md theirs = dnnl_primitive_desc_query_md(
+        desc, weights ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
+    const dho_onednn_md descs[DHO_ONEDNN_MEMORIES] = {
+        [DHO_ONEDNN_SOURCE] = dho_onednn_md_of(&l->source),
+        [DHO_ONEDNN_WEIGHTS] = theirs,
+        [DHO_ONEDNN_DESTINATION] = dho_onednn_md_of(&l->destination),
+        [DHO_ONEDNN_OURS] = dho_onednn_md_of(&l->ohwi),
+        [DHO_ONEDNN_BIAS] = call == DHO_CALL_FORWARD_BIAS ? dho_onednn_md_of(&l->bias) : NULL,
+        [DHO_ONEDNN_SCRATCHPAD] = dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0)};
+    op->reorder_adds = weights;
+    dnnl_status_t status = dho_onednn_memories(engine, op, descs, arguments);
+    if (status == dnnl_success)
+        status = dho_onednn_reorder(engine, op, dho_onednn_md_of(&l->ohwi), theirs);
+    if (status == dnnl_success) status = dnnl_primitive_create(&op->primitive, desc);
+    return status;
+}
+
+static dnnl_status_t build_op(dnnl_engine_t engine, dnnl_data_type_t activations, dho_onednn_op *op)
+{
+    layouts l = {0};
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_primitive_desc_t desc = NULL;
-    op->reorder_adds = weights;
-    dnnl_status_t status = describe(&op->key.shape, call, activations, &l);
+    dnnl_status_t status = describe(&op->key.shape, op->key.call, activations, &l);
     if (status == dnnl_success) status = dho_onednn_attributes(NULL, &attributes);
     if (status == dnnl_success)
-        status = describe_op(engine, &op->key.shape, call, &l, attributes, &desc);
-    if (status == dnnl_success) {
-        const dnnl_memory_desc_t *theirs = dnnl_primitive_desc_query_md(
-            desc, weights ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
-        const dnnl_memory_desc_t *const descs[DHO_ONEDNN_MEMORIES] = {
-            [DHO_ONEDNN_SOURCE] = &l.source,
-            [DHO_ONEDNN_WEIGHTS] = theirs,
-            [DHO_ONEDNN_DESTINATION] = &l.destination,
-            [DHO_ONEDNN_OURS] = &l.ohwi,
-            [DHO_ONEDNN_BIAS] = call == DHO_CALL_FORWARD_BIAS ? &l.bias : NULL,
-            [DHO_ONEDNN_SCRATCHPAD] =
-                dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0)};
-        status = dho_onednn_memories(engine, op, descs, arguments);
-        if (status == dnnl_success) status = dho_onednn_reorder(engine, op, &l.ohwi, theirs);
-    }
-    if (status == dnnl_success) status = dnnl_primitive_create(&op->primitive, desc);
+        status = describe_op(engine, &op->key.shape, op->key.call, &l, attributes, &desc);
+    if (status == dnnl_success) status = make_rest(engine, op, &l, desc);
     if (desc != NULL) dnnl_primitive_desc_destroy(desc);
     if (attributes != NULL) dnnl_primitive_attr_destroy(attributes);
+    release(&l);
     return status;
 }
 
@@ -138,9 +136,9 @@ static dnnl_status_t build_safe(dnnl_engine_t engine, dnnl_data_type_t activatio
                                 dho_onednn_op *op)
 {
     const dho_conv_shape *s = &op->key.shape;
-    const bool unsafe = activations == dnnl_f32 && op->key.call == DHO_CALL_WEIGHTS &&
-                        s->kernel_h == 1 && s->kernel_w == 1 && s->stride > 1 &&
-                        s->in_c / s->groups < 8;
+    const bool unsafe = dho_onednn_has_strided_1x1_fault && activations == dnnl_f32 &&
+                        op->key.call == DHO_CALL_WEIGHTS && s->kernel_h == 1 && s->kernel_w == 1 &&
+                        s->stride > 1 && s->in_c / s->groups < 8;
     return unsafe ? dnnl_unimplemented : build_op(engine, activations, op);
 }
 

@@ -15,11 +15,20 @@ typedef struct layouts {
     dnnl_memory_desc_t left, right, result, ours, bias;
 } layouts;
 
+static void release(layouts *l)
+{
+    dho_onednn_md_release(&l->left);
+    dho_onednn_md_release(&l->right);
+    dho_onednn_md_release(&l->result);
+    dho_onednn_md_release(&l->ours);
+    dho_onednn_md_release(&l->bias);
+}
+
 static dnnl_status_t matrix(dnnl_memory_desc_t *desc, int64_t rows, int64_t columns,
                             dnnl_data_type_t type, dnnl_format_tag_t tag)
 {
     const dnnl_dims_t dims = {rows, columns};
-    return dnnl_memory_desc_init_by_tag(desc, 2, dims, type, tag);
+    return dho_onednn_md_create(desc, 2, dims, type, tag);
 }
 
 static dnnl_status_t describe(const dho_onednn_key *key, dnnl_data_type_t type, layouts *l)
@@ -47,9 +56,9 @@ static dnnl_status_t describe_attributes(dho_call call, const layouts *l,
     dnnl_post_ops_t post = NULL;
     dnnl_status_t status = dnnl_post_ops_create(&post);
     if (status == dnnl_success && (call & (DHO_CALL_DATA_ADD | DHO_CALL_WEIGHTS)) != 0)
-        status = dnnl_post_ops_append_sum(post, 1.0f);
+        status = dho_onednn_append_sum(post);
     if (status == dnnl_success && (call & (DHO_CALL_ADD | DHO_CALL_ADD_BIAS)) != 0)
-        status = dnnl_post_ops_append_binary(post, dnnl_binary_add, &l->result);
+        status = dnnl_post_ops_append_binary(post, dnnl_binary_add, dho_onednn_md_of(&l->result));
     if (status == dnnl_success) status = dho_onednn_attributes(post, out);
     if (post != NULL) dnnl_post_ops_destroy(post);
     return status;
@@ -68,39 +77,38 @@ static dnnl_status_t make_rest(dnnl_engine_t engine, dho_onednn_op *op, const la
     const dho_call call = op->key.call;
     const bool adds = (call & (DHO_CALL_ADD | DHO_CALL_ADD_BIAS)) != 0;
     const bool bias = (call & (DHO_CALL_FORWARD_BIAS | DHO_CALL_ADD_BIAS)) != 0;
-    const dnnl_memory_desc_t *right = dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0);
-    const dnnl_memory_desc_t *const descs[DHO_ONEDNN_MEMORIES] = {
-        [DHO_ONEDNN_SOURCE] = &l->left,
+    const dho_onednn_md right = dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0);
+    const dho_onednn_md descs[DHO_ONEDNN_MEMORIES] = {
+        [DHO_ONEDNN_SOURCE] = dho_onednn_md_of(&l->left),
         [DHO_ONEDNN_WEIGHTS] = right,
-        [DHO_ONEDNN_DESTINATION] = &l->result,
-        [DHO_ONEDNN_OURS] = call != DHO_CALL_WEIGHTS ? &l->ours : NULL,
-        [DHO_ONEDNN_BIAS] = bias ? &l->bias : NULL,
-        [DHO_ONEDNN_RESIDUAL] = adds ? &l->result : NULL,
+        [DHO_ONEDNN_DESTINATION] = dho_onednn_md_of(&l->result),
+        [DHO_ONEDNN_OURS] = call != DHO_CALL_WEIGHTS ? dho_onednn_md_of(&l->ours) : NULL,
+        [DHO_ONEDNN_BIAS] = bias ? dho_onednn_md_of(&l->bias) : NULL,
+        [DHO_ONEDNN_RESIDUAL] = adds ? dho_onednn_md_of(&l->result) : NULL,
         [DHO_ONEDNN_SCRATCHPAD] = dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0)};
     const dnnl_status_t status = dho_onednn_memories(engine, op, descs, arguments);
     if (status != dnnl_success || call == DHO_CALL_WEIGHTS) return status;
-    return dho_onednn_reorder(engine, op, &l->ours, right);
+    return dho_onednn_reorder(engine, op, dho_onednn_md_of(&l->ours), right);
 }
 
 static dnnl_status_t build_op(dnnl_engine_t engine, dnnl_data_type_t activations, dho_onednn_op *op)
 {
     const dho_call call = op->key.call;
     const bool bias = (call & (DHO_CALL_FORWARD_BIAS | DHO_CALL_ADD_BIAS)) != 0;
-    layouts l;
-    dnnl_matmul_desc_t product;
+    layouts l = {0};
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_primitive_desc_t desc = NULL;
     dnnl_status_t status = describe(&op->key, activations, &l);
-    if (status == dnnl_success)
-        status =
-            dnnl_matmul_desc_init(&product, &l.left, &l.right, bias ? &l.bias : NULL, &l.result);
     if (status == dnnl_success) status = describe_attributes(call, &l, &attributes);
     if (status == dnnl_success)
-        status = dnnl_primitive_desc_create(&desc, &product, attributes, engine, NULL);
+        status = dho_onednn_describe_matmul(
+            &desc, engine, dho_onednn_md_of(&l.left), dho_onednn_md_of(&l.right),
+            bias ? dho_onednn_md_of(&l.bias) : NULL, dho_onednn_md_of(&l.result), attributes);
     if (status == dnnl_success) status = make_rest(engine, op, &l, desc);
     if (status == dnnl_success) status = dnnl_primitive_create(&op->primitive, desc);
     if (desc != NULL) dnnl_primitive_desc_destroy(desc);
     if (attributes != NULL) dnnl_primitive_attr_destroy(attributes);
+    release(&l);
     return status;
 }
 

@@ -59,13 +59,13 @@ dho_status dho_onednn_make(dho_compute *compute, const dho_onednn_key *key, dho_
 }
 
 /* Bytes in scratch: the next starts aligned. */
-static size_t rounded(const dnnl_memory_desc_t *desc)
+static size_t rounded(dho_onednn_md desc)
 {
     return (dnnl_memory_desc_get_size(desc) + 63) / 64 * 64;
 }
 
 dnnl_status_t dho_onednn_memories(dnnl_engine_t engine, dho_onednn_op *op,
-                                  const dnnl_memory_desc_t *const descs[DHO_ONEDNN_MEMORIES],
+                                  const dho_onednn_md descs[DHO_ONEDNN_MEMORIES],
                                   const int arguments[DHO_ONEDNN_MEMORIES])
 {
     for (int i = 0; i < DHO_ONEDNN_MEMORIES; i++) {
@@ -79,8 +79,8 @@ dnnl_status_t dho_onednn_memories(dnnl_engine_t engine, dho_onednn_op *op,
     return dnnl_success;
 }
 
-dnnl_status_t dho_onednn_reorder(dnnl_engine_t engine, dho_onednn_op *op,
-                                 const dnnl_memory_desc_t *ours, const dnnl_memory_desc_t *theirs)
+dnnl_status_t dho_onednn_reorder(dnnl_engine_t engine, dho_onednn_op *op, dho_onednn_md ours,
+                                 dho_onednn_md theirs)
 {
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_post_ops_t sum = NULL;
@@ -89,7 +89,7 @@ dnnl_status_t dho_onednn_reorder(dnnl_engine_t engine, dho_onednn_op *op,
     dnnl_status_t status = dnnl_primitive_attr_create(&attributes);
     if (status == dnnl_success && back) {
         status = dnnl_post_ops_create(&sum);
-        if (status == dnnl_success) status = dnnl_post_ops_append_sum(sum, 1.0f);
+        if (status == dnnl_success) status = dho_onednn_append_sum(sum);
         if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(attributes, sum);
     }
     if (status == dnnl_success)

@@ -8,8 +8,7 @@
 #define DHO_ONEDNN_OP_H
 
 #include "compute/compute_context.h"
-
-#include <dnnl.h>
+#include "compute/onednn_api.h"
 
 struct dho_onednn_op;
 
@@ -63,11 +62,11 @@ void dho_onednn_free_ops(struct dho_onednn *onednn);
 /* For the builders. Memories from their descriptors (NULL: not used), arguments from their names.
  */
 dnnl_status_t dho_onednn_memories(dnnl_engine_t engine, dho_onednn_op *op,
-                                  const dnnl_memory_desc_t *const descs[DHO_ONEDNN_MEMORIES],
+                                  const dho_onednn_md descs[DHO_ONEDNN_MEMORIES],
                                   const int arguments[DHO_ONEDNN_MEMORIES]);
 /* Needs op->reorder_adds. */
-dnnl_status_t dho_onednn_reorder(dnnl_engine_t engine, dho_onednn_op *op,
-                                 const dnnl_memory_desc_t *ours, const dnnl_memory_desc_t *theirs);
+dnnl_status_t dho_onednn_reorder(dnnl_engine_t engine, dho_onednn_op *op, dho_onednn_md ours,
+                                 dho_onednn_md theirs);
 /* The scratchpad is ours; `post` may be NULL. */
 dnnl_status_t dho_onednn_attributes(const_dnnl_post_ops_t post, dnnl_primitive_attr_t *out);
 

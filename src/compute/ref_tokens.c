@@ -1,4 +1,5 @@
 /* Reference kernels between patches, tokens and vectors. */
+#include "base/compare.h"
 #include "compute/compute_context.h"
 
 #include <math.h>
@@ -168,7 +169,7 @@ static void attention_pool_forward(dho_compute *compute, const dho_attention_sha
             for (int d = 0; d < s->head_dim; d++)
                 score += (double)q_data[one + d] * (double)k[t * width + d];
             p[t] = (float)(score / sqrt(s->head_dim));
-            largest = fmax(largest, (double)p[t]);
+            largest = dho_larger(largest, (double)p[t]);
         }
         for (int t = 0; t < s->tokens; t++) sum += exp((double)p[t] - largest);
         for (int t = 0; t < s->tokens; t++) p[t] = (float)(exp((double)p[t] - largest) / sum);

@@ -1,4 +1,5 @@
 /* Reference kernels of transformers: one formula at a time, in double. */
+#include "base/compare.h"
 #include "compute/compute_context.h"
 
 #include <math.h>
@@ -131,7 +132,7 @@ static double log_sum(const dho_attention_shape *s, const head *q, const head *k
 {
     const int keys = s->causal ? row + 1 : s->tokens;
     double largest = -INFINITY, sum = 0;
-    for (int t = 0; t < keys; t++) largest = fmax(largest, scale * dot(q, row, k, t));
+    for (int t = 0; t < keys; t++) largest = dho_larger(largest, scale * dot(q, row, k, t));
     for (int t = 0; t < keys; t++) sum += exp(scale * dot(q, row, k, t) - largest);
     return largest + log(sum);
 }

@@ -29,9 +29,9 @@ static void cut(interval *range, double ahead_kd, double ahead_ce)
 {
     if (ahead_kd > 0 && ahead_ce > 0) return;
     if (ahead_kd > 0 && ahead_ce <= 0) {
-        range->high = fmin(range->high, ahead_kd / (ahead_kd - ahead_ce));
+        range->high = dho_smaller(range->high, ahead_kd / (ahead_kd - ahead_ce));
     } else if (ahead_kd <= 0 && ahead_ce > 0) {
-        range->low = fmax(range->low, ahead_kd / (ahead_kd - ahead_ce));
+        range->low = dho_larger(range->low, ahead_kd / (ahead_kd - ahead_ce));
     } else { /* nowhere; NaN ends here, too */
         range->high = -1;
     }
@@ -87,8 +87,8 @@ static void sweep(const double *starts, const double *ends, int64_t count, doubl
         while (started < count && starts[started] <= at) started++;
         while (ended < count && ends[ended] <= at) ended++;
         double next = 1;
-        if (started < count) next = fmin(next, starts[started]);
-        if (ended < count) next = fmin(next, ends[ended]);
+        if (started < count) next = dho_smaller(next, starts[started]);
+        if (ended < count) next = dho_smaller(next, ends[ended]);
         const dho_plateau here = {.beta = beta, .low = at, .high = next, .top1 = started - ended};
         if (next - at < DHO_PLATEAU_LEAST)
             offer_narrow(out, &here);

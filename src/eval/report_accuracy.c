@@ -1,4 +1,5 @@
 /* Accuracy of each set: intervals side by side, and the numbers. */
+#include "base/compare.h"
 #include "eval/report_page.h"
 
 #include <math.h>
@@ -48,8 +49,8 @@ static bool measure(const dho_report_page *page, const char *name, double name_r
         for (int i = 0; set != NULL && i < 3; i++) {
             const dho_score *score = score_at(set, i);
             if (!score->present) continue;
-            *low = fmin(*low, score->low);
-            *high = fmax(*high, score->high);
+            *low = dho_smaller(*low, score->low);
+            *high = dho_larger(*high, score->high);
             rows++;
         }
         if (rows > 0) *height += rows * row + gap + name_row;

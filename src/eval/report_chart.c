@@ -1,6 +1,7 @@
 /* Line charts over steps. */
 #include "eval/report_chart.h"
 
+#include "base/compare.h"
 #include "dho/alloc.h"
 #include "eval/report_style.h"
 
@@ -143,10 +144,10 @@ static value_range extent_of(const dho_line_chart *chart)
             const dho_series *series = &chart->series[s];
             const double y = series->y[i * series->stride];
             if (!isfinite(y) || !isfinite(series->x[i])) continue;
-            found.low_x = fmin(found.low_x, series->x[i]);
-            found.high_x = fmax(found.high_x, series->x[i]);
-            found.low = fmin(found.low, y);
-            found.high = fmax(found.high, y);
+            found.low_x = dho_smaller(found.low_x, series->x[i]);
+            found.high_x = dho_larger(found.high_x, series->x[i]);
+            found.low = dho_smaller(found.low, y);
+            found.high = dho_larger(found.high, y);
         }
     return found;
 }
@@ -164,8 +165,8 @@ void dho_chart_lines(dho_figure *figure, const dho_line_chart *chart)
     char title[128];
     if (!(extent.low <= extent.high)) return;
     if (isfinite(chart->reference)) {
-        extent.low = fmin(extent.low, chart->reference);
-        extent.high = fmax(extent.high, chart->reference);
+        extent.low = dho_smaller(extent.low, chart->reference);
+        extent.high = dho_larger(extent.high, chart->reference);
     }
     const double height = chart->height > 0 ? chart->height : 220;
     const bool log = chart->log || (chart->log_if_wide && extent.high > 30 * extent.low);

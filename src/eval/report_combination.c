@@ -1,4 +1,5 @@
 /* Accuracy as a function of alpha and beta, for each set of each run with two heads. */
+#include "base/compare.h"
 #include "eval/report_page.h"
 #include "eval/report_style.h"
 
@@ -159,8 +160,8 @@ static void add_map(dho_figure *figure, const dho_report_run *run, const dho_rep
     map.words = map.cell_height >= 14 && map.cell_width >= 28;
     for (size_t a = 0; a < map.alphas; a++)
         for (size_t b = 0; b < map.betas; b++) {
-            map.low = fmin(map.low, top1_at(&map, a, b));
-            map.high = fmax(map.high, top1_at(&map, a, b));
+            map.low = dho_smaller(map.low, top1_at(&map, a, b));
+            map.high = dho_larger(map.high, top1_at(&map, a, b));
         }
     snprintf(title, sizeof title, "%.60s (top-1, %%)%s", set->name,
              set->chosen_here ? " – chosen here" : "");

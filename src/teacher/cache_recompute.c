@@ -1,4 +1,5 @@
 /* A sample of a cache's records against what the teacher says of their images now. */
+#include "base/compare.h"
 #include "dho/alloc.h"
 #include "dho/rng.h"
 #include "teacher/cache_format.h"
@@ -86,7 +87,7 @@ static double distance(const float *a, const float *b, int dim)
 static double log_sum_exp(const float *logits, int classes)
 {
     double largest = -INFINITY, sum = 0;
-    for (int c = 0; c < classes; c++) largest = fmax(largest, logits[c]);
+    for (int c = 0; c < classes; c++) largest = dho_larger(largest, logits[c]);
     for (int c = 0; c < classes; c++) sum += exp(logits[c] - largest);
     return largest + log(sum);
 }

@@ -2,6 +2,7 @@
 #include "teacher/cache_format.h"
 
 #include "base/bytes.h"
+#include "base/compare.h"
 #include "dho/safetensors.h"
 
 #include <float.h>
@@ -66,7 +67,8 @@ static void encode_int8(const float *payload, int dim, const int *exact, int exa
 {
     float largest = 0;
     for (int i = 0; i < dim; i++)
-        if (!is_exact(exact, exact_count, i)) largest = fmaxf(largest, fabsf(payload[i]));
+        if (!is_exact(exact, exact_count, i))
+            largest = (float)dho_larger((double)largest, (double)fabsf(payload[i]));
     const float scale = largest / 127.0f;
     dho_put_float(out, scale);
     out += sizeof(float);
@@ -135,7 +137,7 @@ static void encode_topk(const float *logits, int classes, int top, uint8_t *out)
             const bool kept = logits[c] > last || (logits[c] == last && c <= ids[top - 1]);
             if (kept) continue;
             if (pass == 0)
-                bound = fmax(bound, logits[c]);
+                bound = dho_larger(bound, logits[c]);
             else
                 sum += exp(logits[c] - bound);
         }

@@ -1,6 +1,7 @@
 /* Tip-Adapter-F: the keys are trained on the few-shot images. */
 #include "dho/tip_adapter.h"
 
+#include "base/compare.h"
 #include "compute/fast_math.h"
 #include "dho/alloc.h"
 #include "dho/rng.h"
@@ -73,9 +74,9 @@ static void gather(training *t, const int64_t *order, int rows, int view)
 /* Softmax and cross-entropy of one row in place: logits become (p - onehot) / rows. */
 static double row_loss(int classes, int64_t label, int rows, float *logits, bool *right)
 {
-    float max = -INFINITY;
+    double max = -INFINITY;
     double sum = 0;
-    for (int c = 0; c < classes; c++) max = fmaxf(max, logits[c]);
+    for (int c = 0; c < classes; c++) max = dho_larger(max, (double)logits[c]);
     for (int c = 0; c < classes; c++) sum += exp((double)logits[c] - max);
     const double own = (double)logits[label] - max, log_sum = log(sum);
     *right = own == 0;

@@ -278,7 +278,7 @@ START_TEST(test_create_bf16)
     dho_compute *c = NULL;
     const bool onednn = strcmp(dho_compute_backends()[0], "onednn") == 0;
     const char *needs = onednn ? "bf16 needs compute.backend onednn"
-                               : "bf16 needs oneDNN 2.x, which is not built in (apt-get install "
+                               : "bf16 needs oneDNN, which is not built in (apt-get install "
                                  "libdnnl-dev, then configure again)";
     ck_assert_fails(dho_compute_create(&c, DHO_BACKEND_BLIS, DHO_DTYPE_BF16, 1), DHO_ERR_CONFIG,
                     needs);

@@ -1,5 +1,6 @@
 /* The bf16 kernels against the reference on the same rounded inputs. Where a processor or a build
  * has no bf16, the tests say so and pass. */
+#include "base/compare.h"
 #include "bf16_test.h"
 
 /* Largest difference over the expected tensor's root mean square. */
@@ -10,7 +11,7 @@ static double distance(size_t count, const dho_bf16 *elements, const float *floa
     for (size_t i = 0; i < count; i++) {
         const double a = elements != NULL ? dho_bf16_load(elements[i]) : floats[i];
         if (!isfinite(a)) return INFINITY;
-        worst = fmax(worst, fabs(a - expected[i]));
+        worst = dho_larger_or_nan(worst, fabs(a - expected[i]));
         squares += (double)expected[i] * expected[i];
     }
     return worst / (sqrt(squares / (double)count) + 1e-30);

@@ -1,5 +1,6 @@
 /* Normalisation, pools, sums and optimiser steps of every built backend against ref, and the
  * optimisers against their formulas in double. */
+#include "base/compare.h"
 #include "kernel_test.h"
 
 #define FOR_BACKENDS(name) \
@@ -135,7 +136,7 @@ static void norm_compare(const char *name, const norm_data *d, norm_variant v, i
     check_close(name, a->y, b->y, d->count, 4 * tolerance, 32 * eps * spread * spread);
     double deepest = 1; /* inference divides by the root of a random variance, down to 1e-5 */
     for (size_t c = 0; c < channels; c++) {
-        deepest = fmax(deepest, 1 / sqrt((double)d->variance[c] + 1e-5));
+        deepest = dho_larger_or_nan(deepest, 1 / sqrt((double)d->variance[c] + 1e-5));
     }
     check_close(name, a->inference, b->inference, d->count, 16 * eps * offset * deepest, 8 * eps);
     /* Sums over the rows of g (x - mean) inv_std, and dx = their combination times inv_std. */
@@ -314,7 +315,7 @@ START_TEST(test_simple)
      * one channel dx is the difference of two equal numbers over |x|, which may be small. */
     double smallest = 1;
     for (size_t i = 0; i < expected.count[4]; i++) {
-        smallest = fmin(smallest, (double)expected.tensor[4][i]);
+        smallest = dho_smaller(smallest, (double)expected.tensor[4][i]);
     }
     const double eps = (double)FLT_EPSILON, rows = size[0] * (double)size[1];
     const double l2 = 16 * eps * (1 + sqrt(size[2])) / smallest;

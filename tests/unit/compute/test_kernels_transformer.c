@@ -1,5 +1,6 @@
 /* Kernels of transformers: every built backend, fp32 and bf16, against ref; ref against central
  * differences of the formulas in double. */
+#include "base/compare.h"
 #include "kernel_test.h"
 
 #define FOR_BACKENDS(name) \
@@ -95,7 +96,7 @@ static void layer_norm_case(dho_compute *c, dho_compute *ref, int index)
     if (!wide) fetch(c, &y, count);
     const double eps = (double)FLT_EPSILON, round = wide ? eps : rounding(c);
     double spread = 1; /* few channels can be close together */
-    for (int i = 0; i < rows; i++) spread = fmax(spread, (double)ref_inv[i]);
+    for (int i = 0; i < rows; i++) spread = dho_larger_or_nan(spread, (double)ref_inv[i]);
     check_close("mean", mean, ref_mean, (size_t)rows, 16 * eps, 8 * eps);
     check_close("inv_std", inv_std, ref_inv, (size_t)rows, 0, 64 * eps * spread * spread);
     check_close("y", y.values, ref_y, count, 64 * eps * spread * spread, round);
@@ -168,7 +169,7 @@ START_TEST(test_gelu_everywhere)
                 kind == 0 ? 0.5 * v * erfc(-v * sqrt(0.5)) : v / (1 + exp(-1.702 * v));
             const double error = fabs((double)y[i] - expected);
             if (fabs(v) < (kind == 0 ? 4 : 16))
-                worst[kind] = fmax(worst[kind], error / fmax(fabs(expected), 1e-30));
+                worst[kind] = dho_larger_or_nan(worst[kind], error / fmax(fabs(expected), 1e-30));
             ck_assert_msg(error <= 1e-6 * fabs(v) && error <= 4e-6 * fabs(expected) + 1e-30,
                           "kind %d: gelu(%.9g) = %.9g, not %.9g", kind, v, (double)y[i], expected);
         }

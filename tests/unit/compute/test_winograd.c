@@ -1,4 +1,5 @@
 /* Winograd's convolutions against ref: all sizes of edges and tails, bits, memory, which shapes. */
+#include "base/compare.h"
 #include "kernel_test.h"
 
 #include "compute/winograd.h"
@@ -131,10 +132,10 @@ static double error_of(const float *a, const float *b, size_t count)
 static double largest_error(const wino_case *c, const wino_results *a, const wino_results *b)
 {
     double e = error_of(a->y, b->y, c->y_count);
-    e = fmax(e, error_of(a->y_bias, b->y_bias, c->y_count));
-    e = fmax(e, error_of(a->dx, b->dx, c->x_count));
-    e = fmax(e, error_of(a->dx_added, b->dx_added, c->x_count));
-    return fmax(e, error_of(a->dw, b->dw, c->w_count));
+    e = dho_larger_or_nan(e, error_of(a->y_bias, b->y_bias, c->y_count));
+    e = dho_larger_or_nan(e, error_of(a->dx, b->dx, c->x_count));
+    e = dho_larger_or_nan(e, error_of(a->dx_added, b->dx_added, c->x_count));
+    return dho_larger_or_nan(e, error_of(a->dw, b->dw, c->w_count));
 }
 
 static void assert_same_bits(const wino_case *c, const wino_results *a, const wino_results *b)
@@ -188,7 +189,7 @@ START_TEST(test_random_shapes)
         const dho_conv_shape s =
             shape_of(between(&rng, 1, 3), between(&rng, least, 15), between(&rng, least, 15),
                      between(&rng, 1, 70), between(&rng, 1, 70), padding);
-        largest = fmax(largest, check_shape(&rng, s));
+        largest = dho_larger_or_nan(largest, check_shape(&rng, s));
     }
     printf("largest error %.2e of the norm\n", largest);
 }

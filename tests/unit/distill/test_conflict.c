@@ -1,5 +1,6 @@
 /* Gradient conflict: its blocks, its numbers, and that the two parts are the parts of the step's
  * gradient. */
+#include "base/compare.h"
 #include "check_main.h"
 #include "dho/compute.h"
 #include "dho/rng.h"
@@ -140,8 +141,9 @@ static void check_sum(size_t count, const float *const parts[3])
 {
     double error = 0, scale = 0;
     for (size_t i = 0; i < count; i++) {
-        error = fmax(error, fabs((double)parts[0][i] - ((double)parts[1][i] + parts[2][i])));
-        scale = fmax(scale, fabs((double)parts[0][i]));
+        error = dho_larger_or_nan(error,
+                                  fabs((double)parts[0][i] - ((double)parts[1][i] + parts[2][i])));
+        scale = dho_larger_or_nan(scale, fabs((double)parts[0][i]));
     }
     ck_assert_double_gt(scale, 0);
     ck_assert_double_le(error, 1e-5 * scale);

@@ -2,6 +2,7 @@
 #ifndef DHO_TESTS_CACHE_FIXTURE_H
 #define DHO_TESTS_CACHE_FIXTURE_H
 
+#include "base/compare.h"
 #include "check_main.h"
 #include "dho/file.h"
 #include "teacher/cache_format.h"
@@ -158,7 +159,8 @@ static inline void check_record(dho_cache *cache, int64_t id, int view, float *p
     ck_assert_mem_eq(&record.box, &box, sizeof box);
     ck_assert_int_eq(record.flip, !spec->free_crops && (id + view) % 2 == 1);
     float largest = 0;
-    for (int i = 0; i < spec->dim; i++) largest = fmaxf(largest, fabsf(value_of(id, view, i)));
+    for (int i = 0; i < spec->dim; i++)
+        largest = (float)dho_larger((double)largest, (double)fabsf(value_of(id, view, i)));
     for (int i = 0; i < spec->dim; i++) {
         const float expected = value_of(id, view, i);
         const float bound = spec->encoding == DHO_CACHE_FP16 ? fabsf(expected) * 0x1p-11f + 0x1p-25f

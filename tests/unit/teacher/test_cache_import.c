@@ -1,6 +1,7 @@
 /* Import of features, and what the encodings cost: with ../shared/data/caltech101 there, the real
  * check prints the table of docs/teacher-cache.md. */
 #define _GNU_SOURCE
+#include "base/compare.h"
 #include "check_main.h"
 #include "dho/file.h"
 #include "dho/safetensors.h"
@@ -190,7 +191,7 @@ static int classify(const float *f, const float *w, int classes, int dim, float 
 static void soften(double *logits, int classes, double temperature)
 {
     double largest = logits[0], sum = 0;
-    for (int c = 1; c < classes; c++) largest = fmax(largest, logits[c]);
+    for (int c = 1; c < classes; c++) largest = dho_larger_or_nan(largest, logits[c]);
     for (int c = 0; c < classes; c++) {
         logits[c] = exp((logits[c] - largest) / temperature);
         sum += logits[c];
@@ -267,17 +268,18 @@ static void measure(const real_split *split, dho_cache_encoding encoding, bool n
             if (q[c] > q[best]) best = c;
         }
         right += best == truth[id];
-        for (int c = 0; c < CLASSES; c++) largest_logit = fmax(largest_logit, fabs(p[c] - q[c]));
+        for (int c = 0; c < CLASSES; c++)
+            largest_logit = dho_larger_or_nan(largest_logit, fabs(p[c] - q[c]));
         soften(p, CLASSES, 2);
         soften(q, CLASSES, 2);
         double tv = 0, kl = 0;
         for (int c = 0; c < CLASSES; c++) {
-            largest = fmax(largest, fabs(p[c] - q[c]));
+            largest = dho_larger_or_nan(largest, fabs(p[c] - q[c]));
             tv += fabs(p[c] - q[c]) / 2;
             kl += p[c] * log(p[c] / q[c]);
         }
-        tv_sum += tv, tv_max = fmax(tv_max, tv);
-        kl_sum += kl, kl_max = fmax(kl_max, kl);
+        tv_sum += tv, tv_max = dho_larger_or_nan(tv_max, tv);
+        kl_sum += kl, kl_max = dho_larger_or_nan(kl_max, kl);
     }
     const double n = (double)split->count;
     printf("%-4s %s %s%s: %zu B; %.2f %% (%.2f %% without the cache); T=2: TV mean %.1e, max %.1e; "

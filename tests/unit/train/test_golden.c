@@ -3,6 +3,7 @@
  *
  * Tolerance 1e-4 of each tensor's largest value: what the project promises for fp32. A ReLU that
  * float32 and float64 decide differently would exceed it; none does with these inputs. */
+#include "base/compare.h"
 #include "check_main.h"
 #include "dho/alloc.h"
 #include "dho/compute.h"
@@ -116,7 +117,7 @@ static void close_fixture(fixture *f)
 static double largest(size_t count, const float *values)
 {
     double scale = 0;
-    for (size_t i = 0; i < count; i++) scale = fmax(scale, fabs((double)values[i]));
+    for (size_t i = 0; i < count; i++) scale = dho_larger_or_nan(scale, fabs((double)values[i]));
     return scale;
 }
 
@@ -126,7 +127,7 @@ static double relative_error(size_t count, const float *a, const float *b, doubl
     double error = 0;
     for (size_t i = 0; i < count; i++) {
         if (!isfinite(a[i])) return INFINITY;
-        error = fmax(error, fabs((double)a[i] - b[i]));
+        error = dho_larger_or_nan(error, fabs((double)a[i] - b[i]));
     }
     const double scale = largest(count, b);
     return error / (scale > 1e-12 ? scale : scale_of_zero);
@@ -145,7 +146,7 @@ static double compare_slots(fixture *f, bool buffers, const char *prefix, const 
         const double error =
             relative_error(slot->count, values + slot->offset, f->expected + slot->offset, scale);
         ck_assert_msg(error <= tolerance, "%s%s: relative error %g", prefix, slot->name, error);
-        worst = fmax(worst, error);
+        worst = dho_larger_or_nan(worst, error);
     }
     return worst;
 }
@@ -268,7 +269,7 @@ static void check_bf16_gradients(const fixture *f, const char *model, double all
         ck_assert_msg(ours <= bf16_bound((double)theirs, slot->count),
                       "%s, bf16, gradient of %s: relative error %g, PyTorch's %g", model,
                       slot->name, ours, (double)theirs);
-        if (slot->count >= 256) worst = fmax(worst, ours / (double)theirs);
+        if (slot->count >= 256) worst = dho_larger_or_nan(worst, ours / (double)theirs);
     }
     const double ours = sqrt(all[0] / all[1]);
     printf("%s, bf16: relative error of the gradients %.3f, PyTorch's %.3f; of one of 256 elements "

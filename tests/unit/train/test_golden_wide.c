@@ -4,6 +4,7 @@
  *
  * fp32: 1e-4 of each tensor's largest value, as in test_golden.c. bf16: as close to float64 as
  * PyTorch's autocast is. */
+#include "base/compare.h"
 #include "check_main.h"
 #include "dho/alloc.h"
 #include "dho/distill.h"
@@ -165,8 +166,8 @@ static double largest_error(size_t count, const float *a, const float *b)
     double error = 0, scale = 0;
     for (size_t i = 0; i < count; i++) {
         if (!isfinite(a[i])) return INFINITY;
-        error = fmax(error, fabs((double)a[i] - b[i]));
-        scale = fmax(scale, fabs((double)b[i]));
+        error = dho_larger_or_nan(error, fabs((double)a[i] - b[i]));
+        scale = dho_larger_or_nan(scale, fabs((double)b[i]));
     }
     return error / scale;
 }
@@ -201,7 +202,7 @@ START_TEST(test_fp32)
         const dho_slot *slot = dho_graph_parameter(f.student.graph, i);
         const double error = largest_error(samples_of(&f, slot, ours, expected), ours, expected);
         ck_assert_msg(error <= 1e-4, "gradient of %s: relative error %g", slot->name, error);
-        worst = fmax(worst, error);
+        worst = dho_larger_or_nan(worst, error);
     }
     printf("%s: relative error of the gradients %.1e\n", dho_compute_kernels(f.compute)->name,
            worst);
@@ -245,7 +246,7 @@ START_TEST(test_bf16)
         ck_assert_msg(ratio <= 1.5 * exp(4 / sqrt((double)count)),
                       "gradient of %s: %.2f times the error of PyTorch's bf16, which is %g",
                       slot->name, ratio, (double)their_error);
-        worst = fmax(worst, ratio);
+        worst = dho_larger_or_nan(worst, ratio);
     }
     dho_tensor_to_float(tensor_of(&f, "", "bf16_errors"), theirs);
     const double error[2] = {sqrt(logits[0] / logits[1]), sqrt(gradients[0] / gradients[1])};

@@ -1,5 +1,6 @@
 /* One pass or two: who runs twice, and that it changes only the memory where nothing couples the
  * rows. */
+#include "base/compare.h"
 #include "check_main.h"
 #include "dho/alloc.h"
 #include "dho/rng.h"
@@ -113,8 +114,8 @@ static void check_equal(size_t count, const float *a, const float *b, double tol
 {
     double error = 0, scale = 0;
     for (size_t i = 0; i < count; i++) {
-        error = fmax(error, fabs((double)a[i] - (double)b[i]));
-        scale = fmax(scale, fabs((double)b[i]));
+        error = dho_larger_or_nan(error, fabs((double)a[i] - (double)b[i]));
+        scale = dho_larger_or_nan(scale, fabs((double)b[i]));
     }
     ck_assert_double_gt(scale, 0);
     ck_assert_double_le(error, tolerance * scale);

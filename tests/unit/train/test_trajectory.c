@@ -5,6 +5,7 @@
  * (make_clip_trajectory_golden.py, which has the formulas only).
  *
  * Tolerance 1e-4 of each tensor's largest value, on every parameter. */
+#include "base/compare.h"
 #include "check_main.h"
 #include "dho/alloc.h"
 #include "dho/compute.h"
@@ -166,8 +167,8 @@ static double relative_error(size_t count, const float *a, const float *b)
     double error = 0, scale = 0;
     for (size_t i = 0; i < count; i++) {
         if (!isfinite(a[i])) return INFINITY;
-        error = fmax(error, fabs((double)a[i] - b[i]));
-        scale = fmax(scale, fabs((double)b[i]));
+        error = dho_larger_or_nan(error, fabs((double)a[i] - b[i]));
+        scale = dho_larger_or_nan(scale, fabs((double)b[i]));
     }
     return error / scale;
 }
@@ -183,7 +184,7 @@ static double compare_slots(fixture *f, bool buffers, const float *values)
         const double error =
             relative_error(slot->count, values + slot->offset, f->expected + slot->offset);
         ck_assert_msg(error <= tolerance, "%s: relative error %g", slot->name, error);
-        worst = fmax(worst, error);
+        worst = dho_larger_or_nan(worst, error);
     }
     return worst;
 }

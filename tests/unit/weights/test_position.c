@@ -1,4 +1,5 @@
 /* Position embeddings for another grid, against open_clip and timm (make_position_golden.py). */
+#include "base/compare.h"
 #include "check_main.h"
 #include "dho/student.h"
 #include "dho/weights.h"
@@ -56,7 +57,8 @@ START_TEST(test_resized)
         ck_assert_ok(dho_weights_require(weights, name, 2, slot.shape, &golden));
         dho_tensor_to_float(golden, expected);
         float largest = 0;
-        for (size_t k = 0; k < slot.count; k++) largest = fmaxf(largest, fabsf(expected[k]));
+        for (size_t k = 0; k < slot.count; k++)
+            largest = (float)dho_larger((double)largest, (double)fabsf(expected[k]));
         for (size_t k = 0; k < slot.count; k++) {
             const bool exact = k < CHANNELS || sides[i] == 7; /* the class token, or the mean's */
             ck_assert_msg(fabsf(values[k] - expected[k]) <= (exact ? 0 : 1e-6f * largest),
