@@ -5,7 +5,6 @@
 #define DHO_ONEDNN_API_H
 
 #include <oneapi/dnnl/dnnl.h>
-#include <stdbool.h>
 #include <stddef.h>
 
 typedef enum dho_onednn_pass {
@@ -31,8 +30,6 @@ typedef struct dho_onednn_convolution {
 } dho_onednn_convolution;
 
 #if DNNL_VERSION_MAJOR == 2
-
-static const bool dho_onednn_has_strided_1x1_fault = true;
 
 static inline dho_onednn_md dho_onednn_md_of(const dnnl_memory_desc_t *desc)
 {
@@ -93,8 +90,6 @@ static inline dnnl_status_t dho_onednn_describe_matmul(dnnl_primitive_desc_t *ou
 }
 
 #else
-
-static const bool dho_onednn_has_strided_1x1_fault = false;
 
 static inline dho_onednn_md dho_onednn_md_of(const dnnl_memory_desc_t *desc)
 {

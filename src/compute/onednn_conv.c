@@ -130,15 +130,16 @@ static dnnl_status_t build_op(dnnl_engine_t engine, dnnl_data_type_t activations
     return status;
 }
 
-/* oneDNN 2.6's AVX2 kernel (jit_1x1:avx2) gives wrong weight gradients of strided 1x1 convolutions
- * with less than 8 input channels: they depend on what was in the scratchpad. */
+/* oneDNN's AVX2 kernel (jit_1x1:avx2; seen in 2.6.3 and in 3.7.2) gives wrong weight gradients of
+ * strided 1x1 convolutions with less than 8 input channels: they depend on what was in the
+ * scratchpad. */
 static dnnl_status_t build_safe(dnnl_engine_t engine, dnnl_data_type_t activations,
                                 dho_onednn_op *op)
 {
     const dho_conv_shape *s = &op->key.shape;
-    const bool unsafe = dho_onednn_has_strided_1x1_fault && activations == dnnl_f32 &&
-                        op->key.call == DHO_CALL_WEIGHTS && s->kernel_h == 1 && s->kernel_w == 1 &&
-                        s->stride > 1 && s->in_c / s->groups < 8;
+    const bool unsafe = activations == dnnl_f32 && op->key.call == DHO_CALL_WEIGHTS &&
+                        s->kernel_h == 1 && s->kernel_w == 1 && s->stride > 1 &&
+                        s->in_c / s->groups < 8;
     return unsafe ? dnnl_unimplemented : build_op(engine, activations, op);
 }
 
