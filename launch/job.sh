@@ -4,14 +4,15 @@
 # forward_signals COMMAND [ARGUMENT ...]
 # Runs the command and returns its exit status. USR1 and TERM that reach this shell go to the
 # command as USR1, the one signal that mpirun and srun both pass on to every rank as it is: TERM
-# they take as an order to kill the ranks, too early for a checkpoint. INT (Ctrl-C) is that order.
+# they take as an order to kill the ranks, too early for a checkpoint. INT (Ctrl-C) is that order:
+# the command gets it as the signal in forward_end (default: TERM).
 # A caller that is signalled before this may say so by preempted=1: then nothing is started and
 # the status is 75, as of a program that stopped at its first step.
 forward_signals() {
     local status caught=
     forward_child=
     trap 'caught=USR1; [ -z "$forward_child" ] || kill -USR1 "$forward_child" 2>/dev/null' USR1 TERM
-    trap 'caught=TERM; [ -z "$forward_child" ] || kill -TERM "$forward_child" 2>/dev/null' INT
+    trap 'caught=${forward_end:-TERM}; [ -z "$forward_child" ] || kill "-$caught" "$forward_child" 2>/dev/null' INT
     [ -z "${preempted:-}" ] || return 75
     "$@" <&0 &
     forward_child=$!

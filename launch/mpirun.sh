@@ -7,16 +7,22 @@
 #
 # On one machine a rank is bound to as many cores as it has threads; when there are not enough
 # cores, ranks share them and are not bound. Threads are not pinned one by one (OMP_PROC_BIND
-# would pin the main thread, and with it all that it starts, to one core).
+# would pin the main thread, and with it all that it starts, to one core). One rank of this machine
+# needs no mpirun: the program is run as it is.
 # USR1 and TERM sent to this script reach every rank as USR1; Ctrl-C ends all at once.
-# OMPI_MCA_* variables of the caller win over what is set here.
+# OMPI_MCA_* and PRTE_MCA_* variables of the caller win over what open_mpi.sh sets.
+# Exit status: the program's; 128 + the signal that killed a rank; 2 for wrong arguments or no
+# Open MPI; 1 where MPI itself failed, with its own words.
 set -eu
 if [ $# -lt 2 ] || ! [ "$1" -gt 0 ] 2>/dev/null; then
     echo "usage: $0 RANKS PROGRAM [ARGUMENT ...]" >&2
     exit 2
 fi
+here=$(dirname "$0")
 # shellcheck source=launch/job.sh
-. "$(dirname "$0")/job.sh"
+. "$here/job.sh"
+# shellcheck source=launch/open_mpi.sh
+. "$here/open_mpi.sh"
 ranks=$1
 shift
 
@@ -37,19 +43,20 @@ count_cores() {
     if [ "$cores" -gt 0 ]; then echo "$cores"; else nproc; fi
 }
 
-if [ "$(id -u)" = 0 ]; then # a container, or a test machine
-    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-fi
 command -v -- "$1" >/dev/null || {
     echo "$0: no program $1" >&2
     exit 2
 }
+place=local
+# The hosts and slots are the batch system's.
+[ -z "${SLURM_JOB_ID:-}${PBS_JOBID:-}${LSB_JOBID:-}${PE_HOSTFILE:-}" ] || place=batch
+crowded=no
 args=()
 if [ -n "${DHO_MPIRUN_ARGS:-}" ]; then
     threads=${DHO_THREADS_PER_RANK:-1}
     read -r -a args <<<"$DHO_MPIRUN_ARGS"
-elif [ -n "${SLURM_JOB_ID:-}${PBS_JOBID:-}${LSB_JOBID:-}${PE_HOSTFILE:-}" ]; then
-    # The hosts and slots are the batch system's.
+    [ $place = batch ] || place=hosts
+elif [ $place = batch ]; then
     threads=${DHO_THREADS_PER_RANK:-1}
     args+=(--map-by "slot:PE=$threads" --bind-to core)
 else
@@ -57,27 +64,36 @@ else
     threads=${DHO_THREADS_PER_RANK:-$((cores / ranks > 0 ? cores / ranks : 1))}
     if [ $((ranks * threads)) -gt "$cores" ]; then
         args+=(--map-by slot:OVERSUBSCRIBE --bind-to none)
-        export OMPI_MCA_mpi_yield_when_idle=${OMPI_MCA_mpi_yield_when_idle:-1}
+        crowded=yes
         export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
     else
         args+=(--map-by "slot:PE=$threads" --bind-to core)
     fi
-    # Shared memory only, which spares the search for network devices.
-    export OMPI_MCA_pml=${OMPI_MCA_pml:-ob1} OMPI_MCA_btl=${OMPI_MCA_btl:-self,vader}
 fi
 export OMP_NUM_THREADS=$threads
 args+=(-x OMP_NUM_THREADS)
 [ -z "${OMP_WAIT_POLICY:-}" ] || args+=(-x OMP_WAIT_POLICY)
+if [ "$ranks" = 1 ] && [ $place = local ]; then
+    exec "$@"
+fi
+open_mpi_find
+open_mpi_settings $place $crowded
+exec 3> >(open_mpi_words >&2)
+words=$!
+forward_end=INT # TERM may be blocked (open_mpi.sh)
 status=0
-# Quiet, because mpirun has ten lines of its own to add to each exit code that is not 0, and 75 is no
-# failure. It is as quiet when it cannot start at all: then it is asked again, aloud, for nothing.
-forward_signals mpirun --quiet -n "$ranks" "${args[@]}" "$@" || status=$?
+forward_signals ${open_mpi_before[@]+"${open_mpi_before[@]}"} mpirun -n "$ranks" "${args[@]}" "$@" \
+    2>&3 3>&- || status=$?
+exec 3>&-
+silent=0
+wait "$words" || silent=1
+status=$(open_mpi_status "$status")
+# 138: ended by USR1 before it could listen, which is no failure.
 case $status in
 0 | 2 | 75 | 138) ;;
 *)
-    [ "$status" -lt 129 ] ||
-        echo "mpirun.sh: ended with $status: a rank was killed by signal $((status - 128))" >&2
-    mpirun -n "$ranks" "${args[@]}" true || true
+    if [ $place = local ] && open_mpi_room "$ranks"; then silent=0; fi
+    [ $silent = 0 ] || echo "mpirun.sh: error: mpirun ended with exit code $status and said nothing" >&2
     ;;
 esac
 exit "$status"

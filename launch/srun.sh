@@ -21,34 +21,16 @@ fi
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=launch/job.sh
 . "$here/job.sh"
-
-# PMIx when Open MPI can be its client (version 4 by a component, version 5 always), PMI-2 when
-# Open MPI was built for it.
-choose_mpi() {
-    local offered open_mpi
-    offered=$(srun --mpi=list 2>&1) || offered=
-    open_mpi=$(ompi_info --parsable 2>/dev/null) || open_mpi=
-    if grep -qwE 'pmix' <<<"$offered" &&
-        grep -qE '^(mca:pmix:(ext[0-9]|pmix[0-9])|ompi:version:full:([5-9]|[1-9][0-9]))' \
-            <<<"$open_mpi"; then
-        echo pmix
-    elif grep -qwE 'pmi2' <<<"$offered" && grep -qE '^mca:pmix:s2' <<<"$open_mpi"; then
-        echo pmi2
-    else
-        echo mpirun
-    fi
-}
+# shellcheck source=launch/open_mpi.sh
+. "$here/open_mpi.sh"
 
 # SLURM_NTASKS is not set when only --nodes, or --ntasks-per-node, was given.
 ranks=${SLURM_NTASKS:-$((${SLURM_NTASKS_PER_NODE:-1} * ${SLURM_JOB_NUM_NODES:-1}))}
 threads=${DHO_THREADS_PER_RANK:-${SLURM_CPUS_PER_TASK:-1}}
-mpi=${DHO_SRUN_MPI:-$(choose_mpi)}
+mpi=${DHO_SRUN_MPI:-$(open_mpi_client "$(srun --mpi=list 2>&1)")}
 export OMP_NUM_THREADS=$threads
 status=0
 if [ "$mpi" = mpirun ]; then
-    # A SLURM that ends the job signals mpirun as well, which then kills the ranks after 1 s: more
-    # is needed to save. (It waits that long after every early end, so not too much of it.)
-    export OMPI_MCA_odls_base_sigkill_timeout=${OMPI_MCA_odls_base_sigkill_timeout:-10}
     export DHO_THREADS_PER_RANK=$threads
     forward_signals "$here/mpirun.sh" "$ranks" "$@" || status=$?
     exit "$status"
