@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# All the set-up and all the tests, from a bare Debian 12:
-#   launch/check.sh [fast|full|sanitize]     (default: full)
+# All the set-up and all the tests, from a bare Debian 12 or 13:
+#   launch/check.sh [MODE [ARGUMENT ...]]      (default: full)
 #
 #   fast      builds with warnings as errors; unit, MPI and layer tests
 #   sanitize  the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   full      everything: fast, the end-to-end tests (reproducibility on 1, 2 and 4 ranks, kill and
 #             resume, wrong inputs, SLURM), a build without oneDNN, sanitize, 20 s of fuzzing of each
 #             reader
+#   bare [fast|full] [RELEASE ...]
+#             README's two commands on fresh machines: launch/bare.sh
 # CTest's closing lines say how many passed. What a test skips, and why, is in its output:
 #   build/dev/Testing/Temporary/LastTest.log
 set -eu
@@ -14,8 +16,12 @@ cd "$(dirname "$0")/.."
 mode=${1:-full}
 case $mode in
 fast | full | sanitize) ;;
+bare)
+    shift
+    exec launch/bare.sh "$@"
+    ;;
 *)
-    echo "usage: $0 [fast|full|sanitize]" >&2
+    echo "usage: $0 [fast|full|sanitize|bare]" >&2
     exit 2
     ;;
 esac

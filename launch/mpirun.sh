@@ -84,16 +84,13 @@ forward_end=INT # TERM may be blocked (open_mpi.sh)
 status=0
 forward_signals ${open_mpi_before[@]+"${open_mpi_before[@]}"} mpirun -n "$ranks" "${args[@]}" "$@" \
     2>&3 3>&- || status=$?
-exec 3>&-
-silent=0
-wait "$words" || silent=1
 status=$(open_mpi_status "$status")
-# 138: ended by USR1 before it could listen, which is no failure.
-case $status in
-0 | 2 | 75 | 138) ;;
-*)
-    if [ $place = local ] && open_mpi_room "$ranks"; then silent=0; fi
-    [ $silent = 0 ] || echo "mpirun.sh: error: mpirun ended with exit code $status and said nothing" >&2
-    ;;
-esac
+printf '\x1e%s\n' "$status" >&3
+exec 3>&-
+silent=no
+wait "$words" || silent=yes
+if open_mpi_failed "$status"; then
+    if [ $place = local ] && open_mpi_room "$ranks"; then silent=no; fi
+    [ $silent = no ] || echo "mpirun.sh: error: mpirun ended with exit code $status and said nothing" >&2
+fi
 exit "$status"

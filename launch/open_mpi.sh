@@ -101,14 +101,25 @@ open_mpi_status() {
     esac
 }
 
+# open_mpi_failed STATUS: whether that is no end that dho means (0; 2: its input is wrong; 75: stopped
+# and saved; 138: ended by USR1 before it could listen).
+open_mpi_failed() {
+    case $1 in 0 | 2 | 75 | 138) return 1 ;; esac
+}
+
 # open_mpi_words: copies mpirun's standard error, which the ranks' goes through, without what says
-# nothing: the ten lines that mpirun adds to every exit code but 0 (2 and 75 need none, and with 1
-# the program has said why), the count of equal messages, and two faults of its own. Those ten
-# lines come at the end if they are all there is. Returns 1 if nothing at all was said.
+# nothing: the ten lines that mpirun adds to every exit code but 0, the news of a signal, the count of
+# equal messages, and two faults of its own. The input ends with a record separator and mpirun's exit code: if that is a
+# failure and nothing else was said, the ten lines come after all. Returns 1 if it is a failure and
+# nothing at all was said.
 open_mpi_words() {
-    local LC_ALL=C line rule='' state=outside closing=() said=1 expected=no lost=no
+    local LC_ALL=C line rule='' state=outside closing=() said=no lost=no code=1 told=no
     trap '' INT TERM USR1 # it ends with its input
     while IFS= read -r line || [ -n "$line" ]; do
+        if [[ $line =~ ^(.*)$'\x1e'([0-9]+)$ ]]; then
+            line=${BASH_REMATCH[1]} code=${BASH_REMATCH[2]}
+            [ -n "${line// }" ] || break
+        fi
         # 5 puts a blank between a message of a rank's MPI and the next line.
         if [ "$state" = after ]; then line=${line# } state=outside; fi
         case $state:$line in
@@ -126,7 +137,6 @@ open_mpi_words() {
             ;;
         skip:*)
             closing+=("$line")
-            [[ ! $line =~ Exit\ code:\ +(2|75)$ ]] || expected=yes
             [[ $line != ----------* ]] || state=after
             continue
             ;;
@@ -135,20 +145,24 @@ open_mpi_words() {
             lost=yes
             continue
             ;;
-        outside:*PMIX\ ERROR:*UNREACH*pmix_server.c* | \
+        outside:mpirun:\ Forwarding\ signal\ *\ to\ job | outside:*PMIX\ ERROR:*UNREACH*pmix_server.c* | \
             outside:\[*\]*\ more\ process*\ sent\ help\ message* | \
             outside:\[*\]\ Set\ MCA\ parameter\ \"*_base_help_aggregate\"*) continue ;;
         esac
         printf '%s\n' "$line"
-        [[ -z ${line// } ]] || said=0
+        [[ -z ${line// } ]] || said=yes
+        [[ $line != *signal\ [0-9]* ]] || told=yes
     done
     [ "$state" != first ] || echo "$rule"
-    if [ "$said$expected" = 1no ] && [ ${#closing[@]} -gt 0 ]; then
+    open_mpi_failed "$code" || return 0
+    if [ "$code" -gt 128 ] && [ $told = no ]; then # mpirun does not always say so
+        echo "mpirun.sh: error: a rank or mpirun itself was ended by signal $((code - 128)) ($(kill -l "$code"))"
+        said=yes
+    elif [ $said = no ] && [ ${#closing[@]} -gt 0 ]; then
         printf '%s\n' "${closing[@]}"
-        said=0
+        said=yes
     fi
-    [ "$expected" = no ] || said=0
-    [ "$lost$expected" != yesno ] ||
+    [ $lost = no ] ||
         echo "mpirun.sh: Open MPI lost one of its messages (a fault of 4.1.4); the same command again may show it"
-    return "$said"
+    [ $said = yes ]
 }

@@ -18,13 +18,9 @@ table=$1
 source=$(cd "$2" && pwd)
 ranks=${3:-2}
 cd "$(dirname "$0")/.."
+[ -n "${DHO:-}" ] || launch/build.sh
 dho=${DHO:-build/release/dho}
 data=data/$table
-if [ ! -x "$dho" ]; then
-    launch/dependencies.sh
-    cmake --preset release >/dev/null
-    cmake --build --preset release
-fi
 run() { launch/mpirun.sh "$ranks" "$dho" "$@"; }
 # A folder appears whole or not at all, so that an interrupted unpacking is not taken for done.
 unpack() { # TAR FOLDER

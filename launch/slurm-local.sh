@@ -60,6 +60,12 @@ SlurmdParameters=config_overrides
 NodeName=$node NodeAddr=127.0.0.1 CPUs=$(nproc) State=UNKNOWN
 PartitionName=local Nodes=$node Default=YES MaxTime=INFINITE State=UP
 END
+    # Nothing here needs cgroups; slurmd looks for them all the same, and ends where there are none.
+    # (The value is there since 24.05; older ones start without.)
+    rm -f "$folder/cgroup.conf"
+    if [ "$(slurmd -V | sed 's/^[^0-9]*\([0-9]*\)\.\([0-9]*\).*/\1\2/')" -ge 2405 ]; then
+        echo "CgroupPlugin=disabled" >"$folder/cgroup.conf"
+    fi
 }
 
 start_munge() {

@@ -14,12 +14,8 @@ fi
 source=$(cd "$1" && pwd)/caltech101
 ranks=${2:-2}
 cd "$(dirname "$0")/.."
+launch/build.sh
 dho=build/release/dho
-if [ ! -x $dho ]; then
-    launch/dependencies.sh
-    cmake --preset release >/dev/null
-    cmake --build --preset release
-fi
 mkdir -p runs/tip_adapter
 launch/mpirun.sh "$ranks" "$dho" teacher tip-adapter \
     --head "${source}_fewshot16_clip_vitb32.safetensors" \
