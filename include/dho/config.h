@@ -32,7 +32,16 @@ typedef enum dho_head_form {
 } dho_head_form;
 typedef enum dho_feature_loss { DHO_FEATURE_MSE, DHO_FEATURE_COSINE } dho_feature_loss;
 typedef enum dho_forward { DHO_FORWARD_STACKED, DHO_FORWARD_SEPARATE } dho_forward;
-typedef enum dho_epoch_of { DHO_EPOCH_UNLABELLED, DHO_EPOCH_SHORTER } dho_epoch_of;
+typedef enum dho_epoch_of {
+    DHO_EPOCH_UNLABELLED,
+    DHO_EPOCH_LABELLED,
+    DHO_EPOCH_SHORTER
+} dho_epoch_of;
+
+/* How images fill batches: full batches from endless streams, or as PyTorch's loaders do. */
+typedef enum dho_batches { DHO_BATCHES_STREAM, DHO_BATCHES_LOADER } dho_batches;
+typedef enum dho_small_classes { DHO_SMALL_ONCE, DHO_SMALL_REPEAT } dho_small_classes;
+typedef enum dho_ties { DHO_TIES_MIDDLE, DHO_TIES_FIRST } dho_ties;
 
 typedef enum dho_format {
     DHO_FORMAT_IMAGEFOLDER,
@@ -84,10 +93,12 @@ typedef struct dho_config {
         char *split;            /* data.split: train; CoOp only, which split to train on */
         dho_label_source labels; /* data.labels: all | shots | percent | file | balanced */
         int64_t shots;          /* data.shots: 1 .. ; with labels: shots */
+        dho_small_classes small_classes; /* data.small_classes: once | repeat; with labels: shots */
         double percent;         /* data.percent: (0, 100]; with labels: percent or balanced */
         char *label_file;       /* data.label_file: with labels: file */
         char *class_file;       /* data.class_file: "" or a list of the class names */
         uint64_t label_seed;    /* data.label_seed: 1 */
+        bool exclude_labelled;  /* data.exclude_labelled: false; from the unlabelled images */
         int64_t image_size;     /* data.image_size: 224; 32 .. 1024 */
         double crop_scale[2];   /* data.crop_scale: [0.5, 1.0] */
         double crop_ratio[2];   /* data.crop_ratio: [0.75, 1.3333333333333333] */
@@ -128,9 +139,10 @@ typedef struct dho_config {
         int64_t shards;            /* train.shards: 4; V, the virtual shards = microbatches a step */
         int64_t batch_labelled;    /* train.batch_labelled: 64; global, a multiple of shards */
         int64_t batch_unlabelled;  /* train.batch_unlabelled: 64; global, a multiple of shards */
-        double epochs;             /* train.epochs: 20 passes over the unlabelled set */
-        dho_epoch_of epoch_of;     /* train.epoch_of: unlabelled | shorter */
+        double epochs;             /* train.epochs: 20; 0 = from steps: exactly one of them is */
+        dho_epoch_of epoch_of;     /* train.epoch_of: unlabelled | labelled | shorter */
         int64_t steps;             /* train.steps: 0 = from epochs */
+        dho_batches batches;       /* train.batches: stream | loader */
         dho_forward forward;       /* train.forward: stacked | separate */
         dho_optimizer_kind optimizer; /* train.optimizer: adamw */
         double lr;                 /* train.lr: 1e-3 */
@@ -167,6 +179,7 @@ typedef struct dho_config {
         size_t alpha_count;
         double *betas;             /* eval.betas: [.5, .75, 1, 1.25, 1.5, 2, 4]; each > 0 */
         size_t beta_count;
+        dho_ties ties;             /* eval.ties: middle | first */
         double alpha, beta;        /* eval.alpha 0.5, eval.beta 1: used when select_on is "" */
     } eval;
 } dho_config;

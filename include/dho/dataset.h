@@ -88,7 +88,7 @@ dho_status dho_dataset_check_classes(const dho_dataset *dataset, const char *cla
 /* Releases everything and zeroes *dataset; an all-zero one is fine. */
 void dho_dataset_free(dho_dataset *dataset);
 
-/* The labelled subset: sorted sample ids. */
+/* The labelled subset: sorted sample ids; with dho_subset_shots' repeat some more than once. */
 typedef struct dho_id_list {
     int64_t *ids; /* owned */
     int64_t count;
@@ -98,8 +98,10 @@ void dho_id_list_free(dho_id_list *list);
 
 /* All samples. */
 dho_status dho_subset_all(dho_id_list *out, const dho_dataset *dataset);
-/* k per class, drawn by (seed, class); a class with fewer gives all it has, and is named. */
-dho_status dho_subset_shots(dho_id_list *out, const dho_dataset *dataset, int shots, uint64_t seed);
+/* k per class, drawn by (seed, class); a class with fewer gives all it has, and is named; with
+ * `repeat` k draws of them with repetition, as CoOp's code and the method's do. */
+dho_status dho_subset_shots(dho_id_list *out, const dho_dataset *dataset, int shots, bool repeat,
+                            uint64_t seed);
 /* percent (0 < p <= 100) of each class, rounded to nearest, at least one of each class
  * that has a sample, drawn by (seed, class). Errors: DHO_ERR_CONFIG for another p. */
 dho_status dho_subset_percent(dho_id_list *out, const dho_dataset *dataset, double percent,
@@ -107,11 +109,11 @@ dho_status dho_subset_percent(dho_id_list *out, const dho_dataset *dataset, doub
 /* The method's own balanced split: about the same number of each class, `percent` of all in total.
  * With numpy.random.seed(seed) (the method: 13), q = percent / 100, n images, C classes that have
  * any, c_l images of class l: k_l = max(min(n/C q - 1, c_l), 1), rounded in cascade (up where the
- * fraction of k_0 + ... + k_l is above 1/2) and at most c_l; as long as the sum is below n q, 1/C is
- * added to each k_l. Class by class numpy.random.choice(the class's ids, k_l, replace=False) draws.
- * Source: the split of the authors' later public code (erjui/PCoreSet, datasets/imagenet_percent.py);
- * the file of that name in the method's own repository could not be read, so that it is the same one
- * is an assumption. `seed` is taken modulo 2^32. Errors: DHO_ERR_CONFIG for another p. */
+ * fraction of k_0 + ... + k_l is above 1/2) and at most c_l; as long as the sum is below n q, 1/C
+ * is added to each k_l. Class by class numpy.random.choice(the class's ids, k_l, replace=False)
+ * draws. Source: datasets/imagenet_percent.py, which is the same file in the method's public
+ * repository and in the authors' later one (erjui/PCoreSet). Of ImageNet: 13,000 images for 1 %,
+ * 128,286 for 10 %. `seed` is taken modulo 2^32. Errors: DHO_ERR_CONFIG for another p. */
 dho_status dho_subset_balanced(dho_id_list *out, const dho_dataset *dataset, double percent,
                                uint64_t seed);
 /* One file name a line: a bare name ("n01440764_10026.JPEG"), or with a '/' the sample's whole path

@@ -43,10 +43,11 @@ dho_status dho_outputs_sweep(const dho_head_outputs *outputs, const double *alph
                              size_t alpha_count, const double *betas, size_t beta_count,
                              int threads, dho_accuracy *out);
 
-/* Index a * beta_count + b of the pair with the best top-1; ties go to the alpha nearest 0.5, then
- * the beta nearest 1, then the first. Local. */
+/* Index a * beta_count + b of the pair with the best top-1. Ties: middle: to the alpha nearest 0.5,
+ * then the beta nearest 1, then the first alpha; first: to the first beta, then the first alpha, as
+ * the method's public code goes through the grid. Local. */
 size_t dho_sweep_best(const dho_accuracy *grid, const double *alphas, size_t alpha_count,
-                      const double *betas, size_t beta_count);
+                      const double *betas, size_t beta_count, dho_ties ties);
 
 /* Evaluates a checkpoint (a folder, or NULL: the newest of config->out) on every set of
  * config->eval: all ranks compute, rank 0 gathers, chooses alpha and beta on eval.select_on, prints

@@ -2,12 +2,19 @@
  * them ahead of time. All Local.
  *
  * Streams (README, "Sampling"):
- *  - unlabelled: virtual shard v holds the ids with id mod V == v. Its stream is infinite: pass k
- *    is the shard's ids shuffled by (seed, k, v); step t takes positions
- *    t*unlabelled .. (t+1)*unlabelled - 1 of it.
+ *  - unlabelled: virtual shard v holds the ids with id mod V == v, with exclude_labelled those of
+ *    them that are not labelled. Its stream is infinite: pass k is the shard's ids shuffled by
+ *    (seed, k, v); step t takes positions t*unlabelled .. (t+1)*unlabelled - 1 of it.
  *  - labelled: one stream for all shards, pass k is the labelled list shuffled by (seed, k);
  *    microbatch v of step t takes `labelled` positions from (t*V + v)*labelled on.
- * A sample's augmentation is keyed by (seed, pass, id), so a batch depends on (seed, t, v) only. */
+ * A sample's augmentation is keyed by (seed, pass, id), so a batch depends on (seed, t, v) only.
+ *
+ * With epoch_steps > 0 the streams are those of PyTorch's DataLoader and DistributedSampler, with V
+ * processes, as the method's public code has them: every epoch_steps steps both begin anew. In a
+ * pass each shard has ceil(images / V) images (labelled: positions v, v + V, ... of the shuffled
+ * list; unlabelled: its own; images are repeated, or left out, where that does not come out even)
+ * in batches of which the last may be smaller, so that all microbatches of a step are equal. Passes
+ * within one epoch have one order and crops of their own. */
 #ifndef DHO_LOADER_H
 #define DHO_LOADER_H
 
@@ -33,25 +40,37 @@ typedef struct dho_sampler_options {
     int labelled;   /* labelled samples a microbatch, >= 0 */
     int unlabelled; /* unlabelled samples a microbatch, >= 0 */
     int64_t dataset_count;
-    const int64_t *labelled_ids; /* borrowed, [labelled_count], sorted */
+    const int64_t *labelled_ids; /* borrowed, [labelled_count], sorted; an id may be there twice */
     int64_t labelled_count;
+    bool exclude_labelled; /* unlabelled samples are those without a label */
+    int64_t epoch_steps;   /* 0: endless streams of full batches; else as above */
 } dho_sampler_options;
 
 /* *out is owned (dho_sampler_destroy). Memory: 8 bytes an id of each shard drawn from so far.
- * Errors: DHO_ERR_CONFIG when a stream that is asked for is empty (fewer images than shards,
- * no labelled sample) or none is; DHO_ERR_INTERNAL for ids out of range or not ascending;
- * DHO_ERR_MEMORY. */
+ * Errors: DHO_ERR_CONFIG when a stream that is asked for is empty (fewer images than shards, a
+ * shard of labelled images only, no labelled sample) or none is; DHO_ERR_INTERNAL for ids out of
+ * range or descending; DHO_ERR_MEMORY. */
 dho_status dho_sampler_create(dho_sampler **out, const dho_sampler_options *options);
 void dho_sampler_destroy(dho_sampler **sampler);
+
+/* Rows of each microbatch of a step: of either kind at least one if it has any at all, and at most
+ * as the options say. */
+typedef struct dho_step_rows {
+    int labelled, unlabelled;
+} dho_step_rows;
+dho_step_rows dho_sampler_rows(const dho_sampler *sampler, int64_t step);
 
 /* The draws of microbatch `shard` of global step `step`: first the labelled, then the unlabelled,
  * into out[labelled + unlabelled]. Any step may be asked for in any order (consecutive is fast).
  * Not thread-safe. Errors: DHO_ERR_MEMORY; DHO_ERR_INTERNAL (no such step or shard). */
 dho_status dho_sampler_draw(dho_sampler *sampler, int64_t step, int shard, dho_draw *out);
 
-/* Steps in which the unlabelled set (the labelled one when `unlabelled` is 0) is seen once:
- * max(1, count / (V * per-microbatch)). */
-int64_t dho_sampler_steps_per_epoch(const dho_sampler *sampler);
+/* How many samples are unlabelled ones: all of the dataset, or those without a label. */
+int64_t dho_unlabelled_count(int64_t dataset_count, const int64_t *labelled_ids,
+                             int64_t labelled_count, bool exclude_labelled);
+/* Batches of a pass over `count` images as PyTorch's loaders of `shards` processes have them, the
+ * smaller last one included; micro: images of a microbatch, from 1. */
+int64_t dho_loader_batches(int64_t count, int shards, int micro);
 
 /* As given to create. */
 const dho_sampler_options *dho_sampler_get_options(const dho_sampler *sampler);

@@ -210,6 +210,27 @@ static dho_status check_eval(const checker *c)
                     "expected the name of a set in eval.sets (%s), got %s", names, quoted);
 }
 
+dho_status dho_config_settle_length(dho_config *config, const dho_yaml_node *root,
+                                    const dho_yaml_source *file)
+{
+    const checker c = {.config = config, .root = root, .file = file};
+    const dho_yaml_node *epochs = dho_yaml_find(root, "train.epochs");
+    const dho_yaml_node *steps = dho_yaml_find(root, "train.steps");
+    if (config->train.steps > 0 && epochs == NULL) config->train.epochs = 0;
+    if (config->train.steps == 0 && config->train.epochs == 0)
+        return fail_key(&c, "train.epochs", "train.steps",
+                        "train.epochs and train.steps are both 0: nothing would be trained");
+    if (config->train.steps == 0 || config->train.epochs == 0) return DHO_OK;
+    if (steps->source->is_override == epochs->source->is_override)
+        return fail_key(&c, "train.steps", NULL,
+                        "train.steps and train.epochs cannot both be set: leave one out");
+    if (steps->source->is_override) /* --set train.steps=10 for a file that has epochs */
+        config->train.epochs = 0;
+    else
+        config->train.steps = 0;
+    return DHO_OK;
+}
+
 dho_status dho_config_check(const dho_config *config, const dho_yaml_node *root,
                             const dho_yaml_source *file)
 {

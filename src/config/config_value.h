@@ -18,6 +18,11 @@ dho_status dho_field_mismatch(const dho_field *field, const dho_yaml_node *node,
 /* Releases what the member owns (not for DHO_FIELD_SETS). */
 void dho_field_free(const dho_field *field, void *structure);
 
+/* How long a run is, once all keys are read: steps or epochs, the other becomes 0. Given both,
+ * --set has the word over the file, else it is an error. */
+dho_status dho_config_settle_length(dho_config *config, const dho_yaml_node *root,
+                                    const dho_yaml_source *file);
+
 /* The checks that need more than one key, or the tree. `root` may be NULL. `file` stands in for a
  * key that is not in the tree. */
 dho_status dho_config_check(const dho_config *config, const dho_yaml_node *root,

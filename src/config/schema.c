@@ -22,8 +22,16 @@ static const char *const feature_loss_words[] = {
     [DHO_FEATURE_MSE] = "mse", [DHO_FEATURE_COSINE] = "cosine", NULL};
 static const char *const forward_words[] = {
     [DHO_FORWARD_STACKED] = "stacked", [DHO_FORWARD_SEPARATE] = "separate", NULL};
-static const char *const epoch_words[] = {
-    [DHO_EPOCH_UNLABELLED] = "unlabelled", [DHO_EPOCH_SHORTER] = "shorter", NULL};
+static const char *const epoch_words[] = {[DHO_EPOCH_UNLABELLED] = "unlabelled",
+                                          [DHO_EPOCH_LABELLED] = "labelled",
+                                          [DHO_EPOCH_SHORTER] = "shorter",
+                                          NULL};
+static const char *const batches_words[] = {
+    [DHO_BATCHES_STREAM] = "stream", [DHO_BATCHES_LOADER] = "loader", NULL};
+static const char *const small_words[] = {
+    [DHO_SMALL_ONCE] = "once", [DHO_SMALL_REPEAT] = "repeat", NULL};
+static const char *const ties_words[] = {
+    [DHO_TIES_MIDDLE] = "middle", [DHO_TIES_FIRST] = "first", NULL};
 static const char *const format_words[] = {
     [DHO_FORMAT_IMAGEFOLDER] = "imagefolder", [DHO_FORMAT_COOP] = "coop", [DHO_FORMAT_SHARDS] = "shards", NULL};
 static const char *const label_words[] = {[DHO_LABELS_ALL] = "all",
@@ -70,7 +78,8 @@ _Static_assert(sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof
                    sizeof(dho_schedule_kind) == sizeof(int) && sizeof(dho_compat) == sizeof(int) &&
                    sizeof(dho_head_form) == sizeof(int) &&
                    sizeof(dho_feature_loss) == sizeof(int) && sizeof(dho_forward) == sizeof(int) &&
-                   sizeof(dho_epoch_of) == sizeof(int),
+                   sizeof(dho_epoch_of) == sizeof(int) && sizeof(dho_batches) == sizeof(int) &&
+                   sizeof(dho_small_classes) == sizeof(int) && sizeof(dho_ties) == sizeof(int),
                "enums are ints");
 
 /* --- how a row is written: the key is the member, and its type is checked against it --------- */
@@ -133,11 +142,14 @@ static const dho_field config_fields[] = {
     WORD(data.labels, label_words, "all", "which training images have a label"),
     NUMBER(data.shots, "0", IN(0, MANY), "images per class",
            "labelled images; with labels: shots, from 1"),
+    WORD(data.small_classes, small_words, "once",
+         "labels: shots, a class with fewer images: each of them once, or shots draws that repeat some"),
     NUMBER(data.percent, "0", IN(0, 100), "% per class",
            "labelled images; with labels: percent or balanced, above 0"),
     TEXT(data.label_file, "", "list of labelled image names; with labels: file"),
     TEXT(data.class_file, "", "list of the class names that must be there, and no others"),
     NUMBER(data.label_seed, "1", FROM(0), "", "seed of the labelled subset's choice (balanced: numpy's, 13 in the method's code)"),
+    BOOL(data.exclude_labelled, "false", "labelled images are no unlabelled ones as well"),
     NUMBER(data.image_size, "224", IN(32, 1024), "pixels", "side of the student's input"),
     VECTOR(data.crop_scale, "[0.5, 1.0]", IN_ABOVE(0, 1), "of the area",
            "random crop: least and greatest part"),
@@ -186,10 +198,14 @@ static const dho_field config_fields[] = {
            "labelled, over all ranks; a multiple of shards"),
     NUMBER(train.batch_unlabelled, "64", IN(0, SIDE), "images a step",
            "unlabelled, over all ranks; a multiple of shards"),
-    NUMBER(train.epochs, "20", IN_ABOVE(0, MANY), "passes", "over the unlabelled images (method ce: the labelled ones)"),
+    NUMBER(train.epochs, "20", IN(0, MANY), "epochs",
+           "length of the run, the same number of steps for every method; 0: train.steps says it"),
     WORD(train.epoch_of, epoch_words, "unlabelled",
-         "whose pass is an epoch; shorter: of labelled and unlabelled batches the fewer"),
-    NUMBER(train.steps, "0", IN(0, MANY), "steps", "0: from epochs"),
+         "whose pass is an epoch (of the others where that batch is 0); shorter: of the fewer batches"),
+    NUMBER(train.steps, "0", IN(0, MANY), "steps", "length of the run; 0: train.epochs says it"),
+    WORD(train.batches, batches_words, "stream",
+         "stream: full batches across passes, an epoch is rounded down; loader: as PyTorch's loaders, "
+         "each pass ends with a smaller batch, an epoch is rounded up and begins both anew"),
     WORD(train.forward, forward_words, "stacked",
          "batch statistics of labelled and unlabelled images together, or of each; the same to "
          "students without batch normalisation"),
@@ -232,6 +248,8 @@ static const dho_field config_fields[] = {
          IN(0, 1), "", "alphas to choose from: the supervised head's part"),
     LIST(eval.betas, eval.beta_count, "[0.5, 0.75, 1, 1.25, 1.5, 2, 4]", ABOVE(0), "",
          "betas to choose from: the distillation head's temperature"),
+    WORD(eval.ties, ties_words, "middle",
+         "equally accurate alphas and betas: the nearest to 0.5 and 1, or the first, beta by beta"),
     NUMBER(eval.alpha, "0.5", IN(0, 1), "", "alpha when select_on is empty"),
     NUMBER(eval.beta, "1", ABOVE(0), "", "beta when select_on is empty"),
 };

@@ -71,22 +71,40 @@ static int64_t candidates(const dho_ring_options *o, const dho_draw *draw)
     return (o->plan.dataset->count - lowest + o->skip_stride - 1) / o->skip_stride;
 }
 
-/* The sample that takes a broken one's place. */
-static int64_t replacement(const dho_ring_options *o, const dho_draw *draw)
+/* Where the first labelled id above `id` is; labelled_count: there is none. */
+static int64_t find_labelled(const dho_ring_options *o, int64_t id)
 {
-    if (!draw->labelled) {
-        const int64_t next = draw->id + o->skip_stride;
-        return next < o->plan.dataset->count ? next : draw->id % o->skip_stride;
-    }
-    int64_t low = 0, high = o->labelled_count; /* the first labelled id above draw->id */
+    int64_t low = 0, high = o->labelled_count;
     while (low < high) {
         const int64_t middle = low + (high - low) / 2;
-        if (o->labelled_ids[middle] <= draw->id)
+        if (o->labelled_ids[middle] <= id)
             low = middle + 1;
         else
             high = middle;
     }
-    return o->labelled_ids[low < o->labelled_count ? low : 0];
+    return low;
+}
+
+static bool is_excluded(const dho_ring_options *o, int64_t id)
+{
+    if (!o->exclude_labelled) return false;
+    const int64_t at = find_labelled(o, id);
+    return at > 0 && o->labelled_ids[at - 1] == id;
+}
+
+/* The sample that takes a broken one's place. */
+static int64_t replacement(const dho_ring_options *o, const dho_draw *draw)
+{
+    if (draw->labelled) {
+        const int64_t at = find_labelled(o, draw->id);
+        return o->labelled_ids[at < o->labelled_count ? at : 0];
+    }
+    int64_t next = draw->id; /* which is not excluded itself */
+    do {
+        next += o->skip_stride;
+        if (next >= o->plan.dataset->count) next %= o->skip_stride;
+    } while (is_excluded(o, next));
+    return next;
 }
 
 static void warn_once(dho_decode_ring *ring, int64_t id)

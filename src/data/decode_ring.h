@@ -26,6 +26,7 @@ typedef struct dho_ring_options {
     int skip_stride;             /* as in dho_loader_options, with skip only */
     const int64_t *labelled_ids; /* borrowed, as there */
     int64_t labelled_count;
+    bool exclude_labelled; /* a labelled sample takes no unlabelled one's place */
 } dho_ring_options;
 
 typedef struct dho_decode_ring dho_decode_ring;

@@ -17,11 +17,11 @@ struct dho_loader {
 static dho_status fill_from_sampler(void *context, int64_t index, dho_draw *draws, dho_batch *batch)
 {
     dho_loader *loader = context;
-    const dho_sampler_options *sampler = dho_sampler_get_options(loader->sampler);
     batch->step = loader->first_step + index / loader->shard_count;
     batch->shard = loader->shards[index % loader->shard_count];
-    batch->labelled = sampler->labelled;
-    batch->count = sampler->labelled + sampler->unlabelled;
+    const dho_step_rows rows = dho_sampler_rows(loader->sampler, batch->step);
+    batch->labelled = rows.labelled;
+    batch->count = rows.labelled + rows.unlabelled;
     return dho_sampler_draw(loader->sampler, batch->step, batch->shard, draws);
 }
 
@@ -65,7 +65,8 @@ static dho_ring_options ring_options(const dho_loader_options *o, dho_loader *lo
                              .on_error = o->on_error,
                              .skip_stride = o->skip_stride,
                              .labelled_ids = o->labelled_ids,
-                             .labelled_count = o->labelled_count};
+                             .labelled_count = o->labelled_count,
+                             .exclude_labelled = sampler->exclude_labelled};
     return ring;
 }
 

@@ -44,7 +44,9 @@ dho_status dho_setup_labelled(const dho_config *config, const dho_dataset *datas
 {
     switch (config->data.labels) {
     case DHO_LABELS_SHOTS:
-        return dho_subset_shots(out, dataset, (int)config->data.shots, config->data.label_seed);
+        return dho_subset_shots(out, dataset, (int)config->data.shots,
+                                config->data.small_classes == DHO_SMALL_REPEAT,
+                                config->data.label_seed);
     case DHO_LABELS_PERCENT:
         return dho_subset_percent(out, dataset, config->data.percent, config->data.label_seed);
     case DHO_LABELS_FILE:

@@ -100,18 +100,51 @@ static dho_status take_shots(void *context, const dho_dataset *dataset, int32_t 
     return DHO_OK;
 }
 
-dho_status dho_subset_shots(dho_id_list *out, const dho_dataset *dataset, int shots, uint64_t seed)
+/* Into a list that has every image of the small classes once: draws of them, with repetition, until
+ * each class has `shots`. */
+static dho_status repeat_small(dho_id_list *inout, const dho_dataset *dataset, int shots,
+                               uint64_t seed)
+{
+    int64_t *ids = NULL, *starts = NULL, *times = NULL, count = 0;
+    dho_status status;
+    dho_id_list out = {0};
+    DHO_TRY_GOTO(group_by_class(dataset, &ids, &starts));
+    DHO_TRY_GOTO(dho_alloc_zero(&times, (size_t)dataset->count, sizeof *times, "labelled subset"));
+    for (int64_t i = 0; i < inout->count; i++) times[inout->ids[i]] = 1;
+    for (int32_t label = 0; label < dataset->classes; label++) {
+        const int64_t *own = ids + starts[label], n = starts[label + 1] - starts[label];
+        count += n > 0 ? shots : 0;
+        if (n == 0 || n >= shots) continue;
+        dho_rng rng;
+        dho_rng_init(&rng, seed, DHO_RNG_SUBSET, 1, (uint64_t)label);
+        for (int64_t i = 0; i < n; i++) times[own[i]] = 0;
+        for (int k = 0; k < shots; k++) times[own[dho_rng_below(&rng, (uint32_t)n)]]++;
+    }
+    DHO_TRY_GOTO(dho_alloc(&out.ids, (size_t)count, sizeof *out.ids, "labelled subset"));
+    for (int64_t i = 0; i < dataset->count; i++)
+        for (int64_t k = 0; k < times[i]; k++) out.ids[out.count++] = i;
+    dho_id_list_free(inout);
+    *inout = out;
+fail:
+    dho_free(times);
+    dho_free(starts);
+    dho_free(ids);
+    return status;
+}
+
+dho_status dho_subset_shots(dho_id_list *out, const dho_dataset *dataset, int shots, bool repeat,
+                            uint64_t seed)
 {
     *out = (dho_id_list){0};
     if (shots < 1) return dho_fail(DHO_ERR_CONFIG, "%d shots: must be at least 1", shots);
     shots_quota found = {.shots = shots};
     DHO_TRY(draw_per_class(out, dataset, seed, take_shots, &found));
     if (found.small > 0)
-        dho_info("%s: %d of %d classes have fewer than %d images (class %d \"%s\": %lld): all of "
-                 "them are taken",
+        dho_info("%s: %d of %d classes have fewer than %d images (class %d \"%s\": %lld): %s",
                  dataset->root, (int)found.small, (int)dataset->classes, shots, (int)found.label,
-                 dataset->class_names[found.label], (long long)found.least);
-    return DHO_OK;
+                 dataset->class_names[found.label], (long long)found.least,
+                 repeat ? "some of them are repeated" : "all of them are taken");
+    return repeat && found.small > 0 ? repeat_small(out, dataset, shots, seed) : DHO_OK;
 }
 
 static dho_status take_percent(void *context, const dho_dataset *dataset, int32_t label, int64_t n,

@@ -117,10 +117,15 @@ static bool is_better(const dho_accuracy *a, const dho_accuracy *b, const double
 }
 
 size_t dho_sweep_best(const dho_accuracy *grid, const double *alphas, size_t alpha_count,
-                      const double *betas, size_t beta_count)
+                      const double *betas, size_t beta_count, dho_ties ties)
 {
     size_t best = 0;
     for (size_t i = 1; i < alpha_count * beta_count; i++) {
+        if (ties == DHO_TIES_FIRST) { /* beta by beta, alpha by alpha */
+            const size_t at = i % alpha_count * beta_count + i / alpha_count;
+            if (grid[at].top1 > grid[best].top1) best = at;
+            continue;
+        }
         const double alpha[2] = {alphas[i / beta_count], alphas[best / beta_count]};
         const double beta[2] = {betas[i % beta_count], betas[best % beta_count]};
         if (is_better(&grid[i], &grid[best], alpha, beta)) best = i;

@@ -174,8 +174,8 @@ static dho_status choose(const evaluator *e, double *alpha, double *beta, dho_pl
     dho_status status = dho_outputs_sweep(&e->outputs[chosen], config->eval.alphas, alphas,
                                           config->eval.betas, betas, e->threads, grid);
     if (status == DHO_OK) {
-        const size_t best =
-            dho_sweep_best(grid, config->eval.alphas, alphas, config->eval.betas, betas);
+        const size_t best = dho_sweep_best(grid, config->eval.alphas, alphas, config->eval.betas,
+                                           betas, config->eval.ties);
         *alpha = config->eval.alphas[best / betas];
         *beta = config->eval.betas[best % betas];
         status = dho_alloc(plateaus, betas, sizeof **plateaus, "plateaus");

@@ -65,6 +65,7 @@ static dho_status open_run(dho_table *table, const dho_table_options *options, c
         status = dho_fail_prefix(status, "%s: %s: ", spec->path, below);
         goto fail;
     }
+    run->shards = wanted.train.shards;
     DHO_TRY_GOTO(dho_table_run_look(run, spec, &wanted));
     if (run->state == DHO_RUN_MISSING || run->state == DHO_RUN_UNFINISHED)
         DHO_TRY_GOTO(dho_table_prepare(table, r, values, &wanted));

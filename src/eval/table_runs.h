@@ -26,6 +26,7 @@ typedef struct dho_run_result {
 
 typedef struct dho_table_run {
     uint64_t seed;
+    int64_t shards; /* train.shards: its ranks at most */
     dho_run_state state;
     char *folder, *config;     /* owned */
     dho_table_texts overrides; /* owned */

@@ -57,7 +57,7 @@ static void write_run(const dho_table_run *run, size_t number, size_t count, FIL
 {
     fputs("make ", out);
     write_word(run->folder, out);
-    fprintf(out, " %zu/%zu", number, count);
+    fprintf(out, " %zu/%zu %lld", number, count, (long long)run->shards);
     dho_table_write_arguments(run, out);
     fputc('\n', out);
 }
@@ -83,9 +83,9 @@ void dho_table_write_script(const dho_table *table, const char *program, FILE *o
     fputs(
         "}\n"
         "if [ -x launch/mpirun.sh ]; then mpirun=launch/mpirun.sh; else mpirun='mpirun -n'; fi\n"
-        "launch=${LAUNCH:-$mpirun ${RANKS:-2}}\n"
+        "ranks=${RANKS:-2}\n"
         "failed=0\n"
-        "dho() { $launch \"$dho\" \"$@\"; }\n"
+        "dho() { ${LAUNCH:-$mpirun $ranks} \"$dho\" \"$@\"; }\n"
         "check() { # NAME CODE\n"
         "    [ $2 != 75 ] || exit 75\n"
         "    [ $2 = 0 ] || { echo \"$1: failed with exit code $2\" >&2; failed=$((failed + 1)); }\n"
@@ -99,13 +99,15 @@ void dho_table_write_script(const dho_table *table, const char *program, FILE *o
         "    \"$@\" </dev/null || code=$?\n"
         "    check \"$path\" $code\n"
         "}\n"
-        "make() { # FOLDER NUMBER ARGUMENT ...\n"
+        "make() { # FOLDER NUMBER SHARDS ARGUMENT ...: on at most SHARDS ranks\n"
         "    folder=$1\n"
         "    echo \"== $2 $folder\"\n"
-        "    shift 2\n"
+        "    [ \"$ranks\" -le \"$3\" ] || ranks=$3\n"
+        "    shift 3\n"
         "    code=0\n"
         "    { dho train \"$@\" && dho eval \"$@\" >\"$folder/eval.txt\"; } </dev/null || "
         "code=$?\n"
+        "    ranks=${RANKS:-2}\n"
         "    check \"$folder\" $code\n"
         "}\n\n",
         out);

@@ -143,10 +143,11 @@ static void update(dho_trainer *trainer, const float *slab, double lr)
 static dho_step_metrics describe(const dho_trainer *trainer, const float *tail, double lr)
 {
     const double v = trainer->shards;
-    const double labelled = v * (trainer->micro_labelled > 0 ? trainer->micro_labelled : 1);
+    const dho_step_rows rows = dho_sampler_rows(trainer->sampler, trainer->step);
+    const double labelled = v * (rows.labelled > 0 ? rows.labelled : 1);
     return (dho_step_metrics){
         .step = trainer->step + 1,
-        .epoch = (double)(trainer->step + 1) / (double)trainer->steps_per_epoch,
+        .epoch = (double)(trainer->step + 1) / (double)trainer->length.steps_per_epoch,
         .loss = tail[TAIL_TOTAL] / v,
         .ce = tail[TAIL_CE] / v,
         .kd_labelled = tail[TAIL_KD_LABELLED] / v,
@@ -155,7 +156,7 @@ static dho_step_metrics describe(const dho_trainer *trainer, const float *tail, 
         .feature_unlabelled = tail[TAIL_FEATURE_UNLABELLED] / v,
         .accuracy = tail[TAIL_CORRECT] / labelled,
         .lr = lr,
-        .images = (int64_t)trainer->shards * trainer->micro_batch,
+        .images = (int64_t)trainer->shards * (rows.labelled + rows.unlabelled),
     };
 }
 

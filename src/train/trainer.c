@@ -21,7 +21,7 @@ static dho_checkpoint_info describe_run(const dho_trainer *trainer)
     const dho_config *config = trainer->config;
     dho_checkpoint_info info = {
         .step = trainer->step,
-        .total_steps = trainer->total_steps,
+        .total_steps = trainer->length.total_steps,
         .method = config->method,
         .width = trainer->student.width,
         .layers = trainer->student.layers,
@@ -142,7 +142,7 @@ static dho_status open_run_folder(dho_trainer *trainer)
     DHO_TRY_GOTO(dho_session_log_append(trainer, text));
     DHO_TRY_GOTO(dho_file_write_text(path, text));
     DHO_TRY_GOTO(dho_progress_open(
-        &trainer->progress, config->out, trainer->step, trainer->total_steps,
+        &trainer->progress, config->out, trainer->step, trainer->length.total_steps,
         config->train.log_every, trainer->cache != NULL, dho_method_uses_features(config->method)));
 fail:
     dho_free(path);
@@ -174,10 +174,10 @@ static dho_status save_checkpoint(dho_trainer *trainer)
 static dho_status run(dho_trainer *trainer)
 {
     const int64_t every = trainer->config->train.checkpoint_every;
-    while (trainer->step < trainer->total_steps) {
+    while (trainer->step < trainer->length.total_steps) {
         bool stop = false;
         DHO_TRY(dho_trainer_step(trainer, &stop));
-        const bool last = trainer->step == trainer->total_steps;
+        const bool last = trainer->step == trainer->length.total_steps;
         if (last || stop || (every > 0 && trainer->step % every == 0))
             DHO_TRY(save_checkpoint(trainer));
         if (stop && !last)
@@ -199,18 +199,20 @@ static void print_config(const dho_config *config)
 static void announce(const dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
+    char length[256];
     dho_info("%s: %s (width %d, %zu parameters), %lld images of %d classes, %lld labelled",
              dho_method_name(config->method), trainer->student.model, trainer->student.width,
              trainer->parameter_floats, (long long)trainer->dataset.count, trainer->dataset.classes,
              (long long)trainer->labelled.count);
-    dho_info(
-        "%d rank%s x %d thread%s, backend %s; %d shards of %d images (%d labelled); %lld steps, "
-        "at step %lld; activations %.1f MiB",
-        trainer->ranks, trainer->ranks == 1 ? "" : "s", dho_compute_threads(trainer->compute),
-        dho_compute_threads(trainer->compute) == 1 ? "" : "s",
-        dho_compute_kernels(trainer->compute)->name, trainer->shards, trainer->micro_batch,
-        trainer->micro_labelled, (long long)trainer->total_steps, (long long)trainer->step,
-        (double)dho_executor_arena_bytes(trainer->executor) / 1048576);
+    dho_info("%d rank%s x %d thread%s, backend %s; %d shards of %d images (%d labelled); "
+             "activations %.1f MiB",
+             trainer->ranks, trainer->ranks == 1 ? "" : "s", dho_compute_threads(trainer->compute),
+             dho_compute_threads(trainer->compute) == 1 ? "" : "s",
+             dho_compute_kernels(trainer->compute)->name, trainer->shards, trainer->micro_batch,
+             trainer->micro_labelled,
+             (double)dho_executor_arena_bytes(trainer->executor) / 1048576);
+    dho_run_length_describe(&trainer->length, config, length, sizeof length);
+    dho_info("%s; from step %lld", length, (long long)trainer->step);
     dho_info("configuration: %s/config.yaml", config->out);
     /* A log must hold what was run: the keys that are not the defaults. */
     if (!trainer->progress.terminal && trainer->rank == 0) print_config(config);
@@ -227,13 +229,13 @@ static dho_status report_skipped(const dho_trainer *trainer)
 static dho_status train_opened(dho_trainer *trainer, const char *resume)
 {
     DHO_TRY(resume_run(trainer, resume));
-    if (trainer->step >= trainer->total_steps) {
-        if (trainer->step > trainer->total_steps)
+    if (trainer->step >= trainer->length.total_steps) {
+        if (trainer->step > trainer->length.total_steps)
             dho_info("nothing to do: the run is already at step %lld, beyond the %lld asked for",
-                     (long long)trainer->step, (long long)trainer->total_steps);
+                     (long long)trainer->step, (long long)trainer->length.total_steps);
         else
             dho_info("nothing to do: all %lld steps are done, with the settings of %s/config.yaml",
-                     (long long)trainer->total_steps, trainer->config->out);
+                     (long long)trainer->length.total_steps, trainer->config->out);
         return DHO_OK;
     }
     DHO_TRY(dho_comm_agree(trainer->comm, open_run_folder(trainer)));

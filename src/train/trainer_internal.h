@@ -12,6 +12,7 @@
 #include "dho/student.h"
 #include "dho/teacher_cache.h"
 #include "train/progress.h"
+#include "train/run_length.h"
 #include "train/step_conflict.h"
 
 /* The tail of a gradient slab: what is summed over microbatches beside gradients and batch
@@ -53,7 +54,7 @@ typedef struct dho_trainer {
     int local_count;     /* microbatches of this rank a step */
     int *order, *merges; /* owned, [local_count]: dho_tree_order */
     int *local_shards;   /* owned, [local_count]: v in order of computation */
-    int micro_labelled, micro_batch; /* rows of a microbatch: labelled, all */
+    int micro_labelled, micro_batch; /* rows of a microbatch, at most: labelled, all */
     int passes;                      /* of a microbatch through the student */
 
     /* Slabs. parameters, moment1, moment2: parameter_floats. buffers: buffer_floats.
@@ -68,7 +69,8 @@ typedef struct dho_trainer {
 
     dho_step_conflict conflict;
 
-    int64_t step, total_steps, steps_per_epoch;
+    int64_t step;
+    dho_run_length length;
     char *settings;      /* owned: what a continued run must share, as YAML */
     char *teacher;       /* owned: the cache's word about its teacher, and its head; "" without */
     int lock;            /* descriptor of OUT/.lock on rank 0; -1: none */

@@ -128,37 +128,40 @@ static dho_status open_cache(dho_trainer *trainer)
     return check_crops(config, spec);
 }
 
-static dho_status open_data(dho_trainer *trainer)
+static dho_status open_sampler(dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
-    DHO_TRY(dho_setup_dataset(config, &trainer->dataset));
-    DHO_TRY(dho_setup_labelled(config, &trainer->dataset, &trainer->labelled));
-    DHO_TRY(open_cache(trainer));
     const bool teacher = dho_method_uses_teacher(config->method);
     const int micro_unlabelled =
         teacher ? (int)(config->train.batch_unlabelled / trainer->shards) : 0;
     trainer->micro_labelled = (int)(config->train.batch_labelled / trainer->shards);
     trainer->micro_batch = trainer->micro_labelled + micro_unlabelled;
+    const bool loader = config->train.batches == DHO_BATCHES_LOADER;
     const dho_sampler_options options = {.seed = config->seed,
                                          .shards = trainer->shards,
                                          .labelled = trainer->micro_labelled,
                                          .unlabelled = micro_unlabelled,
                                          .dataset_count = trainer->dataset.count,
                                          .labelled_ids = trainer->labelled.ids,
-                                         .labelled_count = trainer->labelled.count};
-    DHO_TRY(dho_sampler_create(&trainer->sampler, &options));
-    trainer->steps_per_epoch = dho_sampler_steps_per_epoch(trainer->sampler);
-    if (config->train.epoch_of == DHO_EPOCH_SHORTER && trainer->micro_labelled > 0) {
-        const int64_t labelled = trainer->labelled.count / config->train.batch_labelled;
-        if (labelled < trainer->steps_per_epoch)
-            trainer->steps_per_epoch = labelled > 0 ? labelled : 1;
-    }
-    trainer->total_steps = config->train.steps;
-    if (trainer->total_steps == 0)
-        trainer->total_steps =
-            (int64_t)(config->train.epochs * (double)trainer->steps_per_epoch + 0.5);
-    if (trainer->total_steps < 1) trainer->total_steps = 1;
-    trainer->schedule = dho_schedule_create(config, trainer->total_steps);
+                                         .labelled_count = trainer->labelled.count,
+                                         .exclude_labelled = config->data.exclude_labelled,
+                                         .epoch_steps =
+                                             loader ? trainer->length.steps_per_epoch : 0};
+    return dho_sampler_create(&trainer->sampler, &options);
+}
+
+static dho_status open_data(dho_trainer *trainer)
+{
+    const dho_config *config = trainer->config;
+    DHO_TRY(dho_setup_dataset(config, &trainer->dataset));
+    DHO_TRY(dho_setup_labelled(config, &trainer->dataset, &trainer->labelled));
+    DHO_TRY(open_cache(trainer));
+    const int64_t unlabelled =
+        dho_unlabelled_count(trainer->dataset.count, trainer->labelled.ids, trainer->labelled.count,
+                             config->data.exclude_labelled);
+    trainer->length = dho_run_length_of(config, trainer->labelled.count, unlabelled);
+    DHO_TRY(open_sampler(trainer));
+    trainer->schedule = dho_schedule_create(config, trainer->length.total_steps);
     return dho_schedule_check(&trainer->schedule);
 }
 
@@ -236,6 +239,21 @@ static dho_status open_slabs(dho_trainer *trainer)
     return load_initial_heads(trainer);
 }
 
+/* All sizes that a pass through the student has in an epoch. */
+static dho_status prepare_passes(dho_trainer *trainer)
+{
+    for (int64_t step = 0; step < trainer->length.steps_per_epoch; step++) {
+        const dho_step_rows rows = dho_sampler_rows(trainer->sampler, step);
+        if (trainer->passes == 1) {
+            DHO_TRY(dho_executor_prepare(trainer->executor, rows.labelled + rows.unlabelled));
+            continue;
+        }
+        DHO_TRY(dho_executor_prepare(trainer->executor, rows.labelled));
+        DHO_TRY(dho_executor_prepare(trainer->executor, rows.unlabelled));
+    }
+    return DHO_OK;
+}
+
 static dho_status open_model(dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
@@ -264,8 +282,7 @@ static dho_status open_model(dho_trainer *trainer)
         .training = true,
         .recompute = config->compute.recompute};
     DHO_TRY(dho_executor_create(&trainer->executor, trainer->student.graph, &execution));
-    if (trainer->passes == 2) /* the smaller one */
-        DHO_TRY(dho_executor_prepare(trainer->executor, trainer->micro_batch - execution.batch));
+    DHO_TRY(prepare_passes(trainer));
     trainer->objective = dho_objective_create(config);
     if (trainer->cache != NULL) {
         const size_t dim = (size_t)dho_cache_get_spec(trainer->cache)->dim;
@@ -314,7 +331,7 @@ dho_status dho_trainer_start_loader(dho_trainer *trainer)
         .shards = trainer->local_shards,
         .shard_count = trainer->local_count,
         .first_step = trainer->step,
-        .last_step = trainer->total_steps,
+        .last_step = trainer->length.total_steps,
         .image_size = (int)config->data.image_size,
         .scale = {config->data.crop_scale[0], config->data.crop_scale[1]},
         .ratio = {config->data.crop_ratio[0], config->data.crop_ratio[1]},

@@ -266,6 +266,14 @@ static const wrong wrongs[] = {
     {"train: {warmup_steps: 5, warmup_fraction: 0.1}\n", NULL,
      "t.yaml:1:26: train.warmup_fraction: train.warmup_steps and train.warmup_fraction cannot both "
      "be set"},
+    {"train: {epochs: 2, steps: 4}\n", NULL,
+     "t.yaml:1:20: train.steps: train.steps and train.epochs cannot both be set: leave one out"},
+    {"train: {epochs: 0}\n", NULL,
+     "t.yaml:1:9: train.epochs: train.epochs and train.steps are both 0~"},
+    {"train: {epochs: -1}\n", NULL,
+     "t.yaml:1:9: train.epochs: expected a number in [0, 1000000000]~"},
+    {"train: {batches: loaders}\n", NULL,
+     "t.yaml:1:9: train.batches: expected one of stream, loader~"},
     {"train: {warmup_steps: 4, steps: 4}\n", NULL,
      "t.yaml:1:9: train.warmup_steps: expected fewer than train.steps (4), got 4"},
     {"eval: {resize: 100}\n", NULL,
@@ -443,6 +451,74 @@ START_TEST(test_reference_of_each_family)
 }
 END_TEST
 
+/* How the public code fills batches, whom it leaves out, and whose alpha and beta its tables have.
+ */
+START_TEST(test_reference_of_loaders)
+{
+    static const char *const families[] = {SEMI, SHOTS, FINE};
+    dho_config c;
+    for (size_t i = 0; i < 3; i++) {
+        char text[256];
+        snprintf(text, sizeof text, "%sstudent: {init: a}\n", families[i]);
+        ck_assert_ok(parse(&c, text, NULL));
+        ck_assert_int_eq(c.train.batches, DHO_BATCHES_LOADER);
+        ck_assert_int_eq(c.eval.ties, DHO_TIES_FIRST);
+        ck_assert(c.data.exclude_labelled);
+        ck_assert_int_eq(c.data.small_classes, i == 0 ? DHO_SMALL_ONCE : DHO_SMALL_REPEAT);
+        ck_assert_double_eq(c.eval.alpha, i == 1 ? 0.4 : 0.5);
+        ck_assert_double_eq(c.eval.beta, i == 2 ? 1 : 0.5);
+        dho_config_free(&c);
+    }
+    ck_assert_ok(parse(&c, SHOTS "student: {init: a}\nteacher: {head: tip.safetensors}\n", NULL));
+    ck_assert(c.eval.alpha == 0.2 && c.eval.beta == 0.5);
+    dho_config_free(&c);
+    ck_assert_ok(parse(&c,
+                       REFERENCE
+                       "data: {root: r, labels: shots, shots: 1, exclude_labelled: false}\n"
+                       "student: {init: a}\n",
+                       NULL));
+    ck_assert(!c.data.exclude_labelled);
+    dho_config_free(&c);
+    ck_assert_ok(parse(&c, "{}", NULL));
+    ck_assert_int_eq(c.train.batches, DHO_BATCHES_STREAM);
+    ck_assert_int_eq(c.eval.ties, DHO_TIES_MIDDLE);
+    ck_assert(!c.data.exclude_labelled);
+    dho_config_free(&c);
+}
+END_TEST
+
+/* Steps or epochs: the one that is said, --set before the file; what is printed can be read again.
+ */
+START_TEST(test_length)
+{
+    static const struct {
+        const char *text, *override;
+        double epochs;
+        int64_t steps;
+    } cases[] = {
+        {"{}", NULL, 20, 0},
+        {"train: {steps: 5}", NULL, 0, 5},
+        {"train: {epochs: 0, steps: 5}", NULL, 0, 5},
+        {"train: {epochs: 3, steps: 0}", NULL, 3, 0},
+        {"train: {epochs: 3}", "train.steps=7", 0, 7},
+        {"train: {steps: 7}", "train.epochs=3", 3, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        dho_config c, again;
+        char *text;
+        ck_assert_ok(parse(&c, cases[i].text, cases[i].override));
+        ck_assert_double_eq(c.train.epochs, cases[i].epochs);
+        ck_assert_int_eq(c.train.steps, cases[i].steps);
+        ck_assert_ok(dho_config_format(&c, false, &text));
+        ck_assert_ok(parse(&again, text, NULL));
+        ck_assert(again.train.epochs == c.train.epochs && again.train.steps == c.train.steps);
+        dho_free(text);
+        dho_config_free(&c);
+        dho_config_free(&again);
+    }
+}
+END_TEST
+
 /* A CLIP student: CLIP's normalisation, and a cosine distillation head, which auto means. */
 START_TEST(test_reference_of_clip_students)
 {
@@ -480,8 +556,6 @@ START_TEST(test_reference_refuses)
         {SHOTS, "t.yaml:1:1: compat: reference needs student.init"},
         {SEMI "student: {model: clip_rn50, init: a}\n",
          "compat: reference needs student.head_init"},
-        {SHOTS "student: {init: a}\n" SETS "}\n",
-         "reference needs eval.select_on: its few-shot code chooses alpha and beta on the test"},
         {FINE "student: {init: a}\n" SETS "}\n", "chooses alpha and beta on val"},
     };
     dho_config c;
@@ -916,6 +990,8 @@ int main(void)
     TCase *tests = tcase_create("config");
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, test_reference_of_each_family);
+    tcase_add_test(tests, test_reference_of_loaders);
+    tcase_add_test(tests, test_length);
     tcase_add_test(tests, test_reference_of_clip_students);
     tcase_add_test(tests, test_reference_refuses);
     tcase_add_loop_test(tests, test_wrong_input, 0, (int)(sizeof wrongs / sizeof wrongs[0]));

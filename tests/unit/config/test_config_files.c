@@ -43,8 +43,12 @@ static void look_at_imagenet(const char *name, const dho_config *config)
                   dho_path_exists(config->eval.sets[i].class_file));
     ck_assert_str_ne(config->student.init, "");
     ck_assert_int_eq(config->eval.resize, config->data.image_size);
-    if (few_shot) {
-        ck_assert_str_eq(config->eval.select_on, "val");
+    ck_assert_int_eq(config->train.batches, DHO_BATCHES_LOADER);
+    ck_assert(config->data.exclude_labelled);
+    if (few_shot) { /* the paper's table 1, 4 GPUs */
+        ck_assert_str_eq(config->eval.select_on, "");
+        ck_assert(config->eval.alpha == 0.4 && config->eval.beta == 0.5);
+        ck_assert_int_eq(config->train.shards, 4);
         return;
     }
     ck_assert_str_ne(config->student.head_init, "");
@@ -65,6 +69,9 @@ static void look_at_fine_grained(const char *name, const dho_config *config)
     ck_assert_double_eq(config->train.epochs, 200);
     ck_assert_int_eq(config->train.schedule, DHO_SCHEDULE_LINEAR);
     ck_assert_int_eq(config->train.forward, DHO_FORWARD_SEPARATE);
+    ck_assert_int_eq(config->train.batches, DHO_BATCHES_LOADER);
+    ck_assert_int_eq(config->train.shards, 1);
+    ck_assert(config->data.exclude_labelled);
     ck_assert_str_eq(config->eval.select_on, "val");
     ck_assert_int_eq(config->compat, DHO_COMPAT_REFERENCE);
     ck_assert_int_eq(config->data.interpolation, DHO_BILINEAR);

@@ -16,6 +16,40 @@ static void make_listing(dho_dataset *out, const int *sizes, int classes)
         for (int i = 0; i < sizes[c]; i++) out->samples[id++] = (dho_sample){.label = c};
 }
 
+/* ImageNet's training images: 1,281,167 of 1,000 classes, 895 with 1,300, the least with 732. The
+ * split depends on the sizes of classes only where one has fewer images than its share, 129. */
+START_TEST(test_balanced_imagenet)
+{
+    int sizes[1000], counts[1000];
+    int64_t left = 1281167 - 895 * 1300 - 732;
+    for (int c = 0; c < 1000; c++) sizes[c] = c < 895 ? 1300 : 732;
+    for (int c = 895; c < 999; c++) {
+        sizes[c] = (int)(left / (999 - c));
+        left -= sizes[c];
+    }
+    ck_assert_int_eq(left, 0);
+    dho_dataset dataset;
+    make_listing(&dataset, sizes, 1000);
+    ck_assert_int_eq(dataset.count, 1281167);
+    static const struct {
+        double percent;
+        int64_t images;
+        int low, high; /* of a class */
+    } cases[] = {{1, 13000, 13, 13}, {10, 128286, 128, 129}};
+    for (size_t i = 0; i < 2; i++) {
+        dho_id_list list;
+        memset(counts, 0, sizeof counts);
+        ck_assert_ok(dho_subset_balanced(&list, &dataset, cases[i].percent, 13));
+        ck_assert_int_eq(list.count, cases[i].images);
+        for (int64_t k = 0; k < list.count; k++) counts[dataset.samples[list.ids[k]].label]++;
+        for (int c = 0; c < 1000; c++)
+            ck_assert(counts[c] >= cases[i].low && counts[c] <= cases[i].high);
+        dho_id_list_free(&list);
+    }
+    dho_free(dataset.samples);
+}
+END_TEST
+
 /* Expected: the formula of dho/dataset.h by numpy 2.4 (numpy.random.seed(13), choice). */
 START_TEST(test_balanced)
 {
@@ -179,6 +213,7 @@ int main(void)
     tcase_add_checked_fixture(tests, fixture_setup, fixture_teardown);
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, test_balanced);
+    tcase_add_test(tests, test_balanced_imagenet);
     tcase_add_test(tests, test_balanced_large);
     tcase_add_test(tests, test_simclr_list);
     tcase_add_test(tests, test_class_lists);

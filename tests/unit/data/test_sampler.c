@@ -142,24 +142,177 @@ START_TEST(test_shuffles_differ)
 }
 END_TEST
 
-START_TEST(test_steps_per_epoch)
+START_TEST(test_many_passes_in_one_microbatch)
 {
     dho_sampler_options options = standard;
-    dho_sampler *sampler = make(&options);
-    ck_assert_int_eq(dho_sampler_steps_per_epoch(sampler), COUNT / 16);
-    dho_sampler_destroy(&sampler);
     options.unlabelled = 1000;
-    sampler = make(&options);
-    ck_assert_int_eq(dho_sampler_steps_per_epoch(sampler), 1);
-    dho_draw draws[LABELLED + 1000]; /* many passes in one microbatch */
+    dho_sampler *sampler = make(&options);
+    dho_draw draws[LABELLED + 1000];
     ck_assert_ok(dho_sampler_draw(sampler, 3, 0, draws));
     ck_assert_int_eq(draws[LABELLED + 999].pass, 3999 / 26);
     dho_sampler_destroy(&sampler);
-    options.unlabelled = 0;
-    options.labelled = 1;
-    sampler = make(&options);
-    ck_assert_int_eq(dho_sampler_steps_per_epoch(sampler), 1);
-    ck_assert_ok(dho_sampler_draw(sampler, 2, 3, draws));
+}
+END_TEST
+
+static bool is_labelled(int64_t id)
+{
+    for (size_t i = 0; i < sizeof labelled_ids / sizeof *labelled_ids; i++)
+        if (labelled_ids[i] == id) return true;
+    return false;
+}
+
+/* Without the labelled images: each pass of a shard has each other id of it once. */
+START_TEST(test_exclude_labelled)
+{
+    dho_sampler_options options = standard;
+    options.exclude_labelled = true;
+    ck_assert_int_eq(dho_unlabelled_count(COUNT, labelled_ids, 7, true), COUNT - 7);
+    ck_assert_int_eq(dho_unlabelled_count(COUNT, labelled_ids, 7, false), COUNT);
+    ck_assert_int_eq(dho_unlabelled_count(COUNT, (const int64_t[]){4, 4, 9}, 3, true), COUNT - 2);
+    dho_sampler *sampler = make(&options);
+    for (int v = 0; v < SHARDS; v++) {
+        int seen[COUNT] = {0};
+        int64_t own = 0;
+        for (int64_t id = v; id < COUNT; id += SHARDS) own += !is_labelled(id);
+        for (int64_t position = 0; position < 3 * own; position++) {
+            dho_draw draws[ROWS];
+            ck_assert_ok(dho_sampler_draw(sampler, position / UNLABELLED, v, draws));
+            const dho_draw *draw = &draws[LABELLED + position % UNLABELLED];
+            ck_assert_int_eq(draw->id % SHARDS, v);
+            ck_assert_int_eq(draw->pass, position / own);
+            seen[draw->id]++;
+        }
+        for (int64_t id = v; id < COUNT; id += SHARDS)
+            ck_assert_int_eq(seen[id], is_labelled(id) ? 0 : 3);
+    }
+    dho_sampler_destroy(&sampler);
+    options.dataset_count = 42; /* shard 0: 0, 4, ... 40, of which one is labelled */
+    options.labelled_ids = (const int64_t[]){0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40};
+    options.labelled_count = 11;
+    ck_assert_fails(dho_sampler_create(&sampler, &options), DHO_ERR_CONFIG,
+                    "data.exclude_labelled: 11 of 42 images are labelled, and shard 0");
+}
+END_TEST
+
+/* PyTorch's loaders: 7 labelled images in batches of 3, 101 in batches of 4, in one shard. */
+START_TEST(test_loader_epochs)
+{
+    dho_sampler_options options = standard;
+    options.shards = 1;
+    ck_assert_int_eq(dho_loader_batches(7, 1, LABELLED), 3);
+    ck_assert_int_eq(dho_loader_batches(COUNT, 1, UNLABELLED), 26);
+    options.epoch_steps = 26; /* of the unlabelled images */
+    dho_sampler *sampler = make(&options);
+    for (int64_t epoch = 0; epoch < 3; epoch++) {
+        int labelled[COUNT] = {0}, unlabelled[COUNT] = {0};
+        for (int64_t i = 0; i < 26; i++) {
+            dho_draw draws[ROWS];
+            const dho_step_rows rows = dho_sampler_rows(sampler, epoch * 26 + i);
+            ck_assert_int_eq(rows.labelled, i % 3 == 2 ? 1 : 3);
+            ck_assert_int_eq(rows.unlabelled, i == 25 ? 1 : 4);
+            ck_assert_ok(dho_sampler_draw(sampler, epoch * 26 + i, 0, draws));
+            for (int r = 0; r < rows.labelled; r++) {
+                ck_assert(draws[r].labelled);
+                ck_assert_int_eq(draws[r].pass, epoch * 9 + i / 3);
+                labelled[draws[r].id]++;
+            }
+            for (int r = rows.labelled; r < rows.labelled + rows.unlabelled; r++) {
+                ck_assert(!draws[r].labelled);
+                ck_assert_int_eq(draws[r].pass, epoch);
+                unlabelled[draws[r].id]++;
+            }
+        }
+        for (int64_t id = 0; id < COUNT; id++) ck_assert_int_eq(unlabelled[id], 1);
+        for (int i = 0; i < 7; i++) ck_assert_int_ge(labelled[labelled_ids[i]], 8); /* 8 passes */
+    }
+    dho_sampler_destroy(&sampler);
+}
+END_TEST
+
+/* An epoch of the labelled images: the unlabelled loader begins anew after three of its 26 batches,
+ * in another order. */
+START_TEST(test_loader_short_epochs)
+{
+    dho_sampler_options options = standard;
+    options.shards = 1;
+    options.epoch_steps = 3;
+    dho_sampler *sampler = make(&options);
+    int64_t first[2][3 * UNLABELLED];
+    for (int64_t step = 0; step < 6; step++) {
+        dho_draw draws[ROWS];
+        const dho_step_rows rows = dho_sampler_rows(sampler, step);
+        ck_assert_int_eq(rows.unlabelled, 4);
+        ck_assert_ok(dho_sampler_draw(sampler, step, 0, draws));
+        for (int r = 0; r < 4; r++) {
+            ck_assert_int_eq(draws[rows.labelled + r].pass, step / 3);
+            first[step / 3][step % 3 * 4 + r] = draws[rows.labelled + r].id;
+        }
+    }
+    ck_assert_mem_ne(first[0], first[1], sizeof first[0]);
+    dho_sampler_destroy(&sampler);
+}
+END_TEST
+
+/* Several shards: equal microbatches in each step; together they are a pass, repeated images aside.
+ */
+START_TEST(test_loader_shards)
+{
+    dho_sampler_options options = standard;
+    options.exclude_labelled = true;
+    options.epoch_steps = dho_loader_batches(COUNT - 7, SHARDS, UNLABELLED);
+    ck_assert_int_eq(options.epoch_steps, 6); /* 24 images a shard */
+    dho_sampler *sampler = make(&options);
+    int drawn = 0, labelled[COUNT] = {0};
+    for (int64_t step = 0; step < 6; step++) {
+        const dho_step_rows rows = dho_sampler_rows(sampler, step);
+        ck_assert_int_eq(rows.labelled, 2); /* of each shard's two: one batch a pass */
+        ck_assert_int_eq(rows.unlabelled, 4);
+        for (int v = 0; v < SHARDS; v++) {
+            dho_draw draws[ROWS];
+            ck_assert_ok(dho_sampler_draw(sampler, step, v, draws));
+            for (int r = 0; r < 2; r++) labelled[draws[r].id]++;
+            for (int r = 2; r < 6; r++, drawn++) {
+                ck_assert_int_eq(draws[r].id % SHARDS, v);
+                ck_assert(!is_labelled(draws[r].id));
+            }
+        }
+    }
+    ck_assert_int_eq(drawn, 96);
+    int most = 0, all = 0; /* 8 of 7 images a step: one is there twice */
+    for (int i = 0; i < 7; i++) {
+        const int times = labelled[labelled_ids[i]];
+        ck_assert(times == 6 || times == 12);
+        most += times == 12;
+        all += times;
+    }
+    ck_assert(most == 1 && all == 48);
+    dho_sampler_destroy(&sampler);
+}
+END_TEST
+
+/* An id that is in the list twice is drawn twice a pass, with a pass number of its own each time.
+ */
+START_TEST(test_repeated_labels)
+{
+    static const int64_t ids[] = {2, 3, 3, 3, 17};
+    dho_sampler_options options = standard;
+    options.labelled_ids = ids;
+    options.labelled_count = 5;
+    options.labelled = 5;
+    options.shards = 1;
+    dho_sampler *sampler = make(&options);
+    for (int64_t step = 0; step < 4; step++) {
+        dho_draw draws[5 + UNLABELLED];
+        int seen[3] = {0};
+        ck_assert_ok(dho_sampler_draw(sampler, step, 0, draws));
+        for (int r = 0; r < 5; r++) {
+            if (draws[r].id == 3)
+                seen[draws[r].pass - 3 * step]++;
+            else
+                ck_assert_int_eq(draws[r].pass, 3 * step);
+        }
+        ck_assert(seen[0] == 1 && seen[1] == 1 && seen[2] == 1);
+    }
     dho_sampler_destroy(&sampler);
 }
 END_TEST
@@ -209,7 +362,12 @@ int main(void)
     tcase_add_test(tests, test_independent_of_ranks_and_order);
     tcase_add_test(tests, test_memory);
     tcase_add_test(tests, test_shuffles_differ);
-    tcase_add_test(tests, test_steps_per_epoch);
+    tcase_add_test(tests, test_many_passes_in_one_microbatch);
+    tcase_add_test(tests, test_exclude_labelled);
+    tcase_add_test(tests, test_loader_epochs);
+    tcase_add_test(tests, test_loader_short_epochs);
+    tcase_add_test(tests, test_loader_shards);
+    tcase_add_test(tests, test_repeated_labels);
     tcase_add_test(tests, test_errors);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);

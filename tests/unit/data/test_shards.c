@@ -241,7 +241,7 @@ START_TEST(test_loader)
     fixture_folder(&sets[0], 3, 8);
     pack(&sets[0], "packed", 4);
     ck_assert_ok(dho_dataset_open_shards(&sets[1], fixture_path("packed"), NULL));
-    ck_assert_ok(dho_subset_shots(&labelled, &sets[0], 2, 1));
+    ck_assert_ok(dho_subset_shots(&labelled, &sets[0], 2, false, 1));
     const int shards[] = {0, 1};
     for (int i = 0; i < 2; i++) {
         const dho_sampler_options sampler = {.seed = 3,

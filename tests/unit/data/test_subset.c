@@ -52,21 +52,32 @@ START_TEST(test_shots)
     dho_dataset dataset;
     dho_id_list one, four, other;
     make_set(&dataset, (const int[]){20, 4, 30}, 3);
-    ck_assert_ok(dho_subset_shots(&one, &dataset, 1, 7));
-    ck_assert_ok(dho_subset_shots(&four, &dataset, 4, 7));
-    ck_assert_ok(dho_subset_shots(&other, &dataset, 4, 8));
+    ck_assert_ok(dho_subset_shots(&one, &dataset, 1, false, 7));
+    ck_assert_ok(dho_subset_shots(&four, &dataset, 4, false, 7));
+    ck_assert_ok(dho_subset_shots(&other, &dataset, 4, false, 8));
     assert_sorted(&four);
     for (int c = 0; c < 3; c++) ck_assert_int_eq(count_class(&four, &dataset, c), 4);
     for (int i = 0; i < 3; i++) ck_assert(contains(&four, one.ids[i]));
     ck_assert_int_ne(memcmp(four.ids, other.ids, 12 * sizeof(int64_t)), 0);
     dho_id_list_free(&one);
-    ck_assert_fails(dho_subset_shots(&one, &dataset, 0, 7), DHO_ERR_CONFIG, "at least 1");
+    ck_assert_fails(dho_subset_shots(&one, &dataset, 0, false, 7), DHO_ERR_CONFIG, "at least 1");
     dho_id_list_free(&four);
     dho_id_list_free(&other);
     /* A class with fewer images than shots gives all it has, and no other class gives more. */
     dho_id_list many;
-    ck_assert_ok(dho_subset_shots(&many, &dataset, 9, 7));
+    ck_assert_ok(dho_subset_shots(&many, &dataset, 9, false, 7));
     for (int c = 0; c < 3; c++) ck_assert_int_eq(count_class(&many, &dataset, c), c == 1 ? 4 : 9);
+    /* With repetition each class has as many, those of the others as without. */
+    dho_id_list repeated, again;
+    ck_assert_ok(dho_subset_shots(&repeated, &dataset, 9, true, 7));
+    ck_assert_ok(dho_subset_shots(&again, &dataset, 9, true, 7));
+    ck_assert_int_eq(repeated.count, 27);
+    ck_assert_mem_eq(repeated.ids, again.ids, 27 * sizeof(int64_t));
+    for (int c = 0; c < 3; c++) ck_assert_int_eq(count_class(&repeated, &dataset, c), 9);
+    for (int64_t i = 1; i < 27; i++) ck_assert_int_ge(repeated.ids[i], repeated.ids[i - 1]);
+    for (int64_t i = 0; i < 27; i++) ck_assert(contains(&many, repeated.ids[i]));
+    dho_id_list_free(&repeated);
+    dho_id_list_free(&again);
     dho_id_list_free(&many);
     dho_dataset_free(&dataset);
 }
@@ -78,10 +89,10 @@ START_TEST(test_draw_does_not_depend_on_other_classes)
     dho_dataset dataset;
     dho_id_list before, after;
     make_set(&dataset, (const int[]){20, 9}, 2);
-    ck_assert_ok(dho_subset_shots(&before, &dataset, 4, 7));
+    ck_assert_ok(dho_subset_shots(&before, &dataset, 4, false, 7));
     dho_dataset_free(&dataset);
     make_set(&dataset, (const int[]){21, 9}, 2);
-    ck_assert_ok(dho_subset_shots(&after, &dataset, 4, 7));
+    ck_assert_ok(dho_subset_shots(&after, &dataset, 4, false, 7));
     for (int i = 4; i < 8; i++) ck_assert_int_eq(before.ids[i] + 1, after.ids[i]);
     dho_id_list_free(&before);
     dho_id_list_free(&after);
@@ -165,7 +176,7 @@ static dho_status make_subset(int kind, dho_id_list *list, const dho_dataset *da
     case 0:
         return dho_subset_all(list, dataset);
     case 1:
-        return dho_subset_shots(list, dataset, 2, 7);
+        return dho_subset_shots(list, dataset, 2, false, 7);
     default:
         return dho_subset_file(list, dataset, fixture_path("list.txt"));
     }

@@ -74,7 +74,7 @@ START_TEST(test_sweep_is_the_definition)
             ck_assert_int_le(llabs(grid[a * 3 + b].top5 - expected.top5), 1);
         }
     }
-    const size_t best = dho_sweep_best(grid, alphas, 4, betas, 3);
+    const size_t best = dho_sweep_best(grid, alphas, 4, betas, 3, DHO_TIES_MIDDLE);
     for (int i = 0; i < 12; i++) ck_assert_int_le(grid[i].top1, grid[best].top1);
 }
 END_TEST
@@ -117,11 +117,18 @@ START_TEST(test_ties_of_the_grid)
     const double alphas[] = {0.4, 0.45, 0.55}, betas[] = {0.5, 1, 2};
     dho_accuracy grid[9] = {{0}};
     grid[1 * 3 + 2].top1 = grid[2 * 3 + 1].top1 = 7; /* (0.45, 2), (0.55, 1) */
-    ck_assert_uint_eq(dho_sweep_best(grid, alphas, 3, betas, 3), 2 * 3 + 1);
+    ck_assert_uint_eq(dho_sweep_best(grid, alphas, 3, betas, 3, DHO_TIES_MIDDLE), 2 * 3 + 1);
     grid[1 * 3 + 1].top1 = 7; /* (0.45, 1): alike in both, so the first */
-    ck_assert_uint_eq(dho_sweep_best(grid, alphas, 3, betas, 3), 1 * 3 + 1);
+    ck_assert_uint_eq(dho_sweep_best(grid, alphas, 3, betas, 3, DHO_TIES_MIDDLE), 1 * 3 + 1);
+    /* The public code's first: beta 1 comes before beta 2, then alpha 0.45 before 0.55. */
+    ck_assert_uint_eq(dho_sweep_best(grid, alphas, 3, betas, 3, DHO_TIES_FIRST), 1 * 3 + 1);
+    grid[2 * 3 + 0].top1 = 7;
+    ck_assert_uint_eq(dho_sweep_best(grid, alphas, 3, betas, 3, DHO_TIES_FIRST), 2 * 3 + 0);
+    grid[2 * 3 + 2].top1 = 8;
+    ck_assert_uint_eq(dho_sweep_best(grid, alphas, 3, betas, 3, DHO_TIES_FIRST), 2 * 3 + 2);
+    grid[2 * 3 + 2].top1 = 0;
     grid[0 * 3 + 0].top1 = 8;
-    ck_assert_uint_eq(dho_sweep_best(grid, alphas, 3, betas, 3), 0);
+    ck_assert_uint_eq(dho_sweep_best(grid, alphas, 3, betas, 3, DHO_TIES_MIDDLE), 0);
 }
 END_TEST
 

@@ -453,7 +453,7 @@ START_TEST(test_sessions)
     add_session(30, NULL); /* in its place */
     check_run(DHO_RUN_DONE, NULL);
     add_session(10, "train.steps=7"); /* back to an older checkpoint */
-    check_run(DHO_RUN_OTHER, "has \"train.steps: 7\"");
+    check_run(DHO_RUN_OTHER, "has \"train.epochs: 0\", the table asks for \"train.epochs: 20\"");
     write_file("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
     add_session(0, "student.init=a");
     add_session(5, "student.init=b");

@@ -1,6 +1,6 @@
-/* A checkpoint of the method's public code (tests/golden/make_clip_trajectory_golden.py wrote one as
- * that code does): student.init with init_head gives its logits, from the PyTorch file, from what
- * dho weights convert makes of it, and without DistributedDataParallel's prefix. */
+/* A checkpoint of the method's public code (tests/golden/make_clip_trajectory_golden.py wrote one
+ * as that code does): student.init with init_head gives its logits, from the PyTorch file, from
+ * what dho weights convert makes of it, and without DistributedDataParallel's prefix. */
 #define _GNU_SOURCE
 #include "check_main.h"
 #include "dho/alloc.h"

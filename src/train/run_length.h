@@ -1,0 +1,25 @@
+/* How many steps a run has, and what they are in epochs and passes. Private to src/train. */
+#ifndef DHO_TRAIN_RUN_LENGTH_H
+#define DHO_TRAIN_RUN_LENGTH_H
+
+#include "dho/config.h"
+
+typedef struct dho_run_length {
+    int64_t labelled, unlabelled; /* images that batches are drawn from */
+    int64_t steps_per_epoch, total_steps;
+} dho_run_length;
+
+/* The length depends on the images, the batches and train.*, not on the method: runs that are
+ * compared have the same number of steps. labelled: of the list, repetitions included; unlabelled:
+ * 0 when all images are labelled and data.exclude_labelled. Local. */
+dho_run_length dho_run_length_of(const dho_config *config, int64_t labelled, int64_t unlabelled);
+
+/* Passes over the labelled (or unlabelled) images in all steps. */
+double dho_run_length_passes(const dho_run_length *length, const dho_config *config, bool labelled);
+
+/* "600 steps: 9.6 epochs of 62 steps (train.epoch_of: unlabelled); 240 passes over 40 labelled
+ * images, 9.6 over 2000 unlabelled ones" */
+void dho_run_length_describe(const dho_run_length *length, const dho_config *config, char *out,
+                             size_t bytes);
+
+#endif
