@@ -216,5 +216,7 @@ void dho_config_free(dho_config *config);
 
 /* "dho" for DHO_METHOD_DHO, ...: the words of the YAML file. */
 const char *dho_method_name(dho_method method);
+/* False when no method has this name. */
+bool dho_method_find(const char *name, dho_method *out);
 
 #endif

@@ -319,8 +319,9 @@ static void serve(bench *b)
     }
 }
 
-dho_status dho_bench_step(const dho_arguments *arguments)
+dho_status dho_bench_step(const dho_arguments *arguments, dho_comm *comm)
 {
+    (void)comm;
     bench b;
     DHO_TRY(parse(&b, arguments));
     dho_status status = open_bench(&b);

@@ -18,7 +18,8 @@ typedef struct dho_arguments {
  * is owned: dho_free(out->values). */
 dho_status dho_cli_split(int count, char **words, dho_arguments *out);
 
-/* One option of a subcommand: "--name VALUE" or, with flag, alone. */
+/* One option of a subcommand: "--name VALUE" or, with flag, alone. A name without dashes, "RUN", is
+ * of the word that is no option. */
 typedef struct dho_option {
     const char *name;   /* "--out" */
     const char **value; /* where its value goes; or ... */
@@ -41,8 +42,13 @@ void dho_cli_announce(const dho_comm *comm);
 
 /* What the commands that read a configuration take: -c (--config) FILE and --set key=value; `out`
  * is for those whose --out names the run's folder. */
+enum { DHO_CLI_PATH_BYTES = 4096 };
 typedef struct dho_config_arguments {
     const char *path, *out;
+    const char *word; /* instead of -c: a configuration, a run's folder or one of its checkpoints */
+    /* What the word has become, dho_cli_use_word; "": it is no folder. */
+    char run_folder[DHO_CLI_PATH_BYTES], run_config[DHO_CLI_PATH_BYTES];
+    bool is_checkpoint;
     const char *overrides[DHO_CLI_MAX_OVERRIDES];
     size_t override_count;
 } dho_config_arguments;
@@ -53,8 +59,25 @@ dho_status dho_cli_parse(const dho_arguments *arguments, dho_config_arguments *c
                          const dho_option *options, size_t option_count);
 
 /* Loads the configuration on every rank and checks that all have the same. Collective. */
-dho_status dho_cli_load_config(const dho_config_arguments *arguments, dho_comm *comm,
-                               dho_config *out);
+dho_status dho_cli_load_config(dho_config_arguments *arguments, dho_comm *comm, dho_config *out);
+
+/* run_word.c: turns arguments->word, if there is one, into path and (where it is not given) out.
+ * Local. Errors: DHO_ERR_CONFIG. */
+dho_status dho_cli_use_word(dho_config_arguments *arguments);
+/* The run's folder of a word that is one, or that is one of its checkpoints. */
+dho_status dho_cli_find_run(const char *word, char out[DHO_CLI_PATH_BYTES], bool *is_checkpoint);
+
+/* actions.c: of `words`, whose last is NULL, what `text` may have meant; NULL: none is like it. */
+const char *dho_cli_suggest(const char *const *words, const char *text);
+
+/* A command, or what comes behind its name. */
+typedef struct dho_action {
+    const char *name;
+    dho_status (*run)(const dho_arguments *arguments, dho_comm *comm);
+} dho_action;
+/* Runs the action that the first argument names; `command`: the words before it, "" for none. */
+dho_status dho_cli_run_action(const char *command, const dho_action *actions, size_t count,
+                              const dho_arguments *arguments, dho_comm *comm);
 
 /* The subcommands. Collective where comm has several ranks. */
 dho_status dho_command_train(const dho_arguments *arguments, dho_comm *comm);
@@ -66,7 +89,7 @@ dho_status dho_command_table(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_report(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_weights(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_bench(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_bench_step(const dho_arguments *arguments);
+dho_status dho_bench_step(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_bench_allreduce(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_pack(const dho_arguments *arguments, dho_comm *comm);
 dho_status dho_command_data(const dho_arguments *arguments, dho_comm *comm);

@@ -187,15 +187,17 @@ static dho_status cache_import(const dho_arguments *arguments, dho_comm *comm)
     return status;
 }
 
+static dho_status import_any(const dho_arguments *arguments, dho_comm *comm)
+{
+    return dho_cli_imports_labels(arguments) ? dho_cli_import_labels(arguments, comm)
+                                             : cache_import(arguments, comm);
+}
+
 dho_status dho_command_cache(const dho_arguments *arguments, dho_comm *comm)
 {
-    const char *action = arguments->count > 0 ? arguments->values[0] : "";
-    const dho_arguments rest = {.count = arguments->count - 1, .values = arguments->values + 1};
-    if (strcmp(action, "build") == 0) return cache_build(&rest, comm);
-    if (strcmp(action, "import") == 0)
-        return dho_cli_imports_labels(&rest) ? dho_cli_import_labels(&rest, comm)
-                                             : cache_import(&rest, comm);
-    if (strcmp(action, "info") == 0) return dho_cli_cache_info(&rest, comm);
-    if (strcmp(action, "verify") == 0) return dho_cli_cache_verify(&rest, comm);
-    return dho_fail(DHO_ERR_CONFIG, "usage: dho cache build|import|info|verify ...");
+    static const dho_action actions[] = {{"build", cache_build},
+                                         {"import", import_any},
+                                         {"info", dho_cli_cache_info},
+                                         {"verify", dho_cli_cache_verify}};
+    return dho_cli_run_action("cache", actions, sizeof actions / sizeof *actions, arguments, comm);
 }

@@ -3,7 +3,6 @@
 #include "dho/teacher_cache.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* Does the head fit the cache? */
 static dho_status check_head(const dho_cache_spec *spec, const char *path)
@@ -49,23 +48,27 @@ static dho_status run_check(const dho_config *config, dho_comm *comm,
     return DHO_OK;
 }
 
-dho_status dho_command_data(const dho_arguments *arguments, dho_comm *comm)
+static dho_status check(const dho_arguments *arguments, dho_comm *comm)
 {
     dho_config_arguments from = {0};
-    dho_data_check_options check = {0};
+    dho_data_check_options check_options = {0};
     const dho_option options[] = {
-        {.name = "--decode", .flag = &check.decode},
-        {.name = "--classes", .flag = &check.classes},
+        {.name = "CONFIG", .value = &from.word},
+        {.name = "--decode", .flag = &check_options.decode},
+        {.name = "--classes", .flag = &check_options.classes},
     };
     dho_config config;
-    if (arguments->count < 1 || strcmp(arguments->values[0], "check") != 0)
-        return dho_fail(DHO_ERR_CONFIG, "usage: dho data check -c CONFIG [--decode] [--classes]");
-    const dho_arguments rest = {.count = arguments->count - 1, .values = arguments->values + 1};
-    DHO_TRY(dho_cli_parse(&rest, &from, options, sizeof options / sizeof *options));
+    DHO_TRY(dho_cli_parse(arguments, &from, options, sizeof options / sizeof *options));
     DHO_TRY(dho_cli_load_config(&from, comm, &config));
     /* What dho train would refuse, it would refuse after the job has waited in the queue. */
     dho_status status = dho_comm_agree(comm, dho_config_check_train(&config, from.path));
-    if (status == DHO_OK) status = run_check(&config, comm, &check);
+    if (status == DHO_OK) status = run_check(&config, comm, &check_options);
     dho_config_free(&config);
     return status;
+}
+
+dho_status dho_command_data(const dho_arguments *arguments, dho_comm *comm)
+{
+    static const dho_action actions[] = {{"check", check}};
+    return dho_cli_run_action("data", actions, sizeof actions / sizeof *actions, arguments, comm);
 }

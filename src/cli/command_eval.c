@@ -7,13 +7,20 @@ dho_status dho_command_eval(const dho_arguments *arguments, dho_comm *comm)
     const char *checkpoint = NULL;
     bool stored = false;
     const dho_option options[] = {
+        {.name = "RUN", .value = &from.word},
         {.name = "--out", .value = &from.out},
         {.name = "--checkpoint", .value = &checkpoint},
         {.name = "--stored", .flag = &stored},
     };
     dho_config config;
     DHO_TRY(dho_cli_parse(arguments, &from, options, sizeof options / sizeof *options));
+    if (from.word != NULL && checkpoint != NULL)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%s and --checkpoint %s: both say what is evaluated, give "
+                        "one",
+                        from.word, checkpoint);
     DHO_TRY(dho_cli_load_config(&from, comm, &config));
+    if (from.run_folder[0] != '\0') checkpoint = from.word;
     dho_cli_announce(comm);
     const dho_status status = dho_evaluate(&config, comm, checkpoint, stored);
     dho_config_free(&config);

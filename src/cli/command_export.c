@@ -299,14 +299,28 @@ fail:
 dho_status dho_command_export(const dho_arguments *arguments, dho_comm *comm)
 {
     const char *checkpoint = NULL, *path = NULL, *head = NULL, *names = NULL;
-    const dho_option options[] = {{.name = "--checkpoint", .value = &checkpoint},
+    const char *word = NULL;
+    char run[DHO_CLI_PATH_BYTES], beside[DHO_CLI_PATH_BYTES];
+    const dho_option options[] = {{.name = "RUN", .value = &word},
+                                  {.name = "--checkpoint", .value = &checkpoint},
                                   {.name = "--out", .value = &path},
                                   {.name = "--head", .value = &head},
                                   {.name = "--names", .value = &names}};
     DHO_TRY(dho_cli_parse(arguments, NULL, options, sizeof options / sizeof *options));
+    if (word != NULL && checkpoint != NULL)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%s and --checkpoint %s: both say what is exported, give one", word,
+                        checkpoint);
+    if (word != NULL) {
+        bool is_checkpoint;
+        DHO_TRY(dho_comm_agree(comm, dho_cli_find_run(word, run, &is_checkpoint)));
+        snprintf(beside, sizeof beside, "%.*s/student.safetensors", DHO_CLI_PATH_BYTES - 32, run);
+        checkpoint = word;
+        if (path == NULL) path = beside;
+    }
     if (checkpoint == NULL || path == NULL)
         return dho_fail(DHO_ERR_CONFIG,
-                        "usage: dho export --checkpoint PATH --out FILE.safetensors "
+                        "usage: dho export RUN [--out FILE.safetensors] "
                         "[--head ce|kd|both|none] [--names openai|bare|huggingface|timm]");
     dho_model model;
     dho_checkpoint_info info;

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FOLDERS = 3, PROGRAM_BYTES = 4096 };
+enum { FOLDERS = 3, PROGRAM_BYTES = 4096, MOST_PLANS = 200 };
 
 /* This program's own path; "dho" where the system does not say. */
 static void find_program(char out[PROGRAM_BYTES])
@@ -31,7 +31,7 @@ static dho_status folder_at(int i, const char *program, char **out)
                   : dho_asprintf(out, "%.*s/../../configs/tables", length, program);
 }
 
-/* NAME or FILE -> the plan's path. */
+/* NAME or FILE -> the plan's path; NULL when there is no such name. */
 static dho_status find_plan(const char *name, const char *program, char **out)
 {
     *out = NULL;
@@ -46,8 +46,34 @@ static dho_status find_plan(const char *name, const char *program, char **out)
         dho_free(*out);
         *out = NULL;
     }
-    return dho_fail(DHO_ERR_CONFIG, "%s: no such table (dho table lists those that are here)",
-                    name);
+    return DHO_OK;
+}
+
+/* No table has this name: is there one like it? */
+static dho_status fail_unknown(const char *name, const char *program)
+{
+    const char *words[MOST_PLANS + 1] = {NULL}, *like = NULL;
+    dho_name_list names = {0};
+    size_t used = 0;
+    for (int i = 0; i < FOLDERS && used == 0; i++) {
+        char *folder;
+        DHO_TRY(folder_at(i, program, &folder));
+        dho_name_list_free(&names);
+        if (dho_path_is_folder(folder) && dho_list_folder(&names, folder) == DHO_OK)
+            for (size_t k = 0; k < names.count && used < MOST_PLANS; k++) {
+                char *dot = strstr(names.names[k], ".yaml");
+                if (dot == NULL) continue;
+                *dot = '\0';
+                words[used++] = names.names[k];
+            }
+        dho_free(folder);
+    }
+    like = dho_cli_suggest(words, name);
+    dho_fail(DHO_ERR_CONFIG, "%.100s: no such table (%s%s%sdho table lists those that are here)",
+             name, like != NULL ? "did you mean " : "", like != NULL ? like : "",
+             like != NULL ? "? " : "");
+    dho_name_list_free(&names);
+    return DHO_ERR_CONFIG;
 }
 
 /* The plans of the first folder that is there. */
@@ -102,6 +128,7 @@ static dho_status table(const dho_arguments *arguments)
     options.overrides = sets.overrides;
     options.override_count = sets.override_count;
     DHO_TRY(find_plan(arguments->values[0], program, &path));
+    if (path == NULL) return fail_unknown(arguments->values[0], program);
     dho_table *opened = NULL;
     dho_status status = dho_table_open(&opened, path, &options);
     if (status == DHO_OK)

@@ -2,32 +2,16 @@
 #include "cli/teacher.h"
 #include "dho/file.h"
 
-#include <string.h>
-
-static const struct action {
-    const char *name;
-    dho_status (*run)(const dho_arguments *arguments, dho_comm *comm);
-} actions[] = {
-    {"zero-shot", dho_teacher_zero_shot},
-    {"embed", dho_teacher_embed},
-    {"tip-adapter", dho_teacher_tip_adapter},
-};
-
 dho_status dho_command_teacher(const dho_arguments *arguments, dho_comm *comm)
 {
-    const char *word = arguments->count > 0 ? arguments->values[0] : "";
-    const dho_arguments rest = {.count = arguments->count - 1, .values = arguments->values + 1};
-    char known[128] = "";
-    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
-        if (strcmp(word, actions[i].name) == 0) return actions[i].run(&rest, comm);
-        strncat(known, i > 0 ? "|" : "", sizeof known - strlen(known) - 1);
-        strncat(known, actions[i].name, sizeof known - strlen(known) - 1);
-    }
-    return dho_fail(DHO_ERR_CONFIG, "usage: dho teacher %s ...", known);
+    static const dho_action actions[] = {{"zero-shot", dho_teacher_zero_shot},
+                                         {"embed", dho_teacher_embed},
+                                         {"tip-adapter", dho_teacher_tip_adapter}};
+    return dho_cli_run_action("teacher", actions, sizeof actions / sizeof *actions, arguments,
+                              comm);
 }
 
-dho_status dho_teacher_config(const dho_config_arguments *arguments, dho_comm *comm,
-                              dho_config *out)
+dho_status dho_teacher_config(dho_config_arguments *arguments, dho_comm *comm, dho_config *out)
 {
     if (arguments->path != NULL) return dho_cli_load_config(arguments, comm, out);
     static const char defaults[] = "{}";

@@ -20,6 +20,7 @@ dho_status dho_command_train(const dho_arguments *arguments, dho_comm *comm)
     const char *resume = "auto";
     bool print = false;
     const dho_option options[] = {
+        {.name = "CONFIG", .value = &from.word},
         {.name = "--out", .value = &from.out},
         {.name = "--resume", .value = &resume},
         {.name = "--print-config", .flag = &print},
@@ -28,7 +29,11 @@ dho_status dho_command_train(const dho_arguments *arguments, dho_comm *comm)
     DHO_TRY(dho_cli_parse(arguments, &from, options, sizeof options / sizeof *options));
     DHO_TRY(dho_cli_load_config(&from, comm, &config));
     dho_status status;
-    if (print) {
+    if (from.is_checkpoint) {
+        status = dho_fail(DHO_ERR_CONFIG,
+                          "%s: is a checkpoint: dho train %s --resume %s goes on from it",
+                          from.word, from.run_folder, from.word);
+    } else if (print) {
         status = dho_comm_agree(comm, print_config(&config, comm));
     } else {
         dho_cli_announce(comm);

@@ -157,13 +157,20 @@ fail:
     return status;
 }
 
+/* Rank 0 alone. */
+static dho_status run_inspect(const dho_arguments *arguments, dho_comm *comm)
+{
+    return dho_comm_agree(comm, dho_comm_rank(comm) == 0 ? inspect(arguments) : DHO_OK);
+}
+
+static dho_status run_convert(const dho_arguments *arguments, dho_comm *comm)
+{
+    return dho_comm_agree(comm, dho_comm_rank(comm) == 0 ? convert(arguments) : DHO_OK);
+}
+
 dho_status dho_command_weights(const dho_arguments *arguments, dho_comm *comm)
 {
-    const char *word = arguments->count > 0 ? arguments->values[0] : "";
-    const dho_arguments rest = {.count = arguments->count - 1, .values = arguments->values + 1};
-    dho_status status = DHO_OK;
-    if (strcmp(word, "inspect") != 0 && strcmp(word, "convert") != 0)
-        return dho_fail(DHO_ERR_CONFIG, "usage: dho weights inspect FILE | convert IN OUT");
-    if (dho_comm_rank(comm) == 0) status = word[0] == 'i' ? inspect(&rest) : convert(&rest);
-    return dho_comm_agree(comm, status);
+    static const dho_action actions[] = {{"inspect", run_inspect}, {"convert", run_convert}};
+    return dho_cli_run_action("weights", actions, sizeof actions / sizeof *actions, arguments,
+                              comm);
 }

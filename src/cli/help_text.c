@@ -16,18 +16,21 @@ const dho_help dho_help_entries[] = {
      "--test N\timages a class of each test set (default 50)\n"
      "--threads N\t0 (default): all cores\n"},
     {"train",
-     "-c CONFIG [--set key=value ...] [--out DIR] [--resume auto|never|PATH]\n"
-     "[--print-config]",
+     "CONFIG [--set key=value ...] [--out DIR] [--resume auto|never|PATH]\n"
+     "[--print-config]   (-c CONFIG is the same)",
      "trains a student; checkpoints, metrics and the resolved configuration go to its folder",
-     CONFIG_OPTIONS
+     "CONFIG\tthe configuration; or the folder of a run, which goes on\n" CONFIG_OPTIONS
      "--out DIR\tthe run's folder, instead of the configuration's out\n"
      "--resume WORD\tauto (default): goes on from the newest whole checkpoint of the folder;\n"
      "\tnever: fails when there is one; or a checkpoint or the folder of a run\n"
      "--print-config\tprints every key with its value and meaning, and ends\n"},
-    {"eval", "-c CONFIG [--checkpoint PATH] [--set key=value ...] [--out DIR] [--stored]",
+    {"eval",
+     "RUN [--set key=value ...] [--out DIR] [--stored]\n"
+     "or -c CONFIG [--checkpoint PATH] [--set key=value ...] [--out DIR] [--stored]",
      "top-1 and top-5 of every set of eval.sets, by all ranks; alpha and beta are chosen on\n"
      "eval.select_on",
-     CONFIG_OPTIONS
+     "RUN\tthe folder of a run (its newest checkpoint), or one of its checkpoints;\n"
+     "\tits own configuration says the rest\n" CONFIG_OPTIONS
      "--checkpoint PATH\ta checkpoint or the folder of a run (default: the newest one of --out)\n"
      "--out DIR\tthe run's folder, instead of the configuration's out\n"
      "--stored\ttakes the head outputs of an earlier evaluation: no student, no images\n"},
@@ -164,11 +167,12 @@ const dho_help dho_help_entries[] = {
      "--eps X\tAdamW's (default 1e-4)\n"
      "--weight-decay X\tAdamW's (default 0.01)\n"
      "--seed N\tof the order of the rows (default 0)\n"},
-    {"data check", "-c CONFIG [--decode] [--classes] [--set key=value ...]",
+    {"data check", "CONFIG [--decode] [--classes] [--set key=value ...]   (-c CONFIG is the same)",
      "are all images there, readable, in the right folders? what dho train needs, before a job is\n"
      "queued",
-     CONFIG_OPTIONS "--decode\treads every image whole\n"
-                    "--classes\tcounts each class\n"},
+     "CONFIG\tthe configuration; or the folder of a run\n" CONFIG_OPTIONS
+     "--decode\treads every image whole\n"
+     "--classes\tcounts each class\n"},
     {"pack",
      "-c CONFIG --out DIR [--eval SET] [--shards N] [--set key=value ...]\n"
      "or --index DIR",
@@ -186,11 +190,12 @@ const dho_help dho_help_entries[] = {
      "--key KEY\twhere in a PyTorch file they lie\n"
      "--strip PREFIX\ttakes only names that begin so, without it\n"},
     {"export",
-     "--checkpoint PATH --out FILE.safetensors [--head ce|kd|both|none]\n"
-     "[--names openai|bare|huggingface|timm]",
+     "RUN [--out FILE.safetensors] [--head ce|kd|both|none]\n"
+     "[--names openai|bare|huggingface|timm]   (--checkpoint RUN is the same)",
      "a trained student under the names that torchvision and CLIP's tools load",
-     "--checkpoint PATH\ta checkpoint or the folder of a run\n"
-     "--out FILE\tthe weights, safetensors\n"
+     "RUN\tthe folder of a run (its newest checkpoint), or one of its checkpoints\n"
+     "--checkpoint PATH\tthe same\n"
+     "--out FILE\tthe weights, safetensors (default: student.safetensors in the run's folder)\n"
      "--head WORD\tof a student with two heads: ce, kd, both or none\n"
      "--names WORD\tof a CLIP student: openai, bare, huggingface or timm\n"},
     {"bench step",

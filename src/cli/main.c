@@ -37,27 +37,15 @@ void dho_cli_announce(const dho_comm *comm)
                  "(apt-get install libdnnl-dev, then configure and build again)");
 }
 
-static dho_status run_command(const char *name, const dho_arguments *arguments, dho_comm *comm)
-{
-    if (strcmp(name, "train") == 0) return dho_command_train(arguments, comm);
-    if (strcmp(name, "eval") == 0) return dho_command_eval(arguments, comm);
-    if (strcmp(name, "cache") == 0) return dho_command_cache(arguments, comm);
-    if (strcmp(name, "synth") == 0) return dho_command_synth(arguments, comm);
-    if (strcmp(name, "compare") == 0) return dho_command_compare(arguments, comm);
-    if (strcmp(name, "table") == 0) return dho_command_table(arguments, comm);
-    if (strcmp(name, "report") == 0) return dho_command_report(arguments, comm);
-    if (strcmp(name, "weights") == 0) return dho_command_weights(arguments, comm);
-    if (strcmp(name, "bench") == 0) return dho_command_bench(arguments, comm);
-    if (strcmp(name, "pack") == 0) return dho_command_pack(arguments, comm);
-    if (strcmp(name, "data") == 0) return dho_command_data(arguments, comm);
-    if (strcmp(name, "teacher") == 0) return dho_command_teacher(arguments, comm);
-    if (strcmp(name, "export") == 0) return dho_command_export(arguments, comm);
-    return dho_fail(
-        DHO_ERR_CONFIG,
-        "unknown command \"%s\" (known: synth train eval compare table report cache teacher "
-        "data pack weights export bench version)",
-        name);
-}
+static const dho_action commands[] = {
+    {"synth", dho_command_synth},     {"train", dho_command_train},
+    {"eval", dho_command_eval},       {"compare", dho_command_compare},
+    {"table", dho_command_table},     {"report", dho_command_report},
+    {"cache", dho_command_cache},     {"teacher", dho_command_teacher},
+    {"data", dho_command_data},       {"pack", dho_command_pack},
+    {"weights", dho_command_weights}, {"export", dho_command_export},
+    {"bench", dho_command_bench},
+};
 
 static bool asks_for_help(const char *word)
 {
@@ -78,11 +66,12 @@ static bool print_help(int argc, char **argv)
     return true;
 }
 
-static dho_status run(const char *name, int argc, char **argv, dho_comm *comm)
+static dho_status run(int argc, char **argv, dho_comm *comm)
 {
     dho_arguments arguments;
     DHO_TRY(dho_cli_split(argc, argv, &arguments));
-    const dho_status status = run_command(name, &arguments, comm);
+    const dho_status status =
+        dho_cli_run_action("", commands, sizeof commands / sizeof *commands, &arguments, comm);
     dho_free(arguments.values);
     return status;
 }
@@ -107,7 +96,7 @@ int main(int argc, char **argv)
     }
     const int rank = dho_comm_rank(comm);
     dho_log_set_rank(rank, dho_comm_size(comm));
-    status = run(name, argc - 2, argv + 2, comm);
+    status = run(argc - 1, argv + 1, comm);
     if (status == DHO_PREEMPTED && rank == 0) fprintf(stderr, "dho: %s\n", dho_error_message());
     if (status != DHO_OK && status != DHO_PREEMPTED && (rank == 0 || status == DHO_ERR_COMM))
         fprintf(stderr, "dho: error: %s\n", dho_error_message());

@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include "config/schema.h"
 #include "dho/alloc.h"
 
 #include <errno.h>
@@ -7,23 +8,53 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_OPTIONS = 48 };
+
+static bool is_option(const char *word)
+{
+    return word[0] == '-';
+}
+
 static const dho_option *find_option(const char *word, const dho_option *options, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (strcmp(word, options[i].name) == 0) return &options[i];
+        if (is_option(word) ? strcmp(word, options[i].name) == 0 : !is_option(options[i].name))
+            return &options[i];
     return NULL;
+}
+
+/* " (did you mean --out?)": an option, or a key of the configuration; "" when nothing is like it.
+ */
+static void suggest(const char *word, bool config, const dho_option *options, size_t count,
+                    char *out, size_t bytes)
+{
+    const char *words[MOST_OPTIONS] = {NULL};
+    char key[DHO_SCHEMA_TEXT_BYTES];
+    size_t used = 0;
+    for (size_t i = 0; i < count && used + 3 < MOST_OPTIONS; i++)
+        if (is_option(options[i].name)) words[used++] = options[i].name;
+    if (config) words[used++] = "--config";
+    if (config) words[used++] = "--set";
+    const char *like = dho_cli_suggest(words, word), *name = word + strspn(word, "-");
+    out[0] = '\0';
+    if (like != NULL)
+        snprintf(out, bytes, "did you mean %s? ", like);
+    else if (config && is_option(word) && dho_schema_suggest(&dho_schema_config, name, key))
+        snprintf(out, bytes, "did you mean --set %.60s=...? ", key);
 }
 
 static dho_status unknown_option(const char *word, bool config, const dho_option *options,
                                  size_t count)
 {
-    char known[800] = "";
+    char known[800] = "", like[128];
+    suggest(word, config, options, count, like, sizeof like);
     if (config) snprintf(known, sizeof known, "--config --set");
     for (size_t i = 0; i < count; i++) {
         const size_t used = strlen(known);
+        if (!is_option(options[i].name)) continue;
         snprintf(known + used, sizeof known - used, "%s%s", used > 0 ? " " : "", options[i].name);
     }
-    return dho_fail(DHO_ERR_CONFIG, "unknown argument \"%s\" (known: %s)", word, known);
+    return dho_fail(DHO_ERR_CONFIG, "unknown argument \"%.60s\" (%sknown: %s)", word, like, known);
 }
 
 dho_status dho_cli_split(int count, char **words, dho_arguments *out)
@@ -59,6 +90,13 @@ dho_status dho_cli_parse(const dho_arguments *arguments, dho_config_arguments *c
         const dho_option *option = find_option(word, options, option_count);
         if (option != NULL && option->flag != NULL) {
             *option->flag = true;
+            continue;
+        }
+        if (option != NULL && !is_option(option->name)) {
+            if (*option->value != NULL)
+                return dho_fail(DHO_ERR_CONFIG, "%.100s: one word too many: %s is %.100s", word,
+                                option->name, *option->value);
+            *option->value = word;
             continue;
         }
         const char **target = option != NULL ? option->value : config_target(config, word, &full);
@@ -99,11 +137,12 @@ dho_status dho_cli_resize_mode(const char *text, bool *out_squash)
     return dho_fail(DHO_ERR_CONFIG, "--resize-mode: expected squash or shortest, got \"%s\"", text);
 }
 
-static dho_status load_local(const dho_config_arguments *arguments, dho_config *out)
+static dho_status load_local(dho_config_arguments *arguments, dho_config *out)
 {
     const char *overrides[DHO_CLI_MAX_OVERRIDES + 1];
     char *out_override = NULL;
     size_t count = arguments->override_count;
+    DHO_TRY(dho_cli_use_word(arguments));
     if (arguments->path == NULL)
         return dho_fail(DHO_ERR_CONFIG, "no configuration: give one with -c FILE");
     memcpy(overrides, arguments->overrides, count * sizeof *overrides);
@@ -116,8 +155,7 @@ static dho_status load_local(const dho_config_arguments *arguments, dho_config *
     return status;
 }
 
-dho_status dho_cli_load_config(const dho_config_arguments *arguments, dho_comm *comm,
-                               dho_config *out)
+dho_status dho_cli_load_config(dho_config_arguments *arguments, dho_comm *comm, dho_config *out)
 {
     char *text = NULL;
     *out = (dho_config){0};

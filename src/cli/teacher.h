@@ -9,8 +9,7 @@ dho_status dho_teacher_zero_shot(const dho_arguments *arguments, dho_comm *comm)
 dho_status dho_teacher_embed(const dho_arguments *arguments, dho_comm *comm);
 
 /* The configuration of -c; without one, the defaults and --set. Collective. */
-dho_status dho_teacher_config(const dho_config_arguments *arguments, dho_comm *comm,
-                              dho_config *out);
+dho_status dho_teacher_config(dho_config_arguments *arguments, dho_comm *comm, dho_config *out);
 
 /* Can the result be written there? Asked before the work. Collective. */
 dho_status dho_teacher_check_out(const char *path, dho_comm *comm);

@@ -193,3 +193,13 @@ const char *dho_method_name(dho_method method)
         if (i == (int)method) return field->words[i];
     return "?";
 }
+
+bool dho_method_find(const char *name, dho_method *out)
+{
+    for (int m = DHO_METHOD_CE; m < DHO_METHOD_COUNT; m++) {
+        if (strcmp(name, dho_method_name((dho_method)m)) != 0) continue;
+        *out = (dho_method)m;
+        return true;
+    }
+    return false;
+}

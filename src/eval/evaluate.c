@@ -12,7 +12,7 @@
 #include <string.h>
 
 typedef struct evaluator {
-    const dho_config *config;
+    const dho_config *config; /* with the method of what is evaluated */
     dho_comm *comm;
     char *path; /* owned: the checkpoint */
     dho_model model;
@@ -30,9 +30,6 @@ static dho_status check_model(const evaluator *e)
     if (strcmp(config->student.model, info->model) != 0)
         return dho_fail(DHO_ERR_CONFIG, "%s: is a %s, student.model says %s", e->path, info->model,
                         config->student.model);
-    if (config->method != info->method)
-        return dho_fail(DHO_ERR_CONFIG, "%s: was trained by method %s, the configuration says %s",
-                        e->path, dho_method_name(info->method), dho_method_name(config->method));
     if (config->data.image_size != info->image_size)
         return dho_fail(DHO_ERR_CONFIG, "%s: was trained at %d pixels, data.image_size says %lld",
                         e->path, info->image_size, (long long)config->data.image_size);
@@ -260,32 +257,59 @@ fail:
     return status;
 }
 
+/* The method is the student's, whatever the configuration says: `own` becomes e->config. */
+static void take_method(evaluator *e, dho_config *own, dho_method method)
+{
+    *own = *e->config;
+    own->method = method;
+    if (e->config->method != method)
+        dho_info("%s: trained by method %s, which is what counts (the configuration says %s)",
+                 e->path, dho_method_name(method), dho_method_name(e->config->method));
+    e->config = own;
+}
+
 /* The sets must be of one checkpoint: the one the first of them names. */
 static dho_status run_stored(evaluator *e)
 {
+    dho_config own;
+    dho_method method;
     const size_t sets = e->config->eval.set_count;
     char *path;
     if (dho_comm_rank(e->comm) != 0) return DHO_OK;
     e->threads = dho_setup_threads(e->config->compute.threads);
     DHO_TRY(dho_alloc_zero(&e->outputs, sets, sizeof *e->outputs, "evaluation"));
     DHO_TRY(outputs_path(e, &e->config->eval.sets[0], &path));
-    const dho_status status = dho_outputs_read_origin(path, &e->path, &e->info.step);
+    dho_status status = dho_outputs_read_origin(path, &method, &e->path, &e->info.step);
     dho_free(path);
     DHO_TRY(status);
-    DHO_TRY(check_place(e));
-    for (size_t i = 0; i < sets; i++) DHO_TRY(load_set(e, i));
-    return report(e);
+    const dho_config *given = e->config;
+    take_method(e, &own, method);
+    status = check_place(e);
+    for (size_t i = 0; i < sets && status == DHO_OK; i++) status = load_set(e, i);
+    if (status == DHO_OK) status = report(e);
+    e->config = given;
+    return status;
+}
+
+static dho_status run_sets(evaluator *e)
+{
+    DHO_TRY(dho_comm_agree(e->comm, open_local(e)));
+    for (size_t i = 0; i < e->config->eval.set_count; i++) DHO_TRY(run_set(e, i));
+    return dho_comm_agree(e->comm, dho_comm_rank(e->comm) == 0 ? report(e) : DHO_OK);
 }
 
 static dho_status run(evaluator *e, const char *checkpoint)
 {
+    dho_config own;
     DHO_TRY(
         dho_checkpoint_agree(e->comm, checkpoint != NULL ? checkpoint : e->config->out, &e->path));
     DHO_TRY(dho_comm_agree(e->comm, check_place(e)));
     DHO_TRY(dho_checkpoint_open_model(e->comm, e->path, false, &e->model, &e->info));
-    DHO_TRY(dho_comm_agree(e->comm, open_local(e)));
-    for (size_t i = 0; i < e->config->eval.set_count; i++) DHO_TRY(run_set(e, i));
-    return dho_comm_agree(e->comm, dho_comm_rank(e->comm) == 0 ? report(e) : DHO_OK);
+    const dho_config *given = e->config;
+    take_method(e, &own, e->info.method);
+    const dho_status status = run_sets(e);
+    e->config = given;
+    return status;
 }
 
 dho_status dho_evaluate(const dho_config *config, dho_comm *comm, const char *checkpoint,

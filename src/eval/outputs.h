@@ -28,6 +28,7 @@ dho_status dho_outputs_save(const dho_head_outputs *outputs, const dho_outputs_o
 dho_status dho_outputs_load(const char *path, const dho_outputs_origin *origin,
                             dho_head_outputs *out);
 /* The checkpoint (owned by the caller) and step that a file names. */
-dho_status dho_outputs_read_origin(const char *path, char **checkpoint, int64_t *step);
+dho_status dho_outputs_read_origin(const char *path, dho_method *method, char **checkpoint,
+                                   int64_t *step);
 
 #endif

@@ -123,15 +123,15 @@ static dho_status read_all(const dho_safetensors *file, dho_head_outputs *out)
     out->classes = (int)tensor->shape[1];
     for (int h = 0; h < 2; h++) {
         if (dho_safetensors_find(file, head_names[h]) == NULL) continue;
-        DHO_TRY(dho_safetensors_require(file, head_names[h], 2, (int64_t[]){out->count, out->classes},
-                                        &tensor));
+        DHO_TRY(dho_safetensors_require(file, head_names[h], 2,
+                                        (int64_t[]){out->count, out->classes}, &tensor));
         DHO_TRY(dho_alloc(&out->logits[h], (size_t)out->count * (size_t)out->classes, sizeof(float),
                           "head outputs"));
         dho_tensor_to_float(tensor, out->logits[h]);
     }
     DHO_TRY(read_labels(file, out));
-    DHO_TRY(read_names(file, image_names_name, out->count, &out->image_names,
-                       &out->image_name_bytes));
+    DHO_TRY(
+        read_names(file, image_names_name, out->count, &out->image_names, &out->image_name_bytes));
     DHO_TRY(read_names(file, class_names_name, out->classes, &out->class_names,
                        &out->class_name_bytes));
     return read_mask(file, out);
@@ -174,15 +174,19 @@ dho_status dho_outputs_load(const char *path, const dho_outputs_origin *origin,
     return dho_fail_prefix(status, "%s: ", path);
 }
 
-dho_status dho_outputs_read_origin(const char *path, char **checkpoint, int64_t *step)
+dho_status dho_outputs_read_origin(const char *path, dho_method *method, char **checkpoint,
+                                   int64_t *step)
 {
     dho_safetensors *file;
-    const char *name, *number;
+    const char *name, *number, *word;
     if (!dho_path_exists(path))
         return dho_fail(DHO_ERR_CONFIG, "%s: no such file: evaluate without --stored first", path);
     DHO_TRY(dho_safetensors_open(&file, path));
     dho_status status = metadata_of(file, "checkpoint", &name);
     if (status == DHO_OK) status = metadata_of(file, "step", &number);
+    if (status == DHO_OK) status = metadata_of(file, "method", &word);
+    if (status == DHO_OK && !dho_method_find(word, method))
+        status = dho_fail(DHO_ERR_FORMAT, "unknown method \"%.40s\"", word);
     if (status == DHO_OK) {
         *step = strtoll(number, NULL, 10);
         status = dho_strdup(checkpoint, name);

@@ -116,7 +116,8 @@ static void add_panel(const dho_report_page *page, dho_figure *figure, const cha
     }
 }
 
-static void add_cell(dho_report_page *page, const dho_report_set *set)
+/* `old`: of an older checkpoint. */
+static void add_cell(dho_report_page *page, const dho_report_set *set, bool old)
 {
     const char *const names[] = {"", "CE ", "KD "};
     dho_text_add(&page->html, "<td>");
@@ -125,9 +126,10 @@ static void add_cell(dho_report_page *page, const dho_report_set *set)
         const dho_score *score = score_at(set, i);
         if (!score->present) continue;
         dho_text_add(&page->html,
-                     i == 0 ? "%s%s%.1f [%.1f %.1f]" : "<br><small>%s%s%.1f [%.1f %.1f]</small>",
-                     i == 0 && set->chosen_here ? "*" : "", names[i], score->top1, score->low,
-                     score->high);
+                     i == 0 ? "%s%s%s%.1f [%.1f %.1f]"
+                            : "<br><small>%s%s%s%.1f [%.1f %.1f]</small>",
+                     i == 0 && old ? "!" : "", i == 0 && set->chosen_here ? "*" : "", names[i],
+                     score->top1, score->low, score->high);
     }
     if (set != NULL && set->combined.present && isfinite(set->combined.top5))
         dho_text_add(&page->html, "<br><small>top-5 %.1f</small>", set->combined.top5);
@@ -150,14 +152,24 @@ static void add_table(dho_report_page *page, const char *const *names, size_t co
     dho_text_add(&page->html, "</tr>\n");
     for (size_t r = 0; r < page->run_count; r++) {
         const dho_report_run *run = &page->runs[r];
-        if (!run->has_evaluation) continue;
         dho_text_add(&page->html, "<tr><td>");
         dho_report_add_run_name(page, r);
+        if (!run->has_evaluation) {
+            dho_text_add(&page->html,
+                         "</td><td>–</td><td>–</td><td colspan=\"%zu\">not evaluated</td></tr>\n",
+                         count);
+            continue;
+        }
+        if (run->age != NULL) {
+            dho_text_add(&page->html, "<br><small>! ");
+            dho_text_escape(&page->html, run->age);
+            dho_text_add(&page->html, "</small>");
+        }
         if (run->chosen_on != NULL)
             dho_text_add(&page->html, "</td><td>%g</td><td>%g</td>", run->alpha, run->beta);
         else
             dho_text_add(&page->html, "</td><td>–</td><td>–</td>");
-        for (size_t s = 0; s < count; s++) add_cell(page, set_of(run, names[s]));
+        for (size_t s = 0; s < count; s++) add_cell(page, set_of(run, names[s]), run->age != NULL);
         dho_text_add(&page->html, "</tr>\n");
     }
     dho_text_add(&page->html, "</table></div>\n");
@@ -186,6 +198,7 @@ dho_status dho_report_add_accuracy(dho_report_page *page)
     add_table(page, names, count);
     dho_report_add_missing(page,
                            "Top-1 % [95 % interval] of the combined prediction, below it each "
-                           "head alone. * α and β were chosen on this very set.");
+                           "head alone. * α and β were chosen on this very set; ! of an older "
+                           "checkpoint than the run's newest.");
     return page->html.status;
 }

@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
+#include "eval/evaluation_age.h"
 #include "eval/outputs.h"
 #include "eval/report_run.h"
 
@@ -120,14 +121,20 @@ dho_status dho_report_run_read_evaluation(dho_report_run *run, const dho_report_
     dho_stored_evaluation stored;
     dho_status status = dho_stored_evaluation_load(&stored, run->path);
     if (status == DHO_OK) {
-        status = take_scores(run, &stored);
+        status = dho_evaluation_age(&stored, run->path, &run->age);
+        if (run->age != NULL) dho_report_run_note(run, "%s", run->age);
+        if (status == DHO_OK) status = take_scores(run, &stored);
         dho_stored_evaluation_free(&stored);
         return status == DHO_OK ? read_details(run, reading) : status;
     }
     if (status == DHO_ERR_MEMORY) return status;
-    if (status == DHO_ERR_CONFIG)
-        dho_report_run_note(run, "eval.json is not there: run dho eval to see accuracies");
-    else
+    if (status != DHO_ERR_CONFIG) {
         dho_report_run_note(run, "%s", dho_error_message());
+        return DHO_OK;
+    }
+    char *command;
+    DHO_TRY(dho_evaluation_command(run->path, &command));
+    dho_report_run_note(run, "eval.json is not there: not evaluated: %s", command);
+    dho_free(command);
     return DHO_OK;
 }

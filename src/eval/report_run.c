@@ -126,6 +126,7 @@ void dho_report_run_close(dho_report_run *run)
     dho_free(run->name);
     dho_free(run->method);
     dho_free(run->checkpoint);
+    dho_free(run->age);
     dho_free(run->chosen_on);
     if (run->has_config) dho_config_free(&run->config);
     dho_free(run->config_text);

@@ -118,6 +118,7 @@ typedef struct dho_report_run {
     dho_metrics metrics;
     bool has_evaluation, has_config;
     char *method, *checkpoint, *chosen_on; /* owned, or NULL: of eval.json */
+    char *age; /* owned, or NULL: the evaluation is of an older checkpoint, and what renews it */
     int64_t step;
     double alpha, beta;
     dho_report_set *sets; /* owned, [set_count] */

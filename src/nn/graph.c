@@ -57,10 +57,11 @@ dho_value dho_graph_append(dho_graph *graph, dho_node node)
     if (node.height < 1 || node.width < 1 || node.channels < 1 || node.channels > MAX_CHANNELS) {
         dho_graph_keep_failure(
             graph,
-            dho_fail(DHO_ERR_CONFIG, "model: operator %d would have the shape %d x %d x %d: the %s",
-                     graph->count, node.height, node.width, node.channels,
-                     node.channels > MAX_CHANNELS ? "model is too wide"
-                                                  : "image is too small for this model"));
+            dho_fail(DHO_ERR_CONFIG, "%s: operator %d would have the shape %d x %d x %d",
+                     node.channels > MAX_CHANNELS
+                         ? "student.width: the model is too wide"
+                         : "data.image_size: the image is too small for this model",
+                     graph->count, node.height, node.width, node.channels));
         return -1;
     }
     if (graph->count == graph->capacity) {

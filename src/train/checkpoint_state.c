@@ -86,16 +86,6 @@ static bool read_triple(const json_t *list, double out[3])
     return out[0] == out[0];
 }
 
-static bool find_method(const char *word, dho_method *out)
-{
-    for (int m = DHO_METHOD_CE; m < DHO_METHOD_COUNT; m++) {
-        if (strcmp(word, dho_method_name((dho_method)m)) != 0) continue;
-        *out = (dho_method)m;
-        return true;
-    }
-    return false;
-}
-
 static dho_status read_class_names(const char *path, const json_t *names, dho_checkpoint_info *out)
 {
     if (json_array_size(names) != (size_t)out->classes)
@@ -150,7 +140,7 @@ static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_in
         !in_range(width, 1, 65536) || !in_range(layers, 0, 1024) ||
         !in_range(image_size, 1, 65536) || !in_range(classes, 1, MAX_CLASSES) ||
         !in_range(labelled_crc, 0, UINT32_MAX) || !read_triple(mean, out->mean) ||
-        !read_triple(std, out->std) || !find_method(method, &out->method) ||
+        !read_triple(std, out->std) || !dho_method_find(method, &out->method) ||
         !read_heads(state, out))
         return damaged(path, "a value is out of range");
     out->outer_bias = version < 2;

@@ -302,7 +302,13 @@ static dho_status open_local(dho_trainer *trainer)
     DHO_TRY(describe_settings(trainer));
     DHO_TRY(open_data(trainer));
     DHO_TRY(open_microbatches(trainer));
-    return open_model(trainer);
+    const dho_status status = open_model(trainer);
+    if (status != DHO_ERR_MEMORY) return status;
+    return dho_fail_prefix(status,
+                           "student.width %d with %d images a microbatch (train.batch_*) at "
+                           "data.image_size %d is too large: ",
+                           trainer->student.width, trainer->micro_batch,
+                           (int)trainer->config->data.image_size);
 }
 
 dho_status dho_trainer_open(dho_trainer *trainer, const dho_config *config, dho_comm *comm)

@@ -19,7 +19,7 @@ expect 0 "key student" weights inspect two.pt --key student
 expect 2 "asks for posix.system" weights inspect evil.pt
 expect 0 "PyTorch legacy, key state_dict: 6 tensors" weights inspect legacy_strided.pt
 expect 2 "neither" weights inspect "$golden/torch_exchange.py"
-expect 2 "usage: dho weights" weights show
+expect 2 "dho weights show: unknown command (known: inspect|convert)" weights show
 expect 2 "no key \"x\"" weights inspect two.pt --key x
 expect 0 "2.safetensors: 1 tensors" weights convert two.pt "$work/2.safetensors" --key teacher \
     --strip backbone.
