@@ -195,7 +195,7 @@ const dho_help dho_help_entries[] = {
      "a trained student under the names that torchvision and CLIP's tools load",
      "RUN\tthe folder of a run (its newest checkpoint), or one of its checkpoints\n"
      "--checkpoint PATH\tthe same\n"
-     "--out FILE\tthe weights, safetensors (default: student.safetensors in the run's folder)\n"
+     "--out FILE\tsafetensors (default: student.safetensors in the run's folder)\n"
      "--head WORD\tof a student with two heads: ce, kd, both or none\n"
      "--names WORD\tof a CLIP student: openai, bare, huggingface or timm\n"},
     {"bench step",
