@@ -48,16 +48,16 @@ static const struct trajectory_case {
      DHO_SCHEDULE_WARMUP_TIMES_COSINE},
     {"fine_grained", &resnet, DHO_METHOD_DHO, DHO_HEAD_LINEAR, true, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
      DHO_SCHEDULE_LINEAR},
-    {"single_head", &resnet, DHO_METHOD_SINGLE_HEAD, DHO_HEAD_LINEAR, true, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
-     DHO_SCHEDULE_CONSTANT},
+    {"single_head", &resnet, DHO_METHOD_SINGLE_HEAD, DHO_HEAD_LINEAR, true, 0.5f, 0.5f, 0,
+     DHO_FEATURE_MSE, DHO_SCHEDULE_CONSTANT},
     {"feature", &resnet, DHO_METHOD_FEATURE, DHO_HEAD_LINEAR, false, 1, 0, 2, DHO_FEATURE_COSINE,
      DHO_SCHEDULE_COSINE},
     {"clip_semi", &clip, DHO_METHOD_DHO, DHO_HEAD_COSINE, false, 1, 1, 0, DHO_FEATURE_MSE,
      DHO_SCHEDULE_WARMUP_TIMES_COSINE},
     {"clip_shots", &clip, DHO_METHOD_DHO, DHO_HEAD_COSINE, false, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
      DHO_SCHEDULE_COSINE},
-    {"logit_feature", &resnet, DHO_METHOD_LOGIT_FEATURE, DHO_HEAD_LINEAR, true, 1, 0.5f, 2, DHO_FEATURE_MSE,
-     DHO_SCHEDULE_COSINE},
+    {"logit_feature", &resnet, DHO_METHOD_LOGIT_FEATURE, DHO_HEAD_LINEAR, true, 1, 0.5f, 2,
+     DHO_FEATURE_MSE, DHO_SCHEDULE_COSINE},
 };
 static const dho_backend backends[] = {DHO_BACKEND_REF, DHO_BACKEND_BLIS, DHO_BACKEND_ONEDNN};
 enum { CASES = sizeof cases / sizeof *cases, BACKENDS = sizeof backends / sizeof *backends };
@@ -219,7 +219,8 @@ static dho_loss_terms step(fixture *f, const struct trajectory_case *c, int s)
         dho_microbatch_run(&microbatch, &objective, f->gradients, f->statistics, NULL);
     dho_compute_kernels(f->compute)
         ->adamw(f->compute, f->floats, f->parameters, f->gradients, f->moment1, f->moment2, 1,
-                lr * dho_schedule_factor(&schedule, s), 0.9, 0.999, c->student->eps, weight_decay, s + 1);
+                lr * dho_schedule_factor(&schedule, s), 0.9, 0.999, c->student->eps, weight_decay,
+                s + 1);
     dho_microbatch_move_statistics(f->buffer_floats, passes, 1, f->statistics, f->buffers);
     return terms;
 }
@@ -231,7 +232,8 @@ static void check_bias(const fixture *f, const char *name)
     const dho_slot *bias = slot_of(f->student.graph, "head_kd.bias");
     const float *found = f->parameters + bias->offset, *expected = f->expected + bias->offset;
     double moved = 0;
-    for (size_t i = 0; i < bias->count; i++) moved = fmax(moved, fabs((double)found[i]));
+    for (size_t i = 0; i < bias->count; i++)
+        moved = dho_larger_or_nan(moved, fabs((double)found[i]));
     printf("%s, %s: head_kd.bias up to %.1e, relative error %.1e\n", name,
            dho_compute_kernels(f->compute)->name, moved,
            relative_error(bias->count, found, expected));
