@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Allocates count * size bytes, uninitialised, into *out. count or size 0 gives a valid block.
  * Errors: DHO_ERR_MEMORY, naming `what` and the size ("activations: cannot allocate 12 GiB");
  * *out is then NULL. */
@@ -42,5 +46,9 @@ void dho_alloc_reset_peak(void);
 
 /* Tests only: the n-th allocation from now (1 = the next) fails, once; 0 switches it off. */
 void dho_alloc_fail_at(int64_t n);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

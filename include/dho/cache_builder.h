@@ -8,6 +8,10 @@
 #include "dho/student.h"
 #include "dho/teacher_cache.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct dho_cache_teacher {
     /* Borrowed; its features exposed; one head. Of a cosine head the normalised features are the
      * embedding. class_names NULL: only their number is compared with the dataset's. */
@@ -53,5 +57,9 @@ typedef struct dho_cache_agreement {
 dho_status dho_cache_recompute(const dho_config *config, dho_comm *comm, dho_cache *cache,
                                const dho_cache_teacher *teacher, const dho_cache_sample *sample,
                                dho_cache_agreement *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 #include "dho/dataset.h"
 #include "dho/teacher_cache.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct dho_label_import {
     const char *source;         /* the folder of what was saved */
     const char *out;            /* the cache's folder */
@@ -30,5 +34,9 @@ dho_status dho_cache_import_fkd(const dho_label_import *import, dho_comm *comm);
  * are drawn again from the stored seed; any other augmentation is unknown to this program, and the
  * caller must know that there was none. Otherwise as above. Collective. */
 dho_status dho_cache_import_tinyvit(const dho_label_import *import, dho_comm *comm);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

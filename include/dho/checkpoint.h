@@ -13,6 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What state.json says: enough to rebuild the model and to refuse a run that would not continue
  * this one. Strings are owned; dho_checkpoint_info_free. */
 typedef struct dho_checkpoint_info {
@@ -86,5 +90,9 @@ dho_status dho_checkpoint_load(const char *path, const dho_checkpoint_info *info
  * Collective. */
 dho_status dho_checkpoint_open_model(dho_comm *comm, const char *path, bool expose_features,
                                      dho_model *out, dho_checkpoint_info *out_info);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

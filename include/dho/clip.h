@@ -18,6 +18,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct dho_clip_source {
     const char *model; /* "clip_rn50", "clip_vit_b16", "clip_vit_l14", "clip_vit_l14_336",
                           "clip_vit_h14_378"; or open_clip's name of it ("RN50", "ViT-B-16" ...) */
@@ -80,5 +84,9 @@ dho_status dho_clip_embed_images(const dho_config *config, dho_comm *comm,
  * Collective. */
 dho_status dho_clip_embed_texts(dho_comm *comm, dho_clip_text *text, const char *const *texts,
                                 size_t count, float **out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

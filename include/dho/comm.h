@@ -12,6 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct dho_comm dho_comm;
 
 /* The world communicator of MPI; initialises MPI (MPI_THREAD_FUNNELED or more) when it is not.
@@ -79,5 +83,9 @@ dho_status dho_comm_check_equal(dho_comm *comm, const void *data, size_t bytes, 
  * (lower += upper). At the end one partial sum is left. Slots needed: dho_tree_depth(n). */
 void dho_tree_order(int n, int *out_order, int *out_merges);
 int dho_tree_depth(int n);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

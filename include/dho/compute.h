@@ -22,6 +22,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct dho_compute dho_compute;
 
 typedef struct dho_conv_shape {
@@ -282,5 +286,9 @@ void dho_compute_versions(char *out, size_t bytes);
 
 /* Which backends are built in; NULL-terminated names in order of preference. */
 const char *const *dho_compute_backends(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

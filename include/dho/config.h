@@ -11,6 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum dho_method {
     DHO_METHOD_CE,          /* one head, cross-entropy on the labels */
     DHO_METHOD_KD,          /* one head, KL to the teacher */
@@ -218,5 +222,9 @@ void dho_config_free(dho_config *config);
 const char *dho_method_name(dho_method method);
 /* False when no method has this name. */
 bool dho_method_find(const char *name, dho_method *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -8,6 +8,10 @@
 
 #include <stdbool.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct dho_data_check_options {
     bool decode;  /* decode every image; else open it and look at its first bytes */
     bool classes; /* print the count of each class */
@@ -25,5 +29,9 @@ typedef struct dho_data_check_result {
  * not an error. Collective. Errors: DHO_ERR_MEMORY, DHO_ERR_COMM. */
 dho_status dho_data_check(const dho_config *config, dho_comm *comm,
                           const dho_data_check_options *options, dho_data_check_result *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -12,6 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct dho_sample {
     const char *path; /* relative to root, borrowed from the dataset */
     int32_t label;    /* 0 .. classes-1 */
@@ -121,5 +125,9 @@ dho_status dho_subset_balanced(dho_id_list *out, const dho_dataset *dataset, dou
  * Errors: DHO_ERR_CONFIG naming file, line and the name that is not in the dataset, or is
  * ambiguous, or occurs twice; DHO_ERR_CONFIG when no name is listed; DHO_ERR_IO. */
 dho_status dho_subset_file(dho_id_list *out, const dho_dataset *dataset, const char *path);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -15,6 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Mean cross-entropy of rows of logits [rows][classes] against labels[rows];
  * dlogits += weight * (softmax - one-hot) / rows. Returns the mean (0 for no rows).
  * *correct (may be NULL): rows whose largest logit is the label's. */
@@ -78,5 +82,9 @@ void dho_objective_add_features(const dho_objective *objective, int rows, int la
  * [classes]. */
 void dho_masked_softmax(int classes, const bool *mask, const float *logits, double temperature,
                         float *p);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

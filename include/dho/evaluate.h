@@ -11,6 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What a student said of a set: enough to sweep alpha and beta without running it again. */
 typedef struct dho_head_outputs {
     int64_t count;
@@ -56,5 +60,9 @@ size_t dho_sweep_best(const dho_accuracy *grid, const double *alphas, size_t alp
  * stored: take the head outputs from OUT/eval/ instead of running the student. Collective. */
 dho_status dho_evaluate(const dho_config *config, dho_comm *comm, const char *checkpoint,
                         bool stored);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

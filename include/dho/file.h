@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Reads a whole file into *inout_data, a block of *inout_capacity bytes that grows when needed
  * (start with NULL and 0; release with dho_free). *out_size: bytes read. A NUL that is not counted
  * follows the data.
@@ -74,5 +78,9 @@ void dho_name_list_free(dho_name_list *list);
 
 /* CRC-32 (IEEE 802.3, zlib's and Python's zlib.crc32); start with crc 0. Any size. */
 uint32_t dho_crc32(uint32_t crc, const void *data, size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

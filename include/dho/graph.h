@@ -16,6 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct dho_graph dho_graph;
 typedef int dho_value; /* index of the operator that makes it; -1: none */
 
@@ -203,5 +207,9 @@ void dho_executor_profile_reset(dho_executor *executor);
 
 /* Bytes of the arena: all activations, gradients and saved values. */
 size_t dho_executor_arena_bytes(const dho_executor *executor);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,6 +9,10 @@
 
 #include "dho/teacher_head.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct dho_head_file {
     dho_teacher_head head;  /* owned */
     float *text_means;      /* owned, [classes][dim], or NULL */
@@ -26,5 +30,9 @@ void dho_head_file_free(dho_head_file *file);
  * Errors: DHO_ERR_CONFIG naming the first class that differs. */
 dho_status dho_head_file_check(const dho_head_file *file, const char *path, int classes,
                                char *const *class_names);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -11,6 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct dho_image {
     int width, height; /* pixels, 1 .. 65500 */
     uint8_t *pixels;   /* owned; dho_image_free */
@@ -129,5 +133,9 @@ dho_status dho_image_crop_to_network(const dho_image *source, dho_box box, int w
 dho_status dho_image_eval_transform(const dho_image *image, int resize_short, int crop,
                                     dho_filter filter, const dho_pixel_finish *finish,
                                     dho_resample_scratch *scratch, dho_image *temporary, void *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

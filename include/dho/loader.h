@@ -25,6 +25,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* One sample of a batch as the sampler asks for it. */
 typedef struct dho_draw {
     int64_t id;
@@ -187,5 +191,9 @@ void dho_eval_loader_destroy(dho_eval_loader **loader);
  * the batch's index, so its first row is row step * batch; out->count is 0 after the last batch. */
 dho_status dho_eval_loader_next(dho_eval_loader *loader, dho_batch *out, double *seconds_waited);
 void dho_eval_loader_release(dho_eval_loader *loader, const dho_batch *batch);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -3,6 +3,10 @@
 #ifndef DHO_LOG_H
 #define DHO_LOG_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Says once, at the start of the program, which rank speaks; ranks > 0 prefix "rank N: ".
  * Without this call the process is rank 0. */
 void dho_log_set_rank(int rank, int ranks);
@@ -12,5 +16,9 @@ void dho_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A warning: printed by any rank as "dho: warning: ...". */
 void dho_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -4,6 +4,10 @@
 
 #include "dho/config.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct dho_schedule {
     dho_schedule_kind kind;
     int64_t total_steps, warmup_steps;
@@ -23,5 +27,9 @@ dho_status dho_schedule_check(const dho_schedule *schedule);
  * factor times (1 + cos(pi t / T_max)) / 2. The cosine reaches 0 `warmup` steps before the end and
  * rises again: the public code's choice. */
 double dho_schedule_factor(const dho_schedule *schedule, int64_t step);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
 
 #include <stddef.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { DHO_REPORT_MAX_RUNS = 64, DHO_REPORT_MAX_SAMPLES = 24 };
 
 typedef struct dho_report_options {
@@ -21,5 +25,9 @@ typedef struct dho_report_options {
  * is named on the page and is no error.
  * Errors: DHO_ERR_CONFIG (a folder that is not there or is no run), DHO_ERR_IO, DHO_ERR_MEMORY. */
 dho_status dho_report_write(const dho_report_options *options);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,6 +7,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What a stream is for; two purposes never share numbers. Values are part of the results: append,
  * never renumber. */
 typedef enum dho_rng_purpose {
@@ -51,5 +55,9 @@ double dho_rng_normal(dho_rng *rng);
 
 /* Fisher-Yates shuffle of count ids in place. */
 void dho_rng_shuffle(dho_rng *rng, int64_t *ids, int64_t count);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,6 +7,10 @@
 #include "dho/dataset.h"
 #include "dho/image.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The training set of data.*; class_file is checked. */
 dho_status dho_setup_dataset(const dho_config *config, dho_dataset *out);
 /* An evaluation set. reference: whose classes the labels are (NULL: its own); a CoOp file's classes
@@ -23,5 +27,9 @@ dho_pixel_type dho_setup_pixels(dho_compute_dtype dtype);
 dho_eval_transform dho_setup_eval_transform(const dho_config *config, int image_size);
 /* Threads for a count where 0 means "as many as the process may use" (OMP_NUM_THREADS). */
 int dho_setup_threads(int64_t configured);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

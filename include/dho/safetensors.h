@@ -13,6 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum dho_dtype {
     DHO_F32,
     DHO_F16,
@@ -73,5 +77,9 @@ uint16_t dho_float_to_half(float value); /* round to nearest even, overflow to i
  * NULL-terminated (may be NULL). *out_crc (may be NULL): CRC-32 of the whole file. */
 dho_status dho_safetensors_save(const char *path, const dho_tensor_view *tensors, size_t count,
                                 const char *const *metadata, uint32_t *out_crc);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
 #include "dho/dataset.h"
 #include "dho/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Writes folder/shard-SSSSS-of-NNNNN.tar for S = 0 .. shards-1, classes.txt and, last, the index.
  * Shard S has the images with id mod N == S in the order of their ids, so virtual shard v of a run
  * with V virtual shards, V a divisor of N, is the union of the tars S with S mod V == v: as in the
@@ -22,5 +26,9 @@ dho_status dho_pack(const dho_dataset *dataset, dho_comm *comm, const char *fold
 
 /* Scans the tars of a folder and writes the index that is missing (or replaces it). Local. */
 dho_status dho_shards_index(const char *folder);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

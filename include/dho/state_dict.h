@@ -10,6 +10,10 @@
 #include "dho/safetensors.h"
 #include "dho/weights.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Named tensors in file layout with memory of their own. */
 typedef struct dho_state_dict {
     dho_tensor_view *tensors; /* owned, [count]; names owned too */
@@ -66,5 +70,9 @@ dho_status dho_state_dict_find_names(const dho_weights *weights, const char *fir
  * engine's published layout. */
 const dho_tensor_view *dho_state_dict_find(const dho_weights *weights, const dho_file_names *names,
                                            const char *own, bool *out_transposed);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
 #ifndef DHO_STATUS_H
 #define DHO_STATUS_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum dho_status {
     DHO_OK = 0,
     DHO_ERR_CONFIG,   /* the user asked for something that cannot be: exit code 2 */
@@ -51,5 +55,9 @@ int dho_exit_code(dho_status status);
         status = (expression);                                                                     \
         if (status != DHO_OK) goto fail;                                                           \
     } while (0)
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

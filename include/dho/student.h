@@ -8,6 +8,10 @@
 
 #include "dho/graph.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct dho_student_options {
     /* "resnet18", "resnet50", "mobilenet_v2", "clip_rn50", "clip_vit_b16", "clip_vit_l14",
      * "clip_vit_l14_336", "clip_vit_h14_378" */
@@ -58,5 +62,9 @@ typedef struct dho_model {
 } dho_model;
 
 void dho_model_destroy(dho_model *model);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -17,6 +17,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct dho_synth_options {
     const char *out; /* borrowed: the folder to write, made when it is not there */
     uint64_t seed;
@@ -47,5 +51,9 @@ int dho_synth_class_in_test_a(int index);
  * exists and holds anything else (a set made with other options included); DHO_ERR_IO naming the
  * path; DHO_ERR_MEMORY. */
 dho_status dho_synth_write(const dho_synth_options *options);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

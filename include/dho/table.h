@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct dho_table dho_table;
 
 typedef struct dho_table_options {
@@ -39,5 +43,9 @@ dho_status dho_table_write(const dho_table *table, dho_table_format format, cons
 
 /* The title of the plan at `path`, owned by the caller; errors as dho_table_open. */
 dho_status dho_table_title(char **out, const char *path);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

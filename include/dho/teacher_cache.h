@@ -21,6 +21,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum {
     DHO_CACHE_MAX_SHARDS = 65536,
     DHO_CACHE_MAX_VIEWS = 65535,
@@ -151,5 +155,9 @@ dho_status dho_cache_import(const char *folder, const char *features_path, const
                             float scale, bool normalise, dho_cache_encoding encoding, int top,
                             int shards, uint64_t fingerprint, int64_t count, const int32_t *labels,
                             int classes);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -16,6 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* All zero: none, as for a cache of logits. */
 typedef struct dho_teacher_head {
     int classes, dim;
@@ -76,5 +80,9 @@ size_t dho_teacher_head_scratch(const dho_teacher_head *head, int rows);
 /* Logits [rows][classes] of embeddings [rows][dim], which stay as they are. Allocates nothing. */
 void dho_teacher_head_logits(dho_compute *compute, const dho_teacher_head *head, int rows,
                              const float *embeddings, float *scratch, float *logits);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -5,6 +5,10 @@
 
 #include "dho/graph.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct dho_text_tower_options {
     const char *model; /* the CLIP model's name as of students: "clip_rn50", "clip_vit_b16", ... */
     /* 0: as published */
@@ -29,5 +33,9 @@ typedef struct dho_text_tower {
  * sizes that cannot be. */
 dho_status dho_text_tower_create(dho_text_tower *out, const dho_text_tower_options *options);
 void dho_text_tower_destroy(dho_text_tower *tower);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

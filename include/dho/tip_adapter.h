@@ -11,6 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Embeddings of labelled images: those that become keys, or a set to choose on or to test on. */
 typedef struct dho_shots {
     int64_t count;
@@ -74,5 +78,9 @@ int64_t dho_tip_row_count(const dho_shots *set, dho_tip_rows rows);
 dho_status dho_tip_count(dho_compute *compute, dho_comm *comm, const dho_teacher_head *head,
                          const dho_shots *set, dho_tip_rows rows, const float *betas,
                          int beta_count, const float *alphas, int alpha_count, int64_t *correct);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

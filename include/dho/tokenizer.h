@@ -22,6 +22,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct dho_tokenizer dho_tokenizer;
 
 enum {
@@ -56,5 +60,9 @@ size_t dho_tokenizer_vocab_size(const dho_tokenizer *tokenizer);
  * DHO_ERR_MEMORY. */
 dho_status dho_tokenizer_encode(const dho_tokenizer *tokenizer, const char *text, size_t bytes,
                                 int32_t *ids, size_t context, size_t *out_end, size_t *out_needed);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

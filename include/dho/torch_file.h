@@ -11,6 +11,10 @@
 
 #include "dho/safetensors.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct dho_torch_file dho_torch_file;
 
 /* As a key: the root is a list or a tuple of tensors and NumPy arrays, torch.save([a, b]), or one
@@ -40,5 +44,9 @@ const char *dho_torch_file_key(const dho_torch_file *file);
 const char *dho_torch_file_format(const dho_torch_file *file);
 /* Entries of the state dict that are no tensors (numbers, texts, further dicts). */
 size_t dho_torch_file_skipped(const dho_torch_file *file);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

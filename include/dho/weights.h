@@ -5,6 +5,10 @@
 
 #include "dho/safetensors.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct dho_weights dho_weights;
 
 /* key: see dho_torch_file_open; a safetensors file has none (DHO_ERR_CONFIG).
@@ -35,5 +39,9 @@ const char *dho_weights_bare_name(const char *name);
 
 /* "[100, 512]" into text; a negative entry is shown as "?". */
 const char *dho_shape_text(int dims, const int64_t *shape, char *text, size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,6 +7,10 @@
 #include "dho/comm.h"
 #include "dho/dataset.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Classes in the head's order. */
 typedef struct dho_prompt_classes {
     int count;
@@ -53,5 +57,9 @@ typedef struct dho_zero_shot_options {
  * that cannot be normalised), those of writing. */
 dho_status dho_zero_shot_build(const dho_zero_shot_options *options, dho_comm *comm,
                                const char *path);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

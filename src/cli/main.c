@@ -4,10 +4,12 @@
 #include "dho/alloc.h"
 #include "dho/compute.h"
 #include "dho/log.h"
+#include "dho/processor.h"
 
 #include <jansson.h>
 #include <mpi.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void print_version(void)
@@ -76,8 +78,21 @@ static dho_status run(int argc, char **argv, dho_comm *comm)
     return status;
 }
 
+/* One line a machine, not one a rank: MPI has not started yet. */
+static void print_misfit(const char *why)
+{
+    const char *rank = getenv("OMPI_COMM_WORLD_LOCAL_RANK");
+    if (rank == NULL) rank = getenv("SLURM_LOCALID");
+    if (rank == NULL || strcmp(rank, "0") == 0) fprintf(stderr, "dho: error: %s\n", why);
+}
+
 int main(int argc, char **argv)
 {
+    char why[512];
+    if (!dho_processor_suits(why, sizeof why)) { /* first: this file is compiled for all of them */
+        print_misfit(why);
+        return 1;
+    }
     if (argc < 2) {
         dho_help_print_all(stderr);
         return 2;

@@ -7,7 +7,7 @@ layers=(base config comm data compute nn models weights teacher distill optim tr
 
 # The layer that implements each public header.
 declare -A module=(
-    [status]=base [log]=base [alloc]=base [rng]=base [file]=base
+    [status]=base [log]=base [alloc]=base [rng]=base [file]=base [processor]=base
     [config]=config [comm]=comm
     [image]=data [dataset]=data [loader]=data [synth]=data [run_setup]=data
     [shards]=data [data_check]=data
