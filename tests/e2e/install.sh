@@ -1,15 +1,14 @@
-# cmake --install into a folder of its own: the program runs from there, and a program of somebody
-# else's builds against libdho by pkg-config alone.
+# cmake --install into a folder of its own: the program runs from there, and programs of somebody
+# else's, in C and in C++, build against libdho, static and shared, by pkg-config and by
+# find_package(dho). A build for one processor says so on another.
 . "$(dirname "$0")/lib.bash"
 build=$(dirname "$DHO")
-cmake --install "$build" --prefix "$work/usr" >"$work/log" 2>&1 || die "cmake --install"
-"$work/usr/bin/dho" version >"$work/log" 2>&1 || die "the installed dho"
-pass "$(cat "$work/log")"
-(cd / && "$work/usr/bin/dho" table) >"$work/log" 2>&1 || die "the installed tables"
-grep -q '^imagenet_semi ' "$work/log" || die "the installed dho does not find its tables"
-(cd / && "$work/usr/bin/dho" table imagenet_semi) >"$work/log" 2>&1 || die "an installed table"
-pass "the installed tables and their configurations are found from any folder"
-cat >"$work/user.c" <<'EOF'
+of_cache() { sed -n "s/^$1:[A-Z]*=//p" "$build/CMakeCache.txt"; }
+sanitize=
+[ "$(of_cache DHO_SANITIZE)" != ON ] || sanitize=-fsanitize=address,undefined
+cxx=$(command -v g++ || command -v clang++) || echo "skipped: programs in C++: no g++ or clang++"
+
+cat >"$work/user.c" <<'EOC'
 #include <dho/graph.h>
 #include <dho/student.h>
 #include <dho/trainer.h>
@@ -18,8 +17,11 @@ cat >"$work/user.c" <<'EOF'
 int main(void)
 {
     dho_student student;
-    const dho_student_options options = {
-        .model = "resnet18", .width = 64, .image_size = 224, .classes = 1000};
+    dho_student_options options = {0};
+    options.model = "resnet18";
+    options.width = 64;
+    options.image_size = 224;
+    options.classes = 1000;
     if (dho_student_create(&student, &options) != DHO_OK) {
         fprintf(stderr, "%s\n", dho_error_message());
         return 1;
@@ -38,13 +40,99 @@ int main(void)
     dho_student_destroy(&student);
     return 0;
 }
-EOF
-config=$(find "$work/usr" -name pkgconfig -type d)
-flags=$(PKG_CONFIG_PATH=$config pkg-config --static --cflags --libs dho 2>"$work/log") || die "pkg-config"
+EOC
+sed 's/options = {0}/options = {}/' "$work/user.c" >"$work/user.cpp"
+mkdir "$work/project"
+cp "$work/user.c" "$work/user.cpp" "$work/project"
+cat >"$work/project/CMakeLists.txt" <<'EOC'
+cmake_minimum_required(VERSION 3.20)
+project(user LANGUAGES ${LANGUAGE})
+find_package(dho 0.1 REQUIRED)
+if(LANGUAGE STREQUAL "CXX")
+  add_executable(user user.cpp)
+else()
+  add_executable(user user.c)
+endif()
+target_link_libraries(user dho::dho)
+EOC
+
+runs() { # WHAT PROGRAM
+    [ "$(LD_LIBRARY_PATH=$prefix/$lib "$2" 2>"$work/log")" = "512 features" ] || die "$1 does not run"
+}
+
+users() { # KIND: builds and runs each user's program against $prefix
+    local kind=$1 option flags language compiler source
+    lib=$(cd "$prefix" && dirname "$(find . -name pkgconfig -type d)")
+    for option in "" --static; do
+        flags=$(PKG_CONFIG_PATH=$prefix/$lib/pkgconfig pkg-config $option --cflags --libs dho 2>"$work/log") ||
+            die "$kind: pkg-config $option"
+        for language in C CXX; do
+            compiler=cc source=user.c
+            [ $language = C ] || compiler=$cxx source=user.cpp
+            [ -n "$compiler" ] || continue
+            # shellcheck disable=SC2086
+            "$compiler" "$work/$source" $sanitize $flags -o "$work/user" >"$work/log" 2>&1 ||
+                die "$kind: $compiler with pkg-config $option"
+            runs "$kind, $compiler, pkg-config $option" "$work/user"
+        done
+    done
+    pass "$kind: programs build by pkg-config, with --static and without, and run"
+    for language in C ${cxx:+CXX}; do
+        rm -rf "$work/project/build"
+        cmake -S "$work/project" -B "$work/project/build" -DLANGUAGE=$language -DCMAKE_PREFIX_PATH="$prefix" \
+            "-DCMAKE_${language}_FLAGS=$sanitize" >"$work/log" 2>&1 || die "$kind: find_package(dho), $language"
+        cmake --build "$work/project/build" >"$work/log" 2>&1 || die "$kind: linking dho::dho, $language"
+        runs "$kind, $language, dho::dho" "$work/project/build/user"
+    done
+    pass "$kind: programs build by find_package(dho) and run"
+}
+
+cmake --install "$build" --prefix "$work/usr" >"$work/log" 2>&1 || die "cmake --install"
+"$work/usr/bin/dho" version >"$work/log" 2>&1 || die "the installed dho"
+pass "$(cat "$work/log")"
+(cd / && "$work/usr/bin/dho" table) >"$work/log" 2>&1 || die "the installed tables"
+grep -q '^imagenet_semi ' "$work/log" || die "the installed dho does not find its tables"
+(cd / && "$work/usr/bin/dho" table imagenet_semi) >"$work/log" 2>&1 || die "an installed table"
+pass "the installed tables and their configurations are found from any folder"
+
+for header in "$work"/usr/include/dho/*.h; do
+    grep -q '^extern "C" {' "$header" || die "no extern \"C\" in $header"
+    [ -n "$cxx" ] || continue
+    "$cxx" -std=c++11 -Wall -Wextra -pedantic -Werror -fsyntax-only -x c++ -I "$work/usr/include" "$header" \
+        >"$work/log" 2>&1 || die "$header alone, in C++"
+done
+pass "each public header compiles alone${cxx:+, in C++}"
+
+prefix=$work/usr
+users "as built"
+# The other kind, without optimisation, since only its linking is tried.
+shared=ON
+[ "$(of_cache BUILD_SHARED_LIBS)" != ON ] || shared=OFF
+cmake -S . -B "$work/other" -DCMAKE_BUILD_TYPE=Debug -DBUILD_SHARED_LIBS=$shared -DBUILD_TESTING=OFF \
+    -DDHO_NATIVE=OFF -DDHO_ONEDNN="$(of_cache DHO_ONEDNN)" >"$work/log" 2>&1 || die "configuring the other kind"
+cmake --build "$work/other" -j 2 >"$work/log" 2>&1 || die "building the other kind"
+prefix=$work/moved
+cmake --install "$work/other" --prefix "$work/first" >"$work/log" 2>&1 || die "cmake --install, the other kind"
+mv "$work/first" "$prefix"
+"$prefix/bin/dho" version >"$work/log" 2>&1 || die "the installed dho of the other kind"
 sanitize=
-grep -q '^DHO_SANITIZE:BOOL=ON' "$build/CMakeCache.txt" && sanitize=-fsanitize=address,undefined
-# shellcheck disable=SC2086
-cc "$work/user.c" $sanitize $flags -o "$work/user" >"$work/log" 2>&1 || die "building a user's program"
-[ "$("$work/user")" = "512 features" ] || die "running a user's program"
-pass "a user's program builds by pkg-config --static and runs"
+users "BUILD_SHARED_LIBS=$shared, DHO_NATIVE=OFF, moved"
+
+# Another processor: QEMU's have no AVX-512, Nehalem has no AVX either.
+emulator=$(command -v qemu-x86_64-static || command -v qemu-x86_64) || emulator=
+if [ -z "$emulator" ] || [ "$(uname -m)" != x86_64 ] || [ -n "$(of_cache DHO_SANITIZE | grep ON)" ]; then
+    echo "skipped: the program on another processor: needs qemu-user-static, x86-64 and no sanitizer"
+    finish
+fi
+if [ "$(of_cache DHO_NATIVE)" = ON ] && grep -q '\<avx2\>' /proc/cpuinfo; then
+    status=0
+    "$emulator" -cpu Nehalem "$work/usr/bin/dho" version >"$work/log" 2>&1 || status=$?
+    [ $status = 1 ] || die "on a processor without AVX: ended with $status"
+    grep -q '^dho: error: built for another processor: needs avx, .*; this one has .*sse4.2' "$work/log" ||
+        die "on a processor without AVX"
+    [ "$(grep -c '^dho' "$work/log")" = 1 ] || die "more than one line"
+    pass "on another processor: $(grep '^dho' "$work/log")"
+fi
+"$emulator" -cpu Nehalem "$prefix/bin/dho" table >"$work/log" 2>&1 || die "DHO_NATIVE=OFF on a processor without AVX"
+pass "DHO_NATIVE=OFF runs on a processor without AVX"
 finish
