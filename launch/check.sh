@@ -9,23 +9,29 @@
 #             reader
 #   bare [fast|full] [RELEASE ...]
 #             README's two commands on fresh machines: launch/bare.sh
+#   arm64     cross build for aarch64; all unit tests under QEMU's emulation
 # CTest's closing lines say how many passed. What a test skips, and why, is in its output:
 #   build/dev/Testing/Temporary/LastTest.log
 set -eu
 cd "$(dirname "$0")/.."
 mode=${1:-full}
 case $mode in
-fast | full | sanitize) ;;
+fast | full | sanitize | arm64) ;;
 bare)
     shift
     exec launch/bare.sh "$@"
     ;;
 *)
-    echo "usage: $0 [fast|full|sanitize|bare]" >&2
+    echo "usage: $0 [fast|full|sanitize|bare|arm64]" >&2
     exit 2
     ;;
 esac
-launch/dependencies.sh test
+if [ "$mode" = arm64 ]; then
+    launch/dependencies.sh arm64
+    launch/sysroot.sh arm64 build/aarch64-sysroot
+else
+    launch/dependencies.sh test
+fi
 jobs=$(nproc)
 start=$SECONDS
 say() { printf '\n== %s (%d s)\n' "$*" $((SECONDS - start)); }
@@ -45,6 +51,12 @@ test_preset() { # PRESET CTEST_ARGUMENT ...
     ctest --preset "$preset" -j "$jobs" "$@"
 }
 
+if [ "$mode" = arm64 ]; then
+    build arm64 --target unit
+    test_preset arm64 -R '^unit'
+    say "done: $mode"
+    exit
+fi
 if [ "$mode" != sanitize ]; then
     build dev
     if [ "$mode" = fast ]; then
