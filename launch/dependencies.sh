@@ -23,6 +23,9 @@ build openmpi-bin         mpirun
 build libblis-openmp-dev  blis.h
 build libjpeg62-turbo-dev pkg:libjpeg    ubuntu=libjpeg-turbo8-dev
 build libpng-dev          pkg:libpng
+build libwebp-dev         pkg:libwebp
+build libtiff-dev         pkg:libtiff-4
+build libgif-dev          gif_lib.h
 build libyaml-dev         pkg:yaml-0.1
 build libjansson-dev      pkg:jansson
 build zlib1g-dev          pkg:zlib

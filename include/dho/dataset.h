@@ -2,7 +2,7 @@
  *
  * A sample's id is its index in the listing; the listing never depends on the order in which a
  * folder is read. ImageFolder: classes are the sub-folders in byte order, samples are ordered by
- * label, then by name in byte order. CoOp split: the order of the JSON file. */
+ * label, folder and name in byte order, as torchvision's are. Names are UTF-8; other bytes are refused. CoOp split: the order of the JSON file. */
 #ifndef DHO_DATASET_H
 #define DHO_DATASET_H
 
@@ -24,6 +24,9 @@ typedef struct dho_sample {
 /* The open tar shards of a packed dataset (docs/shards.md). */
 typedef struct dho_shard_set dho_shard_set;
 
+/* What lies in the set and is not used, by reason. */
+typedef struct dho_unused dho_unused;
+
 typedef struct dho_dataset {
     char *root;          /* owned */
     dho_sample *samples; /* owned, [count] */
@@ -37,15 +40,16 @@ typedef struct dho_dataset {
     char *path_pool;      /* owned: the bytes behind samples[].path */
     dho_shard_set *shards; /* owned; the samples' bytes are in tar shards under root; NULL: each
                               sample is a file root/path */
+    dho_unused *unused;    /* owned; NULL: nothing is looked for (a split file names its images) */
 } dho_dataset;
 
 /* Lists an ImageFolder. With `reference` (NULL for a training set) labels are the indices of the
  * folder names in the reference's classes (so a subset of its classes is fine), and class_names
  * are the reference's. When no folder name is a class of the reference and all are integers
  * 0 .. C-1 without leading zeros, the integer is the label (ImageNet-V2).
- * A sample is a file or a link (not followed, not even looked at) in a class folder whose name ends
- * in .jpg, .jpeg, .jpe or .png, in any case. Names with a leading dot and files beside the class
- * folders are passed over; a class folder may be a link; folders inside it are NOT descended into.
+ * A sample is a file or a link (not followed, not even looked at) in a class folder, or a folder
+ * inside it, whose name ends in .jpg, .jpeg, .jpe, .jfif, .png, .webp, .bmp, .tif, .tiff, .gif, .ppm,
+ * .pgm, .pbm or .pnm, in any case. Folders may be links. What else lies there is counted in `unused`.
  * Errors: DHO_ERR_CONFIG (no such folder; no class folder; a class folder without an image, named;
  * a folder that is no class of the reference), DHO_ERR_IO (a folder cannot be read),
  * DHO_ERR_MEMORY. *out is all zero on error. */
@@ -88,6 +92,10 @@ dho_status dho_dataset_blame(const dho_dataset *dataset, int64_t id, dho_status 
  * start with # are passed over): 199 of the 200 classes of a benchmark would go unnoticed.
  * Errors: DHO_ERR_CONFIG naming up to five missing and five unexpected classes; DHO_ERR_IO. */
 dho_status dho_dataset_check_classes(const dho_dataset *dataset, const char *class_file);
+
+/* Says in one line, by rank 0, what lies in the set and is not used, if anything is: a warning where
+ * torchvision's ImageFolder or webdataset would have used it or refused the set. */
+void dho_dataset_say_unused(const dho_dataset *dataset);
 
 /* Releases everything and zeroes *dataset; an all-zero one is fine. */
 void dho_dataset_free(dho_dataset *dataset);

@@ -7,6 +7,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+
+/* Opens a file for reading: the one way to open what a user names. It never waits: pipes, sockets,
+ * devices and folders are refused. *out: a descriptor (close); *out_size: bytes.
+ * Errors: DHO_ERR_IO. */
+dho_status dho_file_open(int *out, const char *path, uint64_t *out_size);
+
+/* Opens a file for appending, as dho_file_open; made when it is not there. *out: fclose.
+ * Errors: DHO_ERR_IO. */
+dho_status dho_file_append(FILE **out, const char *path);
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,6 +28,13 @@ extern "C" {
  * Errors: DHO_ERR_IO; DHO_ERR_FORMAT when the file is larger than max_bytes. */
 dho_status dho_file_read(const char *path, size_t max_bytes, uint8_t **inout_data,
                          size_t *inout_capacity, size_t *out_size);
+
+/* dho_file_read of a text: without the byte-order mark that some editors put in front of UTF-8.
+ * Errors: those, and DHO_ERR_FORMAT for UTF-16. */
+dho_status dho_file_read_text(const char *path, size_t max_bytes, uint8_t **inout_data,
+                              size_t *inout_capacity, size_t *out_size);
+/* Bytes of the byte-order mark in front of a text: 3 or 0. */
+size_t dho_text_mark(const void *text, size_t size);
 
 /* A file that appears at `path` whole or not at all: written to "path.tmp.PID", then fsync, rename,
  * fsync of the folder. Errors of any write are kept and come back from commit. */
@@ -61,8 +78,10 @@ bool dho_path_exists(const char *path);
 bool dho_path_is_folder(const char *path);
 /* Two names of one file or folder that is there. */
 bool dho_path_is_same(const char *a, const char *b);
-/* Errors: DHO_ERR_CONFIG "no such folder", or that it is something else. */
+/* Is the folder, the regular file there? A relative path is looked for in the working folder, and
+ * the message names it. Errors: DHO_ERR_CONFIG "no such folder", or that it is something else. */
 dho_status dho_require_folder(const char *path);
+dho_status dho_require_file(const char *path);
 
 /* "folder/name" as a fresh string (dho_free); an absolute name stays as it is. */
 dho_status dho_path_join(char **out, const char *folder, const char *name);

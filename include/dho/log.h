@@ -17,6 +17,9 @@ void dho_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A warning: printed by any rank as "dho: warning: ...". */
 void dho_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same by rank 0 only: of what all ranks see alike. */
+void dho_warn_once(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 #ifdef __cplusplus
 }
 #endif

@@ -16,6 +16,9 @@ dho_status dho_setup_dataset(const dho_config *config, dho_dataset *out);
 /* An evaluation set. reference: whose classes the labels are (NULL: its own); a CoOp file's classes
  * are its own anyway. */
 dho_status dho_setup_set(const dho_config_set *set, const dho_dataset *reference, dho_dataset *out);
+/* The same without a word on what lies there and is not used. */
+dho_status dho_setup_set_quietly(const dho_config_set *set, const dho_dataset *reference,
+                                 dho_dataset *out);
 /* Its labelled subset. */
 dho_status dho_setup_labelled(const dho_config *config, const dho_dataset *dataset,
                               dho_id_list *out);

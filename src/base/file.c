@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "dho/file.h"
 
+#include "base/file_kind.h"
 #include "dho/alloc.h"
 
 #include <dirent.h>
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -20,53 +20,6 @@ enum { BUFFER_BYTES = 1 << 20 };
 static dho_status io_error(const char *path, const char *action)
 {
     return dho_fail(DHO_ERR_IO, "%s: cannot %s: %s", path, action, strerror(errno));
-}
-
-dho_status dho_file_read(const char *path, size_t max_bytes, uint8_t **inout_data,
-                         size_t *inout_capacity, size_t *out_size)
-{
-    *out_size = 0;
-    const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return io_error(path, "open");
-    dho_status status = DHO_OK;
-    struct stat info;
-    if (fstat(descriptor, &info) != 0) {
-        status = io_error(path, "stat");
-        goto fail;
-    }
-    if (!S_ISREG(info.st_mode)) {
-        status = dho_fail(DHO_ERR_IO, "%s: is not a regular file", path);
-        goto fail;
-    }
-    const size_t expected = (size_t)info.st_size;
-    if (expected > max_bytes) {
-        status = dho_fail(DHO_ERR_FORMAT, "%s: %zu bytes, more than the %zu allowed", path,
-                          expected, max_bytes);
-        goto fail;
-    }
-    if (*inout_capacity < expected + 1) {
-        dho_free(*inout_data);
-        *inout_data = NULL;
-        *inout_capacity = 0;
-        DHO_TRY_GOTO(dho_alloc(inout_data, expected + 1, 1, path));
-        *inout_capacity = expected + 1;
-    }
-    size_t used = 0;
-    while (used < expected) {
-        const ssize_t got = read(descriptor, *inout_data + used, expected - used);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) {
-            status = io_error(path, "read");
-            goto fail;
-        }
-        if (got == 0) break;
-        used += (size_t)got;
-    }
-    (*inout_data)[used] = 0;
-    *out_size = used;
-fail:
-    close(descriptor);
-    return status;
 }
 
 struct dho_atomic_file {
@@ -85,7 +38,12 @@ dho_status dho_atomic_file_create(dho_atomic_file **out, const char *path)
 {
     dho_status status;
     dho_atomic_file *file;
+    struct stat info;
     *out = NULL;
+    /* The rename would put a file in the place of /dev/null. */
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+        return dho_fail(DHO_ERR_IO, "%s: cannot write: is %s, not a regular file", path,
+                        dho_file_kind(info.st_mode));
     DHO_TRY(dho_alloc_zero(&file, 1, sizeof *file, "atomic file"));
     file->descriptor = -1;
     DHO_TRY_GOTO(dho_strdup(&file->path, path));
@@ -221,34 +179,6 @@ dho_status dho_file_write_text(const char *path, const char *text)
     return dho_atomic_file_commit(&file);
 }
 
-dho_status dho_mapping_open(dho_mapping *out, const char *path)
-{
-    *out = (dho_mapping){0};
-    const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return io_error(path, "open");
-    dho_status status = DHO_OK;
-    struct stat info;
-    if (fstat(descriptor, &info) != 0) {
-        status = io_error(path, "stat");
-    } else if (!S_ISREG(info.st_mode)) {
-        status = dho_fail(DHO_ERR_IO, "%s: is not a regular file", path);
-    } else if (info.st_size > 0) {
-        void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, descriptor, 0);
-        if (data == MAP_FAILED)
-            status = io_error(path, "map");
-        else
-            *out = (dho_mapping){.data = data, .size = (size_t)info.st_size};
-    }
-    close(descriptor);
-    return status;
-}
-
-void dho_mapping_close(dho_mapping *mapping)
-{
-    if (mapping->data != NULL) munmap((void *)(uintptr_t)mapping->data, mapping->size);
-    *mapping = (dho_mapping){0};
-}
-
 dho_status dho_make_folders(const char *path)
 {
     char partial[PATH_MAX];
@@ -312,11 +242,45 @@ bool dho_path_is_same(const char *a, const char *b)
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
+/* A relative path's missing half; "" for an absolute one. */
+static const char *relative_to(const char *path, char out[PATH_MAX + 64])
+{
+    char here[PATH_MAX];
+    out[0] = '\0';
+    if (path[0] != '/' && path[0] != '\0' && getcwd(here, sizeof here) != NULL)
+        snprintf(out, PATH_MAX + 64, " in %s, the folder that dho was started in", here);
+    return out;
+}
+
 dho_status dho_require_folder(const char *path)
 {
-    if (dho_path_is_folder(path)) return DHO_OK;
-    return dho_fail(DHO_ERR_CONFIG, "%s: %s", path[0] != '\0' ? path : "\"\"",
-                    dho_path_exists(path) ? "is a file, not a folder" : "no such folder");
+    char where[PATH_MAX + 64];
+    struct stat info;
+    if (path[0] == '\0') return dho_fail(DHO_ERR_CONFIG, "\"\": no such folder");
+    if (stat(path, &info) == 0) {
+        if (S_ISDIR(info.st_mode)) return DHO_OK;
+        return dho_fail(DHO_ERR_CONFIG, "%s: is %s, not a folder", path,
+                        S_ISREG(info.st_mode) ? "a file" : dho_file_kind(info.st_mode));
+    }
+    if (errno != ENOENT && errno != ENOTDIR)
+        return dho_fail(DHO_ERR_CONFIG, "%s: cannot open: %s", path, strerror(errno));
+    if (lstat(path, &info) == 0)
+        return dho_fail(DHO_ERR_CONFIG, "%s: is a link that leads nowhere", path);
+    return dho_fail(DHO_ERR_CONFIG, "%s: no such folder%s", path, relative_to(path, where));
+}
+
+dho_status dho_require_file(const char *path)
+{
+    char where[PATH_MAX + 64];
+    struct stat info;
+    if (stat(path, &info) == 0) {
+        if (S_ISREG(info.st_mode)) return DHO_OK;
+        return dho_fail(DHO_ERR_CONFIG, "%s: is %s, not a regular file", path,
+                        dho_file_kind(info.st_mode));
+    }
+    if (errno != ENOENT && errno != ENOTDIR)
+        return dho_fail(DHO_ERR_CONFIG, "%s: cannot open: %s", path, strerror(errno));
+    return dho_fail(DHO_ERR_CONFIG, "%s: no such file%s", path, relative_to(path, where));
 }
 
 dho_status dho_path_join(char **out, const char *folder, const char *name)

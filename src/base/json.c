@@ -22,7 +22,7 @@ dho_status dho_json_load(json_t **out, const char *path, size_t max_bytes)
     uint8_t *data = NULL;
     size_t capacity = 0, size;
     *out = NULL;
-    dho_status status = dho_file_read(path, max_bytes, &data, &capacity, &size);
+    dho_status status = dho_file_read_text(path, max_bytes, &data, &capacity, &size);
     if (status == DHO_OK) status = dho_json_parse(out, (const char *)data, size, path);
     dho_free(data);
     return status;
@@ -86,7 +86,7 @@ dho_status dho_json_load_sealed(json_t **out, const char *path, size_t max_bytes
     size_t capacity = 0, size;
     dho_status status;
     *out = NULL;
-    DHO_TRY_GOTO(dho_file_read(path, max_bytes, &text, &capacity, &size));
+    DHO_TRY_GOTO(dho_file_read_text(path, max_bytes, &text, &capacity, &size));
     DHO_TRY_GOTO(check_seal((char *)text, size, path));
     DHO_TRY_GOTO(dho_json_parse(out, (const char *)text, size, path));
     json_object_del(*out, "crc32");

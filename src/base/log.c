@@ -38,6 +38,15 @@ void dho_info(const char *format, ...)
     va_end(arguments);
 }
 
+void dho_warn_once(const char *format, ...)
+{
+    if (log_rank != 0) return;
+    va_list arguments;
+    va_start(arguments, format);
+    write_line("dho: warning: ", format, arguments);
+    va_end(arguments);
+}
+
 void dho_warn(const char *format, ...)
 {
     va_list arguments;

@@ -1,5 +1,7 @@
 #include "dho/status.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,13 +12,14 @@ static _Thread_local char thread_message[MESSAGE_BYTES];
 
 dho_status dho_fail(dho_status status, const char *format, ...)
 {
-    /* Formatted apart first: an argument may be the current message itself. */
+    /* Formatted apart first: an argument may be the current message itself. One line, whatever
+     * bytes a file's name has. */
     char text[MESSAGE_BYTES];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    memcpy(thread_message, text, sizeof text);
+    dho_utf8_print(text, thread_message, sizeof thread_message);
     return status;
 }
 
@@ -29,7 +32,7 @@ dho_status dho_fail_prefix(dho_status status, const char *format, ...)
     va_end(arguments);
     if (used >= 0 && used < MESSAGE_BYTES)
         snprintf(text + used, sizeof text - (size_t)used, "%s", thread_message);
-    memcpy(thread_message, text, sizeof text);
+    dho_utf8_print(text, thread_message, sizeof thread_message);
     return status;
 }
 

@@ -74,7 +74,7 @@ static dho_status open_text(const embed_arguments *from, dho_compute **compute,
 static dho_status read_texts(const char *path, uint8_t **bytes, const char ***texts, size_t *count)
 {
     size_t capacity = 0, size;
-    DHO_TRY(dho_file_read(path, MAX_FILE_BYTES, bytes, &capacity, &size));
+    DHO_TRY(dho_file_read_text(path, MAX_FILE_BYTES, bytes, &capacity, &size));
     return split((char *)*bytes, size, path, texts, count);
 }
 

@@ -166,7 +166,7 @@ dho_status dho_config_load(dho_config *out, const char *path, const char *const 
     *out = (dho_config){0};
     uint8_t *text = NULL;
     size_t capacity = 0, bytes;
-    dho_status status = dho_file_read(path, DHO_YAML_MAX_BYTES, &text, &capacity, &bytes);
+    dho_status status = dho_file_read_text(path, DHO_YAML_MAX_BYTES, &text, &capacity, &bytes);
     if (status == DHO_OK)
         status = dho_config_parse(out, (const char *)text, bytes, path, overrides, override_count);
     else if (status != DHO_ERR_MEMORY)

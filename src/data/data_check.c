@@ -1,7 +1,10 @@
 #define _GNU_SOURCE
 #include "dho/data_check.h"
 
+#include "base/utf8.h"
+#include "data/image_codec.h"
 #include "data/shard_index.h"
+#include "data/unused.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/image.h"
@@ -9,7 +12,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -69,20 +71,17 @@ static void note_broken(findings *f, int64_t id)
 /* Opens the file and looks at its first bytes: cheap enough for a million files. */
 static dho_status look(const dho_dataset *dataset, int64_t id)
 {
-    static const uint8_t jpeg[] = {0xff, 0xd8, 0xff}, png[] = {0x89, 'P', 'N', 'G'};
     char path[PATH_MAX];
-    uint8_t head[4] = {0};
+    uint8_t head[DHO_IMAGE_HEAD_BYTES];
+    int file;
+    uint64_t bytes;
     snprintf(path, sizeof path, "%s/%s", dataset->root, dataset->samples[id].path);
-    const int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0) return dho_fail(DHO_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    DHO_TRY(dho_file_open(&file, path, &bytes));
     const ssize_t got = read(file, head, sizeof head);
     const int error = errno;
     close(file);
     if (got < 0) return dho_fail(DHO_ERR_IO, "%s: cannot read: %s", path, strerror(error));
-    if (got == 0) return dho_fail(DHO_ERR_FORMAT, "%s: is empty", path);
-    if (memcmp(head, jpeg, sizeof jpeg) != 0 && memcmp(head, png, sizeof png) != 0)
-        return dho_fail(DHO_ERR_FORMAT, "%s: neither JPEG nor PNG", path);
-    return DHO_OK;
+    return dho_image_check_head(head, (size_t)got, path);
 }
 
 typedef struct image_reader {
@@ -179,8 +178,9 @@ static const char *format_name(dho_format format)
                                          : "class folders";
 }
 
-/* "1000 classes, 10 to 13 a class" of the given samples (NULL: all). */
-static dho_status count_classes(const dho_dataset *dataset, const dho_id_list *list,
+/* "13000 images of 1000 classes, 10 to 13 a class" of the given samples (NULL: all); with `gaps`,
+ * classes without an image are said. */
+static dho_status count_classes(const dho_dataset *dataset, const dho_id_list *list, bool gaps,
                                 int64_t **out_counts, char *text, size_t size)
 {
     const int64_t count = list != NULL ? list->count : dataset->count;
@@ -197,17 +197,22 @@ static dho_status count_classes(const dho_dataset *dataset, const dho_id_list *l
         if (n < low) low = n;
         if (n > high) high = n;
     }
-    snprintf(text, size, "%lld images of %d classes, %lld to %lld a class", (long long)count,
-             (int)present, present > 0 ? (long long)low : 0, (long long)high);
+    char empty[48] = "";
+    if (gaps && present < dataset->classes)
+        snprintf(empty, sizeof empty, ", %d of them without an image",
+                 (int)(dataset->classes - present));
+    snprintf(text, size, "%lld images of %d classes%s, %lld to %lld a class", (long long)count,
+             empty[0] != '\0' ? (int)dataset->classes : (int)present, empty,
+             present > 0 ? (long long)low : 0, (long long)high);
     return DHO_OK;
 }
 
 static dho_status report_counts(check *c, const char *name, const dho_config_set *set,
-                                const dho_dataset *dataset)
+                                const dho_dataset *dataset, bool is_training)
 {
     int64_t *counts;
     char text[160];
-    DHO_TRY(count_classes(dataset, NULL, &counts, text, sizeof text));
+    DHO_TRY(count_classes(dataset, NULL, is_training, &counts, text, sizeof text));
     if (c->speaks) {
         printf("%s: %s %s: %s\n", name, format_name(set->format), set->root, text);
         printf("  class names: %s (\"%s\", ...)\n", layout_of(dataset), dataset->class_names[0]);
@@ -216,6 +221,26 @@ static dho_status report_counts(check *c, const char *name, const dho_config_set
     }
     dho_free(counts);
     return DHO_OK;
+}
+
+/* What torchvision or webdataset would have used or refused is a problem; the rest is said. */
+static void report_unused(check *c, const dho_dataset *dataset)
+{
+    char text[1024];
+    for (int r = 0; r < DHO_UNUSED_REASONS; r++) {
+        if (dho_unused_count(dataset->unused, r, r + 1) == 0) continue;
+        dho_unused_describe(dataset->unused, r, r + 1, text, sizeof text);
+        if (r < DHO_UNUSED_PROBLEMS)
+            problem(c, "not used: %s", text);
+        else if (c->speaks)
+            printf("  not used: %s\n", text);
+        const dho_path_list *first = &dataset->unused->first;
+        for (size_t i = 0; i < first->count && c->speaks; i++)
+            if (first->entries[i].label == r) {
+                dho_utf8_print(first->pool + first->entries[i].offset, text, sizeof text);
+                printf("    %s\n", text);
+            }
+    }
 }
 
 static dho_status report_labels(check *c, const dho_dataset *dataset)
@@ -229,7 +254,7 @@ static dho_status report_labels(check *c, const dho_dataset *dataset)
         problem(c, "%s", dho_error_message());
         return DHO_OK;
     }
-    const dho_status counted = count_classes(dataset, &list, &counts, text, sizeof text);
+    const dho_status counted = count_classes(dataset, &list, false, &counts, text, sizeof text);
     dho_id_list_free(&list);
     DHO_TRY(counted);
     if (c->speaks) printf("  labelled: %s\n", text);
@@ -267,7 +292,7 @@ static dho_status open_set(check *c, const char *name, const dho_config_set *set
     dho_config_set bare = *set;
     char none[] = "";
     bare.class_file = none; /* compared later, so that the counts are seen */
-    dho_status status = dho_comm_agree(c->comm, dho_setup_set(&bare, reference, out));
+    dho_status status = dho_comm_agree(c->comm, dho_setup_set_quietly(&bare, reference, out));
     if (status == DHO_OK)
         status = dho_comm_check_equal(c->comm, &out->fingerprint, sizeof out->fingerprint,
                                       "the list of images");
@@ -288,11 +313,12 @@ static dho_status check_set(check *c, const char *name, const dho_config_set *se
     const bool compared = !is_training && training->count > 0;
     DHO_TRY(open_set(c, name, set, compared ? training : NULL, out, &open));
     if (!open) return DHO_OK;
-    DHO_TRY(dho_comm_agree(c->comm, report_counts(c, name, set, out)));
+    DHO_TRY(dho_comm_agree(c->comm, report_counts(c, name, set, out, is_training)));
     if (set->class_file[0] != '\0' && dho_dataset_check_classes(out, set->class_file) != DHO_OK)
         problem(c, "%s", dho_error_message());
     else if (set->class_file[0] != '\0' && c->speaks)
         printf("  classes: those of %s\n", set->class_file);
+    report_unused(c, out);
     if (compared) compare_with_training(c, training, out);
     if (is_training) DHO_TRY(dho_comm_agree(c->comm, report_labels(c, out)));
     return read_all(c, out);

@@ -1,7 +1,9 @@
 /* What all kinds of datasets share: the path pool, the fingerprint, releasing. */
 #include "data/dataset_build.h"
 
+#include "base/utf8.h"
 #include "data/shard_index.h"
+#include "data/unused.h"
 #include "dho/alloc.h"
 
 #include <string.h>
@@ -55,6 +57,34 @@ void dho_path_list_free(dho_path_list *list)
     *list = (dho_path_list){0};
 }
 
+static size_t folder_length(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? (size_t)(slash - path) : 0;
+}
+
+int dho_path_compare(const char *a, const char *b)
+{
+    size_t i = 0;
+    while (a[i] != '\0' && a[i] == b[i]) i++;
+    if (strchr(a + i, '/') != NULL || strchr(b + i, '/') != NULL) {
+        const size_t x = folder_length(a), y = folder_length(b);
+        const int order = memcmp(a, b, x < y ? x : y);
+        if (order != 0 || x != y) return order != 0 ? order : x < y ? -1 : 1;
+    }
+    return (unsigned char)a[i] - (unsigned char)b[i];
+}
+
+/* Names stand in checkpoints, reports and lists, and those are UTF-8. */
+static dho_status check_names(const dho_dataset *dataset)
+{
+    for (int32_t c = 0; c < dataset->classes; c++)
+        DHO_TRY(dho_utf8_check_name(dataset->class_names[c], dataset->root));
+    for (int64_t i = 0; i < dataset->count; i++)
+        DHO_TRY(dho_utf8_check_name(dataset->samples[i].path, dataset->root));
+    return DHO_OK;
+}
+
 static uint64_t fingerprint(const dho_dataset *dataset)
 {
     uint64_t hash = DHO_FNV_START;
@@ -86,6 +116,7 @@ dho_status dho_dataset_finish(dho_dataset *out, dho_path_list *list)
             (dho_sample){.path = out->path_pool + entry->offset, .label = entry->label};
         out->class_present[entry->label] = true;
     }
+    DHO_TRY(check_names(out));
     out->fingerprint = fingerprint(out);
     return DHO_OK;
 }
@@ -93,6 +124,7 @@ dho_status dho_dataset_finish(dho_dataset *out, dho_path_list *list)
 void dho_dataset_free(dho_dataset *dataset)
 {
     dho_shard_set_close(&dataset->shards);
+    dho_unused_free(&dataset->unused);
     if (dataset->class_names != NULL)
         for (int32_t i = 0; i < dataset->classes; i++) dho_free(dataset->class_names[i]);
     dho_free(dataset->class_names);

@@ -26,9 +26,19 @@ dho_status dho_path_list_append(dho_path_list *list, const char *folder, const c
                                 int32_t label);
 void dho_path_list_free(dho_path_list *list);
 
+/* The order of samples of one class: by folder, then by name, both in byte order, as os.walk and
+ * torchvision's ImageFolder have it. */
+int dho_path_compare(const char *a, const char *b);
+
+/* A text file of names: UTF-8, without its byte-order mark, a NUL behind it. *out_text is owned
+ * (dho_free, also on error). Errors: DHO_ERR_IO; DHO_ERR_FORMAT (a NUL byte; not UTF-8, with the
+ * line; larger than max_bytes); DHO_ERR_MEMORY. */
+dho_status dho_read_list_file(const char *path, size_t max_bytes, uint8_t **out_text,
+                              size_t *out_size);
+
 /* Appends the lines of a text file without white space around them; with `comments`, blank lines
- * and lines that start with # are passed over. Errors: DHO_ERR_IO, DHO_ERR_FORMAT (a NUL byte, more
- * than 64 MiB), DHO_ERR_MEMORY. */
+ * and lines that start with # are passed over. Errors: DHO_ERR_IO, DHO_ERR_FORMAT (as
+ * dho_read_list_file; more than 64 MiB), DHO_ERR_MEMORY. */
 dho_status dho_read_lines(dho_path_list *list, const char *path, bool comments);
 
 /* Labels a list of class names by the reference's: by name, or, when none is known to it and all are
@@ -41,7 +51,7 @@ dho_status dho_dataset_label_names(dho_path_list *names, const char *root,
 dho_status dho_dataset_open_fgvc(dho_dataset *out, const char *root, const char *variants_file,
                                  const char *split);
 
-/* Makes samples, class_present, count and fingerprint of *out from the list (whose pool it takes;
+/* Checks that names are UTF-8, and makes samples, class_present, count and fingerprint of *out from the list (whose pool it takes;
  * free the list all the same); root, classes and class_names must be set, labels be in range. */
 dho_status dho_dataset_finish(dho_dataset *out, dho_path_list *list);
 

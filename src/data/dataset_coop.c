@@ -120,8 +120,7 @@ dho_status dho_dataset_open_coop(dho_dataset *out, const char *root, const char 
     dho_status status;
     *out = (dho_dataset){0};
     DHO_TRY(dho_require_folder(root));
-    if (!dho_path_exists(split_file))
-        return dho_fail(DHO_ERR_CONFIG, "%s: no such file", split_file);
+    DHO_TRY(dho_require_file(split_file));
     const size_t length = strlen(split_file);
     if (length > 4 && strcmp(split_file + length - 4, ".txt") == 0)
         return dho_dataset_open_fgvc(out, root, split_file, split_name);

@@ -1,72 +1,12 @@
-/* ImageFolder listings. Written for ImageNet's 1.28 million files on a network file system: one
- * readdir stream a class folder, no stat of a file unless the file system hides its type. */
+/* ImageFolder listings. */
 #define _GNU_SOURCE
-#include "data/dataset_build.h"
+#include "data/folder_scan.h"
 
 #include "dho/alloc.h"
 #include "dho/file.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
-
-static bool has_image_extension(const char *name)
-{
-    static const char *const extensions[] = {"jpg", "jpeg", "jpe", "png"};
-    const char *dot = strrchr(name, '.');
-    if (dot == NULL) return false;
-    for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++)
-        if (strcasecmp(dot + 1, extensions[i]) == 0) return true;
-    return false;
-}
-
-static bool is_class_folder(int folder, const struct dirent *entry)
-{
-    struct stat info;
-    if (entry->d_type == DT_DIR) return true;
-    if (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN) return false;
-    return fstatat(folder, entry->d_name, &info, 0) == 0 && S_ISDIR(info.st_mode);
-}
-
-/* Links count as files without a look at where they lead: farms of links are common, and one that
- * leads nowhere is reported (or skipped) like any other broken image. */
-static bool is_image_file(int folder, const struct dirent *entry)
-{
-    struct stat info;
-    if (!has_image_extension(entry->d_name)) return false;
-    if (entry->d_type == DT_REG || entry->d_type == DT_LNK) return true;
-    if (entry->d_type != DT_UNKNOWN) return false;
-    return fstatat(folder, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-           (S_ISREG(info.st_mode) || S_ISLNK(info.st_mode));
-}
-
-/* Appends the names in `path` that `wanted` takes, as "prefix/name" (prefix may be NULL). */
-static dho_status scan_folder(dho_path_list *list, const char *path, const char *prefix,
-                              int32_t label, bool (*wanted)(int, const struct dirent *))
-{
-    DIR *folder = opendir(path);
-    if (folder == NULL)
-        return dho_fail(DHO_ERR_IO, "%s: cannot open folder: %s", path, strerror(errno));
-    dho_status status = DHO_OK;
-    for (;;) {
-        errno = 0;
-        const struct dirent *entry = readdir(folder);
-        if (entry == NULL) {
-            if (errno != 0)
-                status = dho_fail(DHO_ERR_IO, "%s: cannot read folder: %s", path, strerror(errno));
-            break;
-        }
-        if (entry->d_name[0] == '.' || !wanted(dirfd(folder), entry)) continue;
-        DHO_TRY_GOTO(dho_path_list_append(list, prefix, entry->d_name, label));
-    }
-fail:
-    closedir(folder);
-    return status;
-}
 
 static int compare_entries(const void *a, const void *b, void *pool)
 {
@@ -75,11 +15,10 @@ static int compare_entries(const void *a, const void *b, void *pool)
     return strcmp((const char *)pool + x->offset, (const char *)pool + y->offset);
 }
 
-static void sort_entries(dho_path_list *list, size_t first)
+static void sort_folders(dho_path_list *list)
 {
-    if (list->count - first > 1)
-        qsort_r(list->entries + first, list->count - first, sizeof *list->entries, compare_entries,
-                list->pool);
+    if (list->count > 1)
+        qsort_r(list->entries, list->count, sizeof *list->entries, compare_entries, list->pool);
 }
 
 /* --- labels --- */
@@ -158,7 +97,7 @@ static dho_status label_folders(dho_path_list *folders, const char *root,
                                 const dho_dataset *reference)
 {
     if (reference != NULL) DHO_TRY(dho_dataset_label_names(folders, root, reference));
-    sort_entries(folders, 0); /* without a reference all labels are 0 still: by name */
+    sort_folders(folders); /* without a reference all labels are 0 still: by name */
     for (size_t i = 0; i < folders->count && reference == NULL; i++)
         folders->entries[i].label = (int32_t)i;
     return DHO_OK;
@@ -181,21 +120,20 @@ static dho_status copy_class_names(dho_dataset *out, const dho_path_list *folder
 
 /* --- the listing --- */
 
-static dho_status list_class(dho_path_list *files, const char *root, const char *name,
-                             int32_t label)
+/* Why has a class folder no image? */
+static dho_status no_image(const char *root, const char *name)
 {
-    char *path;
-    const size_t first = files->count;
-    DHO_TRY(dho_path_join(&path, root, name));
-    dho_status status = scan_folder(files, path, name, label, is_image_file);
-    if (status == DHO_OK && files->count == first)
-        status = dho_fail(DHO_ERR_CONFIG,
-                          "%s: class folder without an image (*.jpg, *.jpeg, *.jpe, *.png; folders "
-                          "inside it are not searched)",
-                          path);
-    sort_entries(files, first);
-    dho_free(path);
-    return status;
+    char why[512] = "";
+    dho_unused *here;
+    dho_path_list none = {0};
+    DHO_TRY(dho_alloc_zero(&here, 1, sizeof *here, "dataset"));
+    const dho_status status = dho_scan_images(&none, root, name, 0, here);
+    dho_unused_describe(here, 0, DHO_UNUSED_REASONS, why, sizeof why);
+    dho_unused_free(&here);
+    dho_path_list_free(&none);
+    DHO_TRY(status);
+    return dho_fail(DHO_ERR_CONFIG, "%s/%s: class folder without an image (%s%s)", root, name,
+                    why[0] != '\0' ? "not used: " : "it is empty", why);
 }
 
 dho_status dho_dataset_open_folder(dho_dataset *out, const char *root, const dho_dataset *reference)
@@ -204,7 +142,8 @@ dho_status dho_dataset_open_folder(dho_dataset *out, const char *root, const dho
     dho_status status;
     *out = (dho_dataset){0};
     DHO_TRY(dho_require_folder(root));
-    DHO_TRY_GOTO(scan_folder(&folders, root, NULL, 0, is_class_folder));
+    DHO_TRY_GOTO(dho_alloc_zero(&out->unused, 1, sizeof *out->unused, "dataset"));
+    DHO_TRY_GOTO(dho_scan_classes(&folders, root, out->unused));
     if (folders.count == 0 || folders.count > INT32_MAX) {
         status = dho_fail(DHO_ERR_CONFIG, "%s: %s", root,
                           folders.count == 0 ? "no class folder in it" : "too many class folders");
@@ -215,7 +154,12 @@ dho_status dho_dataset_open_folder(dho_dataset *out, const char *root, const dho
     DHO_TRY_GOTO(copy_class_names(out, &folders, reference));
     for (size_t i = 0; i < folders.count; i++) {
         const dho_path_entry *folder = &folders.entries[i];
-        DHO_TRY_GOTO(list_class(&files, root, folders.pool + folder->offset, folder->label));
+        const char *name = folders.pool + folder->offset;
+        const size_t first = files.count;
+        DHO_TRY_GOTO(dho_scan_images(&files, root, name, folder->label, out->unused));
+        if (files.count > first) continue;
+        status = no_image(root, name);
+        goto fail;
     }
     DHO_TRY_GOTO(dho_dataset_finish(out, &files));
 fail:

@@ -1,4 +1,5 @@
 /* Text files with one name a line, and the comparison of a dataset's classes with one. */
+#include "base/utf8.h"
 #include "data/dataset_build.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
@@ -29,18 +30,31 @@ static dho_status split_lines(dho_path_list *list, char *text, bool comments)
     return DHO_OK;
 }
 
+dho_status dho_read_list_file(const char *path, size_t max_bytes, uint8_t **out_text,
+                              size_t *out_size)
+{
+    size_t capacity = 0, line = 1;
+    *out_text = NULL;
+    DHO_TRY(dho_file_read_text(path, max_bytes, out_text, &capacity, out_size));
+    const uint8_t *text = *out_text, *nul = memchr(text, 0, *out_size);
+    if (nul != NULL)
+        return dho_fail(DHO_ERR_FORMAT, "%s: offset %zu: a NUL byte in a text file", path,
+                        (size_t)(nul - text));
+    const uint8_t *bad = dho_utf8_first_bad(text, *out_size);
+    if (bad == NULL) return DHO_OK;
+    for (const uint8_t *c = text; c < bad; c++) line += *c == '\n';
+    return dho_fail(DHO_ERR_FORMAT,
+                    "%s:%zu: the byte \\x%02x is not UTF-8: save the file as UTF-8 (iconv -f latin1 "
+                    "-t utf8, or the encoding it has)",
+                    path, line, (unsigned)*bad);
+}
+
 dho_status dho_read_lines(dho_path_list *list, const char *path, bool comments)
 {
-    uint8_t *text = NULL;
-    size_t capacity = 0, size;
+    uint8_t *text;
+    size_t size;
     dho_status status;
-    DHO_TRY_GOTO(dho_file_read(path, MAX_FILE_BYTES, &text, &capacity, &size));
-    const uint8_t *nul = memchr(text, 0, size);
-    if (nul != NULL) {
-        status = dho_fail(DHO_ERR_FORMAT, "%s: offset %zu: a NUL byte in a text file", path,
-                          (size_t)(nul - text));
-        goto fail;
-    }
+    DHO_TRY_GOTO(dho_read_list_file(path, MAX_FILE_BYTES, &text, &size));
     DHO_TRY_GOTO(split_lines(list, (char *)text, comments));
 fail:
     dho_free(text);
@@ -92,8 +106,7 @@ dho_status dho_dataset_check_classes(const dho_dataset *dataset, const char *cla
     dho_path_list list = {0};
     const char **wanted = NULL, **here = NULL;
     dho_status status;
-    if (!dho_path_exists(class_file))
-        return dho_fail(DHO_ERR_CONFIG, "%s: no such file", class_file);
+    DHO_TRY(dho_require_file(class_file));
     DHO_TRY_GOTO(dho_read_lines(&list, class_file, true));
     DHO_TRY_GOTO(dho_alloc(&wanted, list.count, sizeof *wanted, "class list"));
     DHO_TRY_GOTO(dho_alloc(&here, (size_t)dataset->classes, sizeof *here, "class list"));

@@ -58,7 +58,7 @@ static int compare_samples(const void *a, const void *b, void *context)
     const int64_t i = *(const int64_t *)a, j = *(const int64_t *)b;
     const dho_path_entry *x = &paths->entries[i], *y = &paths->entries[j];
     if (x->label != y->label) return x->label < y->label ? -1 : 1;
-    const int order = strcmp(paths->pool + x->offset, paths->pool + y->offset);
+    const int order = dho_path_compare(paths->pool + x->offset, paths->pool + y->offset);
     return order != 0 ? order : i < j ? -1 : 1;
 }
 
@@ -125,6 +125,9 @@ dho_status dho_dataset_open_shards(dho_dataset *out, const char *folder,
     DHO_TRY_GOTO(reference != NULL
                      ? copy_class_names(out, reference->class_names, reference->classes)
                      : copy_class_names(out, index.class_names, index.classes));
+    DHO_TRY_GOTO(dho_shard_count_unused(&index, folder));
+    out->unused = index.unused;
+    index.unused = NULL;
     DHO_TRY_GOTO(dho_dataset_finish(out, &index.paths));
     DHO_TRY_GOTO(dho_shard_set_take(&out->shards, &index, folder));
 fail:

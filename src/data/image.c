@@ -49,39 +49,13 @@ dho_status dho_image_reserve(dho_image *image, size_t width, size_t height, cons
     return DHO_OK;
 }
 
-typedef enum codec { CODEC_JPEG, CODEC_PNG } codec;
-
-static dho_status find_codec(const uint8_t *bytes, size_t size, const char *name, codec *out)
-{
-    static const uint8_t jpeg_magic[] = {0xff, 0xd8, 0xff};
-    static const uint8_t png_magic[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-    *out = CODEC_JPEG;
-    if (size >= sizeof jpeg_magic && memcmp(bytes, jpeg_magic, sizeof jpeg_magic) == 0)
-        return DHO_OK;
-    *out = CODEC_PNG;
-    if (size >= sizeof png_magic && memcmp(bytes, png_magic, sizeof png_magic) == 0) return DHO_OK;
-    if (size < sizeof jpeg_magic)
-        return dho_fail(DHO_ERR_FORMAT, "%s: %zu bytes are no image", name, size);
-    return dho_fail(DHO_ERR_FORMAT, "%s: neither JPEG nor PNG (starts with %02x %02x %02x)", name,
-                    bytes[0], bytes[1], bytes[2]);
-}
-
 dho_status dho_image_read_size(const uint8_t *bytes, size_t size, const char *name, int *out_width,
                                int *out_height)
 {
-    enum { SIZE_AT = 16, HEADER_BYTES = 24 };
-    codec kind;
+    const dho_codec *codec;
     *out_width = *out_height = 0;
-    DHO_TRY(find_codec(bytes, size, name, &kind));
-    if (kind == CODEC_JPEG) return dho_jpeg_read_size(bytes, size, name, out_width, out_height);
-    if (size < HEADER_BYTES || memcmp(bytes + 12, "IHDR", 4) != 0)
-        return dho_fail(DHO_ERR_FORMAT, "%s: not a valid PNG: no header", name);
-    size_t sides[2] = {0, 0};
-    for (size_t i = 0; i < 8; i++) sides[i / 4] = sides[i / 4] << 8 | bytes[SIZE_AT + i];
-    DHO_TRY(dho_image_check_size(sides[0], sides[1], name));
-    *out_width = (int)sides[0];
-    *out_height = (int)sides[1];
-    return DHO_OK;
+    DHO_TRY(dho_codec_find(&codec, bytes, size, name));
+    return codec->read_size(bytes, size, name, out_width, out_height);
 }
 
 /* Moves the box to the front of the pixels. */
@@ -100,20 +74,20 @@ static void crop_in_place(dho_image *image, dho_box box)
 static dho_status decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name,
                          const dho_box *box, dho_resample_scratch *scratch)
 {
-    codec kind;
+    const dho_codec *codec;
     int width, height;
-    DHO_TRY(find_codec(bytes, size, name, &kind));
+    DHO_TRY(dho_codec_find(&codec, bytes, size, name));
     if (box != NULL) {
-        DHO_TRY(dho_image_read_size(bytes, size, name, &width, &height));
+        DHO_TRY(codec->read_size(bytes, size, name, &width, &height));
         if (!dho_box_fits(*box, width, height))
             return dho_fail(DHO_ERR_FORMAT,
                             "%s: box %d x %d at (%d, %d) is not inside the %d x %d image", name,
                             box->width, box->height, box->x, box->y, width, height);
     }
-    if (kind == CODEC_JPEG)
-        DHO_TRY(dho_jpeg_decode(inout, bytes, size, name, box, scratch));
+    if (codec->decode_box != NULL)
+        DHO_TRY(codec->decode_box(inout, bytes, size, name, box, scratch));
     else
-        DHO_TRY(dho_png_decode(inout, bytes, size, name));
+        DHO_TRY(codec->decode(inout, bytes, size, name));
     if (box == NULL || (inout->width == box->width && inout->height == box->height)) return DHO_OK;
     crop_in_place(inout, *box);
     return DHO_OK;

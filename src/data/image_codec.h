@@ -25,15 +25,32 @@ int dho_box_fits(dho_box box, int width, int height);
 /* At least `bytes` in scratch->memory; what was there is lost when it grows. */
 dho_status dho_resample_scratch_reserve(dho_resample_scratch *scratch, size_t bytes);
 
-/* The decoders behind dho_image_decode. On failure the content of *inout is undefined.
- * box (JPEG; inside of the image, NULL: all): rows below it are not read. *inout is then the box
- * or, when libjpeg did it, the image's first box->y + box->height rows. */
-dho_status dho_jpeg_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name,
-                           const dho_box *box, dho_resample_scratch *scratch);
-dho_status dho_png_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name);
-/* The size that the header names. */
-dho_status dho_jpeg_read_size(const uint8_t *bytes, size_t size, const char *name, int *width,
-                              int *height);
+/* A format of images. */
+typedef struct dho_codec {
+    const char *name;
+    bool (*is_mine)(const uint8_t *head, size_t size); /* by the first bytes */
+    /* The size of the image that `decode` would make, from the header. */
+    dho_status (*read_size)(const uint8_t *bytes, size_t size, const char *name, int *width,
+                            int *height);
+    /* On failure the content of *inout is undefined. */
+    dho_status (*decode)(dho_image *inout, const uint8_t *bytes, size_t size, const char *name);
+    /* In the place of `decode`: of the box (inside of the image; NULL: all) alone. */
+    dho_status (*decode_box)(dho_image *inout, const uint8_t *bytes, size_t size, const char *name,
+                             const dho_box *box, dho_resample_scratch *scratch);
+} dho_codec;
+
+/* One of each decoder's file. */
+extern const dho_codec dho_codec_jpeg, dho_codec_png, dho_codec_webp, dho_codec_gif, dho_codec_tiff,
+    dho_codec_bmp, dho_codec_pnm;
+
+/* image_codecs.c: the codec of a file by its first bytes, never by its name. Errors: DHO_ERR_FORMAT
+ * "name: ..." saying what the bytes are, where that is known: a format without a decoder, a Git LFS
+ * pointer, a web page. */
+dho_status dho_codec_find(const dho_codec **out, const uint8_t *bytes, size_t size,
+                          const char *name);
+/* The same of a file's first bytes alone. */
+enum { DHO_IMAGE_HEAD_BYTES = 64 };
+dho_status dho_image_check_head(const uint8_t *head, size_t size, const char *name);
 
 /* The encoder behind dho_image_save_jpeg: baseline, 4:2:0, quality 1..100, into *inout_data, a
  * block of *inout_capacity bytes that grows when needed (start with NULL and 0; release with

@@ -16,8 +16,9 @@
 
 enum { ROWS_PER_CALL = 16, MAX_SCANS = 1000 };
 
-/* Every scan of a progressive file is a pass over the whole image, however few bytes it has. */
-static const size_t max_scanned_pixels = (size_t)1 << 34;
+/* Every scan of a progressive file is a pass over the whole image, however few bytes it has. The
+ * largest image may have 12 (libjpeg writes 10); smaller ones more. */
+static const size_t max_scanned_pixels = (size_t)1 << 31;
 
 typedef struct reader {
     struct jpeg_decompress_struct jpeg;
@@ -216,8 +217,9 @@ static dho_status run(reader *r, const uint8_t *bytes, size_t size, const char *
     return decode_guarded(r);
 }
 
-dho_status dho_jpeg_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name,
-                           const dho_box *box, dho_resample_scratch *scratch)
+/* Rows below the box are not read. */
+static dho_status jpeg_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name,
+                              const dho_box *box, dho_resample_scratch *scratch)
 {
     reader r;
     memset(&r, 0, sizeof r);
@@ -229,8 +231,8 @@ dho_status dho_jpeg_decode(dho_image *inout, const uint8_t *bytes, size_t size, 
     return status;
 }
 
-dho_status dho_jpeg_read_size(const uint8_t *bytes, size_t size, const char *name, int *width,
-                              int *height)
+static dho_status jpeg_read_size(const uint8_t *bytes, size_t size, const char *name, int *width,
+                                 int *height)
 {
     reader r;
     memset(&r, 0, sizeof r);
@@ -241,3 +243,11 @@ dho_status dho_jpeg_read_size(const uint8_t *bytes, size_t size, const char *nam
     jpeg_destroy_decompress(&r.jpeg);
     return status;
 }
+
+static bool is_jpeg(const uint8_t *head, size_t size)
+{
+    return size >= 3 && memcmp(head, "\xff\xd8\xff", 3) == 0;
+}
+
+const dho_codec dho_codec_jpeg = {
+    .name = "JPEG", .is_mine = is_jpeg, .read_size = jpeg_read_size, .decode_box = jpeg_decode};

@@ -111,7 +111,7 @@ static dho_status decode_guarded(reader *r)
     return dho_fail(DHO_ERR_FORMAT, "%s: not a valid PNG: %s", r->name, r->message);
 }
 
-dho_status dho_png_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name)
+static dho_status png_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name)
 {
     reader r;
     memset(&r, 0, sizeof r);
@@ -123,3 +123,25 @@ dho_status dho_png_decode(dho_image *inout, const uint8_t *bytes, size_t size, c
     png_destroy_read_struct(&r.png, &r.info, NULL);
     return status;
 }
+
+static dho_status png_read_size(const uint8_t *bytes, size_t size, const char *name, int *width,
+                                int *height)
+{
+    enum { SIZE_AT = 16, HEADER_BYTES = 24 };
+    size_t sides[2] = {0, 0};
+    if (size < HEADER_BYTES || memcmp(bytes + 12, "IHDR", 4) != 0)
+        return dho_fail(DHO_ERR_FORMAT, "%s: not a valid PNG: no header", name);
+    for (size_t i = 0; i < 8; i++) sides[i / 4] = sides[i / 4] << 8 | bytes[SIZE_AT + i];
+    DHO_TRY(dho_image_check_size(sides[0], sides[1], name));
+    *width = (int)sides[0];
+    *height = (int)sides[1];
+    return DHO_OK;
+}
+
+static bool is_png(const uint8_t *head, size_t size)
+{
+    return size >= 8 && memcmp(head, "\x89PNG\r\n\x1a\n", 8) == 0;
+}
+
+const dho_codec dho_codec_png = {
+    .name = "PNG", .is_mine = is_png, .read_size = png_read_size, .decode = png_decode};

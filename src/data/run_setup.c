@@ -1,6 +1,7 @@
 #include "dho/run_setup.h"
 
 #include "dho/file.h"
+#include "dho/log.h"
 
 #include <omp.h>
 
@@ -13,7 +14,13 @@ dho_status dho_setup_dataset(const dho_config *config, dho_dataset *out)
                                 .split_file = config->data.split_file,
                                 .split = config->data.split,
                                 .class_file = config->data.class_file};
-    return dho_setup_set(&set, NULL, out);
+    DHO_TRY(dho_setup_set(&set, NULL, out));
+    int32_t present = 0;
+    for (int32_t c = 0; c < out->classes; c++) present += out->class_present[c];
+    if (present < out->classes)
+        dho_warn_once("%s: %d classes, %d of them without an image", out->root, (int)out->classes,
+                      (int)(out->classes - present));
+    return DHO_OK;
 }
 
 static dho_status open_set(const dho_config_set *set, const dho_dataset *reference,
@@ -30,13 +37,21 @@ static dho_status open_set(const dho_config_set *set, const dho_dataset *referen
     return dho_dataset_open_folder(out, set->root, reference);
 }
 
-dho_status dho_setup_set(const dho_config_set *set, const dho_dataset *reference, dho_dataset *out)
+dho_status dho_setup_set_quietly(const dho_config_set *set, const dho_dataset *reference,
+                                 dho_dataset *out)
 {
     DHO_TRY(dho_input_status(open_set(set, reference, out)));
     if (set->class_file[0] == '\0') return DHO_OK;
     const dho_status status = dho_dataset_check_classes(out, set->class_file);
     if (status != DHO_OK) dho_dataset_free(out);
     return status;
+}
+
+dho_status dho_setup_set(const dho_config_set *set, const dho_dataset *reference, dho_dataset *out)
+{
+    DHO_TRY(dho_setup_set_quietly(set, reference, out));
+    dho_dataset_say_unused(out);
+    return DHO_OK;
 }
 
 dho_status dho_setup_labelled(const dho_config *config, const dho_dataset *dataset,
@@ -50,9 +65,8 @@ dho_status dho_setup_labelled(const dho_config *config, const dho_dataset *datas
     case DHO_LABELS_PERCENT:
         return dho_subset_percent(out, dataset, config->data.percent, config->data.label_seed);
     case DHO_LABELS_FILE:
-        if (!dho_path_exists(config->data.label_file))
-            return dho_fail(DHO_ERR_CONFIG, "data.label_file: %s: no such file",
-                            config->data.label_file);
+        if (dho_require_file(config->data.label_file) != DHO_OK)
+            return dho_fail_prefix(DHO_ERR_CONFIG, "data.label_file: ");
         return dho_input_status(dho_subset_file(out, dataset, config->data.label_file));
     case DHO_LABELS_BALANCED:
         return dho_subset_balanced(out, dataset, config->data.percent, config->data.label_seed);

@@ -21,6 +21,7 @@ void dho_shard_index_free(dho_shard_index *index)
     dho_free(index->members);
     dho_free(index->class_names);
     dho_path_list_free(&index->paths);
+    dho_unused_free(&index->unused);
     *index = (dho_shard_index){0};
 }
 

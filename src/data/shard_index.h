@@ -3,7 +3,7 @@
 #ifndef DHO_DATA_SHARD_INDEX_H
 #define DHO_DATA_SHARD_INDEX_H
 
-#include "data/dataset_build.h"
+#include "data/unused.h"
 
 #include <stdbool.h>
 
@@ -19,7 +19,8 @@ enum {
 
 typedef struct dho_shard_file {
     char *name;     /* owned; no folder */
-    uint64_t bytes; /* of the whole tar */
+    uint64_t bytes; /* of the whole file */
+    bool packed;    /* gzip or its like: `offset` of a member is in the unpacked tar */
 } dho_shard_file;
 
 /* Where a sample's image is. */
@@ -39,6 +40,8 @@ typedef struct dho_shard_index {
     char **class_names;  /* owned, [classes]; NULL before they are known */
     int32_t classes;
     bool has_crc;
+    dho_unused *unused; /* owned; NULL: nothing is counted */
+    int64_t dotted;     /* samples with a dot in their names, from a scan */
 } dho_shard_index;
 
 void dho_shard_index_free(dho_shard_index *index);
@@ -57,22 +60,32 @@ dho_status dho_shard_index_parse(dho_shard_index *out, const uint8_t *data, size
 /* Writes it atomically; class_names must be there. */
 dho_status dho_shard_index_save(const dho_shard_index *index, const char *path);
 
-/* --- scanning (shard_scan.c) --- */
+/* --- scanning (shard_scan.c: a tar; shard_folder.c: a folder) --- */
 
-/* Appends the samples of a tar, which is files[shard]. An image's path is its member's name with
- * %2E and %25 in the stem read as '.' and '%'.
+/* Appends the samples of a tar, plain or compressed, which is files[shard]. An image's path is its
+ * member's name with %2E and %25 in the stem read as '.' and '%'.
+ *
+ * WebDataset ends a key at the first dot of a file's name: "0.0.jpg" and "0.1.jpg" are the fields
+ * "0.jpg" and "1.jpg" of one sample, which it then cannot use. Here "0.0.jpg" with "0.0.cls" is a
+ * sample of its own (counted in `dotted`); "0.mask.png" beside "0.jpg" is a field, and not used.
  * Errors: DHO_ERR_FORMAT "path: offset ...: why" (not a whole tar; an image without a .cls; a label
- * that is no integer; two images of one key; sparse members); DHO_ERR_IO; DHO_ERR_MEMORY. */
+ * that is no integer; two images of one key; sparse members; a name that is not UTF-8); DHO_ERR_IO;
+ * DHO_ERR_MEMORY. */
 dho_status dho_shard_scan_tar(dho_shard_index *index, const char *path, uint32_t shard);
 /* The same of a tar in memory. */
 dho_status dho_shard_scan_memory(dho_shard_index *index, const uint8_t *data, size_t size,
                                  const char *name, uint32_t shard);
 
-/* All *.tar of a folder and classes.txt, in the order dho_dataset_open_shards says. *out as for
+/* All tars of a folder (.tar, .tar.gz, .tgz ...) and classes.txt, in the order dho_dataset_open_shards says. *out as for
  * parse. Errors: those, and DHO_ERR_CONFIG for a folder without a tar. */
 dho_status dho_shard_scan_folder(dho_shard_index *out, const char *folder);
 
-/* Fills the CRCs by reading every image. */
+/* Does the file's name end as a tar's? */
+bool dho_shard_is_tar(const char *name);
+/* Counts what lies in the folder and is neither a tar of the index nor one of its two files. */
+dho_status dho_shard_count_unused(dho_shard_index *index, const char *folder);
+
+/* Fills the CRCs by reading every image. Errors: as reading; DHO_ERR_CONFIG for compressed tars. */
 dho_status dho_shard_index_checksum(dho_shard_index *index, const char *folder);
 
 /* --- member names (shard_name.c) --- */
@@ -85,9 +98,20 @@ dho_status dho_shard_member_name(char **out, const char *path);
 bool dho_shard_split_name(const char *name, size_t *out_key, const char **out_extension);
 /* The path of the sample in member `name` (a valid one), the inverse of the first. */
 dho_status dho_shard_sample_path(char **out, const char *name);
-bool dho_shard_is_image_extension(const char *extension);
+
+/* --- compressed tars (shard_unpack.c) --- */
+
+struct archive;
+/* Lets `archive` read what gzip, bzip2, xz, zstd and lz4 make. */
+void dho_shard_support_filters(struct archive *archive);
+/* Unpacks the open file `from` into a nameless file in TMPDIR or /tmp; *out: its descriptor.
+ * Errors: DHO_ERR_FORMAT (damaged, cut); DHO_ERR_IO (no space). */
+dho_status dho_shard_unpack(int *out, int from, const char *name);
 
 /* --- open shards (shard_set.c) --- */
+
+/* The most files that are kept open, well below the usual limit of 1024. */
+enum { DHO_SHARD_KEEP_OPEN = 512 };
 
 /* Takes files and members (nulls them in *index). *out is owned: dho_shard_set_close. */
 dho_status dho_shard_set_take(dho_shard_set **out, dho_shard_index *index, const char *folder);

@@ -1,6 +1,7 @@
 /* Sample paths and tar member names. WebDataset takes everything before the first dot of a file's
  * name as the key, and the rest as the extension; names of images may have more dots
  * (ImageNet-A: "0.000116_digital clock _ digital clock_0.865662.jpg"). */
+#include "data/image_name.h"
 #include "data/shard_index.h"
 #include "dho/alloc.h"
 
@@ -11,14 +12,6 @@ static const char *base_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash != NULL ? slash + 1 : path;
-}
-
-bool dho_shard_is_image_extension(const char *extension)
-{
-    static const char *const images[] = {"jpg", "jpeg", "jpe", "png"};
-    for (size_t i = 0; i < sizeof images / sizeof *images; i++)
-        if (strcasecmp(extension, images[i]) == 0) return true;
-    return false;
 }
 
 bool dho_shard_split_name(const char *name, size_t *out_key, const char **out_extension)
@@ -34,9 +27,9 @@ dho_status dho_shard_member_name(char **out, const char *path)
 {
     const char *base = base_of(path), *dot = strrchr(base, '.');
     *out = NULL;
-    if (dot == NULL || dot == base || !dho_shard_is_image_extension(dot + 1))
+    if (dot == NULL || dot == base || !dho_is_image_extension(dot + 1))
         return dho_fail(DHO_ERR_CONFIG,
-                        "%s: cannot be packed: its name does not end in .jpg, .jpeg, .jpe or .png",
+                        "%s: cannot be packed: its name does not end as an image's (.jpg, .png, ...)",
                         path);
     size_t escapes = 0;
     for (const char *c = base; c < dot; c++) escapes += *c == '.' || *c == '%';

@@ -58,6 +58,22 @@ static dho_status check_folder(const packer *p)
                     p->folder);
 }
 
+/* classes.txt has a name a line; white space at its ends is dropped when it is read. */
+static dho_status check_class_name(const char *name)
+{
+    const size_t length = strlen(name);
+    const char *ends = " \t\r";
+    if (length > 0 && strchr(name, '\n') == NULL && strchr(ends, name[0]) == NULL &&
+        strchr(ends, name[length - 1]) == NULL)
+        return DHO_OK;
+    return dho_fail(DHO_ERR_CONFIG,
+                    "class \"%s\": %s, so it cannot be a line of %s: rename the class", name,
+                    length == 0                  ? "is empty"
+                    : strchr(name, '\n') != NULL ? "has a line break in it"
+                                                 : "begins or ends with white space",
+                    DHO_SHARD_CLASSES_NAME);
+}
+
 static dho_status check_packable(const packer *p)
 {
     const dho_dataset *dataset = p->dataset;
@@ -67,9 +83,7 @@ static dho_status check_packable(const packer *p)
                         "one an image",
                         p->shards, (long long)dataset->count, DHO_SHARD_MAX_FILES);
     for (int32_t c = 0; c < dataset->classes; c++)
-        if (strchr(dataset->class_names[c], '\n') != NULL || dataset->class_names[c][0] == '\0')
-            return dho_fail(DHO_ERR_CONFIG, "class %d: its name cannot stand in %s", (int)c,
-                            DHO_SHARD_CLASSES_NAME);
+        DHO_TRY(check_class_name(dataset->class_names[c]));
     for (int64_t id = 0; id < dataset->count; id++) {
         char *name;
         DHO_TRY(dho_shard_member_name(&name, dataset->samples[id].path));

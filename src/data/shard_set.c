@@ -6,13 +6,9 @@
 #include "dho/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-enum { KEEP_OPEN = 512 }; /* well below the usual limit of 1024 descriptors */
 
 struct dho_shard_set {
     char *folder;              /* owned */
@@ -98,20 +94,21 @@ static dho_status fail_file(const dho_shard_set *set, uint32_t file, const char 
 static dho_status open_file(const dho_shard_set *set, uint32_t file, int *out)
 {
     char *path;
-    struct stat info;
+    int descriptor;
+    uint64_t bytes;
     DHO_TRY(dho_path_join(&path, set->folder, set->files[file].name));
-    *out = open(path, O_RDONLY | O_CLOEXEC);
+    dho_status status = dho_file_open(&descriptor, path, &bytes);
+    if (status != DHO_OK) goto fail;
+    *out = descriptor;
+    if (bytes != set->files[file].bytes)
+        status = dho_fail(DHO_ERR_FORMAT, "%s: has %llu bytes, the index says %llu: not that shard",
+                          path, (unsigned long long)bytes,
+                          (unsigned long long)set->files[file].bytes);
+    else if (set->files[file].packed)
+        status = dho_shard_unpack(out, descriptor, path);
+    if (status != DHO_OK || set->files[file].packed) close(descriptor);
+fail:
     dho_free(path);
-    if (*out < 0) return fail_file(set, file, "open");
-    dho_status status = DHO_OK;
-    if (fstat(*out, &info) != 0)
-        status = fail_file(set, file, "stat");
-    else if (!S_ISREG(info.st_mode) || (uint64_t)info.st_size != set->files[file].bytes)
-        status =
-            dho_fail(DHO_ERR_FORMAT, "%s/%s: has %lld bytes, the index says %llu: not that shard",
-                     set->folder, set->files[file].name, (long long)info.st_size,
-                     (unsigned long long)set->files[file].bytes);
-    if (status != DHO_OK) close(*out);
     return status;
 }
 
@@ -126,7 +123,7 @@ static dho_status borrow_file(dho_shard_set *set, uint32_t file, int *out, bool 
         status = open_file(set, file, out);
         if (status == DHO_OK) {
             set->touched[file] = true;
-            *out_own = set->open >= KEEP_OPEN;
+            *out_own = set->open >= DHO_SHARD_KEEP_OPEN;
         }
         if (status == DHO_OK && !*out_own) {
             set->descriptors[file] = *out;

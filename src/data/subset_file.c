@@ -116,14 +116,14 @@ static dho_status mark_lines(const name_index *index, const char *text, size_t s
 
 dho_status dho_subset_file(dho_id_list *out, const dho_dataset *dataset, const char *path)
 {
-    uint8_t *text = NULL;
-    size_t capacity = 0, size;
+    uint8_t *text;
+    size_t size;
     bool *marked = NULL;
     int64_t count;
     name_index index = {0};
     dho_status status;
     *out = (dho_id_list){0};
-    DHO_TRY_GOTO(dho_file_read(path, MAX_FILE_BYTES, &text, &capacity, &size));
+    DHO_TRY_GOTO(dho_read_list_file(path, MAX_FILE_BYTES, &text, &size));
     DHO_TRY_GOTO(index_create(&index, dataset));
     DHO_TRY_GOTO(dho_alloc_zero(&marked, (size_t)dataset->count, sizeof *marked, "label list"));
     DHO_TRY_GOTO(mark_lines(&index, (const char *)text, size, path, marked, &count));

@@ -135,7 +135,7 @@ dho_status dho_metrics_load(dho_metrics *out, const char *path)
     uint8_t *data = NULL;
     size_t capacity = 0, size;
     *out = (dho_metrics){0};
-    dho_status status = dho_file_read(path, MAX_METRICS_BYTES, &data, &capacity, &size);
+    dho_status status = dho_file_read_text(path, MAX_METRICS_BYTES, &data, &capacity, &size);
     if (status == DHO_OK) status = dho_metrics_parse(out, (const char *)data, size);
     dho_free(data);
     return status;

@@ -103,7 +103,7 @@ dho_status dho_set_detail_load_pictures(dho_report_run *run, dho_report_set *set
     /* Without the classes' names the labels of a part of the classes would be wrong ones. */
     const dho_dataset reference = {.class_names = detail->class_names, .classes = detail->classes};
     if (status == DHO_OK)
-        status = dho_setup_set(&run->config.eval.sets[s],
+        status = dho_setup_set_quietly(&run->config.eval.sets[s],
                                detail->class_names != NULL ? &reference : NULL, &dataset);
     if (status == DHO_OK) {
         status = take_all(run, set, &dataset);

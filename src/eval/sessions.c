@@ -31,7 +31,7 @@ dho_status dho_sessions_load(json_t **out, const char *run_folder)
     json_t *sessions = json_array();
     if (sessions == NULL) status = dho_fail(DHO_ERR_MEMORY, "%s: cannot read", path);
     if (status == DHO_OK && dho_path_exists(path)) {
-        status = dho_file_read(path, MAX_SESSIONS_BYTES, &data, &capacity, &size);
+        status = dho_file_read_text(path, MAX_SESSIONS_BYTES, &data, &capacity, &size);
         if (status == DHO_OK) add_lines(sessions, (const char *)data, size);
     }
     if (status == DHO_OK)

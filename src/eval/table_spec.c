@@ -102,7 +102,7 @@ dho_status dho_spec_document_load(dho_spec_document *out, const char *path)
     uint8_t *text = NULL;
     size_t capacity = 0, bytes;
     *out = (dho_spec_document){.source = {.name = path}};
-    dho_status status = dho_file_read(path, DHO_YAML_MAX_BYTES, &text, &capacity, &bytes);
+    dho_status status = dho_file_read_text(path, DHO_YAML_MAX_BYTES, &text, &capacity, &bytes);
     if (status == DHO_OK)
         status = dho_yaml_parse(&out->root, (const char *)text, bytes, &out->source);
     else if (status != DHO_ERR_MEMORY)

@@ -73,7 +73,7 @@ dho_status dho_head_file_read(dho_head_file *out, const char *path)
 {
     dho_safetensors *file = NULL;
     *out = (dho_head_file){0};
-    if (!dho_path_exists(path)) return dho_fail(DHO_ERR_CONFIG, "%s: no such file", path);
+    DHO_TRY(dho_require_file(path));
     DHO_TRY(dho_safetensors_open(&file, path));
     const dho_status status = dho_head_file_parse(out, file, path);
     dho_safetensors_close(&file);

@@ -119,7 +119,7 @@ dho_status dho_teacher_head_load(dho_teacher_head *out, const char *path, int cl
 {
     dho_safetensors *file;
     *out = (dho_teacher_head){0};
-    if (!dho_path_exists(path)) return dho_fail(DHO_ERR_CONFIG, "%s: no such file", path);
+    DHO_TRY(dho_require_file(path));
     DHO_TRY(dho_safetensors_open(&file, path));
     const dho_status status = dho_teacher_head_read(out, file, path, classes, dim);
     dho_safetensors_close(&file);

@@ -1,30 +1,31 @@
+#define _GNU_SOURCE
 #include "teacher/tinyvit_keys.h"
 
+#include "data/dataset_build.h"
+#include "data/image_name.h"
 #include "dho/alloc.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum { MAX_DIGITS = 18, SHOWN = 80 };
 
 /* Drops folders and an image's extension. */
 static void to_stem(const char **text, size_t *length)
 {
-    static const char *const extensions[] = {".jpg", ".jpeg", ".jpe", ".png"};
     for (size_t i = *length; i > 0; i--) {
         if ((*text)[i - 1] != '/') continue;
         *text += i;
         *length -= i;
         break;
     }
-    for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++) {
-        const size_t bytes = strlen(extensions[i]);
-        if (*length <= bytes || strncasecmp(*text + *length - bytes, extensions[i], bytes) != 0)
-            continue;
-        *length -= bytes;
-        return;
-    }
+    const char *dot = memrchr(*text, '.', *length);
+    if (dot == NULL || dot == *text) return;
+    char extension[8] = "";
+    const size_t bytes = *length - (size_t)(dot + 1 - *text);
+    if (bytes >= sizeof extension) return;
+    memcpy(extension, dot + 1, bytes);
+    if (dho_is_image_extension(extension)) *length = (size_t)(dot - *text);
 }
 
 static int compare_text(const char *a, size_t a_length, const char *b, size_t b_length)
@@ -66,7 +67,7 @@ static bool precedes(const char *a, const char *b)
 {
     const size_t a_folder = strcspn(a, "/"), b_folder = strcspn(b, "/");
     const int order = compare_text(a, a_folder, b, b_folder);
-    return order != 0 ? order < 0 : strcmp(a + a_folder, b + b_folder) < 0;
+    return order != 0 ? order < 0 : dho_path_compare(a, b) < 0;
 }
 
 static dho_status check_order(const dho_dataset *dataset)

@@ -184,7 +184,7 @@ dho_status dho_shots_load(dho_shots *out, const char *path, int dim, int classes
 {
     dho_safetensors *file;
     *out = (dho_shots){0};
-    if (!dho_path_exists(path)) return dho_fail(DHO_ERR_CONFIG, "%s: no such file", path);
+    DHO_TRY(dho_require_file(path));
     DHO_TRY(dho_safetensors_open(&file, path));
     const dho_status status = read_features(out, file, path, dim, classes, normalise);
     dho_safetensors_close(&file);
@@ -197,7 +197,7 @@ dho_status dho_shots_load(dho_shots *out, const char *path, int dim, int classes
 /* The one matrix of a file. */
 static dho_status open_matrix(dho_torch_file **out, const char *path, const dho_tensor_view **view)
 {
-    if (!dho_path_exists(path)) return dho_fail(DHO_ERR_CONFIG, "%s: no such file", path);
+    DHO_TRY(dho_require_file(path));
     DHO_TRY(dho_torch_file_open(out, path, DHO_TORCH_LIST));
     *view = dho_torch_file_at(*out, 0);
     if (dho_torch_file_count(*out) == 1 && (*view)->dims == 2) return DHO_OK;

@@ -47,8 +47,9 @@ dho_status dho_text_unpack(const uint8_t *data, size_t size, const char *name, c
     *out = NULL;
     *out_bytes = 0;
     if (size < 2 || data[0] != 0x1f || data[1] != 0x8b) {
-        DHO_TRY(dho_strndup(out, (const char *)data, size));
-        *out_bytes = size;
+        const size_t mark = dho_text_mark(data, size);
+        DHO_TRY(dho_strndup(out, (const char *)data + mark, size - mark));
+        *out_bytes = size - mark;
         return DHO_OK;
     }
     if (size > MAX_BYTES) return dho_fail(DHO_ERR_FORMAT, "%s: too large", name);
@@ -59,7 +60,9 @@ dho_status dho_text_unpack(const uint8_t *data, size_t size, const char *name, c
     DHO_TRY_GOTO(dho_alloc(&text, capacity, 1, name));
     DHO_TRY_GOTO(inflate_all(&stream, name, &text, &capacity));
     text[stream.total_out] = '\0';
-    *out_bytes = stream.total_out;
+    const size_t mark = dho_text_mark(text, stream.total_out);
+    *out_bytes = stream.total_out - mark;
+    if (mark > 0) memmove(text, text + mark, *out_bytes + 1);
     *out = text;
     text = NULL;
 fail:

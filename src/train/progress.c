@@ -51,10 +51,7 @@ dho_status dho_progress_open(dho_progress *progress, const char *run_folder, int
     progress->total_steps = total_steps;
     DHO_TRY(dho_path_join(&progress->path, run_folder, "metrics.jsonl"));
     if (dho_path_exists(progress->path)) DHO_TRY(drop_later_lines(progress->path, step));
-    progress->file = fopen(progress->path, "ae");
-    if (progress->file == NULL)
-        return dho_fail(DHO_ERR_IO, "%s: cannot open: %s", progress->path, strerror(errno));
-    return DHO_OK;
+    return dho_file_append(&progress->file, progress->path);
 }
 
 static void format_duration(double seconds, char *out, size_t bytes)

@@ -66,9 +66,8 @@ dho_status dho_session_log_append(const dho_trainer *trainer, const char *config
         status = dho_fail(DHO_ERR_MEMORY, "%s: cannot format a line", path);
         goto fail;
     }
-    status = DHO_OK;
-    file = fopen(path, "ae");
-    if (file == NULL || fprintf(file, "%s\n", text) < 0 || fflush(file) != 0)
+    DHO_TRY_GOTO(dho_file_append(&file, path));
+    if (fprintf(file, "%s\n", text) < 0 || fflush(file) != 0)
         status = dho_fail(DHO_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
 fail:
     if (file != NULL) fclose(file);

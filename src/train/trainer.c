@@ -78,7 +78,7 @@ static dho_status lock_run(dho_trainer *trainer)
     char *path;
     DHO_TRY(dho_make_folders(trainer->config->out));
     DHO_TRY(dho_path_join(&path, trainer->config->out, ".lock"));
-    trainer->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    trainer->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
     const bool taken =
         trainer->lock >= 0 && flock(trainer->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     dho_free(path);

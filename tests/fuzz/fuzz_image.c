@@ -98,8 +98,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t choice[BOX_BYTES] = {0};
     const size_t front = size < BOX_BYTES ? size : BOX_BYTES;
     memcpy(choice, data, front);
-    const bool bare =
-        size >= 4 && (memcmp(data, "\xff\xd8\xff", 3) == 0 || memcmp(data, "\x89PNG", 4) == 0);
+    static const char *const signatures[] = {"\xff\xd8\xff", "\x89PNG", "RIFF", "GIF8", "II*",
+                                             "II+", "MM", "BM", "P1", "P2", "P3", "P4", "P5", "P6"};
+    bool bare = false;
+    for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++)
+        bare = bare || (size >= 4 && memcmp(data, signatures[i], strlen(signatures[i])) == 0);
     if (bare) /* an image without a box in front */
         try_image(choice, data, size);
     else

@@ -1,9 +1,9 @@
-"""Makes tests/golden/image/: small JPEG and PNG files and what Pillow and torchvision make of them.
+"""Makes tests/golden/image/: small image files and what Pillow and torchvision make of them.
 
 usage: make_image_golden.py        (needs Pillow, torchvision, numpy; writes next to itself)
 
-  NAME.jpg, NAME.png   inputs
-  NAME.rgb             Image.open(NAME).convert("RGB"): u32 width, u32 height (little-endian), pixels
+  NAME.jpg, NAME.png, NAME.webp, NAME.gif, NAME.tif, NAME.bmp, NAME.ppm   inputs
+  NAME_jpg.rgb ...     Image.open(NAME).convert("RGB"): u32 width, u32 height (little-endian), pixels
   resample.txt         crop + resize of the synthetic image of test_resample.c:
                        width height  x y w h  out_width out_height  bilinear|bicubic  crc32
   geometry.txt         Resize + CenterCrop: width height short crop  new_width new_height left top
@@ -79,6 +79,114 @@ def interlaced_png(image):
             + chunk(b"IEND", b""))
 
 
+def webp_and_gif_files(rgba):
+    rgb, noise = smooth(45, 31), synthetic(13, 9)
+    colours = noise.quantize(11)
+    small = smooth(45, 31).crop((5, 3, 25, 20)).quantize(30)
+    # A frame inside of a larger screen; colour 2 is transparent.
+    inside = save(small, "GIF", transparency=2, interlace=0)
+    screen = bytearray(inside)
+    screen[6:10] = struct.pack("<HH", 30, 24)
+    image = bytes(screen).index(b",\0\0\0\0" + struct.pack("<HH", 20, 17))
+    screen[image + 1 : image + 5] = struct.pack("<HH", 7, 4)
+    outside = bytearray(screen)
+    outside[6:10] = struct.pack("<HH", 15, 12)
+    return {
+        "lossy.webp": save(rgb, "WEBP", quality=70),
+        "lossless.webp": save(noise, "WEBP", lossless=True),
+        "lossy_alpha.webp": save(rgba, "WEBP", quality=60),
+        "lossless_alpha.webp": save(rgba, "WEBP", lossless=True, exact=True),
+        "animated.webp": save(rgb, "WEBP", save_all=True, append_images=[rgb.rotate(180)]),
+        "plain.gif": save(colours, "GIF", interlace=0),
+        "interlaced.gif": save(small, "GIF", interlace=1),
+        "grey.gif": save(noise.convert("L"), "GIF"),
+        "animated.gif": save(colours, "GIF", save_all=True, append_images=[colours.rotate(180)]),
+        "inside.gif": bytes(screen),
+        "outside.gif": bytes(outside),
+        "no_transparency.gif": bytes(screen).replace(b"!\xf9\x04\x01", b"!\xf9\x04\x00", 1),
+    }
+
+
+def tiff_files(rgba):
+    rgb, noise = smooth(45, 31), synthetic(13, 9)
+    turned = {f"turned_{n}.tif": save(noise, "TIFF", tiffinfo={274: n}) for n in range(2, 9)}
+    # Premultiplied alpha: ExtraSamples 1 in the place of 2.
+    associated = bytearray(save(rgba, "TIFF"))
+    tag = bytes(associated).index(struct.pack("<HHI", 338, 3, 1))
+    associated[tag + 8 : tag + 10] = struct.pack("<H", 1)
+    return {
+        **turned,
+        "raw.tif": save(noise, "TIFF"),
+        "lzw.tif": save(rgb, "TIFF", compression="tiff_lzw"),
+        "predicted.tif": save(rgb, "TIFF", compression="tiff_adobe_deflate", tiffinfo={317: 2}),
+        "packbits.tif": save(noise, "TIFF", compression="packbits"),
+        "jpeg.tif": save(rgb, "TIFF", compression="jpeg", quality=80),
+        "group4.tif": save(noise.convert("1"), "TIFF", compression="group4"),
+        "grey.tif": save(noise.convert("L"), "TIFF"),
+        "palette.tif": save(noise.quantize(11), "TIFF"),
+        "alpha.tif": save(rgba, "TIFF"),
+        "grey_alpha.tif": save(rgba.convert("LA"), "TIFF"),
+        "premultiplied.tif": bytes(associated),
+        "big.tif": save(noise, "TIFF", big_tiff=True),
+    }
+
+
+def bmp(width, height, bits, pixels, palette=b"", compression=0, masks=b"", header=40):
+    if header == 12:
+        info = struct.pack("<IHHHH", 12, width, height, 1, bits)
+    else:
+        info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, bits, compression, len(pixels), 0, 0,
+                           len(palette) // 4, 0)
+    at = 14 + len(info) + len(masks) + len(palette)
+    return (b"BM" + struct.pack("<IHHI", at + len(pixels), 0, 0, at) + info + masks + palette + pixels)
+
+
+def bmp_files():
+    noise, rng = synthetic(13, 9), random.Random(3)
+    words = b"".join(struct.pack("<13H2x", *[rng.getrandbits(16) for _ in range(13)]) for _ in range(9))
+    pad4 = b"".join(bytes(rng.getrandbits(8) for _ in range(7)) + b"\0" for _ in range(9))
+    colours = bytes(rng.getrandbits(8) for _ in range(64))
+    wide = bytes(rng.getrandbits(8) for _ in range(4 * 13 * 9))
+    rle8 = (b"\x05\x03\x00\x04\x01\x02\x03\x04\x00\x00" + b"\x00\x02\x02\x01" + b"\x09\x05\x00\x00"
+            + b"\x00\x05\x01\x02\x03\x04\x05\x00\x20\x07\x00\x00" + b"\x0d\x06\x00\x00" * 5 + b"\x00\x01")
+    rle4 = (b"\x05\x3a\x00\x05\x12\x34\x50\x00\x00\x00" + b"\x0d\x6b\x00\x00" * 8 + b"\x00\x01")
+    return {
+        "rgb.bmp": save(noise, "BMP"),
+        "rgba.bmp": save(noise.convert("RGBA"), "BMP"),
+        "grey.bmp": save(noise.convert("L"), "BMP"),
+        "palette.bmp": save(noise.quantize(11), "BMP"),
+        "one_bit.bmp": save(noise.convert("1"), "BMP"),
+        "palette_4bit.bmp": bmp(13, 9, 4, pad4, colours),
+        "os2.bmp": bmp(13, 9, 4, pad4, colours[:48], header=12),
+        "top_down.bmp": bmp(13, -9, 4, pad4, colours),
+        "word_555.bmp": bmp(13, 9, 16, words),
+        "word_565.bmp": bmp(13, 9, 16, words, compression=3,
+                            masks=struct.pack("<III", 0xF800, 0x7E0, 0x1F)),
+        "word_32.bmp": bmp(13, 9, 32, wide),
+        "masks_32.bmp": bmp(13, 9, 32, wide, compression=3,
+                            masks=struct.pack("<III", 0xFF000000, 0xFF0000, 0xFF00)),
+        "rle8.bmp": bmp(13, 9, 8, rle8, colours, compression=1),
+        "rle4.bmp": bmp(13, 9, 4, rle4, colours, compression=2),
+    }
+
+
+def pnm_files():
+    noise, rng = synthetic(13, 9), random.Random(4)
+    values = [rng.randint(0, 100) for _ in range(13 * 9 * 3)]
+    wide = struct.pack(">351H", *[rng.randint(0, 1000) for _ in range(351)])
+    return {
+        "binary.ppm": save(noise, "PPM"),
+        "grey.ppm": save(noise.convert("L"), "PPM"),
+        "bits.ppm": save(noise.convert("1"), "PPM"),
+        "hundred.ppm": b"P6 # a comment\n13 9\n100\n" + bytes(values),
+        "thousand.ppm": b"P6\n13\t9\n1000\n" + wide,
+        "grey_hundred.ppm": b"P5\n13 9\n100\n" + bytes(values[:117]),
+        "plain.ppm": b"P3\n# made by hand\n13 9\n100\n" + " ".join(map(str, values)).encode(),
+        "plain_grey.ppm": b"P2 13 9 100 " + "\n".join(map(str, values[:117])).encode() + b"\n",
+        "plain_bits.ppm": b"P1\n7 3\n1010101 0 1 0 1 0 1 0\n# rest\n1111000\n",
+    }
+
+
 def files():
     rgb, cmyk = smooth(45, 31), smooth(45, 31).convert("CMYK")
     plain_cmyk = save(cmyk, "JPEG", quality=80)
@@ -123,6 +231,7 @@ def files():
         "grey_alpha_16bit.png": png(13, 9, 16, 4, la16),
         "rgb_16bit.png": png(13, 9, 16, 2, rgb16),
         "grey_16bit.png": png(13, 9, 16, 0, gray16),
+        **webp_and_gif_files(rgba), **tiff_files(rgba), **bmp_files(), **pnm_files(),
     }
 
 
@@ -135,7 +244,7 @@ def write_files():
         if image.mode == "I;16":  # Pillow saturates these; dho takes the high byte
             high = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
             expected = Image.fromarray(np.stack([high] * 3, -1))
-        with open(os.path.join(HERE, os.path.splitext(name)[0] + name[-4:].replace(".", "_") + ".rgb"),
+        with open(os.path.join(HERE, name.replace(".", "_") + ".rgb"),
                   "wb") as out:
             out.write(struct.pack("<II", *expected.size) + expected.tobytes())
 

@@ -24,6 +24,7 @@ declare -A module=(
 declare -A library=(
     [yaml.h]='src/config/*' [mpi.h]='src/comm/*|src/cli/main.c'
     [unzip.h]='src/weights/*' [jpeglib.h]='src/data/*' [png.h]='src/data/*'
+    [gif_lib.h]='src/data/*' [tiffio.h]='src/data/*' [unistr.h]='src/base/*'
     [archive.h]='src/data/*' [archive_entry.h]='src/data/*'
     [unicase.h]='src/teacher/*' [unictype.h]='src/teacher/*'
     [blis.h]='src/compute/*' [dnnl.h]='src/compute/*'

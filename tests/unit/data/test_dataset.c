@@ -28,13 +28,14 @@ START_TEST(test_folder_listing)
     ck_assert_int_eq(dataset.classes, 4);
     ck_assert_str_eq(dataset.class_names[0], "Zebra");
     ck_assert_str_eq(dataset.class_names[3], "eel");
-    ck_assert_int_eq(dataset.count, 8);
+    ck_assert_int_eq(dataset.count, 9);
     assert_sample(&dataset, 0, "Zebra/1.jpg.jpg", 0);
     assert_sample(&dataset, 1, "cat/x.Jpe", 1);
-    assert_sample(&dataset, 2, "dog/a.png", 2);
-    assert_sample(&dataset, 3, "dog/b.JPEG", 2);
-    assert_sample(&dataset, 4, "dog/link.jpg", 2);
-    assert_sample(&dataset, 7, "eel/link.jpg", 3);
+    assert_sample(&dataset, 2, "cat/deep/y.jpg", 1);
+    assert_sample(&dataset, 3, "dog/a.png", 2);
+    assert_sample(&dataset, 4, "dog/b.JPEG", 2);
+    assert_sample(&dataset, 5, "dog/link.jpg", 2);
+    assert_sample(&dataset, 8, "eel/link.jpg", 3);
     for (int i = 0; i < 4; i++) ck_assert(dataset.class_present[i]);
     dho_dataset_free(&dataset);
 }

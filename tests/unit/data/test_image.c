@@ -41,14 +41,14 @@ static int has_suffix(const char *name, const char *suffix)
     return length > tail && strcmp(name + length - tail, suffix) == 0;
 }
 
-/* Calls `visit` with every golden .jpg and .png read into `bytes`; returns their number. */
+/* Calls `visit` with every golden image read into `bytes`; returns their number. */
 static int for_each_golden(void (*visit)(const char *name))
 {
     dho_name_list list;
     int count = 0;
     ck_assert_ok(dho_list_folder(&list, folder));
     for (size_t i = 0; i < list.count; i++) {
-        if (!has_suffix(list.names[i], ".jpg") && !has_suffix(list.names[i], ".png")) continue;
+        if (has_suffix(list.names[i], ".rgb") || has_suffix(list.names[i], ".txt")) continue;
         read_golden(list.names[i]);
         visit(list.names[i]);
         count++;
@@ -63,14 +63,16 @@ static void compare_with_pillow(const char *name)
     ck_assert_ok(dho_image_decode(&image, bytes, size, name));
     char expected_name[256];
     snprintf(expected_name, sizeof expected_name, "%s.rgb", name);
-    expected_name[strlen(name) - 4] = '_';
+    *strrchr(expected_name, '.') = '\0'; /* that of .rgb */
+    *strrchr(expected_name, '.') = '_';
+    strcat(expected_name, ".rgb");
     read_golden(expected_name);
     const size_t count = (size_t)image.width * (size_t)image.height * 3;
     ck_assert_uint_eq(size, 8 + count);
     ck_assert_int_eq(image.width, bytes[0] | bytes[1] << 8);
     ck_assert_int_eq(image.height, bytes[4] | bytes[5] << 8);
-    /* JPEG leaves a decoder one level of freedom; PNG none. */
-    const int allowed = has_suffix(name, ".jpg") ? 1 : 0;
+    /* JPEG leaves a decoder one level of freedom; the others none. */
+    const int allowed = has_suffix(name, ".jpg") || strcmp(name, "jpeg.tif") == 0 ? 1 : 0;
     for (size_t i = 0; i < count; i++)
         ck_assert_msg(abs(image.pixels[i] - bytes[8 + i]) <= allowed, "%s: byte %zu is %d, not %d",
                       name, i, image.pixels[i], bytes[8 + i]);
@@ -78,7 +80,7 @@ static void compare_with_pillow(const char *name)
 
 START_TEST(test_pillow_goldens)
 {
-    ck_assert_int_eq(for_each_golden(compare_with_pillow), 26);
+    ck_assert_int_eq(for_each_golden(compare_with_pillow), 80);
 }
 END_TEST
 
@@ -96,9 +98,12 @@ static void decode_beginnings(const char *name)
             ck_assert_ptr_eq(strstr(dho_error_message(), name), dho_error_message());
             ck_assert_int_eq(image.width, 0);
         } else {
-            ck_assert_uint_le(size - part, 20);
-            ck_assert_mem_eq(image.pixels, whole.pixels,
-                             (size_t)whole.width * (size_t)whole.height * 3);
+            if (strncmp(name, "animated", 8) != 0) /* later frames are not looked at */
+                ck_assert_msg(size - part <= 20, "%s: %zu of %zu bytes", name, part, size);
+            /* The last number of a text may have lost digits. */
+            const bool cut_number = strncmp(name, "plain", 5) == 0 && has_suffix(name, ".ppm");
+            const size_t pixels = (size_t)whole.width * (size_t)whole.height - cut_number;
+            ck_assert_mem_eq(image.pixels, whole.pixels, pixels * 3);
         }
         dho_free(copy);
     }
@@ -114,6 +119,13 @@ START_TEST(test_truncated_files)
     read_golden("rgb.png");
     ck_assert_fails(dho_image_decode(&image, bytes, size / 2, "a.png"), DHO_ERR_FORMAT,
                     "a.png: truncated PNG");
+    static const char *const others[] = {"lossy.webp", "plain.gif", "rgb.bmp", "rle8.bmp",
+                                         "binary.ppm", "plain.ppm", "bits.ppm"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        read_golden(others[i]);
+        ck_assert_fails(dho_image_decode(&image, bytes, size - size / 4, others[i]),
+                        DHO_ERR_FORMAT, "truncated");
+    }
 }
 END_TEST
 
@@ -164,9 +176,24 @@ END_TEST
 START_TEST(test_not_an_image)
 {
     ck_assert_fails(dho_image_decode(&image, (const uint8_t *)"", 0, "x"), DHO_ERR_FORMAT,
-                    "x: 0 bytes are no image");
-    ck_assert_fails(dho_image_decode(&image, (const uint8_t *)"GIF89a", 6, "x"), DHO_ERR_FORMAT,
-                    "x: neither JPEG nor PNG (starts with 47 49 46)");
+                    "x: is empty");
+    static const struct {
+        const char *head, *message;
+    } others[] = {
+        {"abcdefgh", "x: no JPEG, PNG, WebP, GIF, TIFF, BMP or PNM image (8 bytes, starting with 61"},
+        {"version https://git-lfs.github.com/spec/v1\noid", "x: is a Git LFS pointer"},
+        {"<!DOCTYPE html><html>", "x: is a web page"},
+        {"\1\1\1\1ftypavif", "x: is AVIF"},
+        {"\1\1\1\1ftypheic", "x: is HEIC"},
+        {"\1\1\1\1jP  \r\n", "x: is JPEG 2000"},
+        {"8BPS12345678", "x: is a Photoshop file"},
+        {"RIFF1234WAVE", "x: is a RIFF file, but not WebP"},
+        {"GIF89a", "x: "},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        ck_assert_fails(dho_image_decode(&image, (const uint8_t *)others[i].head,
+                                         strlen(others[i].head), "x"),
+                        DHO_ERR_FORMAT, others[i].message);
     ck_assert_fails(dho_image_load(&image, "tests/no_such.jpg", &bytes, &capacity), DHO_ERR_IO,
                     "tests/no_such.jpg: ");
 }

@@ -1,0 +1,40 @@
+#include "base/utf8.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <unistr.h>
+
+const uint8_t *dho_utf8_first_bad(const uint8_t *text, size_t size)
+{
+    return u8_check(text, size);
+}
+
+void dho_utf8_print(const char *text, char *out, size_t size)
+{
+    enum { ESCAPED = 4 }; /* \xNN */
+    size_t used = 0;
+    for (const uint8_t *c = (const uint8_t *)text; *c != 0;) {
+        ucs4_t code;
+        const int length = u8_strmbtouc(&code, c);
+        const bool plain = length > 0 && code >= 0x20 && (code < 0x7f || code > 0x9f);
+        const size_t bytes = plain ? (size_t)length : ESCAPED;
+        if (used + bytes + 1 > size) break;
+        if (plain)
+            memcpy(out + used, c, bytes);
+        else
+            snprintf(out + used, size - used, "\\x%02x", (unsigned)*c);
+        used += bytes;
+        c += plain ? length : 1;
+    }
+    out[used] = '\0';
+}
+
+dho_status dho_utf8_check_name(const char *name, const char *where)
+{
+    if (u8_check((const uint8_t *)name, strlen(name)) == NULL) return DHO_OK;
+    return dho_fail(DHO_ERR_FORMAT,
+                    "%s: the name \"%.300s\" is not UTF-8: rename it (convmv -r --notest -f latin1 "
+                    "-t utf8 FOLDER, or the encoding it has)",
+                    where, name);
+}

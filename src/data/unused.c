@@ -1,0 +1,76 @@
+#include "data/unused.h"
+
+#include "dho/alloc.h"
+#include "dho/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const words[DHO_UNUSED_REASONS] = {
+    [DHO_UNUSED_NO_DECODER] = "in a format that dho does not read",
+    [DHO_UNUSED_DEAD_LINK] = "dead links",
+    [DHO_UNUSED_LOOP] = "links to a folder above",
+    [DHO_UNUSED_NO_LABEL] = "images without a label, beside the class folders",
+    [DHO_UNUSED_HIDDEN] = "hidden images (a name with a leading dot)",
+    [DHO_UNUSED_SPECIAL] = "pipes, sockets or devices",
+    [DHO_UNUSED_TAR_LINK] = "links in a tar",
+    [DHO_UNUSED_NOT_INDEXED] = "tars that shards.index does not name",
+    [DHO_UNUSED_FIELD] = "further images of a sample",
+    [DHO_UNUSED_SYSTEM] = "of the operating system or tools",
+    [DHO_UNUSED_OTHER] = "no images by their names",
+};
+
+dho_status dho_unused_add(dho_unused *unused, dho_unused_reason reason, const char *folder,
+                          const char *name)
+{
+    if (unused->counts[reason]++ >= DHO_UNUSED_SHOWN) return DHO_OK;
+    return dho_path_list_append(&unused->first, folder, name, (int32_t)reason);
+}
+
+void dho_unused_free(dho_unused **unused)
+{
+    if (*unused == NULL) return;
+    dho_path_list_free(&(*unused)->first);
+    dho_free(*unused);
+    *unused = NULL;
+}
+
+int64_t dho_unused_count(const dho_unused *unused, dho_unused_reason from, dho_unused_reason below)
+{
+    int64_t count = 0;
+    for (int r = (int)from; unused != NULL && r < (int)below; r++) count += unused->counts[r];
+    return count;
+}
+
+void dho_unused_describe(const dho_unused *unused, dho_unused_reason from, dho_unused_reason below,
+                         char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (int r = (int)from; r < (int)below; r++) {
+        if (unused->counts[r] == 0 || used >= size) continue;
+        const char *example = NULL;
+        for (size_t i = 0; i < unused->first.count && example == NULL; i++)
+            if (unused->first.entries[i].label == r)
+                example = unused->first.pool + unused->first.entries[i].offset;
+        used += (size_t)snprintf(out + used, size - used, "%s%" PRId64 " %s (%.60s%s)",
+                                 used > 0 ? ", " : "", unused->counts[r], words[r],
+                                 example != NULL ? example : "",
+                                 unused->counts[r] > 1 ? " ..." : "");
+    }
+}
+
+void dho_dataset_say_unused(const dho_dataset *dataset)
+{
+    char text[1024];
+    const dho_unused *unused = dataset->unused;
+    const int64_t all = dho_unused_count(unused, 0, DHO_UNUSED_REASONS);
+    if (all == 0) return;
+    dho_unused_describe(unused, 0, DHO_UNUSED_REASONS, text, sizeof text);
+    if (dho_unused_count(unused, 0, DHO_UNUSED_PROBLEMS) > 0)
+        dho_warn_once("%s: %" PRId64 " files not used: %s; dho data check lists them",
+                      dataset->root, all, text);
+    else
+        dho_info("%s: %" PRId64 " files not used: %s", dataset->root, all, text);
+}
