@@ -38,7 +38,8 @@ dho_status dho_file_open(int *out, const char *path, uint64_t *out_size)
     *out_size = 0;
     if (file < 0) {
         const int error = errno; /* of a socket: ENXIO, "No such device or address" */
-        if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) return not_regular(path, info.st_mode);
+        if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+            return not_regular(path, info.st_mode);
         errno = error;
         return io_error(path, "open");
     }
@@ -64,7 +65,8 @@ dho_status dho_file_append(FILE **out, const char *path)
     *out = NULL;
     if (file < 0) {
         const int error = errno; /* of a FIFO that nobody reads: ENXIO */
-        if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) return not_regular(path, info.st_mode);
+        if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+            return not_regular(path, info.st_mode);
         errno = error;
         return io_error(path, "open");
     }
@@ -128,9 +130,10 @@ dho_status dho_file_read_text(const char *path, size_t max_bytes, uint8_t **inou
 {
     DHO_TRY(dho_file_read(path, max_bytes, inout_data, inout_capacity, out_size));
     uint8_t *text = *inout_data;
-    if (*out_size >= 2 && ((text[0] == 0xff && text[1] == 0xfe) || (text[0] == 0xfe && text[1] == 0xff)))
-        return dho_fail(DHO_ERR_FORMAT, "%s: is UTF-16 text: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)",
-                        path);
+    if (*out_size >= 2 &&
+        ((text[0] == 0xff && text[1] == 0xfe) || (text[0] == 0xfe && text[1] == 0xff)))
+        return dho_fail(DHO_ERR_FORMAT,
+                        "%s: is UTF-16 text: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)", path);
     const size_t mark = dho_text_mark(text, *out_size);
     *out_size -= mark;
     if (mark > 0) memmove(text, text + mark, *out_size + 1);

@@ -30,11 +30,8 @@ void dho_utf8_print(const char *text, char *out, size_t size)
     out[used] = '\0';
 }
 
-dho_status dho_utf8_check_name(const char *name, const char *where)
+dho_status dho_utf8_check_name(const char *name, const char *where, const char *hint)
 {
     if (u8_check((const uint8_t *)name, strlen(name)) == NULL) return DHO_OK;
-    return dho_fail(DHO_ERR_FORMAT,
-                    "%s: the name \"%.300s\" is not UTF-8: rename it (convmv -r --notest -f latin1 "
-                    "-t utf8 FOLDER, or the encoding it has)",
-                    where, name);
+    return dho_fail(DHO_ERR_FORMAT, "%s: the name \"%.300s\" is not UTF-8: %s", where, name, hint);
 }

@@ -13,8 +13,8 @@ const uint8_t *dho_utf8_first_bad(const uint8_t *text, size_t size);
 /* The text with bytes that are not UTF-8, and control characters, as \xNN; cut to `size`. */
 void dho_utf8_print(const char *text, char *out, size_t size);
 
-/* A name that is to stand in JSON. Errors: DHO_ERR_FORMAT 'where: the name "caf\xe9" is not UTF-8
- * ...' with what to do about it. */
-dho_status dho_utf8_check_name(const char *name, const char *where);
+/* A name that is to stand in JSON. Errors: DHO_ERR_FORMAT 'where: the name "caf\xe9" is not UTF-8:
+ * hint'. */
+dho_status dho_utf8_check_name(const char *name, const char *where, const char *hint);
 
 #endif

@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 #include "dho/data_check.h"
+#include "dho/file.h"
 #include "dho/teacher_cache.h"
 
 #include <stdio.h>
@@ -14,10 +15,18 @@ static dho_status check_head(const dho_cache_spec *spec, const char *path)
     return DHO_OK;
 }
 
-/* Does the teacher cache belong to these images? */
-static bool check_cache(const char *folder, const char *head, const dho_data_check_result *data)
+/* Does the teacher cache, if there is one, belong to these images? It may be built later. */
+static bool check_cache(const dho_config *config, const dho_data_check_result *data)
 {
+    const char *folder = config->teacher.cache, *head = config->teacher.head;
     dho_cache *cache;
+    if (config->method == DHO_METHOD_CE || folder[0] == '\0' || !dho_path_exists(folder)) {
+        if (config->method != DHO_METHOD_CE)
+            printf("teacher cache: %s%s\n",
+                   folder[0] != '\0' ? "not there yet: " : "none named yet (teacher.cache)",
+                   folder);
+        return true;
+    }
     dho_status status = dho_cache_open(&cache, folder);
     if (status == DHO_OK) {
         status = dho_cache_check_dataset(cache, data->fingerprint, data->count);
@@ -38,8 +47,7 @@ static dho_status run_check(const dho_config *config, dho_comm *comm,
     dho_data_check_result result;
     DHO_TRY(dho_data_check(config, comm, options, &result));
     int64_t problems = result.problems;
-    if (dho_comm_rank(comm) == 0 && config->teacher.cache[0] != '\0' && result.count > 0)
-        problems += !check_cache(config->teacher.cache, config->teacher.head, &result);
+    if (dho_comm_rank(comm) == 0 && result.count > 0) problems += !check_cache(config, &result);
     DHO_TRY(dho_comm_max_int64(comm, &problems, 1));
     if (problems > 0)
         return dho_fail(DHO_ERR_FORMAT, "data check: %lld problem%s", (long long)problems,
@@ -60,8 +68,10 @@ static dho_status check(const dho_arguments *arguments, dho_comm *comm)
     dho_config config;
     DHO_TRY(dho_cli_parse(arguments, &from, options, sizeof options / sizeof *options));
     DHO_TRY(dho_cli_load_config(&from, comm, &config));
-    /* What dho train would refuse, it would refuse after the job has waited in the queue. */
-    dho_status status = dho_comm_agree(comm, dho_config_check_train(&config, from.path));
+    dho_status status = DHO_OK;
+    if (config.data.root[0] == '\0' && config.eval.set_count == 0)
+        status = dho_fail(DHO_ERR_CONFIG, "%s: neither data.root nor eval.sets: no data to check",
+                          from.path);
     if (status == DHO_OK) status = run_check(&config, comm, &check_options);
     dho_config_free(&config);
     return status;

@@ -104,6 +104,10 @@ dho_status dho_cli_parse(const dho_arguments *arguments, dho_config_arguments *c
         if (target == NULL) return unknown_option(word, config != NULL, options, option_count);
         if (i + 1 == arguments->count) return dho_fail(DHO_ERR_CONFIG, "%s: needs a value", word);
         *target = arguments->values[++i];
+        if ((*target)[0] == '~' && ((*target)[1] == '/' || (*target)[1] == '\0'))
+            return dho_fail(DHO_ERR_CONFIG,
+                            "%s: \"%s\": the shell has left the \"~\" as it is: write the whole path",
+                            word, *target);
     }
     return DHO_OK;
 }

@@ -190,6 +190,7 @@ static dho_status read_text(const dho_field *field, const dho_yaml_node *node, c
     if (node->text[0] == '\0' && !may_be_empty) return dho_field_mismatch(field, node, "");
     if (node->text[0] != '\0' && field->words != NULL && !is_one_of(node->text, field->words))
         return mismatch_word(field, node);
+    if (field->is_path) DHO_TRY(dho_yaml_check_path(node));
     return dho_strdup(out, node->text);
 }
 

@@ -107,6 +107,8 @@ _Static_assert(sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof
 #define WORD(key_, words_, value, help_)                                                           \
     {ROW(DHO_FIELD_WORD, key_, value, "", help_, ANY), .words = words_}
 #define TEXT(key_, value, help_) {ROW(TEXT_TYPE(key_), key_, value, "", help_, ANY)}
+#define PATH(key_, value, help_)                                                                   \
+    {ROW(TEXT_TYPE(key_), key_, value, "", help_, ANY), .is_path = true}
 #define TEXT_WORD(key_, words_, value, help_)                                                      \
     {ROW(TEXT_TYPE(key_), key_, value, "", help_, ANY), .words = words_}
 #define VECTOR(key_, value, range, unit_, help_)                                                   \
@@ -120,8 +122,8 @@ _Static_assert(sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof
      .size = offsetof(STRUCTURE, count_)}
 #define INHERIT_WORD(key_, words_, from_, help_)                                                   \
     {ROW(DHO_FIELD_WORD, key_, NULL, "", help_, ANY), .words = words_, .inherit = from_}
-#define INHERIT_TEXT(key_, from_, help_)                                                           \
-    {ROW(TEXT_TYPE(key_), key_, NULL, "", help_, ANY), .inherit = from_}
+#define INHERIT_PATH(key_, from_, help_)                                                           \
+    {ROW(TEXT_TYPE(key_), key_, NULL, "", help_, ANY), .inherit = from_, .is_path = true}
 
 /* Bounds of counts: far above any use, and small enough that products of two fit in 64 bits. */
 #define MANY 1000000000.0
@@ -133,11 +135,11 @@ static const dho_field config_fields[] = {
     WORD(method, method_words, "dho", "which heads and losses are trained"),
     WORD(compat, compat_words, "none",
          "reference: keys that are not given take the public code's values (docs/method.md)"),
-    TEXT(out, "runs/default", "the run's folder: checkpoints, metrics, reports"),
+    PATH(out, "runs/default", "the run's folder: checkpoints, metrics, reports"),
 
     WORD(data.format, format_words, "imagefolder", "folder of class folders, CoOp split file, or tar shards"),
-    TEXT(data.root, "", "image folder; needed to train"),
-    TEXT(data.split_file, "", "split JSON, or FGVC-Aircraft's variants.txt; format: coop only"),
+    PATH(data.root, "", "image folder; needed to train"),
+    PATH(data.split_file, "", "split JSON, or FGVC-Aircraft's variants.txt; format: coop only"),
     TEXT_WORD(data.split, split_words, "train", "which split to train on; format: coop only"),
     WORD(data.labels, label_words, "all", "which training images have a label"),
     NUMBER(data.shots, "0", IN(0, MANY), "images per class",
@@ -146,8 +148,8 @@ static const dho_field config_fields[] = {
          "labels: shots, a class with fewer images: each of them once, or shots draws that repeat some"),
     NUMBER(data.percent, "0", IN(0, 100), "% per class",
            "labelled images; with labels: percent or balanced, above 0"),
-    TEXT(data.label_file, "", "list of labelled image names; with labels: file"),
-    TEXT(data.class_file, "", "list of the class names that must be there, and no others"),
+    PATH(data.label_file, "", "list of labelled image names; with labels: file"),
+    PATH(data.class_file, "", "list of the class names that must be there, and no others"),
     NUMBER(data.label_seed, "1", FROM(0), "", "seed of the labelled subset's choice (balanced: numpy's, 13 in the method's code)"),
     BOOL(data.exclude_labelled, "false", "labelled images are no unlabelled ones as well"),
     NUMBER(data.image_size, "224", IN(32, 1024), "pixels", "side of the student's input"),
@@ -170,9 +172,9 @@ static const dho_field config_fields[] = {
     NUMBER(student.width, "0", IN(0, 65536), "channels",
            "of the first stage, or of a transformer's tokens; 0: as published"),
     NUMBER(student.layers, "0", IN(0, 1024), "blocks", "of a transformer; 0: as published"),
-    TEXT(student.init, "", "safetensors or PyTorch file of backbone weights; empty: random"),
+    PATH(student.init, "", "safetensors or PyTorch file of backbone weights; empty: random"),
     BOOL(student.init_head, "false", "also start the heads, from the file's classifier"),
-    TEXT(student.head_init, "",
+    PATH(student.head_init, "",
          "head file that the heads start from: its text_means, or its weight; empty: random"),
     WORD(student.head_ce, head_words, "auto",
          "form of the supervised (or only) head; cosine: on normalised features; auto: linear"),
@@ -180,8 +182,8 @@ static const dho_field config_fields[] = {
          "form of the distillation head (method: dho); auto: cosine for CLIP students, else linear"),
     NUMBER(student.head_scale, "100", ABOVE(0), "", "s of cosine heads (docs/method.md, Heads)"),
 
-    TEXT(teacher.cache, "", "folder of the teacher cache; needed to train unless method: ce"),
-    TEXT(teacher.head, "",
+    PATH(teacher.cache, "", "folder of the teacher cache; needed to train unless method: ce"),
+    PATH(teacher.head, "",
          "head file (zero-shot or Tip-Adapter) for the cache's embeddings; empty: the cache's own"),
 
     NUMBER(distill.temperature, "2.0", ABOVE(0), "", "T of the distillation loss"),
@@ -260,10 +262,10 @@ static const dho_field set_fields[] = {
     TEXT(name, NULL, "unique; letters, digits, _ . -"),
     INHERIT_WORD(format, format_words, "data.format",
                  "folder of class folders, CoOp split file, or tar shards"),
-    INHERIT_TEXT(root, "data.root", "image folder"),
-    INHERIT_TEXT(split_file, "data.split_file", "split JSON, or FGVC-Aircraft's variants.txt; format: coop only"),
+    INHERIT_PATH(root, "data.root", "image folder"),
+    INHERIT_PATH(split_file, "data.split_file", "split JSON, or FGVC-Aircraft's variants.txt; format: coop only"),
     TEXT_WORD(split, split_words, "", "which split; format: coop only, needed there"),
-    TEXT(class_file, "", "list of the class names that must have images, and no others"),
+    PATH(class_file, "", "list of the class names that must have images, and no others"),
     BOOL(mask_classes, "true", "mask the logits of classes that the set does not have"),
 };
 #undef STRUCTURE

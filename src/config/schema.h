@@ -31,6 +31,7 @@ typedef struct dho_field {
     const char *inherit;      /* key of the main table whose value is the default, or NULL */
     double low, high;         /* range of a number; infinities: no bound */
     bool low_open, high_open; /* the bound itself is out */
+    bool is_path;             /* TEXT: of a file or folder */
     const char *const *words; /* NULL-terminated */
     const char *unit;         /* "" if it has none */
     const char *help;         /* one line */

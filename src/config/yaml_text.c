@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Decodes one UTF-8 sequence (RFC 3629: no overlong forms, no surrogates); 0 when it is broken. */
@@ -86,4 +87,16 @@ void dho_yaml_quote(const char *text, char out[DHO_YAML_QUOTE_BYTES])
         while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80) length--;
     }
     snprintf(out, DHO_YAML_QUOTE_BYTES, "\"%.*s\"%s", (int)length, text, cut ? "..." : "");
+}
+
+dho_status dho_yaml_check_path(const dho_yaml_node *node)
+{
+    char quoted[DHO_YAML_QUOTE_BYTES];
+    const char *text = node->text, *home = getenv("HOME");
+    if (text[0] != '~') return DHO_OK;
+    dho_yaml_quote(text, quoted);
+    if ((text[1] == '/' || text[1] == '\0') && home != NULL)
+        return dho_yaml_fail(node, "\"~\" is not expanded, got %s: write %s%s", quoted, home,
+                             text + 1);
+    return dho_yaml_fail(node, "\"~\" is not expanded, got %s: write the whole path", quoted);
 }

@@ -71,6 +71,8 @@ dho_status dho_yaml_fail(const dho_yaml_node *node, const char *format, ...)
 /* DHO_ERR_CONFIG with "name:line:col: " or "--set key=value: " in front (line 0: no position). */
 dho_status dho_yaml_fail_at(const dho_yaml_source *source, int line, int column, const char *format,
                             ...) __attribute__((format(printf, 4, 5)));
+/* Refuses a path that begins with "~": the shell knows what that is, here nobody does. */
+dho_status dho_yaml_check_path(const dho_yaml_node *node);
 /* "train.lr", "eval.sets[0].root": the node's place in its tree. */
 void dho_yaml_path(const dho_yaml_node *node, char out[DHO_YAML_PATH_BYTES]);
 /* "\"text\"" cut to a readable length, without breaking a UTF-8 sequence. */

@@ -1,5 +1,5 @@
-/* Windows bitmaps to RGB, as Pillow reads them: 1, 4, 8 bits with a palette (plain or run-length), 16
- * (555 or 565), 24 and 32 bits; alpha is dropped. Written here: Debian has no library of it that
+/* Windows bitmaps to RGB, as Pillow reads them: 1, 4, 8 bits with a palette (plain or run-length),
+ * 16 (555 or 565), 24 and 32 bits; alpha is dropped. Written here: Debian has no library of it that
  * gives these values. Nothing is read but through the checks of this file. */
 #include "data/image_codec.h"
 

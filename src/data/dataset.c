@@ -78,10 +78,12 @@ int dho_path_compare(const char *a, const char *b)
 /* Names stand in checkpoints, reports and lists, and those are UTF-8. */
 static dho_status check_names(const dho_dataset *dataset)
 {
+    static const char *const hint =
+        "rename it (convmv -r --notest -f latin1 -t utf8 FOLDER, or from the encoding it has)";
     for (int32_t c = 0; c < dataset->classes; c++)
-        DHO_TRY(dho_utf8_check_name(dataset->class_names[c], dataset->root));
+        DHO_TRY(dho_utf8_check_name(dataset->class_names[c], dataset->root, hint));
     for (int64_t i = 0; i < dataset->count; i++)
-        DHO_TRY(dho_utf8_check_name(dataset->samples[i].path, dataset->root));
+        DHO_TRY(dho_utf8_check_name(dataset->samples[i].path, dataset->root, hint));
     return DHO_OK;
 }
 

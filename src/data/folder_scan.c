@@ -57,9 +57,9 @@ static entry_kind kind_of(int folder, const struct dirent *entry, bool is_image)
 /* What operating systems and tools leave behind; never a class, never an image. */
 static bool is_litter(const char *name)
 {
-    static const char *const names[] = {"__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.ini",
-                                        "$RECYCLE.BIN", "System Volume Information", "lost+found",
-                                        "@eaDir"};
+    static const char *const names[] = {"__MACOSX",    "Thumbs.db",    "ehthumbs.db",
+                                        "desktop.ini", "$RECYCLE.BIN", "System Volume Information",
+                                        "lost+found",  "@eaDir"};
     if (strncmp(name, "._", 2) == 0) return true; /* AppleDouble */
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0) return true;
@@ -109,9 +109,10 @@ static dho_status take_file(const scan *s, const char *folder, const char *name,
     if (is_litter(name)) return dho_unused_add(s->unused, DHO_UNUSED_SYSTEM, folder, name);
     const bool hidden = name[0] == '.' || s->files == NULL;
     if (by_name == DHO_NAME_OTHER)
-        return s->files == NULL ? DHO_OK
-                                : dho_unused_add(s->unused, hidden ? DHO_UNUSED_SYSTEM : DHO_UNUSED_OTHER,
-                                                 folder, name);
+        return s->files == NULL
+                   ? DHO_OK
+                   : dho_unused_add(s->unused, hidden ? DHO_UNUSED_SYSTEM : DHO_UNUSED_OTHER,
+                                    folder, name);
     if (hidden) return dho_unused_add(s->unused, DHO_UNUSED_HIDDEN, folder, name);
     if (kind == IS_SPECIAL) return dho_unused_add(s->unused, DHO_UNUSED_SPECIAL, folder, name);
     if (by_name == DHO_NAME_NO_DECODER)
@@ -157,8 +158,8 @@ static dho_status scan_folder(const scan *s, const char *name, const level *up)
     closedir(folder); /* before those inside it: no more than one is open */
     for (size_t i = 0; i < inner.count && status == DHO_OK; i++) {
         const char *path = inner.pool + inner.entries[i].offset;
-        status = inner.entries[i].label != 0 ? scan_hidden(s, path, &here)
-                                             : scan_folder(s, path, &here);
+        status =
+            inner.entries[i].label != 0 ? scan_hidden(s, path, &here) : scan_folder(s, path, &here);
     }
     dho_path_list_free(&inner);
     return status;

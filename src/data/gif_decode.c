@@ -18,7 +18,7 @@ typedef struct frame {
     size_t canvas_width, canvas_height;
     size_t left, top, width, height;
     bool interlaced;
-    int background;          /* the canvas' colour */
+    int background; /* the canvas' colour */
     uint8_t palette[256][3];
 } frame;
 
@@ -39,8 +39,7 @@ static dho_status fail_gif(const GifFileType *gif, const source *from, const cha
         return dho_fail(DHO_ERR_MEMORY, "%s: cannot decode GIF: out of memory", name);
     if (from->used == from->size)
         return dho_fail(DHO_ERR_FORMAT, "%s: truncated GIF (%zu bytes)", name, from->size);
-    return dho_fail(DHO_ERR_FORMAT, "%s: not a valid GIF: %s", name,
-                    why != NULL ? why : "damaged");
+    return dho_fail(DHO_ERR_FORMAT, "%s: not a valid GIF: %s", name, why != NULL ? why : "damaged");
 }
 
 /* Reads an extension; of a graphics control block the transparent colour. */

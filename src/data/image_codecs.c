@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const dho_codec *const codecs[] = {&dho_codec_jpeg, &dho_codec_png, &dho_codec_webp,
+static const dho_codec *const codecs[] = {&dho_codec_jpeg, &dho_codec_png,  &dho_codec_webp,
                                           &dho_codec_gif,  &dho_codec_tiff, &dho_codec_bmp,
                                           &dho_codec_pnm};
 
@@ -46,9 +46,10 @@ static dho_status fail_unknown(const uint8_t *bytes, size_t size, const char *na
     }
     for (size_t i = 0; i < size && i < 4; i++)
         snprintf(head + 3 * i, sizeof head - 3 * i, " %02x", bytes[i]);
-    return dho_fail(DHO_ERR_FORMAT,
-                    "%s: no JPEG, PNG, WebP, GIF, TIFF, BMP or PNM image (%zu bytes, starting with%s)",
-                    name, size, head);
+    return dho_fail(
+        DHO_ERR_FORMAT,
+        "%s: no JPEG, PNG, WebP, GIF, TIFF, BMP or PNM image (%zu bytes, starting with%s)", name,
+        size, head);
 }
 
 dho_status dho_codec_find(const dho_codec **out, const uint8_t *bytes, size_t size,

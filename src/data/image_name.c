@@ -5,12 +5,12 @@
 #include <strings.h>
 
 /* torchvision's ImageFolder takes .jpg .jpeg .png .ppm .bmp .pgm .tif .tiff .webp. */
-static const char *const decoded[] = {"jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "tif",
-                                      "tiff", "gif", "ppm", "pgm",  "pbm", "pnm",  NULL};
+static const char *const decoded[] = {"jpg",  "jpeg", "jpe", "jfif", "png", "webp", "bmp", "tif",
+                                      "tiff", "gif",  "ppm", "pgm",  "pbm", "pnm",  NULL};
 static const char *const not_decoded[] = {
-    "avif", "heic", "heif", "jp2", "j2k", "jpf", "jpx", "jxl", "jxr", "psd", "svg", "svgz", "tga",
-    "ico",  "icns", "pcx",  "dds", "exr", "hdr", "qoi", "xcf", "dng", "cr2", "cr3", "nef",  "arw",
-    "orf",  "rw2",  "raf",  "pfm", "pam", "xbm", "xpm", "apng", "dib", "jif", "pgx", "ras", NULL};
+    "avif", "heic", "heif", "jp2", "j2k", "jpf", "jpx", "jxl",  "jxr", "psd", "svg", "svgz", "tga",
+    "ico",  "icns", "pcx",  "dds", "exr", "hdr", "qoi", "xcf",  "dng", "cr2", "cr3", "nef",  "arw",
+    "orf",  "rw2",  "raf",  "pfm", "pam", "xbm", "xpm", "apng", "dib", "jif", "pgx", "ras",  NULL};
 
 static bool is_one_of(const char *extension, const char *const *list)
 {

@@ -1,5 +1,5 @@
-/* PBM, PGM and PPM, plain and binary, to RGB as Pillow reads them: round(value / maxval * 255), half
- * to even. Only grey of more than 255 steps differs: Pillow saturates it, here it is scaled as
+/* PBM, PGM and PPM, plain and binary, to RGB as Pillow reads them: round(value / maxval * 255),
+ * half to even. Only grey of more than 255 steps differs: Pillow saturates it, here it is scaled as
  * colour is. Written here: the format is a header of three numbers. */
 #include "data/image_codec.h"
 
@@ -61,7 +61,8 @@ static dho_status read_header(reader *r, const uint8_t *bytes, size_t size, cons
     DHO_TRY(read_number(r, &r->height));
     if (r->kind != 1 && r->kind != 4) DHO_TRY(read_number(r, &maxval));
     if (maxval < 1 || maxval > 65535)
-        return dho_fail(DHO_ERR_FORMAT, "%s: not a valid PNM: a largest value of %zu", name, maxval);
+        return dho_fail(DHO_ERR_FORMAT, "%s: not a valid PNM: a largest value of %zu", name,
+                        maxval);
     r->maxval = (unsigned)maxval;
     if (r->at < size) r->at++; /* one white space, then the pixels */
     return dho_image_check_size(r->width, r->height, name);
@@ -120,8 +121,7 @@ static dho_status read_binary(const reader *r, uint8_t *out, size_t count, size_
         return dho_fail(DHO_ERR_FORMAT, "%s: truncated PNM (%zu bytes)", r->name, r->size);
     for (size_t i = 0; i < 256; i++) table[i] = scaled(r, i);
     for (size_t i = 0; i < count * channels; i++, from += bytes) {
-        const uint8_t value =
-            bytes == 1 ? table[*from] : scaled(r, (size_t)from[0] << 8 | from[1]);
+        const uint8_t value = bytes == 1 ? table[*from] : scaled(r, (size_t)from[0] << 8 | from[1]);
         if (channels == 3)
             out[i] = value;
         else

@@ -13,8 +13,8 @@
 
 bool dho_shard_is_tar(const char *name)
 {
-    static const char *const ends[] = {".tar",     ".tar.gz",  ".tgz",     ".tar.bz2", ".tbz2",
-                                       ".tar.xz",  ".txz",     ".tar.zst", ".tzst",    ".tar.lz4"};
+    static const char *const ends[] = {".tar",    ".tar.gz", ".tgz",     ".tar.bz2", ".tbz2",
+                                       ".tar.xz", ".txz",    ".tar.zst", ".tzst",    ".tar.lz4"};
     const size_t length = strlen(name);
     for (size_t i = 0; i < sizeof ends / sizeof *ends && name[0] != '.'; i++) {
         const size_t end = strlen(ends[i]);
@@ -77,7 +77,7 @@ dho_status dho_shard_count_unused(dho_shard_index *index, const char *folder)
             is_indexed(index, name))
             continue;
         status = dho_unused_add(index->unused,
-                                name[0] == '.'                ? DHO_UNUSED_SYSTEM
+                                name[0] == '.'           ? DHO_UNUSED_SYSTEM
                                 : dho_shard_is_tar(name) ? DHO_UNUSED_NOT_INDEXED
                                 : dho_image_name_kind(name) != DHO_NAME_OTHER ? DHO_UNUSED_NO_LABEL
                                                                               : DHO_UNUSED_OTHER,

@@ -39,7 +39,7 @@ typedef struct scan {
     part *parts; /* owned */
     size_t count, capacity;
     int64_t plain, dotted; /* index of the part "key", and of the newest other one; -1: none */
-    char *other_name; /* owned; of a member that is neither image nor label; NULL: none */
+    char *other_name;      /* owned; of a member that is neither image nor label; NULL: none */
 } scan;
 
 /* --- the end of a key --- */
@@ -144,8 +144,8 @@ static dho_status take_image(scan *s, part *p, const char *name, int64_t size)
         return dho_fail(DHO_ERR_FORMAT, "%s: offset %lld: \"%s\" and \"%s\" have the same key",
                         s->name, (long long)offset, p->image_name, name);
     if (size < 0 || offset < 0 || (uint64_t)size >= DHO_SHARD_MAX_IMAGE_BYTES ||
-        (!packed && ((uint64_t)offset > s->file_bytes ||
-                     (uint64_t)size > s->file_bytes - (uint64_t)offset)))
+        (!packed &&
+         ((uint64_t)offset > s->file_bytes || (uint64_t)size > s->file_bytes - (uint64_t)offset)))
         return dho_fail(DHO_ERR_FORMAT, "%s: offset %lld: \"%s\" has %lld bytes: the tar is cut",
                         s->name, (long long)offset, name, (long long)size);
     p->image =
@@ -165,8 +165,8 @@ static dho_status pass_over(scan *s, struct archive_entry *entry, const char *na
 {
     const char *base = base_of(name);
     const dho_name_kind kind = dho_image_name_kind(base);
-    const bool link = archive_entry_hardlink(entry) != NULL ||
-                      archive_entry_filetype(entry) == AE_IFLNK;
+    const bool link =
+        archive_entry_hardlink(entry) != NULL || archive_entry_filetype(entry) == AE_IFLNK;
     *out_passed = true;
     if (strncmp(name, "__MACOSX/", 9) == 0 || strncmp(base, "._", 2) == 0)
         return dho_unused_add(s->index->unused, DHO_UNUSED_SYSTEM, NULL, name);
@@ -184,6 +184,7 @@ static dho_status pass_over(scan *s, struct archive_entry *entry, const char *na
 
 static dho_status take_member(scan *s, struct archive_entry *entry)
 {
+    /* NULL: pax, and bytes that are no UTF-8 */
     const char *name = archive_entry_pathname(entry), *extension;
     size_t key;
     bool passed;
@@ -194,7 +195,7 @@ static dho_status take_member(scan *s, struct archive_entry *entry)
     if (strncmp(name, "./", 2) == 0) name += 2; /* as `tar -c .` writes them */
     DHO_TRY(pass_over(s, entry, name, &passed));
     if (passed) return DHO_OK;
-    DHO_TRY(dho_utf8_check_name(name, s->name));
+    DHO_TRY(dho_utf8_check_name(name, s->name, "rename the files and make the tar anew"));
     dho_shard_split_name(name, &key, &extension);
     if (s->key == NULL || strlen(s->key) != key || memcmp(s->key, name, key) != 0) {
         DHO_TRY(end_key(s));

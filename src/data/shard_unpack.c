@@ -57,8 +57,8 @@ static dho_status copy_unpacked(struct archive *archive, int to, const char *nam
             return dho_fail(DHO_ERR_FORMAT, "%s: cannot be unpacked: %s", name,
                             archive_error_string(archive));
         for (size_t done = 0; done < size;) {
-            const ssize_t put = pwrite(to, (const char *)block + done, size - done,
-                                       (off_t)at + (off_t)done);
+            const ssize_t put =
+                pwrite(to, (const char *)block + done, size - done, (off_t)at + (off_t)done);
             if (put < 0 && errno == EINTR) continue;
             if (put < 0)
                 return dho_fail(DHO_ERR_IO, "%s: cannot be unpacked into %s (TMPDIR): %s", name,

@@ -25,7 +25,8 @@ typedef struct page {
 /* libtiff's handlers belong to the process: a message is left in the thread that it is of. */
 static _Thread_local char thread_message[200];
 
-static void keep_message(thandle_t handle, const char *module, const char *format, va_list arguments)
+static void keep_message(thandle_t handle, const char *module, const char *format,
+                         va_list arguments)
 {
     (void)handle;
     (void)module;
@@ -90,19 +91,24 @@ static dho_status check_kind(TIFF *tiff, const char *name)
     TIFFGetFieldDefaulted(tiff, TIFFTAG_BITSPERSAMPLE, &bits);
     TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLEFORMAT, &format);
     TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &photometric);
-    const char *what = photometric == PHOTOMETRIC_SEPARATED                       ? "CMYK"
-                       : photometric == PHOTOMETRIC_CIELAB ||
-                               photometric == PHOTOMETRIC_ICCLAB ||
-                               photometric == PHOTOMETRIC_ITULAB                  ? "L*a*b*"
-                       : photometric > PHOTOMETRIC_YCBCR                          ? "an unusual colour space"
-                       : format != SAMPLEFORMAT_UINT && format != SAMPLEFORMAT_VOID ? "signed or floating-point samples"
-                                                                                  : NULL;
+    const char *what = photometric == PHOTOMETRIC_SEPARATED ? "CMYK"
+                       : photometric == PHOTOMETRIC_CIELAB || photometric == PHOTOMETRIC_ICCLAB ||
+                               photometric == PHOTOMETRIC_ITULAB
+                           ? "L*a*b*"
+                       : photometric > PHOTOMETRIC_YCBCR ? "an unusual colour space"
+                       : format != SAMPLEFORMAT_UINT && format != SAMPLEFORMAT_VOID
+                           ? "signed or floating-point samples"
+                           : NULL;
     if (what != NULL)
-        return dho_fail(DHO_ERR_FORMAT, "%s: a TIFF of %s, which dho does not read: convert it to "
-                        "8-bit RGB", name, what);
+        return dho_fail(DHO_ERR_FORMAT,
+                        "%s: a TIFF of %s, which dho does not read: convert it to "
+                        "8-bit RGB",
+                        name, what);
     if (bits > 8)
-        return dho_fail(DHO_ERR_FORMAT, "%s: a TIFF of %d bits a sample, which dho does not read: "
-                        "convert it to 8", name, (int)bits);
+        return dho_fail(DHO_ERR_FORMAT,
+                        "%s: a TIFF of %d bits a sample, which dho does not read: "
+                        "convert it to 8",
+                        name, (int)bits);
     return DHO_OK;
 }
 
@@ -120,8 +126,7 @@ static void set_pillows_ways(page *p)
     }
     if (TIFFGetField(p->tiff, TIFFTAG_EXTRASAMPLES, &count, &kinds) && count > 0) {
         p->premultiplied = kinds[0] == EXTRASAMPLE_ASSOCALPHA;
-        if (count == 1 && !p->premultiplied)
-            TIFFSetField(p->tiff, TIFFTAG_EXTRASAMPLES, 1, &plain);
+        if (count == 1 && !p->premultiplied) TIFFSetField(p->tiff, TIFFTAG_EXTRASAMPLES, 1, &plain);
     }
     p->orientation = ORIENTATION_TOPLEFT;
     TIFFGetField(p->tiff, TIFFTAG_ORIENTATION, &p->orientation);
@@ -174,8 +179,8 @@ static void take_raster(const page *p, const uint32_t *raster, dho_image *image)
             uint8_t *out = image->pixels + 3 * (row * width + column);
             const uint32_t rgb[3] = {TIFFGetR(*raster), TIFFGetG(*raster), TIFFGetB(*raster)};
             for (size_t c = 0; c < 3; c++)
-                out[c] = p->premultiplied ? unmultiplied(rgb[c], TIFFGetA(*raster))
-                                          : (uint8_t)rgb[c];
+                out[c] =
+                    p->premultiplied ? unmultiplied(rgb[c], TIFFGetA(*raster)) : (uint8_t)rgb[c];
         }
     }
 }

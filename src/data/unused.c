@@ -1,5 +1,6 @@
 #include "data/unused.h"
 
+#include "base/utf8.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
 
@@ -7,18 +8,24 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const words[DHO_UNUSED_REASONS] = {
-    [DHO_UNUSED_NO_DECODER] = "in a format that dho does not read",
-    [DHO_UNUSED_DEAD_LINK] = "dead links",
-    [DHO_UNUSED_LOOP] = "links to a folder above",
-    [DHO_UNUSED_NO_LABEL] = "images without a label, beside the class folders",
-    [DHO_UNUSED_HIDDEN] = "hidden images (a name with a leading dot)",
-    [DHO_UNUSED_SPECIAL] = "pipes, sockets or devices",
-    [DHO_UNUSED_TAR_LINK] = "links in a tar",
-    [DHO_UNUSED_NOT_INDEXED] = "tars that shards.index does not name",
-    [DHO_UNUSED_FIELD] = "further images of a sample",
-    [DHO_UNUSED_SYSTEM] = "of the operating system or tools",
-    [DHO_UNUSED_OTHER] = "no images by their names",
+/* Of one and of more. */
+static const char *const words[DHO_UNUSED_REASONS][2] = {
+    [DHO_UNUSED_NO_DECODER] = {"in a format that dho does not read",
+                               "in formats that dho does not read"},
+    [DHO_UNUSED_DEAD_LINK] = {"dead link", "dead links"},
+    [DHO_UNUSED_LOOP] = {"link to a folder that it is in", "links to folders that they are in"},
+    [DHO_UNUSED_NO_LABEL] = {"image without a label, beside the class folders",
+                             "images without a label, beside the class folders"},
+    [DHO_UNUSED_HIDDEN] = {"hidden image (a name with a leading dot)",
+                           "hidden images (names with a leading dot)"},
+    [DHO_UNUSED_SPECIAL] = {"pipe, socket or device", "pipes, sockets or devices"},
+    [DHO_UNUSED_TAR_LINK] = {"link in a tar", "links in a tar"},
+    [DHO_UNUSED_NOT_INDEXED] = {"tar that shards.index does not name",
+                                "tars that shards.index does not name"},
+    [DHO_UNUSED_FIELD] = {"further image of a sample", "further images of samples"},
+    [DHO_UNUSED_SYSTEM] = {"of the operating system or a tool",
+                           "of the operating system or of tools"},
+    [DHO_UNUSED_OTHER] = {"not an image by its name", "not images by their names"},
 };
 
 dho_status dho_unused_add(dho_unused *unused, dho_unused_reason reason, const char *folder,
@@ -50,14 +57,15 @@ void dho_unused_describe(const dho_unused *unused, dho_unused_reason from, dho_u
     out[0] = '\0';
     for (int r = (int)from; r < (int)below; r++) {
         if (unused->counts[r] == 0 || used >= size) continue;
-        const char *example = NULL;
-        for (size_t i = 0; i < unused->first.count && example == NULL; i++)
+        char example[60] = "";
+        for (size_t i = 0; i < unused->first.count && example[0] == '\0'; i++)
             if (unused->first.entries[i].label == r)
-                example = unused->first.pool + unused->first.entries[i].offset;
-        used += (size_t)snprintf(out + used, size - used, "%s%" PRId64 " %s (%.60s%s)",
-                                 used > 0 ? ", " : "", unused->counts[r], words[r],
-                                 example != NULL ? example : "",
-                                 unused->counts[r] > 1 ? " ..." : "");
+                dho_utf8_print(unused->first.pool + unused->first.entries[i].offset, example,
+                               sizeof example);
+        const bool more = unused->counts[r] > 1;
+        used += (size_t)snprintf(out + used, size - used, "%s%" PRId64 " %s: %s%s",
+                                 used > 0 ? "; " : "", unused->counts[r], words[r][more], example,
+                                 more ? " ..." : "");
     }
 }
 
@@ -69,8 +77,8 @@ void dho_dataset_say_unused(const dho_dataset *dataset)
     if (all == 0) return;
     dho_unused_describe(unused, 0, DHO_UNUSED_REASONS, text, sizeof text);
     if (dho_unused_count(unused, 0, DHO_UNUSED_PROBLEMS) > 0)
-        dho_warn_once("%s: %" PRId64 " files not used: %s; dho data check lists them",
-                      dataset->root, all, text);
+        dho_warn_once("%s: %" PRId64 " not used: %s (dho data check lists them)", dataset->root,
+                      all, text);
     else
-        dho_info("%s: %" PRId64 " files not used: %s", dataset->root, all, text);
+        dho_info("%s: %" PRId64 " not used: %s", dataset->root, all, text);
 }

@@ -17,8 +17,8 @@ typedef enum dho_unused_reason {
     DHO_UNUSED_NOT_INDEXED, /* a tar that the index does not name */
     DHO_UNUSED_PROBLEMS,    /* how many of these there are; not a reason */
     DHO_UNUSED_FIELD = DHO_UNUSED_PROBLEMS, /* "0.mask.png" beside "0.jpg" in a tar */
-    DHO_UNUSED_SYSTEM, /* .DS_Store, Thumbs.db, ._*, __MACOSX, .git ... */
-    DHO_UNUSED_OTHER,                        /* no image by its name */
+    DHO_UNUSED_SYSTEM,                      /* .DS_Store, Thumbs.db, ._*, __MACOSX, .git ... */
+    DHO_UNUSED_OTHER,                       /* no image by its name */
     DHO_UNUSED_REASONS
 } dho_unused_reason;
 

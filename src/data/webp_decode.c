@@ -54,16 +54,14 @@ static dho_status decode_first_frame(dho_image *image, const uint8_t *bytes, siz
     WebPAnimDecoder *decoder = WebPAnimDecoderNew(&data, &options);
     const bool decoded = decoder != NULL && WebPAnimDecoderGetNext(decoder, &rgba, &time);
     const size_t pixels = (size_t)image->width * (size_t)image->height;
-    for (size_t i = 0; decoded && i < pixels; i++)
-        memcpy(image->pixels + 3 * i, rgba + 4 * i, 3);
+    for (size_t i = 0; decoded && i < pixels; i++) memcpy(image->pixels + 3 * i, rgba + 4 * i, 3);
     WebPAnimDecoderDelete(decoder);
     if (decoded) return DHO_OK;
     return dho_fail(DHO_ERR_FORMAT, "%s: truncated or damaged WebP animation (%zu bytes)", name,
                     size);
 }
 
-static dho_status webp_decode(dho_image *inout, const uint8_t *bytes, size_t size,
-                              const char *name)
+static dho_status webp_decode(dho_image *inout, const uint8_t *bytes, size_t size, const char *name)
 {
     WebPBitstreamFeatures features;
     DHO_TRY(read_features(&features, bytes, size, name));

@@ -200,6 +200,7 @@ static dho_status read_config(dho_table_spec *spec, const dho_yaml_node *root)
     if (node == NULL) return dho_yaml_fail(root, "config is missing");
     if (node->kind != DHO_YAML_SCALAR || node->text[0] == '\0')
         return dho_yaml_fail(node, "expected a path, as seen from this file's folder");
+    DHO_TRY(dho_yaml_check_path(node));
     DHO_TRY(dho_spec_check_pattern(spec, node, NULL));
     return dho_table_beside(spec->path, node->text, &spec->config);
 }

@@ -163,6 +163,7 @@ static dho_status read_preparations(dho_table_spec *spec, const dho_yaml_node *l
         if (path == NULL || command == NULL)
             return dho_yaml_fail(item, "%s is missing", path == NULL ? "path" : "command");
         DHO_TRY(dho_spec_text(path, &preparation->path));
+        DHO_TRY(dho_yaml_check_path(path));
         DHO_TRY(dho_spec_check_pattern(spec, path, NULL));
         DHO_TRY(dho_spec_text(command, &preparation->command));
         if (strncmp(preparation->command, "dho ", 4) != 0)

@@ -665,7 +665,7 @@ static const char everything[] =
     "  optimizer: sgd\n  warmup_fraction: 0.1\n"
     "compute: {backend: onednn, dtype: fp32, threads: 3}\n"
     "eval:\n  select_on: v.2-x\n  alphas: [0, 0.30000000000000004, 1]\n"
-    "  sets:\n  - name: test\n    split: test\n  - {name: v.2-x, format: imagefolder, root: ~/a}\n"
+    "  sets:\n  - name: test\n    split: test\n  - {name: v.2-x, format: imagefolder, root: /a}\n"
     "  - name: '3'\n    root: \"- a\"\n    split: val\n    mask_classes: false\n";
 
 START_TEST(test_values)
@@ -687,7 +687,7 @@ START_TEST(test_values)
     ck_assert_int_eq(c.eval.sets[0].format, DHO_FORMAT_COOP);
     ck_assert(c.eval.sets[0].mask_classes);
     ck_assert_int_eq(c.eval.sets[1].format, DHO_FORMAT_IMAGEFOLDER);
-    ck_assert_str_eq(c.eval.sets[1].root, "~/a");
+    ck_assert_str_eq(c.eval.sets[1].root, "/a");
     ck_assert_str_eq(c.eval.sets[1].split, "");
     ck_assert_str_eq(c.eval.sets[2].name, "3");
     ck_assert_str_eq(c.eval.sets[2].root, "- a");
