@@ -207,6 +207,14 @@ static const wrong wrongs[] = {
     {"out: a\xe2\x80\xa8\n", NULL, "t.yaml:1:7: control character U+2028"},
     {"train: {lr: 1\n", NULL, "t.yaml:2:1: not valid YAML: did not find expected ',' or '}' ~"},
     {"seed: 0\n  out: b\n", NULL, "t.yaml:2:6: not valid YAML: mapping values are not allowed ~"},
+    /* The shell's "~" is no part of a path. */
+    {"out: ~/a\n", NULL, "t.yaml:1:1: out: \"~\" is not expanded, got \"~/a\": write ~"},
+    {"data: {root: '~'}\n", NULL, "t.yaml:1:8: data.root: \"~\" is not expanded, got \"~\": write ~"},
+    {"teacher: {cache: ~me/a}\n", NULL,
+     "t.yaml:1:11: teacher.cache: \"~\" is not expanded, got \"~me/a\": write the whole path"},
+    {"", "data.label_file=~/a", "--set data.label_file=~/a: data.label_file: \"~\" is not expanded, got ~"},
+    {"eval: {sets: [{name: v, root: ~/v}]}\n", NULL,
+     "t.yaml:1:25: eval.sets[0].root: \"~\" is not expanded, got ~"},
     {"out: 'a\n", NULL, "t.yaml:2:1: not valid YAML: found unexpected end of stream ~"},
     {"out: @a\n", NULL, "t.yaml:1:6: not valid YAML: found character that cannot start ~"},
     /* Overrides. */
@@ -796,7 +804,7 @@ START_TEST(test_round_trip)
 {
     check_round_trip("", NULL);
     check_round_trip(everything, "student.model=clip_vit_b16");
-    static const char *const outs[] = {"'yes'",  "'123'",  "'null'", "'~'",
+    static const char *const outs[] = {"'yes'",  "'123'",  "'null'", "'a~'",
                                        "'- x'",  "'#x'",   "' x '",  "'a: b'",
                                        "'[a]'",  "'*a'",   "'...'",  "\"\\\\\\\"'\"",
                                        "'%x'",   "'---'",  "'@x'",   "'!x'",
