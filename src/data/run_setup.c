@@ -42,7 +42,7 @@ dho_status dho_setup_set_quietly(const dho_config_set *set, const dho_dataset *r
 {
     DHO_TRY(dho_input_status(open_set(set, reference, out)));
     if (set->class_file[0] == '\0') return DHO_OK;
-    const dho_status status = dho_dataset_check_classes(out, set->class_file);
+    const dho_status status = dho_input_status(dho_dataset_check_classes(out, set->class_file));
     if (status != DHO_OK) dho_dataset_free(out);
     return status;
 }

@@ -1,6 +1,5 @@
 #include "data/unused.h"
 
-#include "base/utf8.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
 
@@ -14,8 +13,8 @@ static const char *const words[DHO_UNUSED_REASONS][2] = {
                                "in formats that dho does not read"},
     [DHO_UNUSED_DEAD_LINK] = {"dead link", "dead links"},
     [DHO_UNUSED_LOOP] = {"link to a folder that it is in", "links to folders that they are in"},
-    [DHO_UNUSED_NO_LABEL] = {"image without a label, beside the class folders",
-                             "images without a label, beside the class folders"},
+    [DHO_UNUSED_NO_LABEL] = {"image without a label (beside the class folders)",
+                             "images without a label (beside the class folders)"},
     [DHO_UNUSED_HIDDEN] = {"hidden image (a name with a leading dot)",
                            "hidden images (names with a leading dot)"},
     [DHO_UNUSED_SPECIAL] = {"pipe, socket or device", "pipes, sockets or devices"},
@@ -55,23 +54,16 @@ void dho_unused_describe(const dho_unused *unused, dho_unused_reason from, dho_u
 {
     size_t used = 0;
     out[0] = '\0';
-    for (int r = (int)from; r < (int)below; r++) {
-        if (unused->counts[r] == 0 || used >= size) continue;
-        char example[60] = "";
-        for (size_t i = 0; i < unused->first.count && example[0] == '\0'; i++)
-            if (unused->first.entries[i].label == r)
-                dho_utf8_print(unused->first.pool + unused->first.entries[i].offset, example,
-                               sizeof example);
-        const bool more = unused->counts[r] > 1;
-        used += (size_t)snprintf(out + used, size - used, "%s%" PRId64 " %s: %s%s",
-                                 used > 0 ? "; " : "", unused->counts[r], words[r][more], example,
-                                 more ? " ..." : "");
+    for (int r = (int)from; r < (int)below && used < size; r++) {
+        if (unused->counts[r] == 0) continue;
+        used += (size_t)snprintf(out + used, size - used, "%s%" PRId64 " %s", used > 0 ? ", " : "",
+                                 unused->counts[r], words[r][unused->counts[r] > 1]);
     }
 }
 
 void dho_dataset_say_unused(const dho_dataset *dataset)
 {
-    char text[1024];
+    char text[512];
     const dho_unused *unused = dataset->unused;
     const int64_t all = dho_unused_count(unused, 0, DHO_UNUSED_REASONS);
     if (all == 0) return;

@@ -35,7 +35,7 @@ dho_status dho_unused_add(dho_unused *unused, dho_unused_reason reason, const ch
 /* Frees *unused and nulls it. */
 void dho_unused_free(dho_unused **unused);
 
-/* "5 have no decoder (.avif), 3 hidden": of the reasons from..below. */
+/* "5 dead links, 1 hidden image": of the reasons from..below. */
 void dho_unused_describe(const dho_unused *unused, dho_unused_reason from, dho_unused_reason below,
                          char *out, size_t size);
 int64_t dho_unused_count(const dho_unused *unused, dho_unused_reason from, dho_unused_reason below);

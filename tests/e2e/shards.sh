@@ -140,18 +140,20 @@ check 1 "PROBLEM: .*nowhere: no such folder" --set 'eval.sets[0].root='"$work/no
 echo "no_such.jpg" >"$work/list"
 check 1 "PROBLEM: .*no_such.jpg" --set data.labels=file --set data.label_file="$work/list"
 check 2 "labls" --set data.labls=all
-check 2 "teacher.cache: needed to train with method: dho" --set teacher.cache='""'
-check 2 "data.root: needed to train" --set data.root='""'
+check 0 "teacher cache: none named yet" --set teacher.cache='""'
+check 0 "teacher cache: not there yet" --set teacher.cache="$work/nowhere"
+check 0 "opened 80 images" --set data.root='""'
+check 2 "neither data.root nor eval.sets" --set data.root='""' --set eval.sets=[] --set eval.select_on='""'
 cp -r "$work/packed" "$work/damaged"
 printf X | dd of="$work/damaged/shard-00002-of-00008.tar" bs=1 seek=700 conv=notrunc 2>/dev/null
 check 1 "shard-00002-of-00008.tar: offset 512: .*checksum" "${packed[@]}" --set data.root="$work/damaged"
-mkdir "$work/webp" && echo 3 >"$work/webp/b.cls" && cp "$work/webp/b.cls" "$work/webp/a.cls"
-cp "$work/data/train/arrow/arrow_00000.jpg" "$work/webp/a.jpg"
-cp "$work/webp/a.jpg" "$work/webp/b.webp" # what it is called decides
-tar -C "$work/webp" -cf "$work/webp/x.tar" a.jpg a.cls b.webp b.cls
-lost='"b.cls" has no image that can be read (jpg, jpeg, jpe, png); beside it is "b.webp"'
-check 1 "$lost" "${packed[@]}" --set data.root="$work/webp"
-"$DHO" pack --index "$work/webp" >"$work/log" 2>&1 && die "pack --index leaves an image out"
+mkdir "$work/avif" && echo 3 >"$work/avif/b.cls" && cp "$work/avif/b.cls" "$work/avif/a.cls"
+cp "$work/data/train/arrow/arrow_00000.jpg" "$work/avif/a.jpg"
+cp "$work/avif/a.jpg" "$work/avif/b.avif" # what it is called decides
+tar -C "$work/avif" -cf "$work/avif/x.tar" a.jpg a.cls b.avif b.cls
+lost='"b.cls" has no image that can be read (jpg, png, webp, ...); beside it is "b.avif"'
+check 1 "$lost" "${packed[@]}" --set data.root="$work/avif"
+"$DHO" pack --index "$work/avif" >"$work/log" 2>&1 && die "pack --index leaves an image out"
 grep -q "x.tar: offset [0-9]*: $lost" "$work/log" || die "pack --index does not say what is lost"
 ranks=3 check 0 "no problems" --decode
 status=0

@@ -5,6 +5,8 @@
 #include "unit/data/synthetic_image.h"
 
 #include <string.h>
+
+#include <jpeglib.h>
 #include <unistd.h>
 
 static const char *const folder = "tests/golden/image";
@@ -199,6 +201,55 @@ START_TEST(test_not_an_image)
 }
 END_TEST
 
+/* A grey progressive JPEG of side x side pixels with its last scan `more` times more. */
+static void make_scans(unsigned side, int more)
+{
+    struct jpeg_compress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    unsigned char *file = NULL;
+    unsigned long length = 0;
+    uint8_t *row;
+    ck_assert_ok(dho_alloc_zero(&row, side, 1, "row"));
+    jpeg.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&jpeg);
+    jpeg_mem_dest(&jpeg, &file, &length);
+    jpeg.image_width = jpeg.image_height = side;
+    jpeg.input_components = 1;
+    jpeg.in_color_space = JCS_GRAYSCALE;
+    jpeg_set_defaults(&jpeg);
+    jpeg_simple_progression(&jpeg);
+    jpeg_start_compress(&jpeg, TRUE);
+    for (unsigned y = 0; y < side; y++) jpeg_write_scanlines(&jpeg, &row, 1);
+    jpeg_finish_compress(&jpeg);
+    jpeg_destroy_compress(&jpeg);
+    dho_free(row);
+    size_t scan = length - 2;
+    while (file[scan] != 0xff || file[scan + 1] != 0xda) scan--;
+    const size_t part = length - 2 - scan;
+    dho_free(bytes);
+    capacity = length + part * (size_t)more;
+    ck_assert_ok(dho_alloc(&bytes, capacity, 1, "scans"));
+    memcpy(bytes, file, length - 2);
+    for (int i = 0; i < more; i++) memcpy(bytes + length - 2 + part * (size_t)i, file + scan, part);
+    memcpy(bytes + capacity - 2, "\xff\xd9", 2);
+    size = capacity;
+    free(file);
+}
+
+/* Each scan is a pass over all pixels, however short it is: 34 of 64 million are 2^31. */
+START_TEST(test_scans)
+{
+    make_scans(8000, 240);
+    ck_assert_fails(dho_image_decode(&image, bytes, size, "x"), DHO_ERR_FORMAT,
+                    "x: not a valid JPEG: 34 scans are too many for 8000 x 8000 pixels");
+    make_scans(64, 500);
+    ck_assert_ok(dho_image_decode(&image, bytes, size, "x"));
+    make_scans(64, 1000);
+    ck_assert_fails(dho_image_decode(&image, bytes, size, "x"), DHO_ERR_FORMAT,
+                    "scans are too many for 64 x 64 pixels");
+}
+END_TEST
+
 START_TEST(test_too_large)
 {
     read_golden("rgb.png");
@@ -274,6 +325,7 @@ int main(void)
     tcase_add_test(tests, test_allocation_failures);
     tcase_add_test(tests, test_not_an_image);
     tcase_add_test(tests, test_too_large);
+    tcase_add_test(tests, test_scans);
     tcase_add_test(tests, test_too_many_scans);
     tcase_add_test(tests, test_save_and_load);
     suite_add_tcase(suite, tests);
