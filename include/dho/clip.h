@@ -39,8 +39,8 @@ typedef struct dho_clip_image {
     char name[32]; /* of the model, dho's */
 } dho_clip_image;
 
-/* Opens an image tower with the head's classifier on it (a cosine head: logits = scale W f/|f| +
- * bias; scale 100 where the head has none); head NULL: one class of zeros, of no use.
+/* Opens an image tower with the head's classifier on it (a cosine head: logits = scale (W f/|f| +
+ * bias/scale); scale 100 where the head has none); head NULL: one class of zeros, of no use.
  * *out is owned (dho_clip_image_close). Errors: DHO_ERR_CONFIG (an unknown model, a head of another
  * width), DHO_ERR_FORMAT (a tensor that is missing or of another shape), DHO_ERR_IO,
  * DHO_ERR_MEMORY. */

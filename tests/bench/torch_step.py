@@ -39,7 +39,7 @@ class DualHead(nn.Module):
         features = self.backbone(images)
         if not self.normalise:
             return self.head_ce(features), self.head_kd(features)
-        return self.head_ce(features), self.head_kd(100 * F.normalize(features, dim=1))
+        return self.head_ce(features), 100 * self.head_kd(F.normalize(features, dim=1))
 
 
 def build(name):

@@ -80,6 +80,19 @@ refuse "conflict_every: needs two losses" --set train.conflict_every=2 --set met
 
 run 2 cache build -c "$work/base.yaml" --teacher "$work"/teacher/checkpoints/step-* --shards 8 \
     --store logits --out "$work/logits" >"$work/log" 2>&1 || die "a cache of logits"
+# A teacher with a cosine head, whose bias is inside the factor: from its embeddings come its logits.
+run 2 train -c "$work/base.yaml" --set method=ce --set data.labels=all --set student.head_ce=cosine \
+    --set student.head_scale=20 --set train.steps=4 --out "$work/round" >"$work/log" 2>&1 || die "a cosine teacher"
+for store in embedding logits; do
+    run 2 cache build -c "$work/base.yaml" --teacher "$work/round" --shards 8 --store $store \
+        --out "$work/round_$store" >"$work/log" 2>&1 || die "a cache of a cosine head's $store"
+    train 1 "from_$store" --set teacher.cache="$work/round_$store"
+    sed -n '1s/.*"loss":\([0-9.e+-]*\).*/\1/p' "$work/from_$store/metrics.jsonl" >>"$work/losses"
+done
+awk '{ loss[NR] = $1 } END { d = loss[1] - loss[2]; exit !(NR == 2 && d * d < 1e-6 * loss[1] ^ 2) }' "$work/losses" ||
+    die "a cosine head's embeddings and logits: losses $(tr '\n' ' ' <"$work/losses")"
+pass "a cosine head's embeddings and logits teach the same: losses $(tr '\n' ' ' <"$work/losses")"
+
 refuse "needs a cache of embeddings" --set method=feature --set teacher.cache="$work/logits"
 refuse "head would not be trained" --set method=feature --set distill.lambda_ce=0
 refuse "head_kd: has no effect" --set method=ce --set student.head_kd=cosine

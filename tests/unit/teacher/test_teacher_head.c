@@ -246,6 +246,21 @@ START_TEST(test_logits)
 }
 END_TEST
 
+/* s f W^T + bias is s (f W^T + b). */
+START_TEST(test_inner_bias)
+{
+    dho_teacher_head head = {.classes = C, .dim = D, .scale = scale, .weight = weight, .bias = bias};
+    float inner[C];
+    start();
+    dho_teacher_head_inner_bias(&head, inner);
+    for (int c = 0; c < C; c++) ck_assert(inner[c] == bias[c] / scale && inner[c] != 0);
+    head.bias = NULL;
+    dho_teacher_head_inner_bias(&head, inner);
+    for (int c = 0; c < C; c++) ck_assert(inner[c] == 0);
+    stop();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("teacher_head");
@@ -254,6 +269,7 @@ int main(void)
     tcase_add_loop_test(tests, test_hostile_files, 0, (int)(sizeof damages / sizeof *damages));
     tcase_add_test(tests, test_hostile_values);
     tcase_add_test(tests, test_every_allocation_may_fail);
+    tcase_add_test(tests, test_inner_bias);
     tcase_add_loop_test(tests, test_logits, 0, COUNT_MOST);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
