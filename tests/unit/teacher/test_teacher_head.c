@@ -249,7 +249,8 @@ END_TEST
 /* s f W^T + bias is s (f W^T + b). */
 START_TEST(test_inner_bias)
 {
-    dho_teacher_head head = {.classes = C, .dim = D, .scale = scale, .weight = weight, .bias = bias};
+    dho_teacher_head head = {
+        .classes = C, .dim = D, .scale = scale, .weight = weight, .bias = bias};
     float inner[C];
     start();
     dho_teacher_head_inner_bias(&head, inner);
