@@ -2,6 +2,7 @@
 #include "data/decode_ring.h"
 
 #include "base/clock.h"
+#include "data/decode_skip.h"
 #include "data/image_codec.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
@@ -62,51 +63,6 @@ struct dho_decode_ring {
 
 /* --- threads --- */
 
-/* How many samples may be tried for a draw, itself included. The stride is one with skip only. */
-static int64_t candidates(const dho_ring_options *o, const dho_draw *draw)
-{
-    if (o->on_error != DHO_ON_ERROR_SKIP) return 1;
-    if (draw->labelled) return o->labelled_count;
-    const int64_t lowest = draw->id % o->skip_stride;
-    return (o->plan.dataset->count - lowest + o->skip_stride - 1) / o->skip_stride;
-}
-
-/* Where the first labelled id above `id` is; labelled_count: there is none. */
-static int64_t find_labelled(const dho_ring_options *o, int64_t id)
-{
-    int64_t low = 0, high = o->labelled_count;
-    while (low < high) {
-        const int64_t middle = low + (high - low) / 2;
-        if (o->labelled_ids[middle] <= id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static bool is_excluded(const dho_ring_options *o, int64_t id)
-{
-    if (!o->exclude_labelled) return false;
-    const int64_t at = find_labelled(o, id);
-    return at > 0 && o->labelled_ids[at - 1] == id;
-}
-
-/* The sample that takes a broken one's place. */
-static int64_t replacement(const dho_ring_options *o, const dho_draw *draw)
-{
-    if (draw->labelled) {
-        const int64_t at = find_labelled(o, draw->id);
-        return o->labelled_ids[at < o->labelled_count ? at : 0];
-    }
-    int64_t next = draw->id; /* which is not excluded itself */
-    do {
-        next += o->skip_stride;
-        if (next >= o->plan.dataset->count) next %= o->skip_stride;
-    } while (is_excluded(o, next));
-    return next;
-}
-
 static void warn_once(dho_decode_ring *ring, int64_t id)
 {
     const uint8_t bit = (uint8_t)(1u << id % 8);
@@ -140,7 +96,7 @@ static dho_status load_draw(dho_decode_ring *ring, dho_decode_worker *worker, bo
                             dho_draw *draw, dho_box *box, bool *flip)
 {
     const dho_ring_options *o = &ring->options;
-    for (int64_t left = candidates(o, draw);; draw->id = replacement(o, draw)) {
+    for (int64_t left = dho_skip_candidates(o, draw);; draw->id = dho_skip_replacement(o, draw)) {
         bool blames_file;
         const dho_status status = try_draw(worker, draw, whole, box, flip, &blames_file);
         if (o->on_error != DHO_ON_ERROR_SKIP || !blames_file ||

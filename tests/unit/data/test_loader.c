@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include "data/decode_skip.h"
 #include "data_fixture.h"
 #include "dho/loader.h"
 
@@ -737,6 +738,39 @@ START_TEST(test_eval_errors)
 }
 END_TEST
 
+/* Whose place a broken sample's is: ids of a shard in a circle, labelled ones left out or alone. */
+START_TEST(test_replacements)
+{
+    static const int64_t labelled[] = {1, 4, 4, 7};
+    const dho_dataset dataset = {.count = 10};
+    dho_ring_options o = {.plan = {.dataset = &dataset},
+                          .on_error = DHO_ON_ERROR_SKIP,
+                          .skip_stride = 3,
+                          .labelled_ids = labelled,
+                          .labelled_count = 4};
+    dho_draw draw = {.id = 1};
+    ck_assert_int_eq(dho_skip_candidates(&o, &draw), 3); /* 1, 4, 7 */
+    ck_assert_int_eq(dho_skip_replacement(&o, &draw), 4);
+    draw.id = 7;
+    ck_assert_int_eq(dho_skip_replacement(&o, &draw), 1);
+    draw = (dho_draw){.id = 4, .labelled = true};
+    ck_assert_int_eq(dho_skip_replacement(&o, &draw), 7);
+    draw.id = 7;
+    ck_assert_int_eq(dho_skip_replacement(&o, &draw), 1);
+    o.exclude_labelled = true;
+    o.skip_stride = 1;
+    draw = (dho_draw){.id = 0};
+    ck_assert_int_eq(dho_skip_replacement(&o, &draw), 2);
+    draw.id = 3;
+    ck_assert_int_eq(dho_skip_replacement(&o, &draw), 5);
+    o.skip_stride = 3;
+    o.labelled_ids = (const int64_t[]){0, 3, 6};
+    o.labelled_count = 3;
+    draw.id = 9; /* the only one of its shard without a label */
+    ck_assert_int_eq(dho_skip_replacement(&o, &draw), 9);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("loader");
@@ -760,6 +794,7 @@ int main(void)
     tcase_add_test(tests, test_bf16_images);
     tcase_add_test(tests, test_warm_loader_allocates_nothing);
     tcase_add_test(tests, test_eval_errors);
+    tcase_add_test(tests, test_replacements);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
 }
