@@ -14,15 +14,18 @@ dho_status dho_command_eval(const dho_arguments *arguments, dho_comm *comm)
     };
     dho_config config;
     DHO_TRY(dho_cli_parse(arguments, &from, options, sizeof options / sizeof *options));
-    if (from.word != NULL && checkpoint != NULL)
-        return dho_fail(DHO_ERR_CONFIG,
-                        "%s and --checkpoint %s: both say what is evaluated, give "
-                        "one",
-                        from.word, checkpoint);
     DHO_TRY(dho_cli_load_config(&from, comm, &config));
-    if (from.run_folder[0] != '\0') checkpoint = from.word;
-    dho_cli_announce(comm);
-    const dho_status status = dho_evaluate(&config, comm, checkpoint, stored);
+    const bool is_run = from.run_folder[0] != '\0';
+    dho_status status = DHO_OK;
+    if (is_run && checkpoint != NULL)
+        status =
+            dho_fail(DHO_ERR_CONFIG, "%s and --checkpoint %s: both say what is evaluated, give one",
+                     from.word, checkpoint);
+    if (status == DHO_OK) {
+        dho_cli_announce(comm);
+        if (is_run) checkpoint = from.is_checkpoint ? from.word : from.run_folder;
+        status = dho_evaluate(&config, comm, checkpoint, stored);
+    }
     dho_config_free(&config);
     return status;
 }

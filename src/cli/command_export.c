@@ -315,7 +315,7 @@ dho_status dho_command_export(const dho_arguments *arguments, dho_comm *comm)
         bool is_checkpoint;
         DHO_TRY(dho_comm_agree(comm, dho_cli_find_run(word, run, &is_checkpoint)));
         snprintf(beside, sizeof beside, "%.*s/student.safetensors", DHO_CLI_PATH_BYTES - 32, run);
-        checkpoint = word;
+        checkpoint = is_checkpoint ? word : run;
         if (path == NULL) path = beside;
     }
     if (checkpoint == NULL || path == NULL)

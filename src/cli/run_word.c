@@ -36,13 +36,14 @@ dho_status dho_cli_find_run(const char *word, char out[DHO_CLI_PATH_BYTES], bool
     if (length + 32 > sizeof path) return dho_fail(DHO_ERR_CONFIG, "%.100s...: too long", word);
     snprintf(path, sizeof path, "%.*s", (int)length, word);
     *is_checkpoint = has_file(path, "state.json");
+    if (length > 12 && strcmp(path + length - 12, "/checkpoints") == 0) path[length - 12] = '\0';
     if (*is_checkpoint)
         run_of_checkpoint(path, out);
     else
         memcpy(out, path, sizeof path);
     if (dho_path_is_folder(path)) return DHO_OK;
-    return dho_fail(DHO_ERR_CONFIG, dho_path_exists(path) ? "%s: is no folder"
-                                                          : "%s: no such file or folder",
+    return dho_fail(DHO_ERR_CONFIG,
+                    dho_path_exists(path) ? "%s: is no folder" : "%s: no such file or folder",
                     word);
 }
 
@@ -54,6 +55,12 @@ dho_status dho_cli_use_word(dho_config_arguments *arguments)
         return dho_fail(DHO_ERR_CONFIG, "%s and -c %s: both say which configuration, give one",
                         word, arguments->path);
     if (dho_path_exists(word) && !dho_path_is_folder(word)) {
+        const size_t length = strlen(word);
+        if (length > 12 && strcmp(word + length - 12, ".safetensors") == 0)
+            return dho_fail(DHO_ERR_CONFIG,
+                            "%s: holds weights: give the folder of the run or of "
+                            "the checkpoint",
+                            word);
         arguments->path = word;
         return DHO_OK;
     }

@@ -3,19 +3,11 @@
 #include "dho/alloc.h"
 #include "dho/checkpoint.h"
 #include "dho/file.h"
+#include "eval/shell_word.h"
 
 #include <string.h>
 
 #define MAX_CONFIG_BYTES ((size_t)1 << 20)
-
-/* A word that a shell reads back as it is; NULL: no memory. */
-static dho_status quote(const char *text, char **out)
-{
-    static const char plain[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./=:,+@%-";
-    const bool needed = text[strspn(text, plain)] != '\0' && strchr(text, '\'') == NULL;
-    return dho_asprintf(out, needed ? "'%s'" : "%s", text);
-}
 
 /* The section "eval" of a formatted configuration; empty where it has none. */
 static const char *eval_section(const char *text, size_t *length)
@@ -62,7 +54,7 @@ dho_status dho_evaluation_command(const char *run_folder, char **out)
     *out = NULL;
     DHO_TRY_GOTO(read_text(run_folder, "config.yaml", &training));
     DHO_TRY_GOTO(read_text(run_folder, "eval/config.yaml", &evaluation));
-    DHO_TRY_GOTO(quote(run_folder, &folder));
+    DHO_TRY_GOTO(dho_shell_word(run_folder, &folder));
     if (evaluation == NULL || (training != NULL && equal_settings(training, evaluation)))
         status = dho_asprintf(out, "dho eval %s", folder);
     else
@@ -83,6 +75,7 @@ dho_status dho_evaluation_age(const dho_stored_evaluation *evaluation, const cha
     dho_status status = dho_checkpoint_find_steps(run_folder, &newest, &total);
     if (status == DHO_ERR_MEMORY) return status;
     if (status != DHO_OK || newest < 0 || newest == evaluation->step) return DHO_OK;
+    if (evaluation->step <= 0) return DHO_OK; /* an eval.json that does not say */
     DHO_TRY(dho_evaluation_command(run_folder, &command));
     status = dho_asprintf(out,
                           "evaluated at step %lld, its newest checkpoint is of step %lld: "

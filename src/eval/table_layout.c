@@ -42,6 +42,21 @@ dho_status dho_layout_create(dho_layout *out, const dho_table *table,
                   &out->column_count);
 }
 
+void dho_layout_keep_runs(dho_layout *l)
+{
+    const dho_table_spec *spec = l->spec;
+    const size_t first = spec->row_axes, count = spec->axis_count - spec->row_axes;
+    size_t values[DHO_TABLE_MAX_AXES], kept = 0;
+    for (size_t c = 0; c < l->column_count; c++) {
+        bool runs = true;
+        dho_table_split(spec, first, count, l->columns[c], values);
+        for (size_t a = 0; a < count; a++)
+            runs &= spec->axes[first + a].values[values[a]].no_runs == NULL;
+        if (runs) l->columns[kept++] = l->columns[c];
+    }
+    l->column_count = kept;
+}
+
 void dho_layout_free(dho_layout *l)
 {
     dho_free(l->rows);

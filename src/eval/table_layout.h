@@ -18,6 +18,8 @@ typedef struct dho_layout {
 dho_status dho_layout_create(dho_layout *out, const dho_table *table,
                              const dho_table_contrast *contrast);
 void dho_layout_free(dho_layout *layout);
+/* Leaves out the columns that have published figures alone. */
+void dho_layout_keep_runs(dho_layout *layout);
 /* The combination of all axes at a row and a column. */
 size_t dho_layout_at(const dho_layout *layout, size_t row, size_t column);
 

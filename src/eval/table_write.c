@@ -124,13 +124,22 @@ static dho_status fill(measured_grid *g)
 /* --- what stands below --------------------------------------------------------------------------
  */
 
+/* The figure stands in the part of the table that is wanted. */
+static bool is_shown(const dho_table_spec *spec, const dho_table_figure *figure)
+{
+    for (size_t a = 0; a < spec->axis_count; a++)
+        if (figure->at[a] != DHO_TABLE_ANY && !spec->axes[a].values[figure->at[a]].wanted)
+            return false;
+    return true;
+}
+
 /* True at the first of the figures with this table, certainty and remark. */
 static bool is_new_remark(const dho_table_spec *spec, size_t f)
 {
     const dho_table_figure *own = &spec->figures[f];
     for (size_t i = 0; i < f; i++) {
         const dho_table_figure *other = &spec->figures[i];
-        if (other->remark != NULL && other->certainty == own->certainty &&
+        if (other->remark != NULL && is_shown(spec, other) && other->certainty == own->certainty &&
             strcmp(other->remark, own->remark) == 0 &&
             strcmp(other->table != NULL ? other->table : "",
                    own->table != NULL ? own->table : "") == 0)
@@ -154,7 +163,7 @@ static void write_source(const measured_grid *g, FILE *out)
     fputs(g->any_measured ? "; difference: measured minus published.\n" : ".\n", out);
     for (size_t f = 0; f < spec->figure_count; f++) {
         const dho_table_figure *figure = &spec->figures[f];
-        if (figure->remark == NULL || !is_new_remark(spec, f)) continue;
+        if (figure->remark == NULL || !is_shown(spec, figure) || !is_new_remark(spec, f)) continue;
         fprintf(out, "%s%s%s%s%s%s.\n", certainty_marks[figure->certainty],
                 figure->certainty == DHO_FIGURE_CERTAIN ? "" : " ",
                 figure->table != NULL ? "table " : "", figure->table != NULL ? figure->table : "",
@@ -181,14 +190,27 @@ static void write_reason(const dho_table_value **first, const dho_table_value *c
     fprintf(out, ": %s.\n", reason);
 }
 
-static void write_no_runs(const dho_table_spec *spec, FILE *out)
+/* A value of a column, or of a row that is not left out. */
+static bool is_in_grid(const dho_layout *l, size_t axis, size_t value)
 {
+    size_t values[DHO_TABLE_MAX_AXES];
+    if (!l->spec->axes[axis].values[value].wanted) return false;
+    for (size_t r = 0; r < l->row_count && axis < l->spec->row_axes; r++) {
+        dho_table_split(l->spec, 0, l->spec->row_axes, l->rows[r], values);
+        if (values[axis] == value) return true;
+    }
+    return axis >= l->spec->row_axes;
+}
+
+static void write_no_runs(const dho_layout *l, FILE *out)
+{
+    const dho_table_spec *spec = l->spec;
     const dho_table_value *all[MOST_WITHOUT_RUNS];
     size_t count = 0;
     for (size_t a = 0; a < spec->axis_count; a++)
         for (size_t i = 0; i < spec->axes[a].count; i++)
-            if (spec->axes[a].values[i].no_runs != NULL && spec->axes[a].values[i].wanted &&
-                count < MOST_WITHOUT_RUNS)
+            if (spec->axes[a].values[i].no_runs != NULL && count < MOST_WITHOUT_RUNS &&
+                is_in_grid(l, a, i))
                 all[count++] = &spec->axes[a].values[i];
     for (size_t i = 0; i < count; i++)
         if (all[i] != NULL) write_reason(&all[i], all + count, out);
@@ -203,7 +225,7 @@ static void write_notes(const measured_grid *g, FILE *out)
               out);
     if (g->chosen) fputs("† alpha and beta were chosen on this very set.\n", out);
     if (spec->figure_count > 0) write_source(g, out);
-    if (g->l.row_count > 0) write_no_runs(spec, out);
+    if (g->l.row_count > 0) write_no_runs(&g->l, out);
     if (g->left_out > 0 && g->l.row_count > 0)
         fprintf(out, "%zu more rows have nothing measured yet and nothing published.\n",
                 g->left_out);

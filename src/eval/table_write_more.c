@@ -52,6 +52,7 @@ dho_status dho_table_write_heads(const dho_table *table, bool markdown, FILE *ou
     size_t rows = 0;
     dho_status status;
     DHO_TRY_GOTO(dho_layout_create(&l, table, NULL));
+    dho_layout_keep_runs(&l);
     for (size_t r = 0; r < l.row_count; r++) rows += has_heads(&l, r) ? 3 : 0;
     if (rows == 0) goto fail;
     DHO_TRY_GOTO(dho_grid_create(&grid, rows + 1,
@@ -128,6 +129,7 @@ static dho_status add_contrast(const dho_table *table, const dho_table_contrast 
     dho_layout l;
     dho_status status;
     DHO_TRY_GOTO(dho_layout_create(&l, table, contrast));
+    dho_layout_keep_runs(&l);
     if (l.row_count == 0 || l.column_count == 0) goto fail; /* not wanted */
     if (grid->cells == NULL) {
         const size_t labels = 1 + spec->row_axes - (contrast->axis < spec->row_axes);

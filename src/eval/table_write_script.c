@@ -1,38 +1,21 @@
 /* The runs that a table lacks, as a shell script. */
+#include "eval/shell_word.h"
 #include "eval/table_write.h"
 
 #include <string.h>
-
-/* A word that a shell reads back as it is. */
-static void write_word(const char *text, FILE *out)
-{
-    static const char plain[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./=:,+@%-";
-    if (text[0] != '\0' && text[strspn(text, plain)] == '\0') {
-        fputs(text, out);
-        return;
-    }
-    fputc('\'', out);
-    for (; *text != '\0'; text++)
-        if (*text == '\'')
-            fputs("'\\''", out);
-        else
-            fputc(*text, out);
-    fputc('\'', out);
-}
 
 /* out_folder NULL: without --out. */
 static void write_settings(const dho_table_run *run, const char *out_folder, FILE *out)
 {
     fputs("-c ", out);
-    write_word(run->config, out);
+    dho_shell_write(run->config, out);
     if (out_folder != NULL) {
         fputs(" --out ", out);
-        write_word(out_folder, out);
+        dho_shell_write(out_folder, out);
     }
     for (size_t i = 0; i < run->overrides.count; i++) {
         fputs(" --set ", out);
-        write_word(run->overrides.items[i], out);
+        dho_shell_write(run->overrides.items[i], out);
     }
 }
 
@@ -56,7 +39,7 @@ void dho_table_write_step(const dho_table *table, const dho_table_step *step, FI
 static void write_run(const dho_table_run *run, size_t number, size_t count, FILE *out)
 {
     fputs("make ", out);
-    write_word(run->folder, out);
+    dho_shell_write(run->folder, out);
     fprintf(out, " %zu/%zu %lld", number, count, (long long)run->shards);
     dho_table_write_arguments(run, out);
     fputc('\n', out);
@@ -79,7 +62,7 @@ void dho_table_write_script(const dho_table *table, const char *program, FILE *o
             "signal, ends all.\n"
             "dho=${DHO:-",
             count, table->spec.name);
-    write_word(program, out);
+    dho_shell_write(program, out);
     fputs(
         "}\n"
         "if [ -x launch/mpirun.sh ]; then mpirun=launch/mpirun.sh; else mpirun='mpirun -n'; fi\n"
@@ -115,7 +98,7 @@ void dho_table_write_script(const dho_table *table, const char *program, FILE *o
         const dho_table_run *run = &table->runs[r];
         for (; step < table->step_count && table->steps[step].run == r; step++) {
             fputs("prepare ", out);
-            write_word(table->steps[step].path, out);
+            dho_shell_write(table->steps[step].path, out);
             fputc(' ', out);
             dho_table_write_step(table, &table->steps[step], out);
             fputc('\n', out);

@@ -26,6 +26,10 @@ tail -n +2 third.txt | cmp -s a - || die "eval of a checkpoint's folder differs"
 (cd runs/first/checkpoints && "$DHO" eval step-00000002 --set data.root=../../../data/train \
     --set 'eval.sets=[{name: val, root: ../../../data/val}]') >third.txt 2>log || die "dho eval step-N"
 grep -q "^val " third.txt || die "eval from within a run"
+run 1 eval runs/first/checkpoints >third.txt 2>log || die "dho eval RUN/checkpoints"
+run 1 eval my.yaml --checkpoint runs/first/checkpoints/step-00000002 >third.txt 2>log ||
+    die "dho eval CONFIG --checkpoint"
+tail -n +2 third.txt | cmp -s a - || die "eval CONFIG --checkpoint differs"
 run 1 eval runs/first --out elsewhere >third.txt 2>log || die "dho eval RUN --out"
 [ -f elsewhere/eval.json ] || die "eval RUN --out writes elsewhere"
 cp -r runs/first moved
@@ -112,6 +116,7 @@ refuse "no folder of a run" eval data
 refuse "no folder of a run" train data/val
 refuse "holds no checkpoint" export data
 refuse "is no folder" export my.yaml
+refuse "holds weights: give the folder" eval runs/first/checkpoints/step-00000004/model.safetensors
 refuse "is a checkpoint: dho train runs/first --resume" train runs/first/checkpoints/step-00000004
 refuse "not evaluated: dho eval unevaluated" compare unevaluated
 refuse "nowhere" compare moved nowhere

@@ -250,6 +250,16 @@ START_TEST(test_figures_and_cells)
     ck_assert_ptr_nonnull(strstr(text, "3 more rows have nothing measured"));
     free(text);
     dho_table_destroy(&table);
+    /* Of a part, only what is in it is explained. */
+    ck_assert_ok(open_plan(&table, "method=ce"));
+    out = open_memstream(&text, &bytes);
+    ck_assert_ok(dho_table_write(table, DHO_TABLE_TEXT, "dho", out));
+    fclose(out);
+    ck_assert_ptr_nonnull(strstr(text, "published: a paper, tables 1, 2: 3 certain."));
+    ck_assert_ptr_null(strstr(text, "why not"));
+    ck_assert_ptr_null(strstr(text, "sskd"));
+    free(text);
+    dho_table_destroy(&table);
 }
 END_TEST
 
