@@ -42,16 +42,19 @@ make_root() { # RELEASE: once
     mv "$root.part" "$root"
 }
 
-# A copy to work in, with this commit's files for root and for the ordinary user.
+# A copy to work in, with this commit's files for root and for the ordinary user. In a copy that was
+# kept, what was built and made stays.
 make_copy() { # RELEASE
     local copy=$folder/$1.copy home
-    [ ! -d "$copy" ] || [ "${DHO_BARE_KEEP:-}" != 1 ] || return 0
-    rm -rf "$copy"
-    cp -a "$folder/$1" "$copy"
-    cp -L /etc/resolv.conf /etc/hosts "$copy/etc/" 2>/dev/null || true
-    chroot "$copy" useradd --create-home --shell /bin/bash user
+    if [ ! -d "$copy" ] || [ "${DHO_BARE_KEEP:-}" != 1 ]; then
+        rm -rf "$copy"
+        cp -a "$folder/$1" "$copy"
+        cp -L /etc/resolv.conf /etc/hosts "$copy/etc/" 2>/dev/null || true
+        chroot "$copy" useradd --create-home --shell /bin/bash user
+    fi
     for home in root home/user; do
-        mkdir "$copy/$home/dho"
+        mkdir -p "$copy/$home/dho"
+        find "$copy/$home/dho" -mindepth 1 -maxdepth 1 ! -name build ! -name data ! -name runs -exec rm -rf {} +
         git -c safe.directory="$PWD" archive HEAD | tar -x -C "$copy/$home/dho"
     done
     chroot "$copy" chown -R user: /home/user/dho
