@@ -51,6 +51,9 @@ dho_status dho_cli_use_word(dho_config_arguments *arguments)
 {
     const char *word = arguments->word;
     if (word == NULL) return DHO_OK;
+    if (word[0] == '\0')
+        return dho_fail(DHO_ERR_CONFIG, "an empty word stands where a configuration or the folder "
+                                        "of a run is expected");
     if (arguments->path != NULL)
         return dho_fail(DHO_ERR_CONFIG, "%s and -c %s: both say which configuration, give one",
                         word, arguments->path);

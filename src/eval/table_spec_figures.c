@@ -1,5 +1,6 @@
 /* Reading a plan: test sets, published figures, comparisons, preparations; and the part that is
  * wanted. */
+#include "config/schema.h"
 #include "dho/alloc.h"
 #include "eval/table_spec_read.h"
 
@@ -219,6 +220,28 @@ static bool is_named(const char *only, const char *key, const char *name, bool *
     return found;
 }
 
+/* "axis=value" of which one or the other is not there: what may be meant? */
+static dho_status fail_only(const dho_table_spec *spec, const char *part)
+{
+    char name[64];
+    const size_t key = strcspn(part, "=");
+    snprintf(name, sizeof name, "%.*s", key < sizeof name ? (int)key : 0, part);
+    const size_t axis = dho_spec_find_axis(spec, name);
+    const size_t count = axis == DHO_TABLE_ANY ? spec->axis_count : spec->axes[axis].count;
+    const char **words, *like;
+    DHO_TRY(dho_alloc_zero(&words, count + 2, sizeof *words, "table"));
+    for (size_t i = 0; i < count; i++)
+        words[i] = axis == DHO_TABLE_ANY ? spec->axes[i].name : spec->axes[axis].values[i].name;
+    if (axis == DHO_TABLE_ANY) words[count] = "seed";
+    like = dho_schema_suggest_word(words, axis == DHO_TABLE_ANY ? name : part + key + 1);
+    dho_fail(DHO_ERR_CONFIG,
+             "--only %.200s: the table has no such axis, or the axis no such value%s%s%s", part,
+             like != NULL ? " (did you mean " : "", like != NULL ? like : "",
+             like != NULL ? "?)" : "");
+    dho_free(words);
+    return DHO_ERR_CONFIG;
+}
+
 /* Each part must name something that is there. */
 static dho_status check_only(const dho_table_spec *spec, const char *only)
 {
@@ -238,12 +261,9 @@ static dho_status check_only(const dho_table_spec *spec, const char *only)
         for (size_t a = 0; a < spec->axis_count; a++)
             for (size_t i = 0; i < spec->axes[a].count; i++)
                 known |= is_named(part, spec->axes[a].name, spec->axes[a].values[i].name, &said);
+        const dho_status status = known ? DHO_OK : fail_only(spec, part);
         dho_free(part);
-        if (!known)
-            return dho_fail(DHO_ERR_CONFIG,
-                            "--only %.*s: the table has no such axis, or the axis "
-                            "no such value",
-                            bytes < 200 ? (int)bytes : 200, at);
+        DHO_TRY(status);
     }
     return DHO_OK;
 }

@@ -116,6 +116,7 @@ refuse "no folder of a run" eval data
 refuse "no folder of a run" train data/val
 refuse "holds no checkpoint" export data
 refuse "is no folder" export my.yaml
+slip "an empty word stands" eval ""
 refuse "holds weights: give the folder" eval runs/first/checkpoints/step-00000004/model.safetensors
 refuse "is a checkpoint: dho train runs/first --resume" train runs/first/checkpoints/step-00000004
 refuse "not evaluated: dho eval unevaluated" compare unevaluated
@@ -155,4 +156,13 @@ refuse "student.width: the model is too wide" train my.yaml --out w --set studen
 refuse "student.layers" train my.yaml --out w --set student.layers=3
 mkdir -p configs/tables && printf 'title: S\n' >configs/tables/small.yaml
 slip "did you mean small?" table smal
+cat >configs/tables/small.yaml <<EOF
+title: S
+config: ../../my.yaml
+seeds: [1]
+rows: {method: {values: [ce, single_head], set: ["method={method}"]}}
+tests: [val]
+EOF
+slip "did you mean method?" table small --only metod=ce
+slip "did you mean single_head?" table small --only method=singel_head
 finish
