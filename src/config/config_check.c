@@ -210,6 +210,20 @@ static dho_status check_eval(const checker *c)
                     "expected the name of a set in eval.sets (%s), got %s", names, quoted);
 }
 
+/* Written by a dho that knew no train.batches: its runs' config.yaml have every key, epochs beside
+ * steps, and steps had the word. */
+static bool is_older_run(const dho_yaml_node *root)
+{
+    static const char section[] = "train.", since[] = "train.batches";
+    for (size_t i = 0; i < dho_schema_config.count; i++) {
+        const char *key = dho_schema_config.fields[i].key;
+        if (strncmp(key, section, strlen(section)) == 0 &&
+            (dho_yaml_find(root, key) != NULL) != (strcmp(key, since) != 0))
+            return false;
+    }
+    return true;
+}
+
 dho_status dho_config_settle_length(dho_config *config, const dho_yaml_node *root,
                                     const dho_yaml_source *file)
 {
@@ -221,10 +235,12 @@ dho_status dho_config_settle_length(dho_config *config, const dho_yaml_node *roo
         return fail_key(&c, "train.epochs", "train.steps",
                         "train.epochs and train.steps are both 0: nothing would be trained");
     if (config->train.steps == 0 || config->train.epochs == 0) return DHO_OK;
-    if (steps->source->is_override == epochs->source->is_override)
+    const bool same_source = steps->source->is_override == epochs->source->is_override;
+    if (same_source && !is_older_run(root))
         return fail_key(&c, "train.steps", NULL,
                         "train.steps and train.epochs cannot both be set: leave one out");
-    if (steps->source->is_override) /* --set train.steps=10 for a file that has epochs */
+    if (same_source ||
+        steps->source->is_override) /* --set train.steps=10 for a file that has epochs */
         config->train.epochs = 0;
     else
         config->train.steps = 0;

@@ -527,6 +527,27 @@ START_TEST(test_length)
 }
 END_TEST
 
+/* The config.yaml of a run of an older dho has all keys, and both of these. */
+START_TEST(test_length_of_older_runs)
+{
+    dho_config c;
+    char *text;
+    ck_assert_ok(parse(&c, "train: {steps: 5}", NULL));
+    ck_assert_ok(dho_config_format(&c, false, &text));
+    dho_config_free(&c);
+    char *epochs = strstr(text, "  epochs: 0\n"), *batches = strstr(text, "  batches: stream\n");
+    ck_assert(epochs != NULL && batches != NULL);
+    epochs[strlen("  epochs: ")] = '7';
+    ck_assert_fails(parse(&c, text, NULL), DHO_ERR_CONFIG, "cannot both be set");
+    memmove(batches, batches + strlen("  batches: stream\n"),
+            strlen(batches + strlen("  batches: stream\n")) + 1);
+    ck_assert_ok(parse(&c, text, NULL));
+    ck_assert(c.train.steps == 5 && c.train.epochs == 0);
+    dho_config_free(&c);
+    dho_free(text);
+}
+END_TEST
+
 /* A CLIP student: CLIP's normalisation, and a cosine distillation head, which auto means. */
 START_TEST(test_reference_of_clip_students)
 {
@@ -1000,6 +1021,7 @@ int main(void)
     tcase_add_test(tests, test_reference_of_each_family);
     tcase_add_test(tests, test_reference_of_loaders);
     tcase_add_test(tests, test_length);
+    tcase_add_test(tests, test_length_of_older_runs);
     tcase_add_test(tests, test_reference_of_clip_students);
     tcase_add_test(tests, test_reference_refuses);
     tcase_add_loop_test(tests, test_wrong_input, 0, (int)(sizeof wrongs / sizeof wrongs[0]));
