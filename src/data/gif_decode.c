@@ -98,12 +98,15 @@ static dho_status read_rows(GifFileType *gif, const source *from, const char *na
                             uint8_t *row, dho_image *image)
 {
     static const size_t starts[] = {0, 4, 2, 1}, steps[] = {8, 8, 4, 2};
-    const size_t canvas = f->canvas_width * f->canvas_height, passes = f->interlaced ? 4 : 1;
-    for (size_t i = 0; i < canvas; i++) memcpy(image->pixels + 3 * i, f->palette[f->background], 3);
+    const size_t passes = f->interlaced ? 4 : 1, stride = 3 * f->canvas_width;
+    for (size_t x = 0; x < f->canvas_width; x++)
+        memcpy(image->pixels + 3 * x, f->palette[f->background], 3);
+    for (size_t y = 1; y < f->canvas_height; y++)
+        memcpy(image->pixels + y * stride, image->pixels, stride);
     for (size_t pass = 0; pass < passes; pass++) {
         const size_t step = f->interlaced ? steps[pass] : 1;
         for (size_t y = f->interlaced ? starts[pass] : 0; y < f->height; y += step) {
-            uint8_t *to = image->pixels + 3 * ((f->top + y) * f->canvas_width + f->left);
+            uint8_t *to = image->pixels + (f->top + y) * stride + 3 * f->left;
             if (DGifGetLine(gif, row, (int)f->width) == GIF_ERROR) return fail_gif(gif, from, name);
             for (size_t x = 0; x < f->width; x++) memcpy(to + 3 * x, f->palette[row[x]], 3);
         }

@@ -47,11 +47,11 @@ static dho_status scan_files(dho_shard_index *out, const dho_name_list *names, c
         return dho_fail(DHO_ERR_CONFIG, "%s: %u compressed tars, at most %d: unpack them (gunzip)",
                         folder, packed, DHO_SHARD_KEEP_OPEN);
     if (packed > 0)
-        dho_warn_once("%s: %u compressed tars: each rank unpacks those it reads into TMPDIR (or "
-                      "/tmp); gunzip them once to spare that",
-                      folder, packed);
+        dho_warn_once("%s: %u compressed tar%s: each rank unpacks what it reads into TMPDIR (or "
+                      "/tmp); gunzip once to spare that",
+                      folder, packed, packed == 1 ? "" : "s");
     if (out->dotted > 0)
-        dho_warn_once("%s: %lld images have a dot in their names: used, though webdataset cannot; "
+        dho_warn_once("%s: images with a dot in their names: %lld, used, though webdataset cannot; "
                       "dho pack writes names that both read",
                       folder, (long long)out->dotted);
     return DHO_OK;

@@ -247,6 +247,11 @@ static dho_status open_archive(scan *s, int file, const uint8_t *data, size_t si
     const int code = file >= 0 ? archive_read_open_fd(s->archive, file, READ_BYTES)
                                : archive_read_open_memory(s->archive, data, size);
     if (code == ARCHIVE_OK) return DHO_OK;
+    char head[24] = "";
+    if (file >= 0 && pread(file, head, sizeof head - 1, 0) > 0 &&
+        strcmp(head, "version https://git-lfs") == 0)
+        return dho_fail(DHO_ERR_FORMAT, "%s: is a Git LFS pointer, not the tar: git lfs pull",
+                        s->name);
     return dho_fail(DHO_ERR_FORMAT, "%s: %s", s->name, archive_error_string(s->archive));
 }
 
@@ -287,6 +292,11 @@ dho_status dho_shard_scan_tar(dho_shard_index *index, const char *path, uint32_t
     int file;
     scan s = {.index = index, .name = path, .shard = shard};
     DHO_TRY(dho_file_open(&file, path, &s.file_bytes));
+    if (s.file_bytes < 16) {
+        close(file);
+        return dho_fail(DHO_ERR_FORMAT, "%s: %llu bytes are no tar", path,
+                        (unsigned long long)s.file_bytes);
+    }
     const dho_status status = run_scan(&s, file, NULL, 0);
     close(file);
     return status;

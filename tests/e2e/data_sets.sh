@@ -83,7 +83,7 @@ mkdir "$work/web/__MACOSX" "$work/web/.git"
 ln -s /mnt/not-mounted/c "$work/web/c" # a class that vanished
 ln -s ../more "$work/web/b/more/again" # leads back
 mkfifo "$work/web/b/pipe.png"
-dho 0 "warning: .*web: 12 not used: 2 in formats that dho does not read, 1 dead link, 1 link to a folder" 2 train
+dho 0 "warning: .*web: 12 not used: 2 in formats that dho does not read, 1 dead link, 1 folder that leads back" 2 train
 [ "$(grep -c 'not used' "$work/log")" = 1 ] || die "not said once"
 dho 1 "PROBLEM: not used: 1 dead link$" 2 data check
 for text in "PROBLEM: not used: 2 in formats" "    a/x.avif" "    a/y.HEIC" "PROBLEM: .*beside the class folders)" "^    top.jpg" \
@@ -163,7 +163,7 @@ tar -cf ../dotted/a.tar img0.* img1.* img2.* 0.0.* 0.1.* 0.2.*)
 config "$work/set"
 dho 0 "training: .* 6 images of 2 classes, 3 to 3 a class" 2 data check --decode "${tars[@]}" --set data.root="$work/dotted"
 rm -rf "$work/run"
-dho 0 "warning: .*3 images have a dot in their names: used, though webdataset cannot" 2 train "${tars[@]}" \
+dho 0 "warning: .*images with a dot in their names: 3, used, though webdataset cannot" 2 train "${tars[@]}" \
     --set data.root="$work/dotted"
 (cd "$work/tar" && cp "$image" 0.mask.png && echo '{}' >img0.json && ln img1.jpg hard.jpg && echo 1 >hard.cls &&
     tar -cf ../dotted/a.tar img0.* 0.0.* img1.jpg img1.cls hard.jpg)
