@@ -25,6 +25,9 @@ typedef struct dho_comm dho_comm;
 dho_status dho_comm_create_mpi(dho_comm **out, int *argc, char ***argv);
 /* One rank, no MPI at all. */
 dho_status dho_comm_create_serial(dho_comm **out);
+/* dho_comm_create_mpi where a launcher's environment (mpirun's, srun's, ...) says that it started
+ * this process; else dho_comm_create_serial: one rank then neither needs MPI nor waits for it. */
+dho_status dho_comm_create_world(dho_comm **out, int *argc, char ***argv);
 void dho_comm_destroy(dho_comm **comm);
 
 /* Ends all ranks at once with an exit code (MPI_Abort): only for main. */
@@ -74,6 +77,13 @@ dho_status dho_comm_share(dho_comm *comm, int count, dho_status (*work)(void *co
 /* Do all ranks hold the same bytes? The CRC is compared; *what names the thing in the error.
  * Errors: DHO_ERR_CONFIG "what differs between rank 0 and rank R". Collective. */
 dho_status dho_comm_check_equal(dho_comm *comm, const void *data, size_t bytes, const char *what);
+
+/* How many OpenMP threads this rank shall have: `asked`, or with 0 its share of the CPUs that it may
+ * use (affinity, a container's limit) together with the other ranks of its machine. `what` asked, for
+ * messages; warn: rank 0 says when the ranks of a machine have more threads than CPUs.
+ * Errors: DHO_ERR_CONFIG when more are asked for than make sense; DHO_ERR_MEMORY. Collective. */
+dho_status dho_comm_plan_threads(dho_comm *comm, int asked, const char *what, bool warn,
+                                 int *out_threads);
 
 /* The local part of the tree (no communication): microbatches owned by a rank, i = 0 .. n-1 with
  * v = rank + i * P, are computed in the order `dho_tree_order` gives and merged with

@@ -141,6 +141,11 @@ size_t dho_graph_buffer_floats(const dho_graph *graph);
 /* Channels (vectors: the width) of a value. */
 int dho_graph_channels(const dho_graph *graph, dho_value x);
 
+/* Can a pass of `batch` images be trained? A batch normalisation with one value a channel has no
+ * variance: it would learn from its bias alone, and its running variance would shrink to 0.
+ * Errors: DHO_ERR_CONFIG naming the layer, in PyTorch's words. */
+dho_status dho_graph_check_batch(const dho_graph *graph, int batch);
+
 /* Fills the slabs with initial values: parameter i from the stream (seed, DHO_RNG_INIT, 0, i);
  * running_mean 0, running_var 1. */
 void dho_graph_initialise(const dho_graph *graph, uint64_t seed, float *parameters, float *buffers);
@@ -157,14 +162,15 @@ typedef struct dho_executor_options {
 
 /* Plans the arena: every activation, gradient and saved value gets an offset by liveness, and
  * prepares passes of options.batch images. After this nothing is allocated. The graph must outlive
- * the executor. Errors: DHO_ERR_CONFIG for training what can only be run; DHO_ERR_MEMORY. */
+ * the executor. Errors: DHO_ERR_CONFIG for training what can only be run, and those of
+ * dho_executor_prepare. */
 dho_status dho_executor_create(dho_executor **out, const dho_graph *graph,
                                const dho_executor_options *options);
 void dho_executor_destroy(dho_executor **executor);
 
 /* Reserves the kernels of passes of `batch` < options.batch images; to be called before the first
  * such forward, further calls do nothing. The algorithms are those of options.batch. Errors:
- * DHO_ERR_MEMORY. */
+ * DHO_ERR_MEMORY; training: those of dho_graph_check_batch. */
 dho_status dho_executor_prepare(dho_executor *executor, int batch);
 
 /* Runs all operators on a prepared batch of images [batch][h][w][c] in the dtype of the

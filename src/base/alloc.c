@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "dho/alloc.h"
 
+#include "base/machine.h"
+
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,7 +16,7 @@ enum { ALIGNMENT = 64 };
 
 static atomic_int_fast64_t live_blocks, live_bytes, peak_bytes, calls, fail_countdown;
 
-enum { HUGE_BYTES = 4 << 20 };
+enum { HUGE_BYTES = 4 << 20, CHECKED_BYTES = 64 << 20 };
 
 /* Large blocks on huge pages, where the system has them on request: kernels that walk through many
  * rows at once would miss in the TLB. */
@@ -61,11 +63,25 @@ static dho_status out_of_memory(const char *what, size_t count, size_t size)
                     bytes / (bytes < 0x1p30 ? 0x1p20 : 0x1p30), bytes < 0x1p30 ? "MiB" : "GiB");
 }
 
+/* The system would give the addresses, and kill a process when they are used. */
+static dho_status check_left(size_t bytes, const char *what)
+{
+    if (bytes < CHECKED_BYTES || bytes > INT64_MAX) return DHO_OK;
+    const int64_t left = dho_machine_memory("");
+    if ((int64_t)bytes <= left) return DHO_OK;
+    return dho_fail(DHO_ERR_MEMORY, "%s: cannot allocate %.1f GiB: this process can have %.1f GiB",
+                    what, (double)bytes / 0x1p30, (double)left / 0x1p30);
+}
+
 dho_status dho_alloc(void *out, size_t count, size_t size, const char *what)
 {
     size_t bytes;
     void *block = NULL;
-    if (!__builtin_mul_overflow(count, size, &bytes)) block = raw_allocate(bytes);
+    memcpy(out, &block, sizeof block);
+    if (!__builtin_mul_overflow(count, size, &bytes)) {
+        DHO_TRY(check_left(bytes, what));
+        block = raw_allocate(bytes);
+    }
     memcpy(out, &block, sizeof block);
     return block != NULL ? DHO_OK : out_of_memory(what, count, size);
 }

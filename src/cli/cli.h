@@ -40,6 +40,13 @@ enum { DHO_CLI_MAX_OVERRIDES = 256 };
 /* Prints rank 0's versions, libraries and ranks: what a log needs to be understood later. */
 void dho_cli_announce(const dho_comm *comm);
 
+/* Sets OpenMP's number of threads, within reason, and says where OMP_NUM_THREADS is without.
+ * Collective. */
+dho_status dho_cli_start_threads(dho_comm *comm);
+/* Are compute.threads and data.loader_threads within reason? Warns when the ranks of a machine have
+ * more threads than CPUs. Errors: DHO_ERR_CONFIG. Collective. */
+dho_status dho_cli_check_threads(const dho_config *config, dho_comm *comm);
+
 /* What the commands that read a configuration take: -c (--config) FILE and --set key=value; `out`
  * is for those whose --out names the run's folder. */
 enum { DHO_CLI_PATH_BYTES = 4096 };

@@ -1,4 +1,5 @@
 /* The program `dho`: picks the subcommand, and turns its status into one line and an exit code. */
+#include "base/machine.h"
 #include "cli/cli.h"
 #include "cli/help.h"
 #include "dho/alloc.h"
@@ -104,14 +105,16 @@ int main(int argc, char **argv)
     }
     if (print_help(argc, argv)) return 0;
     dho_comm *comm;
-    dho_status status = dho_comm_create_mpi(&comm, &argc, &argv);
+    dho_status status = dho_comm_create_world(&comm, &argc, &argv);
     if (status != DHO_OK) {
         fprintf(stderr, "dho: error: %s\n", dho_error_message());
         return dho_exit_code(status);
     }
     const int rank = dho_comm_rank(comm);
     dho_log_set_rank(rank, dho_comm_size(comm));
-    status = run(argc - 1, argv + 1, comm);
+    dho_machine_prepare_files();
+    status = dho_cli_start_threads(comm);
+    if (status == DHO_OK) status = run(argc - 1, argv + 1, comm);
     if (status == DHO_PREEMPTED && rank == 0) fprintf(stderr, "dho: %s\n", dho_error_message());
     if (status != DHO_OK && status != DHO_PREEMPTED && (rank == 0 || status == DHO_ERR_COMM))
         fprintf(stderr, "dho: error: %s\n", dho_error_message());

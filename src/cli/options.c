@@ -167,6 +167,7 @@ dho_status dho_cli_load_config(dho_config_arguments *arguments, dho_comm *comm, 
     if (status == DHO_OK) status = dho_comm_agree(comm, dho_config_format(out, false, &text));
     if (status == DHO_OK)
         status = dho_comm_check_equal(comm, text, strlen(text), "the configuration");
+    if (status == DHO_OK) status = dho_cli_check_threads(out, comm);
     dho_free(text);
     if (status != DHO_OK) dho_config_free(out);
     return status;

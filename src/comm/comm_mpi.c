@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 #include <limits.h>
 #include <mpi.h>
-#include <stdlib.h>
 #include <string.h>
 
 #ifdef __SANITIZE_ADDRESS__
@@ -264,8 +263,7 @@ static dho_status mpi_barrier(dho_comm *base)
     return DHO_OK;
 }
 
-/* --- life
- * ---------------------------------------------------------------------------------------*/
+/* --- life --------------------------------------------------------------------------------------*/
 
 /* Everything but the object's own memory. */
 static void release(mpi_comm *comm)
@@ -298,28 +296,6 @@ static const comm_ops mpi_ops = {
     .barrier = mpi_barrier,
 };
 
-/* Before there is a communicator of ours, MPI's errors end the program (its default). */
-static dho_status start_mpi(int *argc, char ***argv, bool *out_started)
-{
-    int initialised = 0, finalised = 0, provided = 0;
-    *out_started = false;
-    MPI_Finalized(&finalised);
-    if (finalised) return dho_fail(DHO_ERR_COMM, "MPI was finalised and cannot start again");
-    MPI_Initialized(&initialised);
-    if (initialised) {
-        MPI_Query_thread(&provided);
-    } else {
-        /* Serialised: a thread other than main's may do the communication, one at a time. */
-        const int code = MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &provided);
-        if (code != MPI_SUCCESS)
-            return dho_fail(DHO_ERR_COMM, "MPI_Init_thread failed with code %d", code);
-        *out_started = true;
-    }
-    if (provided >= MPI_THREAD_FUNNELED) return DHO_OK;
-    return dho_fail(DHO_ERR_COMM, "MPI was started without support for threads "
-                                  "(MPI_THREAD_FUNNELED or more is needed)");
-}
-
 static dho_status allocate(mpi_comm *comm, mpi_comm **out)
 {
     DHO_TRY(dho_alloc(out, 1, sizeof **out, "communicator"));
@@ -329,35 +305,17 @@ static dho_status allocate(mpi_comm *comm, mpi_comm **out)
     return DHO_OK;
 }
 
-/* A launcher that does not speak this MPI's protocol starts ranks of which each is rank 0 of 1:
- * they would all do the whole work, and write the same files. */
-static dho_status check_launcher(int size)
-{
-    static const char *const counts[] = {"SLURM_STEP_NUM_TASKS", "PMI_SIZE"};
-    if (size > 1 || getenv("OMPI_COMM_WORLD_SIZE") != NULL) return DHO_OK;
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        const char *count = getenv(counts[i]);
-        if (count != NULL && atoi(count) > 1)
-            return dho_fail(
-                DHO_ERR_CONFIG,
-                "%s processes were started (%s), but MPI knows of this one alone: start "
-                "them by launch/srun.sh, or by Open MPI's mpirun",
-                count, counts[i]);
-    }
-    return DHO_OK;
-}
-
 dho_status dho_comm_create_mpi(dho_comm **out, int *argc, char ***argv)
 {
     mpi_comm comm = {.handle = MPI_COMM_NULL};
     mpi_comm *object = NULL;
     *out = NULL;
     dho_status status;
-    DHO_TRY_GOTO(start_mpi(argc, argv, &comm.finalise));
+    DHO_TRY_GOTO(comm_start_mpi(argc, argv, &comm.finalise));
     int rank = 0, size = 1;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &size);
-    DHO_TRY_GOTO(check_launcher(size));
+    DHO_TRY_GOTO(comm_check_launcher(size));
     comm_init(&comm.base, &mpi_ops, rank, size);
     int code = MPI_Comm_dup(MPI_COMM_WORLD, &comm.handle);
     if (code == MPI_SUCCESS) code = MPI_Comm_set_errhandler(comm.handle, MPI_ERRORS_RETURN);

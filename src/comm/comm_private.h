@@ -30,4 +30,13 @@ struct dho_comm {
 /* Fills in the common part, the host name included. */
 void comm_init(dho_comm *comm, const comm_ops *ops, int rank, int size);
 
+/* Initialises MPI unless it is; *out_started: this call did. When MPI cannot start it ends
+ * the process; what it will miss is said before. Errors: DHO_ERR_COMM. */
+dho_status comm_start_mpi(int *argc, char ***argv, bool *out_started);
+
+/* A launcher that does not speak this MPI's protocol starts processes of which each is rank 0 of 1:
+ * they would all do the whole work, and write the same files. size: what MPI knows of.
+ * Errors: DHO_ERR_CONFIG. */
+dho_status comm_check_launcher(int size);
+
 #endif

@@ -2,13 +2,13 @@
 #include "data/decode_ring.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "data/decode_skip.h"
 #include "data/image_codec.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,18 +278,13 @@ static dho_status start_threads(dho_decode_ring *ring)
                            "loader: threads"));
     for (int i = 0; i < ring->options.threads; i++)
         dho_decode_worker_init(&ring->threads[i].worker, &ring->options.plan);
-    /* Signals are for the main thread, which looks for them between steps. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     int error = 0;
     while (error == 0 && ring->started < ring->options.threads) {
         ring_thread *thread = &ring->threads[ring->started];
         thread->ring = ring;
-        error = pthread_create(&thread->handle, NULL, run_thread, thread);
+        error = dho_thread_start(&thread->handle, run_thread, thread);
         if (error == 0) ring->started++;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error == 0) return DHO_OK;
     return dho_fail(DHO_ERR_MEMORY, "loader: cannot start thread %d of %d: %s", ring->started + 1,
                     ring->options.threads, strerror(error));

@@ -3,6 +3,7 @@
 /* The data set's folder: what is there already, the parallel writing, the manifest. */
 #include "dho/synth.h"
 
+#include "base/thread.h"
 #include "data/image_codec.h"
 #include "data/synth_classes.h"
 #include "data/synth_scene.h"
@@ -298,7 +299,7 @@ static dho_status write_in_parallel(const dho_synth_options *options)
     for (int i = 0; i < DHO_SYNTH_SPLITS; i++) w.total += split_size(options, i);
     pthread_mutex_init(&w.lock, NULL);
     /* The caller is one of the threads; if no other can be started it does all the work. */
-    while (started < wanted - 1 && pthread_create(&threads[started], NULL, worker, &w) == 0)
+    while (started < wanted - 1 && dho_thread_start(&threads[started], worker, &w) == 0)
         started++;
     worker(&w);
     for (int i = 0; i < started; i++) pthread_join(threads[i], NULL);

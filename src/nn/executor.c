@@ -53,6 +53,7 @@ dho_status dho_executor_prepare(dho_executor *executor, int batch)
     const dho_graph *graph = executor->graph;
     assert(batch >= 1 && batch <= executor->max_batch);
     if (executor->prepared[batch]) return DHO_OK;
+    if (executor->training) DHO_TRY(dho_graph_check_batch(graph, batch));
     for (int i = 0; i < graph->count; i++) {
         const dho_node *node = &graph->nodes[i];
         if (node->op != DHO_OP_CONV) {

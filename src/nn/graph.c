@@ -292,6 +292,21 @@ int dho_graph_channels(const dho_graph *graph, dho_value x)
     return dho_graph_node_of(graph, x).channels;
 }
 
+dho_status dho_graph_check_batch(const dho_graph *graph, int batch)
+{
+    if (batch != 1) return DHO_OK;
+    for (int i = 0; i < graph->count; i++) {
+        const dho_node *node = &graph->nodes[i];
+        if (node->op != DHO_OP_BATCH_NORM || node->height * node->width > 1) continue;
+        const char *name = graph->parameters.slots[node->weight].name;
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%.*s: Expected more than 1 value per channel when training, got 1 image "
+                        "of 1 x 1",
+                        (int)(strlen(name) - strlen(".weight")), name);
+    }
+    return DHO_OK;
+}
+
 /* The deviation, or half the width of a uniform distribution. */
 static double spread_of(const dho_slot *slot)
 {

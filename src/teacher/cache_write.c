@@ -3,6 +3,7 @@
 #include "teacher/cache_format.h"
 
 #include "base/bytes.h"
+#include "base/machine.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
 #include "dho/safetensors.h"
@@ -12,6 +13,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A shard that is being written. */
@@ -101,14 +103,35 @@ static dho_status check_shard_count(const char *folder, const dho_cache_spec *sp
     return status;
 }
 
+/* A full disk would end the work in the middle; shards of an earlier start are there already. */
+static void warn_of_disk(const char *folder, double bytes)
+{
+    dho_name_list list;
+    if (dho_list_folder(&list, folder) != DHO_OK) return;
+    for (size_t i = 0; i < list.count; i++) {
+        char *path;
+        struct stat info;
+        if (dho_path_join(&path, folder, list.names[i]) != DHO_OK) break;
+        if (stat(path, &info) == 0) bytes -= (double)info.st_size;
+        dho_free(path);
+    }
+    dho_name_list_free(&list);
+    const double left = (double)dho_machine_disk(folder);
+    if (left < bytes)
+        dho_warn("%s: %.1f MiB are free, the cache needs %.1f MiB more", folder, left / 0x1p20,
+                 bytes / 0x1p20);
+}
+
 dho_status dho_cache_begin(const char *folder, const dho_cache_spec *spec)
 {
     DHO_TRY(cache_spec_check(spec, DHO_ERR_CONFIG, folder));
     const size_t bytes = dho_cache_record_bytes(spec);
+    const double total = (double)bytes * spec->views * (double)spec->count;
     dho_info("%s: %" PRId64 " images x %d view%s, %zu bytes a view, %.1f MiB in all", folder,
              spec->count, spec->views, spec->views == 1 ? "" : "s", bytes,
-             (double)bytes * spec->views * (double)spec->count / 0x1p20);
+             total / 0x1p20);
     DHO_TRY(dho_make_folders(folder));
+    warn_of_disk(folder, total);
     DHO_TRY(check_folder(folder, spec));
     return check_shard_count(folder, spec);
 }

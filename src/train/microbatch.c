@@ -12,6 +12,15 @@ int dho_microbatch_largest_pass(int passes, int rows, int labelled)
     return labelled > rows - labelled ? labelled : rows - labelled;
 }
 
+dho_status dho_microbatch_check(const dho_student *student, int passes, int rows, int labelled)
+{
+    if (passes == 1) return dho_graph_check_batch(student->graph, rows);
+    const dho_status status = dho_graph_check_batch(student->graph, labelled);
+    if (status != DHO_OK) return dho_fail_prefix(status, "the labelled images' forward: ");
+    if (dho_graph_check_batch(student->graph, rows - labelled) == DHO_OK) return DHO_OK;
+    return dho_fail_prefix(DHO_ERR_CONFIG, "the unlabelled images' forward: ");
+}
+
 /* Rows first .. first+rows-1, of which the first `labelled` carry labels. */
 static dho_loss_terms run_pass(const dho_microbatch *m, const dho_objective *objective, int first,
                                int rows, int labelled, float *gradients, float *statistics,

@@ -27,6 +27,9 @@ int dho_microbatch_passes(const dho_student *student, bool separate, int rows, i
 /* Rows of the largest pass: the executor's batch. */
 int dho_microbatch_largest_pass(int passes, int rows, int labelled);
 
+/* Can each pass be trained? Errors: those of dho_graph_check_batch. */
+dho_status dho_microbatch_check(const dho_student *student, int passes, int rows, int labelled);
+
 /* gradients += (slab like the parameters); statistics [passes][buffer_floats] is set.
  * feature_gradients [rows][feature_dim] (NULL: not wanted) gets the loss's gradient at the shared
  * features. */

@@ -1,11 +1,20 @@
-/* SIGUSR1 and SIGTERM ask to stop at the next step boundary. Private to src/train. */
+/* SIGUSR1 and SIGTERM ask to stop. Until the first step is done there is nothing to save: the process
+ * ends at once with exit code 75, whatever it waits for. Later they only set a flag, for the next
+ * step boundary; but a second SIGTERM, half a second or more after the first, ends the process as
+ * SIGTERM does. Private to src/train. */
 #ifndef DHO_TRAIN_STOP_SIGNAL_H
 #define DHO_TRAIN_STOP_SIGNAL_H
 
 #include <stdbool.h>
 
-/* The handler only sets a flag; everything else happens at a step boundary. */
-void dho_stop_signal_install(void);
+/* From now on; `speak`: the handler says what it does. */
+void dho_stop_signal_install(bool speak);
+
+/* A step is done: signals set the flag. */
+void dho_stop_signal_wait_for_step(void);
 bool dho_stop_signal_received(void);
+
+/* The run has ended: a TERM is now only mpirun's, because another rank has left before this one. */
+void dho_stop_signal_ignore(void);
 
 #endif

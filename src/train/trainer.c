@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "dho/trainer.h"
 
+#include "base/machine.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
@@ -129,6 +130,22 @@ static dho_status resume_run(dho_trainer *trainer, const char *resume)
                               trainer->buffer_floats * sizeof(float), 0);
 }
 
+/* A full disk would end the run at its first checkpoint. */
+static void warn_of_disk(const dho_trainer *trainer)
+{
+    const dho_config *config = trainer->config;
+    const size_t slabs = config->train.optimizer == DHO_OPTIMIZER_ADAMW ? 3 : 2;
+    const double one = (double)((slabs * trainer->parameter_floats + trainer->buffer_floats) *
+                                sizeof(float));
+    const double all = one * (double)(trainer->step == 0 ? config->train.checkpoint_keep + 1 : 1);
+    const double left = (double)dho_machine_disk(config->out);
+    if (left < all)
+        dho_warn("%s: %.1f MiB are free, %.1f MiB are needed (a checkpoint takes %.1f MiB; "
+                 "train.checkpoint_keep: %lld, and the one that is being written)",
+                 config->out, left / 0x1p20, all / 0x1p20, one / 0x1p20,
+                 (long long)config->train.checkpoint_keep);
+}
+
 /* Only where steps follow: config.yaml and sessions.jsonl say with what a run was trained. The
  * session first: config.yaml alone would hide what the steps before it were trained with. */
 static dho_status open_run_folder(dho_trainer *trainer)
@@ -139,6 +156,7 @@ static dho_status open_run_folder(dho_trainer *trainer)
     if (trainer->rank != 0) return DHO_OK;
     DHO_TRY_GOTO(dho_path_join(&path, config->out, "config.yaml"));
     DHO_TRY_GOTO(dho_config_format(config, false, &text));
+    warn_of_disk(trainer);
     DHO_TRY_GOTO(dho_session_log_append(trainer, text));
     DHO_TRY_GOTO(dho_file_write_text(path, text));
     DHO_TRY_GOTO(dho_progress_open(
@@ -177,6 +195,7 @@ static dho_status run(dho_trainer *trainer)
     while (trainer->step < trainer->length.total_steps) {
         bool stop = false;
         DHO_TRY(dho_trainer_step(trainer, &stop));
+        dho_stop_signal_wait_for_step(); /* there is something to save */
         const bool last = trainer->step == trainer->length.total_steps;
         if (last || stop || (every > 0 && trainer->step % every == 0))
             DHO_TRY(save_checkpoint(trainer));
@@ -251,9 +270,10 @@ static dho_status train_opened(dho_trainer *trainer, const char *resume)
 dho_status dho_train(const dho_config *config, dho_comm *comm, const char *resume)
 {
     dho_trainer trainer;
-    dho_stop_signal_install();
+    dho_stop_signal_install(dho_comm_rank(comm) == 0);
     dho_status status = dho_trainer_open(&trainer, config, comm);
     if (status == DHO_OK) status = train_opened(&trainer, resume);
+    dho_stop_signal_ignore();
     dho_trainer_close(&trainer);
     return status;
 }

@@ -87,6 +87,10 @@ void dho_trainer_close(dho_trainer *trainer);
 /* Starts the loader at trainer->step. Collective (agrees). */
 dho_status dho_trainer_start_loader(dho_trainer *trainer);
 
+/* Errors: DHO_ERR_CONFIG naming the layer that has one value a channel, and the keys. Local. */
+dho_status dho_trainer_check_passes(const dho_trainer *trainer);
+dho_status dho_trainer_prepare_passes(dho_trainer *trainer);
+
 /* One global step: all microbatches, the tree sum, the update. *out_stop: a rank was signalled.
  * Collective. */
 dho_status dho_trainer_step(dho_trainer *trainer, bool *out_stop);

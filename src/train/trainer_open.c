@@ -9,6 +9,7 @@
 #include "dho/teacher.h"
 #include "dho/weights.h"
 #include "train/head_init.h"
+#include "train/microbatch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -239,21 +240,6 @@ static dho_status open_slabs(dho_trainer *trainer)
     return load_initial_heads(trainer);
 }
 
-/* All sizes that a pass through the student has in an epoch. */
-static dho_status prepare_passes(dho_trainer *trainer)
-{
-    for (int64_t step = 0; step < trainer->length.steps_per_epoch; step++) {
-        const dho_step_rows rows = dho_sampler_rows(trainer->sampler, step);
-        if (trainer->passes == 1) {
-            DHO_TRY(dho_executor_prepare(trainer->executor, rows.labelled + rows.unlabelled));
-            continue;
-        }
-        DHO_TRY(dho_executor_prepare(trainer->executor, rows.labelled));
-        DHO_TRY(dho_executor_prepare(trainer->executor, rows.unlabelled));
-    }
-    return DHO_OK;
-}
-
 static dho_status open_model(dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
@@ -275,6 +261,7 @@ static dho_status open_model(dho_trainer *trainer)
     trainer->passes =
         dho_microbatch_passes(&trainer->student, config->train.forward == DHO_FORWARD_SEPARATE,
                               trainer->micro_batch, trainer->micro_labelled);
+    DHO_TRY(dho_trainer_check_passes(trainer));
     const dho_executor_options execution = {
         .compute = trainer->compute,
         .batch = dho_microbatch_largest_pass(trainer->passes, trainer->micro_batch,
@@ -282,7 +269,7 @@ static dho_status open_model(dho_trainer *trainer)
         .training = true,
         .recompute = config->compute.recompute};
     DHO_TRY(dho_executor_create(&trainer->executor, trainer->student.graph, &execution));
-    DHO_TRY(prepare_passes(trainer));
+    DHO_TRY(dho_trainer_prepare_passes(trainer));
     trainer->objective = dho_objective_create(config);
     if (trainer->cache != NULL) {
         const size_t dim = (size_t)dho_cache_get_spec(trainer->cache)->dim;

@@ -37,6 +37,30 @@ expect 2 "expected fewer than train.steps" "${train[@]}" --set train.steps=6 --s
 expect 2 "divisor" "${train[@]}" --set train.shards=16
 ranks=3 expect 2 "3 ranks but train.shards is 2" "${train[@]}" --set train.shards=2
 
+# One value a channel under batch normalisation, in each forward, as PyTorch refuses it.
+lone="Expected more than 1 value per channel when training, got 1 image of 1 x 1"
+lone() { # WHERE DHO_ARGUMENT ...
+    local where=$1
+    shift
+    expect 2 "$where: $lone: fewer train.shards (4), a larger train.batch_labelled (.*data.image_size (" \
+        "${train[@]}" --out "$work/lone" "$@"
+}
+lone layer4.0.bn1 --set method=ce --set train.batch_labelled=4
+lone layer4.0.bn1 --set method=ce --set train.batch_labelled=4 --set train.forward=separate
+lone "the labelled images' forward: layer4.0.bn1" --set train.forward=separate --set train.batch_labelled=4
+lone "the unlabelled images' forward: layer4.0.bn1" --set train.forward=separate --set train.batch_unlabelled=4
+lone layer4.0.bn1 --set method=kd --set train.batch_labelled=0 --set train.batch_unlabelled=4
+lone features.14.conv.1.1 --set method=ce --set train.batch_labelled=4 --set student.model=mobilenet_v2
+lone layer4.0.bn2 --set method=ce --set train.batch_labelled=4 --set student.model=resnet50
+lone visual.layer4.0.downsample.1 --set method=ce --set train.batch_labelled=4 \
+    --set student.model=clip_rn50 --set student.width=16
+ranks=1 expect 2 "layer4.0.bn1: $lone" bench step --labelled 1 --unlabelled 1 --separate --image-size 32
+run 2 "${train[@]}" --out "$work/paired" --set train.steps=1 --set train.batch_labelled=4 \
+    --set train.batch_unlabelled=4 >"$work/log" 2>&1 || die "one labelled and one unlabelled image"
+run 2 "${train[@]}" --out "$work/larger" --set train.steps=1 --set method=ce --set train.batch_labelled=4 \
+    --set data.image_size=64 >"$work/log" 2>&1 || die "one image of 2 x 2 at the end"
+pass "one image a microbatch trains where its channels have more than one value"
+
 cp -r "$work/data/train" "$work/holed"
 mkdir "$work/holed/zebra_empty"
 expect 2 "zebra_empty" "${train[@]}" --set data.root="$work/holed"
@@ -103,9 +127,29 @@ expect 2 "has 2 classes, the student 20" eval -c "$work/base.yaml" --checkpoint 
 expect 2 "no such file: evaluate without" eval -c "$work/base.yaml" --out "$work/empty" --stored
 
 # Two processes of a launcher that this MPI does not know would each be rank 0 of 1.
-PMI_SIZE=2 "$DHO" "${train[@]}" --out "$work/alien" >"$work/log" 2>&1 && die "not refused: an alien launcher"
-grep -q "error: 2 processes were started (PMI_SIZE)" "$work/log" || die "no word of the launcher"
+for alien in "PMI_SIZE=2" "SLURM_STEP_NUM_TASKS=2" "MV2_COMM_WORLD_SIZE=2" "FLUX_JOB_SIZE=2" "RANK=0 WORLD_SIZE=2"; do
+    # shellcheck disable=SC2086 # two words
+    env $alien "$DHO" "${train[@]}" --out "$work/alien" >"$work/log" 2>&1 && die "not refused: $alien"
+    name=${alien##* }
+    grep -q "error: 2 processes were started (${name%=2})" "$work/log" || die "no word of $alien"
+done
 pass "an alien launcher is refused"
+
+# One rank needs no MPI at all: here MPI cannot start.
+broken=(env OPAL_PREFIX="$work/nowhere" PMIX_INSTALL_PREFIX="$work/nowhere" "$DHO")
+OMPI_COMM_WORLD_SIZE=1 "${broken[@]}" synth --out "$work/alone" --train 1 --val 1 --test 1 \
+    >"$work/log" 2>&1 && die "MPI starts although its files are gone"
+"${broken[@]}" version >"$work/log" 2>&1 || die "version without MPI"
+"${broken[@]}" synth --out "$work/alone" --train 1 --val 1 --test 1 >"$work/log" 2>&1 || die "synth without MPI"
+"${broken[@]}" data check -c "$work/base.yaml" >"$work/log" 2>&1 || die "data check without MPI"
+"${broken[@]}" weights inspect "$work/run/checkpoints/step-00000002/model.safetensors" >"$work/log" 2>&1 || die "weights without MPI"
+"${broken[@]}" eval -c "$work/base.yaml" --checkpoint "$work/run" --out "$work/alone_run" >"$work/log" 2>&1 ||
+    die "eval without MPI"
+"${broken[@]}" compare "$work/alone_run" >"$work/log" 2>&1 || die "compare without MPI"
+"${broken[@]}" cache verify "$work/cache" >"$work/log" 2>&1 || die "cache verify without MPI"
+"${broken[@]}" "${train[@]}" --out "$work/alone_run" --set train.steps=1 >"$work/log" 2>&1 ||
+    die "train without MPI"
+pass "one rank works where MPI cannot start"
 
 # A full disk: 1 MiB is less than a checkpoint. The older state stays whole.
 if [ "$(id -u)" = 0 ] && mkdir "$work/small" && mount -t tmpfs -o size=1m tmpfs "$work/small" 2>/dev/null; then

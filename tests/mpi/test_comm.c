@@ -5,6 +5,7 @@
 #include "dho/comm.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -280,6 +281,25 @@ START_TEST(test_share)
 }
 END_TEST
 
+/* What is asked for is had, a share is at least one thread and all shares fit; what makes no sense
+ * on one rank is refused on all. */
+START_TEST(test_plan_threads)
+{
+    int threads = 0;
+    ck_assert_ok(dho_comm_plan_threads(comm, 3, "the test", false, &threads));
+    ck_assert_int_eq(threads, 3);
+    ck_assert_ok(dho_comm_plan_threads(comm, 0, "the test", true, &threads));
+    ck_assert_int_ge(threads, 1);
+    int64_t sum = threads;
+    ck_assert_ok(dho_comm_sum_int64(comm, &sum, 1));
+    const int64_t online = sysconf(_SC_NPROCESSORS_ONLN);
+    ck_assert_int_le(sum, size > online ? size : online);
+    ck_assert_fails(dho_comm_plan_threads(comm, rank == size - 1 ? INT_MAX : 1, "the test", true,
+                                          &threads),
+                    DHO_ERR_CONFIG, "the test: 2147483647 threads for each rank on ");
+}
+END_TEST
+
 static Suite *comm_suite(void)
 {
     Suite *suite = suite_create("comm");
@@ -297,6 +317,7 @@ static Suite *comm_suite(void)
     tcase_add_test(tests, test_mpi_errors_come_back);
     tcase_add_test(tests, test_max_and_sum);
     tcase_add_test(tests, test_create_fails_on_all_ranks_or_none);
+    tcase_add_test(tests, test_plan_threads);
     suite_add_tcase(suite, tests);
     return suite;
 }

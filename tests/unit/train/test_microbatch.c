@@ -11,14 +11,14 @@
 
 enum { ROWS = 7, LABELLED = 3, CLASSES = 5, SIZE = 32, EMBEDDING = 6 };
 
-static dho_student open_student(const char *model, dho_method method)
+static dho_student open_student_of(const char *model, int size, dho_method method)
 {
     dho_student student;
     const bool small = strncmp(model, "clip_vit", 8) == 0;
     const dho_student_options options = {.model = model,
                                          .width = small ? 64 : 8,
                                          .layers = small ? 3 : 0,
-                                         .image_size = SIZE,
+                                         .image_size = size,
                                          .classes = CLASSES,
                                          .dual_head = dho_method_is_dual(method),
                                          .head_scale = 5,
@@ -26,6 +26,11 @@ static dho_student open_student(const char *model, dho_method method)
                                              dho_method_uses_features(method) ? EMBEDDING : 0};
     ck_assert_ok(dho_student_create(&student, &options));
     return student;
+}
+
+static dho_student open_student(const char *model, dho_method method)
+{
+    return open_student_of(model, SIZE, method);
 }
 
 START_TEST(test_passes)
@@ -46,6 +51,58 @@ START_TEST(test_passes)
     ck_assert_int_eq(dho_microbatch_largest_pass(1, 8, 3), 8);
     ck_assert_int_eq(dho_microbatch_largest_pass(2, 8, 3), 5);
     ck_assert_int_eq(dho_microbatch_largest_pass(2, 8, 6), 6);
+}
+END_TEST
+
+/* The first layer that PyTorch refuses in training mode ("Expected more than 1 value per channel
+ * when training") with one image: torchvision's resnet18, resnet50 and mobilenet_v2; of open_clip's
+ * RN50 it is layer4.0.bn3, which here comes behind the shortcut's. */
+START_TEST(test_one_value_per_channel)
+{
+    static const struct {
+        const char *model;
+        int size;
+        const char *layer; /* NULL: each has more than one value */
+    } cases[] = {{"resnet18", 32, "layer4.0.bn1: Expected more than 1 value per channel"},
+                 {"resnet50", 32, "layer4.0.bn2: Expected more than 1 value per channel"},
+                 {"mobilenet_v2", 32, "features.14.conv.1.1: Expected more than 1 value"},
+                 {"clip_rn50", 32, "layer4.0.downsample.1: Expected more than 1 value"},
+                 {"clip_vit_b16", 32, NULL},
+                 {"resnet18", 33, NULL},
+                 {"resnet18", 64, NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        dho_compute *compute;
+        dho_executor *executor;
+        dho_student student = open_student_of(cases[i].model, cases[i].size, DHO_METHOD_DHO);
+        dho_executor_options options = {.batch = 1};
+        ck_assert_ok(dho_compute_create(&compute, DHO_BACKEND_BLIS, DHO_DTYPE_FP32, 1));
+        options.compute = compute;
+        ck_assert_ok(dho_executor_create(&executor, student.graph, &options)); /* no training */
+        dho_executor_destroy(&executor);
+        options.training = true;
+        ck_assert_ok(dho_microbatch_check(&student, 1, 2, 1));
+        ck_assert_ok(dho_microbatch_check(&student, 2, 4, 2));
+        if (cases[i].layer == NULL) {
+            ck_assert_ok(dho_microbatch_check(&student, 1, 1, 1));
+            ck_assert_ok(dho_microbatch_check(&student, 2, 2, 1));
+        } else {
+            ck_assert_fails(dho_microbatch_check(&student, 1, 1, 1), DHO_ERR_CONFIG,
+                            cases[i].layer);
+            ck_assert_fails(dho_microbatch_check(&student, 2, 4, 1), DHO_ERR_CONFIG,
+                            "the labelled images' forward");
+            ck_assert_fails(dho_microbatch_check(&student, 2, 4, 3), DHO_ERR_CONFIG,
+                            "the unlabelled images' forward");
+            ck_assert_fails(dho_executor_create(&executor, student.graph, &options), DHO_ERR_CONFIG,
+                            cases[i].layer);
+            options.batch = 2;
+            ck_assert_ok(dho_executor_create(&executor, student.graph, &options));
+            ck_assert_fails(dho_executor_prepare(executor, 1), DHO_ERR_CONFIG, cases[i].layer);
+            dho_executor_destroy(&executor);
+        }
+        dho_compute_destroy(&compute);
+        dho_student_destroy(&student);
+    }
+    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }
 END_TEST
 
@@ -170,6 +227,7 @@ int main(void)
     TCase *tests = tcase_create("microbatch");
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_passes);
+    tcase_add_test(tests, test_one_value_per_channel);
     tcase_add_loop_test(tests, test_two_passes_are_one, 0, 6);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
