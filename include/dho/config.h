@@ -169,7 +169,7 @@ typedef struct dho_config {
         dho_backend backend;       /* compute.backend: auto */
         dho_compute_dtype dtype;   /* compute.dtype: fp32 */
         dho_recompute recompute;   /* compute.recompute: none */
-        int64_t threads;           /* compute.threads: 0 = as OMP_NUM_THREADS or the launcher says */
+        int64_t threads;           /* compute.threads: 0 = as OMP_NUM_THREADS says, or a share */
     } compute;
 
     struct {

@@ -236,7 +236,7 @@ static const dho_field config_fields[] = {
     WORD(compute.recompute, recompute_words, "none",
          "block: a third more work, and memory for the ends of a model's blocks only"),
     NUMBER(compute.threads, "0", IN(0, 4096), "threads a rank",
-           "0: as OMP_NUM_THREADS or the launcher says"),
+           "0: as OMP_NUM_THREADS says, else a share of the CPUs"),
 
     SETS(eval.sets, eval.set_count, "[]", "what is evaluated: a list of mappings"),
     TEXT(eval.select_on, "", "set on which alpha and beta are chosen; empty: alpha and beta below"),

@@ -22,9 +22,7 @@ ends_with() { # CODE WHAT
     pass "$2: exit code $1"
 }
 
-# Nothing is there to save before a step is done: at once, whatever the run waits for. The first
-# batch's images are on a disk that does not answer: a FIFO in place of the configuration's label file
-# blocks open(), or is refused.
+# Nothing is there to save before a step is done: the run ends at once.
 slow=(train -c "$work/base.yaml" --out "$work/slow" --set method=ce --set data.labels=all
     --set student.model=resnet50 --set student.width=64 --set data.image_size=160
     --set train.shards=1 --set train.batch_labelled=64 --set train.steps=1000 --set train.log_every=1)
