@@ -291,6 +291,59 @@ START_TEST(test_places)
 }
 END_TEST
 
+/* None of these is waited for. */
+START_TEST(test_what_is_no_file)
+{
+    const char *pipe_path = in_folder("pipe");
+    uint8_t *data = NULL;
+    size_t capacity = 0, size;
+    dho_mapping mapping;
+    FILE *file;
+    ck_assert_int_eq(mkfifo(pipe_path, 0600), 0);
+    ck_assert_int_eq(symlink("pipe", in_folder("link")), 0);
+    ck_assert_fails(dho_file_read(pipe_path, 10, &data, &capacity, &size), DHO_ERR_IO,
+                    "pipe: is a pipe (FIFO), not a regular file");
+    ck_assert_fails(dho_mapping_open(&mapping, in_folder("link")), DHO_ERR_IO, "is a pipe (FIFO)");
+    ck_assert_fails(dho_file_read("/dev/zero", 10, &data, &capacity, &size), DHO_ERR_IO,
+                    "is a device");
+    ck_assert_fails(dho_file_read(folder, 10, &data, &capacity, &size), DHO_ERR_IO, "is a folder");
+    ck_assert_fails(dho_file_append(&file, pipe_path), DHO_ERR_IO, "is a pipe (FIFO)");
+    ck_assert_fails(dho_file_append(&file, "/dev/null"), DHO_ERR_IO, "is a device");
+    ck_assert_fails(dho_file_write_text("/dev/null", "x"), DHO_ERR_IO, "is a device");
+    ck_assert_fails(dho_require_file(pipe_path), DHO_ERR_CONFIG, "is a pipe (FIFO)");
+    ck_assert_fails(dho_require_file("no/such"), DHO_ERR_CONFIG, "no/such: no such file in /");
+    ck_assert_ptr_null(data);
+}
+END_TEST
+
+START_TEST(test_text_marks)
+{
+    static const struct {
+        const char *bytes, *text;
+    } texts[] = {{"\xef\xbb\xbf"
+                  "ab",
+                  "ab"},
+                 {"\xef\xbb\xbf", ""},
+                 {"\xef\xbb", "\xef\xbb"},
+                 {"ab\xef\xbb\xbf", "ab\xef\xbb\xbf"},
+                 {"", ""}};
+    const char *path = in_folder("text");
+    uint8_t *data = NULL;
+    size_t capacity = 0, size;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        ck_assert_ok(dho_file_write_text(path, texts[i].bytes));
+        ck_assert_ok(dho_file_read_text(path, 100, &data, &capacity, &size));
+        ck_assert_uint_eq(size, strlen(texts[i].text));
+        ck_assert_str_eq((const char *)data, texts[i].text);
+    }
+    ck_assert_ok(dho_file_write_text(path, "\xff\xfe"
+                                           "a"));
+    ck_assert_fails(dho_file_read_text(path, 100, &data, &capacity, &size), DHO_ERR_FORMAT,
+                    "is UTF-16 text");
+    dho_free(data);
+}
+END_TEST
+
 START_TEST(test_path_join)
 {
     static const char *const cases[][3] = {{"a", "b", "a/b"}, {"a/", "b", "a/b"},
@@ -324,6 +377,8 @@ int main(void)
     tcase_add_test(tests, test_make_folders);
     tcase_add_test(tests, test_path_join);
     tcase_add_test(tests, test_places);
+    tcase_add_test(tests, test_what_is_no_file);
+    tcase_add_test(tests, test_text_marks);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
 }

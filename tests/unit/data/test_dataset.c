@@ -41,6 +41,26 @@ START_TEST(test_folder_listing)
 }
 END_TEST
 
+/* As torchvision's ImageFolder lists them: os.walk's folders, then their names. */
+START_TEST(test_nested_order)
+{
+    static const char *const order[] = {"c/Z.JPG",   "c/a.jpg",     "c/b.jpg",     "c/B/1.jpg",
+                                        "c/a/x.jpg", "c/a-b/x.jpg", "c/a/z/q.jpg", "d/1.jpg"};
+    enum { COUNT = sizeof order / sizeof *order };
+    dho_dataset dataset;
+    for (size_t i = COUNT; i > 0; i--) {
+        char name[64];
+        snprintf(name, sizeof name, "s/%s", order[i - 1]);
+        fixture_write(name, "x");
+    }
+    ck_assert_int_eq(symlink("..", fixture_path("s/c/a/up")), 0); /* a circle */
+    ck_assert_ok(dho_dataset_open_folder(&dataset, fixture_path("s"), NULL));
+    ck_assert_int_eq(dataset.count, COUNT);
+    for (int i = 0; i < COUNT; i++) assert_sample(&dataset, i, order[i], i == COUNT - 1);
+    dho_dataset_free(&dataset);
+}
+END_TEST
+
 static uint64_t fnv(uint64_t hash, const void *bytes, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -280,6 +300,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, fixture_setup, fixture_teardown);
     tcase_add_test(tests, test_folder_listing);
+    tcase_add_test(tests, test_nested_order);
     tcase_add_test(tests, test_fingerprint);
     tcase_add_test(tests, test_folder_errors);
     tcase_add_test(tests, test_class_subset);
