@@ -4,12 +4,10 @@
 #include "base/json.h"
 #include "dho/alloc.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { CRC_DIGITS = 8, HEX64 = 17 };
 
@@ -247,10 +245,7 @@ dho_status cache_manifest_read(const char *folder, cache_manifest *out)
     dho_status status;
     *out = (cache_manifest){0};
     DHO_TRY_GOTO(dho_path_join(&path, folder, CACHE_MANIFEST_NAME));
-    if (access(path, F_OK) != 0 && errno == ENOENT) {
-        status = dho_fail(DHO_ERR_CONFIG, "%s: no such file", path);
-        goto fail;
-    }
+    DHO_TRY_GOTO(dho_require_file(path));
     DHO_TRY_GOTO(dho_json_load_sealed(&root, path, CACHE_MAX_MANIFEST_BYTES));
     DHO_TRY_GOTO(parse(root, path, out));
 fail:
