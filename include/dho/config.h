@@ -119,6 +119,7 @@ typedef struct dho_config {
         int64_t width;     /* student.width: 0 (as published); channels of the first stage */
         int64_t layers;    /* student.layers: 0 (as published); blocks of a transformer */
         char *init;        /* student.init: "" or a safetensors or PyTorch file of weights */
+        char *init_key;    /* student.init_key: ""; where in that file: "state_dict_ema" */
         bool init_head;    /* student.init_head: false; take the file's classifier for the heads */
         char *head_init;   /* student.head_init: "" or a head file that the heads start from */
         dho_head_form head_ce; /* student.head_ce: auto; of the supervised or the only head */

@@ -53,6 +53,7 @@ dho_status dho_safetensors_open_memory(dho_safetensors **out, const void *data, 
                                        const char *name);
 void dho_safetensors_close(dho_safetensors **file);
 
+const char *dho_safetensors_path(const dho_safetensors *file);
 size_t dho_safetensors_count(const dho_safetensors *file);
 /* i-th tensor in data order. */
 const dho_tensor_view *dho_safetensors_at(const dho_safetensors *file, size_t i);
@@ -67,6 +68,9 @@ const char *dho_safetensors_metadata(const dho_safetensors *file, const char *ke
 
 /* Converts any dtype to float, [bytes / dtype size] values; F64/ints are rounded. */
 void dho_tensor_to_float(const dho_tensor_view *tensor, float *out);
+/* The same, and all values must be finite. Errors: DHO_ERR_FORMAT `path: tensor "x": value [3, 7] is
+ * nan`, also for an F64 beyond float's range. */
+dho_status dho_tensor_to_finite(const dho_tensor_view *tensor, const char *path, float *out);
 /* Integers of any width (and BOOL) to int64. Errors: DHO_ERR_FORMAT for a float dtype. */
 dho_status dho_tensor_to_int64(const dho_tensor_view *tensor, int64_t *out);
 

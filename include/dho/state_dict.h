@@ -38,19 +38,21 @@ dho_status dho_state_dict_load(const dho_safetensors *file, const dho_graph *gra
 typedef struct dho_init_report {
     size_t taken;       /* tensors of the file that were used */
     size_t passed_over; /* those that were not, num_batches_tracked aside */
-    char examples[160]; /* the first names of these */
+    char examples[280]; /* "fc.* (2), logit_scale": the first of these */
     char prefix[64];    /* what stands before the backbone's names in the file */
     const char *naming; /* static: "openai", "bare", "huggingface", "timm" */
 } dho_init_report;
 
 /* Starts a student from published weights: fills the parameters and the buffers of its backbone
  * from a file whose names are the graph's, or for CLIP's towers those of Hugging Face or timm or
- * without "visual.", all behind one prefix of wrappers (dho_weights_bare_name tells which). Position
+ * without "visual.", all behind one prefix, whatever it is. Position
  * embeddings of another square grid are resized (bicubic, as open_clip). The heads ("head*.weight", "head*.bias") keep the slab's values or, with take_head,
  * are all filled from the file's tensors of that name, of the method's public code's ("ce_head",
  * "kd_head"), or else from its classifier "fc", "head", "classifier" or "classifier.1".
  * Errors: DHO_ERR_FORMAT naming the first tensor that is missing (and how many others are), or that
- * has another shape (and both shapes); several prefixes that would do. */
+ * has another shape (and both shapes), or a value that is not finite, or a negative variance; several
+ * prefixes that would do; tensors that are left over in the backbone's own name space, which are of
+ * another model. */
 dho_status dho_state_dict_init(const dho_weights *weights, const dho_graph *graph, bool take_head,
                                float *parameters, float *buffers, dho_init_report *out);
 
@@ -60,8 +62,8 @@ typedef struct dho_file_names {
     char prefix[64]; /* what stands before the names */
 } dho_file_names;
 
-/* The naming and the prefix under which the file has `first`, a tensor by the engine's name; those
- * of the model's other tensors are the same. Errors: DHO_ERR_FORMAT for several prefixes that would
+/* The naming and the prefix of wrappers (dho_weights_bare_name) under which the file has `first`, a
+ * tensor by the engine's name; those of the model's other tensors are the same. Errors: DHO_ERR_FORMAT for several prefixes that would
  * do. */
 dho_status dho_state_dict_find_names(const dho_weights *weights, const char *first,
                                      dho_file_names *out);

@@ -21,9 +21,8 @@ typedef struct dho_torch_file dho_torch_file;
  * tensor, torch.save(a); they are named "0", "1" ... */
 #define DHO_TORCH_LIST "[]"
 
-/* key: where in the tree the state dict lies ("teacher", "model.encoder"), NULL: the root, or the
- * first of state_dict, model_state_dict, model, teacher and student that holds tensors, or the only
- * one that does.
+/* key: where in the tree the state dict lies ("teacher", "model.encoder"), NULL: the root, or what
+ * lies under the first of the usual keys (docs/weights.md), or the only one that holds tensors.
  * Errors: DHO_ERR_IO; DHO_ERR_FORMAT "path: [entry:] [offset N:] why" for a damaged file, a
  * TorchScript program, a Python object that is no part of a state dict (named), a tensor that does
  * not fit its storage; DHO_ERR_CONFIG when there is no such key. */
@@ -40,6 +39,8 @@ const dho_tensor_view *dho_torch_file_at(const dho_torch_file *file, size_t i);
 const dho_tensor_view *dho_torch_file_find(const dho_torch_file *file, const char *name);
 /* Where the state dict was found; "" for the root. */
 const char *dho_torch_file_key(const dho_torch_file *file);
+/* Keys that hold another state dict, which was not taken: "state_dict"; "" for none. */
+const char *dho_torch_file_other_keys(const dho_torch_file *file);
 /* "PyTorch zip" or "PyTorch legacy". */
 const char *dho_torch_file_format(const dho_torch_file *file);
 /* Entries of the state dict that are no tensors (numbers, texts, further dicts). */

@@ -11,8 +11,10 @@ extern "C" {
 
 typedef struct dho_weights dho_weights;
 
-/* key: see dho_torch_file_open; a safetensors file has none (DHO_ERR_CONFIG).
- * Errors: those of the two readers; DHO_ERR_FORMAT for any other file. */
+/* A JSON file with a weight_map ("model.safetensors.index.json", "pytorch_model.bin.index.json") stands
+ * for all the files that it names, which lie beside it. key: see dho_torch_file_open; a safetensors
+ * file has none (DHO_ERR_CONFIG). Errors: those of the two readers; DHO_ERR_FORMAT for any other
+ * file, and says what it is where that can be told (a git LFS pointer, a web page). */
 dho_status dho_weights_open(dho_weights **out, const char *path, const char *key);
 void dho_weights_close(dho_weights **weights);
 
@@ -26,15 +28,18 @@ dho_status dho_weights_require(const dho_weights *weights, const char *name, int
                                const int64_t *shape, const dho_tensor_view **out);
 
 const char *dho_weights_path(const dho_weights *weights);
-/* "safetensors", "PyTorch zip" or "PyTorch legacy" */
+/* "safetensors", "PyTorch zip" or "PyTorch legacy"; "safetensors, 2 files" */
 const char *dho_weights_format(const dho_weights *weights);
 /* Where in a PyTorch file the state dict was found ("" for the root, and for safetensors), and how
  * many of its entries are no tensors. */
 const char *dho_weights_key(const dho_weights *weights);
 size_t dho_weights_skipped(const dho_weights *weights);
+/* Keys with another state dict, which was not taken; "" for none. */
+const char *dho_weights_other_keys(const dho_weights *weights);
 
 /* "layer1.0.conv1.weight" in "module.backbone.layer1.0.conv1.weight": the name behind the prefixes
- * that wrappers add ("module.", "backbone.", "model.", in any order and number). */
+ * that wrappers add ("module.", "_orig_mod.", "backbone.", "model." and more, in any order and
+ * number). */
 const char *dho_weights_bare_name(const char *name);
 
 /* "[100, 512]" into text; a negative entry is shown as "?". */

@@ -46,6 +46,8 @@ static void print_table(const dho_weights *weights)
            key[0] != '\0' ? ", key " : "", key, count, elements, bytes);
     if (dho_weights_skipped(weights) > 0)
         printf("; %zu entries that are no tensors", dho_weights_skipped(weights));
+    if (dho_weights_other_keys(weights)[0] != '\0')
+        printf("; not shown: %s (--key)", dho_weights_other_keys(weights));
     putchar('\n');
 }
 

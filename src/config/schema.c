@@ -173,6 +173,9 @@ static const dho_field config_fields[] = {
            "of the first stage, or of a transformer's tokens; 0: as published"),
     NUMBER(student.layers, "0", IN(0, 1024), "blocks", "of a transformer; 0: as published"),
     PATH(student.init, "", "safetensors or PyTorch file of backbone weights; empty: random"),
+    TEXT(student.init_key, "",
+         "where in a PyTorch file of student.init the weights are, such as state_dict_ema; empty: "
+         "found"),
     BOOL(student.init_head, "false", "also start the heads, from the file's classifier"),
     PATH(student.head_init, "",
          "head file that the heads start from: its text_means, or its weight; empty: random"),

@@ -2,6 +2,7 @@
 #include "train/trainer_internal.h"
 
 #include "base/clock.h"
+#include "base/finite.h"
 #include "dho/log.h"
 #include "dho/teacher.h"
 #include "train/stop_signal.h"
@@ -15,12 +16,6 @@ enum { LANES = 16, MOST_SKIPS = 10 };
 static float *partial(const dho_trainer *trainer, int slot)
 {
     return trainer->partials + (size_t)slot * trainer->slab_floats;
-}
-
-/* printf shows the sign of a NaN, which says nothing. */
-static double unsigned_nan(double value)
-{
-    return isnan(value) ? fabs(value) : value;
 }
 
 /* Names the samples of a microbatch whose loss is not finite: the first ones, on this rank. */
@@ -187,8 +182,8 @@ dho_status dho_trainer_step(dho_trainer *trainer, bool *out_stop)
         if (trainer->config->train.on_nonfinite == DHO_POLICY_FAIL ||
             ++trainer->skips_in_a_row == MOST_SKIPS)
             return dho_fail(DHO_ERR_NUMERIC, "step %lld: loss %g, gradient norm %g: not finite%s",
-                            (long long)metrics.step, unsigned_nan(metrics.loss),
-                            unsigned_nan(metrics.gradient_norm),
+                            (long long)metrics.step, dho_shown_value(metrics.loss),
+                            dho_shown_value(metrics.gradient_norm),
                             trainer->skips_in_a_row > 0 ? ", as those before it"
                                                         : " (a lower train.lr may help)");
         metrics.skipped = true;

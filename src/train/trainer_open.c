@@ -34,7 +34,7 @@ static dho_status describe_settings(dho_trainer *trainer)
     shared.out = shared.data.root = shared.data.split_file = shared.data.label_file = none;
     shared.data.class_file = none;
     shared.data.format = DHO_FORMAT_IMAGEFOLDER; /* the list of images has a fingerprint */
-    shared.student.init = shared.student.head_init = shared.eval.select_on = none;
+    shared.student.init = shared.student.init_key = shared.student.head_init = none;
     shared.teacher.cache = shared.teacher.head = none; /* trainer->teacher knows their content */
     shared.data.loader_threads = shared.data.prefetch = 0;
     shared.train.epochs = shared.train.lr = 0;
@@ -179,6 +179,19 @@ static dho_status open_microbatches(dho_trainer *trainer)
     return DHO_OK;
 }
 
+static void tell_initial_weights(const dho_weights *weights, const dho_init_report *report)
+{
+    const char *key = dho_weights_key(weights), *others = dho_weights_other_keys(weights);
+    const bool own = report->naming[0] == 'o';
+    dho_info("student.init: %s (%s%s%s%s%s): %zu tensors taken, %zu passed over%s%s",
+             dho_weights_path(weights), dho_weights_format(weights), key[0] != '\0' ? ", key " : "",
+             key, own ? "" : ", names of ", own ? "" : report->naming, report->taken,
+             report->passed_over, report->passed_over > 0 ? ": " : "", report->examples);
+    if (others[0] != '\0')
+        dho_info("student.init: %s was taken; the file also has %s (student.init_key chooses)", key,
+                 others);
+}
+
 static dho_status load_initial_weights(dho_trainer *trainer)
 {
     const char *path = trainer->config->student.init;
@@ -187,17 +200,12 @@ static dho_status load_initial_weights(dho_trainer *trainer)
     dho_init_report report;
     if (!dho_path_exists(path))
         return dho_fail(DHO_ERR_CONFIG, "student.init: %s: no such file", path);
-    dho_status status = dho_weights_open(&weights, path, NULL);
+    dho_status status = dho_weights_open(&weights, path, trainer->config->student.init_key);
     if (status == DHO_OK)
         status =
             dho_state_dict_init(weights, trainer->student.graph, trainer->config->student.init_head,
                                 trainer->parameters, trainer->buffers, &report);
-    if (status == DHO_OK)
-        dho_info("student.init: %s (%s%s%s%s%s): %zu tensors taken, %zu passed over%s%s", path,
-                 dho_weights_format(weights), dho_weights_key(weights)[0] != '\0' ? ", key " : "",
-                 dho_weights_key(weights), report.naming[0] != 'o' ? ", names of " : "",
-                 report.naming[0] != 'o' ? report.naming : "", report.taken, report.passed_over,
-                 report.passed_over > 0 ? ": " : "", report.examples);
+    if (status == DHO_OK) tell_initial_weights(weights, &report);
     dho_weights_close(&weights);
     return status != DHO_OK ? dho_fail_prefix(dho_input_status(status), "student.init: ") : DHO_OK;
 }

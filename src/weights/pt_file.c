@@ -2,6 +2,7 @@
 #include "dho/torch_file.h"
 
 #include "dho/alloc.h"
+#include "weights/file_kind.h"
 #include "weights/pt_archive.h"
 #include "weights/pt_legacy.h"
 #include "weights/pt_numpy.h"
@@ -21,7 +22,7 @@ struct dho_torch_file {
     dho_tensor_table table; /* owned, names too */
     void **blocks;          /* owned: gathered tensors */
     size_t block_count;
-    char key[PT_KEY_BYTES + 1];
+    pt_place place; /* of the state dict; .dict is of no use once the pickle is gone */
     size_t skipped;
     bool legacy; /* no zip archive */
 };
@@ -234,6 +235,8 @@ static dho_status check_kind(const dho_torch_file *file, const uint8_t *bytes, s
                         "%s: a bare pickle, not made by torch.save: not read; torch.save the state "
                         "dict",
                         file->name);
+    const char *kind = dho_file_kind(bytes, size);
+    if (kind != NULL) return dho_fail(DHO_ERR_FORMAT, "%s: %s", file->name, kind);
     if (size < 4 || memcmp(bytes, "PK\3\4", 4) != 0)
         return dho_fail(DHO_ERR_FORMAT, "%s: not a PyTorch checkpoint (no zip archive)",
                         file->name);
@@ -263,7 +266,7 @@ static dho_status parse_file(dho_torch_file *file, const uint8_t *bytes, size_t 
                              const char *key)
 {
     pt_pickle machine = {0};
-    pt_id root, dict;
+    pt_id root;
     dho_status status;
     file->legacy = pt_is_legacy(bytes, size);
     if (file->legacy)
@@ -274,8 +277,8 @@ static dho_status parse_file(dho_torch_file *file, const uint8_t *bytes, size_t 
         status = read_list(file, &machine, root, size);
         goto fail;
     }
-    DHO_TRY_GOTO(pt_find_state_dict(&machine, root, key, file->key, &dict));
-    DHO_TRY_GOTO(read_tensors(file, &machine, dict, size));
+    DHO_TRY_GOTO(pt_find_state_dict(&machine, root, key, &file->place));
+    DHO_TRY_GOTO(read_tensors(file, &machine, file->place.dict, size));
 fail:
     pt_pickle_free(&machine);
     return status;
@@ -350,7 +353,12 @@ const dho_tensor_table *dho_torch_file_table(const dho_torch_file *file)
 
 const char *dho_torch_file_key(const dho_torch_file *file)
 {
-    return file->key;
+    return file->place.key;
+}
+
+const char *dho_torch_file_other_keys(const dho_torch_file *file)
+{
+    return file->place.others;
 }
 
 size_t dho_torch_file_skipped(const dho_torch_file *file)

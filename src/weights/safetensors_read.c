@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "dho/alloc.h"
+#include "weights/file_kind.h"
 #include "weights/tensor_table.h"
 
 #include <inttypes.h>
@@ -173,8 +174,22 @@ static dho_status parse_tensors(dho_safetensors *file, const uint8_t *data, size
     return check_contiguous(file, data, data_bytes);
 }
 
+/* A file that is something else altogether is named as such. */
+static dho_status check_kind(const dho_safetensors *file, const uint8_t *bytes, size_t size)
+{
+    if (size > LENGTH_BYTES && bytes[LENGTH_BYTES] == '{') return DHO_OK;
+    if (size >= 4 && memcmp(bytes, "PK\3\4", 4) == 0)
+        return dho_fail(DHO_ERR_FORMAT,
+                        "%s: is a PyTorch or NumPy archive, expected safetensors: dho weights convert "
+                        "makes it of a PyTorch file",
+                        file->name);
+    const char *kind = dho_file_kind(bytes, size);
+    return kind == NULL ? DHO_OK : dho_fail(DHO_ERR_FORMAT, "%s: %s", file->name, kind);
+}
+
 static dho_status parse_file(dho_safetensors *file, const uint8_t *bytes, size_t size)
 {
+    DHO_TRY(check_kind(file, bytes, size));
     if (size < LENGTH_BYTES)
         return dho_fail(DHO_ERR_FORMAT, "%s: offset 0: %zu bytes, too short for a safetensors file",
                         file->name, size);
@@ -246,6 +261,11 @@ void dho_safetensors_close(dho_safetensors **inout)
 const dho_tensor_table *dho_safetensors_table(const dho_safetensors *file)
 {
     return &file->table;
+}
+
+const char *dho_safetensors_path(const dho_safetensors *file)
+{
+    return file->name;
 }
 
 size_t dho_safetensors_count(const dho_safetensors *file)

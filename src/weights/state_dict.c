@@ -112,18 +112,33 @@ void dho_state_dict_free(dho_state_dict *dict)
     *dict = (dho_state_dict){0};
 }
 
-dho_status dho_state_dict_fill(const dho_slot *slot, const dho_tensor_view *tensor, float *slab)
+/* The square root of a negative one is NaN, which only an evaluation would show. */
+static dho_status check_variance(const dho_slot *slot, const dho_tensor_view *tensor,
+                                 const char *path, const float *values)
+{
+    const char *part = strrchr(slot->name, '.');
+    if (part == NULL || strcmp(part, ".running_var") != 0) return DHO_OK;
+    for (size_t i = 0; i < slot->count; i++)
+        if (values[i] < 0)
+            return dho_fail(DHO_ERR_FORMAT,
+                            "%s: tensor \"%.200s\": value [%zu] is %g: a variance is not negative",
+                            path, tensor->name, i, (double)values[i]);
+    return DHO_OK;
+}
+
+dho_status dho_state_dict_fill(const dho_slot *slot, const dho_tensor_view *tensor,
+                               const char *path, float *slab)
 {
     float *values;
     if (!is_permuted(slot)) {
-        dho_tensor_to_float(tensor, slab + slot->offset);
-        return DHO_OK;
+        DHO_TRY(dho_tensor_to_finite(tensor, path, slab + slot->offset));
+        return check_variance(slot, tensor, path, slab + slot->offset);
     }
     DHO_TRY(dho_alloc(&values, slot->count, sizeof *values, slot->name));
-    dho_tensor_to_float(tensor, values);
-    permute(slot, false, values, slab + slot->offset);
+    const dho_status status = dho_tensor_to_finite(tensor, path, values);
+    if (status == DHO_OK) permute(slot, false, values, slab + slot->offset);
     dho_free(values);
-    return DHO_OK;
+    return status;
 }
 
 static dho_status load_one(const dho_safetensors *file, const dho_slot *slot, const char *prefix,
@@ -133,7 +148,7 @@ static dho_status load_one(const dho_safetensors *file, const dho_slot *slot, co
     char *name;
     DHO_TRY(dho_asprintf(&name, "%s%s", prefix, slot->name));
     dho_status status = dho_safetensors_require(file, name, slot->dims, slot->shape, &tensor);
-    if (status == DHO_OK) status = dho_state_dict_fill(slot, tensor, slab);
+    if (status == DHO_OK) status = dho_state_dict_fill(slot, tensor, dho_safetensors_path(file), slab);
     dho_free(name);
     return status;
 }

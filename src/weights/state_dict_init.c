@@ -1,17 +1,15 @@
-/* A student's start from published weights: under which names they are looked for. */
+/* A student's start from published weights. */
 #include "dho/alloc.h"
 #include "dho/state_dict.h"
 #include "weights/state_dict_fill.h"
+#include "weights/state_dict_leftovers.h"
+#include "weights/state_dict_names.h"
 #include "weights/state_dict_take.h"
-#include "weights/tensor_table.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_BYTES = 256, EXAMPLES = 3, HEAD_NAMES = 6 };
-
-/* What a tensor of the file went into. */
-typedef enum tensor_use { UNUSED, USED_BY_BACKBONE, USED_BY_HEAD } tensor_use;
+enum { NAME_BYTES = 256, HEAD_NAMES = 6 };
 
 typedef struct init_state {
     const dho_weights *weights;
@@ -22,85 +20,10 @@ typedef struct init_state {
     char first_missing[512]; /* its name and shape */
 } init_state;
 
-static bool is_head(const char *name)
-{
-    return strncmp(name, "head", 4) == 0;
-}
-
 /* No classifier's: the projection of the feature baselines always starts at random. */
 static bool is_projection(const char *name)
 {
     return strncmp(name, "head_feature.", 13) == 0;
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
-/* The prefix under which the file has `first`, a graph's first tensor; *found: its name, NULL for
- * none. */
-static dho_status find_prefix(const dho_weights *weights, const char *first, char prefix[64],
-                              const char **found)
-{
-    *found = NULL;
-    prefix[0] = '\0';
-    if (dho_weights_find(weights, first) != NULL) {
-        *found = first;
-        return DHO_OK;
-    }
-    for (size_t i = 0; i < dho_weights_count(weights); i++) {
-        const char *name = dho_weights_at(weights, i)->name, *bare = dho_weights_bare_name(name);
-        if (strcmp(bare, first) != 0 || bare - name >= 64) continue;
-        if (*found != NULL)
-            return dho_fail(DHO_ERR_FORMAT,
-                            "%s: both \"%.100s\" and \"%.100s\" may be the backbone's: choose with "
-                            "dho weights convert --strip",
-                            dho_weights_path(weights), *found, name);
-        *found = name;
-        snprintf(prefix, 64, "%.*s", (int)(bare - name), name);
-    }
-    return DHO_OK;
-}
-
-dho_status dho_state_dict_find_names(const dho_weights *weights, const char *first,
-                                     dho_file_names *out)
-{
-    *out = (dho_file_names){.naming = -1};
-    for (int naming = 0; naming < DHO_NAMING_COUNT; naming++) {
-        dho_tensor_names names;
-        const char *found;
-        if (!dho_tensor_names_of((dho_naming)naming, first, &names)) continue;
-        DHO_TRY(find_prefix(weights, names.names[0], out->prefix, &found));
-        if (found == NULL) continue;
-        out->naming = naming;
-        return DHO_OK;
-    }
-    return DHO_OK;
-}
-
-const dho_tensor_view *dho_state_dict_find(const dho_weights *weights, const dho_file_names *names,
-                                           const char *own, bool *out_transposed)
-{
-    dho_tensor_names called;
-    char name[NAME_BYTES];
-    if (names->naming < 0 || !dho_tensor_names_of((dho_naming)names->naming, own, &called))
-        return NULL;
-    snprintf(name, sizeof name, "%s%s", names->prefix, called.names[0]);
-    if (out_transposed != NULL) *out_transposed = called.transposed;
-    return dho_weights_find(weights, name);
-}
-
-/* The naming under which the file has the graph's first tensor, and the prefix there; all others
- * must have the same. */
-static dho_status find_naming(init_state *state, const dho_graph *graph)
-{
-    dho_file_names names;
-    DHO_TRY(dho_state_dict_find_names(state->weights, dho_graph_parameter(graph, 0)->name, &names));
-    state->naming = names.naming >= 0 ? (dho_naming)names.naming : DHO_NAMES_OWN;
-    memcpy(state->report->prefix, names.prefix, sizeof names.prefix);
-    return DHO_OK;
 }
 
 static tensor_use *use_of(const init_state *state, const dho_tensor_view *tensor)
@@ -120,14 +43,22 @@ static dho_status take(init_state *state, const dho_slot *slot, const char *name
     const dho_tensor_view *tensor;
     DHO_TRY(dho_weights_require(state->weights, name, slot->dims, slot->shape, &tensor));
     mark_used(state, tensor, USED_BY_HEAD);
-    return dho_state_dict_fill(slot, tensor, slab);
+    return dho_state_dict_fill(slot, tensor, dho_weights_path(state->weights), slab);
 }
 
-static dho_status take_backbone(init_state *state, const dho_slot *slot, float *slab)
+static dho_status take_backbone(init_state *state, const dho_graph *graph, const dho_slot *slot,
+                                float *slab)
 {
     dho_taken taken;
-    DHO_TRY(dho_state_dict_take(state->weights, state->report->prefix, state->naming, slot, slab,
-                                &taken));
+    char hint[200];
+    const char *prefix = state->report->prefix;
+    const dho_status status =
+        dho_state_dict_take(state->weights, prefix, state->naming, slot, slab, &taken);
+    if (status == DHO_ERR_FORMAT) {
+        dho_leftovers_compare(state->weights, graph, prefix, hint);
+        return dho_fail(status, "%s%s", dho_error_message(), hint);
+    }
+    DHO_TRY(status);
     for (int i = 0; i < taken.count; i++) mark_used(state, taken.tensors[i], USED_BY_BACKBONE);
     if (taken.count == 0 && state->missing++ == 0)
         memcpy(state->first_missing, taken.missing, sizeof taken.missing);
@@ -214,63 +145,41 @@ static dho_status take_head(init_state *state, const dho_slot *slot, float *slab
                     other ? name : "", other ? ", " : "", part, part, part, part);
 }
 
-static dho_status check_missing(const init_state *state)
-{
-    if (state->missing == 0) return DHO_OK;
-    if (state->missing == 1)
-        return dho_fail(DHO_ERR_FORMAT, "%s: no tensor %s", dho_weights_path(state->weights),
-                        state->first_missing);
-    return dho_fail(DHO_ERR_FORMAT, "%s: no tensor %s, nor %zu others",
-                    dho_weights_path(state->weights), state->first_missing, state->missing - 1);
-}
-
 /* The backbone first: the heads may have what is left. */
 static dho_status take_all(init_state *state, const dho_graph *graph, bool with_head,
                            float *parameters, float *buffers)
 {
     for (size_t i = 0; i < dho_graph_parameter_count(graph); i++) {
         const dho_slot *slot = dho_graph_parameter(graph, i);
-        if (!is_head(slot->name)) DHO_TRY(take_backbone(state, slot, parameters));
+        if (!dho_names_head(slot->name)) DHO_TRY(take_backbone(state, graph, slot, parameters));
     }
     for (size_t i = 0; i < dho_graph_buffer_count(graph); i++)
-        DHO_TRY(take_backbone(state, dho_graph_buffer(graph, i), buffers));
-    DHO_TRY(check_missing(state));
+        DHO_TRY(take_backbone(state, graph, dho_graph_buffer(graph, i), buffers));
+    if (state->missing > 0)
+        return dho_leftovers_missing(state->weights, state->used, graph, state->report,
+                                     state->missing, state->first_missing);
     DHO_TRY(check_projection_bias(state));
     for (size_t i = 0; with_head && i < dho_graph_parameter_count(graph); i++) {
         const dho_slot *slot = dho_graph_parameter(graph, i);
-        if (is_head(slot->name) && !is_projection(slot->name))
+        if (dho_names_head(slot->name) && !is_projection(slot->name))
             DHO_TRY(take_head(state, slot, parameters));
     }
     return DHO_OK;
-}
-
-static void count_passed_over(const init_state *state)
-{
-    dho_init_report *report = state->report;
-    for (size_t i = 0; i < dho_weights_count(state->weights); i++) {
-        const char *name = dho_weights_at(state->weights, i)->name;
-        if (state->used[i] != UNUSED || ends_with(name, "num_batches_tracked")) continue;
-        char shown[DHO_NAME_SHOWN + 4];
-        const size_t length = strlen(report->examples);
-        if (report->passed_over < EXAMPLES)
-            snprintf(report->examples + length, sizeof report->examples - length, "%s%.40s",
-                     length > 0 ? ", " : "", dho_name_shown(name, shown));
-        else if (report->passed_over == EXAMPLES)
-            snprintf(report->examples + length, sizeof report->examples - length, " ...");
-        report->passed_over++;
-    }
 }
 
 dho_status dho_state_dict_init(const dho_weights *weights, const dho_graph *graph, bool with_head,
                                float *parameters, float *buffers, dho_init_report *out)
 {
     init_state state = {.weights = weights, .report = out};
+    dho_file_names names;
     *out = (dho_init_report){0};
-    DHO_TRY(find_naming(&state, graph));
+    DHO_TRY(dho_state_dict_match(weights, graph, &names));
+    state.naming = names.naming >= 0 ? (dho_naming)names.naming : DHO_NAMES_OWN;
+    memcpy(out->prefix, names.prefix, sizeof names.prefix);
     out->naming = dho_naming_words[state.naming];
     DHO_TRY(dho_alloc_zero(&state.used, dho_weights_count(weights), sizeof *state.used, "weights"));
-    const dho_status status = take_all(&state, graph, with_head, parameters, buffers);
-    if (status == DHO_OK) count_passed_over(&state);
+    dho_status status = take_all(&state, graph, with_head, parameters, buffers);
+    if (status == DHO_OK) status = dho_leftovers_check(weights, state.used, graph, out);
     dho_free(state.used);
     return status;
 }

@@ -72,9 +72,9 @@ static dho_status take_position(const dho_weights *weights, const dho_slot *slot
     float *values;
     const size_t count = (size_t)tensor->shape[0] * (size_t)tensor->shape[1];
     DHO_TRY(dho_alloc(&values, count, sizeof *values, slot->name));
-    dho_tensor_to_float(tensor, values);
-    const dho_status status =
-        dho_position_resize(from, to, (int)slot->shape[1], values, slab + slot->offset);
+    dho_status status = dho_tensor_to_finite(tensor, dho_weights_path(weights), values);
+    if (status == DHO_OK)
+        status = dho_position_resize(from, to, (int)slot->shape[1], values, slab + slot->offset);
     dho_free(values);
     return status;
 }
@@ -102,7 +102,7 @@ dho_status dho_state_dict_take(const dho_weights *weights, const char *prefix, d
         dho_tensor_view tensor = *out->tensors[i];
         if (naming == DHO_NAMES_TIMM) tensor = squeezed(out->tensors[i], part.dims);
         if (same_shape(&part, &tensor))
-            DHO_TRY(dho_state_dict_fill(&part, &tensor, slab));
+            DHO_TRY(dho_state_dict_fill(&part, &tensor, dho_weights_path(weights), slab));
         else if (part.is_position)
             DHO_TRY(take_position(weights, &part, &tensor, slab));
         else

@@ -1,5 +1,6 @@
 #include "weights/tensor_table.h"
 
+#include "base/finite.h"
 #include "dho/alloc.h"
 #include "dho/weights.h"
 
@@ -48,6 +49,16 @@ const dho_tensor_view *dho_tensor_table_find(const dho_tensor_table *table, cons
     return NULL;
 }
 
+const char *dho_place_text(int dims, const int64_t *shape, size_t index, char *text, size_t bytes)
+{
+    int64_t place[DHO_MAX_DIMS];
+    for (int d = dims - 1; d >= 0; d--) {
+        place[d] = (int64_t)(index % (size_t)shape[d]);
+        index /= (size_t)shape[d];
+    }
+    return dho_shape_text(dims, place, text, bytes);
+}
+
 const char *dho_shape_text(int dims, const int64_t *shape, char *text, size_t bytes)
 {
     size_t used = (size_t)snprintf(text, bytes, "[");
@@ -59,6 +70,19 @@ const char *dho_shape_text(int dims, const int64_t *shape, char *text, size_t by
     }
     if (used < bytes) snprintf(text + used, bytes - used, "]");
     return text;
+}
+
+dho_status dho_tensor_to_finite(const dho_tensor_view *tensor, const char *path, float *out)
+{
+    const size_t count = tensor->bytes / dho_dtype_size(tensor->dtype);
+    dho_tensor_to_float(tensor, out);
+    const size_t at = dho_first_not_finite(out, count);
+    if (at == count) return DHO_OK;
+    char place[DHO_SHAPE_TEXT], shown[DHO_NAME_SHOWN + 4];
+    return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"%s\": value %s is %g", path,
+                    dho_name_shown(tensor->name, shown),
+                    dho_place_text(tensor->dims, tensor->shape, at, place, sizeof place),
+                    dho_shown_value(out[at]));
 }
 
 dho_status dho_tensor_table_require(const dho_tensor_table *table, const char *name, int dims,

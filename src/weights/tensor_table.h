@@ -25,6 +25,9 @@ dho_status dho_tensor_table_require(const dho_tensor_table *table, const char *n
 
 enum { DHO_NAME_SHOWN = 80, DHO_SHAPE_TEXT = 256 };
 
+/* Where the value of a flat index stands in a tensor of this shape: "[3, 7]". */
+const char *dho_place_text(int dims, const int64_t *shape, size_t index, char *text, size_t bytes);
+
 /* A name fit for a one-line message: control characters become '?', long ones are cut. */
 const char *dho_name_shown(const char *name, char buffer[DHO_NAME_SHOWN + 4]);
 

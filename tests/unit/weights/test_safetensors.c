@@ -190,7 +190,8 @@ START_TEST(test_reader_refuses_bad_lengths)
         ck_assert_fails(dho_safetensors_open_memory(&file, bytes, 10, "m"), DHO_ERR_FORMAT,
                         messages[i]);
     }
-    ck_assert_fails(dho_safetensors_open_memory(&file, NULL, 0, "m"), DHO_ERR_FORMAT, "too short");
+    ck_assert_fails(dho_safetensors_open_memory(&file, NULL, 0, "m"), DHO_ERR_FORMAT, "is empty");
+    ck_assert_fails(dho_safetensors_open_memory(&file, "a{", 2, "m"), DHO_ERR_FORMAT, "too short");
     ck_assert_fails(dho_safetensors_open(&file, "/nonexistent/x"), DHO_ERR_IO, "/nonexistent/x");
     ck_assert_fails(dho_safetensors_open(&file, "/tmp"), DHO_ERR_IO, "/tmp");
 }
