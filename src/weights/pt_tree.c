@@ -181,11 +181,14 @@ static void look(const pt_pickle *p, pt_id dict, size_t *budget, children *out)
             const size_t below = largest_below(p, item->value, MAX_DEPTH, budget);
             if (pass == 0 && below > out->largest) out->largest = below;
             if (pass == 0 || below == 0 || below * 4 < out->largest) continue;
+            const bool first = out->chosen == NULL;
+            if (!first && item->value == out->chosen->value) continue; /* the same once more */
             if (pass == 1) {
-                const pt_cell *old = out->count++ == 0 ? item : out->chosen;
+                const pt_cell *old = first ? item : out->chosen;
+                out->count++;
                 out->chosen = choose(p, old, item, &rank);
                 out->by_name = rank < USUAL;
-            } else if (item->value != out->chosen->value) {
+            } else {
                 list_key(out->others, sizeof out->others, &p->values[item->key]);
             }
         }

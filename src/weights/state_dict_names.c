@@ -85,16 +85,19 @@ const dho_tensor_view *dho_state_dict_find(const dho_weights *weights, const dho
     return dho_weights_find(weights, name);
 }
 
-/* How many of the backbone's parameters the file has under these names. */
+/* How many of the backbone's parameters the file has under these names. Less than half of them is
+ * nothing: a block of another model has a "conv1.weight", too. */
 static size_t count_found(const dho_weights *weights, const dho_graph *graph,
                           const dho_file_names *names)
 {
-    size_t found = 0;
+    size_t found = 0, all = 0;
     for (size_t i = 0; i < dho_graph_parameter_count(graph); i++) {
         const char *own = dho_graph_parameter(graph, i)->name;
-        if (!dho_names_head(own)) found += dho_state_dict_find(weights, names, own, NULL) != NULL;
+        if (dho_names_head(own)) continue;
+        all++;
+        found += dho_state_dict_find(weights, names, own, NULL) != NULL;
     }
-    return found;
+    return found * 2 < all ? 0 : found;
 }
 
 /* The best place so far. */
@@ -113,7 +116,8 @@ static void try_place(const dho_weights *weights, const dho_graph *graph, int na
     snprintf(names.prefix, sizeof names.prefix, "%.*s", (int)length, name);
     const size_t found = count_found(weights, graph, &names);
     const int strange = strangeness(name, length);
-    if (found < best->found || (found == best->found && strange > best->strange)) return;
+    if (found == 0 || found < best->found || (found == best->found && strange > best->strange))
+        return;
     const bool tied = found == best->found && strange == best->strange;
     if (tied && naming != best->names.naming) return; /* the first naming that fits */
     if (tied) {

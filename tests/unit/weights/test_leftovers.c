@@ -253,6 +253,12 @@ START_TEST(test_missing)
     l->count = count / 2;
     ck_assert_fails(init_named("m-00001-of-00002.safetensors", &report), DHO_ERR_FORMAT,
                     "one part of many: name the .index.json");
+    l->count = 25; /* blocks of another model, none of which is the model itself */
+    for (size_t i = 0; i < 25; i++) {
+        snprintf(l->names[i], NAME_BYTES, "layer0.%s", l->dict.tensors[i].name);
+        l->tensors[i].name = l->names[i];
+    }
+    ck_assert_fails(init(&report), DHO_ERR_FORMAT, "no tensor \"conv1.weight\" of shape");
     l->count = 3;
     for (size_t i = 0; i < 3; i++) {
         snprintf(l->names[i], NAME_BYTES, "stem.%zu.kernel", i);

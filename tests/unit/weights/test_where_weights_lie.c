@@ -43,6 +43,7 @@ static const struct place {
     PLACE("}" SET("\x05", "model", "}") SET("\x07", "network", MODEL), "network", ""),
     PLACE("}" SET("\x08", "backbone", MODEL) SET("\x04", "loss", "}"), "backbone", ""),
     PLACE("}" SET("\x05", "other", "}" SET("\x06", "deeper", MODEL)), "other.deeper", ""),
+    PLACE("}" SET("\x01", "a", MODEL "q\x00") SET("\x01", "b", "h\x00"), "a", ""),
     PLACE("}" SET("\x01", "a", MODEL) SET("\x01", "b", MODEL), NULL,
           "several state dicts (a, b): choose one"),
     PLACE("}" SET("\x05", "epoch", "K\x01") SET("\x04", "arch", "K\x01"), NULL,
