@@ -44,7 +44,9 @@ typedef struct dho_checkpoint_slabs {
 
 /* Writes RUN/checkpoints/step-N and then removes older ones, so that `keep` >= 1 are left (a
  * removal that fails is only a warning).
- * Errors: DHO_ERR_IO (full disk ...): no folder step-N appears then and older ones stay. */
+ * The folder is read back before it gets its name. Errors: DHO_ERR_IO (full disk ...),
+ * DHO_ERR_NUMERIC for a value that is not finite, DHO_ERR_CONFIG or DHO_ERR_FORMAT for what no
+ * resume could read: no folder step-N appears then and older ones stay. */
 dho_status dho_checkpoint_save(const char *run_folder, const dho_checkpoint_info *info,
                                const dho_student *student, const dho_checkpoint_slabs *slabs,
                                int keep);

@@ -22,7 +22,7 @@ typedef struct dho_state_dict {
 } dho_state_dict;
 
 /* Appends parameters (or, with `buffers`, the buffers) of a graph from a slab, names behind
- * `prefix`. */
+ * `prefix`. Errors: DHO_ERR_NUMERIC naming a value that is not finite, DHO_ERR_MEMORY. */
 dho_status dho_state_dict_add(dho_state_dict *dict, const dho_graph *graph, bool buffers,
                               const char *prefix, const float *slab);
 void dho_state_dict_free(dho_state_dict *dict);

@@ -42,6 +42,7 @@ static dho_status write_folder(const char *folder, const dho_checkpoint_info *in
     DHO_TRY_GOTO(save_tensors(folder, DHO_CHECKPOINT_OPTIMIZER, &optimizer, &files[1]));
     DHO_TRY_GOTO(dho_checkpoint_state_save(folder, info, files));
     DHO_TRY_GOTO(dho_sync_folder(folder));
+    DHO_TRY_GOTO(dho_checkpoint_read_back(folder, info));
 fail:
     dho_state_dict_free(&model);
     dho_state_dict_free(&optimizer);
@@ -104,7 +105,9 @@ dho_status dho_checkpoint_save(const char *run_folder, const dho_checkpoint_info
     DHO_TRY_GOTO(dho_make_folders(checkpoints));
     DHO_TRY_GOTO(dho_remove_tree(temporary));
     DHO_TRY_GOTO(dho_make_folders(temporary));
-    DHO_TRY_GOTO(write_folder(temporary, info, student, slabs));
+    status = write_folder(temporary, info, student, slabs);
+    if (status == DHO_ERR_NUMERIC) dho_fail_prefix(status, "%s: is not written: ", final);
+    DHO_TRY_GOTO(status);
     DHO_TRY_GOTO(dho_remove_tree(final)); /* a damaged one of the same step */
     if (rename(temporary, final) != 0) {
         status =

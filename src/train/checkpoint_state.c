@@ -5,6 +5,7 @@
 #include "dho/alloc.h"
 #include "dho/distill.h"
 #include "dho/file.h"
+#include "dho/safetensors.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -44,8 +45,12 @@ dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_in
     /* As text: JSON readers know 53 bits only. */
     snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, info->dataset_fingerprint);
     json_t *names = json_array();
-    for (int c = 0; c < info->classes; c++)
-        json_array_append_new(names, json_string(info->class_names[c]));
+    for (int c = 0; c < info->classes; c++) {
+        if (json_array_append_new(names, json_string(info->class_names[c])) == 0) continue;
+        json_decref(names);
+        dho_free(path);
+        return dho_fail(DHO_ERR_CONFIG, "class %d: its name is not UTF-8 text", c);
+    }
     json_t *state = json_pack(
         "{s:i, s:I, s:I, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:s, s:I, s:s, s:s, s:o}", "version",
         STATE_VERSION, "step", (json_int_t)info->step, "total_steps", (json_int_t)info->total_steps,
@@ -158,12 +163,29 @@ static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_in
     return read_class_names(path, names, out);
 }
 
-/* Size and CRC of one of the other files against what state.json says. */
-static dho_status check_file(const char *path, const json_t *state, const char *name)
+static dho_status check_crc(const char *file_path, uint32_t crc)
+{
+    dho_mapping mapping;
+    DHO_TRY(dho_mapping_open(&mapping, file_path));
+    const uint32_t found = dho_crc32(0, mapping.data, mapping.size);
+    dho_mapping_close(&mapping);
+    if (found == crc) return DHO_OK;
+    return dho_fail(DHO_ERR_FORMAT, "%s: the checksum is wrong: damaged", file_path);
+}
+
+static dho_status check_header(const char *file_path)
+{
+    dho_safetensors *file;
+    const dho_status status = dho_safetensors_open(&file, file_path);
+    dho_safetensors_close(&file);
+    return status;
+}
+
+/* Size and CRC, or only the header, of one of the other files against what state.json says. */
+static dho_status check_file(const char *path, const json_t *state, const char *name, bool whole)
 {
     char *file_path;
     dho_checkpoint_file found = {0};
-    dho_mapping mapping;
     const json_t *entry = json_object_get(json_object_get(state, "files"), name);
     const json_int_t bytes = json_integer_value(json_object_get(entry, "bytes"));
     const json_int_t crc = json_integer_value(json_object_get(entry, "crc32"));
@@ -174,15 +196,12 @@ static dho_status check_file(const char *path, const json_t *state, const char *
                         "%s/%s: %" PRIu64 " bytes where %lld were written: truncated", path, name,
                         found.bytes, (long long)bytes);
     DHO_TRY(dho_path_join(&file_path, path, name));
-    dho_status status = dho_mapping_open(&mapping, file_path);
-    if (status == DHO_OK && dho_crc32(0, mapping.data, mapping.size) != (uint32_t)crc)
-        status = dho_fail(DHO_ERR_FORMAT, "%s: the checksum is wrong: damaged", file_path);
-    dho_mapping_close(&mapping);
+    const dho_status status = whole ? check_crc(file_path, (uint32_t)crc) : check_header(file_path);
     dho_free(file_path);
     return status;
 }
 
-dho_status dho_checkpoint_read_info(const char *path, dho_checkpoint_info *out)
+static dho_status read_state(const char *path, bool whole, dho_checkpoint_info *out)
 {
     json_t *state = NULL;
     char *state_path = NULL;
@@ -197,12 +216,34 @@ dho_status dho_checkpoint_read_info(const char *path, dho_checkpoint_info *out)
     }
     DHO_TRY_GOTO(dho_json_load_sealed(&state, state_path, DHO_CHECKPOINT_STATE_BYTES));
     DHO_TRY_GOTO(read_fields(path, state, out));
-    for (int i = 0; i < 2; i++) DHO_TRY_GOTO(check_file(path, state, file_names[i]));
+    for (int i = 0; i < 2; i++) DHO_TRY_GOTO(check_file(path, state, file_names[i], whole));
 fail:
     json_decref(state);
     dho_free(state_path);
     if (status != DHO_OK) dho_checkpoint_info_free(out);
     return status;
+}
+
+dho_status dho_checkpoint_read_info(const char *path, dho_checkpoint_info *out)
+{
+    return read_state(path, true, out);
+}
+
+dho_status dho_checkpoint_read_back(const char *folder, const dho_checkpoint_info *info)
+{
+    dho_checkpoint_info back;
+    DHO_TRY(read_state(folder, false, &back));
+    bool same = back.step == info->step && back.total_steps == info->total_steps &&
+                back.method == info->method && back.width == info->width &&
+                back.layers == info->layers && back.classes == info->classes &&
+                strcmp(back.model, info->model) == 0 && strcmp(back.teacher, info->teacher) == 0 &&
+                strcmp(back.settings, info->settings) == 0;
+    for (int c = 0; same && c < info->classes; c++)
+        same = strcmp(back.class_names[c], info->class_names[c]) == 0;
+    dho_checkpoint_info_free(&back);
+    if (same) return DHO_OK;
+    return dho_fail(DHO_ERR_INTERNAL, "%s/%s: does not say what was written", folder,
+                    DHO_CHECKPOINT_STATE);
 }
 
 void dho_checkpoint_info_free(dho_checkpoint_info *info)

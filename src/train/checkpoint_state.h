@@ -22,4 +22,9 @@ dho_status dho_checkpoint_file_measure(const char *folder, const char *name,
 dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_info *info,
                                      const dho_checkpoint_file files[2]);
 
+/* Reads back what was just written, before it gets its name: state.json as a resume does, the other
+ * files' sizes and headers; not their CRCs, which would cost a second pass over all tensors.
+ * Errors: DHO_ERR_FORMAT; DHO_ERR_INTERNAL when it says something else than `info`. */
+dho_status dho_checkpoint_read_back(const char *folder, const dho_checkpoint_info *info);
+
 #endif

@@ -2,9 +2,9 @@
 #include "train/trainer_internal.h"
 
 #include "base/clock.h"
-#include "base/finite.h"
 #include "dho/log.h"
 #include "dho/teacher.h"
+#include "train/not_finite.h"
 #include "train/stop_signal.h"
 
 #include <math.h>
@@ -16,18 +16,6 @@ enum { LANES = 16, MOST_SKIPS = 10 };
 static float *partial(const dho_trainer *trainer, int slot)
 {
     return trainer->partials + (size_t)slot * trainer->slab_floats;
-}
-
-/* Names the samples of a microbatch whose loss is not finite: the first ones, on this rank. */
-static void report_not_finite(const dho_trainer *trainer, const dho_batch *batch, double loss)
-{
-    char ids[256] = "";
-    size_t used = 0;
-    for (int r = 0; r < batch->count && used + 24 < sizeof ids; r++)
-        used += (size_t)snprintf(ids + used, sizeof ids - used, " %lld",
-                                 (long long)batch->draws[r].id);
-    dho_warn("step %lld: microbatch %d has loss %g; samples%s", (long long)trainer->step + 1,
-             batch->shard, loss, ids);
 }
 
 /* Where a slab's tail starts. */
@@ -42,8 +30,8 @@ static dho_status compute_microbatch(dho_trainer *trainer, const dho_batch *batc
     float *slab = partial(trainer, slot), *tail = tail_of(trainer, slab);
     if (trainer->cache != NULL)
         DHO_TRY(dho_teacher_logits(trainer->compute, trainer->cache, trainer->head, batch->draws,
-                                   batch->count, trainer->teacher_payload,
-                                   trainer->teacher_scratch, trainer->teacher_logits));
+                                   batch->count, trainer->teacher_payload, trainer->teacher_scratch,
+                                   trainer->teacher_logits));
     const dho_microbatch microbatch = {.executor = trainer->executor,
                                        .student = &trainer->student,
                                        .parameters = trainer->parameters,
@@ -66,7 +54,7 @@ static dho_status compute_microbatch(dho_trainer *trainer, const dho_batch *batc
     tail[TAIL_FEATURE_UNLABELLED] = (float)terms.feature_unlabelled;
     tail[TAIL_TOTAL] = (float)terms.total;
     tail[TAIL_CORRECT] = (float)terms.correct;
-    if (!isfinite(terms.total)) report_not_finite(trainer, batch, terms.total);
+    if (!isfinite(terms.total)) dho_not_finite_warn(trainer, batch, terms.total);
     return DHO_OK;
 }
 
@@ -181,11 +169,7 @@ dho_status dho_trainer_step(dho_trainer *trainer, bool *out_stop)
     if (!isfinite(metrics.loss) || !isfinite(metrics.gradient_norm)) {
         if (trainer->config->train.on_nonfinite == DHO_POLICY_FAIL ||
             ++trainer->skips_in_a_row == MOST_SKIPS)
-            return dho_fail(DHO_ERR_NUMERIC, "step %lld: loss %g, gradient norm %g: not finite%s",
-                            (long long)metrics.step, dho_shown_value(metrics.loss),
-                            dho_shown_value(metrics.gradient_norm),
-                            trainer->skips_in_a_row > 0 ? ", as those before it"
-                                                        : " (a lower train.lr may help)");
+            return dho_not_finite_fail(trainer, &metrics, slab);
         metrics.skipped = true;
         dho_info("step %lld: not finite, no update", (long long)metrics.step);
     } else {

@@ -1,7 +1,9 @@
 #include "dho/state_dict.h"
 
+#include "base/finite.h"
 #include "dho/alloc.h"
 #include "weights/state_dict_fill.h"
+#include "weights/tensor_table.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -88,7 +90,12 @@ static dho_status add_one(dho_state_dict *dict, const dho_slot *slot, const char
     for (int d = 0; d < slot->dims; d++) view.shape[d] = slot->shape[d];
     dict->blocks[dict->count] = block;
     dict->tensors[dict->count++] = view;
-    return DHO_OK;
+    const size_t at = dho_first_not_finite(block, slot->count);
+    if (at == slot->count) return DHO_OK;
+    char place[DHO_SHAPE_TEXT];
+    return dho_fail(DHO_ERR_NUMERIC, "tensor \"%s\": value %s is %g", name,
+                    dho_place_text(slot->dims, slot->shape, at, place, sizeof place),
+                    dho_shown_value(block[at]));
 }
 
 dho_status dho_state_dict_add(dho_state_dict *dict, const dho_graph *graph, bool buffers,
@@ -148,7 +155,8 @@ static dho_status load_one(const dho_safetensors *file, const dho_slot *slot, co
     char *name;
     DHO_TRY(dho_asprintf(&name, "%s%s", prefix, slot->name));
     dho_status status = dho_safetensors_require(file, name, slot->dims, slot->shape, &tensor);
-    if (status == DHO_OK) status = dho_state_dict_fill(slot, tensor, dho_safetensors_path(file), slab);
+    if (status == DHO_OK)
+        status = dho_state_dict_fill(slot, tensor, dho_safetensors_path(file), slab);
     dho_free(name);
     return status;
 }

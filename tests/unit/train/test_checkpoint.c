@@ -8,6 +8,7 @@
 #include "dho/rng.h"
 #include "train/resume_check.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,8 +17,9 @@ static char run_folder[64];
 static dho_student student;
 static dho_checkpoint_slabs slabs, loaded;
 static size_t floats, buffer_floats;
-static char *class_names[3] = {"ant", "b\xc3\xa9"
-                                      "e",
+static char *class_names[3] = {"ant",
+                               "b\xc3\xa9"
+                               "e",
                                "cat"};
 
 static char teacher_word[] = "model a \"quoted\" one", settings[] = "seed: 3\nmethod: dho\n";
@@ -280,6 +282,41 @@ START_TEST(test_flipped_bytes)
 END_TEST
 
 /* A failed save leaves the older checkpoint and nothing half done. */
+/* What no resume could read, or start from, gets no name. */
+START_TEST(test_unreadable_is_not_saved)
+{
+    static char latin1[] = "caf\xe9", *bad[3] = {latin1, latin1, latin1};
+    static const struct {
+        dho_status status;
+        const char *message;
+    } expected[] = {
+        {DHO_ERR_CONFIG, "class 0: its name is not UTF-8 text"},
+        {DHO_ERR_FORMAT, "a value is out of range"},
+        {DHO_ERR_FORMAT, "a value is out of range"},
+        {DHO_ERR_NUMERIC, "step-00000007: is not written: tensor \"conv1.weight\": value "
+                          "[0, 0, 0, 1] is inf"},
+        {DHO_ERR_NUMERIC, "tensor \"exp_avg.conv1.weight\": value [0, 0, 0, 0] is nan"}};
+    save(3, 2);
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        dho_checkpoint_info info = make_info(7);
+        char *newest, path[128];
+        if (i == 0) info.class_names = bad;
+        if (i == 1) info.image_size = 0;
+        if (i == 2) info.head_scale = -1;
+        if (i == 3) slabs.parameters[3] = INFINITY; /* in a slab the channels come last */
+        if (i == 4) slabs.moment1[0] = NAN;
+        ck_assert_fails(dho_checkpoint_save(run_folder, &info, &student, &slabs, 2),
+                        expected[i].status, expected[i].message);
+        slabs.parameters[3] = 0;
+        ck_assert_ok(dho_checkpoint_find_newest(run_folder, &newest));
+        ck_assert_str_eq(strrchr(newest, '/'), "/step-00000003");
+        snprintf(path, sizeof path, "%s/checkpoints/tmp", run_folder);
+        ck_assert(!dho_path_exists(path));
+        dho_free(newest);
+    }
+}
+END_TEST
+
 START_TEST(test_allocation_failures)
 {
     char path[256], *newest;
@@ -315,6 +352,7 @@ int main(void)
     tcase_add_test(tests, test_saving_after_damage);
     tcase_add_test(tests, test_all_damaged_is_not_none);
     tcase_add_loop_test(tests, test_flipped_bytes, 0, 3);
+    tcase_add_test(tests, test_unreadable_is_not_saved);
     tcase_add_test(tests, test_allocation_failures);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
