@@ -142,6 +142,11 @@ dho_status dho_cache_write_shard(const char *folder, const dho_cache_spec *spec,
 dho_status dho_cache_finish(const char *folder, const dho_cache_spec *spec,
                             const dho_teacher_head *head);
 
+/* The same where `written` shards are new. When none is, and the cache is whole already and has this
+ * head, nothing is touched, which is said. */
+dho_status dho_cache_finish_new(const char *folder, const dho_cache_spec *spec,
+                                const dho_teacher_head *head, int64_t written);
+
 /* --- import --- */
 
 /* From a safetensors file with `features` [N, D] (rows in dataset order; `labels` [N], if there,

@@ -51,7 +51,7 @@ static dho_status import_labels(const dho_config *config, dho_comm *comm, const 
         status =
             tinyvit ? dho_cache_import_tinyvit(import, comm) : dho_cache_import_fkd(import, comm);
     dho_dataset_free(&dataset);
-    return status;
+    return status == DHO_ERR_FORMAT ? DHO_ERR_CONFIG : status; /* a file that was named is wrong */
 }
 
 dho_status dho_cli_import_labels(const dho_arguments *arguments, dho_comm *comm)

@@ -11,8 +11,9 @@ static dho_status check_head(const dho_cache_spec *spec, const char *path)
     dho_teacher_head head;
     if (path[0] == '\0' || spec->payload != DHO_CACHE_EMBEDDING) return DHO_OK;
     DHO_TRY(dho_teacher_head_load(&head, path, spec->classes, spec->dim));
+    const dho_status status = dho_teacher_head_judge(&head, path);
     dho_teacher_head_free(&head);
-    return DHO_OK;
+    return status;
 }
 
 /* Does the teacher cache, if there is one, belong to these images? It may be built later. */

@@ -242,6 +242,8 @@ static dho_status load_local(tip_run *run, const dho_config *config)
         DHO_TRY(load_shots(run));
         snprintf(run->name, sizeof run->name, "%.63s", options->shots);
     }
+    DHO_TRY(dho_teacher_head_judge(&run->base,
+                                   options->head != NULL ? options->head : config->teacher.cache));
     dho_teacher_head_drop_keys(&run->base);
     run->base.alpha = options->alpha;
     run->base.beta = options->beta;

@@ -146,12 +146,30 @@ static dho_status load_set(evaluator *e, size_t i)
     return status;
 }
 
+/* Among one class every answer is right: such a set is scored over all of them, and said. */
+static bool is_of_one_class(const dho_config_set *set, const dho_head_outputs *outputs)
+{
+    int used = 0;
+    for (int c = 0; c < outputs->classes; c++) used += outputs->mask[c];
+    if (used != 1) return false;
+    if (outputs->classes == 1)
+        dho_warn("eval.sets %s: the task has one class: every answer is right", set->name);
+    else if (set->mask_classes)
+        dho_warn("eval.sets %s: its images are of one class: among the classes that it has every "
+                 "answer is right, so all %d of the student take part",
+                 set->name, outputs->classes);
+    return true;
+}
+
 /* All classes take part where the configuration says so. */
 static void apply_mask_setting(evaluator *e)
 {
-    for (size_t i = 0; i < e->config->eval.set_count; i++)
-        for (int c = 0; c < e->outputs[i].classes && !e->config->eval.sets[i].mask_classes; c++)
-            e->outputs[i].mask[c] = true;
+    for (size_t i = 0; i < e->config->eval.set_count; i++) {
+        const dho_config_set *set = &e->config->eval.sets[i];
+        dho_head_outputs *outputs = &e->outputs[i];
+        if (!is_of_one_class(set, outputs) && set->mask_classes) continue;
+        for (int c = 0; c < outputs->classes; c++) outputs->mask[c] = true;
+    }
 }
 
 /* alpha and beta from the grid on eval.select_on, or the configuration's; and, beside the grid, the
@@ -279,13 +297,15 @@ static dho_status run_stored(evaluator *e)
     e->threads = dho_setup_threads(e->config->compute.threads);
     DHO_TRY(dho_alloc_zero(&e->outputs, sets, sizeof *e->outputs, "evaluation"));
     DHO_TRY(outputs_path(e, &e->config->eval.sets[0], &path));
-    dho_status status = dho_outputs_read_origin(path, &method, &e->path, &e->info.step);
+    dho_status status =
+        dho_input_status(dho_outputs_read_origin(path, &method, &e->path, &e->info.step));
     dho_free(path);
     DHO_TRY(status);
     const dho_config *given = e->config;
     take_method(e, &own, method);
     status = check_place(e);
-    for (size_t i = 0; i < sets && status == DHO_OK; i++) status = load_set(e, i);
+    for (size_t i = 0; i < sets && status == DHO_OK; i++)
+        status = dho_input_status(load_set(e, i));
     if (status == DHO_OK) status = report(e);
     e->config = given;
     return status;

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "eval/outputs.h"
 
+#include "base/finite.h"
 #include "dho/alloc.h"
 #include "dho/loader.h"
 #include "dho/run_setup.h"
@@ -28,6 +29,25 @@ static dho_status plan_rows(local_outputs *local, const dho_model *model, int64_
     for (int64_t first = (int64_t)rank * batch; first < total; first += (int64_t)ranks * batch)
         for (int64_t i = first; i < total && i < first + batch; i++) local->ids[used++] = i;
     return DHO_OK;
+}
+
+/* The first output of a batch that is not finite is named with its image: as a prediction it would
+ * be wrong without a word. first: the batch's first row of `local`. */
+static dho_status check_outputs(const dho_dataset *dataset, const local_outputs *local, int head,
+                                bool dual, int64_t first, int rows, size_t classes)
+{
+    const float *values = local->logits[head] + (size_t)first * classes;
+    const size_t at = dho_first_not_finite(values, (size_t)rows * classes);
+    if (at == (size_t)rows * classes) return DHO_OK;
+    const int64_t id = local->ids[first + (int64_t)(at / classes)];
+    return dho_fail(DHO_ERR_NUMERIC,
+                    "%s: the student's output%s for class %zu is %g: its weights or statistics are "
+                    "too large, or the image's pixels are",
+                    dataset->samples[id].path,
+                    !dual       ? ""
+                    : head == 0 ? " (head_ce)"
+                                : " (head_kd)",
+                    at % classes, dho_shown_value(values[at]));
 }
 
 static dho_status run_rows(const dho_config *config, dho_executor *executor, const dho_model *model,
@@ -59,10 +79,13 @@ static dho_status run_rows(const dho_config *config, dho_executor *executor, con
         if (status != DHO_OK) break;
         dho_executor_forward(executor, batch.count, batch.images, model->parameters, model->buffers,
                              NULL);
-        for (int h = 0; h < student->head_count; h++)
+        for (int h = 0; h < student->head_count && status == DHO_OK; h++) {
             memcpy(local->logits[h] + (size_t)done * classes,
                    dho_executor_output(executor, student->heads[h]),
                    (size_t)batch.count * classes * sizeof(float));
+            status = check_outputs(dataset, local, h, student->head_count == 2, done, batch.count,
+                                   classes);
+        }
         done += batch.count;
         dho_eval_loader_release(loader, &batch);
     }

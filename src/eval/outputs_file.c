@@ -1,3 +1,4 @@
+#include "base/finite.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/safetensors.h"
@@ -113,6 +114,20 @@ static dho_status read_names(const dho_safetensors *file, const char *name, int6
     return DHO_OK;
 }
 
+/* A file of an older version, or from elsewhere, may hold what an evaluation refuses today. */
+static dho_status check_finite(const dho_head_outputs *outputs, int head)
+{
+    const size_t classes = (size_t)outputs->classes, count = (size_t)outputs->count * classes;
+    const size_t at = dho_first_not_finite(outputs->logits[head], count);
+    if (at == count) return DHO_OK;
+    const char *image = outputs->image_names;
+    for (size_t row = 0; image != NULL && row < at / classes; row++) image += strlen(image) + 1;
+    return dho_fail(DHO_ERR_FORMAT, "%s: row %zu%s%s%s: class %zu is %g", head_names[head],
+                    at / classes, image != NULL ? " (" : "", image != NULL ? image : "",
+                    image != NULL ? ")" : "", at % classes,
+                    dho_shown_value(outputs->logits[head][at]));
+}
+
 static dho_status read_all(const dho_safetensors *file, dho_head_outputs *out)
 {
     const dho_tensor_view *tensor;
@@ -134,6 +149,8 @@ static dho_status read_all(const dho_safetensors *file, dho_head_outputs *out)
         read_names(file, image_names_name, out->count, &out->image_names, &out->image_name_bytes));
     DHO_TRY(read_names(file, class_names_name, out->classes, &out->class_names,
                        &out->class_name_bytes));
+    for (int h = 0; h < 2; h++)
+        if (out->logits[h] != NULL) DHO_TRY(check_finite(out, h));
     return read_mask(file, out);
 }
 

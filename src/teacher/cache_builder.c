@@ -15,7 +15,8 @@ typedef struct builder {
     int64_t *ids; /* owned; images of the shard in work, [id_count] */
     int64_t id_count;
     dho_meter meter;
-    int ranks; /* that build shards side by side */
+    int64_t written; /* shards of this rank, then of all */
+    int ranks;       /* that build shards side by side */
 } builder;
 
 static void describe_spec(builder *b)
@@ -89,6 +90,7 @@ static dho_status build_shard(void *context, int shard)
     const dho_status status =
         dho_cache_write_shard(b->options->out, &b->spec, shard, fill_image, b, &written);
     cache_rows_stop(&b->rows);
+    b->written += written;
     dho_meter_show(&b->meter, shard + b->ranks);
     return status;
 }
@@ -100,7 +102,7 @@ static dho_status finish(builder *b)
     const dho_model *teacher = b->options->teacher.model;
     const dho_graph *graph = teacher->student.graph;
     if (b->spec.payload == DHO_CACHE_LOGITS)
-        return dho_cache_finish(b->options->out, &b->spec, NULL);
+        return dho_cache_finish_new(b->options->out, &b->spec, NULL, b->written);
     dho_teacher_head head = {
         .classes = b->spec.classes,
         .dim = b->spec.dim,
@@ -114,7 +116,7 @@ static dho_status finish(builder *b)
         if (strcmp(slot->name, "head.bias") == 0)
             for (int c = 0; c < head.classes; c++) head.bias[c] = head.scale * values[c];
     }
-    const dho_status status = dho_cache_finish(b->options->out, &b->spec, &head);
+    const dho_status status = dho_cache_finish_new(b->options->out, &b->spec, &head, b->written);
     dho_free(head.bias);
     return status;
 }
@@ -128,6 +130,7 @@ static dho_status build(builder *b, dho_comm *comm)
     dho_meter_start(&b->meter, "cache: shard", b->spec.shards, rank == 0);
     DHO_TRY(dho_comm_share(comm, b->spec.shards, build_shard, b));
     dho_meter_end(&b->meter);
+    DHO_TRY(dho_comm_sum_int64(comm, &b->written, 1));
     return dho_comm_agree(comm, rank == 0 ? finish(b) : DHO_OK);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "base/compare.h"
+#include "base/finite.h"
 #include "dho/safetensors.h"
 
 #include <float.h>
@@ -37,8 +38,9 @@ static dho_status encode_fp16(const float *payload, int dim, uint8_t *out)
     for (int i = 0; i < dim; i++) {
         const uint16_t half = dho_float_to_half(payload[i]);
         if ((half & 0x7c00u) == 0x7c00u)
-            return dho_fail(DHO_ERR_NUMERIC, "value %d is %g, which fp16 cannot hold", i,
-                            (double)payload[i]);
+            return dho_fail(DHO_ERR_NUMERIC, "value %d is %g%s", i, dho_shown_value(payload[i]),
+                            isfinite(payload[i]) ? ", which fp16 cannot hold: --encoding int8 can"
+                                                 : "");
         dho_put_le(out + 2 * (size_t)i, half, 2);
     }
     return DHO_OK;
@@ -48,7 +50,7 @@ static dho_status check_finite(const float *payload, int dim)
 {
     for (int i = 0; i < dim; i++)
         if (!isfinite(payload[i]))
-            return dho_fail(DHO_ERR_NUMERIC, "value %d is %g", i, (double)payload[i]);
+            return dho_fail(DHO_ERR_NUMERIC, "value %d is %g", i, dho_shown_value(payload[i]));
     return DHO_OK;
 }
 

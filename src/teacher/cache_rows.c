@@ -1,5 +1,6 @@
 #include "teacher/cache_rows.h"
 
+#include "base/finite.h"
 #include "dho/run_setup.h"
 #include "teacher/cache_format.h"
 
@@ -137,6 +138,14 @@ dho_status cache_rows_next(cache_rows *rows, int64_t *out_id, dho_cache_record *
     memcpy(out->payload, output + (size_t)row * dim, dim * sizeof(float));
     if (cache_rows_are_normalised(rows)) cache_normalise(out->payload, dim);
     *out_id = rows->batch.draws[row].id;
+    const size_t at = dho_first_not_finite(out->payload, dim);
+    if (at < dim)
+        return dho_fail(DHO_ERR_NUMERIC,
+                        "%s: the teacher's %s has %g as value %zu: its weights are "
+                        "too large, or the image's pixels are",
+                        rows->dataset.samples[*out_id].path,
+                        rows->payload == DHO_CACHE_EMBEDDING ? "embedding" : "logits",
+                        dho_shown_value(out->payload[at]), at);
     out->box = rows->batch.boxes[row];
     out->flip = rows->batch.flips[row];
     return DHO_OK;

@@ -328,3 +328,28 @@ fail:
     dho_free(path);
     return status;
 }
+
+/* Is a cache of exactly this head there? Whatever is wrong with it: then it is not. */
+static bool is_whole(const char *folder, const dho_teacher_head *head)
+{
+    char *path, own[96] = "", found[96] = "";
+    dho_cache *cache;
+    if (dho_path_join(&path, folder, CACHE_MANIFEST_NAME) != DHO_OK) return false;
+    const bool there = dho_path_exists(path);
+    dho_free(path);
+    if (!there || dho_cache_open(&cache, folder) != DHO_OK) return false;
+    if (head != NULL) {
+        dho_teacher_head_describe(head, own, sizeof own);
+        dho_teacher_head_describe(dho_cache_get_head(cache), found, sizeof found);
+    }
+    dho_cache_close(&cache);
+    return strcmp(own, found) == 0;
+}
+
+dho_status dho_cache_finish_new(const char *folder, const dho_cache_spec *spec,
+                                const dho_teacher_head *head, int64_t written)
+{
+    if (written > 0 || !is_whole(folder, head)) return dho_cache_finish(folder, spec, head);
+    dho_info("%s: complete, nothing to do", folder);
+    return DHO_OK;
+}

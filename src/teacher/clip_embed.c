@@ -1,4 +1,5 @@
 /* Embeddings of whole sets: a contiguous part each rank, gathered in order. */
+#include "base/finite.h"
 #include "dho/alloc.h"
 #include "dho/clip.h"
 #include "dho/loader.h"
@@ -33,11 +34,24 @@ static dho_status part_gather(const part *p, dho_comm *comm, int dim, float **ou
 
 /* --- images --- */
 
+/* Rows done .. done + rows - 1 of a part. */
+static dho_status check_rows(const dho_dataset *dataset, const part *p, int64_t done, size_t rows,
+                             size_t dim)
+{
+    const float *values = p->rows + (size_t)done * dim;
+    const size_t at = dho_first_not_finite(values, rows * dim);
+    if (at == rows * dim) return DHO_OK;
+    return dho_fail(DHO_ERR_NUMERIC, "%s: the embedding has %g as value %zu",
+                    dataset->samples[p->first + done + (int64_t)(at / dim)].path,
+                    dho_shown_value(values[at]), at % dim);
+}
+
 static dho_status run_loader(dho_eval_loader *loader, dho_executor *executor,
-                             const dho_model *model, const part *p)
+                             const dho_model *model, const dho_dataset *dataset, const part *p)
 {
     const size_t dim = (size_t)model->student.feature_dim;
-    for (int64_t done = 0; done < p->count;) {
+    dho_status status = DHO_OK;
+    for (int64_t done = 0; done < p->count && status == DHO_OK;) {
         dho_batch batch;
         DHO_TRY(dho_eval_loader_next(loader, &batch, NULL));
         DHO_TRY(dho_executor_prepare(executor, batch.count));
@@ -45,10 +59,11 @@ static dho_status run_loader(dho_eval_loader *loader, dho_executor *executor,
                              NULL);
         memcpy(p->rows + (size_t)done * dim, dho_executor_output(executor, model->student.features),
                (size_t)batch.count * dim * sizeof *p->rows);
+        status = check_rows(dataset, p, done, (size_t)batch.count, dim);
         done += batch.count;
         dho_eval_loader_release(loader, &batch);
     }
-    return DHO_OK;
+    return status;
 }
 
 static dho_status embed_part(const dho_config *config, const dho_clip_image *image,
@@ -82,7 +97,7 @@ static dho_status embed_part(const dho_config *config, const dho_clip_image *ima
         .threads = dho_setup_threads(config->data.loader_threads),
         .prefetch = (int)config->data.prefetch};
     DHO_TRY_GOTO(dho_eval_loader_create(&loader, &options));
-    DHO_TRY_GOTO(run_loader(loader, executor, model, p));
+    DHO_TRY_GOTO(run_loader(loader, executor, model, dataset, p));
 fail:
     dho_eval_loader_destroy(&loader);
     dho_executor_destroy(&executor);

@@ -4,8 +4,8 @@
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/safetensors.h"
+#include "teacher/plausible.h"
 
-#include <math.h>
 #include <string.h>
 
 static dho_status load_means(const dho_safetensors *file, const char *path, dho_head_file *out)
@@ -16,12 +16,7 @@ static dho_status load_means(const dho_safetensors *file, const char *path, dho_
     if (dho_safetensors_find(file, "text_means") == NULL) return DHO_OK;
     DHO_TRY(dho_safetensors_require(file, "text_means", 2, shape, &tensor));
     DHO_TRY(dho_alloc(&out->text_means, count, sizeof *out->text_means, path));
-    dho_tensor_to_float(tensor, out->text_means);
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(out->text_means[i]))
-            return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"text_means\": value %zu is %g", path, i,
-                            (double)out->text_means[i]);
-    return DHO_OK;
+    return dho_tensor_to_finite(tensor, path, out->text_means);
 }
 
 static dho_status load_classes(const dho_safetensors *file, const char *path, dho_head_file *out)
@@ -54,9 +49,7 @@ fail:
 static dho_status load_all(const dho_safetensors *file, const char *path, dho_head_file *out)
 {
     DHO_TRY(dho_teacher_head_read(&out->head, file, path, 0, 0));
-    if (!(out->head.scale > 0))
-        return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"scale\": expected a positive number, got %g",
-                        path, (double)out->head.scale);
+    DHO_TRY(dho_teacher_head_judge(&out->head, path));
     DHO_TRY(load_means(file, path, out));
     return load_classes(file, path, out);
 }

@@ -5,6 +5,7 @@
 #include "dho/image.h"
 #include "dho/log.h"
 #include "teacher/cache_format.h"
+#include "teacher/plausible.h"
 
 #include <math.h>
 #include <string.h>
@@ -74,6 +75,7 @@ typedef struct importer {
     int *best;      /* [spec.views] */
     uint8_t *bytes; /* the image's file */
     size_t capacity;
+    int64_t written;     /* shards of this rank */
     int64_t seen, right; /* views of this rank; those whose first class is the image's label */
 } importer;
 
@@ -97,7 +99,10 @@ static dho_status write_shard(void *context, int shard)
 {
     importer *self = context;
     bool written;
-    return dho_cache_write_shard(self->import->out, &self->spec, shard, fill_image, self, &written);
+    DHO_TRY(
+        dho_cache_write_shard(self->import->out, &self->spec, shard, fill_image, self, &written));
+    self->written += written;
+    return DHO_OK;
 }
 
 /* Classes in another order than the labels' would show in nothing but this. */
@@ -105,9 +110,8 @@ static dho_status report(const importer *self, dho_comm *comm)
 {
     int64_t counts[2] = {self->seen, self->right};
     DHO_TRY(dho_comm_sum_int64(comm, counts, 2));
-    if (counts[0] > 0)
-        dho_info("import: the teacher's first class is the image's label in %.2f %% of %lld views",
-                 100 * (double)counts[1] / (double)counts[0], (long long)counts[0]);
+    if (dho_comm_rank(comm) == 0)
+        plausible_tell_agreement(counts[1], counts[0], self->spec.classes, self->import->source);
     return DHO_OK;
 }
 
@@ -167,7 +171,10 @@ dho_status import_labels(const dho_label_import *import, dho_comm *comm, dho_sta
     DHO_TRY_GOTO(dho_comm_agree(comm, status));
     DHO_TRY_GOTO(dho_comm_share(comm, spec->shards, write_shard, &self));
     DHO_TRY_GOTO(report(&self, comm));
-    status = dho_comm_rank(comm) == 0 ? dho_cache_finish(import->out, spec, NULL) : DHO_OK;
+    DHO_TRY_GOTO(dho_comm_sum_int64(comm, &self.written, 1));
+    status = DHO_OK;
+    if (dho_comm_rank(comm) == 0)
+        status = dho_cache_finish_new(import->out, spec, NULL, self.written);
     status = dho_comm_agree(comm, status);
 fail:
     dho_free(self.best);

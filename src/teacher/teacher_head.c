@@ -1,6 +1,7 @@
 /* Head files: reading, checking, writing. */
 #include "dho/teacher_head.h"
 
+#include "base/finite.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "teacher/cache_format.h"
@@ -20,12 +21,7 @@ static dho_status read_floats(const dho_safetensors *file, const char *name, int
     DHO_TRY(dho_safetensors_require(file, name, dims, shape, &tensor));
     const size_t count = tensor->bytes / dho_dtype_size(tensor->dtype);
     DHO_TRY(dho_alloc(out, count, sizeof(float), path));
-    dho_tensor_to_float(tensor, *out);
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite((*out)[i]))
-            return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"%s\": value %zu is %g", path, name, i,
-                            (double)(*out)[i]);
-    return DHO_OK;
+    return dho_tensor_to_finite(tensor, path, *out);
 }
 
 static dho_status read_scalar(const dho_safetensors *file, const char *name, const char *path,
@@ -33,9 +29,7 @@ static dho_status read_scalar(const dho_safetensors *file, const char *name, con
 {
     const dho_tensor_view *tensor;
     DHO_TRY(dho_safetensors_require(file, name, 0, NULL, &tensor));
-    dho_tensor_to_float(tensor, out);
-    if (isfinite(*out)) return DHO_OK;
-    return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"%s\" is %g", path, name, (double)*out);
+    return dho_tensor_to_finite(tensor, path, out);
 }
 
 static bool in_range(int64_t value, int64_t high)
@@ -190,9 +184,7 @@ fail:
 
 static bool all_finite(size_t count, const float *values)
 {
-    for (size_t i = 0; values != NULL && i < count; i++)
-        if (!isfinite(values[i])) return false;
-    return true;
+    return dho_first_not_finite(values, count) == count;
 }
 
 void dho_teacher_head_inner_bias(const dho_teacher_head *head, float *out)

@@ -1,4 +1,5 @@
 /* The labelled embeddings of a Tip-Adapter: out of a cache or a file. */
+#include "base/finite.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/safetensors.h"
@@ -155,7 +156,7 @@ static dho_status check_rows(dho_shots *shots, const char *path, const char *nam
             if (!isfinite(row[i]))
                 return dho_fail(DHO_ERR_FORMAT,
                                 "%s: tensor \"%s\": value %d of row %" PRId64 " is %g", path, name,
-                                i, n, (double)row[i]);
+                                i, n, dho_shown_value(row[i]));
         if (normalise) DHO_TRY(normalise_row(row, shots->dim, path, n));
     }
     return DHO_OK;

@@ -8,7 +8,7 @@
 #include "dho/state_dict.h"
 #include "dho/teacher.h"
 #include "dho/weights.h"
-#include "train/head_init.h"
+#include "train/initial_weights.h"
 #include "train/microbatch.h"
 
 #include <stdio.h>
@@ -91,8 +91,9 @@ static dho_status open_head(dho_trainer *trainer)
             return dho_fail(DHO_ERR_CONFIG,
                             "teacher.head: %s holds logits, a head is for embeddings",
                             trainer->config->teacher.cache);
-        const dho_status status =
+        dho_status status =
             dho_teacher_head_load(&trainer->own_head, path, spec->classes, spec->dim);
+        if (status == DHO_OK) status = dho_teacher_head_judge(&trainer->own_head, path);
         if (status != DHO_OK) return dho_fail_prefix(dho_input_status(status), "teacher.head: ");
         trainer->head = &trainer->own_head;
     }
@@ -155,6 +156,9 @@ static dho_status open_data(dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
     DHO_TRY(dho_setup_dataset(config, &trainer->dataset));
+    if (trainer->dataset.classes == 1 && trainer->rank == 0)
+        dho_warn("%s: the task has one class: there is nothing to learn, and every answer is right",
+                 config->data.root);
     DHO_TRY(dho_setup_labelled(config, &trainer->dataset, &trainer->labelled));
     DHO_TRY(open_cache(trainer));
     const int64_t unlabelled =
@@ -179,49 +183,6 @@ static dho_status open_microbatches(dho_trainer *trainer)
     return DHO_OK;
 }
 
-static void tell_initial_weights(const dho_weights *weights, const dho_init_report *report)
-{
-    const char *key = dho_weights_key(weights), *others = dho_weights_other_keys(weights);
-    const bool own = report->naming[0] == 'o';
-    dho_info("student.init: %s (%s%s%s%s%s): %zu tensors taken, %zu passed over%s%s",
-             dho_weights_path(weights), dho_weights_format(weights), key[0] != '\0' ? ", key " : "",
-             key, own ? "" : ", names of ", own ? "" : report->naming, report->taken,
-             report->passed_over, report->passed_over > 0 ? ": " : "", report->examples);
-    if (others[0] != '\0')
-        dho_info("student.init: %s was taken; the file also has %s (student.init_key chooses)", key,
-                 others);
-}
-
-static dho_status load_initial_weights(dho_trainer *trainer)
-{
-    const char *path = trainer->config->student.init;
-    if (path[0] == '\0') return DHO_OK;
-    dho_weights *weights;
-    dho_init_report report;
-    if (!dho_path_exists(path))
-        return dho_fail(DHO_ERR_CONFIG, "student.init: %s: no such file", path);
-    dho_status status = dho_weights_open(&weights, path, trainer->config->student.init_key);
-    if (status == DHO_OK)
-        status =
-            dho_state_dict_init(weights, trainer->student.graph, trainer->config->student.init_head,
-                                trainer->parameters, trainer->buffers, &report);
-    if (status == DHO_OK) tell_initial_weights(weights, &report);
-    dho_weights_close(&weights);
-    return status != DHO_OK ? dho_fail_prefix(dho_input_status(status), "student.init: ") : DHO_OK;
-}
-
-static dho_status load_initial_heads(dho_trainer *trainer)
-{
-    const char *path = trainer->config->student.head_init;
-    if (path[0] == '\0') return DHO_OK;
-    if (!dho_path_exists(path))
-        return dho_fail(DHO_ERR_CONFIG, "student.head_init: %s: no such file", path);
-    const dho_status status =
-        dho_head_init(path, &trainer->student, &trainer->dataset, trainer->parameters);
-    return status != DHO_OK ? dho_fail_prefix(dho_input_status(status), "student.head_init: ")
-                            : DHO_OK;
-}
-
 static dho_status open_slabs(dho_trainer *trainer)
 {
     const dho_graph *graph = trainer->student.graph;
@@ -244,8 +205,7 @@ static dho_status open_slabs(dho_trainer *trainer)
                                      &trainer->student, trainer->depth, trainer->micro_batch,
                                      trainer->passes));
     dho_graph_initialise(graph, trainer->config->seed, trainer->parameters, trainer->buffers);
-    DHO_TRY(load_initial_weights(trainer));
-    return load_initial_heads(trainer);
+    return dho_initial_weights_load(trainer);
 }
 
 static dho_status open_model(dho_trainer *trainer)

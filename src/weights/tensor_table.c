@@ -79,8 +79,11 @@ dho_status dho_tensor_to_finite(const dho_tensor_view *tensor, const char *path,
     const size_t at = dho_first_not_finite(out, count);
     if (at == count) return DHO_OK;
     char place[DHO_SHAPE_TEXT], shown[DHO_NAME_SHOWN + 4];
-    return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"%s\": value %s is %g", path,
-                    dho_name_shown(tensor->name, shown),
+    dho_name_shown(tensor->name, shown);
+    if (tensor->dims == 0)
+        return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"%s\" is %g", path, shown,
+                        dho_shown_value(out[at]));
+    return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"%s\": value %s is %g", path, shown,
                     dho_place_text(tensor->dims, tensor->shape, at, place, sizeof place),
                     dho_shown_value(out[at]));
 }
