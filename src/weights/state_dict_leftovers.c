@@ -159,10 +159,10 @@ static void groups_list(const groups *g, char *out, size_t bytes)
 /* Heads, and what trainings and tools add: no part of a backbone, whatever it is. */
 static bool is_known(const char *name)
 {
-    static const char *const parts[] = {"fc",         "head",        "heads",       "head_dist",
-                                        "classifier", "last_linear", "fc_norm",     "projector",
-                                        "projection", "predictor",   "prototypes",  "n_averaged",
-                                        "head_ce",    "head_kd",     "head_feature"};
+    static const char *const parts[] = {
+        "fc",      "head",      "heads",        "head_dist", "classifier", "last_linear",
+        "fc_norm", "projector", "projection",   "predictor", "prototypes", "n_averaged",
+        "head_ce", "head_kd",   "head_feature", "ce_head",   "kd_head"};
     if (ends_with(name, "num_batches_tracked") || ends_with(name, "position_ids")) return true;
     const size_t length = strcspn(name, ".");
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
