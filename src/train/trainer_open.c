@@ -5,9 +5,7 @@
 #include "dho/file.h"
 #include "dho/log.h"
 #include "dho/run_setup.h"
-#include "dho/state_dict.h"
 #include "dho/teacher.h"
-#include "dho/weights.h"
 #include "train/initial_weights.h"
 #include "train/microbatch.h"
 
