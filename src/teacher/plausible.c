@@ -1,5 +1,6 @@
 #include "teacher/plausible.h"
 
+#include "base/compare.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
 
@@ -16,7 +17,7 @@
 static double log_sum(const float *row, int classes, double sign)
 {
     double largest = -INFINITY, sum = 0;
-    for (int c = 0; c < classes; c++) largest = fmax(largest, sign * row[c]);
+    for (int c = 0; c < classes; c++) largest = dho_larger(largest, sign * row[c]);
     for (int c = 0; c < classes; c++) sum += exp(sign * row[c] - largest);
     return largest + log(sum);
 }
