@@ -1,6 +1,7 @@
 /* dho export: a trained student under the names that torchvision, open_clip, transformers and timm
  * load. */
 #include "cli/cli.h"
+#include "cli/export_about.h"
 #include "cli/export_fold.h"
 #include "dho/alloc.h"
 #include "dho/checkpoint.h"
@@ -254,34 +255,21 @@ static void describe_head(const dho_student *student, export_head head, char out
         snprintf(out, 64, "linear");
 }
 
-/* What a user needs to run the model elsewhere. */
-static dho_status save(const export_list *list, const dho_model *model,
-                       const dho_checkpoint_info *info, const char *head, const char *path)
-{
-    char mean[96], std[96], size[16], width[16];
-    snprintf(mean, sizeof mean, "%.9g %.9g %.9g", info->mean[0], info->mean[1], info->mean[2]);
-    snprintf(std, sizeof std, "%.9g %.9g %.9g", info->std[0], info->std[1], info->std[2]);
-    snprintf(size, sizeof size, "%d", info->image_size);
-    snprintf(width, sizeof width, "%d", info->width);
-    const char *const metadata[] = {"format", "pt",  "model",      model->student.model,
-                                    "width",  width, "image_size", size,
-                                    "mean",   mean,  "std",        std,
-                                    "head",   head,  NULL};
-    return dho_safetensors_save(path, list->tensors, list->count, metadata, NULL);
-}
-
 /* Rank 0 writes. */
 static dho_status write_file(const dho_model *model, const dho_checkpoint_info *info,
-                             const char *path, const char *head_word, const char *names_word)
+                             const char *checkpoint, const char *path, const char *head_word,
+                             const char *names_word)
 {
     export_list list = {.steps = info->step};
+    dho_export_about about = {0};
     export_head head;
     char form[64], as[128];
     dho_status status;
     DHO_TRY(parse_head(head_word, &model->student, &head));
     DHO_TRY_GOTO(build_list(&list, model, head, names_word));
     describe_head(&model->student, head, form);
-    DHO_TRY_GOTO(save(&list, model, info, form, path));
+    DHO_TRY_GOTO(dho_export_describe(&about, model, info, checkpoint, form));
+    DHO_TRY_GOTO(dho_safetensors_save(path, list.tensors, list.count, about.list, NULL));
     if (head == HEAD_NONE || head == HEAD_BOTH)
         snprintf(as, sizeof as, "%s", head == HEAD_NONE ? "no head" : "head_ce and head_kd");
     else
@@ -291,7 +279,14 @@ static dho_status write_file(const dho_model *model, const dho_checkpoint_info *
              info->width, info->classes, as, list.count);
     if (strcmp(form, "linear") != 0 && (head == HEAD_CE || head == HEAD_KD))
         dho_warn("%s: this head is %s, which a plain linear layer does not compute", path, form);
+    if (head == HEAD_BOTH && !about.has_alpha)
+        dho_warn(
+            "%s: alpha and beta of the two heads are not in it: there is no evaluation of this "
+            "checkpoint (dho eval)",
+            path);
+    DHO_TRY_GOTO(dho_export_tell_size(path, &model->student));
 fail:
+    dho_export_about_free(&about);
     list_free(&list);
     return status;
 }
@@ -324,9 +319,11 @@ dho_status dho_command_export(const dho_arguments *arguments, dho_comm *comm)
                         "[--head ce|kd|both|none] [--names openai|bare|huggingface|timm]");
     dho_model model;
     dho_checkpoint_info info;
+    const bool first = dho_comm_rank(comm) == 0;
+    DHO_TRY(dho_comm_agree(comm, first ? dho_export_check_place("--out", path) : DHO_OK));
     DHO_TRY(dho_checkpoint_open_model(comm, checkpoint, false, &model, &info));
     const dho_status status =
-        dho_comm_rank(comm) == 0 ? write_file(&model, &info, path, head, names) : DHO_OK;
+        first ? write_file(&model, &info, checkpoint, path, head, names) : DHO_OK;
     dho_checkpoint_info_free(&info);
     dho_model_destroy(&model);
     return dho_comm_agree(comm, status);

@@ -1,5 +1,6 @@
 /* dho report RUN ... [--out FILE] [--svg DIR] [--samples N]: runs as one HTML page. */
 #include "cli/cli.h"
+#include "dho/file.h"
 #include "dho/log.h"
 #include "dho/report.h"
 #include "dho/run_setup.h"
@@ -50,6 +51,7 @@ static dho_status report(const dho_arguments *arguments)
     what.svg_folder = svg;
     what.samples = (size_t)number;
     what.threads = dho_setup_threads(0);
+    DHO_TRY(dho_file_check_place(out)); /* before the work */
     DHO_TRY(dho_report_write(&what));
     dho_info("%s: %zu run%s", out, what.run_count, what.run_count == 1 ? "" : "s");
     return DHO_OK;

@@ -1,6 +1,7 @@
 /* dho weights inspect | convert: looks into files of weights, and makes safetensors of them. */
 #include "base/json.h"
 #include "cli/cli.h"
+#include "cli/export_about.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
@@ -142,6 +143,7 @@ static dho_status convert(const dho_arguments *arguments)
     DHO_TRY(dho_cli_parse(&rest, NULL, options, sizeof options / sizeof *options));
     if (dho_path_is_same(from, to))
         return dho_fail(DHO_ERR_CONFIG, "%s: is the input: write to another file", to);
+    DHO_TRY(dho_export_check_place("OUT", to));
     dho_weights *weights = NULL;
     dho_tensor_view *tensors = NULL;
     dho_status status;
