@@ -67,7 +67,8 @@ void plausible_tell_agreement(int64_t right, int64_t rows, int classes, const ch
              100 * (double)right / n, rows);
     /* Two standard deviations above chance; of few rows nothing can be said. */
     if (rows >= 20 && (double)right <= n * chance + 2 * sqrt(n * chance * (1 - chance)))
-        dho_warn("%s: that is what chance gives (%.2f %%): are rows and classes in the dataset's "
+        dho_warn("%s: that is no more than chance gives (%.2f %%): are rows and classes in the "
+                 "dataset's "
                  "order?",
                  path, 100 * chance);
 }

@@ -2,7 +2,7 @@
 #include "dho/torch_file.h"
 
 #include "dho/alloc.h"
-#include "weights/file_kind.h"
+#include "weights/wrong_file.h"
 #include "weights/pt_archive.h"
 #include "weights/pt_legacy.h"
 #include "weights/pt_numpy.h"
@@ -235,7 +235,7 @@ static dho_status check_kind(const dho_torch_file *file, const uint8_t *bytes, s
                         "%s: a bare pickle, not made by torch.save: not read; torch.save the state "
                         "dict",
                         file->name);
-    const char *kind = dho_file_kind(bytes, size);
+    const char *kind = dho_weights_look_wrong(bytes, size);
     if (kind != NULL) return dho_fail(DHO_ERR_FORMAT, "%s: %s", file->name, kind);
     if (size < 4 || memcmp(bytes, "PK\3\4", 4) != 0)
         return dho_fail(DHO_ERR_FORMAT, "%s: not a PyTorch checkpoint (no zip archive)",

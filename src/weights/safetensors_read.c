@@ -3,7 +3,7 @@
 
 #include "base/json.h"
 #include "dho/alloc.h"
-#include "weights/file_kind.h"
+#include "weights/wrong_file.h"
 #include "weights/tensor_table.h"
 
 #include <inttypes.h>
@@ -183,7 +183,7 @@ static dho_status check_kind(const dho_safetensors *file, const uint8_t *bytes, 
                         "%s: is a PyTorch or NumPy archive, expected safetensors: dho weights convert "
                         "makes it of a PyTorch file",
                         file->name);
-    const char *kind = dho_file_kind(bytes, size);
+    const char *kind = dho_weights_look_wrong(bytes, size);
     return kind == NULL ? DHO_OK : dho_fail(DHO_ERR_FORMAT, "%s: %s", file->name, kind);
 }
 

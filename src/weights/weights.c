@@ -3,7 +3,7 @@
 #include "base/json.h"
 #include "dho/alloc.h"
 #include "dho/torch_file.h"
-#include "weights/file_kind.h"
+#include "weights/wrong_file.h"
 #include "weights/tensor_table.h"
 
 #include <stdio.h>
@@ -60,7 +60,7 @@ static dho_status sniff_file(const char *path, weights_format *out)
     *out = sniff(mapping.data, mapping.size);
     const char *kind = *out == FORMAT_SAFETENSORS || *out == FORMAT_TORCH
                            ? NULL
-                           : dho_file_kind(mapping.data, mapping.size);
+                           : dho_weights_look_wrong(mapping.data, mapping.size);
     dho_mapping_close(&mapping);
     if (kind != NULL) return dho_fail(DHO_ERR_FORMAT, "%s: %s", path, kind);
     if (*out != FORMAT_UNKNOWN) return DHO_OK;

@@ -150,7 +150,7 @@ START_TEST(test_logits)
             memmove(logits + r * C, logits + r * C + 1, (C - 1) * sizeof first);
             logits[r * C + C - 1] = first;
         }
-        SAYS(import(false, DHO_OK), "that is what chance gives (33.33 %)");
+        SAYS(import(false, DHO_OK), "that is no more than chance gives (33.33 %)");
         break;
     case 12: /* the rows in another order */
         memmove(logits, logits + C, sizeof logits - C * sizeof *logits);
@@ -236,7 +236,7 @@ START_TEST(test_features_and_heads)
         break;
     case 12:
         for (int i = 0; i < C * D; i++) weight[i] = -weight[i];
-        SAYS(import(true, DHO_OK), "that is what chance gives");
+        SAYS(import(true, DHO_OK), "that is no more than chance gives");
         break;
     case 13:
         for (int i = 0; i < N * D; i++) features[i] *= 1e30f; /* their squares leave fp32 */

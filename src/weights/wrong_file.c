@@ -1,4 +1,4 @@
-#include "weights/file_kind.h"
+#include "weights/wrong_file.h"
 
 #include <string.h>
 #include <strings.h>
@@ -29,7 +29,7 @@ static const struct {
 static const char *const page_beginnings[] = {"<!doctype", "<html",  "<?xml",
                                               "<head",     "<error", "{\"error\""};
 
-const char *dho_file_kind(const uint8_t *bytes, size_t size)
+const char *dho_weights_look_wrong(const uint8_t *bytes, size_t size)
 {
     if (size == 0) return "is empty (0 bytes): the download or the copy has failed";
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
