@@ -42,22 +42,24 @@ make_root() { # RELEASE: once
     mv "$root.part" "$root"
 }
 
-# A copy to work in, with this commit's files for root and for the ordinary user. In a copy that was
-# kept, what was built and made stays.
-make_copy() { # RELEASE
-    local copy=$folder/$1.copy home
+# A copy to work in, with this commit's files for root or the ordinary user. In a copy that was kept,
+# what was built and made stays.
+make_copy() { # RELEASE root|user ...
+    local copy=$folder/$1.copy user home
     if [ ! -d "$copy" ] || [ "${DHO_BARE_KEEP:-}" != 1 ]; then
         rm -rf "$copy"
         cp -a "$folder/$1" "$copy"
         cp -L /etc/resolv.conf /etc/hosts "$copy/etc/" 2>/dev/null || true
         chroot "$copy" useradd --create-home --shell /bin/bash user
     fi
-    for home in root home/user; do
-        mkdir -p "$copy/$home/dho"
-        find "$copy/$home/dho" -mindepth 1 -maxdepth 1 ! -name build ! -name data ! -name runs -exec rm -rf {} +
-        git -c safe.directory="$PWD" archive HEAD | tar -x -C "$copy/$home/dho"
+    for user in "${@:2}"; do
+        home=$copy/root/dho
+        [ "$user" = root ] || home=$copy/home/$user/dho
+        mkdir -p "$home"
+        find "$home" -mindepth 1 -maxdepth 1 ! -name build ! -name data ! -name runs -exec rm -rf {} +
+        git -c safe.directory="$PWD" archive HEAD | tar -x -C "$home"
+        chroot "$copy" chown -R "$user:" "${home#"$copy"}"
     done
-    chroot "$copy" chown -R user: /home/user/dho
 }
 
 # Runs a command in the copy. Its mounts and processes live in namespaces of their own and end with it.
@@ -107,7 +109,7 @@ fast | full)
     [ -z "$(git status --porcelain --untracked-files=no)" ] || echo "bare: what is not committed is not tried"
     for release in "$@"; do
         make_root "$release"
-        make_copy "$release"
+        make_copy "$release" root user
         for user in root user; do
             try "$release" $user launch/quickstart.sh
             try "$release" $user launch/check.sh "$check"
@@ -118,7 +120,7 @@ fast | full)
 run)
     [ $# -ge 4 ] && [[ $3 =~ ^(root|user)$ ]] || fail "usage: $0 run RELEASE root|user COMMAND [ARGUMENT ...]"
     make_root "$2"
-    DHO_BARE_KEEP=1 make_copy "$2"
+    DHO_BARE_KEEP=1 make_copy "$2" "$3"
     enter "${@:2}" || failures=1
     ;;
 *) fail "usage: $0 [fast|full] [RELEASE ...], or $0 run RELEASE root|user COMMAND [ARGUMENT ...]" ;;
