@@ -9,7 +9,7 @@
 # cores, ranks share them and are not bound. Threads are not pinned one by one (OMP_PROC_BIND
 # would pin the main thread, and with it all that it starts, to one core). One rank of this machine
 # needs no mpirun: the program is run as it is.
-# USR1 and TERM sent to this script reach every rank as USR1; Ctrl-C ends all at once.
+# USR1 and TERM sent to this script reach every rank as USR1; a second TERM or Ctrl-C ends all at once.
 # OMPI_MCA_* and PRTE_MCA_* variables of the caller win over what open_mpi.sh sets.
 # Exit status: the program's; 128 + the signal that killed a rank; 2 for wrong arguments or no
 # Open MPI; 1 where MPI itself failed, with its own words.
@@ -53,15 +53,15 @@ place=local
 crowded=no
 args=()
 if [ -n "${DHO_MPIRUN_ARGS:-}" ]; then
-    threads=${DHO_THREADS_PER_RANK:-1}
+    threads=$(thread_count 1) || exit 2
     read -r -a args <<<"$DHO_MPIRUN_ARGS"
     [ $place = batch ] || place=hosts
 elif [ $place = batch ]; then
-    threads=${DHO_THREADS_PER_RANK:-1}
+    threads=$(thread_count 1) || exit 2
     args+=(--map-by "slot:PE=$threads" --bind-to core)
 else
     cores=$(count_cores)
-    threads=${DHO_THREADS_PER_RANK:-$((cores / ranks > 0 ? cores / ranks : 1))}
+    threads=$(thread_count $((cores / ranks > 0 ? cores / ranks : 1))) || exit 2
     if [ $((ranks * threads)) -gt "$cores" ]; then
         args+=(--map-by slot:OVERSUBSCRIBE --bind-to none)
         crowded=yes

@@ -26,7 +26,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 # SLURM_NTASKS is not set when only --nodes, or --ntasks-per-node, was given.
 ranks=${SLURM_NTASKS:-$((${SLURM_NTASKS_PER_NODE:-1} * ${SLURM_JOB_NUM_NODES:-1}))}
-threads=${DHO_THREADS_PER_RANK:-${SLURM_CPUS_PER_TASK:-1}}
+threads=$(thread_count "${SLURM_CPUS_PER_TASK:-1}") || exit 2
 mpi=${DHO_SRUN_MPI:-$(open_mpi_client "$(srun --mpi=list 2>&1)")}
 export OMP_NUM_THREADS=$threads
 status=0

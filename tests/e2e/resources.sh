@@ -58,6 +58,14 @@ if [ "$cpus" -lt 500 ]; then
     refused "compute.threads: 4096 threads for each rank on" "${train[@]}" --set compute.threads=4096
     refused "data.loader_threads: 4096 threads for each rank on" "${train[@]}" --set data.loader_threads=4096
 fi
+for value in abc 0 -1 2.5 1000000 99999999999999999999; do
+    status=0
+    DHO_THREADS_PER_RANK=$value run 2 "${train[@]}" >"$work/log" 2>&1 || status=$?
+    [ $status = 2 ] || die "exit code $status with DHO_THREADS_PER_RANK=$value"
+    grep -q "error: DHO_THREADS_PER_RANK: expected a number of threads from 1 to 999999, got \"$value\"" "$work/log" ||
+        die "no word of DHO_THREADS_PER_RANK=$value"
+done
+pass "DHO_THREADS_PER_RANK that is no number of threads"
 more=(--set compute.threads=$((cpus + 2)))
 quick A=
 warned "set compute.threads to $cpus"

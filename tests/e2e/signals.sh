@@ -68,6 +68,21 @@ kill -TERM "$rank" 2>/dev/null || true
 ends_with 143 "a second TERM to one rank of two"
 rm -rf "$work/slow"
 
+# The launcher passes the first TERM on as USR1, and ends the ranks at the second one.
+"$here/launch/mpirun.sh" 2 "$DHO" "${slow[@]}" --set train.shards=2 >"$work/log" 2>&1 &
+child=$!
+wait_for "^step 1/"
+kill -TERM $child
+wait_for "SIGUSR1: stops after this step and saves"
+sleep 0.7
+kill -TERM $child
+status=0
+start=$SECONDS
+wait $child || status=$?
+[ $status != 0 ] && [ $((SECONDS - start)) -le 20 ] || die "a second TERM to the launcher: $status after $((SECONDS - start)) s"
+pass "a second TERM to the launcher ends the ranks"
+rm -rf "$work/slow"
+
 # Ctrl-C and TERM end at once what has nothing to save. (A job in the background of a script ignores
 # INT: setsid's child does not.)
 interrupt() { # SIGNAL CODE WHAT DHO_ARGUMENT ...
