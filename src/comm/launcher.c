@@ -3,18 +3,22 @@
 
 #include <stdlib.h>
 
+/* Set by Open MPI's own mpirun, which may itself run in a step of SLURM. */
+#define OPEN_MPI_SIZE "OMPI_COMM_WORLD_SIZE"
+
 /* Each launcher of MPI programs sets one of these: Open MPI's mpirun; srun --mpi=pmix and prun;
  * MPICH's and Intel's mpiexec and srun --mpi=pmi2; MVAPICH; Cray's PALS and ALPS; flux; jsrun. */
 static const char *const marks[] = {
-    "OMPI_COMM_WORLD_SIZE", "PMIX_RANK",   "PMI_RANK",       "PMI_SIZE",          "MV2_COMM_WORLD_RANK",
+    OPEN_MPI_SIZE,          "PMIX_RANK",   "PMI_RANK",       "PMI_SIZE",          "MV2_COMM_WORLD_RANK",
     "PALS_RANKID",          "ALPS_APP_PE", "FLUX_TASK_RANK", "JSM_NAMESPACE_RANK"};
 
 /* How many processes were started. torchrun's WORLD_SIZE counts only with its RANK. */
 static const struct {
     const char *size, *needs;
-} counts[] = {{"SLURM_STEP_NUM_TASKS", NULL}, {"PMI_SIZE", NULL},
-              {"MV2_COMM_WORLD_SIZE", NULL},  {"FLUX_JOB_SIZE", NULL},
-              {"JSM_NAMESPACE_SIZE", NULL},   {"WORLD_SIZE", "RANK"}};
+} counts[] = {{OPEN_MPI_SIZE, NULL},         {"SLURM_STEP_NUM_TASKS", NULL},
+              {"PMI_SIZE", NULL},            {"MV2_COMM_WORLD_SIZE", NULL},
+              {"FLUX_JOB_SIZE", NULL},       {"JSM_NAMESPACE_SIZE", NULL},
+              {"WORLD_SIZE", "RANK"}};
 
 enum { MARKS = sizeof marks / sizeof *marks, COUNTS = sizeof counts / sizeof *counts };
 
@@ -38,12 +42,13 @@ static bool is_launched(void)
 
 dho_status comm_check_launcher(int size)
 {
-    if (size > 1 || getenv("OMPI_COMM_WORLD_SIZE") != NULL) return DHO_OK;
+    const char *open_mpi = getenv(OPEN_MPI_SIZE);
+    if (size > 1 || (open_mpi != NULL && strtol(open_mpi, NULL, 10) <= 1)) return DHO_OK;
     const char *count = find_count();
     if (count != NULL)
         return dho_fail(DHO_ERR_CONFIG,
                         "%s processes were started (%s), but MPI knows of this one alone: start "
-                        "them by launch/srun.sh, or by Open MPI's mpirun",
+                        "them by launch/srun.sh, or by the mpirun of the Open MPI that dho is linked to",
                         getenv(count), count);
     return DHO_OK;
 }

@@ -59,6 +59,11 @@ double dho_run_length_passes(const dho_run_length *length, const dho_config *con
            (double)(rest / steps) + (double)(rest % steps) * each;
 }
 
+static const char *plural(double count)
+{
+    return count == 1 ? "" : "s";
+}
+
 void dho_run_length_describe(const dho_run_length *length, const dho_config *config, char *out,
                              size_t bytes)
 {
@@ -68,9 +73,11 @@ void dho_run_length_describe(const dho_run_length *length, const dho_config *con
     const double passes[2] = {dho_run_length_passes(length, config, true),
                               dho_run_length_passes(length, config, false)};
     const double epochs = (double)length->total_steps / (double)length->steps_per_epoch;
-    int used = snprintf(out, bytes, "%lld steps: %.4g epoch%s of %lld steps (train.epoch_of: %s)",
-                        (long long)length->total_steps, epochs, epochs == 1 ? "" : "s",
-                        (long long)length->steps_per_epoch, words[config->train.epoch_of]);
+    int used = snprintf(out, bytes, "%lld step%s: %.4g epoch%s of %lld step%s (train.epoch_of: %s)",
+                        (long long)length->total_steps, plural((double)length->total_steps),
+                        epochs, plural(epochs), (long long)length->steps_per_epoch,
+                        plural((double)length->steps_per_epoch),
+                        words[config->train.epoch_of]);
     if (passes[0] > 0)
         used +=
             snprintf(out + used, bytes - (size_t)used, "; %.4g pass%s over %lld labelled images",

@@ -18,7 +18,7 @@ dho_run_length dho_run_length_of(const dho_config *config, int64_t labelled, int
 double dho_run_length_passes(const dho_run_length *length, const dho_config *config, bool labelled);
 
 /* "600 steps: 9.6 epochs of 62 steps (train.epoch_of: unlabelled); 240 passes over 40 labelled
- * images, 9.6 over 2000 unlabelled ones" */
+ * images; 9.6 passes over 2000 unlabelled images" */
 void dho_run_length_describe(const dho_run_length *length, const dho_config *config, char *out,
                              size_t bytes);
 

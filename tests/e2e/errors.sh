@@ -126,8 +126,9 @@ expect 2 "has 2 classes, the student 20" eval -c "$work/base.yaml" --checkpoint 
     --set eval.select_on='""'
 expect 2 "no such file: evaluate without" eval -c "$work/base.yaml" --out "$work/empty" --stored
 
-# Two processes of a launcher that this MPI does not know would each be rank 0 of 1.
-for alien in "PMI_SIZE=2" "SLURM_STEP_NUM_TASKS=2" "MV2_COMM_WORLD_SIZE=2" "FLUX_JOB_SIZE=2" "RANK=0 WORLD_SIZE=2"; do
+# Two processes of a launcher that this MPI does not know, or of another Open MPI's mpirun, would each
+# be rank 0 of 1.
+for alien in "OMPI_COMM_WORLD_SIZE=2" "PMI_SIZE=2" "SLURM_STEP_NUM_TASKS=2" "MV2_COMM_WORLD_SIZE=2" "FLUX_JOB_SIZE=2" "RANK=0 WORLD_SIZE=2"; do
     # shellcheck disable=SC2086 # two words
     env $alien "$DHO" "${train[@]}" --out "$work/alien" >"$work/log" 2>&1 && die "not refused: $alien"
     name=${alien##* }
