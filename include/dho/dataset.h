@@ -40,7 +40,7 @@ typedef struct dho_dataset {
     char *path_pool;      /* owned: the bytes behind samples[].path */
     dho_shard_set *shards; /* owned; the samples' bytes are in tar shards under root; NULL: each
                               sample is a file root/path */
-    dho_unused *unused;    /* owned; NULL: nothing is looked for (a split file names its images) */
+    dho_unused *unused;    /* owned; NULL: nothing is looked for (FGVC-Aircraft) */
 } dho_dataset;
 
 /* Lists an ImageFolder. With `reference` (NULL for a training set) labels are the indices of the

@@ -1,9 +1,11 @@
 /* CoOp split files: {"train": [[path, label, class name], ...], "val": ..., "test": ...}. */
 #include "base/json.h"
 #include "data/dataset_build.h"
+#include "data/unused.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { MAX_FILE_BYTES = 1 << 30 };
@@ -68,6 +70,29 @@ static dho_status count_entries(const json_t *root, const char *file, size_t *ou
     return DHO_OK;
 }
 
+static bool is_split(const char *name)
+{
+    for (int i = 0; i < SPLITS; i++)
+        if (strcmp(name, split_names[i]) == 0) return true;
+    return false;
+}
+
+/* Lists under other names, "unlabelled" for one: nobody reads them. */
+static dho_status count_other_lists(dho_dataset *out, json_t *root)
+{
+    const char *name;
+    json_t *list;
+    DHO_TRY(dho_alloc_zero(&out->unused, 1, sizeof *out->unused, "dataset"));
+    json_object_foreach (root, name, list) {
+        for (size_t i = 0; i < json_array_size(list) && !is_split(name); i++) {
+            char index[32];
+            snprintf(index, sizeof index, "[%zu]", i);
+            DHO_TRY(dho_unused_add(out->unused, DHO_UNUSED_SPLIT, name, index));
+        }
+    }
+    return DHO_OK;
+}
+
 /* Fills names[total] (borrowed strings, NULL where a label is not used) from all splits. */
 static dho_status collect_names(const json_t *root, size_t total, const char *file,
                                 const char **names, int32_t *out_classes)
@@ -126,9 +151,8 @@ dho_status dho_dataset_open_coop(dho_dataset *out, const char *root, const char 
         return dho_dataset_open_fgvc(out, root, split_file, split_name);
     DHO_TRY_GOTO(dho_json_load(&json, split_file, MAX_FILE_BYTES));
     DHO_TRY_GOTO(count_entries(json, split_file, &total));
-    const json_t *split = NULL;
-    for (int i = 0; i < SPLITS; i++)
-        if (strcmp(split_name, split_names[i]) == 0) split = json_object_get(json, split_name);
+    DHO_TRY_GOTO(count_other_lists(out, json));
+    const json_t *split = is_split(split_name) ? json_object_get(json, split_name) : NULL;
     if (json_array_size(split) == 0) {
         status = dho_fail(DHO_ERR_CONFIG, "%s: %s split \"%s\"", split_file,
                           split == NULL ? "has no" : "nothing in", split_name);

@@ -22,6 +22,8 @@ static const char *const words[DHO_UNUSED_REASONS][2] = {
     [DHO_UNUSED_TAR_LINK] = {"link in a tar", "links in a tar"},
     [DHO_UNUSED_NOT_INDEXED] = {"tar that shards.index does not name",
                                 "tars that shards.index does not name"},
+    [DHO_UNUSED_SPLIT] = {"entry of a list that is not train, val or test",
+                          "entries of lists that are not train, val or test"},
     [DHO_UNUSED_FIELD] = {"further image of a sample", "further images of samples"},
     [DHO_UNUSED_SYSTEM] = {"of the operating system or a tool",
                            "of the operating system or of tools"},

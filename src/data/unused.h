@@ -5,7 +5,8 @@
 #include "data/dataset_build.h"
 
 /* In the order of the message. The first ones are problems: torchvision's ImageFolder or webdataset
- * would have used them, or refused the set. The words stand in unused.c. */
+ * would have used them, or refused the set; or somebody listed them to be used. The words stand in
+ * unused.c. */
 typedef enum dho_unused_reason {
     DHO_UNUSED_NO_DECODER,  /* an image of a format that dho does not read */
     DHO_UNUSED_DEAD_LINK,   /* leads nowhere; was a folder, perhaps */
@@ -15,6 +16,7 @@ typedef enum dho_unused_reason {
     DHO_UNUSED_SPECIAL,     /* the name of an image, but a pipe, a socket or a device */
     DHO_UNUSED_TAR_LINK,    /* a member that is a link */
     DHO_UNUSED_NOT_INDEXED, /* a tar that the index does not name */
+    DHO_UNUSED_SPLIT,       /* an entry of a split file's list that is not train, val or test */
     DHO_UNUSED_PROBLEMS,    /* how many of these there are; not a reason */
     DHO_UNUSED_FIELD = DHO_UNUSED_PROBLEMS, /* "0.mask.png" beside "0.jpg" in a tar */
     DHO_UNUSED_SYSTEM,                      /* .DS_Store, Thumbs.db, ._*, __MACOSX, .git ... */

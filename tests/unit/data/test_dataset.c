@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include "data/unused.h"
 #include "data_fixture.h"
 
 #include <sys/stat.h>
@@ -199,6 +200,21 @@ START_TEST(test_coop)
 }
 END_TEST
 
+START_TEST(test_coop_other_lists)
+{
+    dho_dataset dataset;
+    fixture_write("split.json", "{\"train\": [[\"a.jpg\", 0, \"a\"]], \"note\": \"mine\", "
+                                "\"unlabelled\": [[\"b.jpg\"], [\"c.jpg\"]]}");
+    ck_assert_ok(
+        dho_dataset_open_coop(&dataset, fixture_root, fixture_path("split.json"), "train"));
+    ck_assert_int_eq(dho_unused_count(dataset.unused, 0, DHO_UNUSED_REASONS), 2);
+    ck_assert_int_eq(dho_unused_count(dataset.unused, DHO_UNUSED_SPLIT, DHO_UNUSED_SPLIT + 1), 2);
+    ck_assert_str_eq(dataset.unused->first.pool + dataset.unused->first.entries[0].offset,
+                     "unlabelled/[0]");
+    dho_dataset_free(&dataset);
+}
+END_TEST
+
 START_TEST(test_coop_malformed)
 {
     static const char *const cases[][2] = {
@@ -306,6 +322,7 @@ int main(void)
     tcase_add_test(tests, test_class_subset);
     tcase_add_test(tests, test_integer_folders);
     tcase_add_test(tests, test_coop);
+    tcase_add_test(tests, test_coop_other_lists);
     tcase_add_test(tests, test_coop_malformed);
     tcase_add_test(tests, test_allocation_failures);
     tcase_add_test(tests, test_real_splits);
