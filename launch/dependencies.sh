@@ -40,6 +40,8 @@ test  libomp-dev          -
 test  slurm-wlm           sbatch
 test  munge               munge
 test  procps              pgrep
+test  bzip2               bzip2
+test  xz-utils            xz
 test  g++                 c++
 test  qemu-user-static    -
 arm64 gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc

@@ -79,7 +79,7 @@ users() { # KIND: builds and runs each user's program against $prefix
     pass "$kind: programs build by pkg-config, with --static and without, and run"
     for language in C ${cxx:+CXX}; do
         rm -rf "$work/project/build"
-        cmake -S "$work/project" -B "$work/project/build" -DLANGUAGE=$language -DCMAKE_PREFIX_PATH="$prefix" \
+        cmake -G Ninja -S "$work/project" -B "$work/project/build" -DLANGUAGE=$language -DCMAKE_PREFIX_PATH="$prefix" \
             "-DCMAKE_${language}_FLAGS=$sanitize" >"$work/log" 2>&1 || die "$kind: find_package(dho), $language"
         cmake --build "$work/project/build" >"$work/log" 2>&1 || die "$kind: linking dho::dho, $language"
         runs "$kind, $language, dho::dho" "$work/project/build/user"
@@ -108,7 +108,7 @@ users "as built"
 # The other kind, without optimisation, since only its linking is tried.
 shared=ON
 [ "$(of_cache BUILD_SHARED_LIBS)" != ON ] || shared=OFF
-cmake -S . -B "$work/other" -DCMAKE_BUILD_TYPE=Debug -DBUILD_SHARED_LIBS=$shared -DBUILD_TESTING=OFF \
+cmake -G Ninja -S . -B "$work/other" -DCMAKE_BUILD_TYPE=Debug -DBUILD_SHARED_LIBS=$shared -DBUILD_TESTING=OFF \
     -DDHO_NATIVE=OFF -DDHO_ONEDNN="$(of_cache DHO_ONEDNN)" >"$work/log" 2>&1 || die "configuring the other kind"
 cmake --build "$work/other" -j 2 >"$work/log" 2>&1 || die "building the other kind"
 prefix=$work/moved
