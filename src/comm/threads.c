@@ -65,7 +65,7 @@ static void answer_pool(const facts *all, answer *out, int ranks, int first)
         out[r].threads = all[r].asked > 0 ? all[r].asked
                          : own_sum > a.cpus && own > share ? share
                                                            : own;
-        a.total += out[r].threads;
+        a.total = out[r].threads < INT32_MAX - a.total ? a.total + out[r].threads : INT32_MAX;
     }
     for (int r = first; r < ranks; r++)
         if (all[r].machine.pool == pool) out[r].total = a.total;

@@ -1,7 +1,8 @@
 /* What a table lacks, in its text. */
 #include "eval/table_write.h"
 
-enum { MOST_LISTED = 2 }; /* of one kind; the script has them all */
+/* Of one kind, without and with their commands; the script has them all. */
+enum { MOST_LISTED = 8, MOST_COMMANDS = 2 };
 
 static size_t count_runs(const dho_table *table, dho_run_state state)
 {
@@ -13,8 +14,8 @@ static size_t count_runs(const dho_table *table, dho_run_state state)
 static void list_steps(const dho_table *table, FILE *out)
 {
     for (size_t i = 0; i < table->step_count; i++) {
-        if (i == MOST_LISTED) {
-            fprintf(out, "  and %zu more\n", table->step_count - MOST_LISTED);
+        if (i == MOST_COMMANDS) {
+            fprintf(out, "  and %zu more\n", table->step_count - MOST_COMMANDS);
             return;
         }
         fprintf(out, "  %s\n    ", table->steps[i].path);
@@ -25,12 +26,13 @@ static void list_steps(const dho_table *table, FILE *out)
 
 static void list_runs(const dho_table *table, dho_run_state state, bool commands, FILE *out)
 {
+    const size_t most = commands ? MOST_COMMANDS : MOST_LISTED;
     size_t listed = 0;
     for (size_t r = 0; r < table->run_count; r++) {
         const dho_table_run *run = &table->runs[r];
         if (run->state != state) continue;
-        if (listed++ == MOST_LISTED) {
-            fprintf(out, "  and %zu more\n", count_runs(table, state) - MOST_LISTED);
+        if (listed++ == most) {
+            fprintf(out, "  and %zu more\n", count_runs(table, state) - most);
             return;
         }
         fprintf(out, "  %s\n", run->why != NULL ? run->why : run->folder);

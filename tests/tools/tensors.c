@@ -77,7 +77,9 @@ static dho_status rename_all(const char *path, const char *out, char **rules, in
         }
         if (keep) views[count++] = *view;
     }
-    return dho_safetensors_save(out, views, count, NULL, NULL);
+    const dho_status status = dho_safetensors_save(out, views, count, NULL, NULL);
+    dho_safetensors_close(&file);
+    return status;
 }
 
 int main(int argc, char **argv)
