@@ -4,6 +4,12 @@
 small_data
 export OMP_NUM_THREADS=1
 
+begin() { # COMMAND ARGUMENT ...: in the background, with a log that has nothing of the one before
+    : >"$work/log"
+    "$@" >>"$work/log" 2>&1 &
+    child=$!
+}
+
 wait_for() { # TEXT: until the log has it
     local i
     for i in $(seq 600); do
@@ -27,8 +33,7 @@ slow=(train -c "$work/base.yaml" --out "$work/slow" --set method=ce --set data.l
     --set student.model=resnet50 --set student.width=64 --set data.image_size=160
     --set train.shards=1 --set train.batch_labelled=64 --set train.steps=1000 --set train.log_every=1)
 for signal in TERM USR1; do
-    "$DHO" "${slow[@]}" >"$work/log" 2>&1 &
-    child=$!
+    begin "$DHO" "${slow[@]}"
     wait_for "^configuration:" # the first step is about to begin
     kill -$signal $child
     ends_with 75 "$signal before the first step is done"
@@ -37,8 +42,7 @@ for signal in TERM USR1; do
 done
 
 # Within a step, which takes seconds: the first TERM is noted, the second one ends the process.
-"$DHO" "${slow[@]}" >"$work/log" 2>&1 &
-child=$!
+begin "$DHO" "${slow[@]}"
 wait_for "^step 1/"
 kill -TERM $child
 wait_for "SIGTERM: stops after this step and saves; a second one ends at once"
@@ -48,8 +52,7 @@ ends_with 143 "a second TERM"
 rm -rf "$work/slow"
 
 # TERM twice at once is one order (timeout sends it so).
-"$DHO" "${slow[@]}" --set data.image_size=32 >"$work/log" 2>&1 &
-child=$!
+begin "$DHO" "${slow[@]}" --set data.image_size=32
 wait_for "^step 2/"
 kill -TERM $child
 kill -TERM $child
@@ -58,8 +61,7 @@ grep -q "the state is saved" "$work/log" || die "nothing saved"
 rm -rf "$work/slow"
 
 # On one rank of two, by mpirun itself: the second TERM ends the job.
-run 2 "${slow[@]}" --set train.shards=2 >"$work/log" 2>&1 &
-child=$!
+begin run 2 "${slow[@]}" --set train.shards=2
 wait_for "^step 1/"
 rank=$(pgrep -f "^$DHO train -c $work/base.yaml --out $work/slow" | tail -n 1)
 kill -TERM "$rank"
@@ -69,8 +71,7 @@ ends_with 143 "a second TERM to one rank of two"
 rm -rf "$work/slow"
 
 # The launcher passes the first TERM on as USR1, and ends the ranks at the second one.
-"$here/launch/mpirun.sh" 2 "$DHO" "${slow[@]}" --set train.shards=2 >"$work/log" 2>&1 &
-child=$!
+begin "$here/launch/mpirun.sh" 2 "$DHO" "${slow[@]}" --set train.shards=2
 wait_for "^step 1/"
 kill -TERM $child
 wait_for "SIGUSR1: stops after this step and saves"
@@ -88,8 +89,9 @@ rm -rf "$work/slow"
 interrupt() { # SIGNAL CODE WHAT DHO_ARGUMENT ...
     local signal=$1 code=$2 what=$3
     shift 3
-    env --default-signal=INT "$DHO" "$@" >"$work/log" 2>&1 &
-    child=$!
+    begin env --default-signal=INT "$DHO" "$@"
+    # Until then it is this shell's copy, with its EXIT trap.
+    while [ "/proc/$child/exe" -ef "/proc/$$/exe" ]; do sleep 0.05; done
     sleep 0.3
     kill -"$signal" $child 2>/dev/null || die "$what was over too soon"
     ends_with "$code" "$signal to $what"
