@@ -7,11 +7,10 @@
 #include "dho/file.h"
 #include "dho/table.h"
 #include "eval/table_runs.h"
+#include "table_fixture.h"
 
 #include <math.h>
 #include <string.h>
-
-static char root[] = "/tmp/dho-test-table-XXXXXX";
 
 /* --- statistics ---------------------------------------------------------------------------------
  */
@@ -202,20 +201,6 @@ static const char small[] = "data: {root: x, labels: shots, shots: 1}\n"
                             "teacher: {cache: c}\n"
                             "eval: {sets: [{name: val, root: y}], alpha: 0.5, beta: 1}\n";
 
-static void write_file(const char *name, const char *text)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    ck_assert_ok(dho_file_write_text(path, text));
-}
-
-static void make_folder(const char *name)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    ck_assert_ok(dho_make_folders(path));
-}
-
 /* A run as dho train and dho eval leave it. `extra`: one more override, or NULL. */
 static void write_run(const char *method, int shots, int seed, double top1, const char *extra)
 {
@@ -244,17 +229,10 @@ static void write_run(const char *method, int shots, int seed, double top1, cons
 
 static void set_up(void)
 {
-    memcpy(root + strlen(root) - 6, "XXXXXX", 6);
-    ck_assert_ptr_nonnull(mkdtemp(root));
+    make_root();
     make_folder("configs/tables");
     write_file("configs/small.yaml", small);
     write_file("configs/tables/plan.yaml", plan);
-}
-
-static void tear_down(void)
-{
-    ck_assert_ok(dho_remove_tree(root));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }
 
 static dho_status open_plan(dho_table **out, const char *set)

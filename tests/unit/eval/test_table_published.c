@@ -7,13 +7,12 @@
 #include "dho/table.h"
 #include "eval/table_runs.h"
 #include "eval/table_spec_read.h"
+#include "table_fixture.h"
 
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static char root[] = "/tmp/dho-test-published-XXXXXX";
 
 /* --- the repository's figures -------------------------------------------------------------------
  */
@@ -142,36 +141,15 @@ static const char plan[] =
     "compare: [{axis: method, value: kd, minus: ce}]\n"
     "published: {file: ../figures.yaml, select: [{table: 1}, {table: 2, set: a}]}\n";
 
-static void write_file(const char *name, const char *text)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    ck_assert_ok(dho_file_write_text(path, text));
-}
-
-static void make_folder(const char *name)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    ck_assert_ok(dho_make_folders(path));
-}
-
 static void set_up(void)
 {
-    memcpy(root + strlen(root) - 6, "XXXXXX", 6);
-    ck_assert_ptr_nonnull(mkdtemp(root));
+    make_root();
     make_folder("configs/tables");
     write_file("configs/small.yaml", "data: {root: x, labels: shots, shots: 1}\n"
                                      "teacher: {cache: c}\n"
                                      "eval: {sets: [{name: val, root: y}]}\n");
     write_file("configs/figures.yaml", figures);
     write_file("configs/tables/plan.yaml", plan);
-}
-
-static void tear_down(void)
-{
-    ck_assert_ok(dho_remove_tree(root));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }
 
 static dho_status open_plan(dho_table **out, const char *only)
