@@ -16,6 +16,7 @@
 #include "dho/image.h"
 #include "dho/status.h"
 #include "dho/teacher_head.h"
+#include "dho/tip_adapter.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -111,6 +112,11 @@ dho_status dho_cache_check_dataset(const dho_cache *cache, uint64_t fingerprint,
 /* Decodes record (id, view). Maps the shard on first use. Thread-safe.
  * Errors: DHO_ERR_IO, DHO_ERR_FORMAT "file: block B at offset O: CRC ..." */
 dho_status dho_cache_read(dho_cache *cache, int64_t id, int view, dho_cache_record *inout);
+/* All views of the images ids[count], as shots. labels [count] is copied. *out is owned
+ * (dho_shots_free). Local. Errors: those of dho_cache_read; DHO_ERR_CONFIG for a cache of logits;
+ * DHO_ERR_NUMERIC for an embedding that is 0. */
+dho_status dho_cache_read_shots(dho_cache *cache, const int64_t *ids, const int64_t *labels,
+                                int64_t count, dho_shots *out);
 /* Only the view's box and flip. Thread-safe. */
 dho_status dho_cache_read_view(dho_cache *cache, int64_t id, int view, dho_box *box, bool *flip);
 /* How many shards are mapped so far. */

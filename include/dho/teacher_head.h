@@ -20,6 +20,8 @@
 extern "C" {
 #endif
 
+enum { DHO_HEAD_MAX_DIM = 1 << 20 }; /* of dim and of classes */
+
 /* All zero: none, as for a cache of logits. */
 typedef struct dho_teacher_head {
     int classes, dim;

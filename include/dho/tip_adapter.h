@@ -5,7 +5,6 @@
 
 #include "dho/comm.h"
 #include "dho/compute.h"
-#include "dho/teacher_cache.h"
 #include "dho/teacher_head.h"
 
 #include <stdbool.h>
@@ -25,11 +24,13 @@ typedef struct dho_shots {
     int64_t *labels; /* owned, [count], 0 .. classes - 1 */
 } dho_shots;
 
-/* All views of the images ids[count] out of a cache of embeddings. labels [count] is copied. Local.
- * Errors: those of dho_cache_read; DHO_ERR_CONFIG for a cache of logits; DHO_ERR_NUMERIC for an
- * embedding that is 0. */
-dho_status dho_shots_from_cache(dho_shots *out, dho_cache *cache, const int64_t *ids,
-                                const int64_t *labels, int64_t count);
+/* Writes view `view` of image `at` (0 .. count - 1) to row [dim]. */
+typedef dho_status dho_shot_reader(void *context, int64_t at, int view, float *row);
+/* Embeddings that `read` brings, one after the other; `name` stands in messages. labels [count] is
+ * copied. Local. Errors: those of `read`; DHO_ERR_NUMERIC for an embedding that is 0;
+ * DHO_ERR_MEMORY. */
+dho_status dho_shots_read(dho_shots *out, int64_t count, int views, int dim, const int64_t *labels,
+                          dho_shot_reader *read, void *context, const char *name);
 /* From a safetensors file: "features" (or "cache_keys", or "keys") [N, D], and "labels" [N] or
  * one-hot "cache_values" (or "values") [N, C]. normalise: give the rows length 1. Local.
  * Errors: DHO_ERR_CONFIG (another width than dim), DHO_ERR_FORMAT (missing, not one-hot, a label

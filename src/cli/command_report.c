@@ -2,8 +2,8 @@
 #include "cli/cli.h"
 #include "dho/file.h"
 #include "dho/log.h"
-#include "dho/report.h"
 #include "dho/run_setup.h"
+#include "report/report.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 #include "cli/cli.h"
 #include "dho/log.h"
-#include "dho/synth.h"
+#include "synth/synth.h"
 
 #include <stddef.h>
 

@@ -3,7 +3,7 @@
 #include "cli/cli.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
-#include "dho/table.h"
+#include "table/table.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,6 +5,7 @@
 #include "dho/dataset.h"
 #include "dho/log.h"
 #include "dho/run_setup.h"
+#include "dho/teacher_cache.h"
 #include "dho/tip_adapter.h"
 
 #include <math.h>
@@ -180,7 +181,7 @@ static dho_status load_labelled(tip_run *run, const dho_config *config, dho_cach
     DHO_TRY_GOTO(dho_setup_labelled(config, &dataset, &ids));
     DHO_TRY_GOTO(dho_alloc(&labels, (size_t)ids.count, sizeof *labels, "labels"));
     for (int64_t i = 0; i < ids.count; i++) labels[i] = dataset.samples[ids.ids[i]].label;
-    status = dho_shots_from_cache(&run->shots, cache, ids.ids, labels, ids.count);
+    status = dho_cache_read_shots(cache, ids.ids, labels, ids.count, &run->shots);
 fail:
     dho_free(labels);
     dho_id_list_free(&ids);
@@ -314,7 +315,7 @@ static dho_status save_result(tip_run *run, dho_tip_candidate *result, const cha
     DHO_TRY(dho_teacher_head_check(&result->head, DHO_ERR_NUMERIC, options->out));
     DHO_TRY(dho_teacher_head_save(options->out, &result->head, metadata, NULL));
     dho_teacher_head_describe(&result->head, word, sizeof word);
-    printf("%s: %s, alpha %.4g, beta %.4g\n", options->out, word, (double)result->alpha,
+    printf("%s: %s, alpha %.4g, beta %.4g", options->out, word, (double)result->alpha,
            (double)result->beta);
     fflush(stdout);
     return DHO_OK;

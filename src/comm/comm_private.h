@@ -1,6 +1,6 @@
 /* What every communicator starts with. Private to src/comm. */
-#ifndef DHO_COMM_PRIVATE_H
-#define DHO_COMM_PRIVATE_H
+#ifndef DHO_COMM_COMM_PRIVATE_H
+#define DHO_COMM_COMM_PRIVATE_H
 
 #include "dho/comm.h"
 

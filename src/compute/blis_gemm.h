@@ -1,6 +1,6 @@
 /* Private to src/compute: BLIS's sgemm with the number of threads as an argument. */
-#ifndef DHO_BLIS_GEMM_H
-#define DHO_BLIS_GEMM_H
+#ifndef DHO_COMPUTE_BLIS_GEMM_H
+#define DHO_COMPUTE_BLIS_GEMM_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
  * every few rows into doubles in the context's reduction buffer, and the parts are added in their
  * order. One or two sums of up to DHO_REDUCTION_CHANNELS channels at one time. Private to
  * src/compute. */
-#ifndef DHO_CHANNEL_SUMS_H
-#define DHO_CHANNEL_SUMS_H
+#ifndef DHO_COMPUTE_CHANNEL_SUMS_H
+#define DHO_COMPUTE_CHANNEL_SUMS_H
 
 #include "compute/compute_context.h"
 

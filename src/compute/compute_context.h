@@ -1,7 +1,7 @@
 /* Private to src/compute: the context, the partial kernel tables, the one way to run in parallel.
  */
-#ifndef DHO_COMPUTE_CONTEXT_H
-#define DHO_COMPUTE_CONTEXT_H
+#ifndef DHO_COMPUTE_COMPUTE_CONTEXT_H
+#define DHO_COMPUTE_COMPUTE_CONTEXT_H
 
 #include "dho/compute.h"
 

@@ -1,7 +1,7 @@
 /* Private to src/compute: direct depthwise convolution (groups = in_c = out_c), vectorised over
  * channels. Arguments as in the convolution slots. */
-#ifndef DHO_DEPTHWISE_H
-#define DHO_DEPTHWISE_H
+#ifndef DHO_COMPUTE_DEPTHWISE_H
+#define DHO_COMPUTE_DEPTHWISE_H
 
 #include "compute/compute_context.h"
 

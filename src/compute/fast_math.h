@@ -1,7 +1,7 @@
 /* exp and the normal distribution for vectorised loops: no branches, no tables, no library calls.
  * Private to src/. */
-#ifndef DHO_FAST_MATH_H
-#define DHO_FAST_MATH_H
+#ifndef DHO_COMPUTE_FAST_MATH_H
+#define DHO_COMPUTE_FAST_MATH_H
 
 #include <math.h>
 #include <stdint.h>

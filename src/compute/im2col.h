@@ -1,6 +1,6 @@
 /* Private to src/compute: rows of the im2col matrix of an NHWC convolution, and back. */
-#ifndef DHO_IM2COL_H
-#define DHO_IM2COL_H
+#ifndef DHO_COMPUTE_IM2COL_H
+#define DHO_COMPUTE_IM2COL_H
 
 #include "compute/compute_context.h"
 

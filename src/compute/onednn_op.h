@@ -4,8 +4,8 @@
  * Weights are ours, float and plain, outside; inside they are in the layout and type that the
  * primitive likes best, in scratch: a reorder converts them before each run (they change at each
  * step, and are small) or adds the gradient to ours after it. */
-#ifndef DHO_ONEDNN_OP_H
-#define DHO_ONEDNN_OP_H
+#ifndef DHO_COMPUTE_ONEDNN_OP_H
+#define DHO_COMPUTE_ONEDNN_OP_H
 
 #include "compute/compute_context.h"
 #include "compute/onednn_api.h"

@@ -1,7 +1,7 @@
 /* Private to src/compute: products of matrices that fit the second-level cache, on one thread,
  * without copying them. Compiled for floats and for pairs of bf16 (compute/element.h). */
-#ifndef DHO_SMALL_GEMM_H
-#define DHO_SMALL_GEMM_H
+#ifndef DHO_COMPUTE_SMALL_GEMM_H
+#define DHO_COMPUTE_SMALL_GEMM_H
 
 #include "compute/element.h"
 

@@ -4,8 +4,8 @@
  * Arguments as in the convolution slots; also in bf16 the products are fp32 ones. The bits depend
  * on the shape only, not on the number of threads. Error: about 1e-6 of the result's norm, twice
  * that of a direct sum in float. */
-#ifndef DHO_WINOGRAD_H
-#define DHO_WINOGRAD_H
+#ifndef DHO_COMPUTE_WINOGRAD_H
+#define DHO_COMPUTE_WINOGRAD_H
 
 #include "compute/compute_context.h"
 

@@ -1,7 +1,7 @@
 /* Private to src/compute: the products of the Winograd convolution, one point at a time.
  * Layouts in winograd_transform.h. */
-#ifndef DHO_WINOGRAD_GEMM_H
-#define DHO_WINOGRAD_GEMM_H
+#ifndef DHO_COMPUTE_WINOGRAD_GEMM_H
+#define DHO_COMPUTE_WINOGRAD_GEMM_H
 
 #include <stdbool.h>
 #include <stdint.h>

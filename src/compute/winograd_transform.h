@@ -10,8 +10,8 @@
  *   weights  [point][out / PANEL][in][PANEL], in rounded up to LANES and filled with zeros
  * Points are `plane` floats apart. A plane is never a multiple of 4 KiB, and `tiles` is odd, or the
  * streams of a transform and of a product would meet in the same sets of the caches. */
-#ifndef DHO_WINOGRAD_TRANSFORM_H
-#define DHO_WINOGRAD_TRANSFORM_H
+#ifndef DHO_COMPUTE_WINOGRAD_TRANSFORM_H
+#define DHO_COMPUTE_WINOGRAD_TRANSFORM_H
 
 #include "compute/winograd_vector.h"
 

@@ -3,8 +3,8 @@
  * GCC vector extensions: of the widest kind the target has, so that the register blocks below fit
  * its register file. Sums of products become fused multiply-adds (CMakeLists.txt allows that for
  * these files). */
-#ifndef DHO_WINOGRAD_VECTOR_H
-#define DHO_WINOGRAD_VECTOR_H
+#ifndef DHO_COMPUTE_WINOGRAD_VECTOR_H
+#define DHO_COMPUTE_WINOGRAD_VECTOR_H
 
 #include <stdint.h>
 #include <string.h>

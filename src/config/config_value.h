@@ -1,6 +1,6 @@
 /* One value of the configuration: from a YAML node into its member. Private to src/config. */
-#ifndef DHO_CONFIG_VALUE_H
-#define DHO_CONFIG_VALUE_H
+#ifndef DHO_CONFIG_CONFIG_VALUE_H
+#define DHO_CONFIG_CONFIG_VALUE_H
 
 #include "config/schema.h"
 #include "config/yaml_tree.h"

@@ -2,13 +2,13 @@
 #include "dho/data_check.h"
 
 #include "base/utf8.h"
-#include "data/image_codec.h"
 #include "data/shard_index.h"
 #include "data/unused.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/image.h"
 #include "dho/run_setup.h"
+#include "image/image_codec.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -4,9 +4,9 @@
 #include "base/clock.h"
 #include "base/thread.h"
 #include "data/decode_skip.h"
-#include "data/image_codec.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
+#include "image/image_codec.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 #include "data/decode_worker.h"
 
-#include "data/image_codec.h"
 #include "dho/alloc.h"
+#include "image/image_codec.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -7,9 +7,9 @@
 #define _GNU_SOURCE
 #include "data/folder_scan.h"
 
-#include "data/image_name.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
+#include "image/image_name.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* A folder of tars without an index: which tars, the order of the samples, the classes' names. */
-#include "data/image_name.h"
 #include "data/shard_index.h"
+#include "image/image_name.h"
 
 #include "dho/alloc.h"
 #include "dho/file.h"

@@ -1,9 +1,9 @@
 /* Sample paths and tar member names. WebDataset takes everything before the first dot of a file's
  * name as the key, and the rest as the extension; names of images may have more dots
  * (ImageNet-A: "0.000116_digital clock _ digital clock_0.865662.jpg"). */
-#include "data/image_name.h"
 #include "data/shard_index.h"
 #include "dho/alloc.h"
+#include "image/image_name.h"
 
 #include <string.h>
 #include <strings.h>

@@ -1,8 +1,8 @@
 /* Reading tars without an index, through libarchive (ustar, GNU and pax). Only headers and labels
  * are read; the images are skipped. */
 #define _GNU_SOURCE
-#include "data/image_name.h"
 #include "data/shard_index.h"
+#include "image/image_name.h"
 
 #include "base/utf8.h"
 #include "dho/alloc.h"

@@ -6,8 +6,8 @@
 #include "dho/file.h"
 #include "dho/log.h"
 #include "dho/run_setup.h"
+#include "eval/evaluation_print.h"
 #include "eval/outputs.h"
-#include "eval/report_table.h"
 
 #include <string.h>
 

@@ -21,7 +21,7 @@ enum {
     CACHE_TOP_BYTES = 4,        /* class: u16, logit below the largest: fp16 */
     CACHE_TOP_HEAD = 8,         /* largest logit, log-sum-exp of the rest below it: f32 each */
     CACHE_MAX_INDEX = 65536,    /* of dim where a record has u16 indices */
-    CACHE_MAX_DIM = 1 << 20,    /* of dim and of classes */
+    CACHE_MAX_DIM = DHO_HEAD_MAX_DIM,
     CACHE_MAX_IMAGE_SIZE = 65500,
     CACHE_MAX_MANIFEST_BYTES = 1 << 16
 };

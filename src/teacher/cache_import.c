@@ -5,7 +5,7 @@
 #include "dho/alloc.h"
 #include "dho/compute.h"
 #include "dho/safetensors.h"
-#include "teacher/plausible.h"
+#include "heads/plausible.h"
 
 #include <inttypes.h>
 #include <math.h>

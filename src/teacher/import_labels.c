@@ -4,8 +4,8 @@
 #include "dho/alloc.h"
 #include "dho/image.h"
 #include "dho/log.h"
+#include "heads/plausible.h"
 #include "teacher/cache_format.h"
-#include "teacher/plausible.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 #include "teacher/tinyvit_keys.h"
 
 #include "data/dataset_build.h"
-#include "data/image_name.h"
 #include "dho/alloc.h"
+#include "image/image_name.h"
 
 #include <stdlib.h>
 #include <string.h>

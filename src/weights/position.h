@@ -1,6 +1,6 @@
 /* Position embeddings for another grid. Private to src/weights. */
-#ifndef DHO_POSITION_H
-#define DHO_POSITION_H
+#ifndef DHO_WEIGHTS_POSITION_H
+#define DHO_WEIGHTS_POSITION_H
 
 #include "dho/status.h"
 

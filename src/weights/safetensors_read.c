@@ -3,8 +3,8 @@
 
 #include "base/json.h"
 #include "dho/alloc.h"
-#include "weights/wrong_file.h"
 #include "weights/tensor_table.h"
+#include "weights/wrong_file.h"
 
 #include <inttypes.h>
 #include <stdio.h>

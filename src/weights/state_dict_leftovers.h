@@ -1,6 +1,6 @@
 /* What a file has that a model does not need, and the other way round. Private to src/weights. */
-#ifndef DHO_STATE_DICT_LEFTOVERS_H
-#define DHO_STATE_DICT_LEFTOVERS_H
+#ifndef DHO_WEIGHTS_STATE_DICT_LEFTOVERS_H
+#define DHO_WEIGHTS_STATE_DICT_LEFTOVERS_H
 
 #include "dho/state_dict.h"
 

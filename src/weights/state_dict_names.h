@@ -1,6 +1,6 @@
 /* Private to src/weights. */
-#ifndef DHO_STATE_DICT_NAMES_H
-#define DHO_STATE_DICT_NAMES_H
+#ifndef DHO_WEIGHTS_STATE_DICT_NAMES_H
+#define DHO_WEIGHTS_STATE_DICT_NAMES_H
 
 #include "dho/state_dict.h"
 #include "weights/tensor_names.h"

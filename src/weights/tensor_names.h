@@ -1,7 +1,7 @@
 /* Under which names the tools that publish a model keep a tensor. Private to src; the engine's own
  * names are torchvision's, and for CLIP OpenAI's. */
-#ifndef DHO_TENSOR_NAMES_H
-#define DHO_TENSOR_NAMES_H
+#ifndef DHO_WEIGHTS_TENSOR_NAMES_H
+#define DHO_WEIGHTS_TENSOR_NAMES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
  *   cmake --preset fuzz && cmake --build --preset fuzz --target fuzz_report
  *   build/fuzz/tests/fuzz_report -max_total_time=300 build/fuzz/corpus tests/fuzz/seeds/report */
 #include "dho/alloc.h"
-#include "eval/report_chart.h"
-#include "eval/report_run.h"
+#include "report/report_chart.h"
+#include "report/report_run.h"
 
 #include <stdlib.h>
 #include <string.h>

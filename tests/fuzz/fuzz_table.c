@@ -2,7 +2,7 @@
  * is refused must say so in one line that names the plan. The input is the plan, then, behind a NUL
  * byte, what of it is wanted. */
 #include "dho/alloc.h"
-#include "eval/table_spec.h"
+#include "table/table_spec.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* libFuzzer: texts, and the files of a vocabulary. The first byte says what the rest is: a text (a
  * vocabulary of a few merges), merges, vocab.json, or a gzip stream. */
+#include "clip/tokenizer_private.h"
 #include "dho/alloc.h"
-#include "teacher/tokenizer_private.h"
 
 #include <stdlib.h>
 #include <string.h>

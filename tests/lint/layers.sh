@@ -1,32 +1,31 @@
 #!/usr/bin/env bash
-# A layer of src/ includes only itself and the layers in front of it in this list, and a third-party
+# A layer of src/ and tools/ includes only itself and the layers in front of it in this list, and a third-party
 # library is included by the one layer that wraps it. Run from the repository's root.
 set -euo pipefail
 
-layers=(base config comm data compute nn models weights teacher distill optim train eval cli)
+layers=(base config comm image data compute nn models weights heads clip teacher distill optim train eval
+    synth table report cli)
 
 # The layer that implements each public header.
 declare -A module=(
     [status]=base [log]=base [alloc]=base [rng]=base [file]=base [processor]=base
-    [config]=config [comm]=comm
-    [image]=data [dataset]=data [loader]=data [synth]=data [run_setup]=data
-    [shards]=data [data_check]=data
+    [config]=config [comm]=comm [image]=image
+    [dataset]=data [loader]=data [run_setup]=data [shards]=data [data_check]=data
     [compute]=compute [graph]=nn [student]=models [text_tower]=models
     [safetensors]=weights [state_dict]=weights [torch_file]=weights [weights]=weights
-    [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher
-    [teacher_head]=teacher [tip_adapter]=teacher
-    [tokenizer]=teacher [cache_import]=teacher [clip]=teacher [head_file]=teacher [zero_shot]=teacher
+    [teacher_head]=heads [tip_adapter]=heads [head_file]=heads
+    [tokenizer]=clip [clip]=clip [zero_shot]=clip
+    [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher [cache_import]=teacher
     [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [evaluate]=eval
-    [table]=eval [report]=eval
 )
 
 # The files that may include a library's header, as a pattern.
 declare -A library=(
     [yaml.h]='src/config/*' [mpi.h]='src/comm/*|src/cli/main.c'
-    [unzip.h]='src/weights/*' [jpeglib.h]='src/data/*' [png.h]='src/data/*'
-    [gif_lib.h]='src/data/*' [tiffio.h]='src/data/*' [unistr.h]='src/base/*'
+    [unzip.h]='src/weights/torch/*' [jpeglib.h]='src/image/*' [png.h]='src/image/*'
+    [gif_lib.h]='src/image/*' [tiffio.h]='src/image/*' [unistr.h]='src/base/*'
     [archive.h]='src/data/*' [archive_entry.h]='src/data/*'
-    [unicase.h]='src/teacher/*' [unictype.h]='src/teacher/*'
+    [unicase.h]='src/clip/*' [unictype.h]='src/clip/*'
     [blis.h]='src/compute/*' [dnnl.h]='src/compute/*'
 )
 
@@ -49,6 +48,7 @@ while IFS=: read -r file line include; do
         [[ -n $from ]] || { fail "$file: in no layer: add it to tests/lint/layers.sh"; continue; }
     else
         from=${file#src/}
+        from=${from#tools/}
         from=${from%%/*}
     fi
     [[ -n ${rank[$from]:-} ]] || { fail "$file: unknown layer $from"; continue; }
@@ -74,7 +74,7 @@ while IFS=: read -r file line include; do
     if [[ -n $to ]] && ((rank[$to] > rank[$from])); then
         fail "$file:$line: layer $from includes $header of the later layer $to"
     fi
-done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include' src include --include='*.[ch]')
+done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include' src tools include --include='*.[ch]')
 
 if ((failures > 0)); then
     echo "$failures wrong includes"

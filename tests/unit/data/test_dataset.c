@@ -1,6 +1,6 @@
 #define _GNU_SOURCE
 #include "data/unused.h"
-#include "data_fixture.h"
+#include "unit/data/data_fixture.h"
 
 #include <sys/stat.h>
 #include <unistd.h>

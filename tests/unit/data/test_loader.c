@@ -1,7 +1,7 @@
 #define _GNU_SOURCE
 #include "data/decode_skip.h"
-#include "data_fixture.h"
 #include "dho/loader.h"
+#include "unit/data/data_fixture.h"
 
 #include <math.h>
 #include <sys/stat.h>

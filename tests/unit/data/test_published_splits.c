@@ -1,7 +1,7 @@
 /* The subsets and lists of published experiments: the method's balanced split against numbers that
  * numpy gave, SimCLR's lists, class lists, FGVC-Aircraft's own split files. */
 #define _GNU_SOURCE
-#include "data_fixture.h"
+#include "unit/data/data_fixture.h"
 
 #include <unistd.h>
 

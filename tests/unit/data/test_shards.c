@@ -1,10 +1,10 @@
 #define _GNU_SOURCE
-#include "data/image_name.h"
 #include "data/shard_index.h"
-#include "data_fixture.h"
 #include "dho/comm.h"
 #include "dho/loader.h"
 #include "dho/shards.h"
+#include "image/image_name.h"
+#include "unit/data/data_fixture.h"
 
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "data_fixture.h"
+#include "unit/data/data_fixture.h"
 
 /* Classes c0, c1, ... of sizes[] files that hold no image. */
 static void make_set(dho_dataset *out, const int *sizes, int classes)

@@ -1,0 +1,160 @@
+/* What a run's folder holds, as a report needs it. Private to tools/report. Local.
+ *
+ * A folder may be incomplete (never evaluated, killed while it wrote, of an older version) or
+ * hostile: what cannot be read is left out and named in the run's notes; only a folder that holds
+ * nothing at all of a run, and memory, are errors. */
+#ifndef DHO_REPORT_REPORT_RUN_H
+#define DHO_REPORT_REPORT_RUN_H
+
+#include "dho/config.h"
+#include "dho/evaluate.h"
+#include "eval/plateau.h"
+#include "eval/stored_evaluation.h"
+#include "report/report_text.h"
+
+#include <jansson.h>
+
+typedef enum dho_metric {
+    DHO_METRIC_LOSS,
+    DHO_METRIC_CE,
+    DHO_METRIC_KD_LABELLED,
+    DHO_METRIC_KD_UNLABELLED,
+    DHO_METRIC_FEATURE_LABELLED,
+    DHO_METRIC_FEATURE_UNLABELLED,
+    DHO_METRIC_ACCURACY,
+    DHO_METRIC_LR,
+    DHO_METRIC_GRADIENT_NORM,
+    DHO_METRIC_IMAGES_PER_SECOND,
+    DHO_METRIC_STEP_SECONDS,
+    DHO_METRIC_DATA_SECONDS,
+    DHO_METRIC_COMM_SECONDS,
+    DHO_METRIC_COUNT
+} dho_metric;
+
+/* Columns of numbers over ascending steps; NaN where there is none. */
+typedef struct dho_columns {
+    double *steps;  /* owned, [count] */
+    double *values; /* owned, [count][width] */
+    size_t count, capacity, width;
+} dho_columns;
+
+void dho_columns_free(dho_columns *columns);
+/* Appends a row of NaN and returns it in *row; a step that is not above the last one takes the
+ * place of the rows from it on, as a run that resumed wrote them again. */
+dho_status dho_columns_add(dho_columns *columns, double step, double **row);
+
+typedef struct dho_metrics {
+    dho_columns training; /* width DHO_METRIC_COUNT */
+    dho_columns conflict; /* width 2 * block_count: cosine, ratio of each block */
+    char **blocks;        /* owned, [block_count]; blocks[0] is "features" */
+    size_t block_count;
+    size_t bad_lines; /* lines that are no JSON, the torn last one not among them */
+    bool torn;        /* the last line has no end */
+} dho_metrics;
+
+void dho_metrics_free(dho_metrics *metrics);
+/* metrics.jsonl. Errors: DHO_ERR_IO, DHO_ERR_FORMAT (too large), DHO_ERR_MEMORY. */
+dho_status dho_metrics_load(dho_metrics *out, const char *path);
+/* The same from memory. Errors: DHO_ERR_MEMORY. */
+dho_status dho_metrics_parse(dho_metrics *out, const char *text, size_t bytes);
+
+/* What a prediction says: its first class and that one's probability; class -1: not a number. */
+typedef struct dho_prediction {
+    int32_t top;
+    double probability;
+} dho_prediction;
+
+/* An image to show. */
+typedef struct dho_pick {
+    int64_t row;
+    int32_t label;
+    dho_prediction combined, heads[2];
+    double order;      /* smaller ones are preferred */
+    char *name;        /* owned, or NULL */
+    dho_text jpeg;     /* base64; empty: the image could not be read */
+    int width, height; /* pixels of the thumbnail */
+} dho_pick;
+
+enum { DHO_PICK_WRONG, DHO_PICK_DISAGREE, DHO_PICK_RIGHT, DHO_PICK_GROUPS };
+enum { DHO_MAX_PICKS = 24, DHO_MAX_CONFUSIONS = 12 };
+
+typedef struct dho_confusion {
+    int32_t label, predicted;
+    int64_t count;
+} dho_confusion;
+
+/* What the stored head outputs of a set say at the run's alpha and beta. */
+typedef struct dho_set_detail {
+    int64_t count;
+    int32_t classes;
+    bool dual;
+    char *class_text;                   /* owned: the bytes behind class_names */
+    char **class_names;                 /* owned, [classes]; NULL: not known */
+    int64_t *class_total, *class_right; /* owned, [classes] */
+    dho_confusion confusions[DHO_MAX_CONFUSIONS];
+    size_t confusion_count;
+    dho_confusion *worst_rival; /* owned, [classes]: what each class is most often taken for */
+    dho_accuracy *grid;         /* owned, [alpha_count][beta_count]; NULL with one head */
+    dho_plateau *plateaus;      /* owned, [beta_count] */
+    dho_pick picks[DHO_PICK_GROUPS][DHO_MAX_PICKS];
+    size_t pick_count[DHO_PICK_GROUPS];
+    bool pictures; /* some thumbnail is there */
+} dho_set_detail;
+
+void dho_set_detail_free(dho_set_detail *detail);
+
+typedef struct dho_report_set {
+    char *name; /* owned */
+    int64_t images, classes;
+    bool chosen_here;
+    dho_score combined, heads[2];
+    bool has_detail;
+    dho_set_detail detail;
+} dho_report_set;
+
+typedef struct dho_report_run {
+    const char *path; /* borrowed */
+    char *name;       /* owned: what tells it from the other runs */
+    dho_metrics metrics;
+    bool has_evaluation, has_config;
+    char *method, *checkpoint, *chosen_on; /* owned, or NULL: of eval.json */
+    char *age; /* owned, or NULL: the evaluation is of an older checkpoint, and what renews it */
+    int64_t step;
+    double alpha, beta;
+    dho_report_set *sets; /* owned, [set_count] */
+    size_t set_count;
+    dho_config config; /* of the training, with the evaluation's eval.* */
+    char *config_text; /* owned: all keys of `config`; NULL without */
+    json_t *sessions;  /* owned: of dho_sessions_load; NULL: not readable */
+    dho_text notes;    /* HTML: <li>...</li> of what is missing */
+} dho_report_run;
+
+typedef struct dho_report_reading {
+    size_t samples; /* thumbnails a group; 0: none */
+    int threads;
+} dho_report_reading;
+
+/* Errors: DHO_ERR_CONFIG when the folder is not there or holds no file of a run; DHO_ERR_MEMORY.
+ * Zeroed on error. `name` is copied. */
+dho_status dho_report_run_open(dho_report_run *out, const char *path, const char *name,
+                               const dho_report_reading *reading);
+void dho_report_run_close(dho_report_run *run);
+
+/* A sentence for the run's notes, escaped here. */
+void dho_report_run_note(dho_report_run *run, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* report_evaluation.c: eval.json and the stored outputs. */
+dho_status dho_report_run_read_evaluation(dho_report_run *run, const dho_report_reading *reading);
+/* report_predictions.c: everything of `out` but the names and the pictures. */
+dho_status dho_set_detail_compute(dho_set_detail *out, const dho_head_outputs *outputs,
+                                  const dho_report_run *run, const dho_report_reading *reading);
+/* report_thumbnails.c: pictures of the picks of a set; what fails is noted. */
+dho_status dho_set_detail_load_pictures(dho_report_run *run, dho_report_set *set);
+
+/* The name of a class of a set: its own, or "class 17" in `buffer`; label -1: "not a number". */
+const char *dho_class_word(const dho_set_detail *detail, int32_t label, char buffer[24]);
+/* The index of a set by its name in a run; set_count when it has none. */
+size_t dho_report_run_find_set(const dho_report_run *run, const char *name);
+
+#endif

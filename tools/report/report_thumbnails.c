@@ -1,0 +1,116 @@
+/* Thumbnails of the picks: the evaluation's images, found again, small, as JPEG in base64. */
+#include "dho/alloc.h"
+#include "dho/run_setup.h"
+#include "image/image_codec.h"
+#include "report/report_run.h"
+
+#include <string.h>
+
+enum { SIDE = 96, QUALITY = 72 };
+
+/* Reused from image to image. */
+typedef struct picture_memory {
+    dho_image full, small;
+    dho_resample_scratch scratch;
+    uint8_t *file, *jpeg; /* owned */
+    size_t file_capacity, jpeg_capacity;
+} picture_memory;
+
+static void studio_free(picture_memory *studio)
+{
+    dho_image_free(&studio->full);
+    dho_image_free(&studio->small);
+    dho_resample_scratch_free(&studio->scratch);
+    dho_free(studio->file);
+    dho_free(studio->jpeg);
+}
+
+/* The long side becomes SIDE pixels; small images stay as they are. */
+static void fit(int width, int height, int *out_width, int *out_height)
+{
+    const int longer = width > height ? width : height, side = longer < SIDE ? longer : SIDE;
+    *out_width = (int)((int64_t)width * side / longer);
+    *out_height = (int)((int64_t)height * side / longer);
+    if (*out_width < 1) *out_width = 1;
+    if (*out_height < 1) *out_height = 1;
+}
+
+static dho_status take(picture_memory *studio, const dho_dataset *dataset, dho_pick *pick)
+{
+    size_t size;
+    const char *name = dataset->samples[pick->row].path;
+    DHO_TRY(dho_dataset_read(dataset, pick->row, &studio->file, &studio->file_capacity, &size));
+    DHO_TRY(dho_image_decode(&studio->full, studio->file, size, name));
+    const dho_box all = {0, 0, studio->full.width, studio->full.height};
+    fit(all.width, all.height, &pick->width, &pick->height);
+    DHO_TRY(dho_image_resize(&studio->full, all, pick->width, pick->height, DHO_FILTER_BICUBIC,
+                             &studio->scratch, &studio->small));
+    DHO_TRY(dho_jpeg_encode(&studio->small, QUALITY, name, &studio->jpeg, &studio->jpeg_capacity,
+                            &size));
+    dho_text_base64(&pick->jpeg, studio->jpeg, size);
+    return pick->jpeg.status;
+}
+
+/* Row i of the outputs must be image i: by its name, or for outputs without names by its label. */
+static bool is_same(const dho_dataset *dataset, const dho_pick *pick)
+{
+    const dho_sample *sample = &dataset->samples[pick->row];
+    if (sample->label != pick->label) return false;
+    return pick->name == NULL || strcmp(sample->path, pick->name) == 0;
+}
+
+static dho_status take_all(dho_report_run *run, dho_report_set *set, const dho_dataset *dataset)
+{
+    dho_set_detail *detail = &set->detail;
+    picture_memory studio = {0};
+    dho_status status = DHO_OK;
+    size_t failed = 0;
+    if (dataset->count != detail->count)
+        return dho_fail(DHO_ERR_CONFIG, "there are %lld images now, %lld were evaluated",
+                        (long long)dataset->count, (long long)detail->count);
+    for (int g = 0; g < DHO_PICK_GROUPS; g++)
+        for (size_t i = 0; i < detail->pick_count[g]; i++) {
+            dho_pick *pick = &detail->picks[g][i];
+            if (!is_same(dataset, pick)) {
+                status = dho_fail(DHO_ERR_CONFIG, "the images have changed since");
+                goto fail;
+            }
+            if (pick->name == NULL)
+                DHO_TRY_GOTO(dho_strdup(&pick->name, dataset->samples[pick->row].path));
+            status = take(&studio, dataset, pick);
+            if (status == DHO_ERR_MEMORY) goto fail;
+            if (status == DHO_OK) detail->pictures = true;
+            if (status != DHO_OK && failed++ == 0)
+                dho_report_run_note(run, "thumbnails of %s: %s", set->name, dho_error_message());
+        }
+    status = DHO_OK;
+fail:
+    studio_free(&studio);
+    return status;
+}
+
+dho_status dho_set_detail_load_pictures(dho_report_run *run, dho_report_set *set)
+{
+    dho_set_detail *detail = &set->detail;
+    dho_dataset dataset;
+    size_t s = 0;
+    if (!run->has_config) return DHO_OK; /* noted already */
+    while (s < run->config.eval.set_count && strcmp(run->config.eval.sets[s].name, set->name) != 0)
+        s++;
+    dho_status status = DHO_OK;
+    if (s == run->config.eval.set_count)
+        status = dho_fail(DHO_ERR_CONFIG, "the configuration has no such set");
+    /* Without the classes' names the labels of a part of the classes would be wrong ones. */
+    const dho_dataset reference = {.class_names = detail->class_names, .classes = detail->classes};
+    if (status == DHO_OK)
+        status = dho_setup_set_quietly(&run->config.eval.sets[s],
+                               detail->class_names != NULL ? &reference : NULL, &dataset);
+    if (status == DHO_OK) {
+        status = take_all(run, set, &dataset);
+        dho_dataset_free(&dataset);
+    }
+    if (status == DHO_ERR_MEMORY) return status;
+    if (status != DHO_OK)
+        dho_report_run_note(run, "thumbnails of %s: %s", set->name, dho_error_message());
+    return DHO_OK;
+}
