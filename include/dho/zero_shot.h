@@ -23,7 +23,8 @@ typedef struct dho_prompt_classes {
  * dataset (NULL: none): the classes are its own, in its order: by key, or, without keys, line by
  * line; without a file (path NULL) their names are the prompts' too. Local.
  * Errors: DHO_ERR_CONFIG (a class of the dataset that the file does not have, another number of
- * classes, a key twice, lines with and without a key, neither file nor dataset), DHO_ERR_IO,
+ * classes, a key twice, lines with and without a key, neither file nor dataset, a name that
+ * dho_tokenizer_encode refuses), DHO_ERR_IO,
  * DHO_ERR_FORMAT, DHO_ERR_MEMORY. */
 dho_status dho_prompt_classes_read(dho_prompt_classes *out, const char *path,
                                    const dho_dataset *dataset);
@@ -36,7 +37,8 @@ typedef struct dho_templates {
 } dho_templates;
 
 /* One a line; blank lines and lines that start with # are passed over. Local.
- * Errors: DHO_ERR_CONFIG (none at all, or one without "{}" or with several), DHO_ERR_IO ... */
+ * Errors: DHO_ERR_CONFIG (none at all, one without "{}" or with several, one that dho_tokenizer_encode
+ * refuses), DHO_ERR_IO ... */
 dho_status dho_templates_read(dho_templates *out, const char *path);
 void dho_templates_free(dho_templates *templates);
 

@@ -1,4 +1,5 @@
 /* Class names and templates: text files, one a line. */
+#include "clip/tokenizer_private.h"
 #include "data/dataset_build.h"
 #include "dho/alloc.h"
 #include "dho/zero_shot.h"
@@ -8,6 +9,16 @@
 static const char *line_at(const dho_path_list *lines, size_t i)
 {
     return lines->pool + lines->entries[i].offset;
+}
+
+/* A text that the tokenizer would refuse is refused here, where its file is known. */
+static dho_status check_text(const char *text, const char *path)
+{
+    uint32_t *codes;
+    size_t count;
+    const dho_status status = dho_text_decode(text, strlen(text), &codes, &count);
+    dho_free(codes);
+    return status == DHO_OK ? DHO_OK : dho_fail_prefix(status, "%s: ", path);
 }
 
 /* A fresh copy, with blanks for underscores. */
@@ -35,6 +46,7 @@ static dho_status check_lines(const dho_path_list *lines, const char *path, bool
     if (lines->count > INT32_MAX) return dho_fail(DHO_ERR_CONFIG, "%s: too many classes", path);
     for (size_t i = 0; i < lines->count; i++) {
         const char *line = line_at(lines, i), *tab = strchr(line, '\t');
+        DHO_TRY(check_text(tab != NULL ? tab + 1 : line, path));
         if ((tab != NULL) != *out_keyed)
             return dho_fail(DHO_ERR_CONFIG, "%s: \"%.80s\": the first class has %s key and a tab",
                             path, line, *out_keyed ? "a" : "no");
@@ -143,6 +155,7 @@ dho_status dho_templates_read(dho_templates *out, const char *path)
     DHO_TRY_GOTO(dho_alloc_zero(&out->lines, lines.count, sizeof *out->lines, "templates"));
     for (size_t i = 0; i < lines.count; i++) {
         const char *line = line_at(&lines, i), *slot = strstr(line, "{}");
+        DHO_TRY_GOTO(check_text(line, path));
         if (slot == NULL || strstr(slot + 2, "{}") != NULL) {
             status =
                 dho_fail(DHO_ERR_CONFIG,

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unictype.h>
+#include <unistr.h>
 
 struct dho_tokenizer {
     dho_bpe *bpe;
@@ -195,7 +196,7 @@ static void append_piece(const dho_tokenizer *tokenizer, const workspace *w, con
                          size_t length, row *r)
 {
     size_t bytes = 0;
-    for (size_t i = 0; i < length; i++) bytes += dho_text_put_utf8(text[i], w->word + bytes);
+    for (size_t i = 0; i < length; i++) bytes += (size_t)u8_uctomb(w->word + bytes, text[i], 4);
     const bool start = bytes == strlen(start_mark) && memcmp(w->word, start_mark, bytes) == 0;
     const bool end = bytes == strlen(end_mark) && memcmp(w->word, end_mark, bytes) == 0;
     if (start || end) {

@@ -8,43 +8,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* --- tokenizer_refuse.c --- */
+
+/* UTF-8 to code points. *out: owned by the caller (dho_free).
+ * Errors: DHO_ERR_CONFIG, with the text quoted, for bytes that are not UTF-8, for what looks like
+ * an HTML reference ("&amp;"), for UTF-8 that was decoded as Windows-1252 ("cafÃ©"), for controls,
+ * ligatures and forms of half and full width; DHO_ERR_MEMORY. */
+dho_status dho_text_decode(const char *text, size_t bytes, uint32_t **out, size_t *out_count);
+
 /* --- tokenizer_text.c: Unicode text as OpenAI's cleaning makes it --- */
 
-/* UTF-8 to code points; out holds at least `bytes`. Returns how many were written. Each maximal
- * part of a sequence that is not UTF-8 becomes one U+FFFD (Unicode 14, section 3.9). */
-size_t dho_text_decode_utf8(const char *text, size_t bytes, uint32_t *out);
-
-/* Code point to UTF-8; returns the bytes written, at most 4. */
-size_t dho_text_put_utf8(uint32_t code, uint8_t *out);
-
-/* " ".join(text.split()) as Python does it, in place; returns the new count. */
-size_t dho_text_collapse_space(uint32_t *text, size_t count);
-
-/* UTF-8 as OpenAI cleans it: dho_text_fix, html.unescape twice, white space, str.lower.
- * *out: code points, owned by the caller (dho_free). */
+/* dho_text_decode, then quotes made straight, letters and marks composed (NFC), white space
+ * collapsed, str.lower. *out: code points, owned by the caller (dho_free). */
 dho_status dho_text_clean(const char *text, size_t bytes, uint32_t **out, size_t *out_count);
-
-/* --- tokenizer_ftfy.c --- */
-
-/* ftfy.fix_text but for its repair of text that was decoded with a wrong encoding.
- * *out: code points, owned by the caller (dho_free). */
-dho_status dho_text_fix(const uint32_t *text, size_t count, uint32_t **out, size_t *out_count);
-
-/* --- tokenizer_html.c --- */
-
-/* Python's html.unescape, in place; returns the new count, never more. */
-size_t dho_text_unescape_html(uint32_t *text, size_t count);
-/* The same of the references that ftfy resolves: those that end in a semicolon. */
-size_t dho_text_unescape_closed(uint32_t *text, size_t count);
-
-/* The character that a C1 control stands for in Windows-1252; other codes are returned. */
-uint32_t dho_text_from_c1(uint32_t code);
-
-/* --- html_entities.c --- */
-
-/* The characters of a named reference of HTML 5; `name` without &, with the ; when it has one, no
- * NUL. NULL: no such name. codes[1] is 0 for one character. */
-const uint32_t *dho_html_entity(const char *name, size_t length);
 
 /* --- tokenizer_vocab.c: symbols and merges --- */
 

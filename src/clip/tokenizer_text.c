@@ -2,63 +2,13 @@
 #include "clip/tokenizer_private.h"
 #include "dho/alloc.h"
 
+#include <stdlib.h>
 #include <unicase.h>
 #include <unictype.h>
+#include <uninorm.h>
 
-enum { REPLACEMENT = 0xfffd };
-
-/* The bytes that may follow a lead byte: how many, and the range of the first of them, which keeps
- * out overlong forms, surrogates and codes above U+10FFFF (Unicode, table 3-7). */
-typedef struct lead_byte {
-    int following;
-    uint8_t low, high;
-} lead_byte;
-
-static lead_byte classify_lead(uint8_t byte)
-{
-    if (byte < 0xc2 || byte > 0xf4) return (lead_byte){0, 0, 0};
-    if (byte < 0xe0) return (lead_byte){1, 0x80, 0xbf};
-    if (byte < 0xf0) return (lead_byte){2, byte == 0xe0 ? 0xa0 : 0x80, byte == 0xed ? 0x9f : 0xbf};
-    return (lead_byte){3, byte == 0xf0 ? 0x90 : 0x80, byte == 0xf4 ? 0x8f : 0xbf};
-}
-
-size_t dho_text_decode_utf8(const char *text, size_t bytes, uint32_t *out)
-{
-    const uint8_t *in = (const uint8_t *)text;
-    size_t count = 0;
-    for (size_t i = 0; i < bytes;) {
-        const uint8_t first = in[i++];
-        if (first < 0x80) {
-            out[count++] = first;
-            continue;
-        }
-        const lead_byte lead = classify_lead(first);
-        uint32_t code = first & (0x3fu >> lead.following);
-        uint8_t low = lead.low, high = lead.high;
-        int left = lead.following;
-        for (; left > 0 && i < bytes && in[i] >= low && in[i] <= high; left--) {
-            code = code << 6 | (in[i++] & 0x3f);
-            low = 0x80;
-            high = 0xbf;
-        }
-        out[count++] = lead.following == 0 || left > 0 ? REPLACEMENT : code;
-    }
-    return count;
-}
-
-size_t dho_text_put_utf8(uint32_t code, uint8_t *out)
-{
-    if (code < 0x80) {
-        out[0] = (uint8_t)code;
-        return 1;
-    }
-    const int following = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-    static const uint8_t marks[] = {0, 0xc0, 0xe0, 0xf0};
-    out[0] = (uint8_t)(marks[following] | code >> 6 * following);
-    for (int i = 1; i <= following; i++)
-        out[i] = (uint8_t)(0x80 | (code >> 6 * (following - i) & 0x3f));
-    return (size_t)following + 1;
-}
+/* What one character becomes in NFC (UAX 15, "Respecting canonical equivalence"). */
+enum { MOST_COMPOSED = 3 };
 
 /* str.isspace. */
 static bool is_space(uint32_t c)
@@ -68,7 +18,8 @@ static bool is_space(uint32_t c)
            c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
-size_t dho_text_collapse_space(uint32_t *text, size_t count)
+/* " ".join(text.split()) as Python does it, in place; returns the new count. */
+static size_t collapse_space(uint32_t *text, size_t count)
 {
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
@@ -108,23 +59,44 @@ static size_t lower_case(const uint32_t *text, size_t count, uint32_t *out)
     return used;
 }
 
+/* Curly quotes, and the apostrophe that is a letter, as ftfy makes them straight. */
+static uint32_t straighten(uint32_t code)
+{
+    if (code == 0x2bc || (code >= 0x2018 && code <= 0x201b)) return '\'';
+    return code >= 0x201c && code <= 0x201f ? '"' : code;
+}
+
+/* Letters and their marks composed (NFC). out: [MOST_COMPOSED * count + 1]. */
+static dho_status compose(const uint32_t *text, size_t count, uint32_t *out, size_t *out_count)
+{
+    size_t length = MOST_COMPOSED * count + 1;
+    uint32_t *result = u32_normalize(UNINORM_NFC, text, count, out, &length);
+    if (result != out) { /* NULL: it sorts long runs of marks in memory of its own */
+        free(result);
+        return dho_fail(DHO_ERR_MEMORY, "tokenizer: cannot normalize %zu characters", count);
+    }
+    *out_count = length;
+    return DHO_OK;
+}
+
 dho_status dho_text_clean(const char *text, size_t bytes, uint32_t **out, size_t *out_count)
 {
-    uint32_t *codes = NULL, *fixed = NULL, *lower = NULL;
+    uint32_t *codes = NULL, *composed = NULL, *lower = NULL;
+    size_t count;
     dho_status status;
     *out = NULL;
     *out_count = 0;
-    DHO_TRY_GOTO(dho_alloc(&codes, bytes, sizeof *codes, "tokenizer text"));
-    size_t count = dho_text_decode_utf8(text, bytes, codes);
-    DHO_TRY_GOTO(dho_text_fix(codes, count, &fixed, &count));
-    count = dho_text_unescape_html(fixed, count);
-    count = dho_text_unescape_html(fixed, count);
-    count = dho_text_collapse_space(fixed, count);
+    DHO_TRY_GOTO(dho_text_decode(text, bytes, &codes, &count));
+    for (size_t i = 0; i < count; i++) codes[i] = straighten(codes[i]);
+    DHO_TRY_GOTO(
+        dho_alloc(&composed, count + 1, MOST_COMPOSED * sizeof *composed, "tokenizer text"));
+    DHO_TRY_GOTO(compose(codes, count, composed, &count));
+    count = collapse_space(composed, count);
     DHO_TRY_GOTO(dho_alloc(&lower, count, 2 * sizeof *lower, "tokenizer text"));
-    *out_count = lower_case(fixed, count, lower);
+    *out_count = lower_case(composed, count, lower);
     *out = lower;
 fail:
     dho_free(codes);
-    dho_free(fixed);
+    dho_free(composed);
     return status;
 }

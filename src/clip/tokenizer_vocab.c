@@ -3,6 +3,7 @@
 #include "dho/alloc.h"
 
 #include <string.h>
+#include <unistr.h>
 
 /* A symbol's name: a part of dho_bpe.names. */
 typedef struct symbol_name {
@@ -116,7 +117,7 @@ static dho_status add_bytes(dho_bpe *bpe)
                 (byte >= '!' && byte <= '~') || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
             if (is_printable != printable) continue;
             const uint32_t code = printable ? (uint32_t)byte : next++;
-            lengths[count] = dho_text_put_utf8(code, (uint8_t *)names[count]);
+            lengths[count] = (size_t)u8_uctomb((uint8_t *)names[count], code, sizeof names[count]);
             bpe->byte_symbol[byte] = (uint8_t)count++;
         }
     }

@@ -1,6 +1,6 @@
 # CLIP's tokenizer against open_clip's, ftfy included, on 10,000 lines of many scripts, every HTML
 # reference, every code point and ImageNet's prompts; from OpenAI's vocabulary and from Hugging
-# Face's form of it.
+# Face's form of it. What ftfy would replace must be refused, all else must have the same ids.
 . "$(dirname "$0")/lib.bash"
 oracle=$here/tests/golden/tokenizer_oracle.py
 vocabulary=$here/../shared/data/clip/bpe_simple_vocab_16e6.txt.gz

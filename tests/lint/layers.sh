@@ -23,9 +23,9 @@ declare -A module=(
 declare -A library=(
     [yaml.h]='src/config/*' [mpi.h]='src/comm/*|src/cli/main.c'
     [unzip.h]='src/weights/torch/*' [jpeglib.h]='src/image/*' [png.h]='src/image/*'
-    [gif_lib.h]='src/image/*' [tiffio.h]='src/image/*' [unistr.h]='src/base/*'
+    [gif_lib.h]='src/image/*' [tiffio.h]='src/image/*' [unistr.h]='src/base/*|src/clip/*'
     [archive.h]='src/data/*' [archive_entry.h]='src/data/*'
-    [unicase.h]='src/clip/*' [unictype.h]='src/clip/*'
+    [unicase.h]='src/clip/*' [unictype.h]='src/clip/*' [uninorm.h]='src/clip/*'
     [blis.h]='src/compute/*' [dnnl.h]='src/compute/*'
 )
 

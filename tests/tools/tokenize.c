@@ -1,5 +1,6 @@
 /* tokenize VOCABULARY CONTEXT <records >rows: for texts that hold any byte. A record is the
- * number of bytes as 4 little-endian bytes and the text; a row is CONTEXT int32.
+ * number of bytes as 4 little-endian bytes and the text; a row is CONTEXT int32, -1 where the text
+ * is refused.
  * tokenize unassigned >codes: the code points that libunistring's version of Unicode lacks, int32.
  */
 #include "dho/tokenizer.h"
@@ -39,8 +40,11 @@ int main(int argc, char **argv)
         const size_t bytes =
             (size_t)size[0] | (size_t)size[1] << 8 | (size_t)size[2] << 16 | (size_t)size[3] << 24;
         if (bytes > MOST || fread(text, 1, bytes, stdin) != bytes) return EXIT_FAILURE;
-        if (dho_tokenizer_encode(tokenizer, text, bytes, ids, (size_t)context, NULL, NULL) !=
-            DHO_OK)
+        const dho_status status =
+            dho_tokenizer_encode(tokenizer, text, bytes, ids, (size_t)context, NULL, NULL);
+        if (status == DHO_ERR_CONFIG)
+            memset(ids, 0xff, (size_t)context * sizeof *ids);
+        else if (status != DHO_OK)
             return fail();
         if (fwrite(ids, sizeof *ids, (size_t)context, stdout) != (size_t)context)
             return EXIT_FAILURE;
