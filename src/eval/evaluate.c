@@ -17,9 +17,8 @@ typedef struct evaluator {
     char *path; /* owned: the checkpoint */
     dho_model model;
     dho_checkpoint_info info;
-    dho_compute *compute;
-    dho_executor *executor;
-    int threads;
+    dho_infer *infer;
+    int threads; /* that sweep alpha and beta */
     dho_head_outputs *outputs; /* owned, [eval.set_count]; filled on rank 0 */
 } evaluator;
 
@@ -61,11 +60,7 @@ static dho_status open_local(evaluator *e)
     const dho_config *config = e->config;
     DHO_TRY(check_model(e));
     e->threads = dho_setup_threads(config->compute.threads);
-    DHO_TRY(dho_compute_create(&e->compute, config->compute.backend, config->compute.dtype,
-                               e->threads));
-    const dho_executor_options execution = {
-        .compute = e->compute, .batch = (int)config->eval.batch, .training = false};
-    DHO_TRY(dho_executor_create(&e->executor, e->model.student.graph, &execution));
+    DHO_TRY(dho_infer_open(&e->infer, config, &e->model));
     return dho_alloc_zero(&e->outputs, config->eval.set_count, sizeof *e->outputs, "evaluation");
 }
 
@@ -127,7 +122,7 @@ static dho_status run_set(evaluator *e, size_t i)
                                       set->name);
     if (status == DHO_OK) {
         dho_info("evaluating %s: %lld images", set->name, (long long)dataset.count);
-        status = dho_outputs_compute(e->config, e->comm, e->executor, &e->model, &dataset,
+        status = dho_outputs_compute(e->config, e->comm, e->infer, &e->model, &dataset,
                                      &e->outputs[i]);
     }
     if (opened == DHO_OK) dho_dataset_free(&dataset);
@@ -328,6 +323,7 @@ static dho_status run(evaluator *e, const char *checkpoint)
     const dho_config *given = e->config;
     take_method(e, &own, e->info.method);
     const dho_status status = run_sets(e);
+    dho_infer_close(&e->infer);
     e->config = given;
     return status;
 }
@@ -343,8 +339,6 @@ dho_status dho_evaluate(const dho_config *config, dho_comm *comm, const char *ch
         dho_head_outputs_free(&e.outputs[i]);
     dho_free(e.outputs);
     dho_free(e.path);
-    dho_executor_destroy(&e.executor);
-    dho_compute_destroy(&e.compute);
     dho_model_destroy(&e.model);
     dho_checkpoint_info_free(&e.info);
     return status;

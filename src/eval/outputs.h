@@ -5,14 +5,13 @@
 #include "dho/comm.h"
 #include "dho/dataset.h"
 #include "dho/evaluate.h"
-#include "dho/student.h"
+#include "dho/infer.h"
 
-/* Runs a model over a test set. Batch b of eval.batch images is computed by rank b mod P, so the
- * outputs do not depend on P. Rank 0 gets them in dataset order, other ranks an empty result.
- * Collective. */
-dho_status dho_outputs_compute(const dho_config *config, dho_comm *comm,
-                               dho_executor *executor, const dho_model *model,
-                               const dho_dataset *dataset, dho_head_outputs *out);
+/* Runs a model over a test set. Rank 0 gets the outputs in the data set's order, other ranks an
+ * empty result. Errors: those of dho_infer_all. Collective. */
+dho_status dho_outputs_compute(const dho_config *config, dho_comm *comm, dho_infer *infer,
+                               const dho_model *model, const dho_dataset *dataset,
+                               dho_head_outputs *out);
 
 /* Whose outputs a file holds. */
 typedef struct dho_outputs_origin {

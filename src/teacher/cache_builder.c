@@ -64,7 +64,7 @@ static dho_status open_builder(builder *b)
 static dho_status fill_image(void *context, int64_t id, dho_cache_record *views)
 {
     builder *b = context;
-    if (b->rows.loader == NULL)
+    if (!b->rows.started)
         DHO_TRY(cache_rows_start(&b->rows, b->ids, b->id_count, b->spec.views, NULL, NULL));
     for (int view = 0; view < b->spec.views; view++) {
         int64_t found;

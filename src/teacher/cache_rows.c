@@ -33,6 +33,7 @@ static dho_status check_teacher(const cache_rows *rows)
 static void describe_transform(cache_rows *rows, bool free_crops)
 {
     const dho_eval_transform *whole = &rows->teacher->transform;
+    const dho_compute *compute = dho_infer_compute(rows->infer);
     const dho_normalise normalise =
         dho_setup_normalise(rows->teacher->model->mean, rows->teacher->model->std);
     dho_cache_transform *out = &rows->transform;
@@ -45,9 +46,8 @@ static void describe_transform(cache_rows *rows, bool free_crops)
     }
     memcpy(out->mean, normalise.mean, sizeof out->mean);
     memcpy(out->std, normalise.std, sizeof out->std);
-    snprintf(out->compute, sizeof out->compute, "%.10s %s",
-             dho_compute_kernels(rows->compute)->name,
-             dho_compute_dtype_of(rows->compute) == DHO_DTYPE_BF16 ? "bf16" : "fp32");
+    snprintf(out->compute, sizeof out->compute, "%.10s %s", dho_compute_kernels(compute)->name,
+             dho_compute_dtype_of(compute) == DHO_DTYPE_BF16 ? "bf16" : "fp32");
 }
 
 dho_status cache_rows_open(cache_rows *rows, const dho_config *config,
@@ -62,93 +62,74 @@ dho_status cache_rows_open(cache_rows *rows, const dho_config *config,
                                                                : student->classes};
     DHO_TRY(dho_setup_dataset(config, &rows->dataset));
     DHO_TRY(check_teacher(rows));
-    DHO_TRY(dho_compute_create(&rows->compute, config->compute.backend, config->compute.dtype,
-                               dho_setup_threads(config->compute.threads)));
+    DHO_TRY(dho_infer_open(&rows->infer, config, teacher->model));
     describe_transform(rows, free_crops);
-    const dho_executor_options execution = {
-        .compute = rows->compute, .batch = (int)config->eval.batch, .training = false};
-    return dho_executor_create(&rows->executor, student->graph, &execution);
+    return DHO_OK;
 }
 
 void cache_rows_stop(cache_rows *rows)
 {
-    dho_eval_loader_destroy(&rows->loader);
-    rows->batch.count = rows->row = 0;
+    if (rows->infer != NULL) dho_infer_stop(rows->infer);
+    rows->started = false;
+    rows->batch = NULL;
+    rows->row = 0;
 }
 
 void cache_rows_close(cache_rows *rows)
 {
     cache_rows_stop(rows);
-    dho_executor_destroy(&rows->executor);
-    dho_compute_destroy(&rows->compute);
+    dho_infer_close(&rows->infer);
     dho_dataset_free(&rows->dataset);
 }
 
 dho_status cache_rows_start(cache_rows *rows, const int64_t *ids, int64_t count, int views,
                             dho_view_source source, void *context)
 {
-    const dho_config *config = rows->config;
     const dho_cache_transform *transform = &rows->transform;
     cache_rows_stop(rows);
-    const dho_eval_loader_options options = {
-        .dataset = &rows->dataset,
-        .ids = ids,
-        .count = count,
-        .views = views,
-        .image_size = rows->teacher->model->student.image_size,
-        .resize_short = transform->short_side,
-        .squash = transform->resize == DHO_CACHE_SQUASH,
-        .scale = {config->data.crop_scale[0], config->data.crop_scale[1]},
-        .ratio = {config->data.crop_ratio[0], config->data.crop_ratio[1]},
-        .flip = config->data.flip,
-        .seed = config->seed,
-        .filter = transform->filter,
-        .normalise = dho_setup_normalise(rows->teacher->model->mean, rows->teacher->model->std),
-        .pixels = dho_setup_pixels(config->compute.dtype),
-        .batch = (int)config->eval.batch,
-        .threads = dho_setup_threads(config->data.loader_threads),
-        .prefetch = (int)config->data.prefetch,
-        .view_source = source,
-        .view_context = context};
-    return dho_eval_loader_create(&rows->loader, &options);
+    const dho_infer_images images = {.dataset = &rows->dataset,
+                                     .ids = ids,
+                                     .count = count,
+                                     .views = views,
+                                     .transform = {.resize_short = transform->short_side,
+                                                   .squash = transform->resize == DHO_CACHE_SQUASH,
+                                                   .filter = transform->filter},
+                                     .view_source = source,
+                                     .view_context = context};
+    DHO_TRY(dho_infer_start(rows->infer, &images));
+    rows->started = true;
+    return DHO_OK;
 }
 
 static dho_status next_batch(cache_rows *rows)
 {
-    const dho_model *model = rows->teacher->model;
-    if (rows->batch.count > 0) dho_eval_loader_release(rows->loader, &rows->batch);
-    rows->batch.count = rows->row = 0;
-    DHO_TRY(dho_eval_loader_next(rows->loader, &rows->batch, NULL));
-    if (rows->batch.count == 0) return dho_fail(DHO_ERR_INTERNAL, "the loader ended too early");
-    DHO_TRY(dho_executor_prepare(rows->executor, rows->batch.count));
-    dho_executor_forward(rows->executor, rows->batch.count, rows->batch.images, model->parameters,
-                         model->buffers, NULL);
-    return DHO_OK;
+    rows->row = 0;
+    DHO_TRY(dho_infer_next(rows->infer, &rows->batch));
+    return rows->batch->count > 0 ? DHO_OK
+                                  : dho_fail(DHO_ERR_INTERNAL, "the loader ended too early");
 }
 
 dho_status cache_rows_next(cache_rows *rows, int64_t *out_id, dho_cache_record *out)
 {
     const dho_student *student = &rows->teacher->model->student;
     const size_t dim = (size_t)rows->dim;
-    if (rows->row == rows->batch.count) DHO_TRY(next_batch(rows));
+    const bool embedding = rows->payload == DHO_CACHE_EMBEDDING;
+    if (rows->batch == NULL || rows->row == rows->batch->count) DHO_TRY(next_batch(rows));
     const int row = rows->row++;
-    const float *output = dho_executor_output(rows->executor, rows->payload == DHO_CACHE_EMBEDDING
-                                                                  ? student->features
-                                                                  : student->heads[0]);
+    const float *output =
+        dho_infer_output(rows->infer, embedding ? student->features : student->heads[0]);
     memcpy(out->payload, output + (size_t)row * dim, dim * sizeof(float));
     if (cache_rows_are_normalised(rows)) cache_normalise(out->payload, dim);
-    *out_id = rows->batch.draws[row].id;
+    *out_id = rows->batch->draws[row].id;
+    out->box = rows->batch->boxes[row];
+    out->flip = rows->batch->flips[row];
     const size_t at = dho_first_not_finite(out->payload, dim);
-    if (at < dim)
-        return dho_fail(DHO_ERR_NUMERIC,
-                        "%s: the teacher's %s has %g as value %zu: its weights are "
-                        "too large, or the image's pixels are",
-                        rows->dataset.samples[*out_id].path,
-                        rows->payload == DHO_CACHE_EMBEDDING ? "embedding" : "logits",
-                        dho_shown_value(out->payload[at]), at);
-    out->box = rows->batch.boxes[row];
-    out->flip = rows->batch.flips[row];
-    return DHO_OK;
+    if (at == dim) return DHO_OK;
+    return dho_fail(DHO_ERR_NUMERIC,
+                    "%s: the teacher's %s has %g as value %zu: its weights are "
+                    "too large, or the image's pixels are",
+                    rows->dataset.samples[*out_id].path, embedding ? "embedding" : "logits",
+                    dho_shown_value(out->payload[at]), at);
 }
 
 bool cache_rows_are_normalised(const cache_rows *rows)

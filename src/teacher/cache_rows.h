@@ -4,8 +4,7 @@
 #define DHO_TEACHER_CACHE_ROWS_H
 
 #include "dho/cache_builder.h"
-#include "dho/dataset.h"
-#include "dho/loader.h"
+#include "dho/infer.h"
 
 typedef struct cache_rows {
     const dho_config *config;         /* borrowed */
@@ -14,11 +13,10 @@ typedef struct cache_rows {
     dho_cache_payload payload;
     int dim; /* of a row */
     dho_cache_transform transform;
-    dho_compute *compute;    /* owned */
-    dho_executor *executor;  /* owned */
-    dho_eval_loader *loader; /* owned; NULL: not started */
-    dho_batch batch;         /* count 0: none in hand */
-    int row;                 /* next row of the batch */
+    dho_infer *infer;       /* owned */
+    bool started;
+    const dho_batch *batch; /* in hand, of the infer; NULL: none */
+    int row;                /* next row of the batch */
 } cache_rows;
 
 /* Opens the dataset of data.*, checks that the teacher is of its classes, and prepares to run it.

@@ -72,7 +72,7 @@ cp "$work/w.safetensors" "$work/far.safetensors"
 for i in $(seq 0 7); do "$tensors" poke "$work/far.safetensors" bn1.running_mean "$i" -3e38; done
 run 2 $(from "$work/far.safetensors") --set train.lr=1e-9 >"$work/log" 2>&1 || die "a far mean trains"
 one=(-c "$base" --set method=ce --set data.labels=all --out "$work/started")
-said 1 "jpg: the student's output for class 0 is \(nan\|-\?inf\)" eval "${one[@]}"
+said 1 "jpg: the student's output: value 0 is \(nan\|-\?inf\)" eval "${one[@]}"
 [ ! -e "$work/started/eval.json" ] || die "outputs that are not finite were scored"
 said 1 "jpg: the teacher's \(logits\|embedding\) has" cache build -c "$base" --out "$work/c2" \
     --teacher "$work/started" --shards 8

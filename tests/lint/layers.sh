@@ -3,7 +3,7 @@
 # library is included by the one layer that wraps it. Run from the repository's root.
 set -euo pipefail
 
-layers=(base config comm image data compute nn models weights heads clip teacher distill optim train eval
+layers=(base config comm image data compute nn models weights infer heads clip teacher distill optim train eval
     synth table report cli)
 
 # The layer that implements each public header.
@@ -13,6 +13,7 @@ declare -A module=(
     [dataset]=data [loader]=data [run_setup]=data [shards]=data [data_check]=data
     [compute]=compute [graph]=nn [student]=models [text_tower]=models
     [safetensors]=weights [state_dict]=weights [torch_file]=weights [weights]=weights
+    [infer]=infer
     [teacher_head]=heads [tip_adapter]=heads [head_file]=heads
     [tokenizer]=clip [clip]=clip [zero_shot]=clip
     [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher [cache_import]=teacher

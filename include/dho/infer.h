@@ -1,0 +1,78 @@
+/* A model over images of a data set: decoding, forward and outputs, one batch after another on one
+ * rank, or over the whole set on all ranks. What evaluation, teacher caches and embeddings share.
+ */
+#ifndef DHO_INFER_H
+#define DHO_INFER_H
+
+#include "dho/comm.h"
+#include "dho/compute.h"
+#include "dho/config.h"
+#include "dho/dataset.h"
+#include "dho/image.h"
+#include "dho/loader.h"
+#include "dho/student.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct dho_infer dho_infer;
+
+/* Prepares to run a model. config: compute.*, eval.batch, data.loader_threads, data.prefetch, and
+ * for random views data.crop_*, data.flip and seed; both are borrowed. *out is owned
+ * (dho_infer_close), NULL on error. Local. Errors: those of dho_compute_create and of memory. */
+dho_status dho_infer_open(dho_infer **out, const dho_config *config, const dho_model *model);
+void dho_infer_close(dho_infer **infer);
+/* What computes. Borrowed. */
+dho_compute *dho_infer_compute(const dho_infer *infer);
+int dho_infer_batch(const dho_infer *infer); /* images that are run together at most */
+
+/* --- on one rank, batch by batch --- */
+
+/* Which images, and how they are seen. All is borrowed, until dho_infer_stop. */
+typedef struct dho_infer_images {
+    const dho_dataset *dataset;
+    const int64_t *ids; /* [count] */
+    int64_t count;
+    int views; /* of each image, >= 1 */
+    /* Neither resize_short nor squash: random views of data.*, or those of view_source. */
+    dho_eval_transform transform;
+    dho_view_source view_source; /* NULL: none */
+    void *view_context;
+} dho_infer_images;
+
+/* Begins with these images; ends what was begun before. Errors: those of dho_eval_loader_create. */
+dho_status dho_infer_start(dho_infer *infer, const dho_infer_images *images);
+/* Runs the next batch. It and its outputs stay until the next call; count is 0 behind the last.
+ * Errors: those of dho_eval_loader_next, DHO_ERR_MEMORY. */
+dho_status dho_infer_next(dho_infer *infer, const dho_batch **out);
+/* Output [count][width] of a node of the model's graph for the batch in hand. */
+const float *dho_infer_output(const dho_infer *infer, int node);
+void dho_infer_stop(dho_infer *infer);
+
+/* --- a whole data set on all ranks --- */
+
+/* One output of each image. */
+typedef struct dho_infer_rows {
+    int node;
+    size_t width;
+    const char *name; /* in messages: "the embedding" */
+    float *rows;      /* [dataset.count][width] on rank 0, owned by the caller; NULL elsewhere */
+} dho_infer_rows;
+
+/* Runs all images through the model and fills `rows` of the outputs in the data set's order. Batch
+ * b is computed by rank b mod P, so the numbers do not depend on P. Collective.
+ * Errors: those of dho_infer_next; DHO_ERR_NUMERIC naming the image whose output is not finite. The
+ * outputs are released then. */
+dho_status dho_infer_all(dho_infer *infer, dho_comm *comm, const dho_dataset *dataset,
+                         dho_eval_transform transform, dho_infer_rows *outputs, int count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
