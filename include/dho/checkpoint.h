@@ -27,12 +27,13 @@ typedef struct dho_checkpoint_info {
     dho_head_form head_forms[2];
     double head_scale;
     bool outer_bias;    /* read only: of version 1, cosine heads are s W f/|f| + b there */
+    bool lacks_dtype;   /* read only: of version 1 or 2, whose settings do not say compute.dtype */
     char **class_names; /* [classes] */
     double mean[3], std[3];
     uint64_t dataset_fingerprint;
     uint32_t labelled_crc; /* of the labelled ids */
     char *teacher;         /* the cache's word about its teacher; "" without one */
-    char *settings;        /* every setting that a continued run must share, as YAML */
+    char *settings;        /* the keys that decide numbers, as YAML (dho_config_format_keys) */
 } dho_checkpoint_info;
 
 void dho_checkpoint_info_free(dho_checkpoint_info *info);

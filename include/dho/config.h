@@ -73,6 +73,20 @@ typedef enum dho_schedule_kind {
     DHO_SCHEDULE_WARMUP_TIMES_COSINE /* the cosine runs from step 0, under the warm-up */
 } dho_schedule_kind;
 
+/* What the value of a key decides: a column of the schema. Resuming, tables and the documentation
+ * select keys by it. Bits, so that several can be asked for at once. */
+typedef enum dho_decides {
+    DHO_DECIDES_NUMBERS = 1,     /* the weights: a run goes on only with the same value */
+    DHO_DECIDES_COURSE = 2,      /* the weights from here on: a run may go on with another value */
+    DHO_DECIDES_START = 4,       /* the weights at step 0; later ones are in the checkpoint */
+    DHO_DECIDES_EVALUATION = 8,  /* the numbers of an evaluation */
+    DHO_DECIDES_PLACE = 16,      /* where images and teacher lie: resuming compares their content */
+    DHO_DECIDES_HARDWARE = 32,   /* threads, memory, kernels: how fast the same numbers are made */
+    DHO_DECIDES_LOG = 64         /* what is written, where and how often */
+} dho_decides;
+
+enum { DHO_DECIDES_ALL = 127 };
+
 /* One evaluation set: an entry of eval.sets. */
 typedef struct dho_config_set {
     char *name;        /* eval.sets[i].name: unique, [A-Za-z0-9_.-]+ */
@@ -201,13 +215,41 @@ dho_status dho_config_load(dho_config *out, const char *path, const char *const 
 dho_status dho_config_parse(dho_config *out, const char *text, size_t bytes, const char *name,
                             const char *const *overrides, size_t override_count);
 
+/* Reads the text of dho_config_format_keys: keys that `decides` does not name are passed over, those
+ * that are not there have the schema's defaults, and nothing is checked across keys.
+ * Errors: those of dho_config_parse. */
+dho_status dho_config_parse_keys(dho_config *out, const char *text, const char *name,
+                                 unsigned decides);
+
 /* All keys with their resolved values as YAML that loads back to the same configuration; with
  * `comments`, each key's description stands behind it. *out: owned text (dho_free). */
 dho_status dho_config_format(const dho_config *config, bool comments, char **out);
 
+/* The keys alone that decide one of `decides` (bits of dho_decides). *out: owned text (dho_free). */
+dho_status dho_config_format_keys(const dho_config *config, unsigned decides, char **out);
+
 /* The keys whose values are not the defaults, one "key: value" a line, sets with all their keys; ""
  * when there are none. *out: owned text (dho_free). */
 dho_status dho_config_format_changes(const dho_config *config, char **out);
+
+/* A key in which configurations differ. */
+typedef struct dho_config_difference {
+    char key[64];  /* "train.lr", "eval.sets[0].root" */
+    char **values; /* owned, [configs]: of each as YAML; NULL where it has no such set, or is NULL */
+} dho_config_difference;
+
+typedef struct dho_config_differences {
+    dho_config_difference *keys; /* owned, [count]; in the schema's order */
+    size_t count;
+    size_t configs;
+} dho_config_differences;
+
+/* Compares configurations field by field: the keys that decide one of `decides` and have not the
+ * same value in all of configs[count]. A NULL among them agrees with everything. *out is owned
+ * (dho_config_differences_free), all zero on error. Errors: DHO_ERR_MEMORY. */
+dho_status dho_config_diff(dho_config_differences *out, const dho_config *const *configs,
+                           size_t count, unsigned decides);
+void dho_config_differences_free(dho_config_differences *differences);
 
 /* What training needs beyond what dho_config_load checks for every command: data.root, and
  * teacher.cache unless method: ce. `name` (the file's) starts the message.
@@ -216,6 +258,8 @@ dho_status dho_config_check_train(const dho_config *config, const char *name);
 
 /* The schema as Markdown: the table in docs/configuration.md. *out: owned text (dho_free). */
 dho_status dho_config_schema_markdown(char **out);
+/* Which keys decide what, as Markdown: the table in docs/checkpoint.md. *out: owned text. */
+dho_status dho_config_decides_markdown(char **out);
 
 void dho_config_free(dho_config *config);
 

@@ -171,13 +171,6 @@ const char *dho_compat_default(const dho_config *config, const dho_yaml_node *ro
     return NULL;
 }
 
-/* Only words and numbers are fixed. */
-static bool is_equal(const dho_field *field, const dho_config *a, const dho_config *b)
-{
-    const char *x = (const char *)a + field->offset, *y = (const char *)b + field->offset;
-    return memcmp(x, y, field->type == DHO_FIELD_WORD ? sizeof(int) : sizeof(double)) == 0;
-}
-
 static dho_status check_fixed(const reference *r, const dho_config *config,
                               const dho_yaml_node *node)
 {
@@ -186,7 +179,7 @@ static dho_status check_fixed(const reference *r, const dho_config *config,
     if (is_head_form(r->key) && strcmp(node->text, "auto") == 0) return DHO_OK;
     field.fallback = r->value;
     DHO_TRY(dho_field_read_default(&field, &wanted));
-    if (is_equal(&field, config, &wanted)) return DHO_OK;
+    if (dho_field_is_equal(&field, config, &wanted)) return DHO_OK;
     return dho_yaml_fail(node, "expected %s, as compat: reference has it (leave one out)",
                          r->value);
 }

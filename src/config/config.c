@@ -2,12 +2,12 @@
 #include "dho/config.h"
 
 #include "config/config_value.h"
+#include "config/plain_numbers.h"
 #include "config/schema.h"
 #include "config/yaml_tree.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 
-#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,9 +32,10 @@ static dho_status unknown_key(const dho_schema *schema, const dho_yaml_node *nod
     return dho_yaml_fail(node, "unknown key (did you mean %.*s%s?)", (int)front, full, near);
 }
 
-/* Reads what stands in `map`, the section `section` ("" or "train.") of the table. */
+/* Reads what stands in `map`, the section `section` ("" or "train.") of the table, but passes over
+ * keys that `decides` does not name. */
 static dho_status read_section(const dho_schema *schema, const dho_yaml_node *map,
-                               const char *section, void *structure)
+                               const char *section, unsigned decides, void *structure)
 {
     for (const dho_yaml_node *child = map->first; child != NULL; child = child->next) {
         char path[DHO_YAML_PATH_BYTES];
@@ -42,7 +43,8 @@ static dho_status read_section(const dho_schema *schema, const dho_yaml_node *ma
         if (length >= (int)sizeof path - 1) return dho_yaml_fail(child, "unknown key");
         const dho_field *field = dho_schema_find(schema, path);
         if (field != NULL && strchr(child->key, '.') == NULL) {
-            if (field->type != DHO_FIELD_SETS) DHO_TRY(dho_field_read(field, child, structure));
+            if (field->type != DHO_FIELD_SETS && (field->decides & decides) != 0)
+                DHO_TRY(dho_field_read(field, child, structure));
         } else if (dho_schema_is_section(schema, path) && strchr(child->key, '.') == NULL) {
             if (dho_yaml_is_null(child))
                 return dho_yaml_fail(child, "expected a mapping of keys, got nothing (leave the "
@@ -52,7 +54,7 @@ static dho_status read_section(const dho_schema *schema, const dho_yaml_node *ma
                                      child->kind == DHO_YAML_LIST ? "list" : "single value");
             path[length] = '.';
             path[length + 1] = '\0';
-            DHO_TRY(read_section(schema, child, path, structure));
+            DHO_TRY(read_section(schema, child, path, decides, structure));
         } else {
             return unknown_key(schema, child, path);
         }
@@ -67,7 +69,7 @@ static dho_status read_set(const dho_config *config, const dho_yaml_node *node, 
                              node->kind == DHO_YAML_LIST ? "a list"
                              : dho_yaml_is_null(node)    ? "nothing"
                                                          : "a single value");
-    DHO_TRY(read_section(&dho_schema_set, node, "", set));
+    DHO_TRY(read_section(&dho_schema_set, node, "", DHO_DECIDES_ALL, set));
     for (size_t i = 0; i < dho_schema_set.count; i++) {
         const dho_field *field = &dho_schema_set.fields[i];
         if (dho_yaml_find(node, field->key) != NULL) continue;
@@ -100,15 +102,19 @@ static dho_status read_sets(dho_config *config, const dho_yaml_node *node)
     return DHO_OK;
 }
 
+static dho_status read_root(dho_config *config, const dho_yaml_node *root, unsigned decides)
+{
+    if (root == NULL || dho_yaml_is_null(root)) return DHO_OK;
+    if (root->kind != DHO_YAML_MAP)
+        return dho_yaml_fail(root, "expected a mapping of keys, got a %s",
+                             root->kind == DHO_YAML_LIST ? "list" : "single value");
+    return read_section(&dho_schema_config, root, "", decides, config);
+}
+
 static dho_status read_config(dho_config *config, const dho_yaml_node *root,
                               const dho_yaml_source *file)
 {
-    if (root != NULL && !dho_yaml_is_null(root)) {
-        if (root->kind != DHO_YAML_MAP)
-            return dho_yaml_fail(root, "expected a mapping of keys, got a %s",
-                                 root->kind == DHO_YAML_LIST ? "list" : "single value");
-        DHO_TRY(read_section(&dho_schema_config, root, "", config));
-    }
+    DHO_TRY(read_root(config, root, DHO_DECIDES_ALL));
     for (size_t i = 0; i < dho_schema_config.count; i++) {
         dho_field field = dho_schema_config.fields[i];
         if (dho_yaml_find(root, field.key) != NULL) continue;
@@ -149,13 +155,37 @@ dho_status dho_config_parse(dho_config *out, const char *text, size_t bytes, con
                             const char *const *overrides, size_t override_count)
 {
     *out = (dho_config){0};
-    /* Numbers have a decimal point here, whatever the program's language settings. */
-    const locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (plain == (locale_t)0) return dho_fail(DHO_ERR_MEMORY, "%s: cannot set the C locale", name);
-    const locale_t before = uselocale(plain);
+    dho_plain_numbers numbers;
+    DHO_TRY(dho_plain_numbers_begin(&numbers));
     const dho_status status = parse_all(out, text, bytes, name, overrides, override_count);
-    uselocale(before);
-    freelocale(plain);
+    dho_plain_numbers_end(&numbers);
+    if (status != DHO_OK) dho_config_free(out);
+    return status;
+}
+
+static dho_status read_keys(dho_config *config, const dho_yaml_node *root, unsigned decides)
+{
+    DHO_TRY(read_root(config, root, decides));
+    for (size_t i = 0; i < dho_schema_config.count; i++) {
+        const dho_field *field = &dho_schema_config.fields[i];
+        if ((field->decides & decides) == 0 || dho_yaml_find(root, field->key) == NULL)
+            DHO_TRY(dho_field_read_default(field, config));
+    }
+    return DHO_OK;
+}
+
+dho_status dho_config_parse_keys(dho_config *out, const char *text, const char *name,
+                                 unsigned decides)
+{
+    const dho_yaml_source source = {.name = name};
+    dho_yaml_node *root = NULL;
+    dho_plain_numbers numbers;
+    *out = (dho_config){0};
+    DHO_TRY(dho_plain_numbers_begin(&numbers));
+    dho_status status = dho_yaml_parse(&root, text, strlen(text), &source);
+    if (status == DHO_OK) status = read_keys(out, root, decides);
+    dho_plain_numbers_end(&numbers);
+    dho_yaml_free(&root);
     if (status != DHO_OK) dho_config_free(out);
     return status;
 }

@@ -1,9 +1,9 @@
 #define _GNU_SOURCE
-#include "config/schema.h"
+#include "config/config_value.h"
+#include "config/plain_numbers.h"
 #include "dho/alloc.h"
 #include "dho/config.h"
 
-#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -157,7 +157,7 @@ static void put_sets(writer *w, const dho_config *config, bool comments)
     }
 }
 
-static void put_config(writer *w, const dho_config *config, bool comments)
+static void put_config(writer *w, const dho_config *config, unsigned decides, bool comments)
 {
     const char *section = "";
     size_t section_length = 0;
@@ -165,6 +165,7 @@ static void put_config(writer *w, const dho_config *config, bool comments)
         const dho_field *field = &dho_schema_config.fields[i];
         const char *dot = strchr(field->key, '.');
         const size_t length = dot != NULL ? (size_t)(dot - field->key) : 0;
+        if ((field->decides & decides) == 0) continue;
         if (length != section_length || strncmp(field->key, section, length) != 0) {
             section = field->key;
             section_length = length;
@@ -177,29 +178,21 @@ static void put_config(writer *w, const dho_config *config, bool comments)
         put_line(w, field, nested ? "  " : "", nested ? dot + 1 : field->key, config, comments);
         if (field->type == DHO_FIELD_SETS) put_sets(w, config, comments);
     }
+    put(w, "%s", ""); /* also without a key there is a text, and it ends here */
 }
 
 /* One line of each key that has another value than in `defaults`. */
 static void put_changes(writer *w, const dho_config *config, const dho_config *defaults)
 {
-    for (size_t i = 0; i < dho_schema_config.count && w->status == DHO_OK; i++) {
+    for (size_t i = 0; i < dho_schema_config.count; i++) {
         const dho_field *field = &dho_schema_config.fields[i];
-        const size_t begin = w->used;
-        if (field->type == DHO_FIELD_SETS) {
-            if (config->eval.set_count > 0) put_line(w, field, "", field->key, config, false);
-            put_sets(w, config, false);
+        const bool sets = field->type == DHO_FIELD_SETS;
+        if (sets ? config->eval.set_count == 0 : dho_field_is_equal(field, config, defaults))
             continue;
-        }
-        put_value(w, field, defaults);
-        const size_t middle = w->used;
-        put_value(w, field, config);
-        const size_t length = middle - begin; /* 0: there may be no text yet */
-        const bool same = w->used - middle == length &&
-                          (length == 0 || memcmp(w->text + begin, w->text + middle, length) == 0);
-        w->used = begin; /* it was only compared */
-        if (!same) put_line(w, field, "", field->key, config, false);
+        put_line(w, field, "", field->key, config, false);
+        if (sets) put_sets(w, config, false);
     }
-    put(w, "%s", ""); /* also where nothing differs there is a text, and it ends here */
+    put(w, "%s", "");
 }
 
 /* --- Markdown --------------------------------------------------------------------------------- */
@@ -230,7 +223,8 @@ static const char *type_name(const dho_field *field)
 
 static void put_table(writer *w, const dho_schema *schema, const char *prefix)
 {
-    put(w, "| Key | Type | Default | Allowed | Unit | Meaning |\n|---|---|---|---|---|---|\n");
+    put(w, "| Key | Type | Default | Allowed | Unit | Meaning | Decides |\n"
+           "|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < schema->count; i++) {
         const dho_field *field = &schema->fields[i];
         char range[DHO_SCHEMA_TEXT_BYTES];
@@ -242,17 +236,32 @@ static void put_table(writer *w, const dho_schema *schema, const char *prefix)
             put(w, "(must be given)");
         else
             put(w, "`%s`", field->fallback[0] != '\0' ? field->fallback : "\"\"");
-        put(w, " | %s | %s | %s |\n", range, field->unit, field->help);
+        put(w, " | %s | %s | %s | %s |\n", range, field->unit, field->help,
+            dho_schema_decides_word(field->decides));
+    }
+}
+
+/* A row for each thing that keys decide. */
+static void put_decides(writer *w)
+{
+    put(w, "| Decides | Keys |\n|---|---|\n");
+    for (unsigned bit = 1; bit <= DHO_DECIDES_ALL; bit *= 2) {
+        const char *before = "";
+        put(w, "| %s | ", dho_schema_decides_word((dho_decides)bit));
+        for (size_t i = 0; i < dho_schema_config.count; i++) {
+            if ((dho_schema_config.fields[i].decides & bit) == 0) continue;
+            put(w, "%s`%s`", before, dho_schema_config.fields[i].key);
+            before = ", ";
+        }
+        put(w, " |\n");
     }
 }
 
 /* --- the public functions --------------------------------------------------------------------- */
 
-/* Runs in the C locale: decimal points. */
-static dho_status finish(writer *w, locale_t before, locale_t plain, char **out)
+static dho_status finish(writer *w, const dho_plain_numbers *numbers, char **out)
 {
-    uselocale(before);
-    freelocale(plain);
+    dho_plain_numbers_end(numbers);
     if (w->status != DHO_OK) {
         dho_free(w->text);
         w->text = NULL;
@@ -261,22 +270,35 @@ static dho_status finish(writer *w, locale_t before, locale_t plain, char **out)
     return w->status;
 }
 
-static dho_status begin(locale_t *before, locale_t *plain)
+static dho_status format_config(const dho_config *config, unsigned decides, bool comments,
+                                char **out)
 {
-    *plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (*plain == (locale_t)0) return dho_fail(DHO_ERR_MEMORY, "cannot set the C locale");
-    *before = uselocale(*plain);
-    return DHO_OK;
+    writer w = {0};
+    dho_plain_numbers numbers;
+    *out = NULL;
+    DHO_TRY(dho_plain_numbers_begin(&numbers));
+    put_config(&w, config, decides, comments);
+    return finish(&w, &numbers, out);
 }
 
 dho_status dho_config_format(const dho_config *config, bool comments, char **out)
 {
+    return format_config(config, DHO_DECIDES_ALL, comments, out);
+}
+
+dho_status dho_config_format_keys(const dho_config *config, unsigned decides, char **out)
+{
+    return format_config(config, decides, false, out);
+}
+
+dho_status dho_field_format(const dho_field *field, const void *structure, char **out)
+{
     writer w = {0};
-    locale_t before = (locale_t)0, plain;
+    dho_plain_numbers numbers;
     *out = NULL;
-    DHO_TRY(begin(&before, &plain));
-    put_config(&w, config, comments);
-    return finish(&w, before, plain, out);
+    DHO_TRY(dho_plain_numbers_begin(&numbers));
+    put_value(&w, field, structure);
+    return finish(&w, &numbers, out);
 }
 
 dho_status dho_config_format_changes(const dho_config *config, char **out)
@@ -284,13 +306,13 @@ dho_status dho_config_format_changes(const dho_config *config, char **out)
     static const char nothing[] = "{}";
     dho_config defaults;
     writer w = {0};
-    locale_t before = (locale_t)0, plain;
+    dho_plain_numbers numbers;
     *out = NULL;
     DHO_TRY(dho_config_parse(&defaults, nothing, sizeof nothing - 1, "defaults", NULL, 0));
-    dho_status status = begin(&before, &plain);
+    dho_status status = dho_plain_numbers_begin(&numbers);
     if (status == DHO_OK) {
         put_changes(&w, config, &defaults);
-        status = finish(&w, before, plain, out);
+        status = finish(&w, &numbers, out);
     }
     dho_config_free(&defaults);
     return status;
@@ -299,11 +321,21 @@ dho_status dho_config_format_changes(const dho_config *config, char **out)
 dho_status dho_config_schema_markdown(char **out)
 {
     writer w = {0};
-    locale_t before = (locale_t)0, plain;
+    dho_plain_numbers numbers;
     *out = NULL;
-    DHO_TRY(begin(&before, &plain));
+    DHO_TRY(dho_plain_numbers_begin(&numbers));
     put_table(&w, &dho_schema_config, "");
     put(&w, "\nAn entry of `eval.sets`:\n\n");
     put_table(&w, &dho_schema_set, "eval.sets[].");
-    return finish(&w, before, plain, out);
+    return finish(&w, &numbers, out);
+}
+
+dho_status dho_config_decides_markdown(char **out)
+{
+    writer w = {0};
+    dho_plain_numbers numbers;
+    *out = NULL;
+    DHO_TRY(dho_plain_numbers_begin(&numbers));
+    put_decides(&w);
+    return finish(&w, &numbers, out);
 }

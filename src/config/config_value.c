@@ -278,6 +278,39 @@ dho_status dho_field_inherit(const dho_field *field, void *structure, const dho_
     return DHO_OK;
 }
 
+bool dho_field_is_equal(const dho_field *field, const void *a, const void *b)
+{
+    const char *x = (const char *)a + field->offset, *y = (const char *)b + field->offset;
+    size_t bytes = sizeof(double);
+    switch (field->type) {
+    case DHO_FIELD_TEXT:
+        return strcmp(*(char *const *)(const void *)x, *(char *const *)(const void *)y) == 0;
+    case DHO_FIELD_BOOL:
+        bytes = sizeof(bool);
+        break;
+    case DHO_FIELD_WORD:
+        bytes = sizeof(int);
+        break;
+    case DHO_FIELD_INT:
+    case DHO_FIELD_UINT:
+    case DHO_FIELD_DOUBLE:
+        break;
+    case DHO_FIELD_VECTOR:
+        bytes = field->size * sizeof(double);
+        break;
+    case DHO_FIELD_LIST:
+        bytes = *(const size_t *)(const void *)((const char *)a + field->size);
+        if (*(const size_t *)(const void *)((const char *)b + field->size) != bytes) return false;
+        bytes *= sizeof(double);
+        x = *(char *const *)(const void *)x;
+        y = *(char *const *)(const void *)y;
+        break;
+    case DHO_FIELD_SETS:
+        return false;
+    }
+    return memcmp(x, y, bytes) == 0;
+}
+
 void dho_field_free(const dho_field *field, void *structure)
 {
     if (field->type != DHO_FIELD_TEXT && field->type != DHO_FIELD_LIST) return;

@@ -13,6 +13,10 @@ dho_status dho_field_read_default(const dho_field *field, void *structure);
 /* A copy of another structure's member of the same type: DHO_FIELD_WORD or DHO_FIELD_TEXT. */
 dho_status dho_field_inherit(const dho_field *field, void *structure, const dho_field *from,
                              const void *from_structure);
+/* Has the member the same value in both structures? Not for DHO_FIELD_SETS. */
+bool dho_field_is_equal(const dho_field *field, const void *a, const void *b);
+/* Its value as YAML, in config_format.c. *out: owned text. Not for DHO_FIELD_SETS. */
+dho_status dho_field_format(const dho_field *field, const void *structure, char **out);
 /* The expectation of `field` was not met by `node`: returns DHO_ERR_CONFIG with `hint` behind. */
 dho_status dho_field_mismatch(const dho_field *field, const dho_yaml_node *node, const char *hint);
 /* Releases what the member owns (not for DHO_FIELD_SETS). */

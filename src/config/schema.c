@@ -1,9 +1,6 @@
 #include "config/schema.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* --- words: in the order of the enums ------------------------------------------------------- */
 
@@ -94,36 +91,36 @@ _Static_assert(sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof
 /* A table and its notation: laid out by hand. */
 /* clang-format off */
 /* The range comes last: it expands to more than one argument. */
-#define ROW(type_, key_, value, unit_, help_, ...)                                                 \
+#define ROW(type_, key_, decides_, value, unit_, help_, ...)                                       \
     .key = #key_, .type = type_, .offset = offsetof(STRUCTURE, key_), .fallback = value,           \
-    .unit = unit_, .help = help_, __VA_ARGS__
+    .unit = unit_, .help = help_, .decides = DHO_DECIDES_##decides_, __VA_ARGS__
 #define TYPE(key_) ((STRUCTURE *)0)->key_
 #define TEXT_TYPE(key_) _Generic(TYPE(key_), char *: DHO_FIELD_TEXT)
-#define NUMBER(key_, value, range, unit_, help_)                                                   \
+#define NUMBER(key_, decides_, value, range, unit_, help_)                                         \
     {ROW(_Generic(TYPE(key_), int64_t: DHO_FIELD_INT, uint64_t: DHO_FIELD_UINT,                    \
-         double: DHO_FIELD_DOUBLE), key_, value, unit_, help_, range)}
-#define BOOL(key_, value, help_)                                                                   \
-    {ROW(_Generic(TYPE(key_), bool: DHO_FIELD_BOOL), key_, value, "", help_, ANY)}
-#define WORD(key_, words_, value, help_)                                                           \
-    {ROW(DHO_FIELD_WORD, key_, value, "", help_, ANY), .words = words_}
-#define TEXT(key_, value, help_) {ROW(TEXT_TYPE(key_), key_, value, "", help_, ANY)}
-#define PATH(key_, value, help_)                                                                   \
-    {ROW(TEXT_TYPE(key_), key_, value, "", help_, ANY), .is_path = true}
-#define TEXT_WORD(key_, words_, value, help_)                                                      \
-    {ROW(TEXT_TYPE(key_), key_, value, "", help_, ANY), .words = words_}
-#define VECTOR(key_, value, range, unit_, help_)                                                   \
-    {ROW(_Generic(TYPE(key_), double *: DHO_FIELD_VECTOR), key_, value, unit_, help_, range),      \
+         double: DHO_FIELD_DOUBLE), key_, decides_, value, unit_, help_, range)}
+#define BOOL(key_, decides_, value, help_)                                                         \
+    {ROW(_Generic(TYPE(key_), bool: DHO_FIELD_BOOL), key_, decides_, value, "", help_, ANY)}
+#define WORD(key_, decides_, words_, value, help_)                                                 \
+    {ROW(DHO_FIELD_WORD, key_, decides_, value, "", help_, ANY), .words = words_}
+#define TEXT(key_, decides_, value, help_) {ROW(TEXT_TYPE(key_), key_, decides_, value, "", help_, ANY)}
+#define PATH(key_, decides_, value, help_)                                                         \
+    {ROW(TEXT_TYPE(key_), key_, decides_, value, "", help_, ANY), .is_path = true}
+#define TEXT_WORD(key_, decides_, words_, value, help_)                                            \
+    {ROW(TEXT_TYPE(key_), key_, decides_, value, "", help_, ANY), .words = words_}
+#define VECTOR(key_, decides_, value, range, unit_, help_)                                         \
+    {ROW(_Generic(TYPE(key_), double *: DHO_FIELD_VECTOR), key_, decides_, value, unit_, help_, range),\
      .size = sizeof(TYPE(key_)) / sizeof(double)}
-#define LIST(key_, count_, value, range, unit_, help_)                                             \
-    {ROW(_Generic(&TYPE(key_), double **: DHO_FIELD_LIST), key_, value, unit_, help_, range),      \
+#define LIST(key_, decides_, count_, value, range, unit_, help_)                                   \
+    {ROW(_Generic(&TYPE(key_), double **: DHO_FIELD_LIST), key_, decides_, value, unit_, help_, range),\
      .size = offsetof(STRUCTURE, count_)}
-#define SETS(key_, count_, value, help_)                                                           \
-    {ROW(_Generic(TYPE(key_), dho_config_set *: DHO_FIELD_SETS), key_, value, "", help_, ANY),     \
+#define SETS(key_, decides_, count_, value, help_)                                                 \
+    {ROW(_Generic(TYPE(key_), dho_config_set *: DHO_FIELD_SETS), key_, decides_, value, "", help_, ANY),\
      .size = offsetof(STRUCTURE, count_)}
-#define INHERIT_WORD(key_, words_, from_, help_)                                                   \
-    {ROW(DHO_FIELD_WORD, key_, NULL, "", help_, ANY), .words = words_, .inherit = from_}
-#define INHERIT_PATH(key_, from_, help_)                                                           \
-    {ROW(TEXT_TYPE(key_), key_, NULL, "", help_, ANY), .inherit = from_, .is_path = true}
+#define INHERIT_WORD(key_, decides_, words_, from_, help_)                                         \
+    {ROW(DHO_FIELD_WORD, key_, decides_, NULL, "", help_, ANY), .words = words_, .inherit = from_}
+#define INHERIT_PATH(key_, decides_, from_, help_)                                                 \
+    {ROW(TEXT_TYPE(key_), key_, decides_, NULL, "", help_, ANY), .inherit = from_, .is_path = true}
 
 /* Bounds of counts: far above any use, and small enough that products of two fit in 64 bits. */
 #define MANY 1000000000.0
@@ -131,145 +128,145 @@ _Static_assert(sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof
 
 #define STRUCTURE dho_config
 static const dho_field config_fields[] = {
-    NUMBER(seed, "0", FROM(0), "", "seed of every random number of the run"),
-    WORD(method, method_words, "dho", "which heads and losses are trained"),
-    WORD(compat, compat_words, "none",
+    NUMBER(seed, NUMBERS, "0", FROM(0), "", "seed of every random number of the run"),
+    WORD(method, NUMBERS, method_words, "dho", "which heads and losses are trained"),
+    WORD(compat, NUMBERS, compat_words, "none",
          "reference: keys that are not given take the public code's values (docs/method.md)"),
-    PATH(out, "runs/default", "the run's folder: checkpoints, metrics, reports"),
+    PATH(out, LOG, "runs/default", "the run's folder: checkpoints, metrics, reports"),
 
-    WORD(data.format, format_words, "imagefolder", "folder of class folders, CoOp split file, or tar shards"),
-    PATH(data.root, "", "image folder; needed to train"),
-    PATH(data.split_file, "", "split JSON, or FGVC-Aircraft's variants.txt; format: coop only"),
-    TEXT_WORD(data.split, split_words, "train", "which split to train on; format: coop only"),
-    WORD(data.labels, label_words, "all", "which training images have a label"),
-    NUMBER(data.shots, "0", IN(0, MANY), "images per class",
+    WORD(data.format, PLACE, format_words, "imagefolder", "folder of class folders, CoOp split file, or tar shards"),
+    PATH(data.root, PLACE, "", "image folder; needed to train"),
+    PATH(data.split_file, PLACE, "", "split JSON, or FGVC-Aircraft's variants.txt; format: coop only"),
+    TEXT_WORD(data.split, NUMBERS, split_words, "train", "which split to train on; format: coop only"),
+    WORD(data.labels, NUMBERS, label_words, "all", "which training images have a label"),
+    NUMBER(data.shots, NUMBERS, "0", IN(0, MANY), "images per class",
            "labelled images; with labels: shots, from 1"),
-    WORD(data.small_classes, small_words, "once",
+    WORD(data.small_classes, NUMBERS, small_words, "once",
          "labels: shots, a class with fewer images: each of them once, or shots draws that repeat some"),
-    NUMBER(data.percent, "0", IN(0, 100), "% per class",
+    NUMBER(data.percent, NUMBERS, "0", IN(0, 100), "% per class",
            "labelled images; with labels: percent or balanced, above 0"),
-    PATH(data.label_file, "", "list of labelled image names; with labels: file"),
-    PATH(data.class_file, "", "list of the class names that must be there, and no others"),
-    NUMBER(data.label_seed, "1", FROM(0), "", "seed of the labelled subset's choice (balanced: numpy's, 13 in the method's code)"),
-    BOOL(data.exclude_labelled, "false", "labelled images are no unlabelled ones as well"),
-    NUMBER(data.image_size, "224", IN(32, 1024), "pixels", "side of the student's input"),
-    VECTOR(data.crop_scale, "[0.5, 1.0]", IN_ABOVE(0, 1), "of the area",
+    PATH(data.label_file, PLACE, "", "list of labelled image names; with labels: file"),
+    PATH(data.class_file, PLACE, "", "list of the class names that must be there, and no others"),
+    NUMBER(data.label_seed, NUMBERS, "1", FROM(0), "", "seed of the labelled subset's choice (balanced: numpy's, 13 in the method's code)"),
+    BOOL(data.exclude_labelled, NUMBERS, "false", "labelled images are no unlabelled ones as well"),
+    NUMBER(data.image_size, NUMBERS, "224", IN(32, 1024), "pixels", "side of the student's input"),
+    VECTOR(data.crop_scale, NUMBERS, "[0.5, 1.0]", IN_ABOVE(0, 1), "of the area",
            "random crop: least and greatest part"),
-    VECTOR(data.crop_ratio, "[0.75, 1.3333333333333333]", ABOVE(0), "width / height",
+    VECTOR(data.crop_ratio, NUMBERS, "[0.75, 1.3333333333333333]", ABOVE(0), "width / height",
            "random crop: least and greatest ratio"),
-    BOOL(data.flip, "true", "random horizontal flip"),
-    WORD(data.interpolation, interpolation_words, "bicubic", "resampling of the crop"),
-    VECTOR(data.mean, "[0.485, 0.456, 0.406]", ANY, "",
+    BOOL(data.flip, NUMBERS, "true", "random horizontal flip"),
+    WORD(data.interpolation, NUMBERS, interpolation_words, "bicubic", "resampling of the crop"),
+    VECTOR(data.mean, NUMBERS, "[0.485, 0.456, 0.406]", ANY, "",
            "of red, green, blue in [0, 1]: subtracted"),
-    VECTOR(data.std, "[0.229, 0.224, 0.225]", ABOVE(0), "",
+    VECTOR(data.std, NUMBERS, "[0.229, 0.224, 0.225]", ABOVE(0), "",
            "of red, green, blue in [0, 1]: divided by"),
-    NUMBER(data.loader_threads, "0", IN(0, 4096), "threads a rank",
+    NUMBER(data.loader_threads, HARDWARE, "0", IN(0, 4096), "threads a rank",
            "decoding; 0: as many as it has OpenMP threads"),
-    NUMBER(data.prefetch, "4", IN(1, 4096), "microbatches", "decoded ahead"),
-    WORD(data.on_error, policy_words, "fail", "what a broken image does"),
+    NUMBER(data.prefetch, HARDWARE, "4", IN(1, 4096), "microbatches", "decoded ahead"),
+    WORD(data.on_error, NUMBERS, policy_words, "fail", "what a broken image does"),
 
-    TEXT_WORD(student.model, model_words, "resnet18", "architecture"),
-    NUMBER(student.width, "0", IN(0, 65536), "channels",
+    TEXT_WORD(student.model, NUMBERS, model_words, "resnet18", "architecture"),
+    NUMBER(student.width, NUMBERS, "0", IN(0, 65536), "channels",
            "of the first stage, or of a transformer's tokens; 0: as published"),
-    NUMBER(student.layers, "0", IN(0, 1024), "blocks", "of a transformer; 0: as published"),
-    PATH(student.init, "", "safetensors or PyTorch file of backbone weights; empty: random"),
-    TEXT(student.init_key, "",
+    NUMBER(student.layers, NUMBERS, "0", IN(0, 1024), "blocks", "of a transformer; 0: as published"),
+    PATH(student.init, START, "", "safetensors or PyTorch file of backbone weights; empty: random"),
+    TEXT(student.init_key, START, "",
          "where in a PyTorch file of student.init the weights are, such as state_dict_ema; empty: "
          "found"),
-    BOOL(student.init_head, "false", "also start the heads, from the file's classifier"),
-    PATH(student.head_init, "",
+    BOOL(student.init_head, NUMBERS, "false", "also start the heads, from the file's classifier"),
+    PATH(student.head_init, START, "",
          "head file that the heads start from: its text_means, or its weight; empty: random"),
-    WORD(student.head_ce, head_words, "auto",
+    WORD(student.head_ce, NUMBERS, head_words, "auto",
          "form of the supervised (or only) head; cosine: on normalised features; auto: linear"),
-    WORD(student.head_kd, head_words, "auto",
+    WORD(student.head_kd, NUMBERS, head_words, "auto",
          "form of the distillation head (method: dho); auto: cosine for CLIP students, else linear"),
-    NUMBER(student.head_scale, "100", ABOVE(0), "", "s of cosine heads (docs/method.md, Heads)"),
+    NUMBER(student.head_scale, NUMBERS, "100", ABOVE(0), "", "s of cosine heads (docs/method.md, Heads)"),
 
-    PATH(teacher.cache, "", "folder of the teacher cache; needed to train unless method: ce"),
-    PATH(teacher.head, "",
+    PATH(teacher.cache, PLACE, "", "folder of the teacher cache; needed to train unless method: ce"),
+    PATH(teacher.head, PLACE, "",
          "head file (zero-shot or Tip-Adapter) for the cache's embeddings; empty: the cache's own"),
 
-    NUMBER(distill.temperature, "2.0", ABOVE(0), "", "T of the distillation loss"),
-    NUMBER(distill.lambda_ce, "1.0", FROM(0), "", "weight of the cross-entropy loss"),
-    NUMBER(distill.lambda_kd, "1.0", FROM(0), "", "weight of the distillation loss"),
-    NUMBER(distill.lambda_feature, "1.0", FROM(0), "",
+    NUMBER(distill.temperature, NUMBERS, "2.0", ABOVE(0), "", "T of the distillation loss"),
+    NUMBER(distill.lambda_ce, NUMBERS, "1.0", FROM(0), "", "weight of the cross-entropy loss"),
+    NUMBER(distill.lambda_kd, NUMBERS, "1.0", FROM(0), "", "weight of the distillation loss"),
+    NUMBER(distill.lambda_feature, NUMBERS, "1.0", FROM(0), "",
            "weight of the feature loss; methods feature, logit_feature"),
-    WORD(distill.feature_loss, feature_loss_words, "mse",
+    WORD(distill.feature_loss, NUMBERS, feature_loss_words, "mse",
          "distance of the projected features to the teacher's embedding"),
 
-    NUMBER(train.shards, "4", IN(1, 65536), "microbatches a step",
+    NUMBER(train.shards, NUMBERS, "4", IN(1, 65536), "microbatches a step",
            "virtual shards; ranks share them out"),
-    NUMBER(train.batch_labelled, "64", IN(0, SIDE), "images a step",
+    NUMBER(train.batch_labelled, NUMBERS, "64", IN(0, SIDE), "images a step",
            "labelled, over all ranks; a multiple of shards"),
-    NUMBER(train.batch_unlabelled, "64", IN(0, SIDE), "images a step",
+    NUMBER(train.batch_unlabelled, NUMBERS, "64", IN(0, SIDE), "images a step",
            "unlabelled, over all ranks; a multiple of shards"),
-    NUMBER(train.epochs, "20", IN(0, MANY), "epochs",
+    NUMBER(train.epochs, COURSE, "20", IN(0, MANY), "epochs",
            "length of the run, the same number of steps for every method; 0: train.steps says it"),
-    WORD(train.epoch_of, epoch_words, "unlabelled",
+    WORD(train.epoch_of, NUMBERS, epoch_words, "unlabelled",
          "whose pass is an epoch (of the others where that batch is 0); shorter: of the fewer batches"),
-    NUMBER(train.steps, "0", IN(0, MANY), "steps", "length of the run; 0: train.epochs says it"),
-    WORD(train.batches, batches_words, "stream",
+    NUMBER(train.steps, COURSE, "0", IN(0, MANY), "steps", "length of the run; 0: train.epochs says it"),
+    WORD(train.batches, NUMBERS, batches_words, "stream",
          "stream: full batches across passes, an epoch is rounded down; loader: as PyTorch's loaders, "
          "each pass ends with a smaller batch, an epoch is rounded up and begins both anew"),
-    WORD(train.forward, forward_words, "stacked",
+    WORD(train.forward, NUMBERS, forward_words, "stacked",
          "batch statistics of labelled and unlabelled images together, or of each; the same to "
          "students without batch normalisation"),
-    WORD(train.optimizer, optimizer_words, "adamw", "optimizer"),
-    NUMBER(train.lr, "1e-3", ABOVE(0), "", "learning rate after the warm-up"),
-    NUMBER(train.weight_decay, "0.01", FROM(0), "", "decoupled weight decay"),
-    NUMBER(train.beta1, "0.9", IN_BELOW(0, 1), "", "adamw: decay of the gradient's mean"),
-    NUMBER(train.beta2, "0.999", IN_BELOW(0, 1), "", "adamw: decay of the squared gradient's mean"),
-    NUMBER(train.eps, "1e-8", ABOVE(0), "", "adamw: added to the denominator"),
-    NUMBER(train.momentum, "0.9", IN_BELOW(0, 1), "", "sgd: momentum"),
-    WORD(train.schedule, schedule_words, "cosine",
+    WORD(train.optimizer, NUMBERS, optimizer_words, "adamw", "optimizer"),
+    NUMBER(train.lr, COURSE, "1e-3", ABOVE(0), "", "learning rate after the warm-up"),
+    NUMBER(train.weight_decay, NUMBERS, "0.01", FROM(0), "", "decoupled weight decay"),
+    NUMBER(train.beta1, NUMBERS, "0.9", IN_BELOW(0, 1), "", "adamw: decay of the gradient's mean"),
+    NUMBER(train.beta2, NUMBERS, "0.999", IN_BELOW(0, 1), "", "adamw: decay of the squared gradient's mean"),
+    NUMBER(train.eps, NUMBERS, "1e-8", ABOVE(0), "", "adamw: added to the denominator"),
+    NUMBER(train.momentum, NUMBERS, "0.9", IN_BELOW(0, 1), "", "sgd: momentum"),
+    WORD(train.schedule, NUMBERS, schedule_words, "cosine",
          "learning rate after the warm-up (warmup_times_cosine: also during it)"),
-    NUMBER(train.warmup_steps, "0", IN(0, MANY), "steps", "linear warm-up"),
-    NUMBER(train.warmup_fraction, "0", IN_BELOW(0, 1), "of all steps", "linear warm-up; not both"),
-    NUMBER(train.warmup_start, "0.01", IN(0, 1), "of lr", "learning rate at step 0 of the warm-up"),
-    NUMBER(train.checkpoint_every, "500", IN(0, MANY), "steps", "0: only at the end"),
-    NUMBER(train.checkpoint_keep, "2", IN(1, MANY), "checkpoints", "the newest ones that are kept"),
-    NUMBER(train.log_every, "10", IN(1, MANY), "steps", "between two lines of the log"),
-    NUMBER(train.conflict_every, "0", IN(0, MANY), "steps",
+    NUMBER(train.warmup_steps, NUMBERS, "0", IN(0, MANY), "steps", "linear warm-up"),
+    NUMBER(train.warmup_fraction, NUMBERS, "0", IN_BELOW(0, 1), "of all steps", "linear warm-up; not both"),
+    NUMBER(train.warmup_start, NUMBERS, "0.01", IN(0, 1), "of lr", "learning rate at step 0 of the warm-up"),
+    NUMBER(train.checkpoint_every, LOG, "500", IN(0, MANY), "steps", "0: only at the end"),
+    NUMBER(train.checkpoint_keep, LOG, "2", IN(1, MANY), "checkpoints", "the newest ones that are kept"),
+    NUMBER(train.log_every, LOG, "10", IN(1, MANY), "steps", "between two lines of the log"),
+    NUMBER(train.conflict_every, LOG, "0", IN(0, MANY), "steps",
            "between two measurements of the losses' gradient conflict; 0: never"),
-    WORD(train.on_nonfinite, policy_words, "fail",
+    WORD(train.on_nonfinite, NUMBERS, policy_words, "fail",
          "what a loss or gradient that is not finite does to the step"),
 
-    WORD(compute.backend, backend_words, "auto", "kernels"),
-    WORD(compute.dtype, dtype_words, "fp32", "arithmetic of the matrix products"),
-    WORD(compute.recompute, recompute_words, "none",
+    WORD(compute.backend, HARDWARE, backend_words, "auto", "kernels"),
+    WORD(compute.dtype, NUMBERS, dtype_words, "fp32", "arithmetic of the matrix products"),
+    WORD(compute.recompute, HARDWARE, recompute_words, "none",
          "block: a third more work, and memory for the ends of a model's blocks only"),
-    NUMBER(compute.threads, "0", IN(0, 4096), "threads a rank",
+    NUMBER(compute.threads, HARDWARE, "0", IN(0, 4096), "threads a rank",
            "0: as OMP_NUM_THREADS says, else a share of the CPUs"),
 
-    SETS(eval.sets, eval.set_count, "[]", "what is evaluated: a list of mappings"),
-    TEXT(eval.select_on, "", "set on which alpha and beta are chosen; empty: alpha and beta below"),
-    NUMBER(eval.resize, "0", IN(0, 8192), "pixels",
+    SETS(eval.sets, EVALUATION, eval.set_count, "[]", "what is evaluated: a list of mappings"),
+    TEXT(eval.select_on, EVALUATION, "", "set on which alpha and beta are chosen; empty: alpha and beta below"),
+    NUMBER(eval.resize, EVALUATION, "0", IN(0, 8192), "pixels",
            "short side before the centre crop; 0: image_size * 256 / 224"),
-    WORD(eval.interpolation, interpolation_words, "bicubic", "resampling of that resize"),
-    NUMBER(eval.batch, "64", IN(1, SIDE), "images", "a rank at a time"),
-    LIST(eval.alphas, eval.alpha_count,
+    WORD(eval.interpolation, EVALUATION, interpolation_words, "bicubic", "resampling of that resize"),
+    NUMBER(eval.batch, HARDWARE, "64", IN(1, SIDE), "images", "a rank at a time"),
+    LIST(eval.alphas, EVALUATION, eval.alpha_count,
          "[0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, "
          "0.8, 0.85, 0.9, 0.95, 1]",
          IN(0, 1), "", "alphas to choose from: the supervised head's part"),
-    LIST(eval.betas, eval.beta_count, "[0.5, 0.75, 1, 1.25, 1.5, 2, 4]", ABOVE(0), "",
+    LIST(eval.betas, EVALUATION, eval.beta_count, "[0.5, 0.75, 1, 1.25, 1.5, 2, 4]", ABOVE(0), "",
          "betas to choose from: the distillation head's temperature"),
-    WORD(eval.ties, ties_words, "middle",
+    WORD(eval.ties, EVALUATION, ties_words, "middle",
          "equally accurate alphas and betas: the nearest to 0.5 and 1, or the first, beta by beta"),
-    NUMBER(eval.alpha, "0.5", IN(0, 1), "", "alpha when select_on is empty"),
-    NUMBER(eval.beta, "1", ABOVE(0), "", "beta when select_on is empty"),
+    NUMBER(eval.alpha, EVALUATION, "0.5", IN(0, 1), "", "alpha when select_on is empty"),
+    NUMBER(eval.beta, EVALUATION, "1", ABOVE(0), "", "beta when select_on is empty"),
 };
 #undef STRUCTURE
 
 #define STRUCTURE dho_config_set
 static const dho_field set_fields[] = {
-    TEXT(name, NULL, "unique; letters, digits, _ . -"),
-    INHERIT_WORD(format, format_words, "data.format",
+    TEXT(name, EVALUATION, NULL, "unique; letters, digits, _ . -"),
+    INHERIT_WORD(format, EVALUATION, format_words, "data.format",
                  "folder of class folders, CoOp split file, or tar shards"),
-    INHERIT_PATH(root, "data.root", "image folder"),
-    INHERIT_PATH(split_file, "data.split_file", "split JSON, or FGVC-Aircraft's variants.txt; format: coop only"),
-    TEXT_WORD(split, split_words, "", "which split; format: coop only, needed there"),
-    PATH(class_file, "", "list of the class names that must have images, and no others"),
-    BOOL(mask_classes, "true", "mask the logits of classes that the set does not have"),
+    INHERIT_PATH(root, EVALUATION, "data.root", "image folder"),
+    INHERIT_PATH(split_file, EVALUATION, "data.split_file", "split JSON, or FGVC-Aircraft's variants.txt; format: coop only"),
+    TEXT_WORD(split, EVALUATION, split_words, "", "which split; format: coop only, needed there"),
+    PATH(class_file, EVALUATION, "", "list of the class names that must have images, and no others"),
+    BOOL(mask_classes, EVALUATION, "true", "mask the logits of classes that the set does not have"),
 };
 #undef STRUCTURE
 /* clang-format on */
@@ -277,99 +274,3 @@ static const dho_field set_fields[] = {
 const dho_schema dho_schema_config = {config_fields,
                                       sizeof config_fields / sizeof config_fields[0]};
 const dho_schema dho_schema_set = {set_fields, sizeof set_fields / sizeof set_fields[0]};
-
-/* --- questions about the table -------------------------------------------------------------- */
-
-const dho_field *dho_schema_find(const dho_schema *schema, const char *key)
-{
-    for (size_t i = 0; i < schema->count; i++)
-        if (strcmp(schema->fields[i].key, key) == 0) return &schema->fields[i];
-    return NULL;
-}
-
-bool dho_schema_is_section(const dho_schema *schema, const char *path)
-{
-    const size_t length = strlen(path);
-    for (size_t i = 0; i < schema->count; i++) {
-        const char *key = schema->fields[i].key;
-        if (strncmp(key, path, length) == 0 && key[length] == '.') return true;
-    }
-    return false;
-}
-
-void dho_schema_number(double value, char out[DHO_NUMBER_BYTES])
-{
-    if (fabs(value) < 1e15 && value == floor(value)) {
-        snprintf(out, DHO_NUMBER_BYTES, "%.0f", value); /* 20 rather than 2e+01 */
-        return;
-    }
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(out, DHO_NUMBER_BYTES, "%.*g", digits, value);
-        if (strtod(out, NULL) == value) return;
-    }
-}
-
-static void join_words(const char *const *words, char *out, size_t size)
-{
-    size_t used = 0;
-    out[0] = '\0';
-    for (size_t i = 0; words[i] != NULL && used < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%s", i > 0 ? ", " : "", words[i]);
-}
-
-void dho_schema_range(const dho_field *field, char out[DHO_SCHEMA_TEXT_BYTES])
-{
-    char low[DHO_NUMBER_BYTES], high[DHO_NUMBER_BYTES];
-    out[0] = '\0';
-    if (field->words != NULL) {
-        join_words(field->words, out, DHO_SCHEMA_TEXT_BYTES);
-    } else if (isfinite(field->low) && isfinite(field->high)) {
-        dho_schema_number(field->low, low);
-        dho_schema_number(field->high, high);
-        snprintf(out, DHO_SCHEMA_TEXT_BYTES, "in %c%s, %s%c", field->low_open ? '(' : '[', low,
-                 high, field->high_open ? ')' : ']');
-    } else if (isfinite(field->low)) {
-        dho_schema_number(field->low, low);
-        snprintf(out, DHO_SCHEMA_TEXT_BYTES, "%s %s", field->low_open ? ">" : ">=", low);
-    }
-}
-
-void dho_schema_expected(const dho_field *field, char out[DHO_SCHEMA_TEXT_BYTES])
-{
-    char range[DHO_SCHEMA_TEXT_BYTES - 64], full[DHO_SCHEMA_TEXT_BYTES];
-    dho_schema_range(field, full);
-    snprintf(range, sizeof range, "%s%.180s", full[0] != '\0' ? " " : "", full);
-    const char *adjective = "";
-    if (field->low == 0 && field->low_open && isinf(field->high)) {
-        adjective = "positive ";
-        range[0] = '\0';
-    }
-    const bool one = field->type == DHO_FIELD_DOUBLE;
-    switch (field->type) {
-    case DHO_FIELD_BOOL:
-        snprintf(out, DHO_SCHEMA_TEXT_BYTES, "true or false");
-        break;
-    case DHO_FIELD_INT:
-    case DHO_FIELD_UINT:
-        snprintf(out, DHO_SCHEMA_TEXT_BYTES, "an integer%s", range);
-        break;
-    case DHO_FIELD_WORD:
-        snprintf(out, DHO_SCHEMA_TEXT_BYTES, "one of%s", range);
-        break;
-    case DHO_FIELD_TEXT:
-        snprintf(out, DHO_SCHEMA_TEXT_BYTES, "%s%s", field->words ? "one of" : "text", range);
-        break;
-    case DHO_FIELD_DOUBLE:
-    case DHO_FIELD_LIST:
-        snprintf(out, DHO_SCHEMA_TEXT_BYTES, "%s%snumber%s%s", one ? "a " : "a list of ", adjective,
-                 one ? "" : "s", range);
-        break;
-    case DHO_FIELD_VECTOR:
-        snprintf(out, DHO_SCHEMA_TEXT_BYTES, "a list of %zu %snumbers%s", field->size, adjective,
-                 range);
-        break;
-    case DHO_FIELD_SETS:
-        snprintf(out, DHO_SCHEMA_TEXT_BYTES, "a list of mappings");
-        break;
-    }
-}

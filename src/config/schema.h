@@ -35,6 +35,7 @@ typedef struct dho_field {
     const char *const *words; /* NULL-terminated */
     const char *unit;         /* "" if it has none */
     const char *help;         /* one line */
+    dho_decides decides;      /* what its value decides */
 } dho_field;
 
 typedef struct dho_schema {
@@ -45,6 +46,8 @@ typedef struct dho_schema {
 extern const dho_schema dho_schema_config; /* the members of dho_config */
 extern const dho_schema dho_schema_set;    /* of dho_config_set: an entry of eval.sets */
 
+/* "numbers" for DHO_DECIDES_NUMBERS, ...: the word that the documentation has. */
+const char *dho_schema_decides_word(dho_decides decides);
 /* The row of a key, or NULL. */
 const dho_field *dho_schema_find(const dho_schema *schema, const char *key);
 /* True if some key starts with "path." */

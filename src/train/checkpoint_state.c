@@ -13,8 +13,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Version 1: the bias of a cosine head is added after the factor. */
-enum { STATE_VERSION = 2, FIRST_VERSION = 1, MAX_CLASSES = 1 << 20 };
+/* Version 1: the bias of a cosine head is added after the factor. Versions 1 and 2: `settings` has
+ * all keys, and those that do not decide numbers, compute.dtype among them, at fixed values. */
+enum { STATE_VERSION = 3, FIRST_VERSION = 1, MAX_CLASSES = 1 << 20 };
 
 static const char *const file_names[2] = {DHO_CHECKPOINT_MODEL, DHO_CHECKPOINT_OPTIMIZER};
 
@@ -149,6 +150,7 @@ static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_in
         !read_heads(state, out))
         return damaged(path, "a value is out of range");
     out->outer_bias = version < 2;
+    out->lacks_dtype = version < 3;
     out->step = step;
     out->total_steps = total;
     out->width = (int)width;

@@ -23,27 +23,6 @@ static dho_status check_shards(const dho_trainer *trainer)
     return DHO_OK;
 }
 
-/* Every setting that decides the numbers of a run; where things lie, how long it goes on, what it
- * logs and which hardware it uses may change. */
-static dho_status describe_settings(dho_trainer *trainer)
-{
-    dho_config shared = *trainer->config;
-    char none[] = "";
-    shared.out = shared.data.root = shared.data.split_file = shared.data.label_file = none;
-    shared.data.class_file = none;
-    shared.data.format = DHO_FORMAT_IMAGEFOLDER; /* the list of images has a fingerprint */
-    shared.student.init = shared.student.init_key = shared.student.head_init = none;
-    shared.teacher.cache = shared.teacher.head = none; /* trainer->teacher knows their content */
-    shared.data.loader_threads = shared.data.prefetch = 0;
-    shared.train.epochs = shared.train.lr = 0;
-    shared.train.steps = shared.train.checkpoint_every = shared.train.checkpoint_keep = 0;
-    shared.train.log_every = shared.train.conflict_every = 0;
-    memset(&shared.compute, 0, sizeof shared.compute);
-    memset(&shared.eval, 0, sizeof shared.eval);
-    shared.eval.select_on = none;
-    return dho_config_format(&shared, false, &trainer->settings);
-}
-
 /* A student that crops otherwise than its teacher saw is a mistake that no number shows. */
 static dho_status check_crops(const dho_config *config, const dho_cache_spec *spec)
 {
@@ -252,7 +231,7 @@ static dho_status open_model(dho_trainer *trainer)
 static dho_status open_local(dho_trainer *trainer)
 {
     DHO_TRY(check_shards(trainer));
-    DHO_TRY(describe_settings(trainer));
+    DHO_TRY(dho_config_format_keys(trainer->config, DHO_DECIDES_NUMBERS, &trainer->settings));
     DHO_TRY(open_data(trainer));
     DHO_TRY(open_microbatches(trainer));
     const dho_status status = open_model(trainer);

@@ -75,7 +75,7 @@ expect 2 "split.json" "${train[@]}" --set data.format=coop --set data.split_file
 run 2 "${train[@]}" --set train.steps=2 >"$work/log" 2>&1 || die "a short run"
 expect 2 "holds a run already" "${train[@]}" --resume never
 expect 2 'differs in "seed: 0", now "seed: 9"' "${train[@]}" --set seed=9
-expect 2 'differs in "shots: 2", now "shots: 3"' "${train[@]}" --set data.shots=3
+expect 2 'differs in "data.shots: 2", now "data.shots: 3"' "${train[@]}" --set data.shots=3
 expect 2 'differs in .*lambda_kd' "${train[@]}" --set distill.lambda_kd=0.5
 expect 2 "data.\* does not say\|crop_scale" "${train[@]}" --out "$work/crops" --set data.crop_scale=[0.1,0.2]
 expect 2 "bf16" "${train[@]}" --set compute.dtype=bf16 --set compute.backend=blis

@@ -5,126 +5,59 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Lines of a formatted configuration with the keys that they stand for. */
-typedef struct config_reader {
-    const char *at;
-    char section[64];
-    int set; /* of eval.sets; -1 before the first */
-} config_reader;
-
-/* The next "key: value" line: its full key, and its value as a view. The text is
- * dho_config_format's, whose sections are indented by two. */
-static bool next_key(config_reader *reader, char key[160], const char **value, int *length)
+/* What is read of a run's configuration; NULL: nothing. */
+static const dho_config *config_of(const dho_report_run *run)
 {
-    while (*reader->at != '\0') {
-        const char *line = reader->at;
-        const int all = (int)strcspn(line, "\n");
-        const int indent = (int)strspn(line, " ");
-        reader->at += all + (line[all] == '\n');
-        const char *colon = memchr(line, ':', (size_t)all);
-        if (colon == NULL || indent >= all) continue;
-        int start = indent;
-        const bool item = indent == 4 && line[start] == '-';
-        if (item) start += 2;
-        const int name = (int)(colon - line) - start;
-        *value = colon + 1;
-        *length = all - (int)(*value - line);
-        while (*length > 0 && **value == ' ') ++*value, --*length;
-        if (name <= 0) continue;
-        if (indent == 0) {
-            snprintf(reader->section, sizeof reader->section, "%.*s", name, line);
-            reader->set = -1;
-            if (*length == 0) continue;
-            snprintf(key, 160, "%.*s", name, line);
-        } else if (indent >= 4) {
-            reader->set += item;
-            snprintf(key, 160, "%s.sets[%d].%.*s", reader->section, reader->set, name,
-                     line + start);
-        } else {
-            if (*length == 0) continue;
-            snprintf(key, 160, "%s.%.*s", reader->section, name, line + start);
-        }
-        return true;
-    }
-    return false;
+    return run->config_text != NULL ? &run->config : NULL;
 }
 
-static bool find_key(const dho_report_run *run, const char *wanted, const char **value, int *length)
+static void add_difference(dho_report_page *page, const dho_config_difference *difference)
 {
-    config_reader reader = {.at = run->config_text != NULL ? run->config_text : "", .set = -1};
-    char key[160];
-    while (next_key(&reader, key, value, length))
-        if (strcmp(key, wanted) == 0) return true;
-    return false;
-}
-
-static dho_status add_value(dho_report_page *page, const char *value, int length)
-{
-    char *text;
-    DHO_TRY(dho_strndup(&text, value, (size_t)length));
-    dho_text_escape_cut(&page->html, text, 80);
-    dho_free(text);
-    return page->html.status;
-}
-
-/* A row when the runs do not agree about a key. */
-static dho_status add_difference(dho_report_page *page, const char *key, bool *any)
-{
-    const char *first = NULL, *value;
-    int first_length = 0, length;
-    bool differs = false;
-    for (size_t r = 0; r < page->run_count; r++) {
-        if (!find_key(&page->runs[r], key, &value, &length)) {
-            differs |= page->runs[r].config_text != NULL;
-            continue;
-        }
-        if (first != NULL && (length != first_length || memcmp(first, value, (size_t)length) != 0))
-            differs = true;
-        first = value;
-        first_length = length;
-    }
-    if (!differs) return DHO_OK;
-    if (!*any) {
-        dho_text_add(&page->html, "<h3>Where the runs differ</h3>\n<div class=\"box\"><table>\n"
-                                  "<tr><th>key</th>");
-        for (size_t r = 0; r < page->run_count; r++) {
-            dho_text_add(&page->html, "<th class=\"left\">");
-            dho_report_add_run_name(page, r);
-            dho_text_add(&page->html, "</th>");
-        }
-        dho_text_add(&page->html, "</tr>\n");
-        *any = true;
-    }
     dho_text_add(&page->html, "<tr><td><code>");
-    dho_text_escape(&page->html, key);
+    dho_text_escape(&page->html, difference->key);
     dho_text_add(&page->html, "</code></td>");
     for (size_t r = 0; r < page->run_count; r++) {
         dho_text_add(&page->html, "<td class=\"left\">");
-        if (find_key(&page->runs[r], key, &value, &length)) DHO_TRY(add_value(page, value, length));
+        if (difference->values[r] != NULL)
+            dho_text_escape_cut(&page->html, difference->values[r], 80);
         dho_text_add(&page->html, "</td>");
     }
     dho_text_add(&page->html, "</tr>\n");
-    return page->html.status;
 }
 
-/* Keys of any run; each is handled where it occurs first. */
-static dho_status add_differences(dho_report_page *page)
+static void add_table(dho_report_page *page, const dho_config_differences *differences)
 {
     bool any = false;
-    char key[160];
-    const char *value;
-    int length;
-    for (size_t r = 0; r < page->run_count && page->run_count > 1; r++) {
-        if (page->runs[r].config_text == NULL) continue;
-        config_reader reader = {.at = page->runs[r].config_text, .set = -1};
-        while (next_key(&reader, key, &value, &length)) {
-            bool earlier = strcmp(key, "out") == 0; /* each has its own */
-            for (size_t before = 0; before < r && !earlier; before++)
-                earlier = find_key(&page->runs[before], key, &(const char *){NULL}, &(int){0});
-            if (!earlier) DHO_TRY(add_difference(page, key, &any));
+    for (size_t k = 0; k < differences->count; k++) {
+        if (strcmp(differences->keys[k].key, "out") == 0) continue; /* each has its own */
+        if (!any) {
+            dho_text_add(&page->html, "<h3>Where the runs differ</h3>\n<div class=\"box\"><table>\n"
+                                      "<tr><th>key</th>");
+            for (size_t r = 0; r < page->run_count; r++) {
+                dho_text_add(&page->html, "<th class=\"left\">");
+                dho_report_add_run_name(page, r);
+                dho_text_add(&page->html, "</th>");
+            }
+            dho_text_add(&page->html, "</tr>\n");
+            any = true;
         }
+        add_difference(page, &differences->keys[k]);
     }
     if (any) dho_text_add(&page->html, "</table></div>\n");
+}
+
+static dho_status add_differences(dho_report_page *page)
+{
+    const dho_config **configs;
+    dho_config_differences differences;
+    DHO_TRY(dho_alloc(&configs, page->run_count, sizeof *configs, "report"));
+    for (size_t r = 0; r < page->run_count; r++) configs[r] = config_of(&page->runs[r]);
+    const dho_status status =
+        dho_config_diff(&differences, configs, page->run_count, DHO_DECIDES_ALL);
+    dho_free(configs);
+    DHO_TRY(status);
+    add_table(page, &differences);
+    dho_config_differences_free(&differences);
     return page->html.status;
 }
 

@@ -925,7 +925,7 @@ START_TEST(test_every_allocation_can_fail)
     int64_t n = 1;
     for (;; n++) {
         dho_config config;
-        char *text = NULL, *table = NULL;
+        char *text = NULL, *table = NULL, *decides = NULL;
         const char *const overrides[] = {"student.model=resnet50",
                                          "eval.sets[3]={name: n, split: val}", "eval.betas=[1]"};
         dho_alloc_fail_at(n);
@@ -933,6 +933,7 @@ START_TEST(test_every_allocation_can_fail)
             dho_config_parse(&config, everything, strlen(everything), "t.yaml", overrides, 3);
         if (status == DHO_OK) status = dho_config_format(&config, true, &text);
         if (status == DHO_OK) status = dho_config_schema_markdown(&table);
+        if (status == DHO_OK) status = dho_config_decides_markdown(&decides);
         dho_alloc_fail_at(0);
         if (status != DHO_OK) {
             ck_assert_int_eq(status, DHO_ERR_MEMORY);
@@ -940,6 +941,7 @@ START_TEST(test_every_allocation_can_fail)
         }
         dho_free(text);
         dho_free(table);
+        dho_free(decides);
         dho_config_free(&config);
         ck_assert_int_eq(dho_alloc_get_stats().live_blocks, before);
         if (status == DHO_OK) break;
@@ -950,23 +952,23 @@ END_TEST
 
 /* --- documentation ---------------------------------------------------------------------------- */
 
-static const char table_begin[] = "<!-- schema: begin -->\n",
-                  table_end[] = "<!-- schema: end -->\n";
-
-/* The table in docs/configuration.md is the schema's. With DHO_UPDATE_DOCS set it is rewritten. */
-START_TEST(test_documentation_is_up_to_date)
+/* A table of a document, between "<!-- NAME: begin -->" and "<!-- NAME: end -->", is what `make`
+ * gives. With DHO_UPDATE_DOCS set it is rewritten. */
+static void check_document(const char *name, const char *document, dho_status (*make)(char **out))
 {
     const char *folder = getenv("DHO_SOURCE_DIR");
-    char *path, *table;
+    char *path, *table, marks[2][40];
     uint8_t *data = NULL;
     size_t capacity = 0, bytes;
-    ck_assert_ok(dho_path_join(&path, folder != NULL ? folder : ".", "docs/configuration.md"));
+    snprintf(marks[0], sizeof marks[0], "<!-- %s: begin -->\n", name);
+    snprintf(marks[1], sizeof marks[1], "<!-- %s: end -->\n", name);
+    ck_assert_ok(dho_path_join(&path, folder != NULL ? folder : ".", document));
     ck_assert_ok(dho_file_read(path, 1 << 20, &data, &capacity, &bytes));
-    ck_assert_ok(dho_config_schema_markdown(&table));
-    const char *begin = strstr((char *)data, table_begin);
+    ck_assert_ok(make(&table));
+    const char *begin = strstr((char *)data, marks[0]);
     ck_assert_ptr_nonnull(begin);
-    begin += strlen(table_begin);
-    const char *end = strstr(begin, table_end);
+    begin += strlen(marks[0]);
+    const char *end = strstr(begin, marks[1]);
     ck_assert_ptr_nonnull(end);
     const bool same =
         (size_t)(end - begin) == strlen(table) && memcmp(begin, table, strlen(table)) == 0;
@@ -985,6 +987,12 @@ START_TEST(test_documentation_is_up_to_date)
     dho_free(table);
     dho_free(data);
     dho_free(path);
+}
+
+START_TEST(test_documentation_is_up_to_date)
+{
+    check_document("schema", "docs/configuration.md", dho_config_schema_markdown);
+    check_document("decides", "docs/checkpoint.md", dho_config_decides_markdown);
 }
 END_TEST
 

@@ -139,7 +139,7 @@ START_TEST(test_version_1)
     path_of(50, "", path, sizeof path);
     path_of(50, "state.json", state_path, sizeof state_path);
     ck_assert_ok(dho_json_load_sealed(&state, state_path, 1 << 20));
-    ck_assert_int_eq(json_integer_value(json_object_get(state, "version")), 2);
+    ck_assert_int_eq(json_integer_value(json_object_get(state, "version")), 3);
     json_object_set_new(state, "version", json_integer(1));
     ck_assert_ok(dho_json_save_sealed(state, state_path));
     json_decref(state);
@@ -165,33 +165,58 @@ END_TEST
  * checkpoint are as their defaults. */
 START_TEST(test_resume_check)
 {
-    static char before[] = "seed: 3\nmethod: dho\n\ntrain:\n  shards: 4\n",
-                same[] = "seed: 3\nmethod: dho\n\ntrain:\n  shards: 4\n  forward: stacked\n",
-                other[] = "seed: 3\nmethod: dho\n\ntrain:\n  shards: 4\n  forward: separate\n",
-                changed[] = "seed: 3\nmethod: dho\n\ntrain:\n  shards: 8\n";
+    static char settings_before[] = "seed: 3\nmethod: dho\n\ntrain:\n  shards: 4\n";
     static const struct {
-        char *now;
         const char *yaml, *what;
+        bool older; /* a checkpoint of version 2 */
     } cases[] = {
-        {before, "{}", NULL},
-        {same, "{}", NULL},
-        {other, "train: {forward: separate}", "\"\", now \"forward: separate\""},
-        {changed, "train: {shards: 8}", "\"shards: 4\", now \"shards: 8\""},
+        {"seed: 3", NULL, false},
+        {"{seed: 3, train: {forward: stacked}}", NULL, false},
+        {"{seed: 3, train: {forward: separate}}",
+         "\"train.forward: stacked\", now \"train.forward: separate\"", false},
+        {"{seed: 3, train: {shards: 8}}", "\"train.shards: 4\", now \"train.shards: 8\"", false},
+        {"{seed: 3, train: {lr: 0.5, epochs: 3, log_every: 7}, compute: {threads: 3}, out: x}",
+         NULL, false},
+        {"{seed: 3, data: {root: x}, teacher: {cache: y}, student: {init: z}}", NULL, false},
+        {"{seed: 3, compute: {dtype: bf16}}",
+         "\"compute.dtype: fp32\", now \"compute.dtype: bf16\"", false},
+        {"{seed: 3, compute: {dtype: bf16}}", NULL, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         dho_config config;
         char what[128] = "";
         bool differs;
         dho_checkpoint_info found = make_info(1), own = make_info(1);
-        found.settings = before;
-        own.settings = cases[i].now;
+        found.settings = settings_before;
+        found.lacks_dtype = cases[i].older;
         ck_assert_ok(
             dho_config_parse(&config, cases[i].yaml, strlen(cases[i].yaml), "test", NULL, 0));
         ck_assert_ok(dho_resume_differs(&found, &own, &config, &differs, what, sizeof what));
+        ck_assert_str_eq(what, cases[i].what != NULL ? cases[i].what : "");
         ck_assert(differs == (cases[i].what != NULL));
-        if (differs) ck_assert_str_eq(what, cases[i].what);
         dho_config_free(&config);
     }
+}
+END_TEST
+
+/* Settings of a version before 3 have keys at values that no configuration may have, and are read
+ * all the same; a key that this version does not know is an error. */
+START_TEST(test_resume_check_of_other_versions)
+{
+    static char older[] = "seed: 3\ndata:\n  prefetch: 0\ntrain:\n  lr: 0\n  log_every: 0\n",
+                newer[] = "seed: 3\ntrain:\n  momentum2: 1\n";
+    dho_config config;
+    char what[128] = "";
+    bool differs;
+    dho_checkpoint_info found = make_info(1), own = make_info(1);
+    ck_assert_ok(dho_config_parse(&config, "seed: 3", 7, "test", NULL, 0));
+    found.settings = older;
+    ck_assert_ok(dho_resume_differs(&found, &own, &config, &differs, what, sizeof what));
+    ck_assert(!differs);
+    found.settings = newer;
+    ck_assert_fails(dho_resume_differs(&found, &own, &config, &differs, what, sizeof what),
+                    DHO_ERR_CONFIG, "train.momentum2: unknown key");
+    dho_config_free(&config);
 }
 END_TEST
 
@@ -348,6 +373,7 @@ int main(void)
     tcase_add_test(tests, test_round_trip);
     tcase_add_test(tests, test_version_1);
     tcase_add_test(tests, test_resume_check);
+    tcase_add_test(tests, test_resume_check_of_other_versions);
     tcase_add_test(tests, test_newest_whole_one_and_pruning);
     tcase_add_test(tests, test_saving_after_damage);
     tcase_add_test(tests, test_all_damaged_is_not_none);
