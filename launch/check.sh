@@ -71,7 +71,7 @@ if [ "$mode" != sanitize ]; then
 fi
 if [ "$mode" != fast ]; then
     build asan-ubsan
-    test_preset asan-ubsan -E '^e2e\.(slurm|reproducible|options|install|weights)|^lint'
+    test_preset asan-ubsan -E '^e2e\.(slurm|reproducible|options|install|weights|extending)|^lint'
 fi
 if [ "$mode" = full ]; then
     build fuzz

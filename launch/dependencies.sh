@@ -42,6 +42,7 @@ test  munge               munge
 test  procps              pgrep
 test  bzip2               bzip2
 test  xz-utils            xz
+test  patch               patch
 test  g++                 c++
 test  qemu-user-static    -
 arm64 gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc

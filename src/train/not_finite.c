@@ -85,8 +85,10 @@ dho_status dho_not_finite_fail(const dho_trainer *trainer, const dho_step_metric
 {
     char first[200] = "";
     const char *advice = " (a lower train.lr may help)";
+    const double loss = metrics->values[DHO_METRIC_LOSS];
+    const double norm = metrics->values[DHO_METRIC_GRADIENT_NORM];
     const size_t at = dho_first_not_finite(gradient, trainer->parameter_floats);
-    if (isfinite(metrics->loss) && at < trainer->parameter_floats)
+    if (isfinite(loss) && at < trainer->parameter_floats)
         snprintf(first, sizeof first, ", the gradient of %.120s has %g", name_at(trainer, at),
                  dho_shown_value(gradient[at]));
     if (trainer->skips_in_a_row > 0)
@@ -96,6 +98,6 @@ dho_status dho_not_finite_fail(const dho_trainer *trainer, const dho_step_metric
             ", before any update: not train.lr, but the weights of the start, the images or the "
             "teacher's logits are at fault";
     return dho_fail(DHO_ERR_NUMERIC, "step %lld: loss %g, gradient norm %g: not finite%s%s",
-                    (long long)metrics->step, dho_shown_value(metrics->loss),
-                    dho_shown_value(metrics->gradient_norm), first, advice);
+                    (long long)metrics->step, dho_shown_value(loss), dho_shown_value(norm), first,
+                    advice);
 }

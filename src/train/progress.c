@@ -2,6 +2,7 @@
 #include "train/progress.h"
 
 #include "dho/alloc.h"
+#include "dho/distill.h"
 #include "dho/file.h"
 #include "dho/log.h"
 
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #define MAX_METRICS_BYTES ((size_t)4 << 30)
+enum { BAR_WIDTH = 20 };
 
 /* Keeps the lines of the file whose "step" is at most `step`: a run that resumes writes the later
  * ones again. */
@@ -40,16 +42,16 @@ fail:
     return status;
 }
 
-dho_status dho_progress_open(dho_progress *progress, const char *run_folder, int64_t step,
-                             int64_t total_steps, int64_t log_every, bool show_kd,
-                             bool show_features)
+dho_status dho_progress_open(dho_progress *progress, const dho_config *config, int64_t step,
+                             int64_t total_steps)
 {
     progress->terminal = isatty(STDERR_FILENO);
-    progress->show_kd = show_kd;
-    progress->show_features = show_features;
-    progress->log_every = log_every;
+    progress->shows[DHO_RUNS_ALL] = true;
+    progress->shows[DHO_RUNS_WITH_TEACHER] = dho_method_uses_teacher(config->method);
+    progress->shows[DHO_RUNS_WITH_FEATURES] = dho_method_uses_features(config->method);
+    progress->log_every = config->train.log_every;
     progress->total_steps = total_steps;
-    DHO_TRY(dho_path_join(&progress->path, run_folder, "metrics.jsonl"));
+    DHO_TRY(dho_path_join(&progress->path, config->out, "metrics.jsonl"));
     if (dho_path_exists(progress->path)) DHO_TRY(drop_later_lines(progress->path, step));
     return dho_file_append(&progress->file, progress->path);
 }
@@ -63,59 +65,61 @@ static void format_duration(double seconds, char *out, size_t bytes)
         snprintf(out, bytes, "%lld:%02lld", total / 60, total % 60);
 }
 
-static void show(const dho_progress *progress, const dho_step_metrics *metrics)
+static void format_bar(const dho_progress *progress, int64_t step, char out[BAR_WIDTH + 4])
 {
-    char left[32], parts[96] = "", features[64] = "", bar[64] = "";
-    const double n = (double)progress->steps;
-    format_duration(progress->mean_seconds * (double)(progress->total_steps - metrics->step), left,
-                    sizeof left);
-    if (progress->show_kd)
-        snprintf(parts, sizeof parts, ", kd %.3f + %.3f", progress->kd_labelled / n,
-                 progress->kd_unlabelled / n);
-    if (progress->show_features)
-        snprintf(features, sizeof features, ", feature %.4f + %.4f", progress->feature_labelled / n,
-                 progress->feature_unlabelled / n);
-    if (progress->terminal) {
-        const int width = 20;
-        const int done = (int)(width * metrics->step / progress->total_steps);
-        bar[0] = '[';
-        memset(bar + 1, '#', (size_t)done);
-        memset(bar + 1 + done, '.', (size_t)(width - done));
-        memcpy(bar + 1 + width, "] ", 3);
-    }
-    char line[400];
-    snprintf(line, sizeof line,
-             "%sstep %lld/%lld epoch %.2f | loss %.4f (ce %.3f%s%s) acc %.3f | lr %.2e | %.1f "
-             "images/s | %s left",
-             bar, (long long)metrics->step, (long long)progress->total_steps, metrics->epoch,
-             progress->loss / n, progress->ce / n, parts, features, progress->accuracy / n,
-             metrics->lr, (double)progress->images / progress->seconds, left);
-    if (progress->terminal) {
-        fprintf(stderr, "\r%s\033[K%s", line, metrics->step == progress->total_steps ? "\n" : "");
-        fflush(stderr);
-    } else {
-        dho_info("%s", line);
-    }
+    const int done = (int)(BAR_WIDTH * step / progress->total_steps);
+    out[0] = '[';
+    memset(out + 1, '#', (size_t)done);
+    memset(out + 1 + done, '.', (size_t)(BAR_WIDTH - done));
+    memcpy(out + 1 + BAR_WIDTH, "] ", 3);
 }
 
-static dho_status write_line(dho_progress *progress, const dho_step_metrics *metrics)
+/* "step 2/12 epoch 0.20 | loss 3.8744 (ce 3.327, ...": the pieces of the metrics that the run has.
+ */
+static void format_line(const dho_progress *progress, int64_t step,
+                        const double values[DHO_METRIC_COUNT], char *out, size_t bytes)
 {
-    const double n = (double)progress->steps;
-    json_t *line = json_pack(
-        "{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "step",
-        (json_int_t)metrics->step, "epoch", metrics->epoch, "loss", progress->loss / n, "ce",
-        progress->ce / n, "kd_labelled", progress->kd_labelled / n, "kd_unlabelled",
-        progress->kd_unlabelled / n, "accuracy", progress->accuracy / n, "lr", metrics->lr,
-        "gradient_norm", isfinite(metrics->gradient_norm) ? metrics->gradient_norm : -1.0,
-        "images_per_second", (double)progress->images / progress->seconds, "step_seconds",
-        progress->seconds / n, "data_wait_seconds", progress->data_seconds / n, "comm_seconds",
-        progress->comm_seconds / n);
-    if (progress->show_features) {
-        json_object_set_new(line, "feature_labelled", json_real(progress->feature_labelled / n));
-        json_object_set_new(line, "feature_unlabelled",
-                            json_real(progress->feature_unlabelled / n));
+    char left[32];
+    format_duration(progress->mean_seconds * (double)(progress->total_steps - step), left,
+                    sizeof left);
+    size_t used = (size_t)snprintf(out, bytes, "step %lld/%lld", (long long)step,
+                                   (long long)progress->total_steps);
+    for (int m = 0; m < DHO_METRIC_COUNT && used < bytes; m++)
+        if (progress->shows[dho_metric_table[m].printed])
+            used +=
+                (size_t)snprintf(out + used, bytes - used, dho_metric_table[m].print, values[m]);
+    if (used < bytes) snprintf(out + used, bytes - used, " | %s left", left);
+}
+
+static void show(const dho_progress *progress, int64_t step, const double values[DHO_METRIC_COUNT])
+{
+    char line[400], bar[BAR_WIDTH + 4];
+    format_line(progress, step, values, line, sizeof line);
+    if (!progress->terminal) {
+        dho_info("%s", line);
+        return;
     }
-    return dho_progress_line(progress, line);
+    format_bar(progress, step, bar);
+    fprintf(stderr, "\r%s%s\033[K%s", bar, line, step == progress->total_steps ? "\n" : "");
+    fflush(stderr);
+}
+
+/* Keys that all runs have come first. NULL: a number is not finite, or memory. */
+static json_t *make_line(const dho_progress *progress, int64_t step,
+                         const double values[DHO_METRIC_COUNT])
+{
+    json_t *line = json_pack("{s:I}", "step", (json_int_t)step);
+    bool failed = line == NULL;
+    for (int runs = DHO_RUNS_ALL; runs < DHO_RUNS_KINDS; runs++)
+        for (int m = 0; m < DHO_METRIC_COUNT && progress->shows[runs]; m++) {
+            const dho_metric_row *row = &dho_metric_table[m];
+            const double value = row->may_break && !isfinite(values[m]) ? -1 : values[m];
+            if ((int)row->written == runs)
+                failed |= json_object_set_new(line, row->name, json_real(value)) != 0;
+        }
+    if (!failed) return line;
+    json_decref(line);
+    return NULL;
 }
 
 dho_status dho_progress_line(dho_progress *progress, json_t *line)
@@ -134,32 +138,20 @@ dho_status dho_progress_line(dho_progress *progress, json_t *line)
 
 dho_status dho_progress_step(dho_progress *progress, const dho_step_metrics *metrics)
 {
+    double values[DHO_METRIC_COUNT];
     if (progress->file == NULL) return DHO_OK;
     const double weight = progress->mean_seconds == 0 ? 1 : 0.05;
-    progress->mean_seconds += weight * (metrics->seconds - progress->mean_seconds);
-    if (!metrics->skipped) { /* a skipped step has no finite numbers to average */
-        progress->loss += metrics->loss;
-        progress->ce += metrics->ce;
-        progress->kd_labelled += metrics->kd_labelled;
-        progress->kd_unlabelled += metrics->kd_unlabelled;
-        progress->feature_labelled += metrics->feature_labelled;
-        progress->feature_unlabelled += metrics->feature_unlabelled;
-        progress->accuracy += metrics->accuracy;
-        progress->seconds += metrics->seconds;
-        progress->data_seconds += metrics->data_seconds;
-        progress->comm_seconds += metrics->comm_seconds;
-        progress->images += metrics->images;
-        progress->steps++;
-    }
+    progress->mean_seconds +=
+        weight * (metrics->values[DHO_METRIC_STEP_SECONDS] - progress->mean_seconds);
+    dho_metrics_add_step(progress->sums, metrics->values, metrics->skipped);
+    progress->steps += !metrics->skipped;
     const bool due = metrics->step % progress->log_every == 0;
     if ((!due && metrics->step != progress->total_steps) || progress->steps == 0) return DHO_OK;
-    show(progress, metrics);
-    const dho_status status = write_line(progress, metrics);
-    progress->loss = progress->ce = progress->kd_labelled = progress->kd_unlabelled = 0;
-    progress->feature_labelled = progress->feature_unlabelled = 0;
-    progress->accuracy = progress->seconds = progress->data_seconds = progress->comm_seconds = 0;
-    progress->images = progress->steps = 0;
-    return status;
+    dho_metrics_of_line(progress->sums, progress->steps, values);
+    show(progress, metrics->step, values);
+    memset(progress->sums, 0, sizeof progress->sums);
+    progress->steps = 0;
+    return dho_progress_line(progress, make_line(progress, metrics->step, values));
 }
 
 dho_status dho_progress_sync(dho_progress *progress)

@@ -4,7 +4,9 @@
 #define DHO_TRAIN_PROGRESS_H
 
 #include "base/json.h"
+#include "dho/config.h"
 #include "dho/status.h"
+#include "train/metrics.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,32 +14,26 @@
 
 /* One global step. */
 typedef struct dho_step_metrics {
-    int64_t step; /* optimiser steps done, this one included */
-    double epoch;
-    double loss, ce, kd_labelled, kd_unlabelled, accuracy; /* accuracy of the labelled rows, 0..1 */
-    double feature_labelled, feature_unlabelled;
-    double lr, gradient_norm;
-    double seconds, data_seconds, comm_seconds; /* of this step on rank 0 */
-    int64_t images;                             /* of all ranks */
-    bool skipped;                               /* not finite: no update was made */
+    int64_t step;                    /* optimiser steps done, this one included */
+    double values[DHO_METRIC_COUNT]; /* dho/metrics.h; of a rate what is counted: images of all
+                                        ranks */
+    bool skipped;                    /* not finite: no update was made */
 } dho_step_metrics;
 
 typedef struct dho_progress {
     FILE *file; /* metrics.jsonl; NULL on other ranks */
     char *path; /* owned */
-    bool terminal, show_kd, show_features;
+    bool terminal;
+    bool shows[DHO_RUNS_KINDS]; /* is this run one that such metrics are for? */
     int64_t log_every, total_steps;
-    double mean_seconds; /* exponential mean of a step's time */
-    /* sums since the last line */
-    double loss, ce, kd_labelled, kd_unlabelled, accuracy, seconds, data_seconds, comm_seconds;
-    double feature_labelled, feature_unlabelled;
-    int64_t images, steps;
+    double mean_seconds;           /* exponential mean of a step's time */
+    double sums[DHO_METRIC_COUNT]; /* since the last line: dho_metrics_add_step */
+    int64_t steps;                 /* of them */
 } dho_progress;
 
 /* Opens RUN/metrics.jsonl; lines of steps after `step` (of a run that was cut off) are dropped. */
-dho_status dho_progress_open(dho_progress *progress, const char *run_folder, int64_t step,
-                             int64_t total_steps, int64_t log_every, bool show_kd,
-                             bool show_features);
+dho_status dho_progress_open(dho_progress *progress, const dho_config *config, int64_t step,
+                             int64_t total_steps);
 /* Takes one step's metrics; every log_every steps (and at the last) writes a line of means. */
 dho_status dho_progress_step(dho_progress *progress, const dho_step_metrics *metrics);
 /* Appends a line of its own and releases it (NULL: out of memory). Its numbers must be finite. */

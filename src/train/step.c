@@ -8,10 +8,9 @@
 #include "train/stop_signal.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-enum { LANES = 16, MOST_SKIPS = 10 };
+enum { LANES = DHO_SLAB_LANES, MOST_SKIPS = 10 };
 
 static float *partial(const dho_trainer *trainer, int slot)
 {
@@ -24,7 +23,19 @@ static float *tail_of(const dho_trainer *trainer, float *slab)
     return slab + trainer->parameter_floats + (size_t)trainer->passes * trainer->buffer_floats;
 }
 
-/* Gradients, batch statistics and losses of one microbatch into slot `slot` of the tree. */
+/* The metrics of one microbatch. */
+static void take_terms(const dho_loss_terms *terms, float *tail)
+{
+    tail[DHO_METRIC_LOSS] = (float)terms->total;
+    tail[DHO_METRIC_CE] = (float)terms->ce;
+    tail[DHO_METRIC_KD_LABELLED] = (float)terms->kd_labelled;
+    tail[DHO_METRIC_KD_UNLABELLED] = (float)terms->kd_unlabelled;
+    tail[DHO_METRIC_FEATURE_LABELLED] = (float)terms->feature_labelled;
+    tail[DHO_METRIC_FEATURE_UNLABELLED] = (float)terms->feature_unlabelled;
+    tail[DHO_METRIC_ACCURACY] = (float)terms->correct;
+}
+
+/* Gradients, batch statistics and metrics of one microbatch into slot `slot` of the tree. */
 static dho_status compute_microbatch(dho_trainer *trainer, const dho_batch *batch, int slot)
 {
     float *slab = partial(trainer, slot), *tail = tail_of(trainer, slab);
@@ -47,13 +58,7 @@ static dho_status compute_microbatch(dho_trainer *trainer, const dho_batch *batc
     memset(slab, 0, trainer->slab_floats * sizeof *slab);
     const dho_loss_terms terms = dho_microbatch_run(&microbatch, &trainer->objective, slab,
                                                     slab + trainer->parameter_floats, NULL);
-    tail[TAIL_CE] = (float)terms.ce;
-    tail[TAIL_KD_LABELLED] = (float)terms.kd_labelled;
-    tail[TAIL_KD_UNLABELLED] = (float)terms.kd_unlabelled;
-    tail[TAIL_FEATURE_LABELLED] = (float)terms.feature_labelled;
-    tail[TAIL_FEATURE_UNLABELLED] = (float)terms.feature_unlabelled;
-    tail[TAIL_TOTAL] = (float)terms.total;
-    tail[TAIL_CORRECT] = (float)terms.correct;
+    take_terms(&terms, tail);
     if (!isfinite(terms.total)) dho_not_finite_warn(trainer, batch, terms.total);
     return DHO_OK;
 }
@@ -93,7 +98,7 @@ static double gradient_norm(const dho_trainer *trainer, const float *gradient)
     for (int64_t c = 0; c < chunks; c++) {
         const size_t begin = (size_t)c * DHO_NORM_CHUNK;
         const size_t end = begin + DHO_NORM_CHUNK < floats ? begin + DHO_NORM_CHUNK : floats;
-        double sum[LANES] = {0}; /* slabs are whole multiples of the lanes */
+        double sum[LANES] = {0};
         for (size_t i = begin; i < end; i += LANES)
             for (size_t j = 0; j < LANES; j++) sum[j] += (double)gradient[i + j] * gradient[i + j];
         trainer->norm_chunks[c] = 0;
@@ -123,70 +128,77 @@ static void update(dho_trainer *trainer, const float *slab, double lr)
                                    slab + trainer->parameter_floats, trainer->buffers);
 }
 
-static dho_step_metrics describe(const dho_trainer *trainer, const float *tail, double lr)
+/* The metrics of the step whose sum `slab` is, but for its times. */
+static dho_step_metrics describe(const dho_trainer *trainer, float *slab)
 {
-    const double v = trainer->shards;
+    dho_step_metrics out = {.step = trainer->step + 1};
     const dho_step_rows rows = dho_sampler_rows(trainer->sampler, trainer->step);
-    const double labelled = v * (rows.labelled > 0 ? rows.labelled : 1);
-    return (dho_step_metrics){
-        .step = trainer->step + 1,
-        .epoch = (double)(trainer->step + 1) / (double)trainer->length.steps_per_epoch,
-        .loss = tail[TAIL_TOTAL] / v,
-        .ce = tail[TAIL_CE] / v,
-        .kd_labelled = tail[TAIL_KD_LABELLED] / v,
-        .kd_unlabelled = tail[TAIL_KD_UNLABELLED] / v,
-        .feature_labelled = tail[TAIL_FEATURE_LABELLED] / v,
-        .feature_unlabelled = tail[TAIL_FEATURE_UNLABELLED] / v,
-        .accuracy = tail[TAIL_CORRECT] / labelled,
-        .lr = lr,
-        .images = (int64_t)trainer->shards * (rows.labelled + rows.unlabelled),
-    };
+    const double v = trainer->shards;
+    dho_metrics_of_step(tail_of(trainer, slab), v, v * (rows.labelled > 0 ? rows.labelled : 1),
+                        out.values);
+    out.values[DHO_METRIC_EPOCH] = (double)out.step / (double)trainer->length.steps_per_epoch;
+    out.values[DHO_METRIC_LR] =
+        trainer->config->train.lr * dho_schedule_factor(&trainer->schedule, trainer->step);
+    out.values[DHO_METRIC_GRADIENT_NORM] = gradient_norm(trainer, slab);
+    out.values[DHO_METRIC_IMAGES_PER_SECOND] = v * (rows.labelled + rows.unlabelled);
+    return out;
 }
 
-dho_status dho_trainer_step(dho_trainer *trainer, bool *out_stop)
+/* All ranks' microbatches into partial 0. A rank's failure, here or in its log before, is all
+ * ranks'. */
+static dho_status compute_sum(dho_trainer *trainer, const dho_local_failure *log,
+                              double *data_seconds, double *comm_seconds)
 {
-    const double start = dho_seconds_now();
-    const double lr =
-        trainer->config->train.lr * dho_schedule_factor(&trainer->schedule, trainer->step);
-    float *slab = partial(trainer, 0);
-    float *tail = tail_of(trainer, slab);
-    double data_seconds = 0;
-
-    dho_status local = compute_local(trainer, &data_seconds);
-    if (local == DHO_OK && trainer->late_failure != DHO_OK)
-        local = dho_fail(trainer->late_failure, "%s", trainer->late_message);
+    float *slab = partial(trainer, 0), *tail = tail_of(trainer, slab);
+    dho_status local = compute_local(trainer, data_seconds);
+    if (local == DHO_OK) local = dho_local_failure_raise(log);
     if (local != DHO_OK) memset(slab, 0, trainer->slab_floats * sizeof *slab);
     tail[TAIL_FAILURE] = local != DHO_OK;
     tail[TAIL_STOP] = dho_stop_signal_received();
     const double before = dho_seconds_now();
     DHO_TRY(dho_comm_tree_sum(trainer->comm, slab, trainer->slab_floats));
-    const double comm_seconds = dho_seconds_now() - before;
-    if (tail[TAIL_FAILURE] > 0) return dho_comm_agree(trainer->comm, local);
-    *out_stop = tail[TAIL_STOP] > 0;
+    *comm_seconds = dho_seconds_now() - before;
+    return tail[TAIL_FAILURE] > 0 ? dho_comm_agree(trainer->comm, local) : DHO_OK;
+}
 
-    dho_step_metrics metrics = describe(trainer, tail, lr);
-    metrics.gradient_norm = gradient_norm(trainer, slab);
-    if (!isfinite(metrics.loss) || !isfinite(metrics.gradient_norm)) {
-        if (trainer->config->train.on_nonfinite == DHO_POLICY_FAIL ||
-            ++trainer->skips_in_a_row == MOST_SKIPS)
-            return dho_not_finite_fail(trainer, &metrics, slab);
-        metrics.skipped = true;
-        dho_info("step %lld: not finite, no update", (long long)metrics.step);
-    } else {
-        update(trainer, slab, lr);
+/* Updates the weights, or skips a step that is not finite where the configuration allows it. */
+static dho_status update_if_finite(dho_trainer *trainer, const float *slab,
+                                   dho_step_metrics *metrics)
+{
+    if (isfinite(metrics->values[DHO_METRIC_LOSS]) &&
+        isfinite(metrics->values[DHO_METRIC_GRADIENT_NORM])) {
+        update(trainer, slab, metrics->values[DHO_METRIC_LR]);
         trainer->skips_in_a_row = 0;
+        return DHO_OK;
     }
+    if (trainer->config->train.on_nonfinite == DHO_POLICY_FAIL ||
+        ++trainer->skips_in_a_row == MOST_SKIPS)
+        return dho_not_finite_fail(trainer, metrics, slab);
+    metrics->skipped = true;
+    dho_info("step %lld: not finite, no update", (long long)metrics->step);
+    return DHO_OK;
+}
+
+dho_status dho_trainer_step(dho_trainer *trainer, dho_local_failure *inout_log, bool *out_stop)
+{
+    const double start = dho_seconds_now();
+    float *slab = partial(trainer, 0);
+    double data_seconds = 0, comm_seconds = 0;
+    DHO_TRY(compute_sum(trainer, inout_log, &data_seconds, &comm_seconds));
+    *out_stop = tail_of(trainer, slab)[TAIL_STOP] > 0;
+
+    dho_step_metrics metrics = describe(trainer, slab);
+    DHO_TRY(update_if_finite(trainer, slab, &metrics));
     trainer->step++;
+
     dho_status written = DHO_OK;
     if (dho_step_conflict_due(&trainer->conflict, trainer->step))
         DHO_TRY(dho_step_conflict_finish(&trainer->conflict, trainer->comm, trainer->shards,
                                          trainer->step, &trainer->progress, &written));
-    metrics.seconds = dho_seconds_now() - start;
-    metrics.data_seconds = data_seconds;
-    metrics.comm_seconds = comm_seconds;
-    trainer->late_failure =
-        written == DHO_OK ? dho_progress_step(&trainer->progress, &metrics) : written;
-    if (trainer->late_failure != DHO_OK)
-        snprintf(trainer->late_message, sizeof trainer->late_message, "%s", dho_error_message());
+    metrics.values[DHO_METRIC_STEP_SECONDS] = dho_seconds_now() - start;
+    metrics.values[DHO_METRIC_DATA_SECONDS] = data_seconds;
+    metrics.values[DHO_METRIC_COMM_SECONDS] = comm_seconds;
+    if (written == DHO_OK) written = dho_progress_step(&trainer->progress, &metrics);
+    *inout_log = dho_local_failure_of(written);
     return DHO_OK;
 }

@@ -159,16 +159,16 @@ static dho_status open_run_folder(dho_trainer *trainer)
     warn_of_disk(trainer);
     DHO_TRY_GOTO(dho_session_log_append(trainer, text));
     DHO_TRY_GOTO(dho_file_write_text(path, text));
-    DHO_TRY_GOTO(dho_progress_open(
-        &trainer->progress, config->out, trainer->step, trainer->length.total_steps,
-        config->train.log_every, trainer->cache != NULL, dho_method_uses_features(config->method)));
+    DHO_TRY_GOTO(dho_progress_open(&trainer->progress, config, trainer->step,
+                                   trainer->length.total_steps));
 fail:
     dho_free(path);
     dho_free(text);
     return status;
 }
 
-static dho_status save_checkpoint(dho_trainer *trainer)
+/* log: how the log of the step before it went. */
+static dho_status save_checkpoint(dho_trainer *trainer, const dho_local_failure *log)
 {
     /* Replicas that have drifted apart would train on, wrongly and in silence. */
     DHO_TRY(dho_comm_check_equal(trainer->comm, trainer->parameters,
@@ -177,11 +177,8 @@ static dho_status save_checkpoint(dho_trainer *trainer)
     if (trainer->rank == 0) {
         const dho_checkpoint_info info = describe_run(trainer);
         const dho_checkpoint_slabs slabs = slabs_of(trainer);
-        local = trainer->late_failure;
-        if (local != DHO_OK)
-            dho_fail(local, "%s", trainer->late_message);
-        else
-            local = dho_progress_sync(&trainer->progress);
+        local = dho_local_failure_raise(log);
+        if (local == DHO_OK) local = dho_progress_sync(&trainer->progress);
         if (local == DHO_OK)
             local = dho_checkpoint_save(trainer->config->out, &info, &trainer->student, &slabs,
                                         (int)trainer->config->train.checkpoint_keep);
@@ -192,13 +189,14 @@ static dho_status save_checkpoint(dho_trainer *trainer)
 static dho_status run(dho_trainer *trainer)
 {
     const int64_t every = trainer->config->train.checkpoint_every;
+    dho_local_failure log = {DHO_OK, ""};
     while (trainer->step < trainer->length.total_steps) {
         bool stop = false;
-        DHO_TRY(dho_trainer_step(trainer, &stop));
+        DHO_TRY(dho_trainer_step(trainer, &log, &stop));
         dho_stop_signal_wait_for_step(); /* there is something to save */
         const bool last = trainer->step == trainer->length.total_steps;
         if (last || stop || (every > 0 && trainer->step % every == 0))
-            DHO_TRY(save_checkpoint(trainer));
+            DHO_TRY(save_checkpoint(trainer, &log));
         if (stop && !last)
             return dho_fail(DHO_PREEMPTED, "stopped by a signal at step %lld; the state is saved",
                             (long long)trainer->step);

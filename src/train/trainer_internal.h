@@ -11,23 +11,20 @@
 #include "dho/optim.h"
 #include "dho/student.h"
 #include "dho/teacher_cache.h"
+#include "train/local_failure.h"
 #include "train/progress.h"
 #include "train/run_length.h"
 #include "train/step_conflict.h"
 
+enum { DHO_SLAB_LANES = 16 }; /* slabs are whole multiples of so many floats */
+
 /* The tail of a gradient slab: what is summed over microbatches beside gradients and batch
- * statistics, so that one collective a step carries everything. */
+ * statistics, so that one collective a step carries everything. Metrics first, by their index. */
 enum {
-    TAIL_CE,
-    TAIL_KD_LABELLED,
-    TAIL_KD_UNLABELLED,
-    TAIL_TOTAL,
-    TAIL_FEATURE_LABELLED,
-    TAIL_FEATURE_UNLABELLED,
-    TAIL_CORRECT,
-    TAIL_STOP,    /* > 0: a rank got a signal */
-    TAIL_FAILURE, /* > 0: a rank's local work failed */
-    TAIL_FLOATS = 16
+    TAIL_STOP = DHO_METRIC_COUNT, /* > 0: a rank got a signal */
+    TAIL_FAILURE,                 /* > 0: a rank's local work failed */
+    TAIL_USED,
+    TAIL_FLOATS = (TAIL_USED + DHO_SLAB_LANES - 1) / DHO_SLAB_LANES * DHO_SLAB_LANES
 };
 
 enum { DHO_NORM_CHUNK = 16384 }; /* floats of one partial sum of the gradient norm */
@@ -41,19 +38,19 @@ typedef struct dho_trainer {
     dho_id_list labelled;
     dho_sampler *sampler;
     dho_loader *loader;
-    dho_cache *cache; /* NULL for method ce */
-    dho_teacher_head own_head;      /* owned: teacher.head's; all zero without */
-    const dho_teacher_head *head;   /* own_head or the cache's */
+    dho_cache *cache;             /* NULL for method ce */
+    dho_teacher_head own_head;    /* owned: teacher.head's; all zero without */
+    const dho_teacher_head *head; /* own_head or the cache's */
     dho_compute *compute;
     dho_student student;
     dho_executor *executor;
     dho_objective objective;
     dho_schedule schedule;
 
-    int shards;          /* V */
-    int local_count;     /* microbatches of this rank a step */
-    int *order, *merges; /* owned, [local_count]: dho_tree_order */
-    int *local_shards;   /* owned, [local_count]: v in order of computation */
+    int shards;                      /* V */
+    int local_count;                 /* microbatches of this rank a step */
+    int *order, *merges;             /* owned, [local_count]: dho_tree_order */
+    int *local_shards;               /* owned, [local_count]: v in order of computation */
     int micro_labelled, micro_batch; /* rows of a microbatch, at most: labelled, all */
     int passes;                      /* of a microbatch through the student */
 
@@ -65,20 +62,17 @@ typedef struct dho_trainer {
     int depth;
     float *teacher_payload, *teacher_logits; /* [micro_batch][dim], [micro_batch][classes] */
     float *teacher_scratch;                  /* of the head, for micro_batch rows */
-    double *norm_chunks; /* [parameter_floats / DHO_NORM_CHUNK + 1] */
+    double *norm_chunks;                     /* [parameter_floats / DHO_NORM_CHUNK + 1] */
 
     dho_step_conflict conflict;
 
     int64_t step;
     dho_run_length length;
-    char *settings;      /* owned: what a continued run must share, as YAML */
-    char *teacher;       /* owned: the cache's word about its teacher, and its head; "" without */
-    int lock;            /* descriptor of OUT/.lock on rank 0; -1: none */
-    int skips_in_a_row;  /* steps without an update because they were not finite */
+    char *settings;     /* owned: what a continued run must share, as YAML */
+    char *teacher;      /* owned: the cache's word about its teacher, and its head; "" without */
+    int lock;           /* descriptor of OUT/.lock on rank 0; -1: none */
+    int skips_in_a_row; /* steps without an update because they were not finite */
     dho_progress progress;
-    /* A failure of rank 0's log after a step's collective: it takes part in the next one. */
-    dho_status late_failure;
-    char late_message[512];
 } dho_trainer;
 
 /* Opens everything that the run needs and agrees on it. Collective. */
@@ -91,8 +85,9 @@ dho_status dho_trainer_start_loader(dho_trainer *trainer);
 dho_status dho_trainer_check_passes(const dho_trainer *trainer);
 dho_status dho_trainer_prepare_passes(dho_trainer *trainer);
 
-/* One global step: all microbatches, the tree sum, the update. *out_stop: a rank was signalled.
- * Collective. */
-dho_status dho_trainer_step(dho_trainer *trainer, bool *out_stop);
+/* One global step: all microbatches, the tree sum, the update, the log. *out_stop: a rank was
+ * signalled. *inout_log: how this rank's log went, in the step before (which fails this one on all
+ * ranks) and in this one (for the caller's next collective). Collective. */
+dho_status dho_trainer_step(dho_trainer *trainer, dho_local_failure *inout_log, bool *out_stop);
 
 #endif

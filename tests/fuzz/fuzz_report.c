@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     dho_metrics metrics;
     if (size == 0) return 0;
     require(dho_metrics_parse(&metrics, (const char *)data + 1, size - 1) == DHO_OK);
-    if (metrics.training.count > 0) draw(&metrics.training, data[0] % 13, "loss", data[0]);
+    if (metrics.training.count > 0) draw(&metrics.training, data[0] % DHO_METRIC_COUNT, "loss", data[0]);
     for (size_t b = 0; b < metrics.block_count && b < 4; b++)
         draw(&metrics.conflict, 2 * b + (data[0] & 1), metrics.blocks[b], data[0]);
     dho_metrics_free(&metrics);

@@ -12,22 +12,6 @@ enum { MAX_BLOCKS = 512 };
 /* Beyond it a number says only that something broke, and an axis cannot be drawn. */
 #define MOST 1e30
 
-static const char *const keys[DHO_METRIC_COUNT] = {
-    [DHO_METRIC_LOSS] = "loss",
-    [DHO_METRIC_CE] = "ce",
-    [DHO_METRIC_KD_LABELLED] = "kd_labelled",
-    [DHO_METRIC_KD_UNLABELLED] = "kd_unlabelled",
-    [DHO_METRIC_FEATURE_LABELLED] = "feature_labelled",
-    [DHO_METRIC_FEATURE_UNLABELLED] = "feature_unlabelled",
-    [DHO_METRIC_ACCURACY] = "accuracy",
-    [DHO_METRIC_LR] = "lr",
-    [DHO_METRIC_GRADIENT_NORM] = "gradient_norm",
-    [DHO_METRIC_IMAGES_PER_SECOND] = "images_per_second",
-    [DHO_METRIC_STEP_SECONDS] = "step_seconds",
-    [DHO_METRIC_DATA_SECONDS] = "data_wait_seconds",
-    [DHO_METRIC_COMM_SECONDS] = "comm_seconds",
-};
-
 void dho_columns_free(dho_columns *columns)
 {
     dho_free(columns->steps);
@@ -104,8 +88,10 @@ static dho_status add_line(dho_metrics *metrics, const json_t *line)
     const json_t *conflict = json_object_get(line, "conflict");
     if (json_is_object(conflict)) return add_conflict(metrics, step, conflict);
     DHO_TRY(dho_columns_add(&metrics->training, step, &row));
-    for (int m = 0; m < DHO_METRIC_COUNT; m++) row[m] = number_of(json_object_get(line, keys[m]));
-    if (row[DHO_METRIC_GRADIENT_NORM] < 0) row[DHO_METRIC_GRADIENT_NORM] = NAN; /* not finite */
+    for (int m = 0; m < DHO_METRIC_COUNT; m++) {
+        row[m] = number_of(json_object_get(line, dho_metric_table[m].name));
+        if (dho_metric_table[m].may_break && row[m] < 0) row[m] = NAN;
+    }
     return DHO_OK;
 }
 

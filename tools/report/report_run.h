@@ -8,28 +8,12 @@
 
 #include "dho/config.h"
 #include "dho/evaluate.h"
+#include "dho/metrics.h"
 #include "eval/plateau.h"
 #include "eval/stored_evaluation.h"
 #include "report/report_text.h"
 
 #include <jansson.h>
-
-typedef enum dho_metric {
-    DHO_METRIC_LOSS,
-    DHO_METRIC_CE,
-    DHO_METRIC_KD_LABELLED,
-    DHO_METRIC_KD_UNLABELLED,
-    DHO_METRIC_FEATURE_LABELLED,
-    DHO_METRIC_FEATURE_UNLABELLED,
-    DHO_METRIC_ACCURACY,
-    DHO_METRIC_LR,
-    DHO_METRIC_GRADIENT_NORM,
-    DHO_METRIC_IMAGES_PER_SECOND,
-    DHO_METRIC_STEP_SECONDS,
-    DHO_METRIC_DATA_SECONDS,
-    DHO_METRIC_COMM_SECONDS,
-    DHO_METRIC_COUNT
-} dho_metric;
 
 /* Columns of numbers over ascending steps; NaN where there is none. */
 typedef struct dho_columns {

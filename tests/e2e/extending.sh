@@ -1,0 +1,45 @@
+# docs/extending.md: its examples are applied to a copy of the sources, built, and do what they say.
+. "$(dirname "$0")/lib.bash"
+command -v patch >/dev/null || die "patch is not installed"
+tree=$work/tree
+mkdir "$tree"
+cp -r "$here"/{CMakeLists.txt,cmake,configs,include,src,tools} "$tree"
+
+# Blocks of one kind, without their fences.
+awk '/^```/ { on = $0 == "```diff"; next } on' "$here/docs/extending.md" >"$work/examples.diff"
+[ -s "$work/examples.diff" ] || die "docs/extending.md has no example"
+patch -d "$tree" -p1 --fuzz=0 <"$work/examples.diff" >"$work/log" 2>&1 || die "an example does not fit the sources"
+pass "$(grep -c '^+++ ' "$work/examples.diff") changes fit the sources"
+
+# Without optimization: it is compiled fast, and runs for seconds only.
+cmake -S "$tree" -B "$work/build" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG=-O0 -DBUILD_TESTING=OFF \
+    -DDHO_WERROR=ON -DDHO_ONEDNN=OFF >"$work/log" 2>&1 || die "configuring"
+cmake --build "$work/build" -j 2 >"$work/log" 2>&1 || die "building"
+DHO=$work/build/dho
+pass "the program with all examples is built without warnings"
+
+cat >"$work/base.yaml" <<EOF2
+method: ce
+out: $work/run
+data: {root: $work/data/train, labels: all, image_size: 32}
+student: {model: resnet18, width: 8}
+train: {shards: 1, batch_labelled: 8, steps: 3, log_every: 1}
+EOF2
+"$DHO" synth --out "$work/data" --train 4 --val 1 --test 1 >"$work/log" 2>&1 || die "synth"
+
+# --- add a metric ---
+run 1 train -c "$work/base.yaml" >"$work/log" 2>&1 || die "training"
+grep -q ' acc [0-9.]* | loss² [0-9.]* | lr ' "$work/log" || die "the metric is not on the progress line"
+sed -E 's/.*"loss":([^,]*),.*"accuracy":[^,]*,"loss_square":([^,]*),.*/\1 \2/' "$work/run/metrics.jsonl" |
+    awk '{ error = $2 / ($1 * $1) - 1 } error > 1e-5 || error < -1e-5 { exit 1 } END { exit NR != 3 }' ||
+    die "one microbatch: the metric is not the loss's square"
+for ranks in 1 2; do
+    run $ranks train -c "$work/base.yaml" --out "$work/p$ranks" --set train.shards=4 >"$work/log" 2>&1 ||
+        die "training on $ranks ranks"
+    sed 's/"images_per_second".*//' "$work/p$ranks/metrics.jsonl" >"$work/metrics$ranks"
+done
+cmp -s "$work/metrics1" "$work/metrics2" || die "two ranks have other metrics than one"
+"$DHO" report "$work/run" --out "$work/report.html" >"$work/log" 2>&1 || die "report"
+grep -q "Square of a microbatch&#39;s loss (nats²)" "$work/report.html" || die "the report has no such curve"
+pass "a metric: one row and one line of code give the progress line, metrics.jsonl, two ranks and the report"
+finish

@@ -1,0 +1,147 @@
+/* The table of metrics, and what the trainer makes of it. */
+#include "check_main.h"
+#include "dho/file.h"
+#include "train/metrics.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Conversions of a printf format; -1: one that is not of a double. */
+static int count_conversions(const char *format)
+{
+    int count = 0;
+    for (const char *at = strchr(format, '%'); at != NULL; at = strchr(at, '%')) {
+        at += 1 + strspn(at + 1, "+-# 0123456789.");
+        if (*at != '%' && strchr("feg", *at) == NULL) return -1;
+        count += *at++ != '%';
+    }
+    return count;
+}
+
+START_TEST(test_rows)
+{
+    for (int m = 0; m < DHO_METRIC_COUNT; m++) {
+        const dho_metric_row *row = &dho_metric_table[m];
+        ck_assert_ptr_nonnull(row->name);
+        ck_assert_ptr_nonnull(row->what);
+        ck_assert_msg((row->print != NULL) == (row->printed != DHO_RUNS_NONE),
+                      "%s: .print and .printed go together", row->name);
+        ck_assert_msg(row->print == NULL || count_conversions(row->print) == 1,
+                      "%s: .print must have one conversion of a double", row->name);
+        ck_assert_str_ne(row->name, "step"); /* each line's own */
+        for (int other = 0; other < m; other++)
+            ck_assert_str_ne(row->name, dho_metric_table[other].name);
+    }
+    ck_assert_int_eq(dho_metric_table[DHO_METRIC_STEP_SECONDS].line, DHO_LINE_MEAN);
+}
+END_TEST
+
+/* Four microbatches of 3 labelled rows: means, a share of 12, and what the step sets. */
+START_TEST(test_step)
+{
+    float sums[DHO_METRIC_COUNT] = {0};
+    double values[DHO_METRIC_COUNT] = {[DHO_METRIC_LR] = 0.5};
+    sums[DHO_METRIC_LOSS] = 10;
+    sums[DHO_METRIC_ACCURACY] = 9;
+    sums[DHO_METRIC_LR] = 77;
+    dho_metrics_of_step(sums, 4, 12, values);
+    ck_assert_double_eq(values[DHO_METRIC_LOSS], 2.5);
+    ck_assert_double_eq(values[DHO_METRIC_ACCURACY], 0.75);
+    ck_assert_double_eq(values[DHO_METRIC_LR], 0.5);
+}
+END_TEST
+
+/* Two steps and a skipped one between them; the last one is skipped, too. */
+START_TEST(test_line)
+{
+    double sums[DHO_METRIC_COUNT] = {0}, out[DHO_METRIC_COUNT];
+    for (int i = 0; i < 4; i++) {
+        const bool skipped = i % 2 == 1;
+        double values[DHO_METRIC_COUNT] = {[DHO_METRIC_LOSS] = skipped ? NAN : i + 1,
+                                           [DHO_METRIC_LR] = 0.1 * i,
+                                           [DHO_METRIC_GRADIENT_NORM] = skipped ? NAN : i,
+                                           [DHO_METRIC_IMAGES_PER_SECOND] = 32,
+                                           [DHO_METRIC_STEP_SECONDS] = 0.25 + i};
+        dho_metrics_add_step(sums, values, skipped);
+    }
+    dho_metrics_of_line(sums, 2, out);
+    ck_assert_double_eq(out[DHO_METRIC_LOSS], 2);
+    ck_assert_double_eq(out[DHO_METRIC_LR], 0.1 * 3);
+    ck_assert(isnan(out[DHO_METRIC_GRADIENT_NORM]));
+    ck_assert_double_eq(out[DHO_METRIC_STEP_SECONDS], 1.25);
+    ck_assert_double_eq(out[DHO_METRIC_IMAGES_PER_SECOND], 64 / 2.5);
+}
+END_TEST
+
+/* --- docs/metrics.md ----------------------------------------------------------------------------
+ */
+
+static const char *const of_runs[DHO_RUNS_KINDS] = {[DHO_RUNS_NONE] = "no",
+                                                    [DHO_RUNS_ALL] = "yes",
+                                                    [DHO_RUNS_WITH_TEACHER] = "with a teacher",
+                                                    [DHO_RUNS_WITH_FEATURES] = "feature methods"};
+static const char *const of_steps[] = {[DHO_LINE_MEAN] = "mean of its steps",
+                                       [DHO_LINE_LAST] = "the last step's",
+                                       [DHO_LINE_RATE] = "of all its steps"};
+static const char *const figures[] = {[DHO_CHART_NONE] = "no",
+                                      [DHO_CHART_TRAINING] = "`training`",
+                                      [DHO_CHART_SCHEDULE] = "`training`",
+                                      [DHO_CHART_SPEED] = "`speed`"};
+
+static size_t format_table(char *out, size_t bytes)
+{
+    size_t used = (size_t)snprintf(
+        out, bytes,
+        "| key | what | unit | in a line | in `metrics.jsonl` | on the progress line | figure |\n"
+        "|---|---|---|---|---|---|---|\n");
+    for (int m = 0; m < DHO_METRIC_COUNT && used < bytes; m++) {
+        const dho_metric_row *row = &dho_metric_table[m];
+        used += (size_t)snprintf(out + used, bytes - used,
+                                 "| `%s` | %s | %s | %s | %s | %s | %s |\n", row->name, row->what,
+                                 row->unit != NULL ? row->unit : "", of_steps[row->line],
+                                 of_runs[row->written], of_runs[row->printed], figures[row->chart]);
+    }
+    ck_assert_uint_lt(used, bytes);
+    return used;
+}
+
+/* docs/metrics.md ends in the table. With DHO_UPDATE_DOCS set it is rewritten. */
+START_TEST(test_documentation)
+{
+    const char *folder = getenv("DHO_SOURCE_DIR");
+    char *path, table[8192], *text;
+    uint8_t *data = NULL;
+    size_t capacity = 0, bytes;
+    const size_t length = format_table(table, sizeof table);
+    ck_assert_ok(dho_path_join(&path, folder != NULL ? folder : ".", "docs/metrics.md"));
+    ck_assert_ok(dho_file_read(path, 1 << 20, &data, &capacity, &bytes));
+    const char *begin = strstr((char *)data, "| key |");
+    ck_assert_ptr_nonnull(begin);
+    const size_t before = (size_t)(begin - (char *)data);
+    const bool same = bytes - before == length && memcmp(begin, table, length) == 0;
+    if (!same && getenv("DHO_UPDATE_DOCS") != NULL) {
+        ck_assert_ok(dho_asprintf(&text, "%.*s%s", (int)before, (char *)data, table));
+        ck_assert_ok(dho_file_write_text(path, text));
+        dho_free(text);
+    } else {
+        ck_assert_msg(same,
+                      "%s does not have the table of metrics; make it anew with\n"
+                      "  DHO_UPDATE_DOCS=1 build/dev/tests/test_metrics",
+                      path);
+    }
+    dho_free(data);
+    dho_free(path);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("metrics");
+    TCase *cases = tcase_create("all");
+    tcase_add_test(cases, test_rows);
+    tcase_add_test(cases, test_step);
+    tcase_add_test(cases, test_line);
+    tcase_add_test(cases, test_documentation);
+    suite_add_tcase(suite, cases);
+    return dho_check_run(suite);
+}
