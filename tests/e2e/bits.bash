@@ -20,9 +20,10 @@ compiler() {
     fi
 }
 machine_key() {
-    local blis
+    local blis for=native
+    grep -qs '^DHO_NATIVE:BOOL=OFF' "$(dirname "$DHO")/CMakeCache.txt" && for=portable
     blis=$(sed -n 's/.*BLIS \([0-9.]*\) (\([^)]*\)).*/\1\2/p' <<<"$about")
-    echo "$(uname -m)-$(processor)-$(compiler)-glibc$(getconf GNU_LIBC_VERSION | cut -d' ' -f2)-blis$blis-onednn${onednn:-none}"
+    echo "$(uname -m)-$(processor)-$for-$(compiler)-glibc$(getconf GNU_LIBC_VERSION | cut -d' ' -f2)-blis$blis-onednn${onednn:-none}"
 }
 
 # --- rows ---
@@ -74,8 +75,7 @@ rows_of() { # NAME CONFIG RANKS ARGUMENT ...
     tensor_row "$name export" "$out/export.safetensors"
 }
 cache_rows() { # FOLDER
-    local file
-    for file in "$1"/shard-*.bin; do row "$1/$(basename "$file")" <"$file"; done
+    cat "$1"/shard-*.bin | row "$1"
     [ ! -f "$1/head.safetensors" ] || tensor_row "$1/head" "$1/head.safetensors"
 }
 

@@ -21,11 +21,12 @@ dho 1 synth --out data/quickstart --train 6 --val 2 --test 2 --threads 2
 for folder in data/quickstart/*/; do
     find "$folder" -type f | LC_ALL=C sort | xargs cat | row_any "synth $(basename "$folder")"
 done
+cp configs/imagenet/classnames.txt all_classnames
 imagenet_sets
-for config in caltech101_real eurosat fine_grained/{caltech101,dtd,eurosat,fgvc,food101,oxford_flowers} \
-    fine_grained/{oxford_pets,stanford_cars,sun397,ucf101}; do
-    coop_set $config
-done
+coop_set caltech101_real
+coop_set eurosat
+fine_grained=$(basename -s .yaml configs/fine_grained/*.yaml)
+for config in $fine_grained; do coop_set fine_grained/$config; done
 
 # --- weights to start from, narrow ---
 mkdir weights heads caches
@@ -53,15 +54,16 @@ head_of() { # NAME TEMPLATES ARGUMENT ...
     shift 2
     dho 1 teacher zero-shot --model ViT-B-16 --weights weights/vit_b16.safetensors --merges "$clip" \
         --templates "configs/templates/$templates.txt" --out "heads/$name" "$@"
-    tensor_row "heads/$name" "heads/$name"
+    tensor_row "heads/$name by $templates" "heads/$name"
 }
-for config in caltech101 dtd eurosat fgvc food101 oxford_flowers oxford_pets stanford_cars sun397 ucf101; do
-    head_of $config $config -c configs/fine_grained/$config.yaml
-done
+for config in $fine_grained; do head_of $config $config -c configs/fine_grained/$config.yaml; done
 head_of caltech101_real caltech101 -c configs/caltech101_real.yaml
 names=(--classes configs/imagenet/classnames.txt)
 head_of imagenet imagenet "${names[@]}" --keep-mean-norms
 head_of imagenet_vit_b16.safetensors imagenet7 "${names[@]}"
+grep -hv '^#' all_classnames configs/templates/*.txt >texts # each class name and each template
+dho 1 teacher embed --model ViT-B-16 --weights weights/vit_b16.safetensors --merges "$clip" --texts texts --out texts.embedded
+tensor_row "texts embedded" texts.embedded
 
 # --- caches: built by CLIP and by a student, at several encodings ---
 build=(cache build --clip ViT-B-16 --weights weights/vit_b16.safetensors --shards 4)
@@ -71,7 +73,7 @@ clip_cache() { # FOLDER RANKS CONFIG HEAD ARGUMENT ...
     dho "$ranks" "${build[@]}" -c "configs/$config.yaml" --head "heads/$head" --out "caches/$folder" "$@"
     cache_rows "caches/$folder"
 }
-for config in caltech101 dtd eurosat fgvc food101 oxford_flowers oxford_pets stanford_cars sun397 ucf101; do
+for config in $fine_grained; do
     clip_cache ${config}_clip_rn50 1 fine_grained/$config $config --views 2 "${cnn[@]}"
 done
 clip_cache imagenet_clip_rn50 2 imagenet/fewshot_resnet50 imagenet --views 2 "${cnn[@]}"
@@ -166,16 +168,32 @@ imagenet/vit_l14_336_10percent imagenet/vit_l14_336_10percent 1 $vit14 $on_onedn
 imagenet/vit_l14_336_1percent imagenet/vit_l14_336_1percent 2 $vit14 $in_bf16
 END
 
-# --- integers: packed images, imported logits, published numbers ---
 dho 2 pack -c configs/quickstart.yaml --out packed --shards 3
-for file in packed/*; do row_any "$file" <"$file"; done
+
+# --- other ways to the same numbers, names of other programs, files of PyTorch ---
+dho 1 eval runs/quickstart/one_rank --stored
+grep -v '"checkpoint"' runs/quickstart/one_rank/eval.json | row "quickstart/one_rank eval stored"
+for names in openai bare huggingface timm; do
+    dho 1 export runs/imagenet/vit_b16_10percent --head none --names $names --out named.safetensors
+    tensor_row "imagenet/vit_b16_10percent export of $names" named.safetensors
+done
+dho 1 eval -c configs/quickstart.yaml --checkpoint runs/quickstart/one_rank "${small[@]}" --set data.image_size=32 \
+    --out runs/packed --set data.format=shards --set 'eval.sets=[{name: v2, root: packed}]' --set 'eval.select_on=""'
+tensor_row "quickstart/one_rank eval packed" runs/packed/eval/v2.safetensors
+
+# --- integers: packed images, imported logits, published numbers ---
+cat packed/* | row_any packed
+for file in plain legacy_plain nested strided; do
+    dho 1 weights convert "$golden/torch/$file.pt" converted.safetensors
+    tensors converted.safetensors | row_any "converted $file"
+done
 { # a file of logits: bytes of weights
     printf '\x50\0\0\0\0\0\0\0%-80s' '{"logits":{"dtype":"F32","shape":[120,20],"data_offsets":[0,9600]}}'
     tail -c 9600 "$clip/model.safetensors"
 } >logits
 for encoding in fp16 int8; do
     dho 1 cache import -c configs/quickstart.yaml --logits logits --out imported_$encoding --encoding $encoding --shards 2
-    for file in imported_$encoding/shard-*.bin; do row_any "$file" <"$file"; done
+    cat imported_$encoding/shard-*.bin | row_any imported_$encoding
 done
 for file in configs/tables/*.yaml; do
     name=$(basename "$file" .yaml)
@@ -185,12 +203,20 @@ for file in configs/tables/*.yaml; do
 done
 
 # --- the record ---
+has_row() { # WHAT PATTERN: one of the rows is of it
+    grep -qE "^[0-9a-f]*  $2" rows any || die "no row of $1"
+}
+for file in $(cd configs && ls ./*.yaml fine_grained/*.yaml imagenet/*.yaml); do
+    file=${file#./}
+    has_row "configs/$file" "${file%.yaml}[ /]"
+done
+for file in $(basename -s .txt configs/templates/*.txt); do has_row "configs/templates/$file.txt" "heads/.* by $file$"; done
 records=$golden/bits
 file=$records/$(machine_key).sha256
 for list in rows any; do LC_ALL=C sort -k 2 -o $list $list; done
 head_of_record() { # of the machine and the program
     echo "# $(lscpu | sed -n 's/^Model name: *//p'), $("$DHO" version)"
-    echo "# $(git -C "$here" log -1 --format='commit %h of %cs' 2>/dev/null)"
+    echo "# commit $(git -C "$(dirname "$DHO")" describe --always --dirty 2>/dev/null)"
 }
 same_rows() { # RECORD ROWS WHAT: the rows are those of the record
     grep -v '^#' "$1" | diff - "$2" >log || {
