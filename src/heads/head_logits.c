@@ -1,7 +1,7 @@
 /* A head's logits at reading. With keys: blocks of keys, so that a row's affinities stay small. */
 #include "heads/head_logits.h"
 
-#include "compute/fast_math.h"
+#include "base/fast_math.h"
 
 #include <math.h>
 

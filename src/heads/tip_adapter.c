@@ -2,7 +2,7 @@
 #include "dho/tip_adapter.h"
 
 #include "base/compare.h"
-#include "compute/fast_math.h"
+#include "base/fast_math.h"
 #include "dho/alloc.h"
 #include "dho/rng.h"
 #include "heads/head_logits.h"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A layer of src/ and tools/ includes only itself and the layers in front of it in this list, and a third-party
-# library is included by the one layer that wraps it. Run from the repository's root.
+# library is included by the one layer that wraps it. In src/compute a backend's folder includes only core/ and itself.
+# Run from the repository's root.
 set -euo pipefail
 
 layers=(base config comm image data compute nn models weights infer heads clip teacher distill optim train eval
@@ -27,7 +28,7 @@ declare -A library=(
     [gif_lib.h]='src/image/*' [tiffio.h]='src/image/*' [unistr.h]='src/base/*|src/clip/*'
     [archive.h]='src/data/*' [archive_entry.h]='src/data/*'
     [unicase.h]='src/clip/*' [unictype.h]='src/clip/*' [uninorm.h]='src/clip/*'
-    [blis.h]='src/compute/*' [dnnl.h]='src/compute/*'
+    [blis.h]='src/compute/blis/*' [dnnl.h]='src/compute/onednn/*'
 )
 
 declare -A rank
@@ -71,6 +72,11 @@ while IFS=: read -r file line include; do
         to=${header%%/*}
     elif [[ $include == *'"'* ]]; then
         fail "$file:$line: write \"layer/$header\""
+    fi
+    if [[ $file =~ ^src/compute/([a-z]+)/ && $header =~ ^compute/([a-z]+)/ ]]; then
+        room=${BASH_REMATCH[1]} # of the header; the file's is checked against it
+        [[ $room == core || $file == src/compute/$room/* ]] ||
+            fail "$file:$line: a folder of src/compute includes only core/ and itself, not $header"
     fi
     if [[ -n $to ]] && ((rank[$to] > rank[$from])); then
         fail "$file:$line: layer $from includes $header of the later layer $to"

@@ -4,7 +4,7 @@
 
 #include "kernel_test.h"
 
-#include "compute/element.h"
+#include "compute/fast/typed/element.h"
 
 static dho_compute *bf16, *reference;
 

@@ -2,7 +2,7 @@
 #include "base/compare.h"
 #include "kernel_test.h"
 
-#include "compute/winograd.h"
+#include "compute/fast/winograd.h"
 
 /* Error allowed, of the norm of the result. Measured over 2000 random shapes: at most 1.1e-6, with
  * 512 channels 2.2e-6; a direct sum in float has about half of it. */

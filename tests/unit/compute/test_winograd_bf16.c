@@ -2,7 +2,7 @@
  * Where a processor or a build has no bf16, the tests say so and pass. */
 #include "bf16_test.h"
 
-#include "compute/winograd.h"
+#include "compute/fast/winograd.h"
 
 /* What Winograd's convolution of a shape is made of and gives. */
 typedef struct wino_data {

@@ -5,7 +5,7 @@
 #include "dho/rng.h"
 #include "dho/student.h"
 
-#include "compute/winograd.h"
+#include "compute/fast/winograd.h"
 
 #include <string.h>
 

@@ -11,7 +11,7 @@
 #include "dho/safetensors.h"
 #include "dho/student.h"
 
-#include "compute/winograd.h"
+#include "compute/fast/winograd.h"
 #include "nn/executor_internal.h"
 
 #include <math.h>

@@ -1,0 +1,82 @@
+/* The backends: which tables each is made of, in which order. The only file that names them. */
+#include "compute/blis/blis_tables.h"
+#include "compute/fast/fast_tables.h"
+#include "compute/ref/ref_tables.h"
+
+#include <stdio.h>
+#ifdef DHO_HAVE_ONEDNN
+#include "compute/onednn/onednn_tables.h"
+#else
+#define HOW_TO_GET_ONEDNN "apt-get install libdnnl-dev, then configure again"
+#endif
+
+static const dho_table *const ref[] = {DHO_REF_TABLES, NULL};
+static const dho_table *const blis[] = {&dho_winograd, DHO_FAST_TABLES, DHO_BLIS_TABLES,
+                                        DHO_REF_TABLES, NULL};
+#ifdef DHO_HAVE_ONEDNN
+static const dho_table *const onednn[] = {&dho_winograd,   DHO_ONEDNN_TABLES, DHO_FAST_TABLES,
+                                          DHO_BLIS_TABLES, DHO_REF_TABLES,    NULL};
+/* The tables after those of bf16 work on floats: they fill no slot on activations. */
+static const dho_table *const onednn_bf16[] = {&dho_winograd,
+                                               DHO_ONEDNN_TABLES,
+                                               DHO_FAST_TYPED_TABLES(bf16),
+                                               DHO_FAST_TABLES,
+                                               DHO_BLIS_TABLES,
+                                               DHO_REF_TABLES,
+                                               NULL};
+#endif
+
+/* In order of preference. */
+static const dho_backend_row rows[] = {
+#ifdef DHO_HAVE_ONEDNN
+    {DHO_BACKEND_ONEDNN, DHO_DTYPE_FP32, "onednn", onednn},
+    {DHO_BACKEND_ONEDNN, DHO_DTYPE_BF16, "onednn", onednn_bf16},
+#endif
+    {DHO_BACKEND_BLIS, DHO_DTYPE_FP32, "blis", blis},
+    {DHO_BACKEND_REF, DHO_DTYPE_FP32, "ref", ref},
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+static const char *const names[] = {
+#ifdef DHO_HAVE_ONEDNN
+    "onednn",
+#endif
+    "blis", "ref", NULL};
+
+const char *const *dho_compute_backends(void)
+{
+    return names;
+}
+
+dho_status dho_backend_find(dho_backend backend, dho_compute_dtype dtype,
+                            const dho_backend_row **out)
+{
+    for (size_t i = 0; i < ROWS; i++) {
+        if (rows[i].dtype != dtype) continue;
+        if (backend != DHO_BACKEND_AUTO && backend != rows[i].backend) continue;
+        *out = &rows[i];
+        return DHO_OK;
+    }
+#ifdef DHO_HAVE_ONEDNN
+    if (dtype == DHO_DTYPE_BF16)
+        return dho_fail(DHO_ERR_CONFIG, "compute.dtype: bf16 needs compute.backend onednn");
+#else
+    if (dtype == DHO_DTYPE_BF16)
+        return dho_fail(DHO_ERR_CONFIG, "compute.dtype: bf16 needs oneDNN, which is not built in "
+                                        "(" HOW_TO_GET_ONEDNN ")");
+    if (backend == DHO_BACKEND_ONEDNN)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "compute.backend: onednn is not built in (" HOW_TO_GET_ONEDNN ")");
+#endif
+    return dho_fail(DHO_ERR_CONFIG, "compute.backend: unknown value %d", (int)backend);
+}
+
+void dho_compute_versions(char *out, size_t bytes)
+{
+    char first[128], second[64] = "no oneDNN";
+    dho_blis_version(first, sizeof first);
+#ifdef DHO_HAVE_ONEDNN
+    dho_onednn_version(second, sizeof second);
+#endif
+    snprintf(out, bytes, "%s, %s", first, second);
+}

@@ -1,0 +1,98 @@
+/* Private to src/compute: the context, the tables that backends are made of, the one way to run in
+ * parallel. */
+#ifndef DHO_COMPUTE_CORE_CONTEXT_H
+#define DHO_COMPUTE_CORE_CONTEXT_H
+
+#include "dho/compute.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Channels whose partial sums fit the context's reduction buffer at one time; wider tensors are
+ * reduced in blocks of this many channels (still 4 KiB contiguous a row). */
+enum { DHO_REDUCTION_CHANNELS = 1024 };
+
+/* What a table of kernels is asked before its kernels run. Function pointers only; each may be
+ * NULL. */
+typedef struct dho_planning {
+    /* Makes and releases what the backend keeps in compute->state. stop also follows a failed
+     * start. */
+    dho_status (*start)(dho_compute *compute);
+    void (*stop)(dho_compute *compute);
+
+    /* Convolutions: whether this table does this call (one bit). NULL: it does all. */
+    bool (*conv_takes)(const dho_compute *compute, const dho_conv_shape *shape, dho_call call);
+    /* Removes from `calls` what this table will do, and says the scratch that takes. NULL: it does
+     * all, without scratch. Errors: as dho_compute_reserve_conv. */
+    dho_status (*conv_reserve)(dho_compute *compute, const dho_conv_shape *shape, unsigned *calls,
+                               size_t *bytes);
+    /* The scratch of linear layers and of attention. NULL: none. */
+    dho_status (*linear_reserve)(dho_compute *compute, int64_t rows, int in, int out,
+                                 unsigned calls, size_t *bytes);
+    dho_status (*attention_reserve)(const dho_compute *compute, const dho_attention_shape *shape,
+                                    size_t *bytes);
+} dho_planning;
+
+/* The kernels of one file. Of the tables of a backend, the first that fills a slot has it. Only
+ * convolutions are chosen by their shape: each call goes to the first table that takes it. */
+typedef struct dho_table {
+    dho_kernels kernels;
+    dho_planning planning;
+} dho_table;
+
+/* A backend in one storage type (backends.c). */
+typedef struct dho_backend_row {
+    dho_backend backend;
+    dho_compute_dtype dtype;
+    const char *name;
+    const dho_table *const *tables; /* NULL-terminated; the reference's, which fill all, are last */
+} dho_backend_row;
+
+/* Errors: DHO_ERR_CONFIG when there is no such row. */
+dho_status dho_backend_find(dho_backend backend, dho_compute_dtype dtype,
+                            const dho_backend_row **out);
+
+struct dho_compute {
+    dho_kernels kernels;            /* merged: no empty slot */
+    dho_planning planning;          /* merged; its convolution slots are not used */
+    const dho_table *const *tables; /* of the backend */
+    dho_compute_dtype dtype;
+    int threads;   /* >= 1 */
+    void *scratch; /* owned, 64-byte aligned */
+    size_t scratch_bytes;
+    double *reduction; /* owned, [threads][2][DHO_REDUCTION_CHANNELS] */
+    void *state;       /* of the backend that has a start */
+};
+
+/* The convolution slots of every context: they choose among its tables. */
+extern const dho_table dho_convolution;
+
+/* The scratch, of which a kernel uses `bytes`: reserved by dho_compute_reserve_*. */
+void *dho_compute_scratch_for(const dho_compute *compute, size_t bytes);
+
+/* Runs body(context, part) for part = 0 .. parts-1, on up to compute->threads threads. How the work
+ * is cut depends on `parts` only, so the bits do not depend on how many threads really ran. With
+ * one part or one thread no parallel region is opened. */
+typedef void (*dho_part_body)(void *context, int part);
+void dho_compute_parallel(const dho_compute *compute, int parts, dho_part_body body, void *context);
+
+/* Parts for an amount of work in elements: 1 where a parallel region costs more than it saves. */
+static inline int dho_compute_parts(const dho_compute *compute, int64_t elements)
+{
+    return elements < 16384 ? 1 : compute->threads;
+}
+
+/* The range of part `part` of `parts` of 0 .. count-1, cut at multiples of granule. */
+typedef struct dho_range {
+    int64_t begin, end;
+} dho_range;
+
+static inline dho_range dho_range_of(int64_t count, int64_t granule, int parts, int part)
+{
+    const int64_t units = (count + granule - 1) / granule;
+    const int64_t begin = units * part / parts * granule;
+    const int64_t end = units * (part + 1) / parts * granule;
+    return (dho_range){begin < count ? begin : count, end < count ? end : count};
+}
+
+#endif
