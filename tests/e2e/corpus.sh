@@ -1,19 +1,8 @@
-#!/usr/bin/env bash
-# Odd and broken image files: none may crash the decoder, and those that Pillow opens must give
-# Pillow's and torchvision's pixels. Uses ../shared/data/jpeg/jpeg_corpus.tar (skipped without it) and
-# a Python with Pillow and torchvision (${DHO_PYTHON:-python3}; only the comparison is skipped).
-set -euo pipefail
-
-corpus=../shared/data/jpeg/jpeg_corpus.tar
-dump=${DHO_TOOLS:?}/dump_image
-python=${DHO_PYTHON:-python3}
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-if [ ! -r "$corpus" ]; then
-    echo "skipped: $corpus is not there"
-    exit 0
-fi
+# Odd and broken image files: none may crash the decoder. tests/oracle/pixels.sh compares the pixels.
+. "$(dirname "$0")/lib.bash"
+corpus=$here/../shared/data/jpeg/jpeg_corpus.tar
+dump=$DHO_TOOLS/dump_image
+[ -r "$corpus" ] || skip "$corpus is not there"
 tar -xf "$corpus" -C "$work"
 
 # One process for each file, so that a crash is seen and named.
@@ -38,11 +27,6 @@ while IFS= read -r file; do
         decoded=$((decoded + 1))
     fi
 done < <(find "$work/ok" "$work/crash" -type f | sort)
-echo "corpus: $decoded files decoded, $refused refused with one line, $failed failed"
-[ "$failed" -eq 0 ]
-
-if "$python" -c 'import PIL, torchvision' 2>/dev/null; then
-    "$python" tests/golden/compare_corpus.py "$dump" "$work/ok"
-else
-    echo "skipped: the comparison with Pillow ($python has no PIL and torchvision)"
-fi
+[ "$failed" = 0 ] || die "$failed files"
+pass "$decoded files decoded, $refused refused with one line"
+finish

@@ -6,7 +6,7 @@ build=$(dirname "$DHO")
 of_cache() { sed -n "s/^$1:[A-Z]*=//p" "$build/CMakeCache.txt"; }
 sanitize=
 [ "$(of_cache DHO_SANITIZE)" != ON ] || sanitize=-fsanitize=address,undefined
-cxx=$(command -v g++ || command -v clang++) || echo "skipped: programs in C++: no g++ or clang++"
+cxx=$(command -v g++ || command -v clang++) || skip_part "programs in C++: no g++ or clang++"
 
 cat >"$work/user.c" <<'EOC'
 #include <dho/graph.h>
@@ -121,8 +121,9 @@ users "BUILD_SHARED_LIBS=$shared, DHO_NATIVE=OFF, moved"
 # Another processor: QEMU's have no AVX-512, Nehalem has no AVX either.
 emulator=$(command -v qemu-x86_64-static || command -v qemu-x86_64) || emulator=
 if [ -z "$emulator" ] || [ "$(uname -m)" != x86_64 ] || [ -n "$(of_cache DHO_SANITIZE | grep ON)" ]; then
-    echo "skipped: the program on another processor: needs qemu-user-static, x86-64 and no sanitizer"
+    skip_part "the program on another processor: needs qemu-user-static, x86-64 and no sanitizer"
     finish
+    exit 0
 fi
 if [ "$(of_cache DHO_NATIVE)" = ON ] && grep -q '\<avx2\>' /proc/cpuinfo; then
     status=0

@@ -69,7 +69,7 @@ if [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null; then
         "$here/launch/mpirun.sh" 1 "$DHO" train "${config[@]}" >"$work/log" 2>&1 || die "one rank without /dev/shm"
     pass "a full /dev/shm is named; one rank trains without it"
 else
-    echo "skipped: a full /dev/shm (needs root to make mounts)"
+    skip_part "a full /dev/shm (needs root to make mounts)"
 fi
 
 # Other MPIs: one line. The fake says who it is, and else prints what it was given.

@@ -25,6 +25,33 @@ die() {
     exit 1
 }
 
+skip() { # WHY: the whole test cannot run here
+    [ -z "${DHO_NO_SKIPS:-}" ] || die "skipped: $*"
+    echo "skipped: $*"
+    exit 77
+}
+
+skip_part() { # WHY: a part of the test cannot run here; launch/check.sh lists and counts these lines
+    echo "skipped: $*"
+}
+
+needs_python() { # MODULE ...: sets python
+    python=${DHO_PYTHON:-python3}
+    # Looks without importing: that takes seconds.
+    "$python" -c 'import importlib.util as util, sys; sys.exit(not all(map(util.find_spec, sys.argv[1:])))' \
+        "$@" 2>/dev/null || skip "$python has not all of $* (launch/oracles.sh installs them)"
+}
+
+refuse() { # EXIT_CODE TEXT ARGUMENT ...: dho on $ranks ranks (default: 1) ends so, with one line of error
+    local code=$1 text=$2 status=0
+    shift 2
+    timeout 60 "$here/launch/mpirun.sh" "${ranks:-1}" "$DHO" "$@" >"$work/log" 2>&1 || status=$?
+    [ $status = "$code" ] || die "exit code $status, not $code: $*"
+    [ "$(grep -c '^dho: error: ' "$work/log")" = 1 ] || die "not one line of error: $*"
+    grep '^dho: error: ' "$work/log" | grep -q -- "$text" || die "the error does not say $text"
+    pass "$(grep '^dho: error: ' "$work/log" | sed "s|$work/||g" | cut -c 1-150)"
+}
+
 finish() {
     echo "$passed passed, 0 failed"
 }

@@ -74,7 +74,7 @@ EOF2
 if "${DHO_PYTHON:-python3}" -c 1 2>/dev/null; then
     check() { well_formed "$1" || die "$1 is not well-formed"; }
 else
-    echo "skipped: well-formedness (no Python)"
+    skip_part "well-formedness (no Python)"
     check() { :; }
 fi
 

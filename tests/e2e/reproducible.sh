@@ -4,7 +4,7 @@
 small_data
 
 weights() { cat "$work/$1"/checkpoints/step-00000050/{model,optimizer}.safetensors; }
-same() { # NAME: the run's final state against that of the run on one rank
+same() { # NAME TEXT: the final state of a run against that of the run on one rank
     weights p1 >"$work/a"
     weights "$1" >"$work/b" || die "$1 has no final checkpoint"
     cmp -s "$work/a" "$work/b" || die "$2"
@@ -14,7 +14,7 @@ same() { # NAME: the run's final state against that of the run on one rank
 for p in 1 2 4; do
     run $p train -c "$work/base.yaml" --out "$work/p$p" --set train.checkpoint_every=20 \
         --set train.checkpoint_keep=9 >"$work/log" 2>&1 || die "training on $p ranks"
-    same p$p "50 steps on $p ranks end with the same bits"
+    [ $p = 1 ] || same p$p "50 steps on 1 rank and on $p end with the same bits"
 done
 
 mkdir -p "$work/resumed/checkpoints"

@@ -112,6 +112,6 @@ if [ "$(id -u)" = 0 ] && mkdir "$work/small" && mount -t tmpfs -o size=1m tmpfs 
         "$here/launch/mpirun.sh" 2 "$DHO" "${train[@]}" --out "$work/run2" >"$work/log" 2>&1 || true
     warned "/dev/shm has 2.0 MiB free, Open MPI wants 4 MiB for each of 2 ranks"
 else
-    echo "skipped: small file systems (needs root to mount them)"
+    skip_part "small file systems (needs root to mount them)"
 fi
 finish

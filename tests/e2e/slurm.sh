@@ -2,17 +2,13 @@
 # finished with the same bits as a run that was left alone; a cancelled job leaves a checkpoint and
 # stays cancelled; slurm/eval.sbatch evaluates.
 # Without root or SLURM's daemons it only says so.
-skip() {
-    echo "skipped: $*"
-    exit 0
-}
+. "$(dirname "$0")/lib.bash"
 PATH=$PATH:/usr/sbin:/sbin
 [ "$(id -u)" = 0 ] || skip "a SLURM of one's own needs root"
 [ "$(nproc)" -ge 2 ] || skip "two tasks need two CPUs"
 for tool in munged slurmctld slurmd sbatch; do
     command -v $tool >/dev/null || skip "$tool not found (apt-get install slurm-wlm munge)"
 done
-. "$(dirname "$0")/lib.bash"
 chmod 755 "$work" # munged runs as another user
 # Below the ports that the kernel gives to connections (32768 and up): mpirun's would be in the way.
 export DHO_SLURM_DIR=$work/slurm

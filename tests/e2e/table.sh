@@ -74,7 +74,7 @@ if [ "$(id -u)" = 0 ] && mkdir full && mount -t tmpfs -o size=64m tmpfs full 2>/
     [ ! -e full/run/eval.json ] || die "old numbers outlive their settings"
     pass "an evaluation that cannot be written leaves no old numbers"
 else
-    echo "skipped: full disk (needs root to mount a small tmpfs)"
+    skip_part "full disk (needs root to mount a small tmpfs)"
 fi
 
 # What is not trained changes nothing; what goes on with other settings is told apart.

@@ -1,5 +1,5 @@
 # Tip-Adapter: a head from the cache's labelled images, the same on 1 and 2 ranks; training with
-# teacher.head; a changed head is noticed at resuming; with PyTorch as the reference where there is.
+# teacher.head; a changed head is noticed at resuming.
 . "$(dirname "$0")/lib.bash"
 small_data
 tip=(teacher tip-adapter -c "$work/base.yaml")
@@ -10,7 +10,7 @@ make() { # RANKS FILE ARGUMENT ...
 }
 f=(--fine-tune --epochs 3 --batch 16 --hold-out 1 --search-steps 20,10)
 make 1 one.safetensors "${f[@]}"
-grep -q "Tip-Adapter-F, chosen .*held out\|held out n=40" "$work/log" || die "no table"
+grep -q "^Tip-Adapter-F, chosen .*\]$" "$work/log" || die "no table"
 make 2 two.safetensors "${f[@]}"
 cmp "$work"/{one,two}.safetensors || die "1 and 2 ranks make different heads"
 pass "a fine-tuned head is the same file on 1 and 2 ranks: $(tail -n 1 "$work/log")"
@@ -42,14 +42,6 @@ train 2 tip1 --set teacher.head="$work/elsewhere.safetensors" || die "the same h
 cmp -s "$work"/{tip1,tip4}/$weights || die "a resumed run ends with different bits"
 pass "resumed with the same head from another file"
 
-refuse() { # CODE TEXT ARGUMENT ...
-    local code=$1 text=$2 status=0
-    shift 2
-    "$DHO" "$@" >"$work/log" 2>&1 || status=$?
-    [ $status = "$code" ] || die "exit code $status, not $code: $*"
-    grep '^dho: error: ' "$work/log" | grep -q -- "$text" || die "the error does not say $text"
-    pass "$(grep '^dho: error: ' "$work/log" | sed "s|$work/||g")"
-}
 refuse 2 "usage: dho teacher" teacher
 refuse 2 "few-shot embeddings" teacher tip-adapter --out "$work/x"
 refuse 2 "head: is missing" teacher tip-adapter --shots x --out "$work/x"
@@ -69,30 +61,4 @@ refuse 2 "short.safetensors" train -c "$work/base.yaml" --out "$work/x" \
     --set teacher.head="$work/short.safetensors"
 [ ! -e "$work/x" ] || die "a refused command left a file"
 
-python=${DHO_PYTHON:-python3}
-if ! "$python" -c 'import torch, safetensors' 2>/dev/null; then
-    echo "skipped: $python has no torch and safetensors (set DHO_PYTHON)"
-    finish
-    exit 0
-fi
-oracle=$here/tests/golden/tip_adapter_oracle.py
-mkdir "$work/torch"
-read -ra options < <("$python" "$oracle" make "$work/torch")
-cd "$work/torch"
-for of in shots adapter keys; do
-    from=(--shots $of.safetensors)
-    [ $of != keys ] || from=(--shots keys_16shots.pt --values values_16shots.pt)
-    run 2 teacher tip-adapter --head "$work/torch/head.safetensors" "${from[@]}" --search "$work/torch/search.safetensors" \
-        --test "$work/torch/test.safetensors" "${options[@]}" --out "$work/torch/$of.out" \
-        >"$work/log" 2>&1 || die "tip-adapter on $of"
-done
-cd "$here"
-cmp "$work"/torch/{adapter,keys}.out || die "keys_16shots.pt and values_16shots.pt say something else"
-pass "Tip-Adapter's own two files, read without Python: the same head"
-"$python" "$oracle" check "$work/torch" "$work/torch/shots.out" >"$work/log" 2>&1 || die "PyTorch"
-pass "$(cat "$work/log")"
-refuse 2 "embeddings of 48 values" "${tip[@]}" --out "$work/x" \
-    --search "$work/torch/search.safetensors"
-refuse 2 "a head of \[7, 48\]" train -c "$work/base.yaml" --out "$work/x" \
-    --set teacher.head="$work/torch/shots.out"
 finish

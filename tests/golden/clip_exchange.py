@@ -1,4 +1,4 @@
-"""The Python side of tests/e2e/clip_weights.sh: open_clip, transformers and timm as references.
+"""The Python side of tests/oracle/clip_weights.sh: open_clip, transformers and timm as references.
 
 make DIR:              small CLIP towers with random weights: vit_{openai,bare,huggingface,timm} and
                        rn50{,_timm} as .safetensors, after a check that the libraries agree on them,

@@ -1,4 +1,4 @@
-"""The Python side of tests/e2e/clip_embeddings.sh: open_clip and transformers as references.
+"""The Python side of tests/oracle/clip_embeddings.sh: open_clip and transformers as references.
 
 make DIR [full]:          models with random weights, DIR/<form>.{safetensors,pt}, images in class folders
                           DIR/images, texts DIR/texts.txt, and what the references make of them. full:

@@ -157,8 +157,6 @@ MODELS = {
     "clip_vit_l14": (lambda: clip_vit(16, 3, 14, 28, 12), 28, 1e-3, 1e-2, True, 1),
     "clip_rn50": (lambda: clip_rn50(2, 32), 32, 1e-4, 1e-2, True, 3),
 }
-# Whose weights after ten steps are not kept: the file would be too large; the ten losses tell.
-WITHOUT_FINAL = ["clip_rn50"]
 
 
 # Published sizes: one step only. RN50's last normalisations start at 0 as published, which hides the
@@ -355,10 +353,6 @@ def main():
         return
     for model in sys.argv[1:] or MODELS:
         out, totals = trajectory(*MODELS[model])
-        if model in WITHOUT_FINAL:
-            kept = {f"gradient.{k[6:]}" for k in out if k.startswith("final.")}
-            kept = {f"final.{k[9:]}" for k in kept & out.keys()}
-            out = {k: v for k, v in out.items() if k not in kept}
         path = os.path.join(os.path.dirname(__file__), f"{model}_dho.safetensors")
         save_file(out, path)
         print(path, os.path.getsize(path), "bytes, losses", [round(t, 4) for t in totals],

@@ -1,4 +1,4 @@
-"""The Python side of tests/e2e/safetensors.sh.
+"""The Python side of tests/oracle/safetensors.sh.
 
 read FILE:   checks with the reference implementation what test_safetensors --write has written.
 write FILE:  writes the same tensors with the reference implementation, for --check.

@@ -1,4 +1,4 @@
-"""Tip-Adapter-F in PyTorch, from the formulas, for tests/e2e/tip_adapter.sh.
+"""Tip-Adapter-F in PyTorch, from the formulas, for tests/oracle/tip_adapter.sh.
 
 make FOLDER       writes random shots, a head, a search and a test set as safetensors
 check FOLDER OUT  trains and searches the same in PyTorch and compares with the head file OUT

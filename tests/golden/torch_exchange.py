@@ -1,4 +1,4 @@
-"""The Python side of tests/e2e/weights.sh: torchvision as the reference.
+"""The Python side of tests/oracle/weights.sh: torchvision as the reference.
 
 make DIR:              a ResNet-18 as resnet18.pt and resnet18.safetensors, a ResNet-50 as DINO's two
                        files dino.pth (backbone) and dino_full.pth, a MobileNetV2 as mobilenet_v2.pth

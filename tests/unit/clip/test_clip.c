@@ -1,5 +1,5 @@
 /* CLIP's towers against open_clip's numbers (tests/golden/make_clip_golden.py), and what a file can
- * have wrong. Larger models and other namings: tests/e2e/clip_embeddings.sh. */
+ * have wrong. Larger models and other namings: tests/oracle/clip_embeddings.sh. */
 #define _GNU_SOURCE
 
 #include "../compute/kernel_test.h"
@@ -107,7 +107,7 @@ START_TEST(test_text_tower)
         ck_assert_double_gt(error, 0);
         dho_compute_destroy(&compute);
     } else {
-        printf("skipped: %s\n", dho_error_message());
+        skip_part("%s", dho_error_message());
     }
     ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }

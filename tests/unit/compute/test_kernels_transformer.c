@@ -65,7 +65,7 @@ static void on_all_backends(backend_test test, int index)
         test(compute, ref, index);
         dho_compute_destroy(&compute);
     } else {
-        printf("skipped: %s\n", dho_error_message());
+        skip_part("%s", dho_error_message());
     }
     dho_compute_destroy(&ref);
 }

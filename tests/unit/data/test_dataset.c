@@ -296,10 +296,7 @@ START_TEST(test_real_splits)
                  {"../shared/data/caltech101/split_zhou_Caltech101.json", "test", 2465, 100},
                  {"../shared/data/eurosat/split_subset_EuroSAT.json", "train", 3000, 10}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        if (!dho_path_exists(cases[i].file)) {
-            printf("skipped: no %s\n", cases[i].file);
-            continue;
-        }
+        if (!dho_path_exists(cases[i].file)) skip_test("no %s", cases[i].file);
         dho_dataset dataset;
         ck_assert_ok(dho_dataset_open_coop(&dataset, fixture_root, cases[i].file, cases[i].split));
         ck_assert_int_eq(dataset.count, cases[i].count);
@@ -325,7 +322,9 @@ int main(void)
     tcase_add_test(tests, test_coop_other_lists);
     tcase_add_test(tests, test_coop_malformed);
     tcase_add_test(tests, test_allocation_failures);
-    tcase_add_test(tests, test_real_splits);
     suite_add_tcase(suite, tests);
+    TCase *published = dho_check_case(suite, "published");
+    tcase_add_checked_fixture(published, fixture_setup, fixture_teardown);
+    tcase_add_test(published, test_real_splits);
     return dho_check_run(suite);
 }

@@ -17,14 +17,12 @@ static const struct engine {
                {DHO_BACKEND_ONEDNN, DHO_DTYPE_BF16}};
 enum { ENGINES = sizeof engines / sizeof *engines };
 
-/* NULL: not in this build, or not on this processor. */
+/* NULL: not in this build, or not on this processor; the message says which. */
 static dho_compute *open_engine(int i)
 {
     dho_compute *compute;
-    if (dho_compute_create(&compute, engines[i].backend, engines[i].dtype, 2) == DHO_OK)
-        return compute;
-    printf("skipped: %s\n", dho_error_message());
-    return NULL;
+    if (dho_compute_create(&compute, engines[i].backend, engines[i].dtype, 2) != DHO_OK) return NULL;
+    return compute;
 }
 
 static float *random_floats(uint64_t id, size_t count)
@@ -68,7 +66,7 @@ START_TEST(test_same_algorithm)
                             .padding = 1,
                             .groups = 1};
     dho_compute *compute = open_engine(_i);
-    if (compute == NULL) return;
+    if (compute == NULL) skip_test("%s", dho_error_message());
     ck_assert(!dho_winograd_pays(compute, &shape));
     shape.plan_batch = MOST;
     ck_assert(dho_winograd_pays(compute, &shape));
@@ -134,7 +132,7 @@ START_TEST(test_no_allocation)
                                          .classes = CLASSES,
                                          .dual_head = true};
     dho_compute *compute = open_engine(_i / STUDENTS / 2);
-    if (compute == NULL) return;
+    if (compute == NULL) skip_test("%s", dho_error_message());
     ck_assert_ok(dho_student_create(&student, &options));
     const size_t floats = dho_graph_parameter_floats(student.graph);
     const size_t buffers = dho_graph_buffer_floats(student.graph);
@@ -173,7 +171,7 @@ START_TEST(test_without_memory)
                                          .classes = CLASSES,
                                          .dual_head = true};
     dho_compute *compute = open_engine(_i);
-    if (compute == NULL) return;
+    if (compute == NULL) skip_test("%s", dho_error_message());
     ck_assert_ok(dho_student_create(&student, &options));
     const dho_executor_options execution = {.compute = compute, .batch = LARGE, .training = true};
     ck_assert_ok(dho_executor_create(&executor, student.graph, &execution));

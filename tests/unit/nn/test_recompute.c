@@ -81,10 +81,8 @@ START_TEST(test_same_bits)
     dho_compute *compute;
     dho_rng rng;
     const dho_compute_dtype dtype = _i % 2 == 0 ? DHO_DTYPE_FP32 : DHO_DTYPE_BF16;
-    if (dho_compute_create(&compute, DHO_BACKEND_AUTO, dtype, 2) != DHO_OK) {
-        printf("skipped: %s\n", dho_error_message());
-        return;
-    }
+    if (dho_compute_create(&compute, DHO_BACKEND_AUTO, dtype, 2) != DHO_OK)
+        skip_test("%s", dho_error_message());
     const size_t pixels = (size_t)(BATCH * c->size * c->size * 3);
     float *floats = zeros(pixels), *images = zeros(pixels);
     dho_rng_init(&rng, 6, DHO_RNG_TEST, 0, (uint64_t)_i);

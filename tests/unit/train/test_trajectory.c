@@ -272,10 +272,8 @@ START_TEST(test_trajectory)
 {
     const dho_backend backend = backends[_i % BACKENDS];
     dho_compute *compute;
-    if (dho_compute_create(&compute, backend, DHO_DTYPE_FP32, 1) != DHO_OK) {
-        printf("skipped: %s\n", dho_error_message());
-        return;
-    }
+    if (dho_compute_create(&compute, backend, DHO_DTYPE_FP32, 1) != DHO_OK)
+        skip_test("%s", dho_error_message());
     dho_compute_destroy(&compute);
     run_case(&cases[_i / BACKENDS], backend);
     ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);

@@ -1,15 +1,11 @@
 # CLIP's tokenizer against open_clip's, ftfy included, on 10,000 lines of many scripts, every HTML
 # reference, every code point and ImageNet's prompts; from OpenAI's vocabulary and from Hugging
 # Face's form of it. What ftfy would replace must be refused, all else must have the same ids.
-. "$(dirname "$0")/lib.bash"
+. "$(dirname "$0")/../e2e/lib.bash"
 oracle=$here/tests/golden/tokenizer_oracle.py
 vocabulary=$here/../shared/data/clip/bpe_simple_vocab_16e6.txt.gz
-python=${DHO_PYTHON:-python3}
-if [ ! -f "$vocabulary" ] || ! "$python" -c 'import ftfy, open_clip' 2>/dev/null; then
-    echo "skipped: no $vocabulary, or $python has no open_clip (set DHO_PYTHON)"
-    finish
-    exit 0
-fi
+needs_python ftfy open_clip
+[ -f "$vocabulary" ] || skip "no $vocabulary"
 "$python" "$oracle" compare "$vocabulary" "$DHO_TOOLS/tokenize" "$work" >"$work/log" 2>&1 ||
     die "comparison"
 while read -r line; do pass "$line"; done <"$work/log"

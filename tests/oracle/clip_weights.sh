@@ -1,14 +1,9 @@
 # CLIP towers in and out: student.init under the names of OpenAI, Hugging Face and timm, other grids,
-# dho export back; with open_clip, transformers and timm as references where Python has them.
-. "$(dirname "$0")/lib.bash"
+# dho export back; with open_clip, transformers and timm as references.
+. "$(dirname "$0")/../e2e/lib.bash"
 golden=$here/tests/golden
 
-python=${DHO_PYTHON:-python3}
-if ! "$python" -c 'import open_clip, transformers, timm, safetensors, PIL' 2>/dev/null; then
-    echo "skipped: $python has no open_clip, transformers, timm, safetensors and Pillow (set DHO_PYTHON)"
-    finish
-    exit 0
-fi
+needs_python open_clip transformers timm safetensors PIL
 exchange() { "$python" "$golden/clip_exchange.py" "$@" >"$work/log" 2>&1 || die "$*"; }
 exchange make "$work"
 pass "open_clip, transformers and timm agree on the towers"
