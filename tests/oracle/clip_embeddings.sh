@@ -2,8 +2,7 @@
 # every architecture at small depth; DHO_FULL=1 adds ViT-B/16 and RN50 at full size.
 . "$(dirname "$0")/../e2e/lib.bash"
 needs_python open_clip transformers safetensors torchvision PIL
-merges=$("$python" -c 'import importlib.util as i, os
-print(os.path.join(os.path.dirname(i.find_spec("open_clip").origin), "bpe_simple_vocab_16e6.txt.gz"))')
+merges=$(clip_vocabulary)
 oracle() { "$python" "$here/tests/golden/clip_oracle.py" "$@" >"$work/log" 2>&1 || die "oracle: $*"; }
 dho() { # RANKS ARGUMENT ...
     local ranks=$1

@@ -3,9 +3,8 @@
 # Face's form of it. What ftfy would replace must be refused, all else must have the same ids.
 . "$(dirname "$0")/../e2e/lib.bash"
 oracle=$here/tests/golden/tokenizer_oracle.py
-vocabulary=$here/../shared/data/clip/bpe_simple_vocab_16e6.txt.gz
 needs_python ftfy open_clip
-[ -f "$vocabulary" ] || skip "no $vocabulary"
+vocabulary=$(clip_vocabulary)
 "$python" "$oracle" compare "$vocabulary" "$DHO_TOOLS/tokenize" "$work" >"$work/log" 2>&1 ||
     die "comparison"
 while read -r line; do pass "$line"; done <"$work/log"
