@@ -7,6 +7,7 @@
 #include "dho/config.h"
 #include "dho/status.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +31,17 @@ typedef struct dho_head_outputs {
 
 void dho_head_outputs_free(dho_head_outputs *outputs);
 
+/* Whose outputs a file OUT/eval/<set>.safetensors holds. */
+typedef struct dho_outputs_origin {
+    const char *method, *checkpoint; /* borrowed */
+    int64_t step;
+} dho_outputs_origin;
+
+/* Reads such a file. Errors: DHO_ERR_CONFIG when it is of another origin; DHO_ERR_IO,
+ * DHO_ERR_FORMAT, DHO_ERR_MEMORY. Local. */
+dho_status dho_outputs_load(const char *path, const dho_outputs_origin *origin,
+                            dho_head_outputs *out);
+
 /* A count of hits with its uncertainty. */
 typedef struct dho_accuracy {
     int64_t count, top1, top5;
@@ -37,6 +49,25 @@ typedef struct dho_accuracy {
 
 /* 95 % interval of a proportion k/n (Wilson 1927), in 0..1. */
 void dho_wilson_interval(int64_t k, int64_t n, double *low, double *high);
+
+/* p = alpha ce + (1 - alpha) kd; kd NULL: ce. In double, so that an alpha beside a breakpoint
+ * (dho/plateau.h) is on its own side. */
+static inline void dho_combine(int classes, double alpha, const float *ce, const float *kd,
+                               double *p)
+{
+    const double rest = 1 - alpha;
+    for (int c = 0; c < classes; c++) p[c] = kd != NULL ? alpha * ce[c] + rest * kd[c] : ce[c];
+}
+
+/* How many other classes are at least as probable as the label: a tie counts against it, and what
+ * is not a number is a miss. */
+static inline int dho_rank_of(int classes, const double *p, int32_t label)
+{
+    int above = -1; /* the label itself is counted, too */
+    if (!(p[label] >= 0)) return INT_MAX;
+    for (int c = 0; c < classes; c++) above += !(p[c] < p[label]);
+    return above;
+}
 
 /* Top-1 and top-5 of p = alpha softmax(ce) + (1 - alpha) softmax(kd / beta) for every pair of the
  * grid, masked classes left out before the softmax; out[alpha_count][beta_count]. With one head,

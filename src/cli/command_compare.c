@@ -1,8 +1,8 @@
 /* dho compare RUN ...: the evaluations of several runs as one table. */
 #include "cli/cli.h"
 #include "dho/alloc.h"
+#include "dho/evaluation.h"
 #include "dho/file.h"
-#include "eval/evaluation_age.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@ enum { MAX_RUNS = 64, MAX_SETS = 64, NAME_COLUMNS = 28 };
 
 typedef struct run {
     const char *name; /* borrowed: its folder */
-    dho_stored_evaluation evaluation;
+    dho_evaluation evaluation;
     bool evaluated;
     char *remark; /* owned: what is wrong with the numbers, or why there are none; NULL: nothing */
 } run;
@@ -49,7 +49,7 @@ static dho_status look(run *out, const char *folder)
 {
     out->name = folder;
     DHO_TRY(check_folder(folder));
-    const dho_status status = dho_stored_evaluation_load(&out->evaluation, folder);
+    const dho_status status = dho_evaluation_load(&out->evaluation, folder);
     if (status == DHO_ERR_MEMORY) return status;
     out->evaluated = status == DHO_OK;
     if (status == DHO_OK) return dho_evaluation_age(&out->evaluation, folder, &out->remark);
@@ -61,7 +61,7 @@ static dho_status look(run *out, const char *folder)
  */
 
 /* The sets of all runs, in the order in which they occur first. */
-static size_t list_sets(const run *runs, int count, const dho_stored_set *out[MAX_SETS])
+static size_t list_sets(const run *runs, int count, const dho_evaluated_set *out[MAX_SETS])
 {
     size_t sets = 0;
     for (int r = 0; r < count; r++)
@@ -74,7 +74,7 @@ static size_t list_sets(const run *runs, int count, const dho_stored_set *out[MA
     return sets;
 }
 
-static void print_cell(const run *of, const dho_stored_set *set)
+static void print_cell(const run *of, const dho_evaluated_set *set)
 {
     char cell[64] = "-";
     if (set != NULL) {
@@ -87,7 +87,7 @@ static void print_cell(const run *of, const dho_stored_set *set)
 
 static void print_table(const run *runs, int count)
 {
-    const dho_stored_set *sets[MAX_SETS];
+    const dho_evaluated_set *sets[MAX_SETS];
     const size_t set_count = list_sets(runs, count, sets);
     int width = NAME_COLUMNS;
     for (int r = 0; r < count; r++)
@@ -103,7 +103,7 @@ static void print_table(const run *runs, int count)
         printf("%-*s", width, runs[r].name);
         if (!runs[r].evaluated) printf("  %18s", "not evaluated");
         for (size_t s = 0; s < set_count && runs[r].evaluated; s++)
-            print_cell(&runs[r], dho_stored_evaluation_find(&runs[r].evaluation, sets[s]->name));
+            print_cell(&runs[r], dho_evaluation_find(&runs[r].evaluation, sets[s]->name));
         putchar('\n');
     }
     puts("top-1 % of the combined prediction [95 % interval]; * alpha and beta were chosen on this "
@@ -134,7 +134,7 @@ static dho_status compare(const dho_arguments *arguments)
         status = dho_fail(DHO_ERR_CONFIG, "%s: %s", runs[0].name, runs[0].remark);
     if (status == DHO_OK) print_table(runs, count);
     for (int i = 0; i < count; i++) {
-        dho_stored_evaluation_free(&runs[i].evaluation);
+        dho_evaluation_free(&runs[i].evaluation);
         dho_free(runs[i].remark);
     }
     return status;

@@ -2,7 +2,6 @@
 
 #include "dho/alloc.h"
 #include "dho/distill.h"
-#include "eval/combination.h"
 
 #include <math.h>
 #include <string.h>

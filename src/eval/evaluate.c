@@ -1,3 +1,5 @@
+/* dho eval: the outputs of all sets, from the student or from their files, and what is made of
+ * them. */
 #include "dho/evaluate.h"
 
 #include "dho/alloc.h"
@@ -8,6 +10,7 @@
 #include "dho/run_setup.h"
 #include "eval/evaluation_print.h"
 #include "eval/outputs.h"
+#include "eval/scoring.h"
 
 #include <string.h>
 
@@ -18,7 +21,7 @@ typedef struct evaluator {
     dho_model model;
     dho_checkpoint_info info;
     dho_infer *infer;
-    int threads; /* that sweep alpha and beta */
+    int threads;               /* that sweep alpha and beta */
     dho_head_outputs *outputs; /* owned, [eval.set_count]; filled on rank 0 */
 } evaluator;
 
@@ -122,8 +125,8 @@ static dho_status run_set(evaluator *e, size_t i)
                                       set->name);
     if (status == DHO_OK) {
         dho_info("evaluating %s: %lld images", set->name, (long long)dataset.count);
-        status = dho_outputs_compute(e->config, e->comm, e->infer, &e->model, &dataset,
-                                     &e->outputs[i]);
+        status =
+            dho_outputs_compute(e->config, e->comm, e->infer, &e->model, &dataset, &e->outputs[i]);
     }
     if (opened == DHO_OK) dho_dataset_free(&dataset);
     DHO_TRY(status);
@@ -139,86 +142,6 @@ static dho_status load_set(evaluator *e, size_t i)
     const dho_status status = dho_outputs_load(path, &origin, &e->outputs[i]);
     dho_free(path);
     return status;
-}
-
-/* Among one class every answer is right: such a set is scored over all of them, and said. */
-static bool is_of_one_class(const dho_config_set *set, const dho_head_outputs *outputs)
-{
-    int used = 0;
-    for (int c = 0; c < outputs->classes; c++) used += outputs->mask[c];
-    if (used != 1) return false;
-    if (outputs->classes == 1)
-        dho_warn("eval.sets %s: the task has one class: every answer is right", set->name);
-    else if (set->mask_classes)
-        dho_warn("eval.sets %s: its images are of one class: among the classes that it has every "
-                 "answer is right, so all %d of the student take part",
-                 set->name, outputs->classes);
-    return true;
-}
-
-/* All classes take part where the configuration says so. */
-static void apply_mask_setting(evaluator *e)
-{
-    for (size_t i = 0; i < e->config->eval.set_count; i++) {
-        const dho_config_set *set = &e->config->eval.sets[i];
-        dho_head_outputs *outputs = &e->outputs[i];
-        if (!is_of_one_class(set, outputs) && set->mask_classes) continue;
-        for (int c = 0; c < outputs->classes; c++) outputs->mask[c] = true;
-    }
-}
-
-/* alpha and beta from the grid on eval.select_on, or the configuration's; and, beside the grid, the
- * plateaus of that set (*plateaus is owned by the caller; NULL: nothing is chosen). */
-static dho_status choose(const evaluator *e, double *alpha, double *beta, dho_plateau **plateaus)
-{
-    const dho_config *config = e->config;
-    *alpha = config->eval.alpha;
-    *beta = config->eval.beta;
-    const size_t alphas = config->eval.alpha_count, betas = config->eval.beta_count;
-    dho_accuracy *grid;
-    *plateaus = NULL;
-    if (!dho_method_is_dual(config->method) || config->eval.select_on[0] == '\0') return DHO_OK;
-    size_t chosen = 0;
-    while (strcmp(config->eval.sets[chosen].name, config->eval.select_on) != 0) chosen++;
-    DHO_TRY(dho_alloc(&grid, alphas * betas, sizeof *grid, "alpha-beta grid"));
-    dho_status status = dho_outputs_sweep(&e->outputs[chosen], config->eval.alphas, alphas,
-                                          config->eval.betas, betas, e->threads, grid);
-    if (status == DHO_OK) {
-        const size_t best = dho_sweep_best(grid, config->eval.alphas, alphas, config->eval.betas,
-                                           betas, config->eval.ties);
-        *alpha = config->eval.alphas[best / betas];
-        *beta = config->eval.betas[best % betas];
-        status = dho_alloc(plateaus, betas, sizeof **plateaus, "plateaus");
-    }
-    if (status == DHO_OK)
-        status = dho_outputs_plateaus(&e->outputs[chosen], grid, config->eval.alphas, alphas,
-                                      config->eval.betas, betas, e->threads, *plateaus);
-    dho_free(grid);
-    return status;
-}
-
-static dho_status score_set(const evaluator *e, size_t i, const dho_evaluation *evaluation,
-                            dho_set_result *out)
-{
-    const dho_config *config = e->config;
-    const dho_head_outputs *outputs = &e->outputs[i];
-    const double one = 1, ce = 1, kd = 0;
-    *out = (dho_set_result){.name = config->eval.sets[i].name,
-                            .selected_on =
-                                dho_method_is_dual(config->method) &&
-                                strcmp(config->eval.sets[i].name, config->eval.select_on) == 0};
-    for (int c = 0; c < outputs->classes; c++) out->classes_used += outputs->mask[c];
-    DHO_TRY(dho_outputs_sweep(outputs, &evaluation->alpha, 1, &evaluation->beta, 1, e->threads,
-                              &out->combined));
-    if (evaluation->plateau_count > 0) {
-        const dho_plateau *best =
-            &evaluation
-                 ->plateaus[dho_plateau_best(evaluation->plateaus, evaluation->plateau_count)];
-        const double alpha = dho_plateau_alpha(best);
-        DHO_TRY(dho_outputs_sweep(outputs, &alpha, 1, &best->beta, 1, e->threads, &out->exact));
-    }
-    DHO_TRY(dho_outputs_sweep(outputs, &ce, 1, &one, 1, e->threads, &out->ce));
-    return dho_outputs_sweep(outputs, &kd, 1, &one, 1, e->threads, &out->kd);
 }
 
 /* eval/config.yaml, with what the numbers of eval.json are made: a table of many runs compares it.
@@ -241,32 +164,24 @@ fail:
     return status;
 }
 
-static dho_status report(evaluator *e)
+/* Scores the outputs, prints and writes what was found. */
+static dho_status report(const evaluator *e)
 {
     const dho_config *config = e->config;
-    apply_mask_setting(e);
-    dho_evaluation evaluation = {.checkpoint = e->path,
-                                 .method = dho_method_name(config->method),
-                                 .step = e->info.step,
-                                 .dual = dho_method_is_dual(config->method),
-                                 .select_on = config->eval.select_on,
-                                 .set_count = config->eval.set_count};
+    dho_evaluation evaluation;
     char *path = NULL;
     dho_status status;
-    DHO_TRY_GOTO(dho_alloc_zero(&evaluation.sets, evaluation.set_count, sizeof *evaluation.sets,
-                                "evaluation"));
-    DHO_TRY_GOTO(choose(e, &evaluation.alpha, &evaluation.beta, &evaluation.plateaus));
-    if (evaluation.plateaus != NULL) evaluation.plateau_count = config->eval.beta_count;
-    for (size_t i = 0; i < evaluation.set_count; i++)
-        DHO_TRY_GOTO(score_set(e, i, &evaluation, &evaluation.sets[i]));
+    DHO_TRY_GOTO(dho_evaluation_score(config, e->outputs, e->threads, &evaluation));
+    evaluation.step = e->info.step;
+    DHO_TRY_GOTO(dho_strdup(&evaluation.checkpoint, e->path));
+    DHO_TRY_GOTO(dho_strdup(&evaluation.method, dho_method_name(config->method)));
     dho_evaluation_print(&evaluation);
     DHO_TRY_GOTO(dho_path_join(&path, config->out, "eval.json"));
     DHO_TRY_GOTO(save_config(config, path));
     DHO_TRY_GOTO(dho_evaluation_save(&evaluation, path));
 fail:
     dho_free(path);
-    dho_free(evaluation.plateaus);
-    dho_free(evaluation.sets);
+    dho_evaluation_free(&evaluation);
     return status;
 }
 
@@ -299,8 +214,7 @@ static dho_status run_stored(evaluator *e)
     const dho_config *given = e->config;
     take_method(e, &own, method);
     status = check_place(e);
-    for (size_t i = 0; i < sets && status == DHO_OK; i++)
-        status = dho_input_status(load_set(e, i));
+    for (size_t i = 0; i < sets && status == DHO_OK; i++) status = dho_input_status(load_set(e, i));
     if (status == DHO_OK) status = report(e);
     e->config = given;
     return status;

@@ -1,4 +1,5 @@
-#include "eval/evaluation_age.h"
+/* Is a run's evaluation of its newest checkpoint, and what renews it? */
+#include "dho/evaluation.h"
 
 #include "dho/alloc.h"
 #include "dho/checkpoint.h"
@@ -66,8 +67,7 @@ fail:
     return status;
 }
 
-dho_status dho_evaluation_age(const dho_stored_evaluation *evaluation, const char *run_folder,
-                              char **out)
+dho_status dho_evaluation_age(const dho_evaluation *evaluation, const char *run_folder, char **out)
 {
     int64_t newest, total;
     char *command;

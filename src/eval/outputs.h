@@ -13,19 +13,10 @@ dho_status dho_outputs_compute(const dho_config *config, dho_comm *comm, dho_inf
                                const dho_model *model, const dho_dataset *dataset,
                                dho_head_outputs *out);
 
-/* Whose outputs a file holds. */
-typedef struct dho_outputs_origin {
-    const char *method, *checkpoint; /* borrowed */
-    int64_t step;
-} dho_outputs_origin;
-
-/* OUT/eval/<set>.safetensors: logits_ce, logits_kd (two heads), labels, classes (those the set has),
- * image_names and class_names (bytes, a NUL behind each); the origin in its metadata. */
+/* OUT/eval/<set>.safetensors: logits_ce, logits_kd (two heads), labels, classes (those the set
+ * has), image_names and class_names (bytes, a NUL behind each); the origin in its metadata. */
 dho_status dho_outputs_save(const dho_head_outputs *outputs, const dho_outputs_origin *origin,
                             const char *path);
-/* Errors: DHO_ERR_CONFIG when the file is of another origin. */
-dho_status dho_outputs_load(const char *path, const dho_outputs_origin *origin,
-                            dho_head_outputs *out);
 /* The checkpoint (owned by the caller) and step that a file names. */
 dho_status dho_outputs_read_origin(const char *path, dho_method *method, char **checkpoint,
                                    int64_t *step);

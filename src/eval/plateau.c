@@ -1,4 +1,4 @@
-#include "eval/plateau.h"
+#include "dho/plateau.h"
 
 #include "base/compare.h"
 #include "dho/alloc.h"

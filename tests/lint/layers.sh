@@ -18,7 +18,8 @@ declare -A module=(
     [teacher_head]=heads [tip_adapter]=heads [head_file]=heads
     [tokenizer]=clip [clip]=clip [zero_shot]=clip
     [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher [cache_import]=teacher
-    [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [metrics]=train [metric_rows]=train [evaluate]=eval
+    [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [evaluate]=eval
+    [metrics]=train [metric_rows]=train [evaluation]=eval [plateau]=eval
 )
 
 # The files that may include a library's header, as a pattern.

@@ -20,15 +20,13 @@ static double axis_left(const dho_report_page *page)
     return 128;
 }
 
-static const dho_score *score_at(const dho_report_set *set, int i)
-{
-    return i == 0 ? &set->combined : &set->heads[i - 1];
-}
+/* The scores that are shown, in the order of `markers`. */
+static const dho_score_kind shown[3] = {DHO_SCORE_COMBINED, DHO_SCORE_CE_HEAD, DHO_SCORE_KD_HEAD};
 
-static const dho_report_set *set_of(const dho_report_run *run, const char *name)
+static const dho_evaluated_set *set_of(const dho_report_run *run, const char *name)
 {
     const size_t s = dho_report_run_find_set(run, name);
-    return s < run->set_count ? &run->sets[s] : NULL;
+    return s < run->set_count ? run->sets[s].record : NULL;
 }
 
 static double place(const dho_scale *scale, double left, double value)
@@ -44,10 +42,10 @@ static bool measure(const dho_report_page *page, const char *name, double name_r
     *high = -INFINITY;
     *height = bottom;
     for (size_t r = 0; r < page->run_count; r++) {
-        const dho_report_set *set = set_of(&page->runs[r], name);
+        const dho_evaluated_set *set = set_of(&page->runs[r], name);
         double rows = 0;
         for (int i = 0; set != NULL && i < 3; i++) {
-            const dho_score *score = score_at(set, i);
+            const dho_score *score = &set->scores[shown[i]];
             if (!score->present) continue;
             *low = dho_smaller(*low, score->low);
             *high = dho_larger(*high, score->high);
@@ -97,10 +95,10 @@ static void add_panel(const dho_report_page *page, dho_figure *figure, const cha
     if (panel == NULL) return;
     draw_axis(panel, &scale, left);
     for (size_t r = 0; r < page->run_count; r++) {
-        const dho_report_set *set = set_of(&page->runs[r], name);
+        const dho_evaluated_set *set = set_of(&page->runs[r], name);
         bool first = true;
         for (int i = 0; set != NULL && i < 3; i++) {
-            const dho_score *score = score_at(set, i);
+            const dho_score *score = &set->scores[shown[i]];
             if (!score->present) continue;
             if (first) {
                 dho_text_add(&panel->body, "<text x=\"4\" y=\"%.1f\" class=\"name\">", y + 4);
@@ -117,13 +115,13 @@ static void add_panel(const dho_report_page *page, dho_figure *figure, const cha
 }
 
 /* `old`: of an older checkpoint. */
-static void add_cell(dho_report_page *page, const dho_report_set *set, bool old)
+static void add_cell(dho_report_page *page, const dho_evaluated_set *set, bool old)
 {
     const char *const names[] = {"", "CE ", "KD "};
     dho_text_add(&page->html, "<td>");
-    if (set == NULL || !set->combined.present) dho_text_add(&page->html, "–");
+    if (set == NULL) dho_text_add(&page->html, "–");
     for (int i = 0; set != NULL && i < 3; i++) {
-        const dho_score *score = score_at(set, i);
+        const dho_score *score = &set->scores[shown[i]];
         if (!score->present) continue;
         dho_text_add(&page->html,
                      i == 0 ? "%s%s%s%.1f [%.1f %.1f]"
@@ -131,8 +129,9 @@ static void add_cell(dho_report_page *page, const dho_report_set *set, bool old)
                      i == 0 && old ? "!" : "", i == 0 && set->chosen_here ? "*" : "", names[i],
                      score->top1, score->low, score->high);
     }
-    if (set != NULL && set->combined.present && isfinite(set->combined.top5))
-        dho_text_add(&page->html, "<br><small>top-5 %.1f</small>", set->combined.top5);
+    if (set != NULL && isfinite(set->scores[DHO_SCORE_COMBINED].top5))
+        dho_text_add(&page->html, "<br><small>top-5 %.1f</small>",
+                     set->scores[DHO_SCORE_COMBINED].top5);
     dho_text_add(&page->html, "</td>");
 }
 
@@ -142,7 +141,7 @@ static void add_table(dho_report_page *page, const char *const *names, size_t co
     for (size_t s = 0; s < count; s++) {
         long long images = 0;
         for (size_t r = 0; r < page->run_count && images == 0; r++) {
-            const dho_report_set *set = set_of(&page->runs[r], names[s]);
+            const dho_evaluated_set *set = set_of(&page->runs[r], names[s]);
             if (set != NULL) images = (long long)set->images;
         }
         dho_text_add(&page->html, "<th>");
@@ -165,8 +164,9 @@ static void add_table(dho_report_page *page, const char *const *names, size_t co
             dho_text_escape(&page->html, run->age);
             dho_text_add(&page->html, "</small>");
         }
-        if (run->chosen_on != NULL)
-            dho_text_add(&page->html, "</td><td>%g</td><td>%g</td>", run->alpha, run->beta);
+        if (run->evaluation.chosen_on != NULL)
+            dho_text_add(&page->html, "</td><td>%g</td><td>%g</td>", run->evaluation.alpha,
+                         run->evaluation.beta);
         else
             dho_text_add(&page->html, "</td><td>–</td><td>–</td>");
         for (size_t s = 0; s < count; s++) add_cell(page, set_of(run, names[s]), run->age != NULL);
@@ -189,7 +189,8 @@ dho_status dho_report_add_accuracy(dho_report_page *page)
     }
     for (size_t r = 0; r < page->run_count; r++)
         for (size_t s = 0; s < page->runs[r].set_count; s++)
-            if (page->runs[r].sets[s].heads[0].present) figure.legend_count = 3;
+            if (page->runs[r].sets[s].record->scores[DHO_SCORE_CE_HEAD].present)
+                figure.legend_count = 3;
     for (size_t s = 0; s < count; s++) add_panel(page, &figure, names[s]);
     dho_text_add(&figure.caption,
                  "Top-1 with Wilson's 95 %% interval. Intervals that overlap do not "

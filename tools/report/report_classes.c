@@ -152,7 +152,7 @@ static dho_status add_run(dho_report_page *page, size_t r, bool open)
         dho_text_add(&page->html, "<details%s><summary>", first ? " open" : "");
         dho_report_add_run_name(page, r);
         dho_text_add(&page->html, " on ");
-        dho_text_escape(&page->html, run->sets[s].name);
+        dho_text_escape(&page->html, run->sets[s].record->name);
         dho_text_add(&page->html, "</summary>\n<div class=\"two\">\n");
         DHO_TRY(add_worst(page, &run->sets[s].detail));
         add_confusions(page, &run->sets[s].detail);

@@ -103,8 +103,8 @@ static bool draw_choice(const accuracy_map *map)
     bool framed = false;
     for (size_t a = 0; a < map->alphas; a++)
         for (size_t b = 0; b < map->betas; b++)
-            if (fabs(config->eval.alphas[a] - map->run->alpha) < 1e-9 &&
-                fabs(config->eval.betas[b] - map->run->beta) < 1e-9) {
+            if (fabs(config->eval.alphas[a] - map->run->evaluation.alpha) < 1e-9 &&
+                fabs(config->eval.betas[b] - map->run->evaluation.beta) < 1e-9) {
                 draw_frame(map, a, b);
                 framed = true;
             }
@@ -133,7 +133,8 @@ static void draw_words(const accuracy_map *map, bool framed)
     const dho_plateau *best =
         &map->detail->plateaus[dho_plateau_best(map->detail->plateaus, map->betas)];
     snprintf(line, sizeof line, "grid: %.1f to %.1f %%; %s: the run's α %.3g, β %.3g", map->low,
-             map->high, framed ? "frame" : "not on it", map->run->alpha, map->run->beta);
+             map->high, framed ? "frame" : "not on it", map->run->evaluation.alpha,
+             map->run->evaluation.beta);
     dho_panel_text(map->panel, 4, base, "start", "", line);
     const int digits = dho_plateau_digits(best);
     const double percent = any->count > 0 ? 100.0 * (double)best->top1 / (double)any->count : 0;
@@ -163,8 +164,8 @@ static void add_map(dho_figure *figure, const dho_report_run *run, const dho_rep
             map.low = dho_smaller(map.low, top1_at(&map, a, b));
             map.high = dho_larger(map.high, top1_at(&map, a, b));
         }
-    snprintf(title, sizeof title, "%.60s (top-1, %%)%s", set->name,
-             set->chosen_here ? " – chosen here" : "");
+    snprintf(title, sizeof title, "%.60s (top-1, %%)%s", set->record->name,
+             set->record->chosen_here ? " – chosen here" : "");
     map.panel = dho_figure_add(figure, title, top + (double)map.alphas * map.cell_height + below);
     if (map.panel == NULL) return;
     draw_cells(&map);
@@ -185,10 +186,11 @@ static dho_status add_run(dho_report_page *page, size_t r)
     if (figure.panel_count > 0) {
         dho_text_add(&page->html, "<h3>");
         dho_report_add_run_name(page, r);
-        dho_text_add(&page->html, "</h3>\n<p>α = %g, β = %g", run->alpha, run->beta);
-        if (run->chosen_on != NULL && run->chosen_on[0] != '\0') {
+        dho_text_add(&page->html, "</h3>\n<p>α = %g, β = %g", run->evaluation.alpha,
+                     run->evaluation.beta);
+        if (run->evaluation.chosen_on != NULL && run->evaluation.chosen_on[0] != '\0') {
             dho_text_add(&page->html, ", the grid's best on ");
-            dho_text_escape(&page->html, run->chosen_on);
+            dho_text_escape(&page->html, run->evaluation.chosen_on);
         } else {
             dho_text_add(&page->html, ", from the configuration");
         }

@@ -2,8 +2,6 @@
 #include "base/json.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
-#include "eval/evaluation_age.h"
-#include "eval/outputs.h"
 #include "report/report_run.h"
 
 #include <string.h>
@@ -11,35 +9,17 @@
 #define MAX_STATE_BYTES ((size_t)64 << 20)
 enum { MAX_SETS = 64 };
 
-/* Takes over what eval.json says. */
-static dho_status take_scores(dho_report_run *run, dho_stored_evaluation *from)
+static dho_status open_sets(dho_report_run *run)
 {
-    size_t count = from->set_count;
+    size_t count = run->evaluation.set_count;
     if (count > MAX_SETS) {
         dho_report_run_note(run, "eval.json: only the first %d of %zu sets are shown", MAX_SETS,
                             count);
         count = MAX_SETS;
     }
     DHO_TRY(dho_alloc_zero(&run->sets, count, sizeof *run->sets, "sets"));
-    for (; run->set_count < count; run->set_count++) {
-        dho_stored_set *set = &from->sets[run->set_count];
-        run->sets[run->set_count] = (dho_report_set){
-            .name = set->name,
-            .images = set->images,
-            .classes = set->classes,
-            .chosen_here = set->chosen_here,
-            .combined = set->scores[DHO_SCORE_COMBINED],
-            .heads = {set->scores[DHO_SCORE_CE_HEAD], set->scores[DHO_SCORE_KD_HEAD]}};
-        set->name = NULL;
-    }
-    run->method = from->method;
-    run->checkpoint = from->checkpoint;
-    run->chosen_on = from->chosen_on;
-    from->method = from->checkpoint = from->chosen_on = NULL;
-    run->step = from->step;
-    run->alpha = from->alpha;
-    run->beta = from->beta;
-    run->has_evaluation = true;
+    for (size_t s = 0; s < count; s++) run->sets[s].record = &run->evaluation.sets[s];
+    run->set_count = count;
     return DHO_OK;
 }
 
@@ -47,12 +27,12 @@ static dho_status take_scores(dho_report_run *run, dho_stored_evaluation *from)
  */
 static dho_status find_class_names(const dho_report_run *run, dho_head_outputs *outputs)
 {
-    const char *slash = strrchr(run->checkpoint, '/');
+    const char *checkpoint = run->evaluation.checkpoint, *slash = strrchr(checkpoint, '/');
     char *path;
     json_t *state = NULL;
     if (outputs->class_names != NULL) return DHO_OK;
     DHO_TRY(dho_asprintf(&path, "%s/checkpoints/%s/state.json", run->path,
-                         slash != NULL ? slash + 1 : run->checkpoint));
+                         slash != NULL ? slash + 1 : checkpoint));
     dho_status status = DHO_OK;
     dho_text names = {0};
     if (dho_path_exists(path)) status = dho_json_load_sealed(&state, path, MAX_STATE_BYTES);
@@ -80,17 +60,19 @@ static dho_status read_detail(dho_report_run *run, dho_report_set *set,
     char *path = NULL;
     dho_head_outputs outputs = {0};
     dho_status status;
-    const dho_outputs_origin origin = {run->method, run->checkpoint, run->step};
-    DHO_TRY_GOTO(dho_asprintf(&path, "%s/eval/%s.safetensors", run->path, set->name));
+    const dho_outputs_origin origin = {run->evaluation.method, run->evaluation.checkpoint,
+                                       run->evaluation.step};
+    DHO_TRY_GOTO(dho_asprintf(&path, "%s/eval/%s.safetensors", run->path, set->record->name));
     DHO_TRY_GOTO(dho_outputs_load(path, &origin, &outputs));
-    if (outputs.count != set->images) {
+    if (outputs.count != set->record->images) {
         status = dho_fail(DHO_ERR_FORMAT, "%s: has %lld rows, eval.json says %lld images", path,
-                          (long long)outputs.count, (long long)set->images);
+                          (long long)outputs.count, (long long)set->record->images);
         goto fail;
     }
-    /* eval.mask_classes: false leaves all classes in, whichever the set has. */
-    for (int c = 0; c < outputs.classes && set->classes == outputs.classes; c++)
-        outputs.mask[c] = true;
+    if (set->record->classes == outputs.classes) { /* all take part, whichever the set has */
+        dho_free(outputs.mask);
+        outputs.mask = NULL;
+    }
     DHO_TRY_GOTO(find_class_names(run, &outputs));
     DHO_TRY_GOTO(dho_set_detail_compute(&set->detail, &outputs, run, reading));
     set->has_detail = true;
@@ -102,7 +84,7 @@ fail:
 
 static dho_status read_details(dho_report_run *run, const dho_report_reading *reading)
 {
-    if (run->method == NULL || run->checkpoint == NULL) {
+    if (run->evaluation.method == NULL || run->evaluation.checkpoint == NULL) {
         dho_report_run_note(run, "eval.json names no checkpoint: the stored outputs are not used");
         return DHO_OK;
     }
@@ -118,14 +100,13 @@ static dho_status read_details(dho_report_run *run, const dho_report_reading *re
 
 dho_status dho_report_run_read_evaluation(dho_report_run *run, const dho_report_reading *reading)
 {
-    dho_stored_evaluation stored;
-    dho_status status = dho_stored_evaluation_load(&stored, run->path);
+    dho_status status = dho_evaluation_load(&run->evaluation, run->path);
     if (status == DHO_OK) {
-        status = dho_evaluation_age(&stored, run->path, &run->age);
+        run->has_evaluation = true;
+        DHO_TRY(dho_evaluation_age(&run->evaluation, run->path, &run->age));
         if (run->age != NULL) dho_report_run_note(run, "%s", run->age);
-        if (status == DHO_OK) status = take_scores(run, &stored);
-        dho_stored_evaluation_free(&stored);
-        return status == DHO_OK ? read_details(run, reading) : status;
+        DHO_TRY(open_sets(run));
+        return read_details(run, reading);
     }
     if (status == DHO_ERR_MEMORY) return status;
     if (status != DHO_ERR_CONFIG) {

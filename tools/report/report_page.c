@@ -76,7 +76,7 @@ size_t dho_report_set_names(const dho_report_page *page, const char **out, size_
     size_t count = 0;
     for (size_t r = 0; r < page->run_count; r++)
         for (size_t s = 0; s < page->runs[r].set_count; s++) {
-            const char *name = page->runs[r].sets[s].name;
+            const char *name = page->runs[r].sets[s].record->name;
             size_t known = 0;
             while (known < count && strcmp(out[known], name) != 0) known++;
             if (known == count && count < most) out[count++] = name;
@@ -91,8 +91,8 @@ static void add_run_line(dho_report_page *page, size_t r)
     dho_text_add(&page->html, "<tr><td>");
     dho_report_add_run_name(page, r);
     dho_text_add(&page->html, "</td><td class=\"left\">");
-    if (run->method != NULL)
-        dho_text_escape(&page->html, run->method);
+    if (run->evaluation.method != NULL)
+        dho_text_escape(&page->html, run->evaluation.method);
     else if (run->has_config)
         dho_text_escape(&page->html, dho_method_name(run->config.method));
     dho_text_add(&page->html, "</td><td class=\"left\">");

@@ -3,7 +3,6 @@
 #include "dho/alloc.h"
 #include "dho/distill.h"
 #include "dho/rng.h"
-#include "eval/combination.h"
 #include "report/report_run.h"
 
 #include <stdio.h>
@@ -215,7 +214,8 @@ dho_status dho_set_detail_compute(dho_set_detail *out, const dho_head_outputs *o
 {
     const size_t classes = (size_t)outputs->classes;
     const size_t samples = reading->samples < DHO_MAX_PICKS ? reading->samples : DHO_MAX_PICKS;
-    predictor by = {.outputs = outputs, .alpha = run->alpha, .beta = run->beta};
+    predictor by = {
+        .outputs = outputs, .alpha = run->evaluation.alpha, .beta = run->evaluation.beta};
     dho_status status;
     *out = (dho_set_detail){
         .count = outputs->count, .classes = outputs->classes, .dual = outputs->logits[1] != NULL};

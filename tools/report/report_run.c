@@ -108,7 +108,7 @@ static dho_status read_all(dho_report_run *run, const dho_report_reading *readin
 dho_status dho_report_run_open(dho_report_run *out, const char *path, const char *name,
                                const dho_report_reading *reading)
 {
-    *out = (dho_report_run){.path = path, .alpha = 0.5, .beta = 1, .step = -1};
+    *out = (dho_report_run){.path = path};
     dho_status status = dho_strdup(&out->name, name);
     if (status == DHO_OK) status = read_all(out, reading);
     if (status != DHO_OK) dho_report_run_close(out);
@@ -118,16 +118,11 @@ dho_status dho_report_run_open(dho_report_run *out, const char *path, const char
 void dho_report_run_close(dho_report_run *run)
 {
     dho_metrics_free(&run->metrics);
-    for (size_t s = 0; s < run->set_count; s++) {
-        dho_free(run->sets[s].name);
-        dho_set_detail_free(&run->sets[s].detail);
-    }
+    for (size_t s = 0; s < run->set_count; s++) dho_set_detail_free(&run->sets[s].detail);
     dho_free(run->sets);
     dho_free(run->name);
-    dho_free(run->method);
-    dho_free(run->checkpoint);
+    dho_evaluation_free(&run->evaluation);
     dho_free(run->age);
-    dho_free(run->chosen_on);
     if (run->has_config) dho_config_free(&run->config);
     dho_free(run->config_text);
     json_decref(run->sessions);
@@ -138,6 +133,6 @@ void dho_report_run_close(dho_report_run *run)
 size_t dho_report_run_find_set(const dho_report_run *run, const char *name)
 {
     size_t s = 0;
-    while (s < run->set_count && strcmp(run->sets[s].name, name) != 0) s++;
+    while (s < run->set_count && strcmp(run->sets[s].record->name, name) != 0) s++;
     return s;
 }

@@ -7,10 +7,8 @@
 #define DHO_REPORT_REPORT_RUN_H
 
 #include "dho/config.h"
-#include "dho/evaluate.h"
+#include "dho/evaluation.h"
 #include "dho/metrics.h"
-#include "eval/plateau.h"
-#include "eval/stored_evaluation.h"
 #include "report/report_text.h"
 
 #include <jansson.h>
@@ -88,10 +86,7 @@ typedef struct dho_set_detail {
 void dho_set_detail_free(dho_set_detail *detail);
 
 typedef struct dho_report_set {
-    char *name; /* owned */
-    int64_t images, classes;
-    bool chosen_here;
-    dho_score combined, heads[2];
+    const dho_evaluated_set *record; /* borrowed from the run's evaluation */
     bool has_detail;
     dho_set_detail detail;
 } dho_report_set;
@@ -101,11 +96,9 @@ typedef struct dho_report_run {
     char *name;       /* owned: what tells it from the other runs */
     dho_metrics metrics;
     bool has_evaluation, has_config;
-    char *method, *checkpoint, *chosen_on; /* owned, or NULL: of eval.json */
+    dho_evaluation evaluation; /* owned: eval.json; all zero without */
     char *age; /* owned, or NULL: the evaluation is of an older checkpoint, and what renews it */
-    int64_t step;
-    double alpha, beta;
-    dho_report_set *sets; /* owned, [set_count] */
+    dho_report_set *sets; /* owned, [set_count]: the evaluation's, as many as are shown */
     size_t set_count;
     dho_config config; /* of the training, with the evaluation's eval.* */
     char *config_text; /* owned: all keys of `config`; NULL without */

@@ -46,7 +46,7 @@ static void add_set(dho_report_page *page, size_t r, const dho_report_set *set, 
     dho_text_add(&page->html, "<details%s><summary>", open ? " open" : "");
     dho_report_add_run_name(page, r);
     dho_text_add(&page->html, " on ");
-    dho_text_escape(&page->html, set->name);
+    dho_text_escape(&page->html, set->record->name);
     dho_text_add(&page->html, "%s</summary>\n", detail->pictures ? "" : " (images not found)");
     for (int g = 0; g < DHO_PICK_GROUPS; g++) {
         if (detail->pick_count[g] == 0) continue;

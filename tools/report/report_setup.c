@@ -131,9 +131,9 @@ dho_status dho_report_add_setup(dho_report_page *page)
     for (size_t r = 0; r < page->run_count; r++) {
         dho_text_add(&page->html, "<details><summary>");
         dho_report_add_run_name(page, r);
-        if (page->runs[r].checkpoint != NULL) {
+        if (page->runs[r].evaluation.checkpoint != NULL) {
             dho_text_add(&page->html, " <small>evaluated: <bdi>");
-            dho_text_escape(&page->html, page->runs[r].checkpoint);
+            dho_text_escape(&page->html, page->runs[r].evaluation.checkpoint);
             dho_text_add(&page->html, "</bdi></small>");
         }
         dho_text_add(&page->html, "</summary>\n<pre>");

@@ -81,7 +81,8 @@ static dho_status take_all(dho_report_run *run, dho_report_set *set, const dho_d
             if (status == DHO_ERR_MEMORY) goto fail;
             if (status == DHO_OK) detail->pictures = true;
             if (status != DHO_OK && failed++ == 0)
-                dho_report_run_note(run, "thumbnails of %s: %s", set->name, dho_error_message());
+                dho_report_run_note(run, "thumbnails of %s: %s", set->record->name,
+                                    dho_error_message());
         }
     status = DHO_OK;
 fail:
@@ -95,7 +96,8 @@ dho_status dho_set_detail_load_pictures(dho_report_run *run, dho_report_set *set
     dho_dataset dataset;
     size_t s = 0;
     if (!run->has_config) return DHO_OK; /* noted already */
-    while (s < run->config.eval.set_count && strcmp(run->config.eval.sets[s].name, set->name) != 0)
+    while (s < run->config.eval.set_count &&
+           strcmp(run->config.eval.sets[s].name, set->record->name) != 0)
         s++;
     dho_status status = DHO_OK;
     if (s == run->config.eval.set_count)
@@ -104,13 +106,13 @@ dho_status dho_set_detail_load_pictures(dho_report_run *run, dho_report_set *set
     const dho_dataset reference = {.class_names = detail->class_names, .classes = detail->classes};
     if (status == DHO_OK)
         status = dho_setup_set_quietly(&run->config.eval.sets[s],
-                               detail->class_names != NULL ? &reference : NULL, &dataset);
+                                       detail->class_names != NULL ? &reference : NULL, &dataset);
     if (status == DHO_OK) {
         status = take_all(run, set, &dataset);
         dho_dataset_free(&dataset);
     }
     if (status == DHO_ERR_MEMORY) return status;
     if (status != DHO_OK)
-        dho_report_run_note(run, "thumbnails of %s: %s", set->name, dho_error_message());
+        dho_report_run_note(run, "thumbnails of %s: %s", set->record->name, dho_error_message());
     return DHO_OK;
 }

@@ -17,7 +17,7 @@ const char *const dho_run_state_names[DHO_RUN_OTHER + 1] = {"unwanted", "done", 
 
 /* The newest checkpoint (there is none where they were removed to save space; one that is damaged
  * is not the evaluation's fault) has all its steps, and is the one that was evaluated. */
-static dho_status check_steps(const dho_stored_evaluation *evaluation, const char *folder)
+static dho_status check_steps(const dho_evaluation *evaluation, const char *folder)
 {
     int64_t step, total;
     const dho_status status = dho_checkpoint_find_steps(folder, &step, &total);
@@ -43,7 +43,7 @@ static bool has_set(const dho_config *config, const char *name)
 }
 
 /* alpha and beta of an evaluation from before it kept its configuration. */
-static dho_status check_choice(const dho_stored_evaluation *evaluation, const char *folder,
+static dho_status check_choice(const dho_evaluation *evaluation, const char *folder,
                                const dho_config *wanted)
 {
     const char *method = evaluation->method, *chosen = evaluation->chosen_on;
@@ -65,12 +65,12 @@ static dho_status check_choice(const dho_stored_evaluation *evaluation, const ch
     return DHO_OK;
 }
 
-static dho_status take_results(const dho_stored_evaluation *evaluation, const dho_table_spec *spec,
+static dho_status take_results(const dho_evaluation *evaluation, const dho_table_spec *spec,
                                const dho_config *wanted, dho_table_run *run)
 {
     const char *lacking = NULL;
     for (size_t t = 0; t < spec->test_count; t++) {
-        const dho_stored_set *set = dho_stored_evaluation_find(evaluation, spec->tests[t].set);
+        const dho_evaluated_set *set = dho_evaluation_find(evaluation, spec->tests[t].set);
         dho_run_result *result = &run->results[t];
         if (set == NULL && has_set(wanted, spec->tests[t].set)) lacking = spec->tests[t].set;
         if (set == NULL) continue;
@@ -97,13 +97,13 @@ static dho_status note(dho_table_run *run, dho_run_state state, dho_status statu
 static dho_status look_at_evaluation(dho_table_run *run, const dho_table_spec *spec,
                                      const dho_config *wanted)
 {
-    dho_stored_evaluation evaluation;
-    dho_status status = dho_stored_evaluation_load(&evaluation, run->folder);
+    dho_evaluation evaluation;
+    dho_status status = dho_evaluation_load(&evaluation, run->folder);
     if (status == DHO_OK) status = check_choice(&evaluation, run->folder, wanted);
     if (status == DHO_OK) status = dho_table_check_evaluation(run->folder, wanted);
     if (status == DHO_OK) status = check_steps(&evaluation, run->folder);
     if (status == DHO_OK) status = take_results(&evaluation, spec, wanted, run);
-    dho_stored_evaluation_free(&evaluation);
+    dho_evaluation_free(&evaluation);
     return note(run, DHO_RUN_UNFINISHED, status);
 }
 

@@ -2,8 +2,8 @@
 #ifndef DHO_TABLE_TABLE_SPEC_H
 #define DHO_TABLE_TABLE_SPEC_H
 
+#include "dho/evaluation.h"
 #include "dho/status.h"
-#include "eval/stored_evaluation.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
 #include "check_main.h"
 #include "dho/alloc.h"
 #include "dho/distill.h"
+#include "dho/plateau.h"
 #include "dho/rng.h"
-#include "eval/plateau.h"
 
 #include <math.h>
 #include <string.h>

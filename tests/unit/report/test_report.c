@@ -306,7 +306,7 @@ START_TEST(test_detail)
                                       .class_names = classes,
                                       .class_name_bytes = sizeof classes};
     const dho_report_reading reading = {.samples = 2, .threads = 1};
-    const dho_report_run run = {.alpha = 0.75, .beta = 1};
+    const dho_report_run run = {.evaluation = {.alpha = 0.75, .beta = 1}};
     dho_set_detail detail;
     char buffer[24];
     ck_assert_ok(dho_set_detail_compute(&detail, &outputs, &run, &reading));

@@ -1,13 +1,17 @@
-/* The best alpha, exactly. Private to src/eval.
+/* The best alpha, exactly.
  *
  * For a fixed beta a row is right where alpha a_y + (1 - alpha) b_y exceeds alpha a_c + (1 - alpha)
  * b_c for all classes c != y (a, b: the heads' probabilities): each c gives a half-line of alpha,
  * so the row an open interval, and the hits as a function of alpha are constant between the
  * intervals' ends. No grid is needed: the ends are sorted and swept. */
-#ifndef DHO_EVAL_PLATEAU_H
-#define DHO_EVAL_PLATEAU_H
+#ifndef DHO_PLATEAU_H
+#define DHO_PLATEAU_H
 
 #include "dho/evaluate.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* A range of alpha, low < alpha < high, with equal hits: as dho_outputs_sweep counts them at its
  * middle. low = high: that alpha alone. */
@@ -37,5 +41,9 @@ dho_status dho_outputs_plateaus(const dho_head_outputs *outputs, const dho_accur
 
 /* Index of the best: the most hits, then the widest, then the beta nearest 1. */
 size_t dho_plateau_best(const dho_plateau *plateaus, size_t count);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,0 +1,214 @@
+/* RUN/eval.json, written and read. */
+#include "dho/evaluation.h"
+
+#include "base/json.h"
+#include "dho/alloc.h"
+#include "dho/file.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MAX_EVAL_BYTES ((size_t)64 << 20)
+
+const char *const dho_score_names[DHO_SCORE_KINDS + 1] = {[DHO_SCORE_COMBINED] = "combined",
+                                                          [DHO_SCORE_CE_HEAD] = "ce_head",
+                                                          [DHO_SCORE_KD_HEAD] = "kd_head",
+                                                          [DHO_SCORE_EXACT] = "exact"};
+
+static double percent(int64_t k, int64_t n)
+{
+    return n > 0 ? 100.0 * (double)k / (double)n : 0;
+}
+
+/* Its top-1 interval in percent: top1 hits among `images`. */
+static void set_interval(dho_score *score, int64_t top1, int64_t images)
+{
+    dho_wilson_interval(top1, images, &score->low, &score->high);
+    score->low *= 100;
+    score->high *= 100;
+}
+
+dho_score dho_score_of(const dho_accuracy *accuracy)
+{
+    dho_score out = {.present = true,
+                     .top1 = percent(accuracy->top1, accuracy->count),
+                     .top5 = percent(accuracy->top5, accuracy->count)};
+    set_interval(&out, accuracy->top1, accuracy->count);
+    return out;
+}
+
+/* --- writing ------------------------------------------------------------------------------------
+ */
+
+static json_t *score_json(const dho_score *score)
+{
+    return json_pack("{s:f, s:f, s:[f,f]}", "top1", score->top1, "top5", score->top5,
+                     "top1_interval95", score->low, score->high);
+}
+
+static json_t *set_json(const dho_evaluated_set *set)
+{
+    json_t *out =
+        json_pack("{s:s, s:I, s:I, s:b}", "name", set->name, "images", (json_int_t)set->images,
+                  "classes", (json_int_t)set->classes, "alpha_beta_chosen_here", set->chosen_here);
+    for (int k = 0; k < DHO_SCORE_KINDS; k++)
+        if (set->scores[k].present)
+            json_object_set_new(out, dho_score_names[k], score_json(&set->scores[k]));
+    return out;
+}
+
+static json_t *plateau_json(const dho_plateau *plateau, int64_t images)
+{
+    return json_pack("{s:f, s:f, s:f, s:f, s:f}", "beta", plateau->beta, "alpha",
+                     dho_plateau_alpha(plateau), "alpha_low", plateau->low, "alpha_high",
+                     plateau->high, "top1", percent(plateau->top1, images));
+}
+
+/* The exact choice, and the best plateau at each beta. */
+static json_t *exact_choice_json(const dho_evaluation *evaluation)
+{
+    int64_t images = 0;
+    for (size_t i = 0; i < evaluation->set_count; i++)
+        if (evaluation->sets[i].chosen_here) images = evaluation->sets[i].images;
+    json_t *all = json_array();
+    for (size_t b = 0; b < evaluation->plateau_count; b++)
+        json_array_append_new(all, plateau_json(&evaluation->plateaus[b], images));
+    const size_t best = dho_plateau_best(evaluation->plateaus, evaluation->plateau_count);
+    return json_pack("{s:o, s:o}", "best", plateau_json(&evaluation->plateaus[best], images),
+                     "by_beta", all);
+}
+
+dho_status dho_evaluation_save(const dho_evaluation *evaluation, const char *path)
+{
+    json_t *sets = json_array();
+    for (size_t i = 0; i < evaluation->set_count; i++)
+        json_array_append_new(sets, set_json(&evaluation->sets[i]));
+    json_t *root =
+        json_pack("{s:s, s:s, s:I, s:o}", "checkpoint", evaluation->checkpoint, "method",
+                  evaluation->method, "step", (json_int_t)evaluation->step, "sets", sets);
+    if (root == NULL) return dho_fail(DHO_ERR_MEMORY, "%s: cannot format", path);
+    if (evaluation->dual) {
+        json_object_set_new(root, "alpha", json_real(evaluation->alpha));
+        json_object_set_new(root, "beta", json_real(evaluation->beta));
+        json_object_set_new(root, "chosen_on", json_string(evaluation->chosen_on));
+    }
+    if (evaluation->plateau_count > 0)
+        json_object_set_new(root, "exact_choice", exact_choice_json(evaluation));
+    const dho_status status = dho_json_save(root, path);
+    json_decref(root);
+    return status;
+}
+
+/* --- reading ------------------------------------------------------------------------------------
+ */
+
+static double percent_of(const json_t *value)
+{
+    const double number = json_is_number(value) ? json_number_value(value) : NAN;
+    return number >= 0 && number <= 100 ? number : NAN;
+}
+
+static dho_status read_score(const json_t *entry, const char *key, const char *path, int64_t images,
+                             dho_score *out)
+{
+    const json_t *score = json_object_get(entry, key);
+    if (score == NULL) return DHO_OK;
+    out->top1 = percent_of(json_object_get(score, "top1"));
+    out->top5 = percent_of(json_object_get(score, "top5"));
+    if (isnan(out->top1))
+        return dho_fail(DHO_ERR_FORMAT, "%s: %s.top1 is no percentage", path, key);
+    set_interval(out, llround(out->top1 / 100 * (double)images), images);
+    out->present = true;
+    return DHO_OK;
+}
+
+/* A set's name is part of a file's. */
+static bool is_plain_name(const char *name)
+{
+    return name != NULL && name[0] != '\0' && name[0] != '.' && strchr(name, '/') == NULL;
+}
+
+static dho_status read_set(dho_evaluation *evaluation, const json_t *entry, const char *path)
+{
+    const char *name = json_string_value(json_object_get(entry, "name"));
+    const json_t *images = json_object_get(entry, "images");
+    dho_evaluated_set *set = &evaluation->sets[evaluation->set_count];
+    if (!is_plain_name(name) || dho_evaluation_find(evaluation, name) != NULL)
+        return dho_fail(DHO_ERR_FORMAT, "%s: has a set without a proper name of its own", path);
+    set->images = json_integer_value(images);
+    if (!json_is_integer(images) || set->images < 1 || set->images > 1000000000)
+        return dho_fail(DHO_ERR_FORMAT, "%s: a set's number of images is not one", path);
+    set->classes = json_integer_value(json_object_get(entry, "classes"));
+    set->chosen_here = json_is_true(json_object_get(entry, "alpha_beta_chosen_here"));
+    for (int k = 0; k < DHO_SCORE_KINDS; k++)
+        DHO_TRY(read_score(entry, dho_score_names[k], path, set->images, &set->scores[k]));
+    if (!set->scores[DHO_SCORE_COMBINED].present)
+        return dho_fail(DHO_ERR_FORMAT, "%s: a set has no combined accuracy", path);
+    DHO_TRY(dho_strdup(&set->name, name));
+    evaluation->set_count++;
+    return DHO_OK;
+}
+
+/* NULL for what is no text. */
+static dho_status copy_text(const json_t *root, const char *key, char **out)
+{
+    return dho_strdup(out, json_string_value(json_object_get(root, key)));
+}
+
+static dho_status read_all(dho_evaluation *out, const json_t *root, const char *path)
+{
+    const json_t *sets = json_object_get(root, "sets");
+    const json_t *alpha = json_object_get(root, "alpha"), *beta = json_object_get(root, "beta");
+    if (!json_is_array(sets)) return dho_fail(DHO_ERR_FORMAT, "%s: has no list of sets", path);
+    out->dual = json_is_number(alpha) && json_is_number(beta);
+    if (json_is_number(alpha) && json_number_value(alpha) >= 0 && json_number_value(alpha) <= 1)
+        out->alpha = json_number_value(alpha);
+    if (json_number_value(beta) > 1e-6 && json_number_value(beta) < 1e6)
+        out->beta = json_number_value(beta);
+    out->step = json_integer_value(json_object_get(root, "step"));
+    DHO_TRY(copy_text(root, "method", &out->method));
+    DHO_TRY(copy_text(root, "checkpoint", &out->checkpoint));
+    DHO_TRY(copy_text(root, "chosen_on", &out->chosen_on));
+    DHO_TRY(dho_alloc_zero(&out->sets, json_array_size(sets), sizeof *out->sets, "sets"));
+    for (size_t i = 0; i < json_array_size(sets); i++)
+        DHO_TRY(read_set(out, json_array_get(sets, i), path));
+    return DHO_OK;
+}
+
+dho_status dho_evaluation_load(dho_evaluation *out, const char *run_folder)
+{
+    char *path;
+    json_t *root = NULL;
+    dho_status status;
+    *out = (dho_evaluation){.alpha = 0.5, .beta = 1};
+    DHO_TRY(dho_path_join(&path, run_folder, "eval.json"));
+    if (!dho_path_exists(path)) {
+        status = dho_fail(DHO_ERR_CONFIG, "%s: is not there: not evaluated yet (dho eval)", path);
+        goto fail;
+    }
+    DHO_TRY_GOTO(dho_json_load(&root, path, MAX_EVAL_BYTES));
+    DHO_TRY_GOTO(read_all(out, root, path));
+fail:
+    json_decref(root);
+    dho_free(path);
+    if (status != DHO_OK) dho_evaluation_free(out);
+    return status;
+}
+
+void dho_evaluation_free(dho_evaluation *evaluation)
+{
+    for (size_t s = 0; s < evaluation->set_count; s++) dho_free(evaluation->sets[s].name);
+    dho_free(evaluation->sets);
+    dho_free(evaluation->method);
+    dho_free(evaluation->checkpoint);
+    dho_free(evaluation->chosen_on);
+    dho_free(evaluation->plateaus);
+    *evaluation = (dho_evaluation){0};
+}
+
+const dho_evaluated_set *dho_evaluation_find(const dho_evaluation *evaluation, const char *name)
+{
+    for (size_t s = 0; s < evaluation->set_count; s++)
+        if (strcmp(evaluation->sets[s].name, name) == 0) return &evaluation->sets[s];
+    return NULL;
+}

@@ -1,0 +1,132 @@
+#define _GNU_SOURCE
+/* eval.json: what is written is read back. */
+#include "check_main.h"
+#include "dho/evaluation.h"
+#include "dho/file.h"
+
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/dho-evaluation-XXXXXX";
+static char path[64];
+
+static void start(void)
+{
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/eval.json", folder);
+}
+
+static void finish(void)
+{
+    ck_assert_ok(dho_remove_tree(folder));
+    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+}
+
+static dho_score score_of(int64_t top1, int64_t top5, int64_t count)
+{
+    const dho_accuracy accuracy = {.count = count, .top1 = top1, .top5 = top5};
+    return dho_score_of(&accuracy);
+}
+
+static void ck_assert_score(const dho_score *a, const dho_score *b)
+{
+    ck_assert(a->present == b->present);
+    if (!a->present) return;
+    ck_assert_double_eq_tol(a->top1, b->top1, 1e-6);
+    ck_assert_double_eq_tol(a->top5, b->top5, 1e-6);
+    ck_assert_double_eq_tol(a->low, b->low, 1e-6);
+    ck_assert_double_eq_tol(a->high, b->high, 1e-6);
+}
+
+static void check_round_trip(const dho_evaluation *written)
+{
+    dho_evaluation read;
+    ck_assert_ok(dho_evaluation_save(written, path));
+    ck_assert_ok(dho_evaluation_load(&read, folder));
+    ck_assert_str_eq(read.checkpoint, written->checkpoint);
+    ck_assert_str_eq(read.method, written->method);
+    ck_assert_int_eq(read.step, written->step);
+    ck_assert(read.dual == written->dual);
+    ck_assert_double_eq(read.alpha, written->dual ? written->alpha : 0.5);
+    ck_assert_double_eq(read.beta, written->dual ? written->beta : 1);
+    ck_assert((read.chosen_on != NULL) == written->dual);
+    if (written->dual) ck_assert_str_eq(read.chosen_on, written->chosen_on);
+    ck_assert_uint_eq(read.set_count, written->set_count);
+    for (size_t i = 0; i < read.set_count; i++) {
+        const dho_evaluated_set *a = &written->sets[i], *b = &read.sets[i];
+        ck_assert_str_eq(a->name, b->name);
+        ck_assert_int_eq(a->images, b->images);
+        ck_assert_int_eq(a->classes, b->classes);
+        ck_assert(a->chosen_here == b->chosen_here);
+        for (int k = 0; k < DHO_SCORE_KINDS; k++) ck_assert_score(&a->scores[k], &b->scores[k]);
+        ck_assert_ptr_eq(dho_evaluation_find(&read, a->name), b);
+    }
+    ck_assert_ptr_null(dho_evaluation_find(&read, "another"));
+    dho_evaluation_free(&read);
+}
+
+START_TEST(test_round_trip)
+{
+    char checkpoint[] = "runs/a b/checkpoints/step-00000012", method[] = "dho", val[] = "val";
+    char other[] = "żółw", empty[] = "";
+    dho_plateau plateaus[2] = {{.beta = 1, .low = 0.25, .high = 0.5, .top1 = 60},
+                               {.beta = 2, .low = 0.1, .high = 0.2, .top1 = 59}};
+    dho_evaluated_set sets[2] = {
+        {.name = val,
+         .images = 80,
+         .classes = 20,
+         .chosen_here = true,
+         .scores = {score_of(59, 70, 80), score_of(50, 70, 80), score_of(0, 5, 80),
+                    score_of(80, 80, 80)}},
+        {.name = other, .images = 3, .classes = 7, .scores = {score_of(1, 2, 3)}}};
+    dho_evaluation evaluation = {.checkpoint = checkpoint,
+                                 .method = method,
+                                 .step = 12,
+                                 .dual = true,
+                                 .alpha = 0.35,
+                                 .beta = 1.5,
+                                 .chosen_on = val,
+                                 .sets = sets,
+                                 .set_count = 2,
+                                 .plateaus = plateaus,
+                                 .plateau_count = 2};
+    check_round_trip(&evaluation);
+    evaluation.chosen_on = empty; /* alpha and beta are the configuration's */
+    evaluation.plateaus = NULL;
+    evaluation.plateau_count = 0;
+    check_round_trip(&evaluation);
+    evaluation.dual = false; /* one head */
+    check_round_trip(&evaluation);
+}
+END_TEST
+
+START_TEST(test_wrong_files)
+{
+    static const char *const cases[][2] = {
+        {"{}", "has no list of sets"},
+        {"{\"sets\": [{\"name\": \"a/b\"}]}", "without a proper name"},
+        {"{\"sets\": [{\"name\": \"a\", \"images\": 0}]}", "number of images is not one"},
+        {"{\"sets\": [{\"name\": \"a\", \"images\": 2}]}", "has no combined accuracy"},
+        {"{\"sets\": [{\"name\": \"a\", \"images\": 2, \"combined\": {\"top1\": 101}}]}",
+         "combined.top1 is no percentage"}};
+    dho_evaluation evaluation;
+    ck_assert_fails(dho_evaluation_load(&evaluation, folder), DHO_ERR_CONFIG, "not evaluated yet");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ck_assert_ok(dho_file_write_text(path, cases[i][0]));
+        ck_assert_fails(dho_evaluation_load(&evaluation, folder), DHO_ERR_FORMAT, cases[i][1]);
+        ck_assert_ptr_null(evaluation.sets);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("evaluation");
+    TCase *cases = tcase_create("all");
+    tcase_add_checked_fixture(cases, start, finish);
+    tcase_add_test(cases, test_round_trip);
+    tcase_add_test(cases, test_wrong_files);
+    suite_add_tcase(suite, cases);
+    return dho_check_run(suite);
+}
