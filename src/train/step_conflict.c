@@ -27,7 +27,7 @@ dho_status dho_step_conflict_create(dho_step_conflict *out, int64_t every,
         dho_alloc_zero(&out->partials, (size_t)depth * out->slab_floats, sizeof(float), what));
     DHO_TRY_GOTO(dho_alloc_zero(&out->features, 2 * (size_t)rows * (size_t)student->feature_dim,
                                 sizeof(float), what));
-    DHO_TRY_GOTO(dho_alloc_zero(&out->statistics,
+    DHO_TRY_GOTO(dho_alloc_zero(&out->unread_statistics,
                                 (size_t)passes * dho_graph_buffer_floats(student->graph),
                                 sizeof(float), what));
     DHO_TRY_GOTO(dho_alloc_zero(&out->terms, (size_t)out->blocks.count, sizeof *out->terms, what));
@@ -42,7 +42,7 @@ void dho_step_conflict_free(dho_step_conflict *conflict)
     dho_conflict_blocks_free(&conflict->blocks);
     dho_free(conflict->partials);
     dho_free(conflict->features);
-    dho_free(conflict->statistics);
+    dho_free(conflict->unread_statistics);
     dho_free(conflict->terms);
     *conflict = (dho_step_conflict){0};
 }
@@ -63,7 +63,7 @@ void dho_step_conflict_run(dho_step_conflict *conflict, const dho_microbatch *mi
     /* Backward may use the activations' memory: each loss needs a forward of its own. */
     for (int i = 0; i < 2; i++)
         dho_microbatch_run(microbatch, &parts[i], slab + (size_t)i * conflict->parameter_floats,
-                           conflict->statistics, conflict->features + (size_t)i * count);
+                           conflict->unread_statistics, conflict->features + (size_t)i * count);
     const dho_conflict_terms terms =
         dho_conflict_of(count, conflict->features, conflict->features + count);
     float *tail = slab + 2 * conflict->parameter_floats;

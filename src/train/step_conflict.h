@@ -15,7 +15,7 @@ typedef struct dho_step_conflict {
     size_t parameter_floats, slab_floats;
     float *partials;           /* owned, [depth] slabs [CE gradients | teacher gradients | terms] */
     float *features;           /* owned, [2][rows][feature_dim] */
-    float *statistics;         /* owned; not used */
+    float *unread_statistics;  /* owned: batch statistics that a run of the student writes */
     dho_conflict_terms *terms; /* owned, [blocks.count] */
 } dho_step_conflict;
 

@@ -78,12 +78,27 @@ typedef struct dho_trainer {
 /* Opens everything that the run needs and agrees on it. Collective. */
 dho_status dho_trainer_open(dho_trainer *trainer, const dho_config *config, dho_comm *comm);
 void dho_trainer_close(dho_trainer *trainer);
+/* The cache and the head that config->teacher names, and the word about them; nothing for method
+ * ce. Local. */
+dho_status dho_trainer_open_teacher(dho_trainer *trainer);
 /* Starts the loader at trainer->step. Collective (agrees). */
 dho_status dho_trainer_start_loader(dho_trainer *trainer);
 
 /* Errors: DHO_ERR_CONFIG naming the layer that has one value a channel, and the keys. Local. */
 dho_status dho_trainer_check_passes(const dho_trainer *trainer);
 dho_status dho_trainer_prepare_passes(dho_trainer *trainer);
+
+/* Takes the lock of the run's folder, until the process ends. Rank 0. Errors: DHO_ERR_CONFIG when
+ * another run has it, DHO_ERR_IO. */
+dho_status dho_trainer_lock(dho_trainer *trainer);
+/* Begins to write: sessions.jsonl, config.yaml, metrics.jsonl. Does nothing on other ranks than 0.
+ * Local. */
+dho_status dho_trainer_open_folder(dho_trainer *trainer);
+
+/* Goes on from what `resume` says (dho/trainer.h), or starts at step 0. Collective. */
+dho_status dho_trainer_resume(dho_trainer *trainer, const char *resume);
+/* Saves a checkpoint. log: how the log of the step before went. Collective. */
+dho_status dho_trainer_save(dho_trainer *trainer, const dho_local_failure *log);
 
 /* One global step: all microbatches, the tree sum, the update, the log. *out_stop: a rank was
  * signalled. *inout_log: how this rank's log went, in the step before (which fails this one on all

@@ -1,0 +1,120 @@
+/* A run and its checkpoints: going on from one, and saving one. */
+#include "train/trainer_internal.h"
+
+#include "dho/alloc.h"
+#include "dho/file.h"
+#include "dho/log.h"
+#include "train/resume_check.h"
+
+#include <string.h>
+
+static dho_checkpoint_info describe_run(const dho_trainer *trainer)
+{
+    const dho_config *config = trainer->config;
+    dho_checkpoint_info info = {
+        .step = trainer->step,
+        .total_steps = trainer->length.total_steps,
+        .method = config->method,
+        .width = trainer->student.width,
+        .layers = trainer->student.layers,
+        .head_forms = {trainer->student.head_forms[0], trainer->student.head_forms[1]},
+        .head_scale = config->student.head_scale,
+        .image_size = trainer->student.image_size,
+        .classes = trainer->student.classes,
+        .class_names = trainer->dataset.class_names,
+        .dataset_fingerprint = trainer->dataset.fingerprint,
+        .labelled_crc =
+            dho_crc32(0, trainer->labelled.ids, (size_t)trainer->labelled.count * sizeof(int64_t)),
+        .teacher = trainer->teacher,
+        .settings = trainer->settings};
+    memcpy(info.model, trainer->student.model, sizeof info.model);
+    memcpy(info.mean, config->data.mean, sizeof info.mean);
+    memcpy(info.std, config->data.std, sizeof info.std);
+    return info;
+}
+
+static dho_checkpoint_slabs slabs_of(const dho_trainer *trainer)
+{
+    return (dho_checkpoint_slabs){.parameters = trainer->parameters,
+                                  .buffers = trainer->buffers,
+                                  .moment1 = trainer->moment1,
+                                  .moment2 = trainer->moment2};
+}
+
+static dho_status load_checkpoint(dho_trainer *trainer, const char *path)
+{
+    dho_checkpoint_info found;
+    char what[256];
+    const dho_checkpoint_info own = describe_run(trainer);
+    DHO_TRY(dho_checkpoint_read_info(path, &found));
+    const dho_checkpoint_slabs slabs = slabs_of(trainer);
+    bool differs;
+    dho_status status =
+        dho_resume_differs(&found, &own, trainer->config, &differs, what, sizeof what);
+    if (status == DHO_OK && differs)
+        status =
+            dho_fail(DHO_ERR_CONFIG,
+                     "%s: is of a run that differs in %s (another --out starts anew)", path, what);
+    if (status == DHO_OK) status = dho_checkpoint_load(path, &found, &trainer->student, &slabs);
+    trainer->step = found.step;
+    dho_checkpoint_info_free(&found);
+    if (status == DHO_OK) dho_info("resumed from %s", path);
+    return status;
+}
+
+static dho_status resume_on_rank0(dho_trainer *trainer, const char *resume)
+{
+    const char *out = trainer->config->out;
+    char *newest;
+    dho_status status = DHO_OK;
+    DHO_TRY(dho_trainer_lock(trainer));
+    if (strcmp(resume, "auto") != 0 && strcmp(resume, "never") != 0) {
+        DHO_TRY(dho_input_status(dho_checkpoint_resolve(resume, &newest)));
+        status = dho_input_status(load_checkpoint(trainer, newest));
+        dho_free(newest);
+        return status == DHO_OK ? dho_checkpoint_set_aside(out, trainer->step) : status;
+    }
+    DHO_TRY(dho_checkpoint_find_newest(out, &newest));
+    if (newest == NULL) return DHO_OK;
+    if (strcmp(resume, "never") == 0)
+        status = dho_fail(DHO_ERR_CONFIG,
+                          "%s: holds a run already (%s): --resume auto goes on with it, another "
+                          "--out starts anew",
+                          out, newest);
+    else
+        status = load_checkpoint(trainer, newest);
+    dho_free(newest);
+    return status == DHO_OK ? dho_checkpoint_set_aside(out, trainer->step) : status;
+}
+
+/* Rank 0 reads; all ranks get its state. */
+dho_status dho_trainer_resume(dho_trainer *trainer, const char *resume)
+{
+    const dho_status local = trainer->rank == 0 ? resume_on_rank0(trainer, resume) : DHO_OK;
+    DHO_TRY(dho_comm_agree(trainer->comm, local));
+    DHO_TRY(dho_comm_broadcast(trainer->comm, &trainer->step, sizeof trainer->step, 0));
+    const size_t bytes = trainer->parameter_floats * sizeof(float);
+    float *const slabs[3] = {trainer->parameters, trainer->moment1, trainer->moment2};
+    for (int i = 0; i < 3; i++)
+        if (slabs[i] != NULL) DHO_TRY(dho_comm_broadcast(trainer->comm, slabs[i], bytes, 0));
+    return dho_comm_broadcast(trainer->comm, trainer->buffers,
+                              trainer->buffer_floats * sizeof(float), 0);
+}
+
+dho_status dho_trainer_save(dho_trainer *trainer, const dho_local_failure *log)
+{
+    /* Replicas that have drifted apart would train on, wrongly and in silence. */
+    DHO_TRY(dho_comm_check_equal(trainer->comm, trainer->parameters,
+                                 trainer->parameter_floats * sizeof(float), "the weights"));
+    dho_status local = DHO_OK;
+    if (trainer->rank == 0) {
+        const dho_checkpoint_info info = describe_run(trainer);
+        const dho_checkpoint_slabs slabs = slabs_of(trainer);
+        local = dho_local_failure_raise(log);
+        if (local == DHO_OK) local = dho_progress_sync(&trainer->progress);
+        if (local == DHO_OK)
+            local = dho_checkpoint_save(trainer->config->out, &info, &trainer->student, &slabs,
+                                        (int)trainer->config->train.checkpoint_keep);
+    }
+    return dho_comm_agree(trainer->comm, local);
+}

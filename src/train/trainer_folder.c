@@ -1,0 +1,70 @@
+/* The folder of a run: one run writes there at a time, and says with what it trains. */
+#define _GNU_SOURCE
+#include "train/trainer_internal.h"
+
+#include "base/machine.h"
+#include "dho/alloc.h"
+#include "dho/file.h"
+#include "dho/log.h"
+#include "train/session_log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+
+/* Two runs that write into one folder would destroy each other's checkpoints. The lock goes with
+ * the process; file systems without locks are let pass. */
+dho_status dho_trainer_lock(dho_trainer *trainer)
+{
+    char *path;
+    DHO_TRY(dho_make_folders(trainer->config->out));
+    DHO_TRY(dho_path_join(&path, trainer->config->out, ".lock"));
+    trainer->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+    const bool taken =
+        trainer->lock >= 0 && flock(trainer->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    dho_free(path);
+    if (trainer->lock < 0)
+        return dho_fail(DHO_ERR_IO, "%s/.lock: cannot create: %s", trainer->config->out,
+                        strerror(errno));
+    if (taken)
+        return dho_fail(DHO_ERR_CONFIG, "%s: another run is writing there", trainer->config->out);
+    return DHO_OK;
+}
+
+/* A full disk would end the run at its first checkpoint. */
+static void warn_of_disk(const dho_trainer *trainer)
+{
+    const dho_config *config = trainer->config;
+    const size_t slabs = config->train.optimizer == DHO_OPTIMIZER_ADAMW ? 3 : 2;
+    const double one =
+        (double)((slabs * trainer->parameter_floats + trainer->buffer_floats) * sizeof(float));
+    const double all = one * (double)(trainer->step == 0 ? config->train.checkpoint_keep + 1 : 1);
+    const double left = (double)dho_machine_disk(config->out);
+    if (left < all)
+        dho_warn("%s: %.1f MiB are free, %.1f MiB are needed (a checkpoint takes %.1f MiB; "
+                 "train.checkpoint_keep: %lld, and the one that is being written)",
+                 config->out, left / 0x1p20, all / 0x1p20, one / 0x1p20,
+                 (long long)config->train.checkpoint_keep);
+}
+
+/* Only where steps follow: config.yaml and sessions.jsonl say with what a run was trained. The
+ * session first: config.yaml alone would hide what the steps before it were trained with. */
+dho_status dho_trainer_open_folder(dho_trainer *trainer)
+{
+    const dho_config *config = trainer->config;
+    char *path = NULL, *text = NULL;
+    dho_status status;
+    if (trainer->rank != 0) return DHO_OK;
+    DHO_TRY_GOTO(dho_path_join(&path, config->out, "config.yaml"));
+    DHO_TRY_GOTO(dho_config_format(config, false, &text));
+    warn_of_disk(trainer);
+    DHO_TRY_GOTO(dho_session_log_append(trainer, text));
+    DHO_TRY_GOTO(dho_file_write_text(path, text));
+    DHO_TRY_GOTO(
+        dho_progress_open(&trainer->progress, config, trainer->step, trainer->length.total_steps));
+fail:
+    dho_free(path);
+    dho_free(text);
+    return status;
+}
