@@ -59,11 +59,14 @@ typedef enum dho_label_source {
     DHO_LABELS_FILE,
     DHO_LABELS_BALANCED
 } dho_label_source;
+/* What a broken image does to a batch, or a number that is not finite to a step. */
 typedef enum dho_skip_policy { DHO_POLICY_FAIL, DHO_POLICY_SKIP } dho_skip_policy;
-typedef enum dho_interpolation { DHO_BILINEAR, DHO_BICUBIC } dho_interpolation;
+/* How images are resampled. */
+typedef enum dho_filter { DHO_FILTER_BILINEAR, DHO_FILTER_BICUBIC } dho_filter;
 typedef enum dho_backend { DHO_BACKEND_AUTO, DHO_BACKEND_REF, DHO_BACKEND_BLIS, DHO_BACKEND_ONEDNN } dho_backend;
 /* block: backward makes the values inside the blocks of a model again; a third more work. */
 typedef enum dho_recompute { DHO_RECOMPUTE_NONE, DHO_RECOMPUTE_BLOCK } dho_recompute;
+/* How activations are stored, those that the loader writes among them. */
 typedef enum dho_compute_dtype { DHO_DTYPE_FP32, DHO_DTYPE_BF16 } dho_compute_dtype;
 typedef enum dho_optimizer_kind { DHO_OPTIMIZER_ADAMW, DHO_OPTIMIZER_SGD } dho_optimizer_kind;
 typedef enum dho_schedule_kind {
@@ -121,7 +124,7 @@ typedef struct dho_config {
         double crop_scale[2];   /* data.crop_scale: [0.5, 1.0] */
         double crop_ratio[2];   /* data.crop_ratio: [0.75, 1.3333333333333333] */
         bool flip;              /* data.flip: true */
-        dho_interpolation interpolation; /* data.interpolation: bicubic */
+        dho_filter interpolation; /* data.interpolation: bicubic */
         double mean[3], std[3]; /* data.mean, data.std: ImageNet's .485 .456 .406 / .229 .224 .225 */
         int64_t loader_threads; /* data.loader_threads: 0 = as many as the rank has cores */
         int64_t prefetch;       /* data.prefetch: 4 microbatches */
@@ -192,7 +195,7 @@ typedef struct dho_config {
         size_t set_count;
         char *select_on;           /* eval.select_on: name of the set alpha and beta are chosen on; "" = none */
         int64_t resize;            /* eval.resize: 0 = round(image_size * 256 / 224); the short side */
-        dho_interpolation interpolation; /* eval.interpolation: bicubic */
+        dho_filter interpolation; /* eval.interpolation: bicubic */
         int64_t batch;             /* eval.batch: 64 images a rank at a time */
         double *alphas;            /* eval.alphas: [0, .05, ... 1]; each in [0, 1] */
         size_t alpha_count;
@@ -265,6 +268,7 @@ void dho_config_free(dho_config *config);
 
 /* "dho" for DHO_METHOD_DHO, ...: the words of the YAML file. */
 const char *dho_method_name(dho_method method);
+const char *dho_filter_name(dho_filter filter); /* "bilinear", "bicubic" */
 /* False when no method has this name. */
 bool dho_method_find(const char *name, dho_method *out);
 

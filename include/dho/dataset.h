@@ -16,6 +16,9 @@
 extern "C" {
 #endif
 
+/* In place of a sample's id, or of a label, where there is none. */
+enum { DHO_NO_ID = -1, DHO_NO_LABEL = -1 };
+
 typedef struct dho_sample {
     const char *path; /* relative to root, borrowed from the dataset */
     int32_t label;    /* 0 .. classes-1 */

@@ -4,6 +4,7 @@
 #ifndef DHO_IMAGE_H
 #define DHO_IMAGE_H
 
+#include "dho/config.h"
 #include "dho/rng.h"
 #include "dho/status.h"
 
@@ -38,6 +39,17 @@ typedef struct dho_box {
     int x, y, width, height;
 } dho_box;
 
+/* The absence of a box: all 0, as no box of an image is. */
+static inline dho_box dho_no_box(void)
+{
+    return (dho_box){.width = 0};
+}
+
+static inline bool dho_box_is_none(dho_box box)
+{
+    return box.width == 0;
+}
+
 /* Memory of one thread's decoding and transforms, reused from image to image. Zero-initialise. */
 typedef struct dho_resample_scratch {
     void *memory; /* owned; dho_resample_scratch_free */
@@ -63,8 +75,6 @@ dho_status dho_image_load(dho_image *inout, const char *path, uint8_t **inout_bu
 
 /* Encodes as baseline JPEG, 4:2:0, quality 1..100, atomically. */
 dho_status dho_image_save_jpeg(const dho_image *image, const char *path, int quality);
-
-typedef enum dho_filter { DHO_FILTER_BILINEAR, DHO_FILTER_BICUBIC } dho_filter;
 
 /* How a whole image becomes a network's input, as evaluation does it. */
 typedef struct dho_eval_transform {
@@ -101,13 +111,10 @@ typedef struct dho_normalise {
     float mean[3], std[3];
 } dho_normalise;
 
-/* What the last step writes: what the network reads. */
-typedef enum dho_pixel_type { DHO_PIXEL_FP32, DHO_PIXEL_BF16 } dho_pixel_type;
-
 /* The normalisation worked out for every byte; fp32 values are torchvision's, bit for bit (ToTensor
  * and Normalize, divisions included), bf16 values are those rounded to nearest even. */
 typedef struct dho_pixel_finish {
-    dho_pixel_type type;
+    dho_compute_dtype type; /* of what it writes: what the network reads */
     float table[3][256];
     /* What the vector version multiplies by; used when it gives the table's bits. */
     float mean[3], std[3], inverse_std[3];
@@ -115,7 +122,7 @@ typedef struct dho_pixel_finish {
 } dho_pixel_finish;
 
 void dho_pixel_finish_init(dho_pixel_finish *finish, const dho_normalise *normalise,
-                           dho_pixel_type type);
+                           dho_compute_dtype type);
 
 /* 8-bit RGB to normalised NHWC of one image, flipped left-right when asked. out:
  * [height][width][3] of finish->type. */
@@ -123,9 +130,9 @@ void dho_image_to_network(const dho_image *image, bool flip, const dho_pixel_fin
                           void *out);
 
 /* The training transform behind the choice of its box: dho_image_resize, the flip and the finish in
- * one go, without images in between. out: [height][width][3] of finish->type.
+ * one go, without images in between. out: [side][side][3] of finish->type.
  * Errors: as dho_image_resize. */
-dho_status dho_image_crop_to_network(const dho_image *source, dho_box box, int width, int height,
+dho_status dho_image_crop_to_network(const dho_image *source, dho_box box, int side,
                                      dho_filter filter, bool flip, const dho_pixel_finish *finish,
                                      dho_resample_scratch *scratch, void *out);
 

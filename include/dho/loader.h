@@ -80,44 +80,46 @@ int64_t dho_loader_batches(int64_t count, int shards, int micro);
 const dho_sampler_options *dho_sampler_get_options(const dho_sampler *sampler);
 
 /* Where the crop of a draw comes from when it is not random: the teacher cache's stored view.
- * Fills box and flip when the cache dictates them, and leaves the box's width 0 when it does not.
- * Thread-safe. Its failure is the loader's, and so is a box that does not lie in the image
- * (DHO_ERR_FORMAT: image and view do not belong together), whatever on_error says. */
+ * Fills box and flip when the cache dictates them, and leaves the box none (dho_box_is_none) when
+ * it does not. Thread-safe. Its failure is the loader's, and so is a box that does not lie in the
+ * image (DHO_ERR_FORMAT: image and view do not belong together), whatever on_error says. */
 typedef dho_status (*dho_view_source)(void *context, int64_t id, int64_t pass, dho_box *box,
                                       bool *flip);
 
-typedef enum dho_on_error { DHO_ON_ERROR_FAIL, DHO_ON_ERROR_SKIP } dho_on_error;
-
+/* How images become rows of batches, for both loaders: dho_setup_loader makes it from a
+ * configuration. */
 typedef struct dho_loader_options {
-    const dho_dataset *dataset; /* borrowed */
-    dho_sampler *sampler;       /* borrowed; used by the loader's caller thread only */
-    const int *shards;          /* borrowed until create returns, [shard_count]: in the order in
-                                   which a step's microbatches are wanted */
-    int shard_count;
-    int64_t first_step, last_step; /* steps first .. last-1 are delivered */
-    int image_size;                /* output side in pixels */
-    double scale[2], ratio[2];     /* RandomResizedCrop */
-    bool flip;                     /* random horizontal flip, p = 1/2 */
-    dho_filter filter;
-    dho_normalise normalise;
-    dho_pixel_type pixels; /* of the batches: what the executor reads */
+    const dho_dataset *dataset;   /* borrowed */
+    int image_size;               /* output side in pixels */
+    dho_eval_transform transform; /* resize_short >= image_size: Resize(resize_short) +
+                                     CenterCrop(image_size); 0: squash, or random crops */
+    double scale[2], ratio[2]; /* RandomResizedCrop; of random crops only, as are flip and seed */
+    bool flip;                 /* random horizontal flip, p = 1/2 */
     uint64_t seed;
-    int threads;  /* >= 1 */
-    int prefetch; /* microbatches decoded ahead, >= 1 */
-    dho_on_error on_error;
-    int skip_stride;             /* with skip: a broken sample's place is taken by id + stride,
-                                    wrapping inside its shard (unlabelled: V), or by the next
-                                    labelled id (labelled) */
-    const int64_t *labelled_ids; /* borrowed, sorted */
-    int64_t labelled_count;
-    dho_view_source view_source; /* NULL: random crops */
+    dho_normalise normalise;
+    dho_compute_dtype pixels; /* of the batches: what the executor reads */
+    int threads;              /* >= 1 */
+    int prefetch;             /* batches decoded ahead, >= 1 */
+    dho_skip_policy on_error; /* skip: the place of a broken sample is taken by the next id of its
+                                 shard (unlabelled), or by the next labelled id (labelled); the
+                                 evaluation loader never skips */
+    dho_view_source view_source; /* NULL: as above; else asked first for (id, pass) */
     void *view_context;
 } dho_loader_options;
 
+/* Which microbatches the training loader delivers. */
+typedef struct dho_loader_steps {
+    dho_sampler *sampler; /* borrowed; used by the loader's caller thread only */
+    const int *shards;    /* borrowed until create returns, [shard_count]: in the order in
+                             which a step's microbatches are wanted */
+    int shard_count;
+    int64_t first, last; /* steps first .. last-1 are delivered */
+} dho_loader_steps;
+
 typedef struct dho_batch {
     const void *images;    /* [count][size][size][3] of options.pixels; borrowed until released */
-    const int32_t *labels; /* [count]; -1 for unlabelled rows */
-    const dho_box *boxes;  /* [count]; the crop in source pixels, all 0 for Resize + CenterCrop */
+    const int32_t *labels; /* [count]; DHO_NO_LABEL for unlabelled rows */
+    const dho_box *boxes;  /* [count]; the crop in source pixels, none for Resize + CenterCrop */
     const bool *flips;     /* [count] */
     const dho_draw *draws; /* [count]; ids as really delivered (after skips) */
     int count, labelled;   /* the first `labelled` rows are labelled */
@@ -129,7 +131,8 @@ typedef struct dho_loader dho_loader;
 
 /* *out is owned. The threads start decoding at once. Errors: DHO_ERR_CONFIG (sizes, counts or
  * ranges that cannot be), DHO_ERR_MEMORY (also when a thread cannot be started). */
-dho_status dho_loader_create(dho_loader **out, const dho_loader_options *options);
+dho_status dho_loader_create(dho_loader **out, const dho_loader_options *options,
+                             const dho_loader_steps *steps);
 /* Stops the threads, also with batches outstanding (their buffers are gone then). NULL-safe. */
 void dho_loader_destroy(dho_loader **loader);
 
@@ -159,33 +162,19 @@ dho_loader_stats dho_loader_get_stats(dho_loader *loader);
  *
  * Row r of all rows is view r % views of sample ids[r / views]; its draw has pass = view and
  * labelled = true (labels are the dataset's). An image is decoded once for consecutive views. */
-typedef struct dho_eval_loader_options {
-    const dho_dataset *dataset; /* borrowed */
-    const int64_t *ids;         /* borrowed, [count]; count 0 is fine (a rank without work) */
+typedef struct dho_eval_rows {
+    const int64_t *ids; /* borrowed, [count]; count 0 is fine (a rank without work) */
     int64_t count;
-    int views;                 /* >= 1 */
-    int image_size;            /* output side in pixels */
-    int resize_short;          /* >= image_size: Resize(resize_short) + CenterCrop(image_size);
-                                  0: random views, as a teacher cache stores them: box and flip
-                                  keyed by DHO_RNG_CACHE_VIEW (seed, view, id) */
-    bool squash;               /* the whole image, its sides not in proportion; resize_short 0 */
-    double scale[2], ratio[2]; /* of random views only, as are flip and seed */
-    bool flip;
-    uint64_t seed;
-    dho_filter filter;
-    dho_normalise normalise;
-    dho_pixel_type pixels;
-    int batch;                   /* rows a batch, >= 1; the last one may be shorter */
-    int threads;                 /* >= 1 */
-    int prefetch;                /* batches decoded ahead, >= 1 */
-    dho_view_source view_source; /* NULL: as above; else asked first for (id, view) */
-    void *view_context;
-} dho_eval_loader_options;
+    int views; /* >= 1; random ones are those of a teacher cache: box and flip are keyed by
+                  DHO_RNG_CACHE_VIEW (seed, view, id) */
+    int batch; /* rows a batch, >= 1; the last one may be shorter */
+} dho_eval_rows;
 
 typedef struct dho_eval_loader dho_eval_loader;
 
 /* As dho_loader_create; DHO_ERR_INTERNAL for an id that is not in the dataset. */
-dho_status dho_eval_loader_create(dho_eval_loader **out, const dho_eval_loader_options *options);
+dho_status dho_eval_loader_create(dho_eval_loader **out, const dho_loader_options *options,
+                                  const dho_eval_rows *rows);
 void dho_eval_loader_destroy(dho_eval_loader **loader);
 /* As dho_loader_next with on_error fail (a replaced sample would falsify a result). out->step is
  * the batch's index, so its first row is row step * batch; out->count is 0 after the last batch. */

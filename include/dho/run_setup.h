@@ -6,6 +6,7 @@
 #include "dho/config.h"
 #include "dho/dataset.h"
 #include "dho/image.h"
+#include "dho/loader.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,9 +24,9 @@ dho_status dho_setup_set_quietly(const dho_config_set *set, const dho_dataset *r
 dho_status dho_setup_labelled(const dho_config *config, const dho_dataset *dataset,
                               dho_id_list *out);
 dho_normalise dho_setup_normalise(const double mean[3], const double std[3]);
-dho_filter dho_setup_filter(dho_interpolation interpolation);
-/* What a loader writes so that an executor of this dtype reads it. */
-dho_pixel_type dho_setup_pixels(dho_compute_dtype dtype);
+/* What both loaders need of a configuration: random crops of the training set, as data.* says, as
+ * an executor of compute.dtype reads them. dataset is borrowed. */
+dho_loader_options dho_setup_loader(const dho_config *config, const dho_dataset *dataset);
 /* eval.interpolation, and the short side of the resize: eval.resize, or image_size * 256 / 224. */
 dho_eval_transform dho_setup_eval_transform(const dho_config *config, int image_size);
 /* Threads for a count where 0 means "as many as the process may use" (OMP_NUM_THREADS). */

@@ -87,7 +87,6 @@ typedef struct dho_cache_record {
 const char *dho_cache_encoding_name(dho_cache_encoding encoding);
 
 const char *dho_cache_resize_name(dho_cache_resize resize); /* "crop", "shortest", "squash" */
-const char *dho_cache_filter_name(dho_filter filter);       /* "bilinear", "bicubic" */
 
 /* The word about a teacher: "KIND NAME crc32 XXXXXXXX SUFFIX", the name being the last 80 bytes of
  * a path at most. The CRC tells teachers of one name apart. Local. */

@@ -21,30 +21,14 @@ static dho_status open_bench(bench *b, const dho_config *config)
 {
     static const int shards[] = {0};
     DHO_TRY(dho_setup_dataset(config, &b->dataset));
-    b->threads = dho_setup_threads(config->data.loader_threads);
     const dho_sampler_options sampler = {
         .seed = config->seed, .shards = 1, .unlabelled = BATCH, .dataset_count = b->dataset.count};
     DHO_TRY(dho_sampler_create(&b->sampler, &sampler));
-    const dho_loader_options options = {
-        .dataset = &b->dataset,
-        .sampler = b->sampler,
-        .shards = shards,
-        .shard_count = 1,
-        .last_step = INT32_MAX,
-        .image_size = (int)config->data.image_size,
-        .scale = {config->data.crop_scale[0], config->data.crop_scale[1]},
-        .ratio = {config->data.crop_ratio[0], config->data.crop_ratio[1]},
-        .flip = config->data.flip,
-        .filter = dho_setup_filter(config->data.interpolation),
-        .normalise = dho_setup_normalise(config->data.mean, config->data.std),
-        .pixels = dho_setup_pixels(config->compute.dtype),
-        .seed = config->seed,
-        .threads = b->threads,
-        .prefetch = (int)config->data.prefetch,
-        .on_error =
-            config->data.on_error == DHO_POLICY_SKIP ? DHO_ON_ERROR_SKIP : DHO_ON_ERROR_FAIL,
-        .skip_stride = 1};
-    return dho_loader_create(&b->loader, &options);
+    const dho_loader_options options = dho_setup_loader(config, &b->dataset);
+    const dho_loader_steps steps = {
+        .sampler = b->sampler, .shards = shards, .shard_count = 1, .last = INT32_MAX};
+    b->threads = options.threads;
+    return dho_loader_create(&b->loader, &options, &steps);
 }
 
 static dho_status take_batch(bench *b)
@@ -65,8 +49,7 @@ static void print_result(const bench *b, const dho_config *config, const dho_loa
     const int64_t size = config->data.image_size;
     printf("%" PRId64 " images to %" PRId64 " x %" PRId64
            ", %s, crop_scale [%g, %g], %d threads, %.1f s\n",
-           b->dataset.count, size, size,
-           config->data.interpolation == DHO_BICUBIC ? "bicubic" : "bilinear",
+           b->dataset.count, size, size, dho_filter_name(config->data.interpolation),
            config->data.crop_scale[0], config->data.crop_scale[1], b->threads, seconds);
     printf("images/s         %10.1f, %.1f a thread\n", images / seconds,
            images / seconds / b->threads);

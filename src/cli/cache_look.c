@@ -13,7 +13,7 @@ static void print_transform(const dho_cache_transform *transform)
         return;
     }
     printf("transform    %s, %s", dho_cache_resize_name(transform->resize),
-           dho_cache_filter_name(transform->filter));
+           dho_filter_name(transform->filter));
     if (transform->short_side > 0) printf(", short side %d px", transform->short_side);
     printf("; computed by %s\n", transform->compute);
 }

@@ -216,12 +216,23 @@ void dho_config_free(dho_config *config)
     *config = (dho_config){0};
 }
 
+/* The word of a WORD key for a value; "?" for a value that has none. */
+static const char *word_of(const char *key, int value)
+{
+    const dho_field *field = dho_schema_find(&dho_schema_config, key);
+    for (int i = 0; field->words[i] != NULL; i++)
+        if (i == value) return field->words[i];
+    return "?";
+}
+
 const char *dho_method_name(dho_method method)
 {
-    const dho_field *field = dho_schema_find(&dho_schema_config, "method");
-    for (int i = 0; field->words[i] != NULL; i++)
-        if (i == (int)method) return field->words[i];
-    return "?";
+    return word_of("method", (int)method);
+}
+
+const char *dho_filter_name(dho_filter filter)
+{
+    return word_of("data.interpolation", (int)filter);
 }
 
 bool dho_method_find(const char *name, dho_method *out)

@@ -40,7 +40,7 @@ static const char *const label_words[] = {[DHO_LABELS_ALL] = "all",
 static const char *const policy_words[] = {
     [DHO_POLICY_FAIL] = "fail", [DHO_POLICY_SKIP] = "skip", NULL};
 static const char *const interpolation_words[] = {
-    [DHO_BILINEAR] = "bilinear", [DHO_BICUBIC] = "bicubic", NULL};
+    [DHO_FILTER_BILINEAR] = "bilinear", [DHO_FILTER_BICUBIC] = "bicubic", NULL};
 static const char *const backend_words[] = {[DHO_BACKEND_AUTO] = "auto",
                                             [DHO_BACKEND_REF] = "ref",
                                             [DHO_BACKEND_BLIS] = "blis",
@@ -68,7 +68,7 @@ static const char *const split_words[] = {"train", "val", "test", NULL};
 _Static_assert(sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof(int) &&
                    sizeof(dho_label_source) == sizeof(int) &&
                    sizeof(dho_skip_policy) == sizeof(int) &&
-                   sizeof(dho_interpolation) == sizeof(int) && sizeof(dho_backend) == sizeof(int) &&
+                   sizeof(dho_filter) == sizeof(int) && sizeof(dho_backend) == sizeof(int) &&
                    sizeof(dho_compute_dtype) == sizeof(int) &&
                    sizeof(dho_recompute) == sizeof(int) &&
                    sizeof(dho_optimizer_kind) == sizeof(int) &&

@@ -23,17 +23,17 @@ static void sort_folders(dho_path_list *list)
 
 /* --- labels --- */
 
-/* "0", "17": the canonical decimal form below `classes`; -1 for anything else. */
+/* "0", "17": the canonical decimal form below `classes`; DHO_NO_LABEL for anything else. */
 static int32_t integer_label(const char *name, int32_t classes)
 {
-    if (name[0] == '0' && name[1] != '\0') return -1;
+    if (name[0] == '0' && name[1] != '\0') return DHO_NO_LABEL;
     int64_t value = 0;
     for (const char *c = name; *c != '\0'; c++) {
-        if (*c < '0' || *c > '9') return -1;
+        if (*c < '0' || *c > '9') return DHO_NO_LABEL;
         value = 10 * value + (*c - '0');
-        if (value >= classes) return -1;
+        if (value >= classes) return DHO_NO_LABEL;
     }
-    return name[0] != '\0' ? (int32_t)value : -1;
+    return name[0] != '\0' ? (int32_t)value : DHO_NO_LABEL;
 }
 
 typedef struct named_class {
@@ -62,7 +62,7 @@ static dho_status label_by_name(dho_path_list *folders, const dho_dataset *refer
         const named_class key = {.name = folders->pool + folders->entries[i].offset};
         const named_class *found =
             classes > 0 ? bsearch(&key, index, classes, sizeof *index, compare_classes) : NULL;
-        folders->entries[i].label = found != NULL ? found->label : -1;
+        folders->entries[i].label = found != NULL ? found->label : DHO_NO_LABEL;
         if (found == NULL) continue;
         (*out_known)++;
         if ((found > index && compare_classes(found - 1, found) == 0) ||
@@ -84,7 +84,8 @@ dho_status dho_dataset_label_names(dho_path_list *names, const char *root,
         dho_path_entry *entry = &names->entries[i];
         const char *name = names->pool + entry->offset;
         if (known == 0) entry->label = integer_label(name, reference->classes);
-        if (entry->label < 0 && (unknown == NULL || strcmp(name, unknown) < 0)) unknown = name;
+        if (entry->label == DHO_NO_LABEL && (unknown == NULL || strcmp(name, unknown) < 0))
+            unknown = name;
     }
     if (unknown == NULL) return DHO_OK;
     return dho_fail(DHO_ERR_CONFIG,

@@ -99,13 +99,13 @@ static dho_status load_draw(dho_decode_ring *ring, dho_decode_worker *worker, bo
     for (int64_t left = dho_skip_candidates(o, draw);; draw->id = dho_skip_replacement(o, draw)) {
         bool blames_file;
         const dho_status status = try_draw(worker, draw, whole, box, flip, &blames_file);
-        if (o->on_error != DHO_ON_ERROR_SKIP || !blames_file ||
+        if (o->plan.options.on_error != DHO_POLICY_SKIP || !blames_file ||
             (status != DHO_ERR_FORMAT && status != DHO_ERR_IO))
             return status;
         warn_once(ring, draw->id);
         if (--left < 1)
             return dho_fail(DHO_ERR_FORMAT, "%s: none of the %s can be read, the last one: %s",
-                            o->plan.dataset->root,
+                            o->plan.options.dataset->root,
                             draw->labelled ? "labelled images" : "images of a whole shard",
                             dho_error_message());
     }
@@ -117,7 +117,8 @@ static dho_status decode_row(dho_decode_ring *ring, dho_decode_worker *worker, r
 {
     dho_draw *draw = &slot->draws[row];
     DHO_TRY(load_draw(ring, worker, whole, draw, &slot->boxes[row], &slot->flips[row]));
-    slot->labels[row] = draw->labelled ? ring->options.plan.dataset->samples[draw->id].label : -1;
+    slot->labels[row] =
+        draw->labelled ? ring->options.plan.options.dataset->samples[draw->id].label : DHO_NO_LABEL;
     const double start = dho_seconds_now();
     const dho_status status = dho_decode_worker_finish(
         worker, slot->boxes[row], slot->flips[row], slot->images + (size_t)row * ring->row_bytes);
@@ -274,12 +275,12 @@ static dho_status create_slot(ring_slot *slot, size_t rows, size_t row_bytes)
 
 static dho_status start_threads(dho_decode_ring *ring)
 {
-    DHO_TRY(dho_alloc_zero(&ring->threads, (size_t)ring->options.threads, sizeof *ring->threads,
-                           "loader: threads"));
-    for (int i = 0; i < ring->options.threads; i++)
+    DHO_TRY(dho_alloc_zero(&ring->threads, (size_t)ring->options.plan.options.threads,
+                           sizeof *ring->threads, "loader: threads"));
+    for (int i = 0; i < ring->options.plan.options.threads; i++)
         dho_decode_worker_init(&ring->threads[i].worker, &ring->options.plan);
     int error = 0;
-    while (error == 0 && ring->started < ring->options.threads) {
+    while (error == 0 && ring->started < ring->options.plan.options.threads) {
         ring_thread *thread = &ring->threads[ring->started];
         thread->ring = ring;
         error = dho_thread_start(&thread->handle, run_thread, thread);
@@ -287,24 +288,24 @@ static dho_status start_threads(dho_decode_ring *ring)
     }
     if (error == 0) return DHO_OK;
     return dho_fail(DHO_ERR_MEMORY, "loader: cannot start thread %d of %d: %s", ring->started + 1,
-                    ring->options.threads, strerror(error));
+                    ring->options.plan.options.threads, strerror(error));
 }
 
-static dho_status check_options(const dho_ring_options *o)
+static dho_status check_options(const dho_ring_options *ring)
 {
-    if (o->threads < 1 || o->prefetch < 1 || o->prefetch == INT32_MAX || o->rows < 1 ||
-        o->batches < 0)
+    const dho_loader_options *o = &ring->plan.options;
+    if (o->threads < 1 || o->prefetch < 1 || o->prefetch == INT32_MAX || ring->rows < 1 ||
+        ring->batches < 0)
         return dho_fail(DHO_ERR_CONFIG,
                         "loader: %d threads, %d batches ahead of %lld, %d rows a batch", o->threads,
-                        o->prefetch, (long long)o->batches, o->rows);
-    if (o->on_error == DHO_ON_ERROR_SKIP && o->skip_stride < 1)
-        return dho_fail(DHO_ERR_CONFIG, "loader: skip stride %d", o->skip_stride);
-    return dho_view_plan_check(&o->plan);
+                        o->prefetch, (long long)ring->batches, ring->rows);
+    return dho_view_plan_check(o);
 }
 
 dho_status dho_decode_ring_create(dho_decode_ring **out, const dho_ring_options *options)
 {
     dho_status status;
+    const dho_loader_options *o = &options->plan.options;
     *out = NULL;
     DHO_TRY(check_options(options));
     DHO_TRY(dho_alloc_zero(out, 1, sizeof **out, "loader"));
@@ -313,17 +314,17 @@ dho_status dho_decode_ring_create(dho_decode_ring **out, const dho_ring_options 
     pthread_mutex_init(&ring->lock, NULL); /* cannot fail on Linux, nor can the next two */
     pthread_cond_init(&ring->work, NULL);
     pthread_cond_init(&ring->ready, NULL);
-    const size_t size = (size_t)options->plan.image_size;
-    ring->row_bytes = size * size * dho_pixel_bytes(options->plan.pixels);
-    ring->slot_count = options->prefetch + 1; /* one is in the caller's hands */
+    const size_t size = (size_t)o->image_size;
+    ring->row_bytes = size * size * dho_pixel_bytes(o->pixels);
+    ring->slot_count = o->prefetch + 1; /* one is in the caller's hands */
     if (options->batches < ring->slot_count)
         ring->slot_count = options->batches > 0 ? (int)options->batches : 1;
     DHO_TRY_GOTO(dho_alloc_zero(&ring->slots, (size_t)ring->slot_count, sizeof *ring->slots,
                                 "loader: slots"));
     for (int i = 0; i < ring->slot_count; i++)
         DHO_TRY_GOTO(create_slot(&ring->slots[i], (size_t)options->rows, ring->row_bytes));
-    if (options->on_error == DHO_ON_ERROR_SKIP)
-        DHO_TRY_GOTO(dho_alloc_zero(&ring->warned, (size_t)options->plan.dataset->count / 8 + 1, 1,
+    if (o->on_error == DHO_POLICY_SKIP)
+        DHO_TRY_GOTO(dho_alloc_zero(&ring->warned, (size_t)o->dataset->count / 8 + 1, 1,
                                     "loader: broken files"));
     DHO_TRY_GOTO(start_threads(ring));
     queue_batches(ring);
@@ -342,7 +343,7 @@ void dho_decode_ring_destroy(dho_decode_ring **inout)
     pthread_cond_broadcast(&ring->work);
     pthread_mutex_unlock(&ring->lock);
     for (int i = 0; i < ring->started; i++) pthread_join(ring->threads[i].handle, NULL);
-    for (int i = 0; ring->threads != NULL && i < ring->options.threads; i++)
+    for (int i = 0; ring->threads != NULL && i < ring->options.plan.options.threads; i++)
         dho_decode_worker_release(&ring->threads[i].worker);
     for (int i = 0; ring->slots != NULL && i < ring->slot_count; i++) {
         ring_slot *slot = &ring->slots[i];

@@ -18,15 +18,10 @@ typedef struct dho_ring_options {
     dho_view_plan plan;
     int64_t batches; /* how many there are */
     int rows;        /* of the largest batch */
-    int threads;
-    int prefetch;
     dho_ring_fill fill;
     void *fill_context;
-    dho_on_error on_error;
-    int skip_stride;             /* as in dho_loader_options, with skip only */
-    const int64_t *labelled_ids; /* borrowed, as there */
-    int64_t labelled_count;
-    bool exclude_labelled; /* a labelled sample takes no unlabelled one's place */
+    const dho_sampler_options *drawing; /* borrowed; whose shards, labelled ids and exclude_labelled
+                                           say what takes a broken sample's place; with skip only */
 } dho_ring_options;
 
 typedef struct dho_decode_ring dho_decode_ring;

@@ -2,19 +2,19 @@
 
 int64_t dho_skip_candidates(const dho_ring_options *o, const dho_draw *draw)
 {
-    if (o->on_error != DHO_ON_ERROR_SKIP) return 1;
-    if (draw->labelled) return o->labelled_count;
-    const int64_t lowest = draw->id % o->skip_stride;
-    return (o->plan.dataset->count - lowest + o->skip_stride - 1) / o->skip_stride;
+    if (o->plan.options.on_error != DHO_POLICY_SKIP) return 1;
+    if (draw->labelled) return o->drawing->labelled_count;
+    const int64_t shards = o->drawing->shards, lowest = draw->id % shards;
+    return (o->plan.options.dataset->count - lowest + shards - 1) / shards;
 }
 
 /* Where the first labelled id above `id` is; labelled_count: there is none. */
-static int64_t find_labelled(const dho_ring_options *o, int64_t id)
+static int64_t find_labelled(const dho_sampler_options *drawing, int64_t id)
 {
-    int64_t low = 0, high = o->labelled_count;
+    int64_t low = 0, high = drawing->labelled_count;
     while (low < high) {
         const int64_t middle = low + (high - low) / 2;
-        if (o->labelled_ids[middle] <= id)
+        if (drawing->labelled_ids[middle] <= id)
             low = middle + 1;
         else
             high = middle;
@@ -22,23 +22,24 @@ static int64_t find_labelled(const dho_ring_options *o, int64_t id)
     return low;
 }
 
-static bool is_excluded(const dho_ring_options *o, int64_t id)
+static bool is_excluded(const dho_sampler_options *drawing, int64_t id)
 {
-    if (!o->exclude_labelled) return false;
-    const int64_t at = find_labelled(o, id);
-    return at > 0 && o->labelled_ids[at - 1] == id;
+    if (!drawing->exclude_labelled) return false;
+    const int64_t at = find_labelled(drawing, id);
+    return at > 0 && drawing->labelled_ids[at - 1] == id;
 }
 
 int64_t dho_skip_replacement(const dho_ring_options *o, const dho_draw *draw)
 {
+    const dho_sampler_options *drawing = o->drawing;
     if (draw->labelled) {
-        const int64_t at = find_labelled(o, draw->id);
-        return o->labelled_ids[at < o->labelled_count ? at : 0];
+        const int64_t at = find_labelled(drawing, draw->id);
+        return drawing->labelled_ids[at < drawing->labelled_count ? at : 0];
     }
     int64_t next = draw->id; /* which is not excluded itself */
     do {
-        next += o->skip_stride;
-        if (next >= o->plan.dataset->count) next %= o->skip_stride;
-    } while (is_excluded(o, next));
+        next += drawing->shards;
+        if (next >= o->plan.options.dataset->count) next %= drawing->shards;
+    } while (is_excluded(drawing, next));
     return next;
 }

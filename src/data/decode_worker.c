@@ -6,18 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 
-dho_status dho_view_plan_check(const dho_view_plan *plan)
+dho_status dho_view_plan_check(const dho_loader_options *o)
 {
-    if (plan->image_size < 1 || plan->image_size > 65500)
-        return dho_fail(DHO_ERR_CONFIG, "loader: image size %d", plan->image_size);
-    if (plan->resize_short > 0) {
-        if (plan->resize_short < plan->image_size || plan->resize_short > 65500)
+    const int resize_short = o->transform.resize_short;
+    if (o->image_size < 1 || o->image_size > 65500)
+        return dho_fail(DHO_ERR_CONFIG, "loader: image size %d", o->image_size);
+    if (resize_short > 0) {
+        if (resize_short < o->image_size || resize_short > 65500)
             return dho_fail(DHO_ERR_CONFIG, "loader: a crop of %d from images resized to %d",
-                            plan->image_size, plan->resize_short);
+                            o->image_size, resize_short);
         return DHO_OK;
     }
-    if (plan->squash) return DHO_OK;
-    const double *scale = plan->scale, *ratio = plan->ratio;
+    if (o->transform.squash) return DHO_OK;
+    const double *scale = o->scale, *ratio = o->ratio;
     if (!(scale[0] > 0 && scale[0] <= scale[1] && ratio[0] > 0 && ratio[0] <= ratio[1]))
         return dho_fail(DHO_ERR_CONFIG,
                         "loader: random crops with scale [%g, %g] and ratio [%g, %g]", scale[0],
@@ -27,8 +28,8 @@ dho_status dho_view_plan_check(const dho_view_plan *plan)
 
 void dho_decode_worker_init(dho_decode_worker *worker, const dho_view_plan *plan)
 {
-    *worker = (dho_decode_worker){.plan = plan, .open_id = -1};
-    dho_pixel_finish_init(&worker->finish, &plan->normalise, plan->pixels);
+    *worker = (dho_decode_worker){.plan = plan, .open_id = DHO_NO_ID, .held = dho_no_box()};
+    dho_pixel_finish_init(&worker->finish, &plan->options.normalise, plan->options.pixels);
 }
 
 void dho_decode_worker_release(dho_decode_worker *worker)
@@ -57,9 +58,9 @@ static dho_status set_path(dho_decode_worker *worker, const char *root, const ch
 dho_status dho_decode_worker_open(dho_decode_worker *worker, int64_t id)
 {
     if (worker->open_id == id) return DHO_OK;
-    const dho_dataset *dataset = worker->plan->dataset;
-    worker->open_id = -1;
-    worker->held = (dho_box){0};
+    const dho_dataset *dataset = worker->plan->options.dataset;
+    worker->open_id = DHO_NO_ID;
+    worker->held = dho_no_box();
     DHO_TRY(set_path(worker, dataset->root, dataset->samples[id].path));
     DHO_TRY(dho_dataset_read(dataset, id, &worker->file_bytes, &worker->file_capacity,
                              &worker->file_size));
@@ -74,34 +75,34 @@ dho_status dho_decode_worker_open(dho_decode_worker *worker, int64_t id)
 dho_status dho_decode_worker_choose(const dho_decode_worker *worker, const dho_draw *draw,
                                     dho_box *box, bool *flip)
 {
-    const dho_view_plan *plan = worker->plan;
-    *box = (dho_box){0};
+    const dho_loader_options *o = &worker->plan->options;
+    *box = dho_no_box();
     *flip = false;
-    if (plan->view_source != NULL)
-        DHO_TRY(plan->view_source(plan->view_context, draw->id, draw->pass, box, flip));
-    if (box->width != 0) {
+    if (o->view_source != NULL)
+        DHO_TRY(o->view_source(o->view_context, draw->id, draw->pass, box, flip));
+    if (!dho_box_is_none(*box)) {
         if (dho_box_fits(*box, worker->width, worker->height)) return DHO_OK;
         return dho_fail(
             DHO_ERR_FORMAT, "%s: the stored view's box %d,%d %dx%d is not inside the %dx%d image",
             worker->path, box->x, box->y, box->width, box->height, worker->width, worker->height);
     }
-    if (plan->resize_short > 0) return DHO_OK;
-    if (plan->squash) {
+    if (o->transform.resize_short > 0) return DHO_OK;
+    if (o->transform.squash) {
         *box = (dho_box){.width = worker->width, .height = worker->height};
         return DHO_OK;
     }
     /* The order of the draws is part of the results: the box, then the flip. */
     dho_rng rng;
-    dho_rng_init(&rng, plan->seed, plan->purpose[draw->labelled], (uint64_t)draw->pass,
+    dho_rng_init(&rng, o->seed, worker->plan->purpose[draw->labelled], (uint64_t)draw->pass,
                  (uint64_t)draw->id);
-    *box = dho_random_resized_crop(worker->width, worker->height, plan->scale, plan->ratio, &rng);
-    *flip = plan->flip && dho_rng_uniform(&rng) < 0.5;
+    *box = dho_random_resized_crop(worker->width, worker->height, o->scale, o->ratio, &rng);
+    *flip = o->flip && dho_rng_uniform(&rng) < 0.5;
     return DHO_OK;
 }
 
 static bool holds(dho_box outer, dho_box inner)
 {
-    return outer.width > 0 && inner.x >= outer.x && inner.y >= outer.y &&
+    return !dho_box_is_none(outer) && inner.x >= outer.x && inner.y >= outer.y &&
            inner.x + inner.width <= outer.x + outer.width &&
            inner.y + inner.height <= outer.y + outer.height;
 }
@@ -109,9 +110,9 @@ static bool holds(dho_box outer, dho_box inner)
 dho_status dho_decode_worker_decode(dho_decode_worker *worker, dho_box box, bool whole)
 {
     const dho_box all = {.width = worker->width, .height = worker->height};
-    const dho_box wanted = whole || box.width == 0 ? all : box;
+    const dho_box wanted = whole || dho_box_is_none(box) ? all : box;
     if (holds(worker->held, wanted)) return DHO_OK;
-    worker->held = (dho_box){0};
+    worker->held = dho_no_box();
     DHO_TRY(dho_image_decode_box(&worker->image, worker->file_bytes, worker->file_size,
                                  worker->path, wanted, &worker->scratch));
     worker->held = wanted;
@@ -120,15 +121,16 @@ dho_status dho_decode_worker_decode(dho_decode_worker *worker, dho_box box, bool
 
 dho_status dho_decode_worker_finish(dho_decode_worker *worker, dho_box box, bool flip, void *out)
 {
-    const dho_view_plan *plan = worker->plan;
-    if (box.width == 0)
-        return dho_image_eval_transform(&worker->image, plan->resize_short, plan->image_size,
-                                        plan->filter, &worker->finish, &worker->scratch,
+    const dho_loader_options *o = &worker->plan->options;
+    const dho_eval_transform *transform = &o->transform;
+    if (dho_box_is_none(box))
+        return dho_image_eval_transform(&worker->image, transform->resize_short, o->image_size,
+                                        transform->filter, &worker->finish, &worker->scratch,
                                         &worker->resized, out);
     const dho_box inside = {.x = box.x - worker->held.x,
                             .y = box.y - worker->held.y,
                             .width = box.width,
                             .height = box.height};
-    return dho_image_crop_to_network(&worker->image, inside, plan->image_size, plan->image_size,
-                                     plan->filter, flip, &worker->finish, &worker->scratch, out);
+    return dho_image_crop_to_network(&worker->image, inside, o->image_size, transform->filter, flip,
+                                     &worker->finish, &worker->scratch, out);
 }

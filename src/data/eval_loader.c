@@ -24,53 +24,38 @@ static dho_status fill_from_list(void *context, int64_t index, dho_draw *draws, 
     return DHO_OK;
 }
 
-static dho_status check_options(const dho_eval_loader_options *o)
+static dho_status check_rows(const dho_eval_rows *rows, const dho_dataset *dataset)
 {
-    int64_t rows;
-    if (o->count < 0 || o->views < 1 || o->batch < 1 ||
-        __builtin_mul_overflow(o->count, o->views, &rows))
+    int64_t total;
+    if (rows->count < 0 || rows->views < 1 || rows->batch < 1 ||
+        __builtin_mul_overflow(rows->count, rows->views, &total))
         return dho_fail(DHO_ERR_CONFIG, "loader: %lld images, %d views, batches of %d",
-                        (long long)o->count, o->views, o->batch);
-    for (int64_t i = 0; i < o->count; i++)
-        if (o->ids[i] < 0 || o->ids[i] >= o->dataset->count)
+                        (long long)rows->count, rows->views, rows->batch);
+    for (int64_t i = 0; i < rows->count; i++)
+        if (rows->ids[i] < 0 || rows->ids[i] >= dataset->count)
             return dho_fail(DHO_ERR_INTERNAL, "loader: ids[%lld] is %lld of %lld images",
-                            (long long)i, (long long)o->ids[i], (long long)o->dataset->count);
+                            (long long)i, (long long)rows->ids[i], (long long)dataset->count);
     return DHO_OK;
 }
 
-dho_status dho_eval_loader_create(dho_eval_loader **out, const dho_eval_loader_options *options)
+dho_status dho_eval_loader_create(dho_eval_loader **out, const dho_loader_options *options,
+                                  const dho_eval_rows *rows)
 {
-    const dho_eval_loader_options *o = options;
     *out = NULL;
-    DHO_TRY(check_options(o));
+    DHO_TRY(check_rows(rows, options->dataset));
     DHO_TRY(dho_alloc_zero(out, 1, sizeof **out, "loader"));
     dho_eval_loader *loader = *out;
-    loader->ids = o->ids;
-    loader->rows = o->count * o->views;
-    loader->views = o->views;
-    loader->batch = o->batch;
-    const dho_ring_options ring = {.plan = {.dataset = o->dataset,
-                                            .image_size = o->image_size,
-                                            .resize_short = o->resize_short,
-                                            .squash = o->squash,
-                                            .scale = {o->scale[0], o->scale[1]},
-                                            .ratio = {o->ratio[0], o->ratio[1]},
-                                            .flip = o->flip,
-                                            .filter = o->filter,
-                                            .normalise = o->normalise,
-                                            .pixels = o->pixels,
-                                            .seed = o->seed,
-                                            .purpose = {DHO_RNG_CACHE_VIEW, DHO_RNG_CACHE_VIEW},
-                                            .view_source = o->view_source,
-                                            .view_context = o->view_context},
-                                   .batches =
-                                       loader->rows / o->batch + (loader->rows % o->batch != 0),
-                                   .rows = o->batch,
-                                   .threads = o->threads,
-                                   .prefetch = o->prefetch,
-                                   .fill = fill_from_list,
-                                   .fill_context = loader,
-                                   .on_error = DHO_ON_ERROR_FAIL};
+    loader->ids = rows->ids;
+    loader->rows = rows->count * rows->views;
+    loader->views = rows->views;
+    loader->batch = rows->batch;
+    dho_ring_options ring = {
+        .plan = {.options = *options, .purpose = {DHO_RNG_CACHE_VIEW, DHO_RNG_CACHE_VIEW}},
+        .batches = loader->rows / rows->batch + (loader->rows % rows->batch != 0),
+        .rows = rows->batch,
+        .fill = fill_from_list,
+        .fill_context = loader};
+    ring.plan.options.on_error = DHO_POLICY_FAIL; /* a replaced sample would falsify a result */
     const dho_status status = dho_decode_ring_create(&loader->ring, &ring);
     if (status != DHO_OK) dho_eval_loader_destroy(out);
     return status;

@@ -86,14 +86,21 @@ dho_normalise dho_setup_normalise(const double mean[3], const double std[3])
     return normalise;
 }
 
-dho_filter dho_setup_filter(dho_interpolation interpolation)
+dho_loader_options dho_setup_loader(const dho_config *config, const dho_dataset *dataset)
 {
-    return interpolation == DHO_BICUBIC ? DHO_FILTER_BICUBIC : DHO_FILTER_BILINEAR;
-}
-
-dho_pixel_type dho_setup_pixels(dho_compute_dtype dtype)
-{
-    return dtype == DHO_DTYPE_BF16 ? DHO_PIXEL_BF16 : DHO_PIXEL_FP32;
+    return (dho_loader_options){.dataset = dataset,
+                                .image_size = (int)config->data.image_size,
+                                .transform = {.filter = config->data.interpolation},
+                                .scale = {config->data.crop_scale[0], config->data.crop_scale[1]},
+                                .ratio = {config->data.crop_ratio[0], config->data.crop_ratio[1]},
+                                .flip = config->data.flip,
+                                .seed = config->seed,
+                                .normalise =
+                                    dho_setup_normalise(config->data.mean, config->data.std),
+                                .pixels = config->compute.dtype,
+                                .threads = dho_setup_threads(config->data.loader_threads),
+                                .prefetch = (int)config->data.prefetch,
+                                .on_error = config->data.on_error};
 }
 
 dho_eval_transform dho_setup_eval_transform(const dho_config *config, int image_size)
@@ -101,7 +108,7 @@ dho_eval_transform dho_setup_eval_transform(const dho_config *config, int image_
     const int resize = (int)config->eval.resize;
     return (dho_eval_transform){.resize_short =
                                     resize > 0 ? resize : (image_size * 256 + 112) / 224,
-                                .filter = dho_setup_filter(config->eval.interpolation)};
+                                .filter = config->eval.interpolation};
 }
 
 int dho_setup_threads(int64_t configured)

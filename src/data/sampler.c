@@ -3,12 +3,14 @@
 #include "dho/loader.h"
 #include "dho/rng.h"
 
+enum { NO_PASS = -1 };
+
 /* An infinite stream: pass after pass over `count` ids, each in an order of its own. Only the order
  * of the pass in use is kept. */
 typedef struct id_stream {
     int64_t *order; /* owned, [count]: ids, or positions in labelled_ids; NULL until drawn from */
     int64_t count;
-    int64_t pass; /* whose order it is; -1: none */
+    int64_t pass; /* whose order it is, or NO_PASS */
 } id_stream;
 
 struct dho_sampler {
@@ -69,8 +71,8 @@ static dho_status count_unlabelled(dho_sampler *sampler)
 {
     const dho_sampler_options *o = &sampler->options;
     for (int v = 0; v < o->shards; v++)
-        sampler->unlabelled[v] =
-            (id_stream){.count = (o->dataset_count - v + o->shards - 1) / o->shards, .pass = -1};
+        sampler->unlabelled[v] = (id_stream){
+            .count = (o->dataset_count - v + o->shards - 1) / o->shards, .pass = NO_PASS};
     for (int64_t i = 0; o->exclude_labelled && i < o->labelled_count; i++)
         if (i == 0 || o->labelled_ids[i] != o->labelled_ids[i - 1])
             sampler->unlabelled[o->labelled_ids[i] % o->shards].count--;
@@ -107,7 +109,7 @@ dho_status dho_sampler_create(dho_sampler **out, const dho_sampler_options *opti
     dho_sampler *sampler = *out;
     sampler->options = *options;
     sampler->repeats = count_repeats(options);
-    sampler->labelled = (id_stream){.count = options->labelled_count, .pass = -1};
+    sampler->labelled = (id_stream){.count = options->labelled_count, .pass = NO_PASS};
     DHO_TRY_GOTO(dho_alloc_zero(&sampler->unlabelled, (size_t)options->shards,
                                 sizeof *sampler->unlabelled, "sampler"));
     DHO_TRY_GOTO(count_unlabelled(sampler));

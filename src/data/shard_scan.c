@@ -18,13 +18,14 @@
 #include <unistd.h>
 
 enum { READ_BYTES = 1 << 16, LABEL_BYTES = 32 };
+enum { NO_PART = -1, IN_MEMORY = -1 };
 
 /* An image and its label: the members that are alike up to the last dot. */
 typedef struct part {
     char *stem;       /* owned */
     char *image_name; /* owned; of the member; NULL: none yet */
     dho_shard_member image;
-    int32_t label; /* -1: none yet */
+    int32_t label; /* or DHO_NO_LABEL */
     int64_t label_offset;
 } part;
 
@@ -38,7 +39,7 @@ typedef struct scan {
     char *key;   /* owned, up to the first dot; NULL: none */
     part *parts; /* owned */
     size_t count, capacity;
-    int64_t plain, dotted; /* index of the part "key", and of the newest other one; -1: none */
+    int64_t plain, dotted; /* index of the part "key", and of the newest other one, or NO_PART */
     char *other_name;      /* owned; of a member that is neither image nor label; NULL: none */
 } scan;
 
@@ -61,7 +62,7 @@ static dho_status end_part(scan *s, const part *p, const part *plain)
 {
     char *path;
     const bool field = p != plain && plain != NULL; /* of a sample that has the plain names */
-    if (p->image_name != NULL && p->label >= 0) {
+    if (p->image_name != NULL && p->label != DHO_NO_LABEL) {
         DHO_TRY(dho_shard_sample_path(&path, p->image_name));
         const dho_status status = dho_shard_index_add(s->index, path, p->label, &p->image);
         dho_free(path);
@@ -74,12 +75,12 @@ static dho_status end_part(scan *s, const part *p, const part *plain)
         return dho_fail(DHO_ERR_FORMAT,
                         "%s: offset %llu: \"%s\" has no label: no member \"%s.cls\"", s->name,
                         (unsigned long long)p->image.offset, p->image_name, p->stem);
-    return field && plain->label >= 0 ? DHO_OK : missing_image(s, p);
+    return field && plain->label != DHO_NO_LABEL ? DHO_OK : missing_image(s, p);
 }
 
 static dho_status end_key(scan *s)
 {
-    const part *plain = s->plain >= 0 ? &s->parts[s->plain] : NULL;
+    const part *plain = s->plain != NO_PART ? &s->parts[s->plain] : NULL;
     dho_status status = DHO_OK;
     for (size_t i = 0; i < s->count && status == DHO_OK; i++)
         status = end_part(s, &s->parts[i], plain);
@@ -90,7 +91,7 @@ static dho_status end_key(scan *s)
     dho_free(s->other_name);
     dho_free(s->key);
     s->count = 0;
-    s->plain = s->dotted = -1;
+    s->plain = s->dotted = NO_PART;
     s->key = s->other_name = NULL;
     return status;
 }
@@ -103,7 +104,7 @@ static dho_status find_part(scan *s, const char *name, part **out)
 {
     const size_t length = (size_t)(strrchr(name, '.') - name);
     int64_t *place = length == strlen(s->key) ? &s->plain : &s->dotted;
-    *out = *place >= 0 ? &s->parts[*place] : NULL;
+    *out = *place != NO_PART ? &s->parts[*place] : NULL;
     if (*out != NULL && strlen((*out)->stem) == length && memcmp((*out)->stem, name, length) == 0)
         return DHO_OK;
     if (s->count == s->capacity) {
@@ -112,7 +113,7 @@ static dho_status find_part(scan *s, const char *name, part **out)
         s->capacity = capacity;
     }
     *out = &s->parts[s->count];
-    **out = (part){.label = -1};
+    **out = (part){.label = DHO_NO_LABEL};
     DHO_TRY(dho_strndup(&(*out)->stem, name, length));
     *place = (int64_t)s->count++;
     return DHO_OK;
@@ -128,7 +129,7 @@ static dho_status read_label(scan *s, part *p, const char *name, int64_t size)
     const long value = isdigit((unsigned char)text[0]) ? strtol(text, &end, 10) : -1;
     if (value >= 0)
         while (isspace((unsigned char)*end)) end++;
-    if (value < 0 || value >= DHO_SHARD_MAX_CLASSES || *end != '\0' || p->label >= 0)
+    if (value < 0 || value >= DHO_SHARD_MAX_CLASSES || *end != '\0' || p->label != DHO_NO_LABEL)
         return dho_fail(DHO_ERR_FORMAT, "%s: \"%s\": expected one integer label from 0 to %d",
                         s->name, name, DHO_SHARD_MAX_CLASSES - 1);
     p->label = (int32_t)value;
@@ -237,18 +238,18 @@ static dho_status scan_members(scan *s)
     }
 }
 
-/* Reads `file`, or the memory when it is -1. */
+/* Reads the descriptor `file`, or the memory when that is IN_MEMORY. */
 static dho_status open_archive(scan *s, int file, const uint8_t *data, size_t size)
 {
     s->archive = archive_read_new();
     if (s->archive == NULL) return dho_fail(DHO_ERR_MEMORY, "%s: cannot start to read", s->name);
     archive_read_support_format_tar(s->archive);
     dho_shard_support_filters(s->archive);
-    const int code = file >= 0 ? archive_read_open_fd(s->archive, file, READ_BYTES)
-                               : archive_read_open_memory(s->archive, data, size);
+    const int code = file != IN_MEMORY ? archive_read_open_fd(s->archive, file, READ_BYTES)
+                                       : archive_read_open_memory(s->archive, data, size);
     if (code == ARCHIVE_OK) return DHO_OK;
     char head[24] = "";
-    if (file >= 0 && pread(file, head, sizeof head - 1, 0) > 0 &&
+    if (file != IN_MEMORY && pread(file, head, sizeof head - 1, 0) > 0 &&
         strcmp(head, "version https://git-lfs") == 0)
         return dho_fail(DHO_ERR_FORMAT, "%s: is a Git LFS pointer, not the tar: git lfs pull",
                         s->name);
@@ -257,7 +258,7 @@ static dho_status open_archive(scan *s, int file, const uint8_t *data, size_t si
 
 static dho_status run_scan(scan *s, int file, const uint8_t *data, size_t size)
 {
-    s->plain = s->dotted = -1;
+    s->plain = s->dotted = NO_PART;
     if (s->index->unused == NULL)
         DHO_TRY(dho_alloc_zero(&s->index->unused, 1, sizeof *s->index->unused, "shards"));
     /* libarchive turns names into the locale's characters: keep them UTF-8. */
@@ -284,7 +285,7 @@ dho_status dho_shard_scan_memory(dho_shard_index *index, const uint8_t *data, si
                                  const char *name, uint32_t shard)
 {
     scan s = {.index = index, .name = name, .shard = shard, .file_bytes = size};
-    return run_scan(&s, -1, data, size);
+    return run_scan(&s, IN_MEMORY, data, size);
 }
 
 dho_status dho_shard_scan_tar(dho_shard_index *index, const char *path, uint32_t shard)

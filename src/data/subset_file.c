@@ -12,7 +12,7 @@ enum { MAX_FILE_BYTES = 1 << 30 };
  * a base name (Caltech-101's image_0001.jpg). */
 typedef struct name_index {
     const dho_dataset *dataset;
-    int64_t *heads; /* owned, [buckets]; -1: empty */
+    int64_t *heads; /* owned, [buckets]; DHO_NO_ID: empty */
     int64_t *next;  /* owned, [count] */
     size_t buckets; /* a power of two */
 } name_index;
@@ -35,7 +35,7 @@ static dho_status index_create(name_index *out, const dho_dataset *dataset)
     while (out->buckets < (size_t)dataset->count) out->buckets *= 2;
     DHO_TRY(dho_alloc(&out->heads, out->buckets, sizeof *out->heads, "label list"));
     DHO_TRY(dho_alloc(&out->next, (size_t)dataset->count, sizeof *out->next, "label list"));
-    for (size_t i = 0; i < out->buckets; i++) out->heads[i] = -1;
+    for (size_t i = 0; i < out->buckets; i++) out->heads[i] = DHO_NO_ID;
     for (int64_t id = 0; id < dataset->count; id++) {
         const char *name = base_name(dataset->samples[id].path);
         int64_t *head = &out->heads[bucket_of(out, name, strlen(name))];
@@ -60,7 +60,7 @@ static int find_name(const name_index *index, const char *name, size_t length, i
     const size_t base_length = length - (size_t)(base - name);
     int found = 0;
     int64_t id = index->heads[bucket_of(index, base, base_length)];
-    for (; id >= 0 && found < 2; id = index->next[id]) {
+    for (; id != DHO_NO_ID && found < 2; id = index->next[id]) {
         const char *path = index->dataset->samples[id].path;
         if (slash == NULL) path = base_name(path);
         if (strlen(path) == length && memcmp(path, name, length) == 0) out[found++] = id;

@@ -67,7 +67,7 @@ dho_status dho_image_resize_window(const dho_image *source, dho_box box, int ful
 /* --- pixel_finish.c --- */
 
 /* Bytes of the three numbers of a pixel. */
-size_t dho_pixel_bytes(dho_pixel_type type);
+size_t dho_pixel_bytes(dho_compute_dtype type);
 /* One row of `width` pixels into out, mirrored when asked. */
 void dho_pixel_finish_row(const dho_pixel_finish *finish, const uint8_t *pixels, size_t width,
                           bool flip, void *out);

@@ -32,7 +32,7 @@ static inline float finish_value(float byte, float mean, float std, float invers
 }
 
 void dho_pixel_finish_init(dho_pixel_finish *finish, const dho_normalise *normalise,
-                           dho_pixel_type type)
+                           dho_compute_dtype type)
 {
     finish->type = type;
     finish->exact = HAVE_FMA;
@@ -49,9 +49,9 @@ void dho_pixel_finish_init(dho_pixel_finish *finish, const dho_normalise *normal
     }
 }
 
-size_t dho_pixel_bytes(dho_pixel_type type)
+size_t dho_pixel_bytes(dho_compute_dtype type)
 {
-    return 3 * (type == DHO_PIXEL_FP32 ? sizeof(float) : sizeof(uint16_t));
+    return 3 * (type == DHO_DTYPE_FP32 ? sizeof(float) : sizeof(uint16_t));
 }
 
 static inline uint16_t to_bf16(float value)
@@ -93,7 +93,7 @@ static size_t finish_blocks(const dho_pixel_finish *finish, const uint8_t *pixel
     const size_t whole = width / 16 * 16;
     spread(finish, &constants);
     for (size_t i = 0; i < whole * 3; i += LANES) {
-        if (finish->type == DHO_PIXEL_FP32) {
+        if (finish->type == DHO_DTYPE_FP32) {
             finish_lanes(pixels + i, &constants, floats + i);
         } else {
             float lanes[LANES];
@@ -114,7 +114,7 @@ void dho_pixel_finish_row(const dho_pixel_finish *finish, const uint8_t *pixels,
         const size_t to = 3 * (flip ? width - 1 - x : x);
         for (size_t c = 0; c < 3; c++) {
             const float value = finish->table[c][pixels[3 * x + c]];
-            if (finish->type == DHO_PIXEL_FP32)
+            if (finish->type == DHO_DTYPE_FP32)
                 floats[to + c] = value;
             else
                 halves[to + c] = to_bf16(value);

@@ -310,20 +310,20 @@ dho_status dho_image_resize_window(const dho_image *source, dho_box box, int ful
     return DHO_OK;
 }
 
-dho_status dho_image_crop_to_network(const dho_image *source, dho_box box, int width, int height,
+dho_status dho_image_crop_to_network(const dho_image *source, dho_box box, int side,
                                      dho_filter filter, bool flip, const dho_pixel_finish *finish,
                                      dho_resample_scratch *scratch, void *out)
 {
-    const dho_box whole = {.width = width, .height = height};
+    const dho_box whole = {.width = side, .height = side};
     resize_plan plan = {0};
-    DHO_TRY(check_sizes(source, box, width, height, whole));
-    DHO_TRY(dho_image_check_size((size_t)width, (size_t)height, "resized"));
-    DHO_TRY(plan_weights(&plan, box, width, height, whole, filter, flip, scratch));
+    DHO_TRY(check_sizes(source, box, side, side, whole));
+    DHO_TRY(dho_image_check_size((size_t)side, (size_t)side, "resized"));
+    DHO_TRY(plan_weights(&plan, box, side, side, whole, filter, flip, scratch));
     const row_target target = {.finish = finish,
                                .flip = flip && plan.horizontal.identity,
                                .row = plan.row,
                                .out = out,
-                               .row_bytes = (size_t)width * dho_pixel_bytes(finish->type)};
+                               .row_bytes = (size_t)side * dho_pixel_bytes(finish->type)};
     resample_rows(&plan, first_byte(source, box, &plan), (size_t)source->width * 3, &target);
     return DHO_OK;
 }

@@ -62,27 +62,17 @@ dho_status dho_infer_start(dho_infer *infer, const dho_infer_images *images)
     const dho_config *config = infer->config;
     const dho_model *model = infer->model;
     dho_infer_stop(infer);
-    const dho_eval_loader_options options = {
-        .dataset = images->dataset,
-        .ids = images->ids,
-        .count = images->count,
-        .views = images->views,
-        .image_size = model->student.image_size,
-        .resize_short = images->transform.resize_short,
-        .squash = images->transform.squash,
-        .scale = {config->data.crop_scale[0], config->data.crop_scale[1]},
-        .ratio = {config->data.crop_ratio[0], config->data.crop_ratio[1]},
-        .flip = config->data.flip,
-        .seed = config->seed,
-        .filter = images->transform.filter,
-        .normalise = dho_setup_normalise(model->mean, model->std),
-        .pixels = dho_setup_pixels(config->compute.dtype),
-        .batch = (int)config->eval.batch,
-        .threads = dho_setup_threads(config->data.loader_threads),
-        .prefetch = (int)config->data.prefetch,
-        .view_source = images->view_source,
-        .view_context = images->view_context};
-    return dho_eval_loader_create(&infer->loader, &options);
+    dho_loader_options options = dho_setup_loader(config, images->dataset);
+    options.image_size = model->student.image_size;
+    options.transform = images->transform;
+    options.normalise = dho_setup_normalise(model->mean, model->std);
+    options.view_source = images->view_source;
+    options.view_context = images->view_context;
+    const dho_eval_rows rows = {.ids = images->ids,
+                                .count = images->count,
+                                .views = images->views,
+                                .batch = (int)config->eval.batch};
+    return dho_eval_loader_create(&infer->loader, &options, &rows);
 }
 
 dho_status dho_infer_next(dho_infer *infer, const dho_batch **out)

@@ -47,7 +47,7 @@ static json_t *head_to_json(const cache_manifest *manifest)
 static json_t *transform_to_json(const dho_cache_transform *t)
 {
     return json_pack("{s:s, s:s, s:i, s:[f, f, f], s:[f, f, f], s:s}", "interpolation",
-                     dho_cache_filter_name(t->filter), "resize", dho_cache_resize_name(t->resize),
+                     dho_filter_name(t->filter), "resize", dho_cache_resize_name(t->resize),
                      "short_side", t->short_side, "mean", (double)t->mean[0], (double)t->mean[1],
                      (double)t->mean[2], "std", (double)t->std[0], (double)t->std[1],
                      (double)t->std[2], "compute", t->compute);
@@ -145,7 +145,7 @@ static dho_status to_transform(json_t *json, const char *path, dho_cache_transfo
                        &compute) != 0)
         return dho_fail(DHO_ERR_FORMAT, "%s: transform: %s", path, error.text);
     int f = DHO_FILTER_BICUBIC, r = DHO_CACHE_SQUASH;
-    while (f >= 0 && strcmp(filter, dho_cache_filter_name((dho_filter)f)) != 0) f--;
+    while (f >= 0 && strcmp(filter, dho_filter_name((dho_filter)f)) != 0) f--;
     while (r >= 0 && strcmp(resize, dho_cache_resize_name((dho_cache_resize)r)) != 0) r--;
     if (f < 0 || r < 0 || strlen(compute) >= sizeof out->compute)
         return dho_fail(DHO_ERR_FORMAT,

@@ -38,7 +38,7 @@ static void describe_transform(cache_rows *rows, bool free_crops)
         dho_setup_normalise(rows->teacher->model->mean, rows->teacher->model->std);
     dho_cache_transform *out = &rows->transform;
     *out = (dho_cache_transform){.known = true,
-                                 .filter = dho_setup_filter(rows->config->data.interpolation)};
+                                 .filter = rows->config->data.interpolation};
     if (free_crops) {
         out->filter = whole->filter;
         out->resize = whole->squash ? DHO_CACHE_SQUASH : DHO_CACHE_SHORTEST;

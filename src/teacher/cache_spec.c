@@ -45,16 +45,10 @@ static bool is_text(const char *word, size_t bytes)
 
 static const char *const payloads[] = {"embedding", "logits"};
 static const char *const resizes[] = {"crop", "shortest", "squash"};
-static const char *const filters[] = {"bilinear", "bicubic"};
 
 const char *dho_cache_resize_name(dho_cache_resize resize)
 {
     return resizes[resize];
-}
-
-const char *dho_cache_filter_name(dho_filter filter)
-{
-    return filters[filter];
 }
 
 const char *dho_cache_encoding_name(dho_cache_encoding encoding)
@@ -177,7 +171,8 @@ dho_status cache_transform_compare(const dho_cache_transform *found,
     DHO_TRY(differs_word("transform", f->known ? "recorded" : "not recorded",
                          e->known ? "recorded" : "not recorded", status, name));
     if (!f->known) return DHO_OK;
-    DHO_TRY(differs_word("interpolation", filters[f->filter], filters[e->filter], status, name));
+    DHO_TRY(differs_word("interpolation", dho_filter_name(f->filter), dho_filter_name(e->filter),
+                         status, name));
     DHO_TRY(differs_word("resize", resizes[f->resize], resizes[e->resize], status, name));
     DHO_TRY(differs("short_side", f->short_side, e->short_side, status, name));
     DHO_TRY(differs_floats("mean", f->mean, e->mean, status, name));

@@ -176,31 +176,15 @@ dho_status dho_trainer_start_loader(dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
     const bool boxes = trainer->cache != NULL && !dho_cache_get_spec(trainer->cache)->free_crops;
-    const dho_loader_options options = {
-        .dataset = &trainer->dataset,
-        .sampler = trainer->sampler,
-        .shards = trainer->local_shards,
-        .shard_count = trainer->local_count,
-        .first_step = trainer->step,
-        .last_step = trainer->length.total_steps,
-        .image_size = (int)config->data.image_size,
-        .scale = {config->data.crop_scale[0], config->data.crop_scale[1]},
-        .ratio = {config->data.crop_ratio[0], config->data.crop_ratio[1]},
-        .flip = config->data.flip,
-        .filter = dho_setup_filter(config->data.interpolation),
-        .normalise = dho_setup_normalise(config->data.mean, config->data.std),
-        .pixels = dho_setup_pixels(config->compute.dtype),
-        .seed = config->seed,
-        .threads = dho_setup_threads(config->data.loader_threads),
-        .prefetch = (int)config->data.prefetch,
-        .on_error =
-            config->data.on_error == DHO_POLICY_SKIP ? DHO_ON_ERROR_SKIP : DHO_ON_ERROR_FAIL,
-        .skip_stride = trainer->shards,
-        .labelled_ids = trainer->labelled.ids,
-        .labelled_count = trainer->labelled.count,
-        .view_source = boxes ? dho_teacher_view : NULL,
-        .view_context = trainer->cache};
-    return dho_comm_agree(trainer->comm, dho_loader_create(&trainer->loader, &options));
+    dho_loader_options options = dho_setup_loader(config, &trainer->dataset);
+    options.view_source = boxes ? dho_teacher_view : NULL;
+    options.view_context = trainer->cache;
+    const dho_loader_steps steps = {.sampler = trainer->sampler,
+                                    .shards = trainer->local_shards,
+                                    .shard_count = trainer->local_count,
+                                    .first = trainer->step,
+                                    .last = trainer->length.total_steps};
+    return dho_comm_agree(trainer->comm, dho_loader_create(&trainer->loader, &options, &steps));
 }
 
 void dho_trainer_close(dho_trainer *trainer)

@@ -29,13 +29,13 @@ static dho_status check_crops(const dho_config *config, const dho_cache_spec *sp
  * teacher's, but not the method's, either. */
 static void compare_filters(const dho_trainer *trainer, const dho_cache_spec *spec)
 {
-    const dho_filter own = dho_setup_filter(trainer->config->data.interpolation);
+    const dho_filter own = trainer->config->data.interpolation;
     if (spec->free_crops || !spec->transform.known || spec->transform.filter == own) return;
     if (trainer->rank == 0)
         dho_warn("%s: the teacher saw its crops resized with %s interpolation, the student sees "
                  "them with %s (data.interpolation)",
-                 trainer->config->teacher.cache, dho_cache_filter_name(spec->transform.filter),
-                 dho_cache_filter_name(own));
+                 trainer->config->teacher.cache, dho_filter_name(spec->transform.filter),
+                 dho_filter_name(own));
 }
 
 /* The cache's own head or teacher.head's, which must fit; and the word about it, the teacher and
@@ -48,7 +48,7 @@ static dho_status open_head(dho_trainer *trainer)
     const dho_cache_transform *transform = &spec->transform;
     if (transform->known)
         snprintf(seen, sizeof seen, "; %s %d %s", dho_cache_resize_name(transform->resize),
-                 transform->short_side, dho_cache_filter_name(transform->filter));
+                 transform->short_side, dho_filter_name(transform->filter));
     trainer->head = dho_cache_get_head(trainer->cache);
     if (path[0] != '\0') {
         if (spec->payload != DHO_CACHE_EMBEDDING)

@@ -51,7 +51,7 @@ int main(int argc, char **argv)
     const dho_normalise normalise = {.mean = {0.485f, 0.456f, 0.406f},
                                      .std = {0.229f, 0.224f, 0.225f}};
     dho_pixel_finish finish;
-    dho_pixel_finish_init(&finish, &normalise, DHO_PIXEL_FP32);
+    dho_pixel_finish_init(&finish, &normalise, DHO_DTYPE_FP32);
     uint8_t *bytes = NULL;
     size_t capacity = 0, size = 0;
     dho_image image = {0}, resized = {0};

@@ -47,21 +47,18 @@ static void measure_load(const dho_dataset *dataset, dho_sampler *sampler, int t
     dho_loader *loader;
     dho_batch batch;
     const dho_loader_options options = {.dataset = dataset,
-                                        .sampler = sampler,
-                                        .shards = &(const int){0},
-                                        .shard_count = 1,
-                                        .last_step = 1 << 30,
                                         .image_size = 224,
+                                        .transform = {.filter = DHO_FILTER_BICUBIC},
                                         .scale = {0.5, 1},
                                         .ratio = {0.75, 4.0 / 3},
                                         .flip = true,
-                                        .filter = DHO_FILTER_BICUBIC,
                                         .normalise = {.std = {1, 1, 1}},
                                         .threads = threads,
-                                        .prefetch = 4,
-                                        .skip_stride = 1};
+                                        .prefetch = 4};
+    const dho_loader_steps steps = {
+        .sampler = sampler, .shards = &(const int){0}, .shard_count = 1, .last = 1 << 30};
     int64_t images = 0;
-    check(dho_loader_create(&loader, &options));
+    check(dho_loader_create(&loader, &options, &steps));
     const double start = dho_seconds_now();
     while (dho_seconds_now() - start < seconds) {
         check(dho_loader_next(loader, &batch, NULL));

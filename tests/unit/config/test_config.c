@@ -209,10 +209,12 @@ static const wrong wrongs[] = {
     {"seed: 0\n  out: b\n", NULL, "t.yaml:2:6: not valid YAML: mapping values are not allowed ~"},
     /* The shell's "~" is no part of a path. */
     {"out: ~/a\n", NULL, "t.yaml:1:1: out: \"~\" is not expanded, got \"~/a\": write ~"},
-    {"data: {root: '~'}\n", NULL, "t.yaml:1:8: data.root: \"~\" is not expanded, got \"~\": write ~"},
+    {"data: {root: '~'}\n", NULL,
+     "t.yaml:1:8: data.root: \"~\" is not expanded, got \"~\": write ~"},
     {"teacher: {cache: ~me/a}\n", NULL,
      "t.yaml:1:11: teacher.cache: \"~\" is not expanded, got \"~me/a\": write the whole path"},
-    {"", "data.label_file=~/a", "--set data.label_file=~/a: data.label_file: \"~\" is not expanded, got ~"},
+    {"", "data.label_file=~/a",
+     "--set data.label_file=~/a: data.label_file: \"~\" is not expanded, got ~"},
     {"eval: {sets: [{name: v, root: ~/v}]}\n", NULL,
      "t.yaml:1:25: eval.sets[0].root: \"~\" is not expanded, got ~"},
     {"out: 'a\n", NULL, "t.yaml:2:1: not valid YAML: found unexpected end of stream ~"},
@@ -427,23 +429,23 @@ START_TEST(test_reference_of_each_family)
     ck_assert(c.eval.alpha == 0.5 && c.eval.beta == 0.5 && c.data.label_seed == 1);
     ck_assert_int_eq(c.student.head_kd, DHO_HEAD_AUTO);
     ck_assert_int_eq(c.train.forward, DHO_FORWARD_STACKED);
-    ck_assert_int_eq(c.data.interpolation, DHO_BICUBIC);
-    ck_assert_int_eq(c.eval.interpolation, DHO_BICUBIC);
+    ck_assert_int_eq(c.data.interpolation, DHO_FILTER_BICUBIC);
+    ck_assert_int_eq(c.eval.interpolation, DHO_FILTER_BICUBIC);
     ck_assert_double_eq(c.data.mean[0], 0.485);
     dho_config_free(&c);
     ck_assert_ok(parse(&c, SHOTS "student: {init: a}\n", NULL));
     ck_assert_int_eq(c.train.schedule, DHO_SCHEDULE_COSINE);
     ck_assert(c.distill.lambda_ce == 0.5 && c.distill.lambda_kd == 0.5 && c.train.lr == 1e-3);
-    ck_assert_int_eq(c.data.interpolation, DHO_BICUBIC);
-    ck_assert_int_eq(c.eval.interpolation, DHO_BILINEAR);
+    ck_assert_int_eq(c.data.interpolation, DHO_FILTER_BICUBIC);
+    ck_assert_int_eq(c.eval.interpolation, DHO_FILTER_BILINEAR);
     dho_config_free(&c);
     ck_assert_ok(
         parse(&c, FINE "student: {init: \"\"}\ntrain: {lr: 2e-3, warmup_steps: 7}\n", NULL));
     ck_assert_int_eq(c.train.schedule, DHO_SCHEDULE_LINEAR);
     ck_assert_int_eq(c.train.forward, DHO_FORWARD_SEPARATE);
     ck_assert_int_eq(c.train.epoch_of, DHO_EPOCH_SHORTER);
-    ck_assert_int_eq(c.data.interpolation, DHO_BILINEAR);
-    ck_assert_int_eq(c.eval.interpolation, DHO_BILINEAR);
+    ck_assert_int_eq(c.data.interpolation, DHO_FILTER_BILINEAR);
+    ck_assert_int_eq(c.eval.interpolation, DHO_FILTER_BILINEAR);
     ck_assert_int_eq(c.eval.resize, 224);
     /* Sizes of the experiment stay choices, and one way of saying the warm-up replaces the other.
      */
@@ -615,7 +617,7 @@ static void check_defaults(const dho_config *c)
     ck_assert(c->data.crop_scale[0] == 0.5 && c->data.crop_scale[1] == 1.0);
     ck_assert(c->data.crop_ratio[0] == 0.75 && c->data.crop_ratio[1] == 4.0 / 3);
     ck_assert(c->data.flip);
-    ck_assert_int_eq(c->data.interpolation, DHO_BICUBIC);
+    ck_assert_int_eq(c->data.interpolation, DHO_FILTER_BICUBIC);
     ck_assert(c->data.mean[0] == .485 && c->data.mean[1] == .456 && c->data.mean[2] == .406);
     ck_assert(c->data.std[0] == .229 && c->data.std[1] == .224 && c->data.std[2] == .225);
     ck_assert_int_eq(c->data.loader_threads, 0);
@@ -659,7 +661,7 @@ static void check_defaults_of_train_and_eval(const dho_config *c)
     ck_assert_uint_eq(c->eval.set_count, 0);
     ck_assert_str_eq(c->eval.select_on, "");
     ck_assert_int_eq(c->eval.resize, 0);
-    ck_assert_int_eq(c->eval.interpolation, DHO_BICUBIC);
+    ck_assert_int_eq(c->eval.interpolation, DHO_FILTER_BICUBIC);
     ck_assert_int_eq(c->eval.batch, 64);
     ck_assert_uint_eq(c->eval.alpha_count, 21);
     for (int i = 0; i <= 20; i++) ck_assert(c->eval.alphas[i] == i * 5 / 100.0);

@@ -74,8 +74,8 @@ static void look_at_fine_grained(const char *name, const dho_config *config)
     ck_assert(config->data.exclude_labelled);
     ck_assert_str_eq(config->eval.select_on, "val");
     ck_assert_int_eq(config->compat, DHO_COMPAT_REFERENCE);
-    ck_assert_int_eq(config->data.interpolation, DHO_BILINEAR);
-    ck_assert_int_eq(config->eval.interpolation, DHO_BILINEAR);
+    ck_assert_int_eq(config->data.interpolation, DHO_FILTER_BILINEAR);
+    ck_assert_int_eq(config->eval.interpolation, DHO_FILTER_BILINEAR);
     ck_assert_int_eq(config->eval.resize, 224);
     ck_assert_str_ne(config->student.init, "");
 }

@@ -18,6 +18,7 @@ typedef struct setting {
     dho_sampler *sampler;
     dho_loader *loader;
     dho_loader_options options;
+    dho_loader_steps steps;
 } setting;
 
 static void make_sampler(setting *s)
@@ -38,22 +39,17 @@ static void setting_open(setting *s)
     fixture_folder(&s->dataset, CLASSES, PER_CLASS);
     make_sampler(s);
     s->options = (dho_loader_options){.dataset = &s->dataset,
-                                      .sampler = s->sampler,
-                                      .shards = all_shards,
-                                      .shard_count = SHARDS,
-                                      .last_step = 8,
                                       .image_size = SIZE,
+                                      .transform = {.filter = DHO_FILTER_BICUBIC},
                                       .scale = {0.3, 1.0},
                                       .ratio = {0.75, 4.0 / 3},
                                       .flip = true,
-                                      .filter = DHO_FILTER_BICUBIC,
                                       .normalise = {.std = {1, 1, 1}},
                                       .seed = 3,
                                       .threads = 2,
-                                      .prefetch = 3,
-                                      .skip_stride = SHARDS,
-                                      .labelled_ids = labelled_ids,
-                                      .labelled_count = 5};
+                                      .prefetch = 3};
+    s->steps = (dho_loader_steps){
+        .sampler = s->sampler, .shards = all_shards, .shard_count = SHARDS, .last = 8};
 }
 
 static void setting_close(setting *s)
@@ -66,7 +62,7 @@ static void setting_close(setting *s)
 static void restart(setting *s)
 {
     dho_loader_destroy(&s->loader);
-    ck_assert_ok(dho_loader_create(&s->loader, &s->options));
+    ck_assert_ok(dho_loader_create(&s->loader, &s->options, &s->steps));
 }
 
 /* All rows of a run, in the order of delivery. */
@@ -145,7 +141,7 @@ START_TEST(test_rows_are_the_documented_views)
     static float expected[ROW_FLOATS];
     dho_pixel_finish finish;
     int flips = 0;
-    dho_pixel_finish_init(&finish, &s.options.normalise, DHO_PIXEL_FP32);
+    dho_pixel_finish_init(&finish, &s.options.normalise, DHO_DTYPE_FP32);
     for (int row = 0; row < 40; row++) {
         const dho_draw draw = first.draws[row];
         char name[128];
@@ -202,11 +198,11 @@ START_TEST(test_ranks_and_resume)
     ck_assert_ok(record(s.loader, &first));
     for (int rank = 0; rank < 2; rank++) {
         const int own[] = {rank + 2, rank};
-        s.options.shards = own;
-        s.options.shard_count = 2;
-        s.options.first_step = 5;
+        s.steps.shards = own;
+        s.steps.shard_count = 2;
+        s.steps.first = 5;
         restart(&s);
-        s.options.shards = NULL; /* borrowed until create returns */
+        s.steps.shards = NULL; /* borrowed until create returns */
         ck_assert_ok(record(s.loader, &second));
         ck_assert_int_eq(second.rows, 3 * 2 * ROWS);
         for (int row = 0; row < second.rows; row++) {
@@ -290,7 +286,7 @@ START_TEST(test_broken_file_is_skipped)
     fixture_write("set/c01/c01_i00.jpg", "no image"); /* 9: labelled; 9 and 13: of shard 1 */
     fixture_write("set/c01/c01_i04.jpg", "");
     fixture_write("set/c03/c03_i06.jpg", "no image"); /* 33: the last of shard 1 */
-    s.options.on_error = DHO_ON_ERROR_SKIP;
+    s.options.on_error = DHO_POLICY_SKIP;
     static recording skipped[2];
     for (int i = 0; i < 2; i++) {
         s.options.threads = i == 0 ? 1 : 4;
@@ -327,7 +323,7 @@ START_TEST(test_unreadable_shard)
         snprintf(name, sizeof name, "set/%s", s.dataset.samples[id].path);
         fixture_write(name, "no image");
     }
-    s.options.on_error = DHO_ON_ERROR_SKIP;
+    s.options.on_error = DHO_POLICY_SKIP;
     restart(&s);
     dho_batch batch;
     for (int i = 0; i < 2; i++) {
@@ -379,7 +375,7 @@ START_TEST(test_destroy_at_any_time)
                                 "all 4 batches are held");
         }
     }
-    s.options.first_step = s.options.last_step; /* nothing at all to deliver */
+    s.steps.first = s.steps.last; /* nothing at all to deliver */
     restart(&s);
     dho_batch batch;
     ck_assert_ok(dho_loader_next(s.loader, &batch, NULL));
@@ -442,7 +438,7 @@ START_TEST(test_view_source)
         }
         dho_loader_release(s.loader, &batch);
     }
-    s.options.on_error = DHO_ON_ERROR_SKIP; /* a view of another image is never skipped */
+    s.options.on_error = DHO_POLICY_SKIP; /* a view of another image is never skipped */
     for (mode = 1; mode <= 3; mode++) {
         restart(&s);
         ck_assert_fails(dho_loader_next(s.loader, &batch, NULL), DHO_ERR_FORMAT,
@@ -463,27 +459,32 @@ START_TEST(test_errors_of_creation)
     setting_open(&s);
     const dho_loader_options good = s.options;
     s.options.threads = 0;
-    ck_assert_fails(dho_loader_create(&s.loader, &s.options), DHO_ERR_CONFIG, "0 threads");
+    ck_assert_fails(dho_loader_create(&s.loader, &s.options, &s.steps), DHO_ERR_CONFIG,
+                    "0 threads");
     s.options = good;
     s.options.prefetch = 0;
-    ck_assert_fails(dho_loader_create(&s.loader, &s.options), DHO_ERR_CONFIG, "0 batches ahead");
+    ck_assert_fails(dho_loader_create(&s.loader, &s.options, &s.steps), DHO_ERR_CONFIG,
+                    "0 batches ahead");
     s.options = good;
     s.options.image_size = 0;
-    ck_assert_fails(dho_loader_create(&s.loader, &s.options), DHO_ERR_CONFIG, "image size 0");
+    ck_assert_fails(dho_loader_create(&s.loader, &s.options, &s.steps), DHO_ERR_CONFIG,
+                    "image size 0");
     s.options = good;
     s.options.scale[0] = 2;
-    ck_assert_fails(dho_loader_create(&s.loader, &s.options), DHO_ERR_CONFIG, "scale [2, 1]");
+    ck_assert_fails(dho_loader_create(&s.loader, &s.options, &s.steps), DHO_ERR_CONFIG,
+                    "scale [2, 1]");
     s.options = good;
-    s.options.last_step = -1;
-    ck_assert_fails(dho_loader_create(&s.loader, &s.options), DHO_ERR_CONFIG, "steps 0 .. -1");
-    s.options = good;
-    s.options.on_error = DHO_ON_ERROR_SKIP;
+    s.steps.last = -1;
+    ck_assert_fails(dho_loader_create(&s.loader, &s.options, &s.steps), DHO_ERR_CONFIG,
+                    "steps 0 .. -1");
+    s.steps.last = 8;
+    s.options.on_error = DHO_POLICY_SKIP;
     for (int64_t n = 1;; n++) {
         const int64_t live = dho_alloc_get_stats().live_blocks;
         dho_batch batch = {0};
         s.options.threads = 1;
         dho_alloc_fail_at(n);
-        dho_status status = dho_loader_create(&s.loader, &s.options);
+        dho_status status = dho_loader_create(&s.loader, &s.options, &s.steps);
         if (status == DHO_OK) status = dho_loader_next(s.loader, &batch, NULL);
         dho_alloc_fail_at(0);
         dho_loader_destroy(&s.loader);
@@ -498,23 +499,22 @@ END_TEST
 
 /* --- the evaluation loader --- */
 
-static dho_eval_loader_options eval_options(const dho_dataset *dataset, const int64_t *ids,
-                                            int64_t count)
+static dho_loader_options eval_options(const dho_dataset *dataset)
 {
-    return (dho_eval_loader_options){.dataset = dataset,
-                                     .ids = ids,
-                                     .count = count,
-                                     .views = 1,
-                                     .image_size = 14,
-                                     .resize_short = 16,
-                                     .scale = {0.5, 1},
-                                     .ratio = {0.75, 4.0 / 3},
-                                     .flip = true,
-                                     .filter = DHO_FILTER_BICUBIC,
-                                     .normalise = {.mean = {.5f, .5f, .5f}, .std = {1, 1, 1}},
-                                     .batch = 4,
-                                     .threads = 2,
-                                     .prefetch = 2};
+    return (dho_loader_options){.dataset = dataset,
+                                .image_size = 14,
+                                .transform = {.resize_short = 16, .filter = DHO_FILTER_BICUBIC},
+                                .scale = {0.5, 1},
+                                .ratio = {0.75, 4.0 / 3},
+                                .flip = true,
+                                .normalise = {.mean = {.5f, .5f, .5f}, .std = {1, 1, 1}},
+                                .threads = 2,
+                                .prefetch = 2};
+}
+
+static dho_eval_rows eval_rows(const int64_t *ids, int64_t count)
+{
+    return (dho_eval_rows){.ids = ids, .count = count, .views = 1, .batch = 4};
 }
 
 START_TEST(test_eval_batches)
@@ -523,15 +523,16 @@ START_TEST(test_eval_batches)
     fixture_folder(&dataset, 3, 4);
     const int64_t ids[] = {11, 0, 5, 5, 5, 2, 7, 8, 9, 1};
     dho_eval_loader *loader;
-    dho_eval_loader_options options = eval_options(&dataset, ids, 10);
+    dho_loader_options options = eval_options(&dataset);
+    dho_eval_rows rows = eval_rows(ids, 10);
     dho_image image = {0}, temporary = {0};
     dho_resample_scratch scratch = {0};
     uint8_t *buffer = NULL;
     size_t capacity = 0;
     float expected[14 * 14 * 3];
     dho_pixel_finish finish;
-    dho_pixel_finish_init(&finish, &options.normalise, DHO_PIXEL_FP32);
-    ck_assert_ok(dho_eval_loader_create(&loader, &options));
+    dho_pixel_finish_init(&finish, &options.normalise, DHO_DTYPE_FP32);
+    ck_assert_ok(dho_eval_loader_create(&loader, &options, &rows));
     int row = 0;
     for (int b = 0; b < 3; b++) {
         dho_batch batch;
@@ -556,8 +557,8 @@ START_TEST(test_eval_batches)
     ck_assert_ok(dho_eval_loader_next(loader, &batch, NULL));
     ck_assert_int_eq(batch.count, 0);
     dho_eval_loader_destroy(&loader);
-    options.count = 0; /* a rank without work */
-    ck_assert_ok(dho_eval_loader_create(&loader, &options));
+    rows.count = 0; /* a rank without work */
+    ck_assert_ok(dho_eval_loader_create(&loader, &options, &rows));
     ck_assert_ok(dho_eval_loader_next(loader, &batch, NULL));
     ck_assert_int_eq(batch.count, 0);
     dho_eval_loader_destroy(&loader);
@@ -589,20 +590,21 @@ START_TEST(test_cache_views)
     fixture_folder(&dataset, 3, 4);
     int64_t ids[12];
     for (int i = 0; i < 12; i++) ids[i] = i;
-    dho_eval_loader_options options = eval_options(&dataset, ids, 12);
-    options.views = 3;
-    options.resize_short = 0;
+    dho_loader_options options = eval_options(&dataset);
+    dho_eval_rows rows = eval_rows(ids, 12);
+    rows.views = 3;
+    options.transform.resize_short = 0;
     static stored_views stored;
     static float images[36][14 * 14 * 3];
     int distinct = 0;
     for (int run = 0; run < 2; run++) {
         dho_eval_loader *loader;
-        options.batch = run == 0 ? 7 : 5; /* views of one image straddle batches */
+        rows.batch = run == 0 ? 7 : 5; /* views of one image straddle batches */
         options.threads = run == 0 ? 3 : 1;
         options.view_source = run == 0 ? NULL : stored_view;
         options.view_context = &stored;
         options.seed = 9;
-        ck_assert_ok(dho_eval_loader_create(&loader, &options));
+        ck_assert_ok(dho_eval_loader_create(&loader, &options, &rows));
         for (int row = 0; row < 36;) {
             dho_batch batch;
             ck_assert_ok(dho_eval_loader_next(loader, &batch, NULL));
@@ -662,8 +664,8 @@ START_TEST(test_bf16_images)
     const int64_t before = dho_alloc_get_stats().live_bytes;
     restart(&s);
     const int64_t middle = dho_alloc_get_stats().live_bytes;
-    s.options.pixels = DHO_PIXEL_BF16;
-    ck_assert_ok(dho_loader_create(&loader, &s.options));
+    s.options.pixels = DHO_DTYPE_BF16;
+    ck_assert_ok(dho_loader_create(&loader, &s.options, &s.steps));
     ck_assert_int_lt(10 * (dho_alloc_get_stats().live_bytes - middle), 6 * (middle - before));
     do {
         ck_assert_ok(dho_loader_next(s.loader, &floats, NULL));
@@ -676,10 +678,11 @@ START_TEST(test_bf16_images)
 
     const int64_t ids[] = {0, 3, 7};
     dho_eval_loader *eval[2];
-    dho_eval_loader_options options = eval_options(&s.dataset, ids, 3);
-    ck_assert_ok(dho_eval_loader_create(&eval[0], &options));
-    options.pixels = DHO_PIXEL_BF16;
-    ck_assert_ok(dho_eval_loader_create(&eval[1], &options));
+    dho_loader_options options = eval_options(&s.dataset);
+    dho_eval_rows rows = eval_rows(ids, 3);
+    ck_assert_ok(dho_eval_loader_create(&eval[0], &options, &rows));
+    options.pixels = DHO_DTYPE_BF16;
+    ck_assert_ok(dho_eval_loader_create(&eval[1], &options, &rows));
     ck_assert_ok(dho_eval_loader_next(eval[0], &floats, NULL));
     ck_assert_ok(dho_eval_loader_next(eval[1], &batch, NULL));
     ck_assert_int_eq(batch.count, 3);
@@ -698,9 +701,10 @@ START_TEST(test_warm_loader_allocates_nothing)
     int64_t ids[48];
     for (int i = 0; i < 48; i++) ids[i] = i % 12;
     dho_eval_loader *loader;
-    dho_eval_loader_options options = eval_options(&dataset, ids, 48);
+    dho_loader_options options = eval_options(&dataset);
+    dho_eval_rows rows = eval_rows(ids, 48);
     options.threads = 1;
-    ck_assert_ok(dho_eval_loader_create(&loader, &options));
+    ck_assert_ok(dho_eval_loader_create(&loader, &options, &rows));
     int64_t calls = 0;
     for (int b = 0; b < 12; b++) {
         dho_batch batch;
@@ -721,16 +725,19 @@ START_TEST(test_eval_errors)
     dho_eval_loader *loader;
     dho_batch batch;
     const int64_t ids[] = {0, 1, 2, 3, 4, 6};
-    dho_eval_loader_options options = eval_options(&dataset, ids, 6);
-    ck_assert_fails(dho_eval_loader_create(&loader, &options), DHO_ERR_INTERNAL, "ids[5] is 6");
-    options.count = 5;
-    options.resize_short = 13;
-    ck_assert_fails(dho_eval_loader_create(&loader, &options), DHO_ERR_CONFIG, "a crop of 14");
-    options.resize_short = 14;
+    dho_loader_options options = eval_options(&dataset);
+    dho_eval_rows rows = eval_rows(ids, 6);
+    ck_assert_fails(dho_eval_loader_create(&loader, &options, &rows), DHO_ERR_INTERNAL,
+                    "ids[5] is 6");
+    rows.count = 5;
+    options.transform.resize_short = 13;
+    ck_assert_fails(dho_eval_loader_create(&loader, &options, &rows), DHO_ERR_CONFIG,
+                    "a crop of 14");
+    options.transform.resize_short = 14;
     fixture_write("set/c00/c00_i02.jpg", "no image");
     fixture_write("set/c01/c01_i01.jpg", "no image");
-    options.batch = 2;
-    ck_assert_ok(dho_eval_loader_create(&loader, &options));
+    rows.batch = 2;
+    ck_assert_ok(dho_eval_loader_create(&loader, &options, &rows));
     ck_assert_ok(dho_eval_loader_next(loader, &batch, NULL));
     ck_assert_fails(dho_eval_loader_next(loader, &batch, NULL), DHO_ERR_FORMAT, "c00_i02.jpg");
     dho_eval_loader_destroy(&loader);
@@ -743,11 +750,10 @@ START_TEST(test_replacements)
 {
     static const int64_t labelled[] = {1, 4, 4, 7};
     const dho_dataset dataset = {.count = 10};
-    dho_ring_options o = {.plan = {.dataset = &dataset},
-                          .on_error = DHO_ON_ERROR_SKIP,
-                          .skip_stride = 3,
-                          .labelled_ids = labelled,
-                          .labelled_count = 4};
+    dho_sampler_options drawing = {.shards = 3, .labelled_ids = labelled, .labelled_count = 4};
+    const dho_ring_options o = {
+        .plan = {.options = {.dataset = &dataset, .on_error = DHO_POLICY_SKIP}},
+        .drawing = &drawing};
     dho_draw draw = {.id = 1};
     ck_assert_int_eq(dho_skip_candidates(&o, &draw), 3); /* 1, 4, 7 */
     ck_assert_int_eq(dho_skip_replacement(&o, &draw), 4);
@@ -757,15 +763,15 @@ START_TEST(test_replacements)
     ck_assert_int_eq(dho_skip_replacement(&o, &draw), 7);
     draw.id = 7;
     ck_assert_int_eq(dho_skip_replacement(&o, &draw), 1);
-    o.exclude_labelled = true;
-    o.skip_stride = 1;
+    drawing.exclude_labelled = true;
+    drawing.shards = 1;
     draw = (dho_draw){.id = 0};
     ck_assert_int_eq(dho_skip_replacement(&o, &draw), 2);
     draw.id = 3;
     ck_assert_int_eq(dho_skip_replacement(&o, &draw), 5);
-    o.skip_stride = 3;
-    o.labelled_ids = (const int64_t[]){0, 3, 6};
-    o.labelled_count = 3;
+    drawing.shards = 3;
+    drawing.labelled_ids = (const int64_t[]){0, 3, 6};
+    drawing.labelled_count = 3;
     draw.id = 9; /* the only one of its shard without a label */
     ck_assert_int_eq(dho_skip_replacement(&o, &draw), 9);
 }

@@ -253,21 +253,18 @@ START_TEST(test_loader)
                                              .labelled_ids = labelled.ids,
                                              .labelled_count = labelled.count};
         ck_assert_ok(dho_sampler_create(&samplers[i], &sampler));
-        const dho_loader_options loader = {.dataset = &sets[i],
-                                           .sampler = samplers[i],
-                                           .shards = shards,
-                                           .shard_count = 2,
-                                           .last_step = 5,
-                                           .image_size = 32,
-                                           .scale = {0.5, 1},
-                                           .ratio = {0.75, 4.0 / 3},
-                                           .flip = true,
-                                           .filter = DHO_FILTER_BICUBIC,
-                                           .normalise = {.std = {1, 1, 1}},
-                                           .threads = 1 + i,
-                                           .prefetch = 2,
-                                           .skip_stride = 2};
-        ck_assert_ok(dho_loader_create(&loaders[i], &loader));
+        const dho_loader_options options = {.dataset = &sets[i],
+                                            .image_size = 32,
+                                            .transform = {.filter = DHO_FILTER_BICUBIC},
+                                            .scale = {0.5, 1},
+                                            .ratio = {0.75, 4.0 / 3},
+                                            .flip = true,
+                                            .normalise = {.std = {1, 1, 1}},
+                                            .threads = 1 + i,
+                                            .prefetch = 2};
+        const dho_loader_steps steps = {
+            .sampler = samplers[i], .shards = shards, .shard_count = 2, .last = 5};
+        ck_assert_ok(dho_loader_create(&loaders[i], &options, &steps));
     }
     for (int batch = 0;; batch++) {
         dho_batch a, b;

@@ -34,7 +34,7 @@ END_TEST
 static dho_pixel_finish clip_finish(void)
 {
     dho_pixel_finish finish;
-    dho_pixel_finish_init(&finish, &clip, DHO_PIXEL_FP32);
+    dho_pixel_finish_init(&finish, &clip, DHO_DTYPE_FP32);
     return finish;
 }
 

@@ -39,7 +39,7 @@ static void check_row(const dho_dataset *dataset, int64_t id, dho_box box, bool 
     ck_assert_ok(dho_alloc(&expected, count, sizeof *expected, "expected"));
     ck_assert_ok(dho_image_load(&image, path, &bytes, &capacity));
     ck_assert_ok(dho_image_resize(&image, box, size, size, DHO_FILTER_BICUBIC, &scratch, &resized));
-    dho_pixel_finish_init(&finish, normalise, DHO_PIXEL_FP32);
+    dho_pixel_finish_init(&finish, normalise, DHO_DTYPE_FP32);
     dho_image_to_network(&resized, flip, &finish, expected);
     ck_assert_mem_eq(row, expected, count * sizeof *expected);
     dho_image_free(&image);
@@ -56,21 +56,18 @@ static void draw_views(const dho_dataset *dataset, const dho_normalise *normalis
     static const int64_t ids[IMAGES] = {0, 1, 2, 3, 4, 5};
     dho_eval_loader *loader;
     dho_batch batch;
-    const dho_eval_loader_options options = {.dataset = dataset,
-                                             .ids = ids,
-                                             .count = IMAGES,
-                                             .views = VIEWS,
-                                             .image_size = TEACHER,
-                                             .scale = {0.2, 1},
-                                             .ratio = {0.75, 4.0 / 3},
-                                             .flip = true,
-                                             .filter = DHO_FILTER_BICUBIC,
-                                             .normalise = *normalise,
-                                             .seed = 5,
-                                             .batch = 4,
-                                             .threads = 2,
-                                             .prefetch = 1};
-    ck_assert_ok(dho_eval_loader_create(&loader, &options));
+    const dho_loader_options options = {.dataset = dataset,
+                                        .image_size = TEACHER,
+                                        .transform = {.filter = DHO_FILTER_BICUBIC},
+                                        .scale = {0.2, 1},
+                                        .ratio = {0.75, 4.0 / 3},
+                                        .flip = true,
+                                        .normalise = *normalise,
+                                        .seed = 5,
+                                        .threads = 2,
+                                        .prefetch = 1};
+    const dho_eval_rows rows = {.ids = ids, .count = IMAGES, .views = VIEWS, .batch = 4};
+    ck_assert_ok(dho_eval_loader_create(&loader, &options, &rows));
     for (int row = 0; row < IMAGES * VIEWS;) {
         ck_assert_ok(dho_eval_loader_next(loader, &batch, NULL));
         for (int i = 0; i < batch.count; i++, row++) {
@@ -125,22 +122,20 @@ static void check_student(const dho_dataset *dataset, const dho_normalise *norma
                                          .labelled_count = 2};
     ck_assert_ok(dho_sampler_create(&sampler, &drawing));
     const dho_loader_options options = {.dataset = dataset,
-                                        .sampler = sampler,
-                                        .shards = shards,
-                                        .shard_count = SHARDS,
-                                        .last_step = 4,
                                         .image_size = STUDENT,
+                                        .transform = {.filter = DHO_FILTER_BICUBIC},
                                         .scale = {0.2, 1},
                                         .ratio = {0.75, 4.0 / 3},
                                         .flip = true,
-                                        .filter = DHO_FILTER_BICUBIC,
                                         .normalise = *normalise,
                                         .seed = 77, /* another one: the boxes are the cache's */
                                         .threads = 2,
                                         .prefetch = 2,
-                                        .view_source = dho_teacher_view, /* no skip: no stride */
+                                        .view_source = dho_teacher_view,
                                         .view_context = cache};
-    ck_assert_ok(dho_loader_create(&loader, &options));
+    const dho_loader_steps steps = {
+        .sampler = sampler, .shards = shards, .shard_count = SHARDS, .last = 4};
+    ck_assert_ok(dho_loader_create(&loader, &options, &steps));
     for (;;) {
         ck_assert_ok(dho_loader_next(loader, &batch, NULL));
         if (batch.count == 0) break;
@@ -198,20 +193,17 @@ START_TEST(test_a_damaged_view_ends_the_loader)
     ck_assert(fseek(shard, 256, SEEK_SET) == 0 && fputc(0xff, shard) == 0xff); /* a box's x */
     fclose(shard);
     ck_assert_ok(dho_cache_open(&cache, fixture_path("cache")));
-    const dho_eval_loader_options options = {.dataset = &dataset,
-                                             .ids = ids,
-                                             .count = 2,
-                                             .views = VIEWS,
-                                             .image_size = STUDENT,
-                                             .scale = {0.2, 1},
-                                             .ratio = {0.75, 4.0 / 3},
-                                             .normalise = normalise,
-                                             .batch = 4,
-                                             .threads = 1,
-                                             .prefetch = 1,
-                                             .view_source = dho_teacher_view,
-                                             .view_context = cache};
-    ck_assert_ok(dho_eval_loader_create(&loader, &options));
+    const dho_loader_options options = {.dataset = &dataset,
+                                        .image_size = STUDENT,
+                                        .scale = {0.2, 1},
+                                        .ratio = {0.75, 4.0 / 3},
+                                        .normalise = normalise,
+                                        .threads = 1,
+                                        .prefetch = 1,
+                                        .view_source = dho_teacher_view,
+                                        .view_context = cache};
+    const dho_eval_rows rows = {.ids = ids, .count = 2, .views = VIEWS, .batch = 4};
+    ck_assert_ok(dho_eval_loader_create(&loader, &options, &rows));
     ck_assert_fails(dho_eval_loader_next(loader, &batch, NULL), DHO_ERR_FORMAT,
                     "shard-00001-of-00002.bin: block 0 at offset 256: CRC is");
     dho_eval_loader_destroy(&loader);
