@@ -97,7 +97,7 @@ dho_value dho_graph_embed_tokens(dho_graph *graph, dho_value patches, const char
 /* The first token as a float vector. */
 dho_value dho_graph_take_token(dho_graph *graph, dho_value x);
 
-/* --- text: to be run, not trained (dho_executor_create refuses) --- */
+/* --- text: to be run, not trained --- */
 
 /* Token ids as floats, [length] a text; integers from 0 to the embedding's vocabulary - 1, which
  * the caller checks. */
@@ -129,7 +129,11 @@ void dho_graph_make_again(dho_graph *graph, dho_value x);
 /* Marks a value that the caller reads, and whose gradient the caller sets. */
 void dho_graph_output(dho_graph *graph, dho_value x);
 
-/* Reports the first failure of the builder calls. */
+/* The graph is to be run, not trained: operators without a backward are allowed. */
+void dho_graph_run_only(dho_graph *graph);
+
+/* Reports the first failure of the builder calls. Errors: theirs; DHO_ERR_CONFIG for an operator
+ * without a backward, unless dho_graph_run_only was called. */
 dho_status dho_graph_finish(dho_graph *graph);
 
 size_t dho_graph_parameter_count(const dho_graph *graph); /* number of slots */

@@ -87,6 +87,7 @@ dho_status dho_text_tower_create(dho_text_tower *out, const dho_text_tower_optio
     DHO_TRY(find_entry(options->model, &entry));
     DHO_TRY(choose_sizes(out, options, entry));
     DHO_TRY(dho_graph_create(&out->graph));
+    dho_graph_run_only(out->graph);
     out->embedding = build(out->graph, out, entry->gelu);
     dho_graph_output(out->graph, out->embedding);
     DHO_TRY_GOTO(dho_graph_finish(out->graph));

@@ -6,48 +6,6 @@
 
 #include <assert.h>
 
-dho_conv_shape dho_executor_conv_shape(const dho_executor *executor, const dho_node *node,
-                                       int batch)
-{
-    const dho_node *in = &executor->graph->nodes[node->x];
-    return (dho_conv_shape){.batch = batch,
-                            .in_h = in->height,
-                            .in_w = in->width,
-                            .in_c = in->channels,
-                            .out_h = node->height,
-                            .out_w = node->width,
-                            .out_c = node->channels,
-                            .kernel_h = node->kernel,
-                            .kernel_w = node->kernel,
-                            .stride = node->stride,
-                            .padding = node->padding,
-                            .groups = node->groups,
-                            .plan_batch = executor->max_batch};
-}
-
-dho_pool_shape dho_node_pool_shape(const dho_graph *graph, const dho_node *node, int batch)
-{
-    const dho_node *in = &graph->nodes[node->x];
-    return (dho_pool_shape){.batch = batch,
-                            .in_h = in->height,
-                            .in_w = in->width,
-                            .channels = in->channels,
-                            .out_h = node->height,
-                            .out_w = node->width,
-                            .kernel = node->kernel,
-                            .stride = node->stride,
-                            .padding = node->padding};
-}
-
-unsigned dho_executor_backward_calls(const dho_executor *executor, int index)
-{
-    const dho_node_memory *memory = &executor->memory[index];
-    const dho_value x = executor->graph->nodes[index].x;
-    if (!executor->training) return 0;
-    if (executor->memory[x].gradient == NULL) return DHO_CALL_WEIGHTS;
-    return DHO_CALL_WEIGHTS | (memory->accumulate[0] ? DHO_CALL_DATA_ADD : DHO_CALL_DATA);
-}
-
 dho_status dho_executor_prepare(dho_executor *executor, int batch)
 {
     const dho_graph *graph = executor->graph;
@@ -55,15 +13,9 @@ dho_status dho_executor_prepare(dho_executor *executor, int batch)
     if (executor->prepared[batch]) return DHO_OK;
     if (executor->training) DHO_TRY(dho_graph_check_batch(graph, batch));
     for (int i = 0; i < graph->count; i++) {
-        const dho_node *node = &graph->nodes[i];
-        if (node->op != DHO_OP_CONV) {
-            DHO_TRY(dho_executor_tokens_reserve(executor, i, batch));
-            continue;
-        }
-        const dho_conv_shape shape = dho_executor_conv_shape(executor, node, batch);
-        const unsigned forward = node->bias >= 0 ? DHO_CALL_FORWARD_BIAS : DHO_CALL_FORWARD;
-        DHO_TRY(dho_compute_reserve_conv(executor->compute, &shape,
-                                         forward | dho_executor_backward_calls(executor, i)));
+        if (graph->nodes[i].op->reserve == NULL) continue;
+        const dho_node_pass pass = dho_executor_pass(executor, i, batch);
+        DHO_TRY(pass.node->op->reserve(&pass));
     }
     executor->prepared[batch] = true;
     return DHO_OK;
@@ -82,7 +34,7 @@ static void place_all(dho_executor *executor, const dho_plan *plan)
         memory->value = place(executor, plan, DHO_PLAN_VALUE, i);
         memory->again = place(executor, plan, DHO_PLAN_AGAIN, i);
         memory->saved = place(executor, plan, DHO_PLAN_SAVED, i);
-        memory->rounded = place(executor, plan, DHO_PLAN_ROUNDED, i);
+        memory->scratch = place(executor, plan, DHO_PLAN_SCRATCH, i);
         memory->gradient = place(executor, plan, DHO_PLAN_GRADIENT, plan->gradient_of[i]);
     }
 }
@@ -95,6 +47,7 @@ dho_status dho_executor_create(dho_executor **out, const dho_graph *graph,
     dho_plan plan = {0};
     const size_t n = (size_t)graph->count;
     *out = NULL;
+    if (options->training) DHO_TRY(dho_graph_check_trainable(graph));
     DHO_TRY(dho_alloc_zero(&executor, 1, sizeof *executor, "executor"));
     executor->graph = graph;
     executor->compute = options->compute;
@@ -130,7 +83,7 @@ void dho_executor_destroy(dho_executor **inout)
 size_t dho_executor_input_bytes(const dho_executor *executor)
 {
     const dho_node *input = executor->graph->nodes; /* somewhere: every other one has inputs */
-    while (input->op != DHO_OP_INPUT) input++;
+    while (!dho_node_is_given(input)) input++;
     return (size_t)input->height * (size_t)input->width * (size_t)input->channels *
            (input->is_float ? sizeof(float) : dho_compute_element_bytes(executor->compute));
 }

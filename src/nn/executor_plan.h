@@ -11,7 +11,7 @@ typedef enum dho_plan_kind {
     DHO_PLAN_GRADIENT,
     DHO_PLAN_SAVED,
     DHO_PLAN_AGAIN,
-    DHO_PLAN_ROUNDED,
+    DHO_PLAN_SCRATCH,
     DHO_PLAN_KINDS
 } dho_plan_kind;
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SLOT_ALIGNMENT = 16, MAX_CHANNELS = 1 << 20, NAME_BYTES = 128 };
+enum { SLOT_ALIGNMENT = 16, MAX_CHANNELS = 1 << 20 };
 
 dho_status dho_graph_create(dho_graph **out)
 {
@@ -26,52 +26,124 @@ void dho_graph_destroy(dho_graph **inout)
     if (graph == NULL) return;
     free_slots(&graph->parameters);
     free_slots(&graph->buffers);
+    for (int i = 0; i < graph->count; i++) dho_free(graph->nodes[i].attributes);
     dho_free(graph->nodes);
     dho_free(graph);
     *inout = NULL;
 }
 
-void dho_graph_keep_failure(dho_graph *graph, dho_status status)
+/* Notes dho_fail's result, unless something failed before. */
+static void keep_failure(dho_graph *graph, dho_status status)
 {
-    if (status == DHO_OK || graph->status != DHO_OK) return;
-    graph->status = status;
+    if (status == DHO_OK || graph->failure != DHO_OK) return;
+    graph->failure = status;
     snprintf(graph->message, sizeof graph->message, "%s", dho_error_message());
 }
 
 void dho_graph_demand(dho_graph *graph, bool condition, const char *what)
 {
-    if (!condition && graph->status == DHO_OK)
-        dho_graph_keep_failure(
-            graph, dho_fail(DHO_ERR_CONFIG, "model: operator %d: %s", graph->count, what));
+    if (!condition && graph->failure == DHO_OK)
+        keep_failure(graph, dho_fail(DHO_ERR_CONFIG, "model: operator %d: %s", graph->count, what));
+}
+
+void dho_graph_run_only(dho_graph *graph)
+{
+    graph->run_only = true;
+}
+
+dho_status dho_graph_check_trainable(const dho_graph *graph)
+{
+    for (int i = 0; i < graph->count; i++) {
+        const dho_node *node = &graph->nodes[i];
+        if (!dho_node_is_given(node) && node->op->backward == NULL)
+            return dho_fail(DHO_ERR_CONFIG,
+                            "model: operator %d, %s, can be run, not trained: it has no backward",
+                            i, node->op->name);
+    }
+    return DHO_OK;
 }
 
 dho_status dho_graph_finish(dho_graph *graph)
 {
-    if (graph->status != DHO_OK) return dho_fail(graph->status, "%s", graph->message);
+    if (graph->failure != DHO_OK) return dho_fail(graph->failure, "%s", graph->message);
+    return graph->run_only ? DHO_OK : dho_graph_check_trainable(graph);
+}
+
+const dho_node *dho_graph_node(const dho_graph *graph, dho_value x)
+{
+    static const dho_node stand_in = {
+        .inputs = {-1, -1, -1}, .height = 1, .width = 1, .channels = 1};
+    return x >= 0 && x < graph->count ? &graph->nodes[x] : &stand_in;
+}
+
+dho_node dho_node_begin(const dho_operator *op, dho_value x)
+{
+    return (dho_node){.op = op,
+                      .inputs = {x, -1, -1},
+                      .parameters = {-1, -1},
+                      .buffers = {-1, -1},
+                      .backward_reads = op->backward_reads};
+}
+
+void dho_shape_of_input(dho_graph *graph, dho_node *node)
+{
+    const dho_node *in = dho_graph_node(graph, node->inputs[0]);
+    node->height = in->height;
+    node->width = in->width;
+    node->channels = in->channels;
+}
+
+void dho_shape_of_vector(dho_graph *graph, dho_node *node)
+{
+    node->height = node->width = 1;
+    node->channels = dho_graph_node(graph, node->inputs[0])->channels;
+    node->is_float = true;
+}
+
+void dho_shape_of_tokens(dho_graph *graph, dho_node *node)
+{
+    const dho_node *in = dho_graph_node(graph, node->inputs[0]);
+    node->height = in->height * in->width + 1;
+    node->width = 1;
+    node->channels = in->channels;
+}
+
+bool dho_same_shape(const dho_node *a, const dho_node *b)
+{
+    return a->height == b->height && a->width == b->width && a->channels == b->channels;
+}
+
+/* Room for one more node, which gets its shape and its own copy of the attributes. */
+static dho_status prepare_node(dho_graph *graph, dho_node *node)
+{
+    const dho_operator *op = node->op;
+    const void *attributes = node->attributes;
+    if (op->shape != NULL) op->shape(graph, node);
+    node->attributes = NULL;
+    if (graph->failure != DHO_OK) return graph->failure;
+    if (node->height < 1 || node->width < 1 || node->channels < 1 || node->channels > MAX_CHANNELS)
+        return dho_fail(DHO_ERR_CONFIG, "%s: operator %d would have the shape %d x %d x %d",
+                        node->channels > MAX_CHANNELS
+                            ? "student.width: the model is too wide"
+                            : "data.image_size: the image is too small for this model",
+                        graph->count, node->height, node->width, node->channels);
+    if (graph->count == graph->capacity) {
+        const int capacity = graph->capacity == 0 ? 64 : 2 * graph->capacity;
+        DHO_TRY(dho_realloc(&graph->nodes, (size_t)capacity, sizeof *graph->nodes, "graph nodes"));
+        graph->capacity = capacity;
+    }
+    if (op->attribute_bytes == 0) return DHO_OK;
+    DHO_TRY(dho_alloc(&node->attributes, 1, op->attribute_bytes, "graph nodes"));
+    memcpy(node->attributes, attributes, op->attribute_bytes);
     return DHO_OK;
 }
 
 dho_value dho_graph_append(dho_graph *graph, dho_node node)
 {
-    if (graph->status != DHO_OK) return -1;
-    if (node.height < 1 || node.width < 1 || node.channels < 1 || node.channels > MAX_CHANNELS) {
-        dho_graph_keep_failure(
-            graph,
-            dho_fail(DHO_ERR_CONFIG, "%s: operator %d would have the shape %d x %d x %d",
-                     node.channels > MAX_CHANNELS
-                         ? "student.width: the model is too wide"
-                         : "data.image_size: the image is too small for this model",
-                     graph->count, node.height, node.width, node.channels));
-        return -1;
-    }
-    if (graph->count == graph->capacity) {
-        const int capacity = graph->capacity == 0 ? 64 : 2 * graph->capacity;
-        const dho_status status =
-            dho_realloc(&graph->nodes, (size_t)capacity, sizeof *graph->nodes, "graph nodes");
-        dho_graph_keep_failure(graph, status);
-        if (status != DHO_OK) return -1;
-        graph->capacity = capacity;
-    }
+    if (graph->failure != DHO_OK) return -1;
+    const dho_status status = prepare_node(graph, &node);
+    keep_failure(graph, status);
+    if (status != DHO_OK) return -1;
     node.block = graph->block;
     graph->nodes[graph->count] = node;
     return graph->count++;
@@ -81,7 +153,7 @@ dho_value dho_graph_append(dho_graph *graph, dho_node node)
 static int add_slot(dho_graph *graph, dho_slot_list *list, const char *name, const char *suffix,
                     dho_slot slot)
 {
-    if (graph->status != DHO_OK) return -1;
+    if (graph->failure != DHO_OK) return -1;
     dho_status status = DHO_OK;
     if (list->count == list->capacity) {
         const size_t capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
@@ -97,144 +169,37 @@ static int add_slot(dho_graph *graph, dho_slot_list *list, const char *name, con
     list->slots[list->count] = slot;
     return (int)list->count++;
 fail:
-    dho_graph_keep_failure(graph, status);
+    keep_failure(graph, status);
     return -1;
 }
 
-int dho_graph_add_parameter(dho_graph *graph, const char *name, dho_slot slot)
+int dho_graph_add_parameter(dho_graph *graph, const char *name, const char *suffix, dho_slot slot)
 {
-    return add_slot(graph, &graph->parameters, name, NULL, slot);
+    return add_slot(graph, &graph->parameters, name, suffix, slot);
 }
 
-static int add_vector(dho_graph *graph, dho_slot_list *list, const char *name, const char *suffix,
-                      int count, dho_init init, int64_t fan_in)
+int dho_graph_add_vector(dho_graph *graph, const char *name, const char *suffix, int64_t count,
+                         dho_init init, int64_t fan_in)
 {
-    return add_slot(graph, list, name, suffix,
+    return add_slot(graph, &graph->parameters, name, suffix,
                     (dho_slot){.dims = 1, .shape = {count}, .init = init, .fan_in = fan_in});
 }
 
-dho_node dho_graph_node_of(const dho_graph *graph, dho_value x)
+int dho_graph_add_position(dho_graph *graph, const char *name, const dho_node *grid)
 {
-    if (x < 0 || x >= graph->count) return (dho_node){.height = 1, .width = 1, .channels = 1};
-    return graph->nodes[x];
+    return add_slot(graph, &graph->parameters, name, NULL,
+                    (dho_slot){.dims = 2,
+                               .shape = {grid->height * grid->width + 1, grid->channels},
+                               .is_position = true,
+                               .init = DHO_INIT_NORMAL,
+                               .fan_in = grid->channels});
 }
 
-dho_node dho_graph_blank(dho_operator op, dho_value x)
+int dho_graph_add_buffer(dho_graph *graph, const char *name, const char *suffix, int64_t count,
+                         dho_init init)
 {
-    return (dho_node){.op = op,
-                      .x = x,
-                      .residual = -1,
-                      .third = -1,
-                      .weight = -1,
-                      .bias = -1,
-                      .mean = -1,
-                      .variance = -1};
-}
-
-dho_value dho_graph_input(dho_graph *graph, int height, int width, int channels)
-{
-    dho_node node = dho_graph_blank(DHO_OP_INPUT, -1);
-    node.height = height;
-    node.width = width;
-    node.channels = channels;
-    return dho_graph_append(graph, node);
-}
-
-dho_value dho_graph_conv(dho_graph *graph, dho_value x, const char *name, int out_channels,
-                         int kernel, int stride, int padding, int groups, bool bias)
-{
-    const dho_node in = dho_graph_node_of(graph, x);
-    const int64_t fan_in = (int64_t)in.channels / groups * kernel * kernel;
-    dho_node node = dho_graph_blank(DHO_OP_CONV, x);
-    node.height = (in.height + 2 * padding - kernel) / stride + 1;
-    node.width = (in.width + 2 * padding - kernel) / stride + 1;
-    node.channels = out_channels;
-    node.kernel = kernel;
-    node.stride = stride;
-    node.padding = padding;
-    node.groups = groups;
-    node.weight = add_slot(graph, &graph->parameters, name, "weight",
-                           (dho_slot){.dims = 4,
-                                      .shape = {out_channels, in.channels / groups, kernel, kernel},
-                                      .is_conv = true,
-                                      .init = DHO_INIT_HE_FAN_OUT,
-                                      .fan_in = fan_in});
-    if (bias)
-        node.bias = add_vector(graph, &graph->parameters, name, "bias", out_channels,
-                               DHO_INIT_LINEAR, fan_in);
-    return dho_graph_append(graph, node);
-}
-
-dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, dho_value residual,
-                               dho_activation activation)
-{
-    const dho_node in = dho_graph_node_of(graph, x);
-    dho_node node = dho_graph_blank(DHO_OP_BATCH_NORM, x);
-    node.height = in.height;
-    node.width = in.width;
-    node.channels = in.channels;
-    node.residual = residual;
-    node.activation = activation;
-    dho_graph_demand(graph, !in.is_float, "batch normalisation of a float value");
-    if (residual >= 0) {
-        const dho_node extra = dho_graph_node_of(graph, residual);
-        dho_graph_demand(graph, !extra.is_float, "a residual that is float");
-        dho_graph_demand(graph,
-                         extra.height == in.height && extra.width == in.width &&
-                             extra.channels == in.channels,
-                         "a residual of another shape");
-    }
-    node.weight =
-        add_vector(graph, &graph->parameters, name, "weight", in.channels, DHO_INIT_ONES, 0);
-    node.bias = add_vector(graph, &graph->parameters, name, "bias", in.channels, DHO_INIT_ZEROS, 0);
-    node.mean =
-        add_vector(graph, &graph->buffers, name, "running_mean", in.channels, DHO_INIT_ZEROS, 0);
-    node.variance =
-        add_vector(graph, &graph->buffers, name, "running_var", in.channels, DHO_INIT_ONES, 0);
-    return dho_graph_append(graph, node);
-}
-
-dho_value dho_graph_max_pool(dho_graph *graph, dho_value x, int kernel, int stride, int padding)
-{
-    const dho_node in = dho_graph_node_of(graph, x);
-    dho_node node = dho_graph_blank(DHO_OP_MAX_POOL, x);
-    node.height = (in.height + 2 * padding - kernel) / stride + 1;
-    node.width = (in.width + 2 * padding - kernel) / stride + 1;
-    node.channels = in.channels;
-    node.kernel = kernel;
-    node.stride = stride;
-    node.padding = padding;
-    return dho_graph_append(graph, node);
-}
-
-dho_value dho_graph_average_pool(dho_graph *graph, dho_value x)
-{
-    dho_node node = dho_graph_blank(DHO_OP_AVERAGE_POOL, x);
-    node.is_float = true;
-    node.height = node.width = 1;
-    node.channels = dho_graph_node_of(graph, x).channels;
-    return dho_graph_append(graph, node);
-}
-
-dho_value dho_graph_linear(dho_graph *graph, dho_value x, const char *name, int out_channels,
-                           bool bias)
-{
-    char weight_name[NAME_BYTES], bias_name[NAME_BYTES];
-    snprintf(weight_name, sizeof weight_name, "%s.weight", name);
-    snprintf(bias_name, sizeof bias_name, "%s.bias", name);
-    const dho_linear_spec spec = {
-        .weight = weight_name, .bias = bias ? bias_name : NULL, .out_channels = out_channels};
-    return dho_graph_linear_of(graph, x, &spec);
-}
-
-dho_value dho_graph_l2_normalise(dho_graph *graph, dho_value x)
-{
-    const dho_node in = dho_graph_node_of(graph, x);
-    dho_node node = dho_graph_blank(DHO_OP_L2_NORMALISE, x);
-    node.is_float = true;
-    node.height = node.width = 1;
-    node.channels = in.channels;
-    return dho_graph_append(graph, node);
+    return add_slot(graph, &graph->buffers, name, suffix,
+                    (dho_slot){.dims = 1, .shape = {count}, .init = init});
 }
 
 void dho_graph_begin_block(dho_graph *graph)
@@ -249,12 +214,12 @@ void dho_graph_end_block(dho_graph *graph)
 
 void dho_graph_make_again(dho_graph *graph, dho_value x)
 {
-    if (graph->status == DHO_OK && x >= 0) graph->nodes[x].cheap = true;
+    if (graph->failure == DHO_OK && x >= 0) graph->nodes[x].cheap = true;
 }
 
 void dho_graph_output(dho_graph *graph, dho_value x)
 {
-    if (graph->status == DHO_OK && x >= 0) graph->nodes[x].is_output = true;
+    if (graph->failure == DHO_OK && x >= 0) graph->nodes[x].is_output = true;
 }
 
 size_t dho_graph_parameter_count(const dho_graph *graph)
@@ -289,20 +254,14 @@ size_t dho_graph_buffer_floats(const dho_graph *graph)
 
 int dho_graph_channels(const dho_graph *graph, dho_value x)
 {
-    return dho_graph_node_of(graph, x).channels;
+    return dho_graph_node(graph, x)->channels;
 }
 
 dho_status dho_graph_check_batch(const dho_graph *graph, int batch)
 {
-    if (batch != 1) return DHO_OK;
     for (int i = 0; i < graph->count; i++) {
         const dho_node *node = &graph->nodes[i];
-        if (node->op != DHO_OP_BATCH_NORM || node->height * node->width > 1) continue;
-        const char *name = graph->parameters.slots[node->weight].name;
-        return dho_fail(DHO_ERR_CONFIG,
-                        "%.*s: Expected more than 1 value per channel when training, got 1 image "
-                        "of 1 x 1",
-                        (int)(strlen(name) - strlen(".weight")), name);
+        if (node->op->check_batch != NULL) DHO_TRY(node->op->check_batch(graph, node, batch));
     }
     return DHO_OK;
 }

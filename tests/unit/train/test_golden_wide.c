@@ -13,6 +13,7 @@
 
 #include "compute/fast/winograd.h"
 #include "nn/executor_internal.h"
+#include "nn/ops/conv.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -79,9 +80,9 @@ static int count_winograd(const fixture *f)
 {
     int count = 0;
     for (int i = 0; i < f->student.graph->count; i++) {
-        const dho_node *node = &f->student.graph->nodes[i];
-        if (node->op != DHO_OP_CONV) continue;
-        const dho_conv_shape shape = dho_executor_conv_shape(f->executor, node, ROWS);
+        const dho_node_pass pass = dho_executor_pass(f->executor, i, ROWS);
+        if (pass.node->op != &dho_conv_operator) continue;
+        const dho_conv_shape shape = dho_conv_shape_of(&pass);
         if (dho_winograd_pays(f->compute, &shape)) count++;
     }
     return count;

@@ -1,0 +1,25 @@
+/* Mean over all positions. */
+#include "nn/operator.h"
+
+static void forward(const dho_node_pass *pass)
+{
+    const dho_node *in = pass->in[0];
+    pass->kernels->average_pool_forward(pass->compute, pass->batch, in->height * in->width,
+                                        in->channels, pass->x[0], pass->y);
+}
+
+static void backward(const dho_node_pass *pass)
+{
+    const dho_node *in = pass->in[0];
+    if (pass->dx[0] != NULL)
+        pass->kernels->average_pool_backward(pass->compute, pass->batch, in->height * in->width,
+                                             in->channels, pass->dy, pass->add[0], pass->dx[0]);
+}
+
+static const dho_operator average_pool = {
+    .name = "average pool", .shape = dho_shape_of_vector, .forward = forward, .backward = backward};
+
+dho_value dho_graph_average_pool(dho_graph *graph, dho_value x)
+{
+    return dho_graph_append(graph, dho_node_begin(&average_pool, x));
+}

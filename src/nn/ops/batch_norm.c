@@ -1,0 +1,110 @@
+/* Batch normalisation, a residual and an activation. */
+#include "nn/operator.h"
+
+#include <string.h>
+
+enum { X, RESIDUAL };
+enum { GAMMA, BETA };
+enum { MEAN, VARIANCE };
+
+static const float eps = 1e-5f;
+
+typedef struct batch_norm_attributes {
+    dho_activation activation;
+} batch_norm_attributes;
+
+static dho_activation activation_of(const dho_node *node)
+{
+    return ((const batch_norm_attributes *)node->attributes)->activation;
+}
+
+static void shape(dho_graph *graph, dho_node *node)
+{
+    dho_shape_of_input(graph, node);
+    dho_graph_demand(graph, !dho_graph_node(graph, node->inputs[X])->is_float,
+                     "batch normalisation of a float value");
+    if (node->inputs[RESIDUAL] >= 0) {
+        const dho_node *residual = dho_graph_node(graph, node->inputs[RESIDUAL]);
+        dho_graph_demand(graph, !residual->is_float, "a residual that is float");
+        dho_graph_demand(graph, dho_same_shape(node, residual), "a residual of another shape");
+    }
+    /* Without a residual backward has y again from x. */
+    if (node->inputs[RESIDUAL] < 0 || activation_of(node) == DHO_ACTIVATION_NONE)
+        node->backward_reads &= ~(unsigned)DHO_OUTPUT;
+}
+
+/* Saved: the mean, then 1 / sqrt(variance + eps). */
+static void forward(const dho_node_pass *pass)
+{
+    const int channels = pass->node->channels;
+    const dho_activation activation = activation_of(pass->node);
+    const float *gamma = pass->parameters[GAMMA], *beta = pass->parameters[BETA];
+    float *mean = pass->saved, *inv_std = mean + channels;
+    if (!pass->training) {
+        pass->kernels->batch_norm_inference(pass->compute, pass->rows, channels, eps, activation,
+                                            pass->x[X], gamma, beta, pass->buffers[MEAN],
+                                            pass->buffers[VARIANCE], pass->x[RESIDUAL], pass->y);
+    } else if (pass->again) {
+        pass->kernels->batch_norm_again(pass->compute, pass->rows, channels, activation, pass->x[X],
+                                        gamma, beta, mean, inv_std, pass->x[RESIDUAL], pass->y);
+    } else {
+        pass->kernels->batch_norm_forward(pass->compute, pass->rows, channels, eps, activation,
+                                          pass->x[X], gamma, beta, pass->x[RESIDUAL], pass->y, mean,
+                                          inv_std, pass->statistics[VARIANCE]);
+        memcpy(pass->statistics[MEAN], mean, (size_t)channels * sizeof *mean);
+    }
+}
+
+static void backward(const dho_node_pass *pass)
+{
+    const float *mean = pass->saved, *inv_std = mean + pass->node->channels;
+    pass->kernels->batch_norm_backward(
+        pass->compute, pass->rows, pass->node->channels, activation_of(pass->node), pass->x[X],
+        pass->x[RESIDUAL] != NULL ? pass->y : NULL, pass->dy, pass->parameters[GAMMA],
+        pass->parameters[BETA], mean, inv_std, pass->add[X], pass->dx[X], pass->add[RESIDUAL],
+        pass->dx[RESIDUAL], pass->gradients[GAMMA], pass->gradients[BETA]);
+}
+
+static size_t saved_bytes(const dho_node_pass *pass)
+{
+    return 2 * (size_t)pass->node->channels * sizeof(float);
+}
+
+/* A channel of one value has no variance: it would learn from its bias alone. In PyTorch's words.
+ */
+static dho_status check_batch(const dho_graph *graph, const dho_node *node, int batch)
+{
+    if (batch > 1 || node->height * node->width > 1) return DHO_OK;
+    const char *name = dho_graph_parameter(graph, (size_t)node->parameters[GAMMA])->name;
+    return dho_fail(DHO_ERR_CONFIG,
+                    "%.*s: Expected more than 1 value per channel when training, got 1 image of "
+                    "1 x 1",
+                    (int)(strlen(name) - strlen(".weight")), name);
+}
+
+static const dho_operator batch_norm = {.name = "batch norm",
+                                        .attribute_bytes = sizeof(batch_norm_attributes),
+                                        .shape = shape,
+                                        .forward = forward,
+                                        .backward = backward,
+                                        .backward_reads = DHO_INPUT_0 | DHO_OUTPUT,
+                                        .saved_bytes = saved_bytes,
+                                        .check_batch = check_batch};
+
+dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, dho_value residual,
+                               dho_activation activation)
+{
+    batch_norm_attributes attributes = {activation};
+    const int channels = dho_graph_node(graph, x)->channels;
+    dho_node node = dho_node_begin(&batch_norm, x);
+    node.attributes = &attributes;
+    node.inputs[RESIDUAL] = residual;
+    node.parameters[GAMMA] =
+        dho_graph_add_vector(graph, name, "weight", channels, DHO_INIT_ONES, 0);
+    node.parameters[BETA] = dho_graph_add_vector(graph, name, "bias", channels, DHO_INIT_ZEROS, 0);
+    node.buffers[MEAN] =
+        dho_graph_add_buffer(graph, name, "running_mean", channels, DHO_INIT_ZEROS);
+    node.buffers[VARIANCE] =
+        dho_graph_add_buffer(graph, name, "running_var", channels, DHO_INIT_ONES);
+    return dho_graph_append(graph, node);
+}

@@ -1,0 +1,52 @@
+/* A linear layer's bias, and GELU. */
+#include "nn/operator.h"
+
+typedef struct bias_gelu_attributes {
+    dho_gelu kind;
+} bias_gelu_attributes;
+
+static dho_gelu kind_of(const dho_node *node)
+{
+    return ((const bias_gelu_attributes *)node->attributes)->kind;
+}
+
+static void shape(dho_graph *graph, dho_node *node)
+{
+    dho_shape_of_input(graph, node);
+    dho_graph_demand(graph, !dho_graph_node(graph, node->inputs[0])->is_float,
+                     "GELU of a float value");
+}
+
+static void forward(const dho_node_pass *pass)
+{
+    pass->kernels->bias_gelu_forward(pass->compute, pass->rows, pass->node->channels,
+                                     kind_of(pass->node), pass->x[0], pass->parameters[0], pass->y);
+}
+
+static void backward(const dho_node_pass *pass)
+{
+    pass->kernels->bias_gelu_backward(pass->compute, pass->rows, pass->node->channels,
+                                      kind_of(pass->node), pass->x[0], pass->parameters[0],
+                                      pass->dy, pass->dx[0], pass->gradients[0]);
+}
+
+static const dho_operator bias_gelu = {.name = "gelu",
+                                       .attribute_bytes = sizeof(bias_gelu_attributes),
+                                       .shape = shape,
+                                       .forward = forward,
+                                       .backward = backward,
+                                       .backward_reads = DHO_INPUT_0,
+                                       .only_sets = true,
+                                       .shares_gradient = DHO_INPUT_0};
+
+dho_value dho_graph_bias_gelu(dho_graph *graph, dho_value x, const char *bias, dho_gelu kind)
+{
+    bias_gelu_attributes attributes = {kind};
+    const dho_node *linear = dho_graph_node(graph, x); /* whose bias this is */
+    dho_node node = dho_node_begin(&bias_gelu, x);
+    node.attributes = &attributes;
+    node.cheap = true;
+    node.parameters[0] = dho_graph_add_vector(graph, bias, NULL, linear->channels, DHO_INIT_LINEAR,
+                                              dho_graph_node(graph, linear->inputs[0])->channels);
+    return dho_graph_append(graph, node);
+}

@@ -1,0 +1,99 @@
+/* Convolution. */
+#include "nn/ops/conv.h"
+
+enum { WEIGHT, BIAS };
+
+typedef struct conv_attributes {
+    int kernel, stride, padding, groups;
+} conv_attributes;
+
+static void shape(dho_graph *graph, dho_node *node)
+{
+    const conv_attributes *a = node->attributes;
+    const dho_node *in = dho_graph_node(graph, node->inputs[0]);
+    node->height = (in->height + 2 * a->padding - a->kernel) / a->stride + 1;
+    node->width = (in->width + 2 * a->padding - a->kernel) / a->stride + 1;
+}
+
+dho_conv_shape dho_conv_shape_of(const dho_node_pass *pass)
+{
+    const conv_attributes *a = pass->node->attributes;
+    return (dho_conv_shape){.batch = pass->batch,
+                            .in_h = pass->in[0]->height,
+                            .in_w = pass->in[0]->width,
+                            .in_c = pass->in[0]->channels,
+                            .out_h = pass->node->height,
+                            .out_w = pass->node->width,
+                            .out_c = pass->node->channels,
+                            .kernel_h = a->kernel,
+                            .kernel_w = a->kernel,
+                            .stride = a->stride,
+                            .padding = a->padding,
+                            .groups = a->groups,
+                            .plan_batch = pass->max_batch};
+}
+
+static void forward(const dho_node_pass *pass)
+{
+    const dho_conv_shape s = dho_conv_shape_of(pass);
+    pass->kernels->conv_forward(pass->compute, &s, pass->x[0], pass->parameters[WEIGHT],
+                                pass->parameters[BIAS], pass->y);
+}
+
+static void backward(const dho_node_pass *pass)
+{
+    const dho_conv_shape s = dho_conv_shape_of(pass);
+    pass->kernels->conv_backward_weights(pass->compute, &s, pass->x[0], pass->dy,
+                                         pass->gradients[WEIGHT], pass->gradients[BIAS]);
+    if (pass->dx[0] != NULL)
+        pass->kernels->conv_backward_data(pass->compute, &s, pass->dy, pass->parameters[WEIGHT],
+                                          pass->add[0], pass->dx[0]);
+}
+
+static dho_status reserve(const dho_node_pass *pass)
+{
+    const dho_conv_shape s = dho_conv_shape_of(pass);
+    const bool bias = pass->node->parameters[BIAS] >= 0;
+    return dho_compute_reserve_conv(pass->compute, &s,
+                                    (bias ? DHO_CALL_FORWARD_BIAS : DHO_CALL_FORWARD) |
+                                        dho_pass_backward_calls(pass));
+}
+
+static double flops(const dho_node_pass *pass)
+{
+    const dho_conv_shape s = dho_conv_shape_of(pass);
+    return 2.0 * s.batch * s.out_h * s.out_w * s.out_c * ((double)s.in_c / s.groups) * s.kernel_h *
+           s.kernel_w;
+}
+
+const dho_operator dho_conv_operator = {.name = "convolution",
+                                        .attribute_bytes = sizeof(conv_attributes),
+                                        .shape = shape,
+                                        .forward = forward,
+                                        .backward = backward,
+                                        .backward_reads = DHO_INPUT_0,
+                                        .reserve = reserve,
+                                        .flops = flops,
+                                        .backward_flops = 2};
+
+dho_value dho_graph_conv(dho_graph *graph, dho_value x, const char *name, int out_channels,
+                         int kernel, int stride, int padding, int groups, bool bias)
+{
+    conv_attributes attributes = {kernel, stride, padding, groups};
+    dho_node node = dho_node_begin(&dho_conv_operator, x);
+    const int in_channels = dho_graph_node(graph, x)->channels / groups;
+    const int64_t fan_in = (int64_t)in_channels * kernel * kernel;
+    node.attributes = &attributes;
+    node.channels = out_channels;
+    node.parameters[WEIGHT] =
+        dho_graph_add_parameter(graph, name, "weight",
+                                (dho_slot){.dims = 4,
+                                           .shape = {out_channels, in_channels, kernel, kernel},
+                                           .is_conv = true,
+                                           .init = DHO_INIT_HE_FAN_OUT,
+                                           .fan_in = fan_in});
+    if (bias)
+        node.parameters[BIAS] =
+            dho_graph_add_vector(graph, name, "bias", out_channels, DHO_INIT_LINEAR, fan_in);
+    return dho_graph_append(graph, node);
+}

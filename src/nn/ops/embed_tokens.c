@@ -1,0 +1,43 @@
+/* The start of an image's residual stream: class token, patches, positions. */
+#include "nn/operator.h"
+
+enum { CLASS, POSITION };
+
+static void shape(dho_graph *graph, dho_node *node)
+{
+    dho_graph_demand(graph, !dho_graph_node(graph, node->inputs[0])->is_float,
+                     "patches that are float");
+    dho_shape_of_tokens(graph, node);
+    node->is_float = true;
+}
+
+static void forward(const dho_node_pass *pass)
+{
+    pass->kernels->embed_tokens_forward(pass->compute, pass->batch, pass->node->height - 1,
+                                        pass->node->channels, pass->x[0], pass->parameters[CLASS],
+                                        pass->parameters[POSITION], pass->y);
+}
+
+static void backward(const dho_node_pass *pass)
+{
+    pass->kernels->embed_tokens_backward(pass->compute, pass->batch, pass->node->height - 1,
+                                         pass->node->channels, pass->dy, pass->dx[0],
+                                         pass->gradients[CLASS], pass->gradients[POSITION]);
+}
+
+static const dho_operator embed_tokens = {.name = "embeddings",
+                                          .shape = shape,
+                                          .forward = forward,
+                                          .backward = backward,
+                                          .only_sets = true};
+
+dho_value dho_graph_embed_tokens(dho_graph *graph, dho_value patches, const char *class_embedding,
+                                 const char *position)
+{
+    const dho_node *grid = dho_graph_node(graph, patches);
+    dho_node node = dho_node_begin(&embed_tokens, patches);
+    node.parameters[CLASS] = dho_graph_add_vector(graph, class_embedding, NULL, grid->channels,
+                                                  DHO_INIT_NORMAL, grid->channels);
+    node.parameters[POSITION] = dho_graph_add_position(graph, position, grid);
+    return dho_graph_append(graph, node);
+}

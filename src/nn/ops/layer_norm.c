@@ -1,0 +1,55 @@
+/* Layer normalisation. */
+#include "nn/operator.h"
+
+enum { GAMMA, BETA };
+
+static const float eps = 1e-5f;
+
+static void shape(dho_graph *graph, dho_node *node)
+{
+    dho_shape_of_input(graph, node);
+    dho_graph_demand(graph, dho_graph_node(graph, node->inputs[0])->is_float,
+                     "layer normalisation of a value that is not the residual stream's");
+}
+
+/* Saved: the mean of each row, then 1 / sqrt(variance + eps). */
+static void forward(const dho_node_pass *pass)
+{
+    float *mean = pass->saved, *inv_std = mean + pass->rows;
+    pass->kernels->layer_norm_forward(pass->compute, pass->rows, pass->node->channels, eps,
+                                      pass->node->is_float, pass->x[0], pass->parameters[GAMMA],
+                                      pass->parameters[BETA], pass->y, mean, inv_std);
+}
+
+static void backward(const dho_node_pass *pass)
+{
+    const float *mean = pass->saved, *inv_std = mean + pass->rows;
+    pass->kernels->layer_norm_backward(pass->compute, pass->rows, pass->node->channels,
+                                       pass->node->is_float, pass->x[0], pass->parameters[GAMMA],
+                                       mean, inv_std, pass->dy, pass->add[0], pass->dx[0],
+                                       pass->gradients[GAMMA], pass->gradients[BETA]);
+}
+
+static size_t saved_bytes(const dho_node_pass *pass)
+{
+    return 2 * (size_t)pass->rows * sizeof(float);
+}
+
+static const dho_operator layer_norm = {.name = "layer norm",
+                                        .shape = shape,
+                                        .forward = forward,
+                                        .backward = backward,
+                                        .backward_reads = DHO_INPUT_0,
+                                        .saved_bytes = saved_bytes};
+
+dho_value dho_graph_layer_norm(dho_graph *graph, dho_value x, const char *name, bool stream)
+{
+    const int channels = dho_graph_node(graph, x)->channels;
+    dho_node node = dho_node_begin(&layer_norm, x);
+    node.is_float = stream;
+    node.cheap = !stream;
+    node.parameters[GAMMA] =
+        dho_graph_add_vector(graph, name, "weight", channels, DHO_INIT_ONES, 0);
+    node.parameters[BETA] = dho_graph_add_vector(graph, name, "bias", channels, DHO_INIT_ZEROS, 0);
+    return dho_graph_append(graph, node);
+}

@@ -1,0 +1,99 @@
+/* The linear layer of float vectors, and the builder of both linear layers. */
+#include "nn/ops/linear.h"
+
+#include <stdio.h>
+
+enum { WEIGHT = DHO_LINEAR_WEIGHT, BIAS = DHO_LINEAR_BIAS, NAME_BYTES = 128 };
+
+typedef struct linear_attributes {
+    float scale; /* of x W^T + b */
+} linear_attributes;
+
+static float scale_of(const dho_node *node)
+{
+    return ((const linear_attributes *)node->attributes)->scale;
+}
+
+static void shape(dho_graph *graph, dho_node *node)
+{
+    (void)graph;
+    node->height = node->width = 1;
+    node->is_float = true;
+}
+
+static void forward(const dho_node_pass *pass)
+{
+    const int in = pass->in[0]->channels, out = pass->node->channels;
+    const float scale = scale_of(pass->node);
+    pass->kernels->gemm(pass->compute, false, true, pass->batch, out, in, scale, pass->x[0], in,
+                        pass->parameters[WEIGHT], in, 0, pass->y, out);
+    if (pass->parameters[BIAS] != NULL)
+        pass->kernels->add_bias(pass->compute, pass->batch, out, scale, pass->parameters[BIAS],
+                                pass->y);
+}
+
+static void backward(const dho_node_pass *pass)
+{
+    const int in = pass->in[0]->channels, out = pass->node->channels;
+    const float scale = scale_of(pass->node);
+    pass->kernels->gemm(pass->compute, true, false, out, in, pass->batch, scale, pass->dy, out,
+                        pass->x[0], in, 1, pass->gradients[WEIGHT], in);
+    if (pass->gradients[BIAS] != NULL)
+        pass->kernels->sum_float_rows(pass->compute, pass->batch, out, scale, pass->dy,
+                                      pass->gradients[BIAS]);
+    if (pass->dx[0] != NULL)
+        pass->kernels->gemm(pass->compute, false, false, pass->batch, in, out, scale, pass->dy, out,
+                            pass->parameters[WEIGHT], in, pass->add[0] ? 1 : 0, pass->dx[0], in);
+}
+
+double dho_linear_flops(const dho_node_pass *pass)
+{
+    return 2.0 * (double)pass->rows * pass->node->channels * pass->in[0]->channels;
+}
+
+static const dho_operator linear = {.name = "linear",
+                                    .attribute_bytes = sizeof(linear_attributes),
+                                    .shape = shape,
+                                    .forward = forward,
+                                    .backward = backward,
+                                    .backward_reads = DHO_INPUT_0,
+                                    .flops = dho_linear_flops,
+                                    .backward_flops = 2};
+
+dho_value dho_graph_linear_of(dho_graph *graph, dho_value x, const dho_linear_spec *spec)
+{
+    linear_attributes attributes = {spec->scale != 0 ? spec->scale : 1};
+    const dho_node *in = dho_graph_node(graph, x);
+    const bool vector = in->height == 1 && in->width == 1 && in->is_float;
+    const int64_t out_channels = spec->out_channels, in_channels = in->channels;
+    dho_node node = dho_node_begin(vector ? &linear : &dho_tokens_linear_operator, x);
+    dho_graph_demand(graph, !vector || !spec->adds, "a residual of a vector");
+    dho_graph_demand(graph, vector || spec->scale == 0, "a scaled linear layer on tokens");
+    node.attributes = &attributes;
+    node.channels = spec->out_channels;
+    if (spec->adds) node.inputs[DHO_LINEAR_RESIDUAL] = spec->residual;
+    node.parameters[WEIGHT] = dho_graph_add_parameter(
+        graph, spec->weight, NULL,
+        (dho_slot){.dims = 2,
+                   .shape = {spec->transposed ? in_channels : out_channels,
+                             spec->transposed ? out_channels : in_channels},
+                   .transposed = spec->transposed,
+                   .init = spec->init != DHO_INIT_ZEROS ? spec->init : DHO_INIT_LINEAR,
+                   .fan_in = in_channels});
+    if (spec->bias != NULL)
+        node.parameters[BIAS] =
+            dho_graph_add_vector(graph, spec->bias, NULL, out_channels,
+                                 spec->zero_bias ? DHO_INIT_ZEROS : DHO_INIT_LINEAR, in_channels);
+    return dho_graph_append(graph, node);
+}
+
+dho_value dho_graph_linear(dho_graph *graph, dho_value x, const char *name, int out_channels,
+                           bool bias)
+{
+    char weight_name[NAME_BYTES], bias_name[NAME_BYTES];
+    snprintf(weight_name, sizeof weight_name, "%s.weight", name);
+    snprintf(bias_name, sizeof bias_name, "%s.bias", name);
+    const dho_linear_spec spec = {
+        .weight = weight_name, .bias = bias ? bias_name : NULL, .out_channels = out_channels};
+    return dho_graph_linear_of(graph, x, &spec);
+}

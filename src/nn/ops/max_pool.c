@@ -1,0 +1,64 @@
+/* Maximum of windows. */
+#include "nn/operator.h"
+
+typedef struct max_pool_attributes {
+    int kernel, stride, padding;
+} max_pool_attributes;
+
+static void shape(dho_graph *graph, dho_node *node)
+{
+    const max_pool_attributes *a = node->attributes;
+    const dho_node *in = dho_graph_node(graph, node->inputs[0]);
+    node->height = (in->height + 2 * a->padding - a->kernel) / a->stride + 1;
+    node->width = (in->width + 2 * a->padding - a->kernel) / a->stride + 1;
+    node->channels = in->channels;
+}
+
+static dho_pool_shape pool_shape(const dho_node_pass *pass)
+{
+    const max_pool_attributes *a = pass->node->attributes;
+    return (dho_pool_shape){.batch = pass->batch,
+                            .in_h = pass->in[0]->height,
+                            .in_w = pass->in[0]->width,
+                            .channels = pass->in[0]->channels,
+                            .out_h = pass->node->height,
+                            .out_w = pass->node->width,
+                            .kernel = a->kernel,
+                            .stride = a->stride,
+                            .padding = a->padding};
+}
+
+static void forward(const dho_node_pass *pass)
+{
+    const dho_pool_shape s = pool_shape(pass);
+    pass->kernels->max_pool_forward(pass->compute, &s, pass->x[0], pass->y, pass->saved);
+}
+
+static void backward(const dho_node_pass *pass)
+{
+    const dho_pool_shape s = pool_shape(pass);
+    if (pass->dx[0] != NULL)
+        pass->kernels->max_pool_backward(pass->compute, &s, pass->dy, pass->saved, pass->add[0],
+                                         pass->dx[0]);
+}
+
+/* Where in its window each maximum was. */
+static size_t saved_bytes(const dho_node_pass *pass)
+{
+    return (size_t)pass->rows * (size_t)pass->node->channels;
+}
+
+static const dho_operator max_pool = {.name = "max pool",
+                                      .attribute_bytes = sizeof(max_pool_attributes),
+                                      .shape = shape,
+                                      .forward = forward,
+                                      .backward = backward,
+                                      .saved_bytes = saved_bytes};
+
+dho_value dho_graph_max_pool(dho_graph *graph, dho_value x, int kernel, int stride, int padding)
+{
+    max_pool_attributes attributes = {kernel, stride, padding};
+    dho_node node = dho_node_begin(&max_pool, x);
+    node.attributes = &attributes;
+    return dho_graph_append(graph, node);
+}

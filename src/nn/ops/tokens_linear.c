@@ -1,0 +1,89 @@
+/* The linear layer of tokens, whose result may be added to the residual stream. Its builder is in
+ * linear.c. */
+#include "nn/ops/linear.h"
+
+#include <string.h>
+
+enum { X = DHO_LINEAR_X, RESIDUAL = DHO_LINEAR_RESIDUAL };
+enum { WEIGHT = DHO_LINEAR_WEIGHT, BIAS = DHO_LINEAR_BIAS };
+
+static void shape(dho_graph *graph, dho_node *node)
+{
+    const dho_node *in = dho_graph_node(graph, node->inputs[X]);
+    dho_graph_demand(graph, !in->is_float, "a linear layer of the residual stream itself");
+    node->height = in->height;
+    node->width = in->width;
+    node->is_float = node->inputs[RESIDUAL] >= 0;
+    if (!node->is_float) return;
+    const dho_node *residual = dho_graph_node(graph, node->inputs[RESIDUAL]);
+    dho_graph_demand(graph, residual->is_float, "a residual that is not float");
+    dho_graph_demand(graph, dho_same_shape(node, residual), "a residual of another shape");
+}
+
+static void forward(const dho_node_pass *pass)
+{
+    const int in = pass->in[X]->channels, out = pass->node->channels;
+    const float *weight = pass->parameters[WEIGHT], *bias = pass->parameters[BIAS];
+    if (pass->x[RESIDUAL] == NULL)
+        pass->kernels->linear_forward(pass->compute, pass->rows, in, out, pass->x[X], weight, bias,
+                                      pass->y);
+    else
+        pass->kernels->linear_add_forward(pass->compute, pass->rows, in, out, pass->x[X], weight,
+                                          bias, pass->x[RESIDUAL], pass->y);
+}
+
+/* The residual's gradient is dy; where it is not the same memory, dy is added or copied there. */
+static void residual_backward(const dho_node_pass *pass)
+{
+    float *to = pass->dx[RESIDUAL];
+    const size_t count = (size_t)pass->rows * (size_t)pass->node->channels;
+    if (to == NULL || to == pass->dy) return;
+    if (pass->add[RESIDUAL])
+        pass->kernels->add(pass->compute, count, to, pass->dy, to);
+    else
+        memcpy(to, pass->dy, count * sizeof *to);
+}
+
+static void backward(const dho_node_pass *pass)
+{
+    const int in = pass->in[X]->channels, out = pass->node->channels;
+    const void *dy = pass->dy;
+    if (pass->scratch != NULL) {
+        pass->kernels->store(pass->compute, (size_t)pass->rows * (size_t)out, dy, pass->scratch);
+        dy = pass->scratch;
+    }
+    pass->kernels->linear_backward_weights(pass->compute, pass->rows, in, out, pass->x[X], dy,
+                                           pass->gradients[WEIGHT], pass->gradients[BIAS]);
+    if (pass->dx[X] != NULL)
+        pass->kernels->linear_backward_data(pass->compute, pass->rows, in, out, dy,
+                                            pass->parameters[WEIGHT], pass->add[X], pass->dx[X]);
+    residual_backward(pass);
+}
+
+/* The stream's gradient in the dtype that the kernels read. */
+static size_t scratch_bytes(const dho_node_pass *pass)
+{
+    if (!pass->node->is_float || dho_compute_dtype_of(pass->compute) == DHO_DTYPE_FP32) return 0;
+    return (size_t)pass->rows * (size_t)pass->node->channels *
+           dho_compute_element_bytes(pass->compute);
+}
+
+static dho_status reserve(const dho_node_pass *pass)
+{
+    const bool bias = pass->node->parameters[BIAS] >= 0;
+    unsigned calls = bias ? DHO_CALL_FORWARD_BIAS : DHO_CALL_FORWARD;
+    if (pass->in[RESIDUAL] != NULL) calls = bias ? DHO_CALL_ADD_BIAS : DHO_CALL_ADD;
+    return dho_compute_reserve_linear(pass->compute, pass->rows, pass->in[X]->channels,
+                                      pass->node->channels, calls | dho_pass_backward_calls(pass));
+}
+
+const dho_operator dho_tokens_linear_operator = {.name = "linear on tokens",
+                                                 .shape = shape,
+                                                 .forward = forward,
+                                                 .backward = backward,
+                                                 .backward_reads = DHO_INPUT_0,
+                                                 .shares_gradient = DHO_INPUT_1,
+                                                 .scratch_bytes = scratch_bytes,
+                                                 .reserve = reserve,
+                                                 .flops = dho_linear_flops,
+                                                 .backward_flops = 2};
