@@ -7,7 +7,7 @@
 #include "dho/distill.h"
 #include "dho/rng.h"
 #include "dho/student.h"
-#include "train/microbatch.h"
+#include "dho/microbatch.h"
 
 #include <stdio.h>
 #include <stdlib.h>

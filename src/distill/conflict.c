@@ -1,4 +1,4 @@
-#include "distill/conflict.h"
+#include "dho/conflict.h"
 
 #include "dho/alloc.h"
 

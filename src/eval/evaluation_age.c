@@ -4,7 +4,7 @@
 #include "dho/alloc.h"
 #include "dho/checkpoint.h"
 #include "dho/file.h"
-#include "eval/shell_word.h"
+#include "base/shell_word.h"
 
 #include <string.h>
 

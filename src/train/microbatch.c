@@ -1,4 +1,4 @@
-#include "train/microbatch.h"
+#include "dho/microbatch.h"
 
 int dho_microbatch_passes(const dho_student *student, bool separate, int rows, int labelled)
 {

@@ -2,7 +2,7 @@
 #ifndef DHO_TRAIN_NOT_FINITE_H
 #define DHO_TRAIN_NOT_FINITE_H
 
-#include "train/microbatch.h"
+#include "dho/microbatch.h"
 #include "train/trainer_internal.h"
 
 /* Warns of a microbatch whose loss is not finite, on the rank that has it, while its numbers are

@@ -3,8 +3,8 @@
 #define DHO_TRAIN_STEP_CONFLICT_H
 
 #include "dho/comm.h"
-#include "distill/conflict.h"
-#include "train/microbatch.h"
+#include "dho/conflict.h"
+#include "dho/microbatch.h"
 #include "train/progress.h"
 
 /* The two losses' gradients apart, summed over the step's microbatches as the step's own are: by

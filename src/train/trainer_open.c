@@ -6,7 +6,7 @@
 #include "dho/run_setup.h"
 #include "dho/teacher.h"
 #include "train/initial_weights.h"
-#include "train/microbatch.h"
+#include "dho/microbatch.h"
 
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 /* The passes through the student that an epoch has: all can be trained, and all are prepared. Their
  * sizes differ where the last batches of an epoch are smaller. */
-#include "train/microbatch.h"
+#include "dho/microbatch.h"
 #include "train/trainer_internal.h"
 
 dho_status dho_trainer_check_passes(const dho_trainer *trainer)

@@ -19,7 +19,7 @@ declare -A module=(
     [tokenizer]=clip [clip]=clip [zero_shot]=clip
     [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher [cache_import]=teacher
     [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [evaluate]=eval
-    [metrics]=train [metric_rows]=train [evaluation]=eval [plateau]=eval
+    [metrics]=train [metric_rows]=train [microbatch]=train [session]=train [conflict]=distill [evaluation]=eval [plateau]=eval
 )
 
 # The files that may include a library's header, as a pattern.

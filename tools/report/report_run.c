@@ -1,10 +1,8 @@
 /* A run's folder: metrics, sessions, configuration; the evaluation is report_evaluation.c's. */
 #include "report/report_run.h"
 
-#include "base/json.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
-#include "eval/sessions.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -125,7 +123,7 @@ void dho_report_run_close(dho_report_run *run)
     dho_free(run->age);
     if (run->has_config) dho_config_free(&run->config);
     dho_free(run->config_text);
-    json_decref(run->sessions);
+    dho_sessions_free(&run->sessions);
     dho_text_free(&run->notes);
     *run = (dho_report_run){0};
 }

@@ -9,9 +9,8 @@
 #include "dho/config.h"
 #include "dho/evaluation.h"
 #include "dho/metrics.h"
+#include "dho/session.h"
 #include "report/report_text.h"
-
-#include <jansson.h>
 
 /* Columns of numbers over ascending steps; NaN where there is none. */
 typedef struct dho_columns {
@@ -100,10 +99,10 @@ typedef struct dho_report_run {
     char *age; /* owned, or NULL: the evaluation is of an older checkpoint, and what renews it */
     dho_report_set *sets; /* owned, [set_count]: the evaluation's, as many as are shown */
     size_t set_count;
-    dho_config config; /* of the training, with the evaluation's eval.* */
-    char *config_text; /* owned: all keys of `config`; NULL without */
-    json_t *sessions;  /* owned: of dho_sessions_load; NULL: not readable */
-    dho_text notes;    /* HTML: <li>...</li> of what is missing */
+    dho_config config;     /* of the training, with the evaluation's eval.* */
+    char *config_text;     /* owned: all keys of `config`; NULL without */
+    dho_sessions sessions; /* owned; none: not readable */
+    dho_text notes;        /* HTML: <li>...</li> of what is missing */
 } dho_report_run;
 
 typedef struct dho_report_reading {

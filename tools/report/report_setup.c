@@ -2,6 +2,7 @@
 #include "dho/alloc.h"
 #include "report/report_page.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -61,46 +62,44 @@ static dho_status add_differences(dho_report_page *page)
     return page->html.status;
 }
 
-static void add_text(dho_report_page *page, const json_t *session, const char *key)
+static void add_text(dho_report_page *page, const char *value)
 {
-    const char *value = json_string_value(json_object_get(session, key));
     dho_text_add(&page->html, "<td class=\"left\"><bdi>");
     dho_text_escape_cut(&page->html, value != NULL ? value : "–", 80);
     dho_text_add(&page->html, "</bdi></td>");
 }
 
-static void add_number(dho_report_page *page, const json_t *session, const char *key)
+static void add_number(dho_report_page *page, double value)
 {
-    char word[40];
-    const json_t *value = json_object_get(session, key);
-    if (json_is_number(value))
-        dho_number_word(json_number_value(value), 3, word, sizeof word);
-    else
-        snprintf(word, sizeof word, "–");
+    char word[40] = "–";
+    if (!isnan(value)) dho_number_word(value, 3, word, sizeof word);
     dho_text_add(&page->html, "<td>%s</td>", word);
 }
 
-static void add_session(dho_report_page *page, size_t r, const json_t *session)
+/* In the order of the head that add_machines writes. */
+static void add_session(dho_report_page *page, size_t r, const dho_session *session)
 {
-    static const char *const texts[] = {"host", "cpu"}, *const after[] = {"backend", "libraries",
-                                                                          "version"};
-    static const char *const numbers[] = {"cores", "memory_gib", "ranks", "threads"};
     dho_text_add(&page->html, "<tr><td>");
     dho_report_add_run_name(page, r);
     dho_text_add(&page->html, "</td>");
-    add_text(page, session, "started");
-    add_number(page, session, "step");
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) add_text(page, session, texts[i]);
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        add_number(page, session, numbers[i]);
-    for (size_t i = 0; i < sizeof after / sizeof *after; i++) add_text(page, session, after[i]);
+    add_text(page, session->started);
+    add_number(page, session->step);
+    add_text(page, session->host);
+    add_text(page, session->cpu);
+    add_number(page, session->cores);
+    add_number(page, session->memory_gib);
+    add_number(page, session->ranks);
+    add_number(page, session->threads);
+    add_text(page, session->backend);
+    add_text(page, session->libraries);
+    add_text(page, session->version);
     dho_text_add(&page->html, "</tr>\n");
 }
 
 static void add_machines(dho_report_page *page)
 {
     size_t count = 0;
-    for (size_t r = 0; r < page->run_count; r++) count += json_array_size(page->runs[r].sessions);
+    for (size_t r = 0; r < page->run_count; r++) count += page->runs[r].sessions.count;
     dho_text_add(&page->html, "<h3>Machine</h3>\n");
     if (count == 0) {
         dho_report_add_missing(page, "Not stored in these runs (<code>sessions.jsonl</code>).");
@@ -113,10 +112,10 @@ static void add_machines(dho_report_page *page)
                  "<th class=\"left\">backend</th><th class=\"left\">libraries</th>"
                  "<th class=\"left\">dho</th></tr>\n");
     for (size_t r = 0; r < page->run_count; r++)
-        for (size_t i = 0; i < json_array_size(page->runs[r].sessions); i++)
-            add_session(page, r, json_array_get(page->runs[r].sessions, i));
+        for (size_t i = 0; i < page->runs[r].sessions.count; i++)
+            add_session(page, r, &page->runs[r].sessions.items[i]);
     for (size_t r = 0; r < page->run_count; r++) {
-        if (json_array_size(page->runs[r].sessions) > 0) continue;
+        if (page->runs[r].sessions.count > 0) continue;
         dho_text_add(&page->html, "<tr><td>");
         dho_report_add_run_name(page, r);
         dho_text_add(&page->html, "</td><td class=\"left\">not stored</td></tr>\n");

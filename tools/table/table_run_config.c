@@ -1,9 +1,8 @@
 /* Is a run of the configuration that its table asks for? */
 #include "table/table_run_config.h"
-#include "base/json.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
-#include "eval/sessions.h"
+#include "dho/session.h"
 
 #include <string.h>
 
@@ -67,21 +66,19 @@ static dho_status check_session(const char *folder, int64_t first, const char *t
  * steps took the place of its own. */
 static dho_status check_sessions(const char *folder, const dho_config *wanted)
 {
-    json_t *sessions;
+    dho_sessions sessions;
     int64_t before = INT64_MAX;
     DHO_TRY(dho_sessions_load(&sessions, folder));
     dho_status status = DHO_OK;
-    for (size_t i = json_array_size(sessions); i-- > 0 && before > 0 && status == DHO_OK;) {
-        const json_t *session = json_array_get(sessions, i),
-                     *step = json_object_get(session, "step");
-        const char *text = json_string_value(json_object_get(session, "config"));
-        if (!json_is_integer(step) || json_integer_value(step) >= before) continue;
-        if (text == NULL) before = 0; /* of an older version: nothing more is known */
-        if (text == NULL) continue;
-        before = json_integer_value(step);
-        status = check_session(folder, before, text, wanted);
+    for (size_t i = sessions.count; i-- > 0 && before > 0 && status == DHO_OK;) {
+        const dho_session *session = &sessions.items[i];
+        if (!(session->step >= 0 && session->step < (double)before)) continue;
+        if (session->config == NULL) before = 0; /* of an older version: nothing more is known */
+        if (session->config == NULL) continue;
+        before = (int64_t)session->step;
+        status = check_session(folder, before, session->config, wanted);
     }
-    json_decref(sessions);
+    dho_sessions_free(&sessions);
     if (status == DHO_OK && before > 0 && before < INT64_MAX)
         return dho_fail(DHO_ERR_CONFIG,
                         "%s/sessions.jsonl: the steps before %lld were trained in another folder",

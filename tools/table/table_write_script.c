@@ -1,5 +1,5 @@
 /* The runs that a table lacks, as a shell script. */
-#include "eval/shell_word.h"
+#include "base/shell_word.h"
 #include "table/table_write.h"
 
 #include <string.h>

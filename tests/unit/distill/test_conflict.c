@@ -5,8 +5,8 @@
 #include "dho/compute.h"
 #include "dho/rng.h"
 #include "dho/student.h"
-#include "distill/conflict.h"
-#include "train/microbatch.h"
+#include "dho/conflict.h"
+#include "dho/microbatch.h"
 
 #include <math.h>
 #include <string.h>

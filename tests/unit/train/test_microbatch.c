@@ -4,7 +4,7 @@
 #include "check_main.h"
 #include "dho/alloc.h"
 #include "dho/rng.h"
-#include "train/microbatch.h"
+#include "dho/microbatch.h"
 
 #include <math.h>
 #include <string.h>

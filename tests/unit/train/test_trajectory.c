@@ -12,7 +12,7 @@
 #include "dho/optim.h"
 #include "dho/safetensors.h"
 #include "dho/state_dict.h"
-#include "train/microbatch.h"
+#include "dho/microbatch.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "eval/shell_word.h"
+#include "base/shell_word.h"
 
 #include "dho/alloc.h"
 

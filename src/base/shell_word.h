@@ -1,6 +1,6 @@
-/* Words of a command that is to be pasted into a shell. Private to src/eval. */
-#ifndef DHO_EVAL_SHELL_WORD_H
-#define DHO_EVAL_SHELL_WORD_H
+/* Words of a command that is to be pasted into a shell. Private to src/. */
+#ifndef DHO_BASE_SHELL_WORD_H
+#define DHO_BASE_SHELL_WORD_H
 
 #include "dho/status.h"
 

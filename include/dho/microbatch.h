@@ -1,9 +1,13 @@
-/* One microbatch through the student: forward, losses, backward. Private to src/train. */
-#ifndef DHO_TRAIN_MICROBATCH_H
-#define DHO_TRAIN_MICROBATCH_H
+/* One microbatch through the student: forward, losses, backward. Local. */
+#ifndef DHO_MICROBATCH_H
+#define DHO_MICROBATCH_H
 
 #include "dho/distill.h"
 #include "dho/student.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* All borrowed. Rows 0 .. labelled-1 carry labels. */
 typedef struct dho_microbatch {
@@ -40,5 +44,9 @@ dho_loss_terms dho_microbatch_run(const dho_microbatch *microbatch, const dho_ob
  * passes: the labelled rows' first. */
 void dho_microbatch_move_statistics(size_t floats, int passes, float scale, const float *statistics,
                                     float *buffers);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,10 +1,13 @@
 /* Gradient conflict: do the supervised loss and the teacher's pull the shared weights in different
- * directions? Their gradients' cosine and norms, for each block of the backbone. Private to the
- * library. Local. */
-#ifndef DHO_DISTILL_CONFLICT_H
-#define DHO_DISTILL_CONFLICT_H
+ * directions? Their gradients' cosine and norms, for each block of the backbone. Local. */
+#ifndef DHO_CONFLICT_H
+#define DHO_CONFLICT_H
 
 #include "dho/graph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* Inner products of two gradients: |a|^2, |b|^2, a.b. */
 typedef struct dho_conflict_terms {
@@ -32,5 +35,9 @@ void dho_conflict_blocks_free(dho_conflict_blocks *blocks);
 /* Of two gradient slabs: out[count]. Does not depend on the number of threads. */
 void dho_conflict_measure(const dho_conflict_blocks *blocks, const float *ce, const float *kd,
                           dho_conflict_terms *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
