@@ -1,3 +1,4 @@
+/* Hits of the combined prediction, and the best of a grid of alpha and beta. */
 #include "dho/evaluate.h"
 
 #include "dho/alloc.h"
@@ -5,17 +6,6 @@
 
 #include <math.h>
 #include <string.h>
-
-void dho_head_outputs_free(dho_head_outputs *outputs)
-{
-    dho_free(outputs->logits[0]);
-    dho_free(outputs->logits[1]);
-    dho_free(outputs->labels);
-    dho_free(outputs->mask);
-    dho_free(outputs->image_names);
-    dho_free(outputs->class_names);
-    *outputs = (dho_head_outputs){0};
-}
 
 void dho_wilson_interval(int64_t k, int64_t n, double *low, double *high)
 {

@@ -1,68 +1,63 @@
 /* Is a run's evaluation of its newest checkpoint, and what renews it? */
 #include "dho/evaluation.h"
 
+#include "base/shell_word.h"
 #include "dho/alloc.h"
 #include "dho/checkpoint.h"
+#include "dho/config.h"
 #include "dho/file.h"
-#include "base/shell_word.h"
 
 #include <string.h>
 
-#define MAX_CONFIG_BYTES ((size_t)1 << 20)
-
-/* The section "eval" of a formatted configuration; empty where it has none. */
-static const char *eval_section(const char *text, size_t *length)
-{
-    static const char head[] = "\neval:\n";
-    const char *at = strstr(text, head);
-    *length = 0;
-    if (at == NULL) return text;
-    at += sizeof head - 1;
-    const char *end = at;
-    while (*end == ' ') end += strcspn(end, "\n") + (end[strcspn(end, "\n")] == '\n');
-    *length = (size_t)(end - at);
-    return at;
-}
-
-static bool equal_settings(const char *training, const char *evaluation)
-{
-    size_t a, b;
-    const char *own = eval_section(training, &a), *other = eval_section(evaluation, &b);
-    return a == b && memcmp(own, other, a) == 0;
-}
-
-/* A file of the run as text; NULL when it cannot be read. */
-static dho_status read_text(const char *run_folder, const char *name, char **out)
+/* A configuration of the run. *found: it is there and can be read; dho_config_free is due then. */
+static dho_status load_config(const char *run_folder, const char *name, dho_config *out,
+                              bool *found)
 {
     char *path;
-    uint8_t *bytes = NULL;
-    size_t capacity = 0, count = 0;
-    *out = NULL;
+    *found = false;
     DHO_TRY(dho_path_join(&path, run_folder, name));
-    dho_status status = dho_path_exists(path)
-                            ? dho_file_read(path, MAX_CONFIG_BYTES, &bytes, &capacity, &count)
-                            : DHO_OK;
-    if (status == DHO_OK && bytes != NULL) status = dho_strndup(out, (const char *)bytes, count);
-    dho_free(bytes);
+    dho_status status = DHO_OK;
+    if (dho_path_exists(path)) {
+        status = dho_config_load(out, path, NULL, 0);
+        *found = status == DHO_OK;
+    }
     dho_free(path);
     return status == DHO_ERR_MEMORY ? status : DHO_OK;
 }
 
+/* Would the run's configuration evaluate as its last evaluation did? It would where that is not
+ * known. */
+static dho_status compare_settings(const char *run_folder, bool *same)
+{
+    dho_config configs[2];
+    bool found[2] = {false, false};
+    dho_config_differences differences;
+    *same = false;
+    dho_status status = load_config(run_folder, "config.yaml", &configs[0], &found[0]);
+    if (status == DHO_OK)
+        status = load_config(run_folder, "eval/config.yaml", &configs[1], &found[1]);
+    if (status == DHO_OK && !found[1]) *same = true;
+    if (status == DHO_OK && found[0] && found[1]) {
+        const dho_config *const both[] = {&configs[0], &configs[1]};
+        status = dho_config_diff(&differences, both, 2, DHO_DECIDES_EVALUATION);
+        if (status == DHO_OK) *same = differences.count == 0;
+        if (status == DHO_OK) dho_config_differences_free(&differences);
+    }
+    for (int i = 0; i < 2; i++)
+        if (found[i]) dho_config_free(&configs[i]);
+    return status;
+}
+
 dho_status dho_evaluation_command(const char *run_folder, char **out)
 {
-    char *training = NULL, *evaluation = NULL, *folder = NULL;
-    dho_status status;
+    char *folder;
+    bool same;
     *out = NULL;
-    DHO_TRY_GOTO(read_text(run_folder, "config.yaml", &training));
-    DHO_TRY_GOTO(read_text(run_folder, "eval/config.yaml", &evaluation));
-    DHO_TRY_GOTO(dho_shell_word(run_folder, &folder));
-    if (evaluation == NULL || (training != NULL && equal_settings(training, evaluation)))
-        status = dho_asprintf(out, "dho eval %s", folder);
-    else
-        status = dho_asprintf(out, "dho eval -c %s/eval/config.yaml --out %s", folder, folder);
-fail:
-    dho_free(training);
-    dho_free(evaluation);
+    DHO_TRY(compare_settings(run_folder, &same));
+    DHO_TRY(dho_shell_word(run_folder, &folder));
+    const dho_status status =
+        same ? dho_asprintf(out, "dho eval %s", folder)
+             : dho_asprintf(out, "dho eval -c %s/eval/config.yaml --out %s", folder, folder);
     dho_free(folder);
     return status;
 }

@@ -1,3 +1,4 @@
+/* Head outputs in a file. */
 #include "base/finite.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
@@ -7,6 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+void dho_head_outputs_free(dho_head_outputs *outputs)
+{
+    dho_free(outputs->logits[0]);
+    dho_free(outputs->logits[1]);
+    dho_free(outputs->labels);
+    dho_free(outputs->mask);
+    dho_free(outputs->image_names);
+    dho_free(outputs->class_names);
+    *outputs = (dho_head_outputs){0};
+}
 
 static const char *const head_names[2] = {"logits_ce", "logits_kd"};
 static const char image_names_name[] = "image_names", class_names_name[] = "class_names";

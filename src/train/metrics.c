@@ -1,3 +1,4 @@
+/* The table of metrics, and its sums. */
 #include "train/metrics.h"
 
 #include <stddef.h>
