@@ -5,8 +5,8 @@
 #   fast      builds with warnings as errors; unit, MPI and layer tests
 #   sanitize  the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   full      everything: fast, the end-to-end tests (reproducibility on 1, 2 and 4 ranks, kill and
-#             resume, wrong inputs, SLURM), a build without oneDNN, sanitize, 20 s of fuzzing of each
-#             reader
+#             resume, wrong inputs, SLURM), a build without oneDNN, sanitize, ThreadSanitizer on what has
+#             threads, 20 s of fuzzing of each reader
 #   bare [fast|full] [RELEASE ...]
 #             README's two commands on fresh machines: launch/bare.sh
 #   arm64     cross build for aarch64; all unit tests under QEMU's emulation
@@ -78,6 +78,12 @@ if [ "$mode" != fast ]; then
     test_preset asan-ubsan -E '^e2e\.(slurm|reproducible|options|install|extending)|^oracle|^lint'
 fi
 if [ "$mode" = full ]; then
+    # The ring of decoding threads, packing, caches, signals, the ranks' sums, loops of OpenMP.
+    threaded=(test_loader test_shards test_cache test_stop_signal test_comm test_microbatch test_accuracy
+        test_plateau test_teacher_head test_tip_adapter test_kernels_elementwise)
+    build tsan --target "${threaded[@]}"
+    test_preset tsan -R "^(unit|mpi)\\.($(IFS='|' && echo "${threaded[*]}"))(\\.[1-4])?\$"
+
     build fuzz
     say "fuzzers: ${DHO_FUZZ_SECONDS:-20} s each"
     export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
