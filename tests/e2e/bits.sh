@@ -219,8 +219,9 @@ head_of_record() { # of the machine and the program
     echo "# commit $(git -C "$(dirname "$DHO")" describe --always --dirty 2>/dev/null)"
 }
 same_rows() { # RECORD ROWS WHAT: the rows are those of the record
-    grep -v '^#' "$1" | diff - "$2" >log || {
-        sed -n 's/^\([<>]\) [0-9a-f]*  /\1 /p' log | sort -k 2 >&2
+    grep -v '^#' "$1" | diff - "$2" >differences || {
+        sed -n 's/^\([<>]\) [0-9a-f]*  /\1 /p' differences | sort -k 2 >&2
+        : >log
         die "$3: the rows above (< recorded, > now) are not those of ${1#"$here/"}"
     }
     pass "$3: $(wc -l <"$2") rows are those of ${1#"$here/"}"
