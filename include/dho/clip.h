@@ -22,11 +22,19 @@
 extern "C" {
 #endif
 
+/* How whole images get the model's size; open_clip's words. */
+typedef enum dho_clip_resize {
+    DHO_CLIP_RESIZE_OWN, /* as the model was trained */
+    DHO_CLIP_RESIZE_SQUASH,
+    DHO_CLIP_RESIZE_SHORTEST
+} dho_clip_resize;
+
 typedef struct dho_clip_source {
     const char *model; /* "clip_rn50", "clip_vit_b16", "clip_vit_l14", "clip_vit_l14_336",
                           "clip_vit_h14_378"; or open_clip's name of it ("RN50", "ViT-B-16" ...) */
     const char *path;  /* safetensors, or a PyTorch checkpoint */
     const char *key;   /* see dho_weights_open; NULL: none */
+    dho_clip_resize resize; /* of an image tower */
 } dho_clip_source;
 
 /* --- images --- */
@@ -84,6 +92,16 @@ dho_status dho_clip_embed_images(const dho_config *config, dho_comm *comm,
  * Collective. */
 dho_status dho_clip_embed_texts(dho_comm *comm, dho_clip_text *text, const char *const *texts,
                                 size_t count, float **out);
+
+/* --- as a safetensors file "features" [count][dim], not normalised; rank 0 writes it --- */
+
+/* Of the images of the configuration's data set, with "labels" [count]. Collective. */
+dho_status dho_clip_embed_dataset(const dho_config *config, dho_comm *comm,
+                                  const dho_clip_source *source, const char *path);
+/* Of the lines of a text file. merges: see dho_tokenizer_open. config: compute.*. Collective. */
+dho_status dho_clip_embed_lines(const dho_config *config, dho_comm *comm,
+                                const dho_clip_source *source, const char *merges,
+                                const char *texts, const char *path);
 
 #ifdef __cplusplus
 }

@@ -82,6 +82,10 @@ uint16_t dho_float_to_half(float value); /* round to nearest even, overflow to i
 dho_status dho_safetensors_save(const char *path, const dho_tensor_view *tensors, size_t count,
                                 const char *const *metadata, uint32_t *out_crc);
 
+/* Can a safetensors file be written there? Errors: DHO_ERR_CONFIG for a name of another format,
+ * DHO_ERR_IO. option: "--out", for the message. */
+dho_status dho_safetensors_check_place(const char *option, const char *path);
+
 #ifdef __cplusplus
 }
 #endif

@@ -16,6 +16,7 @@
 #include "dho/image.h"
 #include "dho/status.h"
 #include "dho/teacher_head.h"
+#include "dho/config.h"
 #include "dho/tip_adapter.h"
 
 #include <stdbool.h>
@@ -107,6 +108,8 @@ const dho_teacher_head *dho_cache_get_head(const dho_cache *cache);
 
 /* Is it the cache of this dataset? Errors: DHO_ERR_CONFIG with both fingerprints and counts. */
 dho_status dho_cache_check_dataset(const dho_cache *cache, uint64_t fingerprint, int64_t count);
+/* Is the configuration's cache of this dataset, and does teacher.head, if there is one, fit it? */
+dho_status dho_cache_check_run(const dho_config *config, uint64_t fingerprint, int64_t count);
 
 /* Decodes record (id, view). Maps the shard on first use. Thread-safe.
  * Errors: DHO_ERR_IO, DHO_ERR_FORMAT "file: block B at offset O: CRC ..." */
@@ -116,6 +119,19 @@ dho_status dho_cache_read(dho_cache *cache, int64_t id, int view, dho_cache_reco
  * DHO_ERR_NUMERIC for an embedding that is 0. */
 dho_status dho_cache_read_shots(dho_cache *cache, const int64_t *ids, const int64_t *labels,
                                 int64_t count, dho_shots *out);
+
+/* Files that a Tip-Adapter is made of. */
+typedef struct dho_tip_sources {
+    const char *head;           /* NULL: that of the cache */
+    const char *shots, *values; /* NULL: the cache's labelled images; see dho_shots_load_torch */
+    const char *search, *test;  /* sets to choose and to test on; NULL: none */
+    bool no_normalise;          /* of the shots */
+} dho_tip_sources;
+
+/* Shots of the images that the configuration labels, from its cache; config NULL: those of a file.
+ * Free it also on failure. Local. Errors: those of the readers, naming the file. */
+dho_status dho_tip_inputs_load(dho_tip_inputs *out, const dho_tip_sources *from,
+                               const dho_config *config);
 /* Only the view's box and flip. Thread-safe. */
 dho_status dho_cache_read_view(dho_cache *cache, int64_t id, int view, dho_box *box, bool *flip);
 /* How many shards are mapped so far. */

@@ -80,6 +80,64 @@ dho_status dho_tip_count(dho_compute *compute, dho_comm *comm, const dho_teacher
                          const dho_shots *set, dho_tip_rows rows, const float *betas,
                          int beta_count, const float *alphas, int alpha_count, int64_t *correct);
 
+/* --- the whole of it --- */
+
+/* Values i (scale - 0.1) / steps + 0.1, i = 0 .. steps - 1; [0]: of beta, [1]: of alpha
+ * (Tip-Adapter's search_scale and search_step). */
+typedef struct dho_tip_grid {
+    double scale[2];
+    int steps[2];
+} dho_tip_grid;
+
+/* What a head with keys is made of, and measured on; owned. */
+typedef struct dho_tip_inputs {
+    dho_teacher_head base;         /* without keys */
+    dho_shots shots, search, test; /* the last two: count 0 for none */
+    char name[64];                 /* of the shots, for messages */
+} dho_tip_inputs;
+
+void dho_tip_inputs_free(dho_tip_inputs *inputs);
+
+typedef struct dho_tip_options {
+    double alpha, beta; /* of the training, and of the result unless a search chooses others */
+    int every;          /* alpha and beta are chosen on every n-th row of the search set ... */
+    int hold_out;       /* ... or on so many shots of each class; 0: not */
+    bool fine_tune;
+    dho_tip_grid grid;
+    dho_tip_training training;
+} dho_tip_options;
+
+enum { DHO_TIP_COLUMNS = 3, DHO_TIP_LINES = 5 };
+
+typedef struct dho_tip_column {
+    const char *name;
+    int64_t rows; /* 0: not measured */
+} dho_tip_column;
+
+typedef struct dho_tip_line {
+    const char *name;
+    bool has_keys; /* alpha and beta mean something */
+    float alpha, beta;
+    int64_t right[DHO_TIP_COLUMNS]; /* of the column's rows */
+} dho_tip_line;
+
+typedef struct dho_tip_result {
+    dho_teacher_head head; /* owned, with the chosen alpha and beta */
+    const char *kind;      /* "Tip-Adapter" or "Tip-Adapter-F" */
+    char training[256], chosen[160]; /* for people */
+    dho_tip_column columns[DHO_TIP_COLUMNS];
+    dho_tip_line lines[DHO_TIP_LINES]; /* the head alone, then with keys */
+    int line_count;                    /* 0: there is no set to measure on */
+} dho_tip_result;
+
+/* Builds the head of all shots, trains its keys where that is asked for, chooses alpha and beta, and
+ * measures. Rank 0 trains and logs each epoch. The same on all ranks. Collective. */
+dho_status dho_tip_run(dho_compute *compute, dho_comm *comm, const dho_tip_inputs *inputs,
+                       const dho_tip_options *options, dho_tip_result *out);
+/* The head as a file (dho/teacher_head.h). Local. Errors: DHO_ERR_NUMERIC for a number that is not
+ * finite; those of writing. */
+dho_status dho_tip_save(const dho_tip_result *result, const char *path);
+
 #ifdef __cplusplus
 }
 #endif

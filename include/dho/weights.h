@@ -42,6 +42,12 @@ const char *dho_weights_other_keys(const dho_weights *weights);
  * number). */
 const char *dho_weights_bare_name(const char *name);
 
+/* Writes the tensors of the file `from` whose names begin with `prefix`, without it, as safetensors.
+ * Errors: DHO_ERR_CONFIG when `to` is the same file, has another format's name, or when no tensor
+ * begins so; those of dho_weights_open and of writing. */
+dho_status dho_weights_convert(const char *from, const char *key, const char *prefix,
+                               const char *to);
+
 /* "[100, 512]" into text; a negative entry is shown as "?". */
 const char *dho_shape_text(int dims, const int64_t *shape, char *text, size_t bytes);
 

@@ -60,6 +60,21 @@ typedef struct dho_zero_shot_options {
 dho_status dho_zero_shot_build(const dho_zero_shot_options *options, dho_comm *comm,
                                const char *path);
 
+typedef struct dho_zero_shot_files {
+    dho_clip_source source;
+    const char *merges; /* see dho_tokenizer_open */
+    const char *classes, *templates;
+    const char *out; /* the head file */
+    float scale;     /* as of dho_zero_shot_options */
+    bool keep_mean_norms;
+    int batch; /* texts that are run together */
+} dho_zero_shot_files;
+
+/* Reads the files and builds the head. dataset: the classes are those of the configuration's data
+ * set, with names of `classes` if it is not NULL. Collective. Errors: those of all of the above. */
+dho_status dho_zero_shot_make(const dho_config *config, bool dataset, dho_comm *comm,
+                              const dho_zero_shot_files *from);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,334 +1,43 @@
-/* dho bench step: one training step of a dual-head student on random images and teacher logits in
- * memory: the seconds of each part, GFLOP/s and their share of the matrix product's peak, peak
- * memory. */
-#include "base/clock.h"
+/* dho bench step */
+#include "bench/bench.h"
 #include "cli/cli.h"
-#include "dho/alloc.h"
-#include "dho/distill.h"
-#include "dho/rng.h"
-#include "dho/student.h"
-#include "dho/microbatch.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
+#define AT(member) offsetof(dho_bench_step_options, member)
 
-enum { CLEAR, FORWARD, LOSSES, BACKWARD, UPDATE, PARTS };
+static const dho_option options[] = {
+    DHO_OPTION("--model", "M", AT(model), "student.model", .fallback = "resnet18"),
+    DHO_OPTION("--width", "N", AT(width), "student.width; 0: as published", DHO_OPTION_INT, 0,
+               65536, "0"),
+    DHO_OPTION("--layers", "N", AT(layers), "student.layers; 0: as published", DHO_OPTION_INT, 0,
+               1024, "0"),
+    DHO_OPTION("--image-size", "N", AT(image_size), "pixels", DHO_OPTION_INT, 32, 1024, "224"),
+    DHO_OPTION("--classes", "N", AT(classes), "of both heads", DHO_OPTION_INT, 2, 1000000, "1000"),
+    DHO_OPTION("--labelled", "N", AT(labelled), "labelled images of the step", DHO_OPTION_INT, 1,
+               4096, "16"),
+    DHO_OPTION("--unlabelled", "N", AT(unlabelled), "unlabelled images of the step", DHO_OPTION_INT,
+               0, 4096, "16"),
+    DHO_OPTION("--separate", NULL, AT(separate),
+               "labelled and unlabelled images in passes of their own"),
+    DHO_OPTION("--dtype", "fp32|bf16", AT(dtype), "compute.dtype", .fallback = "fp32"),
+    DHO_OPTION("--backend", "auto|ref|blis|onednn", AT(backend), "compute.backend",
+               .fallback = "auto"),
+    DHO_OPTION("--recompute", NULL, AT(recompute), "compute.recompute: block"),
+    DHO_OPTION("--threads", "N", AT(threads), "0: as OMP_NUM_THREADS says", DHO_OPTION_INT, 0, 1024,
+               "0"),
+    DHO_OPTION("--steps", "N", AT(steps), "steps that are timed", DHO_OPTION_INT, 1, 100000, "5"),
+    DHO_OPTION("--serve", NULL, AT(serve), "a step for each line of standard input"),
+};
 
-static const char *const part_names[PARTS] = {"clear", "forward", "losses", "backward", "update"};
-
-typedef struct bench {
-    const char *model, *dtype, *backend;
-    long long labelled, unlabelled, image_size, classes, threads, steps, width, layers;
-    bool separate, serve, recompute;
-    int passes;
-
-    dho_compute *compute;
-    dho_student student;
-    dho_executor *executor;
-    void *images; /* as the executor reads them */
-    float *teacher, *parameters, *gradients, *statistics, *moment1, *moment2;
-    int32_t *labels;
-    int64_t step;
-    double parts[PARTS]; /* seconds */
-} bench;
-
-static dho_status parse(bench *b, const dho_arguments *arguments)
-{
-    *b = (bench){.model = "resnet18",
-                 .dtype = "fp32",
-                 .backend = "auto",
-                 .labelled = 16,
-                 .unlabelled = 16,
-                 .image_size = 224,
-                 .classes = 1000,
-                 .steps = 5};
-    struct {
-        const char *option;
-        long long *target, low, high;
-        const char *text;
-    } numbers[] = {{"--labelled", &b->labelled, 1, 4096, NULL},
-                   {"--unlabelled", &b->unlabelled, 0, 4096, NULL},
-                   {"--image-size", &b->image_size, 32, 1024, NULL},
-                   {"--classes", &b->classes, 2, 1000000, NULL},
-                   {"--threads", &b->threads, 0, 1024, NULL},
-                   {"--width", &b->width, 0, 65536, NULL},
-                   {"--layers", &b->layers, 0, 1024, NULL},
-                   {"--steps", &b->steps, 1, 100000, NULL}};
-    enum { NUMBERS = sizeof numbers / sizeof *numbers, WORDS = 6 };
-    dho_option options[NUMBERS + WORDS] = {{.name = "--model", .value = &b->model},
-                                           {.name = "--dtype", .value = &b->dtype},
-                                           {.name = "--backend", .value = &b->backend},
-                                           {.name = "--recompute", .flag = &b->recompute},
-                                           {.name = "--separate", .flag = &b->separate},
-                                           {.name = "--serve", .flag = &b->serve}};
-    for (int i = 0; i < NUMBERS; i++)
-        options[WORDS + i] = (dho_option){.name = numbers[i].option, .value = &numbers[i].text};
-    DHO_TRY(dho_cli_parse(arguments, NULL, options, NUMBERS + WORDS));
-    for (int i = 0; i < NUMBERS; i++)
-        if (numbers[i].text != NULL)
-            DHO_TRY(dho_cli_integer(numbers[i].option, numbers[i].text, numbers[i].low,
-                                    numbers[i].high, numbers[i].target));
-    return DHO_OK;
-}
-
-/* The words of compute.backend and compute.dtype, through the configuration's own reader. */
-static dho_status open_compute(bench *b)
-{
-    dho_config config;
-    char text[160];
-    snprintf(text, sizeof text, "compute: {backend: \"%.40s\", dtype: \"%.40s\"}\n", b->backend,
-             b->dtype);
-    dho_status status = dho_config_parse(&config, text, strlen(text), "bench", NULL, 0);
-    if (status != DHO_OK) { /* the options are to blame, not a file */
-        const char *key = strstr(dho_error_message(), "compute.");
-        return key != NULL ? dho_fail(status, "--%s", key + strlen("compute.")) : status;
-    }
-    status = dho_compute_create(&b->compute, config.compute.backend, config.compute.dtype,
-                                (int)b->threads);
-    dho_config_free(&config);
-    return status;
-}
-
-static dho_status random_floats(float **out, size_t count, double scale, uint64_t id)
-{
-    dho_rng rng;
-    DHO_TRY(dho_alloc(out, count, sizeof **out, "benchmark data"));
-    dho_rng_init(&rng, 1, DHO_RNG_TEST, 0, id);
-    for (size_t i = 0; i < count; i++) (*out)[i] = (float)(scale * dho_rng_normal(&rng));
-    return DHO_OK;
-}
-
-static dho_status random_images(bench *b, size_t rows)
-{
-    const size_t count = rows * (size_t)(b->image_size * b->image_size) * 3;
-    float *floats;
-    DHO_TRY(random_floats(&floats, count, 1, 0));
-    const dho_status status =
-        dho_alloc(&b->images, rows, dho_executor_input_bytes(b->executor), "benchmark data");
-    if (status == DHO_OK)
-        dho_compute_kernels(b->compute)->store(b->compute, count, floats, b->images);
-    dho_free(floats);
-    return status;
-}
-
-static dho_status open_bench(bench *b)
-{
-    const size_t rows = (size_t)(b->labelled + b->unlabelled);
-    DHO_TRY(open_compute(b));
-    const dho_student_options options = {.model = b->model,
-                                         .width = (int)b->width,
-                                         .layers = (int)b->layers,
-                                         .image_size = (int)b->image_size,
-                                         .classes = (int)b->classes,
-                                         .dual_head = true};
-    DHO_TRY(dho_student_create(&b->student, &options));
-    b->passes = dho_microbatch_passes(&b->student, b->separate, (int)rows, (int)b->labelled);
-    const dho_executor_options execution = {
-        .compute = b->compute,
-        .batch = dho_microbatch_largest_pass(b->passes, (int)rows, (int)b->labelled),
-        .training = true,
-        .recompute = b->recompute ? DHO_RECOMPUTE_BLOCK : DHO_RECOMPUTE_NONE};
-    DHO_TRY(dho_executor_create(&b->executor, b->student.graph, &execution));
-    if (b->passes == 2) DHO_TRY(dho_executor_prepare(b->executor, (int)rows - execution.batch));
-    const size_t floats = dho_graph_parameter_floats(b->student.graph);
-    const size_t buffers = dho_graph_buffer_floats(b->student.graph);
-    float *running;
-    DHO_TRY(dho_alloc_zero(&b->parameters, floats, sizeof(float), "parameters"));
-    DHO_TRY(dho_alloc_zero(&b->gradients, floats, sizeof(float), "gradients"));
-    DHO_TRY(dho_alloc_zero(&b->moment1, floats, sizeof(float), "optimizer state"));
-    DHO_TRY(dho_alloc_zero(&b->moment2, floats, sizeof(float), "optimizer state"));
-    DHO_TRY(dho_alloc_zero(&b->statistics, 2 * buffers, sizeof(float), "statistics"));
-    DHO_TRY(dho_alloc_zero(&running, buffers, sizeof(float), "buffers"));
-    dho_graph_initialise(b->student.graph, 1, b->parameters, running);
-    dho_free(running);
-    DHO_TRY(random_images(b, rows));
-    DHO_TRY(random_floats(&b->teacher, rows * (size_t)b->classes, 5, 1));
-    DHO_TRY(dho_alloc_zero(&b->labels, rows, sizeof *b->labels, "labels"));
-    for (size_t i = 0; i < rows; i++) b->labels[i] = (int32_t)((long long)i * 7919 % b->classes);
-    return DHO_OK;
-}
-
-static void close_bench(bench *b)
-{
-    dho_executor_destroy(&b->executor);
-    dho_student_destroy(&b->student);
-    dho_compute_destroy(&b->compute);
-    dho_free(b->images);
-    dho_free(b->teacher);
-    dho_free(b->parameters);
-    dho_free(b->gradients);
-    dho_free(b->moment1);
-    dho_free(b->moment2);
-    dho_free(b->statistics);
-    dho_free(b->labels);
-}
-
-/* Forward and backward, without what is between them. */
-static void executor_seconds(const bench *b, double out[2])
-{
-    dho_operator_profile profile[DHO_PROFILE_MOST];
-    const size_t count = dho_executor_profile(b->executor, profile);
-    out[0] = out[1] = 0;
-    for (size_t i = 0; i < count; i++)
-        for (int pass = 0; pass < 2; pass++) out[pass] += profile[i].seconds[pass];
-}
-
-/* The step of dho train with one microbatch, without reading and without communication. */
-static double run_step(bench *b)
-{
-    const size_t floats = dho_graph_parameter_floats(b->student.graph);
-    const dho_objective objective = {
-        .method = DHO_METHOD_DHO, .temperature = 2, .lambda_ce = 1, .lambda_kd = 1};
-    const dho_microbatch microbatch = {.executor = b->executor,
-                                       .student = &b->student,
-                                       .parameters = b->parameters,
-                                       .passes = b->passes,
-                                       .rows = (int)(b->labelled + b->unlabelled),
-                                       .labelled = (int)b->labelled,
-                                       .images = b->images,
-                                       .labels = b->labels,
-                                       .teacher_logits = b->teacher};
-    double before[2], after[2];
-    executor_seconds(b, before);
-    const double begin = dho_seconds_now();
-    memset(b->gradients, 0, floats * sizeof(float));
-    const double cleared = dho_seconds_now();
-    (void)dho_microbatch_run(&microbatch, &objective, b->gradients, b->statistics, NULL);
-    const double ran = dho_seconds_now();
-    dho_compute_kernels(b->compute)
-        ->adamw(b->compute, floats, b->parameters, b->gradients, b->moment1, b->moment2, 1, 1e-3,
-                0.9, 0.999, 1e-8, 0.01, ++b->step);
-    const double end = dho_seconds_now();
-    executor_seconds(b, after);
-    b->parts[CLEAR] += cleared - begin;
-    b->parts[FORWARD] += after[0] - before[0];
-    b->parts[BACKWARD] += after[1] - before[1];
-    b->parts[LOSSES] += ran - cleared - (after[0] - before[0]) - (after[1] - before[1]);
-    b->parts[UPDATE] += end - ran;
-    return end - begin;
-}
-
-static long long peak_bytes(void)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (long long)usage.ru_maxrss * 1024;
-}
-
-/* GFLOP/s of a large linear layer in the compute dtype: what the matrix product reaches here. */
-static dho_status measure_peak(bench *b, double *out)
-{
-    enum { ROWS = 4096, WIDTH = 1024, TIMES = 5 };
-    const size_t bytes = dho_compute_element_bytes(b->compute);
-    void *x, *y;
-    float *w;
-    double best = 1e30;
-    dho_status status = DHO_OK;
-    DHO_TRY(dho_compute_reserve_linear(b->compute, ROWS, WIDTH, WIDTH, DHO_CALL_FORWARD));
-    DHO_TRY(dho_alloc_zero(&x, (size_t)ROWS * WIDTH, bytes, "benchmark data"));
-    DHO_TRY(dho_alloc_zero(&y, (size_t)ROWS * WIDTH, bytes, "benchmark data"));
-    DHO_TRY(dho_alloc_zero(&w, (size_t)WIDTH * WIDTH, sizeof *w, "benchmark data"));
-    for (int i = 0; i < TIMES; i++) {
-        const double start = dho_seconds_now();
-        dho_compute_kernels(b->compute)
-            ->linear_forward(b->compute, ROWS, WIDTH, WIDTH, x, w, NULL, y);
-        const double seconds = dho_seconds_now() - start;
-        if (seconds < best) best = seconds;
-    }
-    *out = 2e-9 * ROWS * WIDTH * WIDTH / best;
-    dho_free(x);
-    dho_free(y);
-    dho_free(w);
-    return status;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* The flops of a profile are the last pass's. */
-static void print_operators(const bench *b, double *all_flops)
-{
-    const long long rows = b->labelled + b->unlabelled;
-    const double share = (double)rows / (double)(b->passes == 2 ? b->unlabelled : rows);
-    dho_operator_profile profile[DHO_PROFILE_MOST];
-    const size_t count = dho_executor_profile(b->executor, profile);
-    const double steps = (double)b->steps;
-    *all_flops = 0;
-    printf("\n%-16s %5s %12s %12s %10s %10s\n", "operator", "n", "forward ms", "backward ms",
-           "GFLOP/s", "GFLOP/s");
-    for (size_t i = 0; i < count; i++) {
-        const dho_operator_profile *p = &profile[i];
-        printf("%-16s %5d", p->name, p->operators);
-        for (int pass = 0; pass < 2; pass++) printf(" %12.1f", 1e3 * p->seconds[pass] / steps);
-        for (int pass = 0; pass < 2; pass++) {
-            const double flops = share * p->flops[pass];
-            *all_flops += flops;
-            if (flops > 0 && p->seconds[pass] > 0)
-                printf(" %10.1f", 1e-9 * flops * steps / p->seconds[pass]);
-        }
-        putchar('\n');
-    }
-}
-
-static dho_status measure(bench *b)
-{
-    double *seconds, peak, flops, sum = 0;
-    DHO_TRY(dho_alloc(&seconds, (size_t)b->steps, sizeof *seconds, "benchmark"));
-    run_step(b);
-    memset(b->parts, 0, sizeof b->parts);
-    dho_executor_profile_reset(b->executor);
-    for (long long i = 0; i < b->steps; i++) sum += seconds[i] = run_step(b);
-    qsort(seconds, (size_t)b->steps, sizeof *seconds, by_value);
-    const double median = seconds[b->steps / 2];
-    const double rows = (double)(b->labelled + b->unlabelled);
-    const long long memory = peak_bytes();
-    dho_free(seconds);
-    DHO_TRY(measure_peak(b, &peak));
-    printf("%s, %s, %s backend, %d threads, %lld labelled + %lld unlabelled images at %lld px, "
-           "%lld classes, %s, %lld steps\n\n",
-           b->model, b->dtype, dho_compute_kernels(b->compute)->name,
-           dho_compute_threads(b->compute), b->labelled, b->unlabelled, b->image_size, b->classes,
-           b->passes == 2 ? "one after the other" : "stacked", b->steps);
-    for (int part = 0; part < PARTS; part++)
-        printf("%-16s %10.1f ms %5.1f %%\n", part_names[part],
-               1e3 * b->parts[part] / (double)b->steps, 100 * b->parts[part] / sum);
-    print_operators(b, &flops);
-    printf("\nstep             %10.1f ms (median), %.2f images/s\n", 1e3 * median, rows / median);
-    printf("operations       %10.1f GFLOP, %.1f GFLOP/s, %.1f %% of the linear layer's %.1f\n",
-           1e-9 * flops, 1e-9 * flops / median, 1e-7 * flops / median / peak, peak);
-    printf("peak memory      %10.1f MiB (activations %.1f MiB)\n", (double)memory / 0x1p20,
-           (double)dho_executor_arena_bytes(b->executor) / 0x1p20);
-    return DHO_OK;
-}
-
-/* One step for each line of standard input, so that two programs can take turns in one run. */
-static void serve(bench *b)
-{
-    char line[64];
-    run_step(b);
-    puts("ready");
-    fflush(stdout);
-    while (fgets(line, sizeof line, stdin) != NULL) {
-        printf("%.6f %lld\n", run_step(b), peak_bytes());
-        fflush(stdout);
-    }
-}
-
-dho_status dho_bench_step(const dho_arguments *arguments, dho_comm *comm)
+static dho_status step(void *arguments, dho_comm *comm)
 {
     (void)comm;
-    bench b;
-    DHO_TRY(parse(&b, arguments));
-    dho_status status = open_bench(&b);
-    if (status == DHO_OK && b.serve)
-        serve(&b);
-    else if (status == DHO_OK)
-        status = measure(&b);
-    close_bench(&b);
-    return status;
+    return dho_bench_step(arguments);
 }
+
+const dho_command dho_command_bench_step = {
+    .name = "bench step",
+    .line = "seconds, GFLOP/s and memory of a training step (docs/performance.md)",
+    DHO_OPTIONS(options),
+    .size = sizeof(dho_bench_step_options),
+    .run = step,
+};

@@ -2,40 +2,7 @@
 #ifndef DHO_CLI_CLI_H
 #define DHO_CLI_CLI_H
 
-#include "dho/comm.h"
-#include "dho/config.h"
-#include "dho/status.h"
-
-#include <stdbool.h>
-
-/* The arguments behind the subcommand's name. */
-typedef struct dho_arguments {
-    int count;
-    char **values;
-} dho_arguments;
-
-/* "--name=VALUE" becomes two words; the others stay. The words are borrowed and changed, the list
- * is owned: dho_free(out->values). */
-dho_status dho_cli_split(int count, char **words, dho_arguments *out);
-
-/* One option of a subcommand: "--name VALUE" or, with flag, alone. A name without dashes, "RUN", is
- * of the word that is no option. */
-typedef struct dho_option {
-    const char *name;   /* "--out" */
-    const char **value; /* where its value goes; or ... */
-    bool *flag;         /* ... the flag that it sets */
-} dho_option;
-
-/* A whole number in a range. */
-dho_status dho_cli_integer(const char *option, const char *text, long long low, long long high,
-                           long long *out);
-
-/* --scale: a positive number. */
-dho_status dho_cli_scale(const char *text, float *out);
-/* --resize-mode: open_clip's words, "squash" or "shortest"; NULL leaves *out_squash as it is. */
-dho_status dho_cli_resize_mode(const char *text, bool *out_squash);
-
-enum { DHO_CLI_MAX_OVERRIDES = 256 };
+#include "cli/command.h"
 
 /* Prints rank 0's versions, libraries and ranks: what a log needs to be understood later. */
 void dho_cli_announce(const dho_comm *comm);
@@ -47,9 +14,11 @@ dho_status dho_cli_start_threads(dho_comm *comm);
  * more threads than CPUs. Errors: DHO_ERR_CONFIG. Collective. */
 dho_status dho_cli_check_threads(const dho_config *config, dho_comm *comm);
 
-/* What the commands that read a configuration take: -c (--config) FILE and --set key=value; `out`
- * is for those whose --out names the run's folder. */
-enum { DHO_CLI_PATH_BYTES = 4096 };
+/* --- config_arguments.c: the options of the commands that read a configuration --- */
+
+enum { DHO_CLI_MAX_OVERRIDES = 256, DHO_CLI_PATH_BYTES = 4096 };
+
+/* `out` is for the commands whose --out names the run's folder. */
 typedef struct dho_config_arguments {
     const char *path, *out;
     const char *word; /* instead of -c: a configuration, a run's folder or one of its checkpoints */
@@ -60,13 +29,20 @@ typedef struct dho_config_arguments {
     size_t override_count;
 } dho_config_arguments;
 
-/* Takes the options apart; config (NULL: none) receives -c and --set.
- * Errors: DHO_ERR_CONFIG naming the argument. */
-dho_status dho_cli_parse(const dho_arguments *arguments, dho_config_arguments *config,
-                         const dho_option *options, size_t option_count);
+/* The rows of -c and --set, of the dho_config_arguments at an offset; behind it what else the row
+ * of -c has. */
+#define DHO_OPTION_CONFIG(at, ...)                                                \
+    DHO_OPTION("--config", "CONFIG", (at) + offsetof(dho_config_arguments, path), \
+               "the configuration (docs/configuration.md)", .letter = "-c", __VA_ARGS__)
+#define DHO_OPTION_SET(at)               \
+    DHO_OPTION("--set", "key=value", at, \
+               "overrides a key of the configuration; may be given again", DHO_OPTION_SETTINGS)
 
 /* Loads the configuration on every rank and checks that all have the same. Collective. */
 dho_status dho_cli_load_config(dho_config_arguments *arguments, dho_comm *comm, dho_config *out);
+/* The same; without -c the defaults and --set. Collective. */
+dho_status dho_cli_load_config_or_defaults(dho_config_arguments *arguments, dho_comm *comm,
+                                           dho_config *out);
 
 /* run_word.c: turns arguments->word, if there is one, into path and (where it is not given) out.
  * Local. Errors: DHO_ERR_CONFIG. */
@@ -74,40 +50,22 @@ dho_status dho_cli_use_word(dho_config_arguments *arguments);
 /* The run's folder of a word that is one, or that is one of its checkpoints. */
 dho_status dho_cli_find_run(const char *word, char out[DHO_CLI_PATH_BYTES], bool *is_checkpoint);
 
-/* actions.c: of `words`, whose last is NULL, what `text` may have meant; NULL: none is like it. */
-const char *dho_cli_suggest(const char *const *words, const char *text);
+/* --- options that several commands have --- */
 
-/* A command, or what comes behind its name. */
-typedef struct dho_action {
-    const char *name;
-    dho_status (*run)(const dho_arguments *arguments, dho_comm *comm);
-} dho_action;
-/* Runs the action that the first argument names; `command`: the words before it, "" for none. */
-dho_status dho_cli_run_action(const char *command, const dho_action *actions, size_t count,
-                              const dho_arguments *arguments, dho_comm *comm);
+/* For help. */
+#define DHO_CLI_CLIP_MODELS                                                        \
+    "clip_rn50, clip_vit_b16, clip_vit_l14, clip_vit_l14_336 or clip_vit_h14_378 " \
+    "(docs/teachers.md)"
 
-/* The subcommands. Collective where comm has several ranks. */
-dho_status dho_command_train(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_command_eval(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_command_cache(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_command_synth(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_command_compare(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_command_table(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_command_report(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_command_weights(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_command_bench(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_bench_step(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_bench_allreduce(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_command_pack(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_command_data(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_bench_data(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_command_teacher(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_teacher_tip_adapter(const dho_arguments *arguments, dho_comm *comm);
-/* dho cache import with --fkd or --tinyvit. */
-bool dho_cli_imports_labels(const dho_arguments *arguments);
-dho_status dho_cli_import_labels(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_cli_cache_info(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_cli_cache_verify(const dho_arguments *arguments, dho_comm *comm);
-dho_status dho_command_export(const dho_arguments *arguments, dho_comm *comm);
+/* --resize-mode, of a dho_clip_resize. */
+#define DHO_OPTION_RESIZE_MODE(at, ...)                                                         \
+    DHO_OPTION("--resize-mode", "squash|shortest", at,                                          \
+               "how images get the model's size, as open_clip names it (default: the model's)", \
+               DHO_OPTION_CHOICE, __VA_ARGS__)
+
+/* --shards, of an int: the files of a cache or of a packed data set. */
+#define DHO_OPTION_SHARDS(at, text, ...)                                                 \
+    DHO_OPTION("--shards", "N", at, text, DHO_OPTION_INT, 1, DHO_CACHE_MAX_SHARDS, "64", \
+               __VA_ARGS__)
 
 #endif

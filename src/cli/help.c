@@ -1,83 +1,204 @@
-#include "cli/help.h"
+/* What the program says about its commands, made from their rows: help, usage lines, and
+ * docs/commands.md. */
+#include "cli/command.h"
 
+#include "dho/alloc.h"
+
+#include <stdlib.h>
 #include <string.h>
 
-enum { USAGE_COLUMN = 10, OPTION_COLUMN = 26 };
+enum { WIDTH = 100, USAGE_INDENT = 10, OPTION_COLUMN = 26, MOST_USAGE = 1000 };
 
-/* Lines behind the first are indented by `column`. */
-static void print_lines(FILE *out, const char *text, int column)
+/* Prints the words of the text, which `separator` separates, from `column` on; further lines begin
+ * at `indent`. */
+static void print_wrapped(FILE *out, const char *text, char separator, int column, int indent)
 {
-    for (; *text != '\0'; text++) {
-        fputc(*text, out);
-        if (*text == '\n') fprintf(out, "%*s", column, "");
+    const char separators[] = {separator, '\0'};
+    for (const char *at = text; *at != '\0';) {
+        const int length = (int)strcspn(at, separators);
+        if (at != text && column + 1 + length > WIDTH) {
+            fprintf(out, "\n%*s", indent, "");
+            column = indent;
+        } else if (at != text) {
+            fputc(' ', out);
+            column++;
+        }
+        fprintf(out, "%.*s", length, at);
+        column += length;
+        at += length + (at[length] != '\0');
     }
     fputc('\n', out);
 }
 
-/* "command" is the first word of "command" and of "command action". */
-static bool is_of(const dho_help *help, const char *command, const char *action)
+/* The arguments of a command, "RUN\n[--out DIR]\n[--stored]": only there lines may end. */
+static void write_usage(const dho_command *command, char out[MOST_USAGE])
 {
-    const size_t length = strlen(command);
-    if (strncmp(help->command, command, length) != 0) return false;
-    if (help->command[length] == '\0') return true;
-    if (help->command[length] != ' ') return false;
-    return action == NULL || strcmp(help->command + length + 1, action) == 0;
-}
-
-static void print_options(FILE *out, const char *options)
-{
-    while (*options != '\0') {
-        const int length = (int)strcspn(options, "\n"), name = (int)strcspn(options, "\t\n");
-        const int blanks = name + 4 <= OPTION_COLUMN ? OPTION_COLUMN - name - 2 : 2;
-        fprintf(out, "  %.*s%*s%.*s\n", name, options, blanks, "", length - name - 1,
-                options + name + 1);
-        options += length + (options[length] == '\n');
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < command->option_count; i++) {
+        const dho_option *option = &command->options[i];
+        const bool words = option->kind == DHO_OPTION_WORDS || option->kind == DHO_OPTION_SETTINGS;
+        if (option->help == NULL) continue;
+        used += (size_t)snprintf(out + used, used < MOST_USAGE ? MOST_USAGE - used : 0,
+                                 "%s%s%s%s%s%s%s", used > 0 ? "\n" : "",
+                                 option->before != NULL ? option->before
+                                 : option->required     ? ""
+                                                        : "[",
+                                 option->letter != NULL ? option->letter : option->name,
+                                 option->value != NULL ? " " : "",
+                                 option->value != NULL ? option->value : "", words ? " ..." : "",
+                                 option->after != NULL                        ? option->after
+                                 : option->before != NULL || option->required ? ""
+                                                                              : "]");
     }
 }
 
-static void print_entry(FILE *out, const dho_help *help)
+dho_status dho_fail_usage(const dho_command *command)
 {
-    fprintf(out, "usage: dho %s ", help->command);
-    print_lines(out, help->usage, USAGE_COLUMN);
+    char usage[MOST_USAGE];
+    write_usage(command, usage);
+    for (char *at = usage; (at = strchr(at, '\n')) != NULL;) *at = ' ';
+    return dho_fail(DHO_ERR_CONFIG, "usage: dho %s %s", command->name, usage);
+}
+
+/* An option as the help shows it. */
+typedef struct shown {
+    char name[120]; /* "-c, --config CONFIG" */
+    char text[400]; /* "steps that are timed (default 5)" */
+} shown;
+
+static void show(const dho_option *option, shown *out)
+{
+    snprintf(out->name, sizeof out->name, "%s%s%s%s%s",
+             option->letter != NULL ? option->letter : "", option->letter != NULL ? ", " : "",
+             option->name, option->value != NULL ? " " : "",
+             option->value != NULL ? option->value : "");
+    snprintf(out->text, sizeof out->text, "%s%s%s%s", option->help,
+             option->fallback != NULL ? " (default " : "",
+             option->fallback != NULL ? option->fallback : "", option->fallback != NULL ? ")" : "");
+}
+
+static void print_usage(FILE *out, const char *before, const dho_command *command)
+{
+    char usage[MOST_USAGE];
+    write_usage(command, usage);
+    const int column = fprintf(out, "%s%s%s", before, command->name, usage[0] != '\0' ? " " : "");
+    print_wrapped(out, usage, '\n', column, USAGE_INDENT);
+}
+
+static void print_entry(FILE *out, const dho_command *command)
+{
+    print_usage(out, "usage: dho ", command);
     fprintf(out, "  ");
-    print_lines(out, help->about, 2);
-    if (help->options != NULL) print_options(out, help->options);
+    print_wrapped(out, command->line, ' ', 2, 2);
+    if (command->help != NULL) fprintf(out, "  ");
+    if (command->help != NULL) print_wrapped(out, command->help, ' ', 2, 2);
+    for (size_t i = 0; i < command->option_count; i++) {
+        const dho_option *option = &command->options[i];
+        shown as;
+        if (option->help == NULL) continue;
+        show(option, &as);
+        fprintf(out, "  %s", as.name);
+        if (strlen(as.name) + 4 <= OPTION_COLUMN)
+            fprintf(out, "%*s", OPTION_COLUMN - 2 - (int)strlen(as.name), "");
+        else
+            fprintf(out, "\n%*s", OPTION_COLUMN, "");
+        print_wrapped(out, as.text, ' ', OPTION_COLUMN, OPTION_COLUMN);
+    }
+}
+
+bool dho_help_print(FILE *out, const char *word, const char *action)
+{
+    bool known = false, printed = false;
+    for (size_t i = 0; i < dho_command_count && action != NULL; i++) {
+        const char *own = dho_command_action(dho_commands[i]);
+        known |= dho_command_begins(dho_commands[i], word) && own != NULL && !strcmp(own, action);
+    }
+    for (size_t i = 0; i < dho_command_count; i++) {
+        if (!dho_command_begins(dho_commands[i], word)) continue;
+        if (known && strcmp(dho_command_action(dho_commands[i]), action) != 0) continue;
+        if (printed) fputc('\n', out);
+        print_entry(out, dho_commands[i]);
+        printed = true;
+    }
+    return printed;
+}
+
+static const char first_lines[] = "usage: dho COMMAND [ARGUMENT ...]\n"
+                                  "       dho COMMAND --help      what its options mean\n\n";
+static const char last_lines[] =
+    "Exit codes: 0 done, 1 failed while running, 2 wrong configuration, arguments or input files,\n"
+    "75 stopped by SIGUSR1 or SIGTERM with the state saved (run again to go on).\n";
+
+/* "train, eval, ...": the commands that all ranks run. */
+static void list_collective(char *out, size_t bytes)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < dho_command_count && used < bytes; i++)
+        if (dho_commands[i]->ranks == DHO_ALL_RANKS)
+            used += (size_t)snprintf(out + used, bytes - used, "%s%s", used > 0 ? ", " : "",
+                                     dho_commands[i]->name);
 }
 
 void dho_help_print_all(FILE *out)
 {
-    fputs("usage: dho COMMAND [ARGUMENT ...]\n"
-          "       dho COMMAND --help      what its options mean\n\n",
-          out);
-    for (size_t i = 0; i < dho_help_count; i++) {
-        const dho_help *help = &dho_help_entries[i];
-        fprintf(out, "  %s ", help->command);
-        print_lines(out, help->usage, USAGE_COLUMN);
-        fprintf(out, "%*s", USAGE_COLUMN - 4, "");
-        print_lines(out, help->about, USAGE_COLUMN - 4);
+    char text[800] = "All ranks of mpirun or srun (mpirun -n 4 dho train my.yaml) run ";
+    const size_t used = strlen(text);
+    fputs(first_lines, out);
+    for (size_t i = 0; i < dho_command_count; i++) {
+        print_usage(out, "  ", dho_commands[i]);
+        fprintf(out, "      ");
+        print_wrapped(out, dho_commands[i]->line, ' ', 6, 6);
     }
-    fputs(
-        "  version\n"
-        "\n"
-        "train, eval, teacher, cache build, cache verify, data check and pack run on the ranks of\n"
-        "mpirun or srun:\n"
-        "  mpirun -n 4 dho train -c configs/quickstart.yaml\n"
-        "Exit codes: 0 done, 1 failed while running, 2 wrong configuration, arguments or input "
-        "files,\n"
-        "75 stopped by SIGUSR1 or SIGTERM with the state saved (run again to go on).\n",
-        out);
+    fputs("  version\n\n", out);
+    list_collective(text + used, sizeof text - used - 32);
+    strcat(text, ". The others are rank 0's.");
+    print_wrapped(out, text, ' ', 0, 0);
+    fputs(last_lines, out);
 }
 
-bool dho_help_print(FILE *out, const char *command, const char *action)
+/* A cell of a Markdown table: "|" would end it. */
+static void print_cell(FILE *out, const char *text)
 {
-    bool known = false, printed = false;
-    for (size_t i = 0; i < dho_help_count && action != NULL; i++)
-        known = known || is_of(&dho_help_entries[i], command, action);
-    for (size_t i = 0; i < dho_help_count; i++) {
-        if (!is_of(&dho_help_entries[i], command, known ? action : NULL)) continue;
-        if (printed) fputc('\n', out);
-        print_entry(out, &dho_help_entries[i]);
-        printed = true;
+    for (; *text != '\0'; text++) fprintf(out, *text == '|' ? "\\|" : "%c", *text);
+}
+
+static void print_section(FILE *out, const dho_command *command)
+{
+    fprintf(out, "\n## dho %s\n\n", command->name);
+    print_wrapped(out, command->line, ' ', 0, 0);
+    if (command->help != NULL) fputc('\n', out);
+    if (command->help != NULL) print_wrapped(out, command->help, ' ', 0, 0);
+    fputc('\n', out);
+    print_usage(out, "    dho ", command);
+    if (command->option_count > 0) fputs("\n| option | meaning |\n|---|---|\n", out);
+    for (size_t i = 0; i < command->option_count; i++) {
+        shown as;
+        if (command->options[i].help == NULL) continue;
+        show(&command->options[i], &as);
+        fputs("| `", out);
+        print_cell(out, as.name);
+        fputs("` | ", out);
+        print_cell(out, as.text);
+        fputs(" |\n", out);
     }
-    return printed;
+}
+
+void dho_help_print_markdown(FILE *out)
+{
+    fputs(
+        "# Commands\n\nMade from the rows in `src/cli` (docs/extending.md, \"Add a command\").\n\n"
+        "| command | what it does |\n|---|---|\n",
+        out);
+    for (size_t i = 0; i < dho_command_count; i++) {
+        char anchor[64];
+        snprintf(anchor, sizeof anchor, "dho-%s", dho_commands[i]->name);
+        for (char *at = anchor; (at = strchr(at, ' ')) != NULL;) *at = '-';
+        fprintf(out, "| [`dho %s`](#%s) | ", dho_commands[i]->name, anchor);
+        print_cell(out, dho_commands[i]->line);
+        fputs(" |\n", out);
+    }
+    for (size_t i = 0; i < dho_command_count; i++) print_section(out, dho_commands[i]);
+    fputs("\n## Exit codes\n\n", out);
+    fputs(last_lines, out);
 }

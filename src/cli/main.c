@@ -1,8 +1,6 @@
 /* The program `dho`: picks the subcommand, and turns its status into one line and an exit code. */
 #include "base/machine.h"
 #include "cli/cli.h"
-#include "cli/help.h"
-#include "dho/alloc.h"
 #include "dho/compute.h"
 #include "dho/log.h"
 #include "dho/processor.h"
@@ -40,16 +38,6 @@ void dho_cli_announce(const dho_comm *comm)
                  "(apt-get install libdnnl-dev, then configure and build again)");
 }
 
-static const dho_action commands[] = {
-    {"synth", dho_command_synth},     {"train", dho_command_train},
-    {"eval", dho_command_eval},       {"compare", dho_command_compare},
-    {"table", dho_command_table},     {"report", dho_command_report},
-    {"cache", dho_command_cache},     {"teacher", dho_command_teacher},
-    {"data", dho_command_data},       {"pack", dho_command_pack},
-    {"weights", dho_command_weights}, {"export", dho_command_export},
-    {"bench", dho_command_bench},
-};
-
 static bool asks_for_help(const char *word)
 {
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
@@ -64,19 +52,11 @@ static bool print_help(int argc, char **argv)
     if (!asked) return false;
     if (argc <= first || asks_for_help(argv[first]))
         dho_help_print_all(stdout);
+    else if (strcmp(argv[first], "--markdown") == 0)
+        dho_help_print_markdown(stdout);
     else
         return dho_help_print(stdout, argv[first], argc > first + 1 ? argv[first + 1] : NULL);
     return true;
-}
-
-static dho_status run(int argc, char **argv, dho_comm *comm)
-{
-    dho_arguments arguments;
-    DHO_TRY(dho_cli_split(argc, argv, &arguments));
-    const dho_status status =
-        dho_cli_run_action("", commands, sizeof commands / sizeof *commands, &arguments, comm);
-    dho_free(arguments.values);
-    return status;
 }
 
 /* One line a machine, not one a rank: MPI has not started yet. */
@@ -114,7 +94,7 @@ int main(int argc, char **argv)
     dho_log_set_rank(rank, dho_comm_size(comm));
     dho_machine_prepare_files();
     status = dho_cli_start_threads(comm);
-    if (status == DHO_OK) status = run(argc - 1, argv + 1, comm);
+    if (status == DHO_OK) status = dho_command_run(argc - 1, argv + 1, comm);
     if (status == DHO_PREEMPTED && rank == 0) fprintf(stderr, "dho: %s\n", dho_error_message());
     if (status != DHO_OK && status != DHO_PREEMPTED && (rank == 0 || status == DHO_ERR_COMM))
         fprintf(stderr, "dho: error: %s\n", dho_error_message());

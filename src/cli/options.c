@@ -1,174 +1,280 @@
+/* Options by a command's table. */
 #include "cli/cli.h"
-
 #include "config/schema.h"
 #include "dho/alloc.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MOST_OPTIONS = 48 };
+
+/* What is being filled. */
+typedef struct parser {
+    const dho_command *command;
+    char *out;
+    bool given[MOST_OPTIONS];
+} parser;
+
+bool dho_option_is_word(const dho_option *option)
+{
+    return option->name[0] != '-';
+}
+
+bool dho_option_is_flag(const dho_option *option)
+{
+    return option->value == NULL && !dho_option_is_word(option);
+}
+
+int dho_option_choice(const dho_option *option, const char *word)
+{
+    const char *at = option->value;
+    for (int i = 1; at != NULL; i++) {
+        const size_t length = strcspn(at, "|");
+        if (strlen(word) == length && strncmp(word, at, length) == 0) return i;
+        at = at[length] != '\0' ? at + length + 1 : NULL;
+    }
+    return 0;
+}
 
 static bool is_option(const char *word)
 {
     return word[0] == '-';
 }
 
-static const dho_option *find_option(const char *word, const dho_option *options, size_t count)
+static ptrdiff_t find_option(const dho_command *command, const char *word)
 {
-    for (size_t i = 0; i < count; i++)
-        if (is_option(word) ? strcmp(word, options[i].name) == 0 : !is_option(options[i].name))
-            return &options[i];
-    return NULL;
+    for (size_t i = 0; i < command->option_count; i++) {
+        const dho_option *option = &command->options[i];
+        if (!is_option(word) ? dho_option_is_word(option)
+                             : strcmp(word, option->name) == 0 ||
+                                   (option->letter != NULL && strcmp(word, option->letter) == 0))
+            return (ptrdiff_t)i;
+    }
+    return -1;
 }
 
-/* " (did you mean --out?)": an option, or a key of the configuration; "" when nothing is like it.
- */
-static void suggest(const char *word, bool config, const dho_option *options, size_t count,
-                    char *out, size_t bytes)
+/* "did you mean --out? ": an option, or a key of the configuration; "" when nothing is like it. */
+static void suggest(const dho_command *command, const char *word, char *out, size_t bytes)
 {
-    const char *words[MOST_OPTIONS] = {NULL};
+    const char *words[MOST_OPTIONS + 1] = {NULL};
     char key[DHO_SCHEMA_TEXT_BYTES];
     size_t used = 0;
-    for (size_t i = 0; i < count && used + 3 < MOST_OPTIONS; i++)
-        if (is_option(options[i].name)) words[used++] = options[i].name;
-    if (config) words[used++] = "--config";
-    if (config) words[used++] = "--set";
-    const char *like = dho_cli_suggest(words, word), *name = word + strspn(word, "-");
+    bool configured = false;
+    for (size_t i = 0; i < command->option_count; i++) {
+        if (!dho_option_is_word(&command->options[i])) words[used++] = command->options[i].name;
+        configured |= command->options[i].kind == DHO_OPTION_SETTINGS;
+    }
+    const char *like = dho_suggest_name(words, word), *name = word + strspn(word, "-");
     out[0] = '\0';
     if (like != NULL)
         snprintf(out, bytes, "did you mean %s? ", like);
-    else if (config && is_option(word) && dho_schema_suggest(&dho_schema_config, name, key))
+    else if (configured && is_option(word) && dho_schema_suggest(&dho_schema_config, name, key))
         snprintf(out, bytes, "did you mean --set %.60s=...? ", key);
 }
 
-static dho_status unknown_option(const char *word, bool config, const dho_option *options,
-                                 size_t count)
+static dho_status fail_unknown(const dho_command *command, const char *word)
 {
     char known[800] = "", like[128];
-    suggest(word, config, options, count, like, sizeof like);
-    if (config) snprintf(known, sizeof known, "--config --set");
-    for (size_t i = 0; i < count; i++) {
+    suggest(command, word, like, sizeof like);
+    for (size_t i = 0; i < command->option_count; i++) {
+        const dho_option *option = &command->options[i];
         const size_t used = strlen(known);
-        if (!is_option(options[i].name)) continue;
-        snprintf(known + used, sizeof known - used, "%s%s", used > 0 ? " " : "", options[i].name);
+        if (!dho_option_is_word(option) && option->help != NULL)
+            snprintf(known + used, sizeof known - used, " %s", option->name);
     }
-    return dho_fail(DHO_ERR_CONFIG, "unknown argument \"%.60s\" (%sknown: %s)", word, like, known);
-}
-
-dho_status dho_cli_split(int count, char **words, dho_arguments *out)
-{
-    *out = (dho_arguments){0};
-    DHO_TRY(dho_alloc(&out->values, 2 * (size_t)count + 1, sizeof *out->values, "arguments"));
-    for (int i = 0; i < count; i++) {
-        char *equals = strncmp(words[i], "--", 2) == 0 ? strchr(words[i], '=') : NULL;
-        if (equals != NULL) *equals = '\0';
-        out->values[out->count++] = words[i];
-        if (equals != NULL) out->values[out->count++] = equals + 1;
+    if (command->option_count == 0)
+        return dho_fail(DHO_ERR_CONFIG, "unknown argument \"%.60s\" (%s takes none)", word,
+                        command->name);
+    if (known[0] == '\0') {
+        const dho_option *first = &command->options[0];
+        return dho_fail(DHO_ERR_CONFIG, "unknown argument \"%.60s\" (%s takes %s only)", word,
+                        command->name, first->kind == DHO_OPTION_WORDS ? "runs" : first->name);
     }
-    return DHO_OK;
+    return dho_fail(DHO_ERR_CONFIG, "unknown argument \"%.60s\" (%sknown:%s)", word, like, known);
 }
 
-/* Where the value of -c or --set goes; NULL when `word` is neither. *full: --set once too often. */
-static const char **config_target(dho_config_arguments *config, const char *word, bool *full)
+static dho_status fail_choice(const dho_option *option, const char *text)
 {
-    *full = false;
-    if (config == NULL) return NULL;
-    if (strcmp(word, "-c") == 0 || strcmp(word, "--config") == 0) return &config->path;
-    if (strcmp(word, "--set") != 0) return NULL;
-    *full = config->override_count == DHO_CLI_MAX_OVERRIDES;
-    return *full ? NULL : &config->overrides[config->override_count++];
-}
-
-dho_status dho_cli_parse(const dho_arguments *arguments, dho_config_arguments *config,
-                         const dho_option *options, size_t option_count)
-{
-    for (int i = 0; i < arguments->count; i++) {
-        bool full;
-        const char *word = arguments->values[i];
-        const dho_option *option = find_option(word, options, option_count);
-        if (option != NULL && option->flag != NULL) {
-            *option->flag = true;
-            continue;
-        }
-        if (option != NULL && !is_option(option->name)) {
-            if (*option->value != NULL)
-                return dho_fail(DHO_ERR_CONFIG, "%.100s: one word too many: %s is %.100s", word,
-                                option->name, *option->value);
-            *option->value = word;
-            continue;
-        }
-        const char **target = option != NULL ? option->value : config_target(config, word, &full);
-        if (option == NULL && full) return dho_fail(DHO_ERR_CONFIG, "%s: given too often", word);
-        if (target == NULL) return unknown_option(word, config != NULL, options, option_count);
-        if (i + 1 == arguments->count) return dho_fail(DHO_ERR_CONFIG, "%s: needs a value", word);
-        *target = arguments->values[++i];
-        if ((*target)[0] == '~' && ((*target)[1] == '/' || (*target)[1] == '\0'))
-            return dho_fail(DHO_ERR_CONFIG,
-                            "%s: \"%s\": the shell has left the \"~\" as it is: write the whole path",
-                            word, *target);
+    char expected[200] = "";
+    for (const char *at = option->value; *at != '\0';) {
+        const size_t length = strcspn(at, "|"), used = strlen(expected);
+        const char *rest = at[length] == '|' ? at + length + 1 : "";
+        snprintf(expected + used, sizeof expected - used, "%s%.*s",
+                 used == 0         ? ""
+                 : rest[0] == '\0' ? " or "
+                                   : ", ",
+                 (int)length, at);
+        at = rest;
     }
-    return DHO_OK;
+    return dho_fail(DHO_ERR_CONFIG, "%s: expected %s, got \"%s\"", option->name, expected, text);
 }
 
-dho_status dho_cli_integer(const char *option, const char *text, long long low, long long high,
-                           long long *out)
+static dho_status set_integer(const dho_option *option, const char *text, void *member)
 {
     char *end;
     errno = 0;
-    *out = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || *out < low || *out > high)
+    const long long value = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || value < option->low || value > option->high)
         return dho_fail(DHO_ERR_CONFIG, "%s: expected a whole number from %lld to %lld, got \"%s\"",
-                        option, low, high, text);
+                        option->name, option->low, option->high, text);
+    if (option->kind == DHO_OPTION_INT)
+        *(int *)member = (int)value;
+    else
+        *(int64_t *)member = value;
     return DHO_OK;
 }
 
-dho_status dho_cli_scale(const char *text, float *out)
+static dho_status set_number(const dho_option *option, const char *text, void *member)
 {
     char *end;
-    *out = strtof(text, &end);
-    if (end == text || *end != '\0' || !(*out > 0) || *out > 1e6f)
-        return dho_fail(DHO_ERR_CONFIG, "--scale: expected a positive number, got \"%s\"", text);
+    if (option->kind == DHO_OPTION_POSITIVE) {
+        float *out = member;
+        *out = strtof(text, &end);
+        if (end != text && *end == '\0' && *out > 0 && *out <= (float)option->high) return DHO_OK;
+        return dho_fail(DHO_ERR_CONFIG, "%s: expected a positive number, got \"%s\"", option->name,
+                        text);
+    }
+    const double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !(value >= (double)option->low) ||
+        !(value <= (double)option->high))
+        return dho_fail(DHO_ERR_CONFIG, "%s: expected a number from %lld to %lld, got \"%s\"",
+                        option->name, option->low, option->high, text);
+    *(double *)member = value;
     return DHO_OK;
 }
 
-dho_status dho_cli_resize_mode(const char *text, bool *out_squash)
+static dho_status add_setting(dho_config_arguments *config, const char *name, const char *text)
 {
-    if (text == NULL) return DHO_OK;
-    *out_squash = strcmp(text, "squash") == 0;
-    if (*out_squash || strcmp(text, "shortest") == 0) return DHO_OK;
-    return dho_fail(DHO_ERR_CONFIG, "--resize-mode: expected squash or shortest, got \"%s\"", text);
+    if (config->override_count == DHO_CLI_MAX_OVERRIDES)
+        return dho_fail(DHO_ERR_CONFIG, "%s: given too often", name);
+    config->overrides[config->override_count++] = text;
+    return DHO_OK;
 }
 
-static dho_status load_local(dho_config_arguments *arguments, dho_config *out)
+static dho_status set_member(const dho_option *option, const char *text, char *out)
 {
-    const char *overrides[DHO_CLI_MAX_OVERRIDES + 1];
-    char *out_override = NULL;
-    size_t count = arguments->override_count;
-    DHO_TRY(dho_cli_use_word(arguments));
-    if (arguments->path == NULL)
-        return dho_fail(DHO_ERR_CONFIG, "no configuration: give one with -c FILE");
-    memcpy(overrides, arguments->overrides, count * sizeof *overrides);
-    if (arguments->out != NULL) {
-        DHO_TRY(dho_asprintf(&out_override, "out=%s", arguments->out));
-        overrides[count++] = out_override;
+    void *member = out + option->offset;
+    switch (option->kind) {
+    case DHO_OPTION_INT:
+    case DHO_OPTION_INT64:
+        return set_integer(option, text, member);
+    case DHO_OPTION_NUMBER:
+    case DHO_OPTION_POSITIVE:
+        return set_number(option, text, member);
+    case DHO_OPTION_CHOICE:
+        *(int *)member = dho_option_choice(option, text);
+        return *(int *)member > 0 ? DHO_OK : fail_choice(option, text);
+    case DHO_OPTION_SETTINGS:
+        return add_setting(member, option->name, text);
+    case DHO_OPTION_TEXT:
+    case DHO_OPTION_WORDS:
+        break;
     }
-    const dho_status status = dho_config_load(out, arguments->path, overrides, count);
-    dho_free(out_override);
-    return status;
+    *(const char **)member = text;
+    return DHO_OK;
 }
 
-dho_status dho_cli_load_config(dho_config_arguments *arguments, dho_comm *comm, dho_config *out)
+/* A word that is no option. Of several the list begins at the words' own begin, where those that
+ * were read are not needed any more. */
+static dho_status take_word(parser *p, size_t i, const dho_arguments *words, char *word)
 {
-    char *text = NULL;
-    *out = (dho_config){0};
-    dho_status status = dho_comm_agree(comm, load_local(arguments, out));
-    if (status == DHO_OK) status = dho_comm_agree(comm, dho_config_format(out, false, &text));
-    if (status == DHO_OK)
-        status = dho_comm_check_equal(comm, text, strlen(text), "the configuration");
-    if (status == DHO_OK) status = dho_cli_check_threads(out, comm);
-    dho_free(text);
-    if (status != DHO_OK) dho_config_free(out);
-    return status;
+    const dho_option *option = &p->command->options[i];
+    if (option->kind == DHO_OPTION_WORDS) {
+        dho_arguments *list = (void *)(p->out + option->offset);
+        if (list->count == option->high)
+            return dho_fail(DHO_ERR_CONFIG, "%.100s: one word too many: dho %s takes %lld", word,
+                            p->command->name, option->high);
+        list->values = words->values;
+        list->values[list->count++] = word;
+        p->given[i] = true;
+        return DHO_OK;
+    }
+    const size_t next = i + 1; /* the words of "IN OUT" are one behind the other */
+    if (p->given[i] && next < p->command->option_count &&
+        dho_option_is_word(&p->command->options[next]))
+        return take_word(p, next, words, word);
+    if (p->given[i])
+        return dho_fail(DHO_ERR_CONFIG, "%.100s: one word too many: %s is %.100s", word,
+                        option->name, *(const char **)(void *)(p->out + option->offset));
+    p->given[i] = true;
+    return set_member(option, word, p->out);
+}
+
+static dho_status take_words(parser *p, const dho_arguments *words)
+{
+    for (int i = 0; i < words->count; i++) {
+        char *word = words->values[i];
+        const ptrdiff_t at = find_option(p->command, word);
+        if (at < 0) return fail_unknown(p->command, word);
+        const dho_option *option = &p->command->options[at];
+        if (dho_option_is_word(option)) {
+            DHO_TRY(take_word(p, (size_t)at, words, word));
+            continue;
+        }
+        p->given[at] = true;
+        if (dho_option_is_flag(option)) {
+            *(bool *)(p->out + option->offset) = true;
+            continue;
+        }
+        if (i + 1 == words->count) return dho_fail(DHO_ERR_CONFIG, "%s: needs a value", word);
+        const char *value = words->values[++i];
+        if (value[0] == '~' && (value[1] == '/' || value[1] == '\0'))
+            return dho_fail(
+                DHO_ERR_CONFIG,
+                "%s: \"%s\": the shell has left the \"~\" as it is: write the whole path", word,
+                value);
+        DHO_TRY(set_member(option, value, p->out));
+    }
+    return DHO_OK;
+}
+
+static bool any_given(const parser *p, const char *names)
+{
+    const dho_option wanted = {.value = names};
+    for (size_t i = 0; i < p->command->option_count; i++)
+        if (p->given[i] && dho_option_choice(&wanted, p->command->options[i].name) > 0) return true;
+    return false;
+}
+
+/* "--epochs, --batch: need --fine-tune", of all options that need the same. */
+static dho_status fail_needs(const dho_command *command, const char *needs)
+{
+    char names[200] = "", first[64];
+    int count = 0;
+    for (size_t i = 0; i < command->option_count; i++) {
+        const dho_option *option = &command->options[i];
+        const size_t used = strlen(names);
+        if (option->needs == NULL || strcmp(option->needs, needs) != 0) continue;
+        snprintf(names + used, sizeof names - used, "%s%s", count++ > 0 ? ", " : "", option->name);
+    }
+    const char *bar = strchr(needs, '|');
+    snprintf(first, sizeof first, "%.*s", (int)strcspn(needs, "|"), needs);
+    return dho_fail(DHO_ERR_CONFIG, "%s: need%s %s%s%s", names, count == 1 ? "s" : "", first,
+                    bar != NULL ? " or " : "", bar != NULL ? bar + 1 : "");
+}
+
+static dho_status check_given(const parser *p)
+{
+    for (size_t i = 0; i < p->command->option_count; i++) {
+        const dho_option *option = &p->command->options[i];
+        if (option->required && !p->given[i])
+            return dho_option_is_word(option)
+                       ? dho_fail_usage(p->command)
+                       : dho_fail(DHO_ERR_CONFIG, "%s: is missing", option->name);
+        if (option->needs != NULL && p->given[i] && !any_given(p, option->needs))
+            return fail_needs(p->command, option->needs);
+    }
+    return DHO_OK;
+}
+
+dho_status dho_options_parse(const dho_command *command, const dho_arguments *words, void *out)
+{
+    parser p = {.command = command, .out = out};
+    for (size_t i = 0; i < command->option_count; i++)
+        if (command->options[i].fallback != NULL)
+            DHO_TRY(set_member(&command->options[i], command->options[i].fallback, out));
+    DHO_TRY(take_words(&p, words));
+    return check_given(&p);
 }

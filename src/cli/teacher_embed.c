@@ -1,181 +1,52 @@
-/* dho teacher embed: the embeddings of texts or of a dataset's images, as a safetensors file. */
-#include "cli/teacher.h"
-#include "dho/alloc.h"
+/* dho teacher embed */
+#include "cli/cli.h"
 #include "dho/clip.h"
-#include "dho/file.h"
-#include "dho/log.h"
-#include "dho/run_setup.h"
-#include "dho/safetensors.h"
-
-#include <string.h>
-
-enum { MAX_FILE_BYTES = 1 << 28, BATCH = 64 };
 
 typedef struct embed_arguments {
+    dho_config_arguments from;
     dho_clip_source source;
-    const char *merges, *texts, *out, *resize_mode;
+    const char *merges, *texts, *out;
 } embed_arguments;
 
-static dho_status save(const char *path, const char *model, const float *features, int64_t count,
-                       int64_t dim, const int64_t *labels)
+#define AT(member) offsetof(embed_arguments, member)
+
+static const dho_option options[] = {
+    DHO_OPTION("--model", "MODEL", AT(source.model), DHO_CLI_CLIP_MODELS, .required = true),
+    DHO_OPTION("--weights", "FILE", AT(source.path), "its weights, safetensors or PyTorch",
+               .required = true),
+    DHO_OPTION("--key", "KEY", AT(source.key), "where in a PyTorch file they lie"),
+    DHO_OPTION("--out", "FILE", AT(out), "the embeddings, safetensors", .required = true),
+    DHO_OPTION_CONFIG(AT(from), .before = "("),
+    DHO_OPTION_RESIZE_MODE(AT(source.resize), .before = "[", .after = "] |"),
+    DHO_OPTION("--texts", "FILE", AT(texts), "embeds its lines", .before = ""),
+    DHO_OPTION("--merges", "FILE|DIR", AT(merges),
+               "the vocabulary for --texts, as of teacher zero-shot", .before = "", .after = ")"),
+    DHO_OPTION_SET(AT(from)),
+};
+
+static dho_status embed(void *given, dho_comm *comm)
 {
-    const char *const metadata[] = {"format", "pt", "model", model, NULL};
-    const dho_tensor_view tensors[] = {
-        {.name = "features",
-         .dtype = DHO_F32,
-         .dims = 2,
-         .shape = {count, dim},
-         .data = features,
-         .bytes = (size_t)(count * dim) * sizeof(float)},
-        {.name = "labels",
-         .dtype = DHO_I64,
-         .dims = 1,
-         .shape = {count},
-         .data = labels,
-         .bytes = (size_t)count * sizeof(int64_t)},
-    };
-    DHO_TRY(dho_safetensors_save(path, tensors, labels != NULL ? 2 : 1, metadata, NULL));
-    dho_info("%s: %lld embeddings of %d channels, not normalised", path, (long long)count,
-             (int)dim);
-    return DHO_OK;
-}
-
-/* --- texts --- */
-
-/* The lines of a file, empty ones too; borrowed from `text`, of which line ends become NULs. */
-static dho_status split(char *text, size_t bytes, const char *path, const char ***out,
-                        size_t *out_count)
-{
-    size_t lines = 0;
-    if (memchr(text, 0, bytes) != NULL)
-        return dho_fail(DHO_ERR_FORMAT, "%s: a NUL byte in a text file", path);
-    for (size_t i = 0; i < bytes; i++) lines += text[i] == '\n';
-    DHO_TRY(dho_alloc(out, lines + 1, sizeof **out, "texts"));
-    *out_count = 0;
-    for (char *end = text + bytes; text < end;) {
-        char *stop = memchr(text, '\n', (size_t)(end - text));
-        if (stop == NULL) stop = end;
-        *stop = '\0';
-        (*out)[(*out_count)++] = text;
-        text = stop + 1;
-    }
-    if (*out_count > 0) return DHO_OK;
-    return dho_fail(DHO_ERR_CONFIG, "%s: no text in it", path);
-}
-
-static dho_status open_text(const embed_arguments *from, dho_compute **compute,
-                            const dho_config *config, dho_clip_text **out)
-{
-    DHO_TRY(dho_compute_create(compute, config->compute.backend, config->compute.dtype,
-                               dho_setup_threads(config->compute.threads)));
-    return dho_clip_text_open(out, &from->source, from->merges, *compute, BATCH);
-}
-
-static dho_status read_texts(const char *path, uint8_t **bytes, const char ***texts, size_t *count)
-{
-    size_t capacity = 0, size;
-    DHO_TRY(dho_file_read_text(path, MAX_FILE_BYTES, bytes, &capacity, &size));
-    return split((char *)*bytes, size, path, texts, count);
-}
-
-static dho_status embed_texts(const dho_config *config, dho_comm *comm, const embed_arguments *from)
-{
-    uint8_t *bytes = NULL;
-    const char **texts = NULL;
-    size_t count = 0;
-    dho_compute *compute = NULL;
-    dho_clip_text *text = NULL;
-    float *features = NULL;
-    dho_status status;
-    DHO_TRY_GOTO(
-        dho_comm_agree(comm, dho_input_status(read_texts(from->texts, &bytes, &texts, &count))));
-    DHO_TRY_GOTO(dho_comm_agree(comm, dho_input_status(open_text(from, &compute, config, &text))));
-    DHO_TRY_GOTO(dho_clip_embed_texts(comm, text, texts, count, &features));
-    if (dho_comm_rank(comm) == 0)
-        status = save(from->out, from->source.model, features, (int64_t)count,
-                      dho_clip_text_dim(text), NULL);
-    status = dho_comm_agree(comm, status);
-fail:
-    dho_free(features);
-    dho_clip_text_close(&text);
-    dho_compute_destroy(&compute);
-    dho_free(texts);
-    dho_free(bytes);
-    return status;
-}
-
-/* --- images --- */
-
-static dho_status save_images(const embed_arguments *from, const dho_dataset *dataset,
-                              const float *features, int64_t dim)
-{
-    int64_t *labels;
-    DHO_TRY(dho_alloc(&labels, (size_t)dataset->count, sizeof *labels, "labels"));
-    for (int64_t i = 0; i < dataset->count; i++) labels[i] = dataset->samples[i].label;
-    const dho_status status =
-        save(from->out, from->source.model, features, dataset->count, dim, labels);
-    dho_free(labels);
-    return status;
-}
-
-static dho_status open_image(const embed_arguments *from, const dho_config *config,
-                             dho_dataset *dataset, dho_clip_image *out)
-{
-    DHO_TRY(dho_setup_dataset(config, dataset));
-    DHO_TRY(dho_clip_image_open(out, &from->source, NULL));
-    return dho_cli_resize_mode(from->resize_mode, &out->squash);
-}
-
-static dho_status embed_images(const dho_config *config, dho_comm *comm,
-                               const embed_arguments *from)
-{
-    dho_dataset dataset = {0};
-    dho_clip_image image = {0};
-    float *features = NULL;
-    dho_status status;
-    DHO_TRY_GOTO(
-        dho_comm_agree(comm, dho_input_status(open_image(from, config, &dataset, &image))));
-    DHO_TRY_GOTO(dho_clip_embed_images(config, comm, &image, &dataset, &features));
-    if (dho_comm_rank(comm) == 0)
-        status = save_images(from, &dataset, features, image.model.student.feature_dim);
-    status = dho_comm_agree(comm, status);
-fail:
-    dho_free(features);
-    dho_clip_image_close(&image);
-    dho_dataset_free(&dataset);
-    return status;
-}
-
-dho_status dho_teacher_embed(const dho_arguments *arguments, dho_comm *comm)
-{
-    dho_config_arguments config_from = {0};
-    embed_arguments from = {0};
-    const dho_option options[] = {
-        {.name = "--model", .value = &from.source.model},
-        {.name = "--weights", .value = &from.source.path},
-        {.name = "--key", .value = &from.source.key},
-        {.name = "--merges", .value = &from.merges},
-        {.name = "--texts", .value = &from.texts},
-        {.name = "--out", .value = &from.out},
-        {.name = "--resize-mode", .value = &from.resize_mode},
-    };
+    embed_arguments *arguments = given;
+    const dho_clip_source *source = &arguments->source;
     dho_config config;
-    bool squash = false;
-    DHO_TRY(dho_cli_parse(arguments, &config_from, options, sizeof options / sizeof *options));
-    DHO_TRY(dho_teacher_require("--model", from.source.model));
-    DHO_TRY(dho_teacher_require("--weights", from.source.path));
-    DHO_TRY(dho_teacher_require("--out", from.out));
-    DHO_TRY(dho_cli_resize_mode(from.resize_mode, &squash));
-    if (from.texts != NULL)
-        DHO_TRY(dho_teacher_require("--merges", from.merges));
-    else if (config_from.path == NULL)
+    if (arguments->texts == NULL && arguments->from.path == NULL)
         return dho_fail(DHO_ERR_CONFIG, "what to embed: --texts FILE, or the images of -c CONFIG");
-    DHO_TRY(dho_teacher_config(&config_from, comm, &config));
+    if (arguments->texts != NULL && arguments->merges == NULL)
+        return dho_fail(DHO_ERR_CONFIG, "--merges: is missing");
+    DHO_TRY(dho_cli_load_config_or_defaults(&arguments->from, comm, &config));
     dho_cli_announce(comm);
-    dho_status status = dho_teacher_check_out(from.out, comm);
-    if (status == DHO_OK)
-        status = from.texts != NULL ? embed_texts(&config, comm, &from)
-                                    : embed_images(&config, comm, &from);
+    const dho_status status = arguments->texts != NULL
+                                  ? dho_clip_embed_lines(&config, comm, source, arguments->merges,
+                                                         arguments->texts, arguments->out)
+                                  : dho_clip_embed_dataset(&config, comm, source, arguments->out);
     dho_config_free(&config);
     return status;
 }
+
+const dho_command dho_command_teacher_embed = {
+    .name = "teacher embed",
+    .line = "CLIP's embeddings of the dataset's images, or of the lines of a file",
+    DHO_OPTIONS(options),
+    .size = sizeof(embed_arguments),
+    .run = embed,
+};

@@ -1,109 +1,56 @@
-/* dho teacher zero-shot: class names and templates become a head. */
-#include "cli/teacher.h"
-#include "dho/run_setup.h"
+/* dho teacher zero-shot */
+#include "cli/cli.h"
 #include "dho/zero_shot.h"
 
-#include <stdlib.h>
-
-enum { BATCH = 64, MAX_BATCH = 4096 };
-
 typedef struct zero_shot_arguments {
-    dho_clip_source source;
-    const char *merges, *classes, *templates, *out;
-    float scale;
-    bool keep_mean_norms;
-    int batch;
+    dho_config_arguments from;
+    dho_zero_shot_files files;
 } zero_shot_arguments;
 
-/* What the run reads before its texts are encoded. */
-typedef struct zero_shot_inputs {
-    dho_dataset dataset;
-    dho_prompt_classes classes;
-    dho_templates templates;
-    dho_compute *compute;
-    dho_clip_text *text;
-} zero_shot_inputs;
+#define AT(member) offsetof(zero_shot_arguments, member)
 
-static dho_status open_inputs(zero_shot_inputs *in, const zero_shot_arguments *from,
-                              const dho_config *config, bool dataset)
-{
-    if (dataset) DHO_TRY(dho_setup_dataset(config, &in->dataset));
-    DHO_TRY(dho_prompt_classes_read(&in->classes, from->classes, dataset ? &in->dataset : NULL));
-    DHO_TRY(dho_templates_read(&in->templates, from->templates));
-    DHO_TRY(dho_compute_create(&in->compute, config->compute.backend, config->compute.dtype,
-                               dho_setup_threads(config->compute.threads)));
-    return dho_clip_text_open(&in->text, &from->source, from->merges, in->compute, from->batch);
-}
+static const dho_option options[] = {
+    DHO_OPTION("--model", "MODEL", AT(files.source.model), DHO_CLI_CLIP_MODELS, .required = true),
+    DHO_OPTION("--weights", "FILE", AT(files.source.path), "its weights, safetensors or PyTorch",
+               .required = true),
+    DHO_OPTION("--key", "KEY", AT(files.source.key), "where in a PyTorch file they lie"),
+    DHO_OPTION(
+        "--merges", "FILE|DIR", AT(files.merges),
+        "its vocabulary: bpe_simple_vocab_16e6.txt.gz, or the folder of vocab.json and merges.txt",
+        .required = true),
+    DHO_OPTION("--templates", "FILE", AT(files.templates), "a prompt a line, with {} for the class",
+               .required = true),
+    DHO_OPTION("--out", "FILE", AT(files.out), "the head, safetensors", .required = true),
+    DHO_OPTION("--classes", "FILE", AT(files.classes), "the class names, instead of the dataset's",
+               .before = "(", .after = " |"),
+    DHO_OPTION_CONFIG(AT(from), .before = "", .after = ")"),
+    DHO_OPTION("--scale", "X", AT(files.scale), "of the logits, instead of the model's",
+               DHO_OPTION_POSITIVE, .high = 1000000),
+    DHO_OPTION("--keep-mean-norms", NULL, AT(files.keep_mean_norms),
+               "does not normalise the mean of a class's prompts"),
+    DHO_OPTION("--batch", "N", AT(files.batch), "texts at a time", DHO_OPTION_INT, 1, 4096, "64"),
+    DHO_OPTION_SET(AT(from)),
+};
 
-static void close_inputs(zero_shot_inputs *in)
+static dho_status zero_shot(void *given, dho_comm *comm)
 {
-    dho_clip_text_close(&in->text);
-    dho_compute_destroy(&in->compute);
-    dho_templates_free(&in->templates);
-    dho_prompt_classes_free(&in->classes);
-    dho_dataset_free(&in->dataset);
-}
-
-static dho_status run(const dho_config *config, bool dataset, dho_comm *comm,
-                      const zero_shot_arguments *from)
-{
-    zero_shot_inputs in = {0};
-    dho_status status =
-        dho_comm_agree(comm, dho_input_status(open_inputs(&in, from, config, dataset)));
-    if (status == DHO_OK) status = dho_teacher_check_out(from->out, comm);
-    if (status == DHO_OK) {
-        const dho_zero_shot_options options = {.text = in.text,
-                                               .model = from->source.model,
-                                               .classes = &in.classes,
-                                               .templates = &in.templates,
-                                               .scale = from->scale,
-                                               .keep_mean_norms = from->keep_mean_norms};
-        status = dho_zero_shot_build(&options, comm, from->out);
-    }
-    close_inputs(&in);
-    return status;
-}
-
-static dho_status check(const zero_shot_arguments *from, const dho_config_arguments *config)
-{
-    DHO_TRY(dho_teacher_require("--model", from->source.model));
-    DHO_TRY(dho_teacher_require("--weights", from->source.path));
-    DHO_TRY(dho_teacher_require("--merges", from->merges));
-    DHO_TRY(dho_teacher_require("--templates", from->templates));
-    DHO_TRY(dho_teacher_require("--out", from->out));
-    if (from->classes == NULL && config->path == NULL)
+    zero_shot_arguments *arguments = given;
+    const bool dataset = arguments->from.path != NULL;
+    dho_config config;
+    if (arguments->files.classes == NULL && !dataset)
         return dho_fail(DHO_ERR_CONFIG, "--classes: is missing, and there is no -c CONFIG whose "
                                         "dataset names the classes");
-    return DHO_OK;
-}
-
-dho_status dho_teacher_zero_shot(const dho_arguments *arguments, dho_comm *comm)
-{
-    dho_config_arguments config_from = {0};
-    zero_shot_arguments from = {0};
-    const char *scale = NULL, *batch = NULL;
-    long long batch_size = BATCH;
-    const dho_option options[] = {
-        {.name = "--model", .value = &from.source.model},
-        {.name = "--weights", .value = &from.source.path},
-        {.name = "--key", .value = &from.source.key},
-        {.name = "--merges", .value = &from.merges},
-        {.name = "--classes", .value = &from.classes},
-        {.name = "--templates", .value = &from.templates},
-        {.name = "--out", .value = &from.out},
-        {.name = "--scale", .value = &scale},
-        {.name = "--batch", .value = &batch},
-        {.name = "--keep-mean-norms", .flag = &from.keep_mean_norms},
-    };
-    dho_config config;
-    DHO_TRY(dho_cli_parse(arguments, &config_from, options, sizeof options / sizeof *options));
-    DHO_TRY(check(&from, &config_from));
-    if (batch != NULL) DHO_TRY(dho_cli_integer("--batch", batch, 1, MAX_BATCH, &batch_size));
-    if (scale != NULL) DHO_TRY(dho_cli_scale(scale, &from.scale));
-    from.batch = (int)batch_size;
-    DHO_TRY(dho_teacher_config(&config_from, comm, &config));
+    DHO_TRY(dho_cli_load_config_or_defaults(&arguments->from, comm, &config));
     dho_cli_announce(comm);
-    const dho_status status = run(&config, config_from.path != NULL, comm, &from);
+    const dho_status status = dho_zero_shot_make(&config, dataset, comm, &arguments->files);
     dho_config_free(&config);
     return status;
 }
+
+const dho_command dho_command_teacher_zero_shot = {
+    .name = "teacher zero-shot",
+    .line = "class names in prompts become a head, by CLIP's text tower (docs/teachers.md)",
+    DHO_OPTIONS(options),
+    .size = sizeof(zero_shot_arguments),
+    .run = zero_shot,
+};

@@ -1,5 +1,5 @@
-/* OpenMP's threads: as many as the environment asks for, or a share of the CPUs, and never fewer than
- * that are then started. */
+/* OpenMP's threads: as many as the environment asks for, or a share of the CPUs, and never fewer
+ * than that are then started. */
 #include "cli/cli.h"
 #include "dho/log.h"
 
@@ -26,8 +26,8 @@ dho_status dho_cli_start_threads(dho_comm *comm)
 {
     bool valid;
     const int asked = read_environment(&valid), rank = dho_comm_rank(comm);
-    /* OMP_DYNAMIC, OMP_MAX_ACTIVE_LEVELS and OMP_THREAD_LIMIT would start fewer threads than the work
-     * is divided among: the others would wait for them for ever. */
+    /* OMP_DYNAMIC, OMP_MAX_ACTIVE_LEVELS and OMP_THREAD_LIMIT would start fewer threads than the
+     * work is divided among: the others would wait for them for ever. */
     omp_set_dynamic(0);
     if (omp_get_max_active_levels() < 1) omp_set_max_active_levels(1);
     int threads;
@@ -40,8 +40,8 @@ dho_status dho_cli_start_threads(dho_comm *comm)
     }
     if (threads > omp_get_thread_limit()) {
         threads = omp_get_thread_limit();
-        if (rank == 0) dho_warn("OMP_THREAD_LIMIT: %d thread%s used", threads,
-                                threads == 1 ? " is" : "s are");
+        if (rank == 0)
+            dho_warn("OMP_THREAD_LIMIT: %d thread%s used", threads, threads == 1 ? " is" : "s are");
     }
     if (!valid && rank == 0)
         dho_warn("%s=\"%.40s\" is not a number of threads from 1; %d used", VARIABLE,

@@ -133,7 +133,8 @@ dho_status dho_clip_image_open(dho_clip_image *out, const dho_clip_source *sourc
         dho_clip_image_close(out);
         return status;
     }
-    out->squash = preset->squash;
+    out->squash = source->resize == DHO_CLIP_RESIZE_OWN ? preset->squash
+                                                        : source->resize == DHO_CLIP_RESIZE_SQUASH;
     snprintf(out->name, sizeof out->name, "%s", preset->name);
     return DHO_OK;
 }

@@ -116,3 +116,14 @@ const char *dho_schema_suggest_word(const char *const *words, const char *text)
     }
     return found;
 }
+
+const char *dho_suggest_name(const char *const *words, const char *text)
+{
+    const char *found = dho_schema_suggest_word(words, text);
+    for (size_t i = 0; words[i] != NULL && found == NULL; i++) {
+        const size_t a = strlen(words[i]), b = strlen(text), shorter = a < b ? a : b;
+        if (shorter < 5 && (shorter < 3 || text[0] == '-')) continue;
+        if (strncmp(words[i], text, shorter) == 0) found = words[i];
+    }
+    return found;
+}

@@ -68,5 +68,8 @@ bool dho_schema_suggest(const dho_schema *schema, const char *path,
                         char out[DHO_SCHEMA_TEXT_BYTES]);
 /* The nearest of `words`, or NULL. */
 const char *dho_schema_suggest_word(const char *const *words, const char *text);
+/* The same for names of commands, options and files; also one that begins as `text` does, or that
+ * `text` begins with: "evaluate" and "eval". */
+const char *dho_suggest_name(const char *const *words, const char *text);
 
 #endif

@@ -18,44 +18,66 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SHOWN = 20, MESSAGE_BYTES = 512 };
+enum { SHOWN = 20, MESSAGE_BYTES = 512, TEXT_BYTES = 4096 + 1024 };
 
 typedef struct broken_image {
     int64_t id;
     char message[MESSAGE_BYTES];
 } broken_image;
 
-/* What one rank has found in one set. */
-typedef struct findings {
+/* The broken images that one rank has found in one set. */
+typedef struct broken_images {
     int64_t broken;            /* images that cannot be read */
     broken_image first[SHOWN]; /* the ones of the lowest ids, in their order */
     int shown;
     dho_status status; /* of what is not an image's fault: DHO_ERR_MEMORY */
-} findings;
+} broken_images;
 
 typedef struct check {
     const dho_config *config;
     dho_comm *comm;
     const dho_data_check_options *options;
-    bool speaks; /* rank 0 */
-    int64_t problems;
+    dho_data_findings *out;
+    bool lists; /* rank 0 */
+    dho_status
+        status; /* DHO_ERR_MEMORY when the list could not grow: all ranks learn it at the end */
 } check;
 
-__attribute__((format(printf, 2, 3))) static void problem(check *c, const char *format, ...)
+static dho_status append(dho_data_findings *out, dho_finding_kind kind, const char *format,
+                         va_list arguments)
+{
+    char text[TEXT_BYTES];
+    if (out->listed == out->room) {
+        const size_t room = 2 * out->room + 16;
+        DHO_TRY(dho_realloc(&out->list, room, sizeof *out->list, "findings"));
+        out->room = room;
+    }
+    vsnprintf(text, sizeof text, format, arguments);
+    out->list[out->listed] = (dho_finding){.kind = kind};
+    return dho_strdup(&out->list[out->listed++].text, text);
+}
+
+__attribute__((format(printf, 3, 4))) static void add(check *c, dho_finding_kind kind,
+                                                      const char *format, ...)
 {
     va_list arguments;
-    c->problems++;
-    if (!c->speaks) return;
-    fputs("  PROBLEM: ", stdout);
+    c->out->problems += kind == DHO_FINDING_PROBLEM;
+    if (!c->lists || c->status != DHO_OK) return;
     va_start(arguments, format);
-    vprintf(format, arguments);
+    c->status = append(c->out, kind, format, arguments);
     va_end(arguments);
-    putchar('\n');
+}
+
+void dho_data_findings_free(dho_data_findings *findings)
+{
+    for (size_t i = 0; i < findings->listed; i++) dho_free(findings->list[i].text);
+    dho_free(findings->list);
+    *findings = (dho_data_findings){0};
 }
 
 /* --- reading the images --- */
 
-static void note_broken(findings *f, int64_t id)
+static void note_broken(broken_images *f, int64_t id)
 {
     int at = f->shown;
     f->broken++;
@@ -102,7 +124,7 @@ static dho_status read_image(const dho_dataset *dataset, int64_t id, bool decode
 }
 
 /* This rank's share, by all its threads. */
-static void read_share(const check *c, const dho_dataset *dataset, findings *f)
+static void read_share(const check *c, const dho_dataset *dataset, broken_images *f)
 {
     const int64_t rank = dho_comm_rank(c->comm), ranks = dho_comm_size(c->comm);
     const bool decode = c->options->decode;
@@ -127,7 +149,7 @@ static void read_share(const check *c, const dho_dataset *dataset, findings *f)
 
 static dho_status read_all(check *c, const dho_dataset *dataset)
 {
-    findings *mine;
+    broken_images *mine;
     void *all = NULL;
     DHO_TRY(dho_comm_agree(c->comm, dho_alloc_zero(&mine, 1, sizeof *mine, "data check")));
     read_share(c, dataset, mine);
@@ -138,21 +160,21 @@ static dho_status read_all(check *c, const dho_dataset *dataset)
     if (status == DHO_OK) status = dho_comm_gather(c->comm, mine, sizeof *mine, &all, NULL);
     dho_free(mine);
     DHO_TRY(status);
-    if (c->speaks)
-        printf("  %s %lld images: %lld cannot be read\n",
-               c->options->decode        ? "decoded"
-               : dataset->shards != NULL ? "read (checksums)"
-                                         : "opened",
-               (long long)dataset->count, (long long)broken);
+    add(c, DHO_FINDING_NOTE, "%s %lld images: %lld cannot be read",
+        c->options->decode        ? "decoded"
+        : dataset->shards != NULL ? "read (checksums)"
+                                  : "opened",
+        (long long)dataset->count, (long long)broken);
     int left = SHOWN;
     for (int r = 0; all != NULL && r < dho_comm_size(c->comm); r++) {
-        const findings *theirs = (const findings *)all + r;
+        const broken_images *theirs = (const broken_images *)all + r;
         for (int i = 0; i < theirs->shown && left > 0; i++, left--)
-            printf("    %s\n", theirs->first[i].message);
+            add(c, DHO_FINDING_EXAMPLE, "%s", theirs->first[i].message);
     }
-    if (c->speaks && broken > SHOWN) printf("    ... and %lld more\n", (long long)broken - SHOWN);
+    if (broken > SHOWN) add(c, DHO_FINDING_EXAMPLE, "... and %lld more", (long long)broken - SHOWN);
     if (broken > 0)
-        problem(c, "%lld unreadable image%s", (long long)broken, broken == 1 ? "" : "s");
+        add(c, DHO_FINDING_PROBLEM, "%lld unreadable image%s", (long long)broken,
+            broken == 1 ? "" : "s");
     dho_free(all);
     return DHO_OK;
 }
@@ -213,12 +235,12 @@ static dho_status report_counts(check *c, const char *name, const dho_config_set
     int64_t *counts;
     char text[160];
     DHO_TRY(count_classes(dataset, NULL, is_training, &counts, text, sizeof text));
-    if (c->speaks) {
-        printf("%s: %s %s: %s\n", name, format_name(set->format), set->root, text);
-        printf("  class names: %s (\"%s\", ...)\n", layout_of(dataset), dataset->class_names[0]);
-        for (int32_t i = 0; i < dataset->classes && c->options->classes; i++)
-            printf("    %5d %-24s %lld\n", (int)i, dataset->class_names[i], (long long)counts[i]);
-    }
+    add(c, DHO_FINDING_SET, "%s: %s %s: %s", name, format_name(set->format), set->root, text);
+    add(c, DHO_FINDING_NOTE, "class names: %s (\"%s\", ...)", layout_of(dataset),
+        dataset->class_names[0]);
+    for (int32_t i = 0; i < dataset->classes && c->options->classes; i++)
+        add(c, DHO_FINDING_EXAMPLE, "%5d %-24s %lld", (int)i, dataset->class_names[i],
+            (long long)counts[i]);
     dho_free(counts);
     return DHO_OK;
 }
@@ -230,15 +252,13 @@ static void report_unused(check *c, const dho_dataset *dataset)
     for (int r = 0; r < DHO_UNUSED_REASONS; r++) {
         if (dho_unused_count(dataset->unused, r, r + 1) == 0) continue;
         dho_unused_describe(dataset->unused, r, r + 1, text, sizeof text);
-        if (r < DHO_UNUSED_PROBLEMS)
-            problem(c, "not used: %s", text);
-        else if (c->speaks)
-            printf("  not used: %s\n", text);
+        add(c, r < DHO_UNUSED_PROBLEMS ? DHO_FINDING_PROBLEM : DHO_FINDING_NOTE, "not used: %s",
+            text);
         const dho_path_list *first = &dataset->unused->first;
-        for (size_t i = 0; i < first->count && c->speaks; i++)
+        for (size_t i = 0; i < first->count; i++)
             if (first->entries[i].label == r) {
                 dho_utf8_print(first->pool + first->entries[i].offset, text, sizeof text);
-                printf("    %s\n", text);
+                add(c, DHO_FINDING_EXAMPLE, "%s", text);
             }
     }
 }
@@ -251,13 +271,13 @@ static dho_status report_labels(check *c, const dho_dataset *dataset)
     const dho_status status = dho_setup_labelled(c->config, dataset, &list);
     if (status == DHO_ERR_MEMORY) return status;
     if (status != DHO_OK) {
-        problem(c, "%s", dho_error_message());
+        add(c, DHO_FINDING_PROBLEM, "%s", dho_error_message());
         return DHO_OK;
     }
     const dho_status counted = count_classes(dataset, &list, false, &counts, text, sizeof text);
     dho_id_list_free(&list);
     DHO_TRY(counted);
-    if (c->speaks) printf("  labelled: %s\n", text);
+    add(c, DHO_FINDING_NOTE, "labelled: %s", text);
     dho_free(counts);
     return DHO_OK;
 }
@@ -269,20 +289,20 @@ static void compare_with_training(check *c, const dho_dataset *training, const d
 {
     int32_t present = 0;
     if (dataset->classes != training->classes) {
-        problem(c, "%d classes, the training set has %d", (int)dataset->classes,
-                (int)training->classes);
+        add(c, DHO_FINDING_PROBLEM, "%d classes, the training set has %d", (int)dataset->classes,
+            (int)training->classes);
         return;
     }
     for (int32_t i = 0; i < dataset->classes; i++) {
         present += dataset->class_present[i];
         if (strcmp(dataset->class_names[i], training->class_names[i]) == 0) continue;
-        problem(c, "its class %d is \"%s\", the training set's is \"%s\"", (int)i,
-                dataset->class_names[i], training->class_names[i]);
+        add(c, DHO_FINDING_PROBLEM, "its class %d is \"%s\", the training set's is \"%s\"", (int)i,
+            dataset->class_names[i], training->class_names[i]);
         return;
     }
-    if (c->speaks && present < dataset->classes)
-        printf("  %d of the %d classes have images: the others are masked\n", (int)present,
-               (int)dataset->classes);
+    if (present < dataset->classes)
+        add(c, DHO_FINDING_NOTE, "%d of the %d classes have images: the others are masked",
+            (int)present, (int)dataset->classes);
 }
 
 /* Opens a set on all ranks; *out_open false (and a problem said) when one of them cannot. */
@@ -300,8 +320,8 @@ static dho_status open_set(check *c, const char *name, const dho_config_set *set
     if (*out_open) return DHO_OK;
     dho_dataset_free(out);
     if (status == DHO_ERR_COMM || status == DHO_ERR_MEMORY) return status;
-    if (c->speaks) printf("%s: %s %s\n", name, format_name(set->format), set->root);
-    problem(c, "%s", dho_error_message());
+    add(c, DHO_FINDING_SET, "%s: %s %s", name, format_name(set->format), set->root);
+    add(c, DHO_FINDING_PROBLEM, "%s", dho_error_message());
     return DHO_OK;
 }
 
@@ -315,9 +335,9 @@ static dho_status check_set(check *c, const char *name, const dho_config_set *se
     if (!open) return DHO_OK;
     DHO_TRY(dho_comm_agree(c->comm, report_counts(c, name, set, out, is_training)));
     if (set->class_file[0] != '\0' && dho_dataset_check_classes(out, set->class_file) != DHO_OK)
-        problem(c, "%s", dho_error_message());
-    else if (set->class_file[0] != '\0' && c->speaks)
-        printf("  classes: those of %s\n", set->class_file);
+        add(c, DHO_FINDING_PROBLEM, "%s", dho_error_message());
+    else if (set->class_file[0] != '\0')
+        add(c, DHO_FINDING_NOTE, "classes: those of %s", set->class_file);
     report_unused(c, out);
     if (compared) compare_with_training(c, training, out);
     if (is_training) DHO_TRY(dho_comm_agree(c->comm, report_labels(c, out)));
@@ -344,15 +364,19 @@ static dho_status check_all(check *c, dho_dataset *training)
 }
 
 dho_status dho_data_check(const dho_config *config, dho_comm *comm,
-                          const dho_data_check_options *options, dho_data_check_result *out)
+                          const dho_data_check_options *options, dho_data_findings *out)
 {
     dho_dataset training = {0};
-    check c = {
-        .config = config, .comm = comm, .options = options, .speaks = dho_comm_rank(comm) == 0};
-    const dho_status status = check_all(&c, &training);
-    *out = (dho_data_check_result){
-        .problems = c.problems, .count = training.count, .fingerprint = training.fingerprint};
+    *out = (dho_data_findings){0};
+    check c = {.config = config,
+               .comm = comm,
+               .options = options,
+               .out = out,
+               .lists = dho_comm_rank(comm) == 0};
+    dho_status status = check_all(&c, &training);
+    if (status == DHO_OK) status = dho_comm_agree(comm, c.status);
+    out->count = training.count;
+    out->fingerprint = training.fingerprint;
     dho_dataset_free(&training);
-    if (c.speaks) fflush(stdout);
     return status;
 }

@@ -117,3 +117,16 @@ fail:
     free(header);
     return status;
 }
+
+dho_status dho_safetensors_check_place(const char *option, const char *path)
+{
+    static const char suffix[] = ".safetensors";
+    const size_t length = strlen(path), tail = strlen(suffix);
+    if (length <= tail || strcmp(path + length - tail, suffix) != 0)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%s: only safetensors is written: expected a name that ends in "
+                        ".safetensors, got \"%s\" (in Python, safetensors.torch.load_file gives a "
+                        "state dict)",
+                        option, path);
+    return dho_file_check_place(path);
+}

@@ -42,4 +42,21 @@ cmp -s "$work/metrics1" "$work/metrics2" || die "two ranks have other metrics th
 "$DHO" report "$work/run" --out "$work/report.html" >"$work/log" 2>&1 || die "report"
 grep -q "Square of a microbatch&#39;s loss (nats²)" "$work/report.html" || die "the report has no such curve"
 pass "a metric: one row and one line of code give the progress line, metrics.jsonl, two ranks and the report"
+
+# --- add a command ---
+[ "$("$DHO" steps "$work/run")" = "$work/run: 3 of 3 steps" ] || die "dho steps"
+[ "$(run 2 steps "$work/run" --left)" = 0 ] || die "dho steps --left on two ranks"
+"$DHO" steps --help | grep -q '^  --left  *only the number of steps that are left$' || die "its help"
+"$DHO" --help | grep -q '^  steps RUN \[--left\]$' || die "it is not in the program's help"
+"$DHO" completion bash | grep -q '"steps") words="--help --left"' || die "it is not completed"
+refuse() { # TEXT ARGUMENT ...
+    local text=$1
+    shift
+    "$DHO" "$@" >"$work/log" 2>&1 && die "not refused: $*"
+    grep -q -- "$text" "$work/log" || die "the error does not say $text"
+}
+refuse "did you mean dho steps?" step
+refuse "did you mean --left?" steps "$work/run" --lef
+refuse "usage: dho steps RUN \[--left\]" steps
+pass "a command: one file and one word give parser, help, suggestions and completion"
 finish

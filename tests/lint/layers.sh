@@ -5,7 +5,7 @@
 set -euo pipefail
 
 layers=(base config comm image data compute nn models weights infer heads clip teacher distill optim train eval
-    synth table report cli)
+    synth table report bench cli)
 
 # The layer that implements each public header.
 declare -A module=(
@@ -19,7 +19,7 @@ declare -A module=(
     [tokenizer]=clip [clip]=clip [zero_shot]=clip
     [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher [cache_import]=teacher
     [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [evaluate]=eval
-    [metrics]=train [metric_rows]=train [microbatch]=train [session]=train [conflict]=distill [evaluation]=eval [plateau]=eval
+    [metrics]=train [metric_rows]=train [microbatch]=train [session]=train [conflict]=distill [evaluation]=eval [plateau]=eval [export]=weights
 )
 
 # The files that may include a library's header, as a pattern.

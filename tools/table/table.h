@@ -41,6 +41,13 @@ typedef enum dho_table_format {
 dho_status dho_table_write(const dho_table *table, dho_table_format format, const char *program,
                            FILE *out);
 
+/* The path, owned by the caller, of a plan that is named: "caltech101", or a file. Names are looked
+ * for in configs/tables, then beside `program`: installed, or in the source tree. Errors:
+ * DHO_ERR_CONFIG, with a name that is like it; DHO_ERR_MEMORY. */
+dho_status dho_table_find(char **out, const char *name, const char *program);
+/* Writes the names and titles of the plans in the first of these folders that is there. */
+dho_status dho_table_list(const char *program, FILE *out);
+
 /* The title of the plan at `path`, owned by the caller; errors as dho_table_open. */
 dho_status dho_table_title(char **out, const char *path);
 

@@ -1,0 +1,61 @@
+/* dho eval */
+#include "dho/evaluate.h"
+
+#include "cli/cli.h"
+
+typedef struct eval_arguments {
+    dho_config_arguments from;
+    const char *checkpoint;
+    bool stored;
+} eval_arguments;
+
+#define AT(member) offsetof(eval_arguments, member)
+
+static const dho_option options[] = {
+    DHO_OPTION("RUN", NULL, AT(from.word),
+               "the folder of a run (its newest checkpoint), or one of its checkpoints; its own "
+               "configuration "
+               "says the rest",
+               .before = "(", .after = " |"),
+    DHO_OPTION_CONFIG(AT(from), .before = ""),
+    DHO_OPTION("--checkpoint", "PATH", AT(checkpoint),
+               "a checkpoint or the folder of a run (default: the newest one of --out)",
+               .before = "[", .after = "])"),
+    DHO_OPTION_SET(AT(from)),
+    DHO_OPTION("--out", "DIR", AT(from.out),
+               "the run's folder, instead of the configuration's out"),
+    DHO_OPTION("--stored", NULL, AT(stored),
+               "takes the head outputs of an earlier evaluation: no student, no images"),
+};
+
+static dho_status eval(void *given, dho_comm *comm)
+{
+    eval_arguments *arguments = given;
+    dho_config_arguments *from = &arguments->from;
+    const char *checkpoint = arguments->checkpoint;
+    dho_config config;
+    DHO_TRY(dho_cli_load_config(from, comm, &config));
+    const bool is_run = from->run_folder[0] != '\0';
+    dho_status status = DHO_OK;
+    if (is_run && checkpoint != NULL)
+        status =
+            dho_fail(DHO_ERR_CONFIG, "%s and --checkpoint %s: both say what is evaluated, give one",
+                     from->word, checkpoint);
+    if (status == DHO_OK) {
+        dho_cli_announce(comm);
+        if (is_run) checkpoint = from->is_checkpoint ? from->word : from->run_folder;
+        status = dho_evaluate(&config, comm, checkpoint, arguments->stored);
+    }
+    dho_config_free(&config);
+    return status;
+}
+
+const dho_command dho_command_eval = {
+    .name = "eval",
+    .line = "top-1 and top-5 of every set of eval.sets, by all ranks",
+    .help = "Chooses alpha and beta on eval.select_on, by a grid. Accuracies are those of the "
+            "combined prediction and of each head, with 95 % intervals (Wilson).",
+    DHO_OPTIONS(options),
+    .size = sizeof(eval_arguments),
+    .run = eval,
+};

@@ -1,0 +1,202 @@
+#include "weights/export_list.h"
+
+#include "dho/alloc.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void dho_export_list_free(dho_export_list *list)
+{
+    for (size_t i = 0; i < list->name_count; i++) dho_free(list->names[i]);
+    dho_free(list->names);
+    dho_free(list->projection);
+    dho_free(list->fold.bias);
+    dho_free(list->tensors);
+    dho_state_dict_free(&list->own);
+}
+
+/* The view's name becomes "first second", without the blank. */
+static dho_status add_name(dho_export_list *list, dho_tensor_view *view, const char *first,
+                           const char *second)
+{
+    char *name;
+    DHO_TRY(dho_asprintf(&name, "%s%s", first, second));
+    list->names[list->name_count++] = name;
+    view->name = name;
+    return DHO_OK;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+static bool is_head(const char *name)
+{
+    return strncmp(name, "head", 4) == 0;
+}
+
+/* The first tensor of the backbone that has no name in a naming; NULL: all have one. */
+static const char *first_unnamed(const dho_state_dict *own, dho_naming naming)
+{
+    dho_tensor_names names;
+    for (size_t i = 0; i < own->count; i++) {
+        const char *name = own->tensors[i].name;
+        if (!is_head(name) && !dho_tensor_names_of(naming, name, &names)) return name;
+    }
+    return NULL;
+}
+
+/* The naming of this word that has names for the model. */
+static dho_status parse_names(const char *word, dho_export_list *list)
+{
+    const char *unnamed = NULL;
+    list->naming = DHO_NAMES_OWN;
+    if (word == NULL) return DHO_OK;
+    for (int i = 0; i < DHO_NAMING_COUNT; i++) {
+        if (strcmp(word, dho_naming_words[i]) != 0) continue;
+        list->naming = (dho_naming)i;
+        unnamed = first_unnamed(&list->own, list->naming);
+        if (unnamed == NULL) return DHO_OK;
+    }
+    if (unnamed != NULL)
+        return dho_fail(DHO_ERR_CONFIG, "--names %s: has no name for \"%s\" of this model", word,
+                        unnamed);
+    return dho_fail(DHO_ERR_CONFIG,
+                    "--names: expected openai, bare, huggingface or timm, got \"%s\"", word);
+}
+
+/* A matrix in the other layout. */
+static dho_status transpose(dho_export_list *list, dho_tensor_view *view)
+{
+    const int64_t rows = view->shape[0], columns = view->shape[1];
+    const float *from = view->data;
+    DHO_TRY(dho_alloc(&list->projection, (size_t)(rows * columns), sizeof(float), "export"));
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++)
+            list->projection[c * rows + r] = from[r * columns + c];
+    view->data = list->projection;
+    view->shape[0] = columns;
+    view->shape[1] = rows;
+    return DHO_OK;
+}
+
+/* timm's class token and position embeddings have a batch of one. */
+static void unsqueeze(dho_tensor_view *view, int dims)
+{
+    for (; view->dims < dims; view->dims++) {
+        for (int d = view->dims; d > 0; d--) view->shape[d] = view->shape[d - 1];
+        view->shape[0] = 1;
+    }
+}
+
+/* One tensor of the backbone, under the names that are asked for. parse_names has made sure that
+ * there are such. */
+static dho_status add_renamed(dho_export_list *list, const dho_tensor_view *tensor)
+{
+    dho_tensor_names names;
+    dho_tensor_names_of(list->naming, tensor->name, &names);
+    for (int i = 0; i < names.count; i++) {
+        dho_tensor_view *view = &list->tensors[list->count++];
+        *view = *tensor;
+        view->shape[0] /= names.count;
+        view->bytes /= (size_t)names.count;
+        view->data = (const char *)tensor->data + (size_t)i * view->bytes;
+        if (names.transposed) DHO_TRY(transpose(list, view));
+        if (list->naming == DHO_NAMES_TIMM &&
+            (strcmp(names.names[i], "cls_token") == 0 || strcmp(names.names[i], "pos_embed") == 0))
+            unsqueeze(view, 3);
+        DHO_TRY(add_name(list, view, names.names[i], ""));
+    }
+    return DHO_OK;
+}
+
+const char *dho_export_head_name(const dho_student *student, dho_export_head head)
+{
+    return student->head_count < 2 ? "head" : head == DHO_EXPORT_CE ? "head_ce" : "head_kd";
+}
+
+/* One tensor of a head: it gets the published model's name, or is left out. */
+static dho_status add_head(dho_export_list *list, const dho_tensor_view *tensor,
+                           dho_export_head head, const dho_student *student)
+{
+    dho_tensor_names names;
+    char own[96];
+    const char *part = strchr(tensor->name, '.'), *wanted = dho_export_head_name(student, head);
+    const size_t length = strlen(wanted);
+    const bool is_wanted =
+        strncmp(tensor->name, wanted, length) == 0 && tensor->name[length] == '.';
+    if (head == DHO_EXPORT_NONE || list->folded || (head != DHO_EXPORT_BOTH && !is_wanted))
+        return DHO_OK;
+    dho_tensor_view *view = &list->tensors[list->count++];
+    *view = *tensor;
+    if (head == DHO_EXPORT_BOTH) return DHO_OK;
+    snprintf(own, sizeof own, "%s%s", student->classifier, part);
+    const bool renamed = dho_tensor_names_of(list->naming, own, &names);
+    DHO_TRY(add_name(list, view, renamed ? names.names[0] : own, ""));
+    snprintf(list->classifier, sizeof list->classifier, "%.*s",
+             (int)(strlen(view->name) - strlen(part)), view->name);
+    return DHO_OK;
+}
+
+/* PyTorch's batch normalisation counts its steps; a strict load demands the number. */
+static dho_status add_steps(dho_export_list *list, const char *running_var)
+{
+    char part[DHO_TENSOR_NAME_BYTES];
+    dho_tensor_view *steps = &list->tensors[list->count++];
+    snprintf(part, sizeof part, "%.*s", (int)(strlen(running_var) - strlen("running_var")),
+             running_var);
+    *steps = (dho_tensor_view){.dtype = DHO_I64, .data = &list->steps, .bytes = sizeof(int64_t)};
+    return add_name(list, steps, part, "num_batches_tracked");
+}
+
+/* timm's CLIP models: projection and head are one layer. */
+static dho_status fold(dho_export_list *list, dho_export_head head, const dho_student *student)
+{
+    const bool cosine = student->head_forms[head == DHO_EXPORT_KD] == DHO_HEAD_COSINE;
+    if (head == DHO_EXPORT_BOTH || (head != DHO_EXPORT_NONE && cosine))
+        return dho_fail(DHO_ERR_CONFIG,
+                        "--names timm: timm's CLIP models end in one linear layer, which cannot be "
+                        "%s: --head %snone, or other names",
+                        head == DHO_EXPORT_BOTH ? "two heads" : "a cosine head",
+                        student->head_count == 2 ? "ce or " : "");
+    list->folded = true;
+    return dho_export_fold(&list->own,
+                           head == DHO_EXPORT_NONE ? NULL : dho_export_head_name(student, head),
+                           &list->fold);
+}
+
+dho_status dho_export_list_build(dho_export_list *list, const dho_model *model,
+                                 dho_export_head head, const char *names)
+{
+    const dho_student *student = &model->student;
+    DHO_TRY(dho_state_dict_add(&list->own, student->graph, false, "", model->parameters));
+    DHO_TRY(dho_state_dict_add(&list->own, student->graph, true, "", model->buffers));
+    DHO_TRY(parse_names(names, list));
+    if (strcmp(dho_naming_words[list->naming], "timm") == 0 &&
+        strncmp(list->own.tensors[0].name, "visual.", 7) == 0)
+        DHO_TRY(fold(list, head, student));
+    const size_t most = DHO_NAME_PARTS * list->own.count + 1;
+    DHO_TRY(dho_alloc(&list->tensors, most, sizeof *list->tensors, "export"));
+    DHO_TRY(dho_alloc(&list->names, most, sizeof *list->names, "export"));
+    for (size_t i = 0; i < list->own.count; i++) {
+        const dho_tensor_view *tensor = &list->own.tensors[i];
+        if (is_head(tensor->name)) {
+            DHO_TRY(add_head(list, tensor, head, student));
+            continue;
+        }
+        DHO_TRY(add_renamed(list, tensor));
+        if (ends_with(tensor->name, "running_var"))
+            DHO_TRY(add_steps(list, list->tensors[list->count - 1].name));
+    }
+    if (list->fold.bias == NULL) return DHO_OK;
+    list->tensors[list->count++] =
+        (dho_tensor_view){.name = "head.bias",
+                          .dtype = DHO_F32,
+                          .dims = 1,
+                          .shape = {list->fold.count},
+                          .data = list->fold.bias,
+                          .bytes = (size_t)list->fold.count * sizeof(float)};
+    return DHO_OK;
+}

@@ -1,0 +1,14 @@
+/* The evaluations of several runs as one table. Local. */
+#ifndef DHO_TABLE_COMPARE_H
+#define DHO_TABLE_COMPARE_H
+
+#include "dho/status.h"
+
+enum { DHO_COMPARE_MAX_RUNS = 64 };
+
+/* Prints a row a run and a column a set to standard output. Evaluations of an older checkpoint are
+ * marked, and what renews them is said. count: 1 to DHO_COMPARE_MAX_RUNS.
+ * Errors: DHO_ERR_CONFIG for a folder that is no run, or when none of them is evaluated. */
+dho_status dho_compare(const char *const *folders, int count);
+
+#endif
