@@ -28,6 +28,27 @@ extern "C" {
 
 typedef struct dho_compute dho_compute;
 
+/* --- what is computed: a shape for each kind of operation ---------------------------------------
+ * A shape says the sizes and the kind of an operation; the tensors are parameters of the kernel:
+ *   kernels->linear_forward(compute, &(dho_linear_shape){rows, in, out}, x, w, bias, y);
+ * What an initialiser does not name is 0, false or NULL. */
+
+/* Plain rows: [rows][channels]. */
+typedef struct dho_rows_shape {
+    int64_t rows;
+    int channels;
+} dho_rows_shape;
+
+/* A row-major matrix product. op(A) is [m][k], op(B) [k][n], C [m][n]; transposed: A is stored
+ * [k][m], B [n][k]. lda, ldb, ldc: elements from one stored row to the next; 0: its length. */
+typedef struct dho_gemm_shape {
+    bool transpose_a, transpose_b;
+    int64_t m, n, k;
+    int64_t lda, ldb, ldc;
+    float alpha, beta; /* C = alpha op(A) op(B) + beta C; beta 0 never reads C */
+} dho_gemm_shape;
+
+/* A convolution: x [batch][in_h][in_w][in_c], y [batch][out_h][out_w][out_c]. */
 typedef struct dho_conv_shape {
     int batch, in_h, in_w, in_c;
     int out_h, out_w, out_c;
@@ -37,6 +58,7 @@ typedef struct dho_conv_shape {
     int plan_batch;
 } dho_conv_shape;
 
+/* Windows over x [batch][in_h][in_w][channels]. 2x2 averages read no further than `channels`. */
 typedef struct dho_pool_shape {
     int batch, in_h, in_w, channels, out_h, out_w, kernel, stride, padding;
 } dho_pool_shape;
@@ -48,6 +70,37 @@ typedef enum dho_activation {
     DHO_ACTIVATION_RELU6
 } dho_activation;
 
+/* Batch normalisation of [rows][channels], rows = batch * height * width. */
+typedef struct dho_batch_norm_shape {
+    int64_t rows;
+    int channels;
+    float eps; /* batch_norm_forward and _inference */
+    dho_activation activation;
+} dho_batch_norm_shape;
+
+/* Layer normalisation of each row of [rows][channels]. wide: y and dy are float. */
+typedef struct dho_layer_norm_shape {
+    int64_t rows;
+    int channels;
+    float eps; /* layer_norm_forward */
+    bool wide;
+} dho_layer_norm_shape;
+
+/* A linear layer on rows: x [rows][in], W [out][in], y [rows][out]. */
+typedef struct dho_linear_shape {
+    int64_t rows;
+    int in, out;
+} dho_linear_shape;
+
+/* x Phi(x), exactly as torch's default, and OpenAI's x sigmoid(1.702 x). */
+typedef enum dho_gelu { DHO_GELU_ERF, DHO_GELU_QUICK } dho_gelu;
+
+typedef struct dho_gelu_shape {
+    int64_t rows;
+    int channels;
+    dho_gelu kind;
+} dho_gelu_shape;
+
 /* Tokens of images through heads; the channels are heads * head_dim. causal: a token sees those up
  * to itself only. */
 typedef struct dho_attention_shape {
@@ -55,17 +108,69 @@ typedef struct dho_attention_shape {
     bool causal;
 } dho_attention_shape;
 
-/* x Phi(x), exactly as torch's default, and OpenAI's x sigmoid(1.702 x). */
-typedef enum dho_gelu { DHO_GELU_ERF, DHO_GELU_QUICK } dho_gelu;
+/* Places of an image: [batch][positions][channels]. The positions of a map are its height * width
+ * pixels, those of a sequence its tokens. */
+typedef struct dho_places_shape {
+    int batch, positions, channels;
+} dho_places_shape;
+
+/* --- tensors of the kernels that have many -------------------------------------------------------
+ */
+
+/* What batch normalisation reads and writes in each direction forward. */
+typedef struct dho_batch_norm_tensors {
+    const void *x; /* [rows][channels], as are residual and y */
+    const float *gamma, *beta;
+    const void *residual; /* NULL: none */
+    void *y;
+} dho_batch_norm_tensors;
+
+/* What its backward reads and writes. */
+typedef struct dho_batch_norm_gradients {
+    const void *x;
+    const float *gamma, *beta;
+    const void *y; /* NULL where there was no residual: it is then computed again from x */
+    const void *dy;
+    bool accumulate_dx, accumulate_dresidual;
+    void *dx;
+    void *dresidual; /* NULL: none */
+    float *dgamma, *dbeta;
+} dho_batch_norm_gradients;
+
+typedef struct dho_layer_norm_gradients {
+    const void *dy;
+    bool accumulate; /* dx */
+    float *dx, *dgamma, *dbeta;
+} dho_layer_norm_gradients;
+
+typedef struct dho_attention_pool_gradients {
+    const float *dy;
+    float *dq;
+    void *dk, *dv;
+} dho_attention_pool_gradients;
+
+/* A step of AdamW on the parameters [count]. */
+typedef struct dho_adamw_step {
+    int64_t step; /* >= 1 */
+    double lr, beta1, beta2, eps, weight_decay;
+    float gradient_scale; /* the gradient is multiplied by this first */
+} dho_adamw_step;
+
+typedef struct dho_sgd_step {
+    int64_t step; /* >= 1 */
+    double lr, momentum, weight_decay;
+    float gradient_scale;
+} dho_sgd_step;
+
+/* --- the kernels --------------------------------------------------------------------------------
+ */
 
 typedef struct dho_kernels {
     const char *name;
 
-    /* C = alpha op(A) op(B) + beta C, row-major; op(A) [m][k], op(B) [k][n], C [m][n];
-     * transposed: A is stored [k][m], B is stored [n][k]. beta 0 never reads C. */
-    void (*gemm)(dho_compute *compute, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
-                 int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
-                 float beta, float *c, int64_t ldc);
+    /* C = alpha op(A) op(B) + beta C. */
+    void (*gemm)(dho_compute *compute, const dho_gemm_shape *shape, const float *a, const float *b,
+                 float *c);
 
     /* y = conv(x, w) (+ bias [out_c] when not NULL). */
     void (*conv_forward)(dho_compute *compute, const dho_conv_shape *shape, const void *x,
@@ -77,34 +182,26 @@ typedef struct dho_kernels {
     void (*conv_backward_weights)(dho_compute *compute, const dho_conv_shape *shape, const void *x,
                                   const void *dy, float *dw, float *dbias);
 
-    /* Batch normalisation over rows = batch*height*width of x [rows][channels], training mode:
-     * mean and biased variance of the rows; y = gamma (x - mean) inv_std + beta (+ residual when
-     * not NULL), then the activation. Saves mean[channels] and inv_std[channels] = 1/sqrt(var+eps).
-     * batch_variance[channels]: the unbiased variance (n/(n-1); n = 1 gives the biased one). */
-    void (*batch_norm_forward)(dho_compute *compute, int64_t rows, int channels, float eps,
-                               dho_activation activation, const void *x, const float *gamma,
-                               const float *beta, const void *residual, void *y, float *mean,
-                               float *inv_std, float *batch_variance);
+    /* Batch normalisation in training mode, with mean and biased variance of the rows:
+     * y = gamma (x - mean) inv_std + beta (+ residual), then the activation. Saves mean[channels]
+     * and inv_std[channels] = 1/sqrt(var+eps). batch_variance[channels]: the unbiased variance
+     * (n/(n-1); n = 1 gives the biased one). */
+    void (*batch_norm_forward)(dho_compute *compute, const dho_batch_norm_shape *shape,
+                               const dho_batch_norm_tensors *tensors, float *mean, float *inv_std,
+                               float *batch_variance);
     /* Forward's y again, bit for bit, from what it saved. */
-    void (*batch_norm_again)(dho_compute *compute, int64_t rows, int channels,
-                             dho_activation activation, const void *x, const float *gamma,
-                             const float *beta, const float *mean, const float *inv_std,
-                             const void *residual, void *y);
+    void (*batch_norm_again)(dho_compute *compute, const dho_batch_norm_shape *shape,
+                             const dho_batch_norm_tensors *tensors, const float *mean,
+                             const float *inv_std);
     /* dgamma += , dbeta += , dx (+)= ; dy is first masked, by y > 0 for ReLU, by 0 < y < 6 for
-     * ReLU6; dresidual (+)= the masked dy (NULL: none). dx, dresidual and dy are three different
-     * buffers. y may be NULL where there was no residual (and dresidual is NULL): it is then had
-     * again from x. */
-    void (*batch_norm_backward)(dho_compute *compute, int64_t rows, int channels,
-                                dho_activation activation, const void *x, const void *y,
-                                const void *dy, const float *gamma, const float *beta,
-                                const float *mean, const float *inv_std, bool accumulate_dx,
-                                void *dx, bool accumulate_dresidual, void *dresidual, float *dgamma,
-                                float *dbeta);
+     * ReLU6; dresidual (+)= the masked dy. dx, dresidual and dy are three different buffers. */
+    void (*batch_norm_backward)(dho_compute *compute, const dho_batch_norm_shape *shape,
+                                const dho_batch_norm_gradients *tensors, const float *mean,
+                                const float *inv_std);
     /* Evaluation mode with running statistics; y may be x. */
-    void (*batch_norm_inference)(dho_compute *compute, int64_t rows, int channels, float eps,
-                                 dho_activation activation, const void *x, const float *gamma,
-                                 const float *beta, const float *running_mean,
-                                 const float *running_var, const void *residual, void *y);
+    void (*batch_norm_inference)(dho_compute *compute, const dho_batch_norm_shape *shape,
+                                 const dho_batch_norm_tensors *tensors, const float *running_mean,
+                                 const float *running_var);
 
     /* Max pooling; padding counts as -infinity. argmax[out]: index inside the window, first wins.
      */
@@ -113,26 +210,25 @@ typedef struct dho_kernels {
     void (*max_pool_backward)(dho_compute *compute, const dho_pool_shape *shape, const void *dy,
                               const uint8_t *argmax, bool accumulate, void *dx);
 
-    /* Mean over the height*width positions: x [batch][positions][channels] -> y [batch][channels],
-     * float; so is dy. */
-    void (*average_pool_forward)(dho_compute *compute, int batch, int positions, int channels,
-                                 const void *x, float *y);
-    void (*average_pool_backward)(dho_compute *compute, int batch, int positions, int channels,
+    /* Mean over the positions: x [batch][positions][channels] -> y [batch][channels], float; so is
+     * dy. */
+    void (*average_pool_forward)(dho_compute *compute, const dho_places_shape *shape, const void *x,
+                                 float *y);
+    void (*average_pool_backward)(dho_compute *compute, const dho_places_shape *shape,
                                   const float *dy, bool accumulate, void *dx);
 
-    /* Linear layer on rows (tokens): y = x W^T (+ bias [out] when not NULL); x [rows][in],
-     * W [out][in], y [rows][out]. */
-    void (*linear_forward)(dho_compute *compute, int64_t rows, int in, int out, const void *x,
+    /* y = x W^T (+ bias [out] when not NULL). */
+    void (*linear_forward)(dho_compute *compute, const dho_linear_shape *shape, const void *x,
                            const float *w, const float *bias, void *y);
     /* The same added to a float residual stream: y = residual + x W^T (+ bias). y is not residual.
      */
-    void (*linear_add_forward)(dho_compute *compute, int64_t rows, int in, int out, const void *x,
+    void (*linear_add_forward)(dho_compute *compute, const dho_linear_shape *shape, const void *x,
                                const float *w, const float *bias, const float *residual, float *y);
     /* dx (+)= dy W. */
-    void (*linear_backward_data)(dho_compute *compute, int64_t rows, int in, int out,
+    void (*linear_backward_data)(dho_compute *compute, const dho_linear_shape *shape,
                                  const void *dy, const float *w, bool accumulate, void *dx);
     /* dw += dy^T x; dbias += column sums of dy (NULL: none). */
-    void (*linear_backward_weights)(dho_compute *compute, int64_t rows, int in, int out,
+    void (*linear_backward_weights)(dho_compute *compute, const dho_linear_shape *shape,
                                     const void *x, const void *dy, float *dw, float *dbias);
 
     /* --- transformers: the residual stream, class token and position embeddings are float --- */
@@ -140,22 +236,20 @@ typedef struct dho_kernels {
     /* y = gamma (x - mean) inv_std + beta over the channels of each row; x float [rows][channels],
      * mean and inv_std = 1/sqrt(biased variance + eps) of each row are saved. y (and dy in
      * backward): activations, or with `wide` float. y is not x. */
-    void (*layer_norm_forward)(dho_compute *compute, int64_t rows, int channels, float eps,
-                               bool wide, const float *x, const float *gamma, const float *beta,
-                               void *y, float *mean, float *inv_std);
+    void (*layer_norm_forward)(dho_compute *compute, const dho_layer_norm_shape *shape,
+                               const float *x, const float *gamma, const float *beta, void *y,
+                               float *mean, float *inv_std);
     /* dgamma += , dbeta += , dx (+)= . */
-    void (*layer_norm_backward)(dho_compute *compute, int64_t rows, int channels, bool wide,
+    void (*layer_norm_backward)(dho_compute *compute, const dho_layer_norm_shape *shape,
                                 const float *x, const float *gamma, const float *mean,
-                                const float *inv_std, const void *dy, bool accumulate, float *dx,
-                                float *dgamma, float *dbeta);
+                                const float *inv_std, const dho_layer_norm_gradients *gradients);
 
     /* y = gelu(x + bias[channels]). */
-    void (*bias_gelu_forward)(dho_compute *compute, int64_t rows, int channels, dho_gelu kind,
-                              const void *x, const float *bias, void *y);
+    void (*bias_gelu_forward)(dho_compute *compute, const dho_gelu_shape *shape, const void *x,
+                              const float *bias, void *y);
     /* dx = gelu'(x + bias) dy, which may be dy itself; dbias += its column sums. */
-    void (*bias_gelu_backward)(dho_compute *compute, int64_t rows, int channels, dho_gelu kind,
-                               const void *x, const float *bias, const void *dy, void *dx,
-                               float *dbias);
+    void (*bias_gelu_backward)(dho_compute *compute, const dho_gelu_shape *shape, const void *x,
+                               const float *bias, const void *dy, void *dx, float *dbias);
 
     /* y = softmax(q k' / sqrt(head_dim)) v of each image and head; qkv
      * [batch][tokens][3][channels], y [batch][tokens][channels]; saves lse [batch][heads][tokens],
@@ -175,51 +269,50 @@ typedef struct dho_kernels {
     /* dq, dk, dv = ; dy and dq float. */
     void (*attention_pool_backward)(dho_compute *compute, const dho_attention_shape *shape,
                                     const float *q, const void *k, const void *v,
-                                    const float *probabilities, const float *dy, float *dq,
-                                    void *dk, void *dv);
+                                    const float *probabilities,
+                                    const dho_attention_pool_gradients *gradients);
 
-    /* y [batch][patches + 1][channels], float = [class embedding; patches x] + position
-     * [patches + 1][channels]. */
-    void (*embed_tokens_forward)(dho_compute *compute, int batch, int patches, int channels,
-                                 const void *x, const float *class_embedding, const float *position,
-                                 float *y);
+    /* x [batch][positions][channels], its positions the patches;
+     * y [batch][positions + 1][channels], float = [class embedding; patches x] + position
+     * [positions + 1][channels]. */
+    void (*embed_tokens_forward)(dho_compute *compute, const dho_places_shape *shape, const void *x,
+                                 const float *class_embedding, const float *position, float *y);
     /* dx = , dclass += , dposition += . */
-    void (*embed_tokens_backward)(dho_compute *compute, int batch, int patches, int channels,
+    void (*embed_tokens_backward)(dho_compute *compute, const dho_places_shape *shape,
                                   const float *dy, void *dx, float *dclass, float *dposition);
     /* y [batch][positions + 1][channels] = [mean of x; x] + position. */
-    void (*pool_tokens_forward)(dho_compute *compute, int batch, int positions, int channels,
-                                const void *x, const float *position, void *y);
-    void (*pool_tokens_backward)(dho_compute *compute, int batch, int positions, int channels,
+    void (*pool_tokens_forward)(dho_compute *compute, const dho_places_shape *shape, const void *x,
+                                const float *position, void *y);
+    void (*pool_tokens_backward)(dho_compute *compute, const dho_places_shape *shape,
                                  const void *dy, bool accumulate, void *dx, float *dposition);
-    /* y float [batch][channels] = the first token of x [batch][tokens][channels], which is float
-     * when wide. */
-    void (*take_token_forward)(dho_compute *compute, int batch, int tokens, int channels, bool wide,
+    /* y float [batch][channels] = the first position of x, which is float when wide. */
+    void (*take_token_forward)(dho_compute *compute, const dho_places_shape *shape, bool wide,
                                const void *x, float *y);
-    void (*take_token_backward)(dho_compute *compute, int batch, int tokens, int channels,
-                                bool wide, const float *dy, bool accumulate, void *dx);
+    void (*take_token_backward)(dho_compute *compute, const dho_places_shape *shape, bool wide,
+                                const float *dy, bool accumulate, void *dx);
 
     /* Means of 2x2 windows, stride 2; an odd last row or column is left out. */
-    void (*average_pool_2x2_forward)(dho_compute *compute, int batch, int in_h, int in_w,
-                                     int channels, const void *x, void *y);
-    void (*average_pool_2x2_backward)(dho_compute *compute, int batch, int in_h, int in_w,
-                                      int channels, const void *dy, bool accumulate, void *dx);
+    void (*average_pool_2x2_forward)(dho_compute *compute, const dho_pool_shape *shape,
+                                     const void *x, void *y);
+    void (*average_pool_2x2_backward)(dho_compute *compute, const dho_pool_shape *shape,
+                                      const void *dy, bool accumulate, void *dx);
 
     /* y[i] = x[i] / max(|x[i]|_2, 1e-12) for each of rows; norms[rows] is saved (may be NULL). All
      * float. */
-    void (*l2_normalise_forward)(dho_compute *compute, int64_t rows, int channels, const float *x,
+    void (*l2_normalise_forward)(dho_compute *compute, const dho_rows_shape *shape, const float *x,
                                  float *y, float *norms);
-    void (*l2_normalise_backward)(dho_compute *compute, int64_t rows, int channels, const float *y,
+    void (*l2_normalise_backward)(dho_compute *compute, const dho_rows_shape *shape, const float *y,
                                   const float *norms, const float *dy, bool accumulate, float *dx);
 
     /* Rounds floats to the context's dtype. */
     void (*store)(dho_compute *compute, size_t count, const float *in, void *out);
     /* y[r][c] += scale bias[c], all float. */
-    void (*add_bias)(dho_compute *compute, int64_t rows, int channels, float scale,
+    void (*add_bias)(dho_compute *compute, const dho_rows_shape *shape, float scale,
                      const float *bias, float *y);
     /* dbias[c] += sum over r of dy[r][c]; of float rows: scale times that sum. */
-    void (*sum_rows)(dho_compute *compute, int64_t rows, int channels, const void *dy,
+    void (*sum_rows)(dho_compute *compute, const dho_rows_shape *shape, const void *dy,
                      float *dbias);
-    void (*sum_float_rows)(dho_compute *compute, int64_t rows, int channels, float scale,
+    void (*sum_float_rows)(dho_compute *compute, const dho_rows_shape *shape, float scale,
                            const float *dy, float *dbias);
 
     /* out[i] = a[i] + b[i], float; out may be a or b. */
@@ -227,17 +320,14 @@ typedef struct dho_kernels {
     /* out[i] += in[i], activations. */
     void (*accumulate)(dho_compute *compute, size_t count, const void *in, void *out);
 
-    /* Decoupled weight decay Adam (Loshchilov & Hutter 2019, as torch.optim.AdamW): step >= 1;
-     * g is multiplied by gradient_scale first. parameters -= lr * weight_decay * parameters comes
-     * first. */
-    void (*adamw)(dho_compute *compute, size_t count, float *parameters, const float *gradient,
-                  float *moment1, float *moment2, float gradient_scale, double lr, double beta1,
-                  double beta2, double eps, double weight_decay, int64_t step);
+    /* Decoupled weight decay Adam (Loshchilov & Hutter 2019, as torch.optim.AdamW):
+     * parameters -= lr * weight_decay * parameters comes first. */
+    void (*adamw)(dho_compute *compute, size_t count, const dho_adamw_step *step,
+                  const float *gradient, float *parameters, float *moment1, float *moment2);
     /* SGD with momentum as torch.optim.SGD (weight decay added to the gradient, no dampening, no
      * Nesterov): buffer = momentum * buffer + g (step 1: = g); parameters -= lr * buffer. */
-    void (*sgd)(dho_compute *compute, size_t count, float *parameters, const float *gradient,
-                float *buffer, float gradient_scale, double lr, double momentum,
-                double weight_decay, int64_t step);
+    void (*sgd)(dho_compute *compute, size_t count, const dho_sgd_step *step, const float *gradient,
+                float *parameters, float *buffer);
 } dho_kernels;
 
 /* threads: OpenMP threads of every kernel; 0 = omp_get_max_threads(). BLIS is told the same number.
@@ -276,7 +366,7 @@ enum { DHO_CALL_ALL = 2 * DHO_CALL_WEIGHTS - 1 };
  * kernel for them on this processor. */
 dho_status dho_compute_reserve_conv(dho_compute *compute, const dho_conv_shape *shape,
                                     unsigned calls);
-dho_status dho_compute_reserve_linear(dho_compute *compute, int64_t rows, int in, int out,
+dho_status dho_compute_reserve_linear(dho_compute *compute, const dho_linear_shape *shape,
                                       unsigned calls);
 dho_status dho_compute_reserve_attention(dho_compute *compute, const dho_attention_shape *shape);
 

@@ -71,9 +71,10 @@ static void add_keys(dho_compute *compute, const dho_teacher_head *head, int row
     const int threads = dho_compute_threads(compute), classes = head->classes;
     for (int first = 0; first < head->key_count; first += KEY_BLOCK) {
         const int rest = head->key_count - first, count = rest < KEY_BLOCK ? rest : KEY_BLOCK;
-        kernels->gemm(compute, false, true, rows, count, head->dim, 1, embeddings, head->dim,
-                      head->keys + (size_t)first * (size_t)head->dim, head->dim, 0, affinities,
-                      count);
+        kernels->gemm(compute,
+                      &(dho_gemm_shape){
+                          .transpose_b = true, .m = rows, .n = count, .k = head->dim, .alpha = 1},
+                      embeddings, head->keys + (size_t)first * (size_t)head->dim, affinities);
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
         for (int r = 0; r < rows; r++) {
             float *row = affinities + (size_t)r * (size_t)count;
@@ -89,8 +90,13 @@ void dho_teacher_head_logits(dho_compute *compute, const dho_teacher_head *head,
 {
     const dho_kernels *kernels = dho_compute_kernels(compute);
     const size_t classes = (size_t)head->classes, dim = (size_t)head->dim;
-    kernels->gemm(compute, false, true, rows, head->classes, head->dim, head->scale, embeddings,
-                  head->dim, head->weight, head->dim, 0, logits, head->classes);
+    kernels->gemm(compute,
+                  &(dho_gemm_shape){.transpose_b = true,
+                                    .m = rows,
+                                    .n = head->classes,
+                                    .k = head->dim,
+                                    .alpha = head->scale},
+                  embeddings, head->weight, logits);
     if (head->key_count > 0) {
         float *inverse = scratch, *affinities = scratch + rows;
         for (int r = 0; r < rows; r++) {
@@ -99,5 +105,6 @@ void dho_teacher_head_logits(dho_compute *compute, const dho_teacher_head *head,
         }
         add_keys(compute, head, rows, embeddings, inverse, affinities, logits);
     }
-    if (head->bias != NULL) kernels->add_bias(compute, rows, head->classes, 1, head->bias, logits);
+    if (head->bias != NULL)
+        kernels->add_bias(compute, &(dho_rows_shape){rows, head->classes}, 1, head->bias, logits);
 }

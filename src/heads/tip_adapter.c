@@ -109,15 +109,27 @@ static void run_step(training *t, int rows, double lr, int64_t step)
     dho_teacher_head linear = *head;
     linear.key_count = 0;
     dho_teacher_head_logits(t->compute, &linear, rows, t->features, NULL, t->logits);
-    kernels->gemm(t->compute, false, true, rows, head->key_count, head->dim, 1, t->features,
-                  head->dim, head->keys, head->dim, 0, t->affinities, head->key_count);
+    kernels->gemm(
+        t->compute,
+        &(dho_gemm_shape){
+            .transpose_b = true, .m = rows, .n = head->key_count, .k = head->dim, .alpha = 1},
+        t->features, head->keys, t->affinities);
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int r = 0; r < rows; r++) run_row(t, r, rows);
-    kernels->gemm(t->compute, true, false, head->key_count, head->dim, rows, 1, t->affinities,
-                  head->key_count, t->features, head->dim, 0, t->gradient, head->dim);
-    kernels->adamw(t->compute, (size_t)head->key_count * (size_t)head->dim, head->keys, t->gradient,
-                   t->moment1, t->moment2, 1, lr, 0.9, 0.999, t->options->eps,
-                   t->options->weight_decay, step);
+    kernels->gemm(
+        t->compute,
+        &(dho_gemm_shape){
+            .transpose_a = true, .m = head->key_count, .n = head->dim, .k = rows, .alpha = 1},
+        t->affinities, t->features, t->gradient);
+    kernels->adamw(t->compute, (size_t)head->key_count * (size_t)head->dim,
+                   &(dho_adamw_step){.step = step,
+                                     .lr = lr,
+                                     .beta1 = 0.9,
+                                     .beta2 = 0.999,
+                                     .eps = t->options->eps,
+                                     .weight_decay = t->options->weight_decay,
+                                     .gradient_scale = 1},
+                   t->gradient, head->keys, t->moment1, t->moment2);
 }
 
 /* Rows first .. of the epoch's order; their losses and hits are added. */

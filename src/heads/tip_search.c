@@ -89,8 +89,13 @@ static void count_block(search *s, int rows)
     dho_teacher_head_logits(s->compute, &linear, rows, s->features, NULL, s->logits);
     if (head->key_count > 0)
         dho_compute_kernels(s->compute)
-            ->gemm(s->compute, false, true, rows, head->key_count, head->dim, 1, s->features,
-                   head->dim, head->keys, head->dim, 0, s->affinities, head->key_count);
+            ->gemm(s->compute,
+                   &(dho_gemm_shape){.transpose_b = true,
+                                     .m = rows,
+                                     .n = head->key_count,
+                                     .k = head->dim,
+                                     .alpha = 1},
+                   s->features, head->keys, s->affinities);
 #pragma omp parallel for schedule(static) num_threads(s->threads) if (s->threads > 1)
     for (int r = 0; r < rows; r++) count_row(s, r);
 }

@@ -116,13 +116,23 @@ static void update(dho_trainer *trainer, const float *slab, double lr)
     const float scale = 1.0f / (float)trainer->shards;
     const int64_t step = trainer->step + 1;
     if (config->train.optimizer == DHO_OPTIMIZER_ADAMW)
-        kernels->adamw(trainer->compute, trainer->parameter_floats, trainer->parameters, slab,
-                       trainer->moment1, trainer->moment2, scale, lr, config->train.beta1,
-                       config->train.beta2, config->train.eps, config->train.weight_decay, step);
+        kernels->adamw(trainer->compute, trainer->parameter_floats,
+                       &(dho_adamw_step){.step = step,
+                                         .lr = lr,
+                                         .beta1 = config->train.beta1,
+                                         .beta2 = config->train.beta2,
+                                         .eps = config->train.eps,
+                                         .weight_decay = config->train.weight_decay,
+                                         .gradient_scale = scale},
+                       slab, trainer->parameters, trainer->moment1, trainer->moment2);
     else
-        kernels->sgd(trainer->compute, trainer->parameter_floats, trainer->parameters, slab,
-                     trainer->moment1, scale, lr, config->train.momentum,
-                     config->train.weight_decay, step);
+        kernels->sgd(trainer->compute, trainer->parameter_floats,
+                     &(dho_sgd_step){.step = step,
+                                     .lr = lr,
+                                     .momentum = config->train.momentum,
+                                     .weight_decay = config->train.weight_decay,
+                                     .gradient_scale = scale},
+                     slab, trainer->parameters, trainer->moment1);
     /* Towards the mean of the microbatches' statistics. */
     dho_microbatch_move_statistics(trainer->buffer_floats, trainer->passes, scale,
                                    slab + trainer->parameter_floats, trainer->buffers);

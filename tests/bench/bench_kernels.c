@@ -145,11 +145,15 @@ static void bench_gemm(dho_compute *c)
         float *out = floats((size_t)m * (size_t)n);
         const double flops = 2.0 * m * n * p;
         double best;
-        TIME(k->gemm(c, false, true, m, n, p, 1, a, p, b, p, 0, out, n));
+        TIME(k->gemm(c, &(dho_gemm_shape){.transpose_b = true, .m = m, .n = n, .k = p, .alpha = 1},
+                     a, b, out));
         const double y = flops / best * 1e-9;
-        TIME(k->gemm(c, false, false, m, p, n, 1, out, n, b, p, 0, a, p));
+        TIME(k->gemm(c, &(dho_gemm_shape){.m = m, .n = p, .k = n, .alpha = 1}, out, b, a));
         const double dx = flops / best * 1e-9;
-        TIME(k->gemm(c, true, false, n, p, m, 1, out, n, a, p, 1, b, p));
+        TIME(k->gemm(
+            c,
+            &(dho_gemm_shape){.transpose_a = true, .m = n, .n = p, .k = m, .alpha = 1, .beta = 1},
+            out, a, b));
         printf("  %5d x %4d x %4d  x wT %6.1f  dy w %6.1f  dyT x %6.1f\n", m, n, p, y, dx,
                flops / best * 1e-9);
         dho_free(a), dho_free(b), dho_free(out);
@@ -173,24 +177,53 @@ static void bench_norm(dho_compute *c, int64_t rows, int channels)
     double best;
     printf(" rows %lld, channels %d (%.1f MB a tensor), GB/s\n", (long long)rows, channels,
            (double)n * 4e-6);
-    TIME(k->batch_norm_forward(c, rows, channels, 1e-5f, relu, x, v[0], v[1], NULL, y, v[2], v[3],
-                               v[4]));
+    TIME(k->batch_norm_forward(
+        c,
+        &(dho_batch_norm_shape){
+            .rows = rows, .channels = channels, .eps = 1e-5f, .activation = relu},
+        &(dho_batch_norm_tensors){.x = x, .gamma = v[0], .beta = v[1], .y = y}, v[2], v[3], v[4]));
     line("bn fwd relu", 3 * n, best);
-    TIME(k->batch_norm_forward(c, rows, channels, 1e-5f, relu, x, v[0], v[1], extra, y, v[2], v[3],
-                               v[4]));
+    TIME(k->batch_norm_forward(
+        c,
+        &(dho_batch_norm_shape){
+            .rows = rows, .channels = channels, .eps = 1e-5f, .activation = relu},
+        &(dho_batch_norm_tensors){.x = x, .gamma = v[0], .beta = v[1], .residual = extra, .y = y},
+        v[2], v[3], v[4]));
     line("bn fwd residual relu", 4 * n, best);
-    TIME(k->batch_norm_backward(c, rows, channels, relu, x, y, dy, v[0], v[1], v[2], v[3], false,
-                                dx, false, NULL, v[4], v[5]));
+    TIME(k->batch_norm_backward(
+        c, &(dho_batch_norm_shape){.rows = rows, .channels = channels, .activation = relu},
+        &(dho_batch_norm_gradients){.x = x,
+                                    .gamma = v[0],
+                                    .beta = v[1],
+                                    .y = y,
+                                    .dy = dy,
+                                    .dx = dx,
+                                    .dgamma = v[4],
+                                    .dbeta = v[5]},
+        v[2], v[3]));
     line("bn bwd relu", 7 * n, best);
-    TIME(k->batch_norm_backward(c, rows, channels, relu, x, y, dy, v[0], v[1], v[2], v[3], false,
-                                dx, false, extra, v[4], v[5]));
+    TIME(k->batch_norm_backward(
+        c, &(dho_batch_norm_shape){.rows = rows, .channels = channels, .activation = relu},
+        &(dho_batch_norm_gradients){.x = x,
+                                    .gamma = v[0],
+                                    .beta = v[1],
+                                    .y = y,
+                                    .dy = dy,
+                                    .dx = dx,
+                                    .dresidual = extra,
+                                    .dgamma = v[4],
+                                    .dbeta = v[5]},
+        v[2], v[3]));
     line("bn bwd residual relu", 7 * n, best);
-    TIME(k->batch_norm_inference(c, rows, channels, 1e-5f, relu, x, v[0], v[1], v[2], v[4], NULL,
-                                 y));
+    TIME(k->batch_norm_inference(
+        c,
+        &(dho_batch_norm_shape){
+            .rows = rows, .channels = channels, .eps = 1e-5f, .activation = relu},
+        &(dho_batch_norm_tensors){.x = x, .gamma = v[0], .beta = v[1], .y = y}, v[2], v[4]));
     line("bn inference relu", 2 * n, best);
     TIME(k->add(c, n, x, y, dx));
     line("add", 3 * n, best);
-    TIME(k->sum_rows(c, rows, channels, dy, v[5]));
+    TIME(k->sum_rows(c, &(dho_rows_shape){rows, channels}, dy, v[5]));
     line("sum_rows", n, best);
     dho_free(x), dho_free(y), dho_free(dy), dho_free(dx), dho_free(extra);
     for (int i = 0; i < 6; i++) dho_free(v[i]);
@@ -212,15 +245,27 @@ static void bench_rest(dho_compute *c)
     line("max pool bwd 112 px", in + out + out / 4, best);
     dho_free(argmax), dho_free(x), dho_free(y);
     x = floats(64 * 49 * 512), y = floats(64 * 512);
-    TIME(k->average_pool_forward(c, 64, 49, 512, x, y));
+    TIME(k->average_pool_forward(c, &(dho_places_shape){64, 49, 512}, x, y));
     line("average pool fwd", 64 * 50 * 512, best);
     dho_free(x), dho_free(y);
     float *p[4];
     for (int i = 0; i < 4; i++) p[i] = floats(parameters);
     memset(p[3], 0, parameters * sizeof *p[3]);
-    TIME(k->adamw(c, parameters, p[0], p[1], p[2], p[3], 1, 1e-3, 0.9, 0.999, 1e-8, 0.01, 1));
+    TIME(k->adamw(c, parameters,
+                  &(dho_adamw_step){.step = 1,
+                                    .lr = 1e-3,
+                                    .beta1 = 0.9,
+                                    .beta2 = 0.999,
+                                    .eps = 1e-8,
+                                    .weight_decay = 0.01,
+                                    .gradient_scale = 1},
+                  p[1], p[0], p[2], p[3]));
     line("adamw 11.7M", 7 * parameters, best);
-    TIME(k->sgd(c, parameters, p[0], p[1], p[2], 1, 1e-3, 0.9, 1e-4, 2));
+    TIME(k->sgd(
+        c, parameters,
+        &(dho_sgd_step){
+            .step = 2, .lr = 1e-3, .momentum = 0.9, .weight_decay = 1e-4, .gradient_scale = 1},
+        p[1], p[0], p[2]));
     line("sgd 11.7M", 5 * parameters, best);
     for (int i = 0; i < 4; i++) dho_free(p[i]);
 }

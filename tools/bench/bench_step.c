@@ -154,8 +154,15 @@ static double run_step(bench *b)
     (void)dho_microbatch_run(&microbatch, &objective, b->gradients, b->statistics, NULL);
     const double ran = dho_seconds_now();
     dho_compute_kernels(b->compute)
-        ->adamw(b->compute, floats, b->parameters, b->gradients, b->moment1, b->moment2, 1, 1e-3,
-                0.9, 0.999, 1e-8, 0.01, ++b->step);
+        ->adamw(b->compute, floats,
+                &(dho_adamw_step){.step = ++b->step,
+                                  .lr = 1e-3,
+                                  .beta1 = 0.9,
+                                  .beta2 = 0.999,
+                                  .eps = 1e-8,
+                                  .weight_decay = 0.01,
+                                  .gradient_scale = 1},
+                b->gradients, b->parameters, b->moment1, b->moment2);
     const double end = dho_seconds_now();
     executor_seconds(b, after);
     b->parts[CLEAR] += cleared - begin;
@@ -182,14 +189,15 @@ static dho_status measure_peak(bench *b, double *out)
     float *w;
     double best = 1e30;
     dho_status status = DHO_OK;
-    DHO_TRY(dho_compute_reserve_linear(b->compute, ROWS, WIDTH, WIDTH, DHO_CALL_FORWARD));
+    DHO_TRY(dho_compute_reserve_linear(b->compute, &(dho_linear_shape){ROWS, WIDTH, WIDTH},
+                                       DHO_CALL_FORWARD));
     DHO_TRY(dho_alloc_zero(&x, (size_t)ROWS * WIDTH, bytes, "benchmark data"));
     DHO_TRY(dho_alloc_zero(&y, (size_t)ROWS * WIDTH, bytes, "benchmark data"));
     DHO_TRY(dho_alloc_zero(&w, (size_t)WIDTH * WIDTH, sizeof *w, "benchmark data"));
     for (int i = 0; i < TIMES; i++) {
         const double start = dho_seconds_now();
         dho_compute_kernels(b->compute)
-            ->linear_forward(b->compute, ROWS, WIDTH, WIDTH, x, w, NULL, y);
+            ->linear_forward(b->compute, &(dho_linear_shape){ROWS, WIDTH, WIDTH}, x, w, NULL, y);
         const double seconds = dho_seconds_now() - start;
         if (seconds < best) best = seconds;
     }

@@ -141,17 +141,23 @@ static void gather_part(void *context, int part)
                g->block + r.begin * g->job->walk.columns);
 }
 
-static dho_matrix gather_rows(const job *j, int part, int group, int64_t begin, int64_t end)
+/* A matrix in memory. */
+typedef struct matrix {
+    const float *data;
+    int64_t stride;
+} matrix;
+
+static matrix gather_rows(const job *j, int part, int group, int64_t begin, int64_t end)
 {
     const walk *k = &j->walk;
     if (k->direct) {
         const float *first = j->x + begin * j->view.in_c + (int64_t)group * j->view.channels;
-        return (dho_matrix){first, j->view.in_c, false};
+        return (matrix){first, j->view.in_c};
     }
     float *block = j->blocks + (int64_t)part * k->block_rows * k->columns;
     gather g = {j, begin, end, group, block};
     dho_compute_parallel(j->compute, k->inner_threads, gather_part, &g);
-    return (dho_matrix){block, k->columns, false};
+    return (matrix){block, k->columns};
 }
 
 static void forward_part(void *context, int part)
@@ -162,10 +168,18 @@ static void forward_part(void *context, int part)
     for (int64_t begin = mine.begin; begin < mine.end; begin += k->block_rows) {
         const int64_t left = mine.end - begin, rows = left < k->block_rows ? left : k->block_rows;
         for (int g = 0; g < j->groups; g++) {
-            const dho_matrix a = gather_rows(j, part, g, begin, begin + rows);
-            const dho_matrix b = {j->w + (int64_t)g * j->group_out * k->columns, k->columns, true};
-            dho_blis_sgemm(k->inner_threads, rows, j->group_out, k->columns, 1, a, b, j->beta,
-                           j->y + begin * j->out_c + (int64_t)g * j->group_out, j->out_c);
+            const matrix a = gather_rows(j, part, g, begin, begin + rows);
+            const dho_gemm_shape product = {.transpose_b = true,
+                                            .m = rows,
+                                            .n = j->group_out,
+                                            .k = k->columns,
+                                            .lda = a.stride,
+                                            .ldc = j->out_c,
+                                            .alpha = 1,
+                                            .beta = j->beta};
+            dho_blis_sgemm(k->inner_threads, &product, a.data,
+                           j->w + (int64_t)g * j->group_out * k->columns,
+                           j->y + begin * j->out_c + (int64_t)g * j->group_out);
         }
         if (j->bias == NULL) continue;
         for (int64_t r = begin; r < begin + rows; r++) { /* the block's output is still in cache */
@@ -221,11 +235,11 @@ static void scatter_part(void *context, int part)
     for (int64_t begin = mine.begin; begin < mine.end; begin += k->block_rows) {
         const int64_t left = mine.end - begin, rows = left < k->block_rows ? left : k->block_rows;
         for (int g = 0; g < j->groups; g++) {
-            const dho_matrix a = {j->dy + begin * j->out_c + (int64_t)g * j->group_out, j->out_c,
-                                  false};
-            const dho_matrix b = {j->w + (int64_t)g * j->group_out * k->columns, k->columns, false};
-            dho_blis_sgemm(k->inner_threads, rows, k->columns, j->group_out, 1, a, b, 0, block,
-                           k->columns);
+            const dho_gemm_shape product = {
+                .m = rows, .n = k->columns, .k = j->group_out, .lda = j->out_c, .alpha = 1};
+            dho_blis_sgemm(k->inner_threads, &product,
+                           j->dy + begin * j->out_c + (int64_t)g * j->group_out,
+                           j->w + (int64_t)g * j->group_out * k->columns, block);
             dho_col2im_add(&j->view, begin, begin + rows, block,
                            j->dx + (int64_t)g * j->view.channels);
         }
@@ -283,11 +297,18 @@ static void weights_part(void *context, int part)
         const int64_t left = mine.end - begin, rows = left < k->block_rows ? left : k->block_rows;
         const float beta = k->parts > 1 && begin == mine.begin ? 0.0f : 1.0f;
         for (int g = 0; g < j->groups; g++) {
-            const dho_matrix a = {j->dy + begin * j->out_c + (int64_t)g * j->group_out, j->out_c,
-                                  true};
-            const dho_matrix b = gather_rows(j, part, g, begin, begin + rows);
-            dho_blis_sgemm(k->inner_threads, j->group_out, k->columns, rows, 1, a, b, beta,
-                           dw + (int64_t)g * j->group_out * k->columns, k->columns);
+            const matrix b = gather_rows(j, part, g, begin, begin + rows);
+            const dho_gemm_shape product = {.transpose_a = true,
+                                            .m = j->group_out,
+                                            .n = k->columns,
+                                            .k = rows,
+                                            .lda = j->out_c,
+                                            .ldb = b.stride,
+                                            .alpha = 1,
+                                            .beta = beta};
+            dho_blis_sgemm(k->inner_threads, &product,
+                           j->dy + begin * j->out_c + (int64_t)g * j->group_out, b.data,
+                           dw + (int64_t)g * j->group_out * k->columns);
         }
     }
 }
@@ -320,7 +341,7 @@ static void conv_backward_weights(dho_compute *compute, const dho_conv_shape *s,
     dho_compute_parallel(compute, j.walk.parts, weights_part, &j);
     if (j.walk.parts > 1) dho_compute_parallel(compute, j.walk.parts, merge_part, &j);
     if (dbias != NULL) {
-        compute->kernels.sum_rows(compute, j.walk.rows, s->out_c, dy, dbias);
+        compute->kernels.sum_rows(compute, &(dho_rows_shape){j.walk.rows, s->out_c}, dy, dbias);
     }
 }
 

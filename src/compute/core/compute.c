@@ -115,14 +115,14 @@ void *dho_compute_scratch_for(const dho_compute *compute, size_t bytes)
     return compute->scratch;
 }
 
-dho_status dho_compute_reserve_linear(dho_compute *compute, int64_t rows, int in, int out,
+dho_status dho_compute_reserve_linear(dho_compute *compute, const dho_linear_shape *shape,
                                       unsigned calls)
 {
     size_t bytes = 0;
-    if (rows < 1 || in < 1 || out < 1)
+    if (shape->rows < 1 || shape->in < 1 || shape->out < 1)
         return dho_fail(DHO_ERR_CONFIG, "linear layer: a size is not positive");
     if (compute->planning.linear_reserve != NULL)
-        DHO_TRY(compute->planning.linear_reserve(compute, rows, in, out, calls, &bytes));
+        DHO_TRY(compute->planning.linear_reserve(compute, shape, calls, &bytes));
     return dho_compute_reserve(compute, bytes);
 }
 

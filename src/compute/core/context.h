@@ -27,7 +27,7 @@ typedef struct dho_planning {
     dho_status (*conv_reserve)(dho_compute *compute, const dho_conv_shape *shape, unsigned *calls,
                                size_t *bytes);
     /* The scratch of linear layers and of attention. NULL: none. */
-    dho_status (*linear_reserve)(dho_compute *compute, int64_t rows, int in, int out,
+    dho_status (*linear_reserve)(dho_compute *compute, const dho_linear_shape *shape,
                                  unsigned calls, size_t *bytes);
     dho_status (*attention_reserve)(const dho_compute *compute, const dho_attention_shape *shape,
                                     size_t *bytes);
@@ -69,6 +69,22 @@ extern const dho_table dho_convolution;
 
 /* The scratch, of which a kernel uses `bytes`: reserved by dho_compute_reserve_*. */
 void *dho_compute_scratch_for(const dho_compute *compute, size_t bytes);
+
+/* The strides of a matrix product: as given, or those of packed rows. */
+static inline int64_t dho_gemm_lda(const dho_gemm_shape *s)
+{
+    return s->lda > 0 ? s->lda : s->transpose_a ? s->m : s->k;
+}
+
+static inline int64_t dho_gemm_ldb(const dho_gemm_shape *s)
+{
+    return s->ldb > 0 ? s->ldb : s->transpose_b ? s->k : s->n;
+}
+
+static inline int64_t dho_gemm_ldc(const dho_gemm_shape *s)
+{
+    return s->ldc > 0 ? s->ldc : s->n;
+}
 
 /* Runs body(context, part) for part = 0 .. parts-1, on up to compute->threads threads. How the work
  * is cut depends on `parts` only, so the bits do not depend on how many threads really ran. With

@@ -200,7 +200,8 @@ static void backward_weights(dho_compute *compute, const dho_conv_shape *s, cons
             dw[c * taps + tap] += (float)sum;
         }
     }
-    if (dbias != NULL) compute->kernels.sum_rows(compute, rows, s->out_c, dy, dbias);
+    if (dbias != NULL)
+        compute->kernels.sum_rows(compute, &(dho_rows_shape){rows, s->out_c}, dy, dbias);
 }
 
 static bool takes(const dho_compute *compute, const dho_conv_shape *s, dho_call call)

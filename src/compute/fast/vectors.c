@@ -25,15 +25,15 @@ static void add_bias_part(void *context, int part)
     }
 }
 
-static void add_bias(dho_compute *compute, int64_t rows, int channels, float scale,
+static void add_bias(dho_compute *compute, const dho_rows_shape *shape, float scale,
                      const float *restrict bias, float *restrict y)
 {
-    matrix m = {.rows = rows,
-                .channels = channels,
+    matrix m = {.rows = shape->rows,
+                .channels = shape->channels,
                 .scale = scale,
                 .in = bias,
                 .out = y,
-                .parts = dho_compute_parts(compute, rows * channels)};
+                .parts = dho_compute_parts(compute, shape->rows * shape->channels)};
     dho_compute_parallel(compute, m.parts, add_bias_part, &m);
 }
 
@@ -81,15 +81,15 @@ static void l2_forward_part(void *context, int part)
     }
 }
 
-static void l2_normalise_forward(dho_compute *compute, int64_t rows, int channels,
+static void l2_normalise_forward(dho_compute *compute, const dho_rows_shape *shape,
                                  const float *restrict x, float *restrict y, float *restrict norms)
 {
-    l2 n = {.rows = rows,
-            .channels = channels,
+    l2 n = {.rows = shape->rows,
+            .channels = shape->channels,
             .x = x,
             .out = y,
             .norms_out = norms,
-            .parts = dho_compute_parts(compute, rows * channels)};
+            .parts = dho_compute_parts(compute, shape->rows * shape->channels)};
     dho_compute_parallel(compute, n.parts, l2_forward_part, &n);
 }
 
@@ -113,18 +113,18 @@ static void l2_backward_part(void *context, int part)
     }
 }
 
-static void l2_normalise_backward(dho_compute *compute, int64_t rows, int channels,
+static void l2_normalise_backward(dho_compute *compute, const dho_rows_shape *shape,
                                   const float *restrict y, const float *restrict norms,
                                   const float *restrict dy, bool accumulate, float *restrict dx)
 {
-    l2 n = {.rows = rows,
-            .channels = channels,
+    l2 n = {.rows = shape->rows,
+            .channels = shape->channels,
             .y = y,
             .norms = norms,
             .dy = dy,
             .out = dx,
             .accumulate = accumulate,
-            .parts = dho_compute_parts(compute, rows * channels)};
+            .parts = dho_compute_parts(compute, shape->rows * shape->channels)};
     dho_compute_parallel(compute, n.parts, l2_backward_part, &n);
 }
 
@@ -151,92 +151,90 @@ static void add(dho_compute *compute, size_t count, const float *a, const float 
     dho_compute_parallel(compute, s.parts, add_part, &s);
 }
 
-typedef struct step {
+typedef struct update {
     size_t count;
     int parts;
     float *parameters, *moment1, *moment2;
     const float *gradient;
     float scale, decay, beta1, one_beta1, beta2, one_beta2, step_size, inverse_root, eps;
     float lr, momentum;
-} step;
+} update;
 
 static void adamw_part(void *context, int part)
 {
-    const step *s = context;
-    const dho_range r = dho_range_of((int64_t)s->count, GRANULE, s->parts, part);
-    float *restrict p = s->parameters, *restrict m = s->moment1, *restrict v = s->moment2;
-    const float *restrict gradient = s->gradient;
+    const update *u = context;
+    const dho_range r = dho_range_of((int64_t)u->count, GRANULE, u->parts, part);
+    float *restrict p = u->parameters, *restrict m = u->moment1, *restrict v = u->moment2;
+    const float *restrict gradient = u->gradient;
 #pragma omp simd
     for (int64_t i = r.begin; i < r.end; i++) {
-        const float g = gradient[i] * s->scale;
-        m[i] = s->beta1 * m[i] + s->one_beta1 * g;
-        v[i] = s->beta2 * v[i] + s->one_beta2 * g * g;
-        const float root = sqrtf(v[i]) * s->inverse_root + s->eps;
-        p[i] = p[i] * s->decay - s->step_size * m[i] / root;
+        const float g = gradient[i] * u->scale;
+        m[i] = u->beta1 * m[i] + u->one_beta1 * g;
+        v[i] = u->beta2 * v[i] + u->one_beta2 * g * g;
+        const float root = sqrtf(v[i]) * u->inverse_root + u->eps;
+        p[i] = p[i] * u->decay - u->step_size * m[i] / root;
     }
 }
 
-static void adamw(dho_compute *compute, size_t count, float *restrict parameters,
-                  const float *restrict gradient, float *restrict moment1, float *restrict moment2,
-                  float gradient_scale, double lr, double beta1, double beta2, double eps,
-                  double weight_decay, int64_t step_number)
+static void adamw(dho_compute *compute, size_t count, const dho_adamw_step *step,
+                  const float *restrict gradient, float *restrict parameters,
+                  float *restrict moment1, float *restrict moment2)
 {
-    const double correction1 = 1 - pow(beta1, (double)step_number);
-    const double correction2 = 1 - pow(beta2, (double)step_number);
-    step s = {.count = count,
-              .parts = dho_compute_parts(compute, (int64_t)count),
-              .parameters = parameters,
-              .moment1 = moment1,
-              .moment2 = moment2,
-              .gradient = gradient,
-              .scale = gradient_scale,
-              .decay = (float)(1 - lr * weight_decay),
-              .beta1 = (float)beta1,
-              .one_beta1 = (float)(1 - beta1),
-              .beta2 = (float)beta2,
-              .one_beta2 = (float)(1 - beta2),
-              .step_size = (float)(lr / correction1),
-              .inverse_root = (float)(1 / sqrt(correction2)),
-              .eps = (float)eps};
-    dho_compute_parallel(compute, s.parts, adamw_part, &s);
+    const double correction1 = 1 - pow(step->beta1, (double)step->step);
+    const double correction2 = 1 - pow(step->beta2, (double)step->step);
+    update u = {.count = count,
+                .parts = dho_compute_parts(compute, (int64_t)count),
+                .parameters = parameters,
+                .moment1 = moment1,
+                .moment2 = moment2,
+                .gradient = gradient,
+                .scale = step->gradient_scale,
+                .decay = (float)(1 - step->lr * step->weight_decay),
+                .beta1 = (float)step->beta1,
+                .one_beta1 = (float)(1 - step->beta1),
+                .beta2 = (float)step->beta2,
+                .one_beta2 = (float)(1 - step->beta2),
+                .step_size = (float)(step->lr / correction1),
+                .inverse_root = (float)(1 / sqrt(correction2)),
+                .eps = (float)step->eps};
+    dho_compute_parallel(compute, u.parts, adamw_part, &u);
 }
 
 static void sgd_part(void *context, int part)
 {
-    const step *s = context;
-    const dho_range r = dho_range_of((int64_t)s->count, GRANULE, s->parts, part);
-    float *restrict p = s->parameters, *restrict buffer = s->moment1;
-    const float *restrict gradient = s->gradient;
-    if (s->momentum == 0) { /* also the first step: the old buffer is not read */
+    const update *u = context;
+    const dho_range r = dho_range_of((int64_t)u->count, GRANULE, u->parts, part);
+    float *restrict p = u->parameters, *restrict buffer = u->moment1;
+    const float *restrict gradient = u->gradient;
+    if (u->momentum == 0) { /* also the first step: the old buffer is not read */
 #pragma omp simd
         for (int64_t i = r.begin; i < r.end; i++) {
-            buffer[i] = gradient[i] * s->scale + s->decay * p[i];
-            p[i] -= s->lr * buffer[i];
+            buffer[i] = gradient[i] * u->scale + u->decay * p[i];
+            p[i] -= u->lr * buffer[i];
         }
         return;
     }
 #pragma omp simd
     for (int64_t i = r.begin; i < r.end; i++) {
-        const float g = gradient[i] * s->scale + s->decay * p[i];
-        buffer[i] = s->momentum * buffer[i] + g;
-        p[i] -= s->lr * buffer[i];
+        const float g = gradient[i] * u->scale + u->decay * p[i];
+        buffer[i] = u->momentum * buffer[i] + g;
+        p[i] -= u->lr * buffer[i];
     }
 }
 
-static void sgd(dho_compute *compute, size_t count, float *restrict parameters,
-                const float *restrict gradient, float *restrict buffer, float gradient_scale,
-                double lr, double momentum, double weight_decay, int64_t step_number)
+static void sgd(dho_compute *compute, size_t count, const dho_sgd_step *step,
+                const float *restrict gradient, float *restrict parameters, float *restrict buffer)
 {
-    step s = {.count = count,
-              .parts = dho_compute_parts(compute, (int64_t)count),
-              .parameters = parameters,
-              .moment1 = buffer,
-              .gradient = gradient,
-              .scale = gradient_scale,
-              .decay = (float)weight_decay,
-              .lr = (float)lr,
-              .momentum = step_number == 1 ? 0 : (float)momentum};
-    dho_compute_parallel(compute, s.parts, sgd_part, &s);
+    update u = {.count = count,
+                .parts = dho_compute_parts(compute, (int64_t)count),
+                .parameters = parameters,
+                .moment1 = buffer,
+                .gradient = gradient,
+                .scale = step->gradient_scale,
+                .decay = (float)step->weight_decay,
+                .lr = (float)step->lr,
+                .momentum = step->step == 1 ? 0 : (float)step->momentum};
+    dho_compute_parallel(compute, u.parts, sgd_part, &u);
 }
 
 const dho_table dho_fast_vectors = {

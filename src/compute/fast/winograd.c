@@ -90,15 +90,18 @@ static void convolve_part(void *context, int part)
     float *products = input + POINTS * j->input_plane;
     for (int64_t t = mine.begin; t < mine.end; t += j->block) {
         const int64_t count = mine.end - t < j->block ? mine.end - t : j->block;
-        (j->bf16 ? dho_winograd_input_bf16 : dho_winograd_input_fp32)(
-            &j->in, j->x, j->zeros, t, count, input, 0, tiles, j->input_plane);
+        winograd_block block = {.first = t, .count = count, .tiles = tiles};
+        block.plane = j->input_plane;
+        (j->bf16 ? dho_winograd_input_bf16 : dho_winograd_input_fp32)(&j->in, j->x, j->zeros,
+                                                                      &block, input);
         for (int64_t point = 0; point < POINTS; point++) {
             dho_winograd_product(
                 count, tiles, j->depth, j->width / PANEL, input + point * j->input_plane,
                 j->weights + point * j->weight_plane, products + point * j->product_plane);
         }
+        block.plane = j->product_plane;
         (j->bf16 ? dho_winograd_output_bf16 : dho_winograd_output_fp32)(
-            &j->out, products, tiles, j->product_plane, t, count, j->bias, j->accumulate, j->y);
+            &j->out, products, &block, j->bias, j->accumulate, j->y);
     }
 }
 

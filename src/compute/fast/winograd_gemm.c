@@ -101,19 +101,19 @@ INLINE void weight_tile(int64_t tiles, const float *restrict gradients, const fl
     }
 }
 
-void dho_winograd_weight_product(int64_t count, int64_t tiles, int64_t begin, int64_t end,
-                                 int64_t columns, const float *gradients, const float *inputs,
-                                 bool accumulate, float *out)
+void dho_winograd_weight_product(const winograd_sums *sums, const float *gradients,
+                                 const float *inputs, float *out)
 {
+    const int64_t count = sums->count, tiles = sums->tiles, columns = sums->columns;
     enum { TILES = 256 }; /* of two vectors of inputs and one of gradients: they stay in L1 */
     for (int64_t t0 = 0; t0 < count; t0 += TILES) {
         const int64_t some = count - t0 < TILES ? count - t0 : TILES;
         for (int64_t c = 0; c < columns; c += PANEL) {
             const float *in0 = inputs + (c * tiles) + t0 * LANES;
             const float *in1 = in0 + tiles * LANES;
-            for (int64_t r = begin; r < end; r += WEIGHT_ROWS) {
+            for (int64_t r = sums->begin; r < sums->end; r += WEIGHT_ROWS) {
                 const float *g = gradients + r / LANES * LANES * tiles + t0 * LANES + r % LANES;
-                weight_tile(some, g, in0, in1, accumulate || t0 > 0,
+                weight_tile(some, g, in0, in1, sums->accumulate || t0 > 0,
                             out + r * columns + c * WEIGHT_ROWS);
             }
         }

@@ -12,11 +12,17 @@
 void dho_winograd_product(int64_t count, int64_t tiles, int64_t depth, int64_t panels,
                           const float *in, const float *weights, float *out);
 
-/* out [rows / WEIGHT_ROWS][columns / PANEL][WEIGHT_ROWS][PANEL] (+)= sum over `count` tiles of
- * gradients x inputs, both [channels / LANES][tiles][LANES]; rows (output channels, begin .. end)
- * and columns (input channels) are multiples of LANES and PANEL. */
-void dho_winograd_weight_product(int64_t count, int64_t tiles, int64_t begin, int64_t end,
-                                 int64_t columns, const float *gradients, const float *inputs,
-                                 bool accumulate, float *out);
+/* What is summed: rows (output channels) begin .. end and columns (input channels) are multiples of
+ * LANES and PANEL; `count` of the `tiles` that a block has room for. */
+typedef struct winograd_sums {
+    int64_t count, tiles;
+    int64_t begin, end, columns;
+    bool accumulate;
+} winograd_sums;
+
+/* out [rows / WEIGHT_ROWS][columns / PANEL][WEIGHT_ROWS][PANEL] (+)= sum over the tiles of
+ * gradients x inputs, both [channels / LANES][tiles][LANES]. */
+void dho_winograd_weight_product(const winograd_sums *sums, const float *gradients,
+                                 const float *inputs, float *out);
 
 #endif

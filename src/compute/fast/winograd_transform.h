@@ -37,23 +37,26 @@ static inline int64_t winograd_plane(int64_t count)
     return round_up(count, 1024) + LANES;
 }
 
+/* Tiles first .. first+count-1 of the images, which are tiles at .. of a block. */
+typedef struct winograd_block {
+    int64_t first, count, at;
+    int64_t tiles, plane; /* the block's room, and the floats from point to point */
+} winograd_block;
+
 /* The three transforms of activations, for each storage type (winograd_tiles.c). zeros:
  * round_up(channels, LANES) floats of zero.
  *
- * input: B^T d B for tiles first .. first+count-1 of x [..][height][width][channels], put at
- * position `at` .. of a block.
+ * input: B^T d B of the tiles of x [..][height][width][channels].
  * gradient: A dy A^T, the same for the OUT x OUT pixels of the output gradient.
- * output: y (+)= A^T m A (+ bias, when not NULL) for tiles first .. of a block of products. */
+ * output: y (+)= A^T m A (+ bias, when not NULL) of a block of products. */
 #define WINOGRAD_TILES(dtype)                                                                      \
     void dho_winograd_input_##dtype(const winograd_map *map, const void *x, const void *zeros,     \
-                                    int64_t first, int64_t count, float *out, int64_t at,          \
-                                    int64_t tiles, int64_t plane);                                 \
+                                    const winograd_block *block, float *out);                      \
     void dho_winograd_gradient_##dtype(const winograd_map *map, const void *dy, const void *zeros, \
-                                       int64_t first, int64_t count, float *out, int64_t at,       \
-                                       int64_t tiles, int64_t plane);                              \
+                                       const winograd_block *block, float *out);                   \
     void dho_winograd_output_##dtype(const winograd_map *map, const float *products,               \
-                                     int64_t tiles, int64_t plane, int64_t first, int64_t count,   \
-                                     const float *bias, bool accumulate, void *y)
+                                     const winograd_block *block, const float *bias,               \
+                                     bool accumulate, void *y)
 WINOGRAD_TILES(fp32);
 WINOGRAD_TILES(bf16);
 

@@ -62,12 +62,16 @@ static void transform_part(void *context, int part)
 {
     const weight_job *j = context;
     const dho_range mine = dho_range_of(j->count, 1, j->parts, part);
-    (j->bf16 ? dho_winograd_input_bf16 : dho_winograd_input_fp32)(
-        &j->in, j->x, j->zeros, j->first + mine.begin, mine.end - mine.begin, j->inputs, mine.begin,
-        winograd_tiles(j->block), j->input_plane);
-    (j->bf16 ? dho_winograd_gradient_bf16 : dho_winograd_gradient_fp32)(
-        &j->out, j->dy, j->zeros, j->first + mine.begin, mine.end - mine.begin, j->gradients,
-        mine.begin, winograd_tiles(j->block), j->gradient_plane);
+    winograd_block block = {.first = j->first + mine.begin,
+                            .count = mine.end - mine.begin,
+                            .at = mine.begin,
+                            .tiles = winograd_tiles(j->block)};
+    block.plane = j->input_plane;
+    (j->bf16 ? dho_winograd_input_bf16 : dho_winograd_input_fp32)(&j->in, j->x, j->zeros, &block,
+                                                                  j->inputs);
+    block.plane = j->gradient_plane;
+    (j->bf16 ? dho_winograd_gradient_bf16 : dho_winograd_gradient_fp32)(&j->out, j->dy, j->zeros,
+                                                                        &block, j->gradients);
 }
 
 /* Units: points x groups of LANES output channels. */
@@ -80,9 +84,14 @@ static void product_part(void *context, int part)
         const int64_t point = unit / groups, begin = unit % groups;
         const int64_t left = mine.end - unit;
         const int64_t end = begin + left < groups ? begin + left : groups;
-        dho_winograd_weight_product(j->count, winograd_tiles(j->block), begin * LANES, end * LANES,
-                                    j->columns, j->gradients + point * j->gradient_plane,
-                                    j->inputs + point * j->input_plane, j->first > 0,
+        const winograd_sums sums = {.count = j->count,
+                                    .tiles = winograd_tiles(j->block),
+                                    .begin = begin * LANES,
+                                    .end = end * LANES,
+                                    .columns = j->columns,
+                                    .accumulate = j->first > 0};
+        dho_winograd_weight_product(&sums, j->gradients + point * j->gradient_plane,
+                                    j->inputs + point * j->input_plane,
                                     j->sums + point * j->sum_plane);
         unit += end - begin;
     }
@@ -115,7 +124,7 @@ void dho_winograd_backward_weights(dho_compute *compute, const dho_conv_shape *s
     dho_compute_parallel(compute, j.parts, finish_part, &j);
     if (dbias != NULL) {
         const int64_t rows = (int64_t)s->batch * s->out_h * s->out_w;
-        compute->kernels.sum_rows(compute, rows, s->out_c, dy, dbias);
+        compute->kernels.sum_rows(compute, &(dho_rows_shape){rows, s->out_c}, dy, dbias);
     }
 }
 

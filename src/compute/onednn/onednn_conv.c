@@ -232,7 +232,7 @@ static void conv_backward_weights(dho_compute *compute, const dho_conv_shape *s,
     run(compute, dho_onednn_find(compute, &key), data, dw, sizeof *dw);
     if (dbias != NULL) {
         const int64_t rows = (int64_t)s->batch * s->out_h * s->out_w;
-        compute->kernels.sum_rows(compute, rows, s->out_c, dy, dbias);
+        compute->kernels.sum_rows(compute, &(dho_rows_shape){rows, s->out_c}, dy, dbias);
     }
 }
 

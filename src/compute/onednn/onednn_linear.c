@@ -6,9 +6,10 @@
 #include <assert.h>
 #include <string.h>
 
-static dho_onednn_key key_of(dho_call call, int64_t rows, int in, int out)
+static dho_onednn_key key_of(dho_call call, const dho_linear_shape *s)
 {
-    return (dho_onednn_key){.call = call, .shape = {.in_c = in, .out_c = out}, .rows = rows};
+    return (dho_onednn_key){
+        .call = call, .shape = {.in_c = s->in, .out_c = s->out}, .rows = s->rows};
 }
 
 /* result [m][n] = left [m][k] right [k][n]; left and right are x or dy, the weights or x. */
@@ -114,13 +115,13 @@ static dnnl_status_t build_op(dnnl_engine_t engine, dnnl_data_type_t activations
 }
 
 /* Makes the primitives. */
-static dho_status reserve(dho_compute *compute, int64_t rows, int in, int out, unsigned calls,
+static dho_status reserve(dho_compute *compute, const dho_linear_shape *shape, unsigned calls,
                           size_t *bytes)
 {
     for (unsigned call = 1; call <= DHO_CALL_WEIGHTS; call <<= 1) {
         dho_onednn_op *op;
         if ((calls & call) == 0) continue;
-        const dho_onednn_key key = key_of((dho_call)call, rows, in, out);
+        const dho_onednn_key key = key_of((dho_call)call, shape);
         DHO_TRY(dho_onednn_make(compute, &key, build_op, &op));
         if (!op->usable)
             return dho_fail(DHO_ERR_CONFIG,
@@ -145,38 +146,39 @@ static void run(dho_compute *compute, const dho_onednn_key *key, const void *lef
     if (op == NULL || !dho_onednn_run(compute, op, data)) memset(result, 0xff, bytes);
 }
 
-static void linear_forward(dho_compute *compute, int64_t rows, int in, int out, const void *x,
+static void linear_forward(dho_compute *compute, const dho_linear_shape *shape, const void *x,
                            const float *w, const float *bias, void *y)
 {
     const dho_call call = bias != NULL ? DHO_CALL_FORWARD_BIAS : DHO_CALL_FORWARD;
-    const dho_onednn_key key = key_of(call, rows, in, out);
+    const dho_onednn_key key = key_of(call, shape);
     run(compute, &key, x, w, bias, NULL, y,
-        (size_t)rows * (size_t)out * dho_compute_element_bytes(compute));
+        (size_t)shape->rows * (size_t)shape->out * dho_compute_element_bytes(compute));
 }
 
-static void linear_add_forward(dho_compute *compute, int64_t rows, int in, int out, const void *x,
+static void linear_add_forward(dho_compute *compute, const dho_linear_shape *shape, const void *x,
                                const float *w, const float *bias, const float *residual, float *y)
 {
     const dho_call call = bias != NULL ? DHO_CALL_ADD_BIAS : DHO_CALL_ADD;
-    const dho_onednn_key key = key_of(call, rows, in, out);
-    run(compute, &key, x, w, bias, residual, y, (size_t)rows * (size_t)out * sizeof *y);
+    const dho_onednn_key key = key_of(call, shape);
+    run(compute, &key, x, w, bias, residual, y,
+        (size_t)shape->rows * (size_t)shape->out * sizeof *y);
 }
 
-static void linear_backward_data(dho_compute *compute, int64_t rows, int in, int out,
+static void linear_backward_data(dho_compute *compute, const dho_linear_shape *shape,
                                  const void *dy, const float *w, bool accumulate, void *dx)
 {
-    const dho_onednn_key key =
-        key_of(accumulate ? DHO_CALL_DATA_ADD : DHO_CALL_DATA, rows, in, out);
+    const dho_onednn_key key = key_of(accumulate ? DHO_CALL_DATA_ADD : DHO_CALL_DATA, shape);
     run(compute, &key, dy, w, NULL, NULL, dx,
-        (size_t)rows * (size_t)in * dho_compute_element_bytes(compute));
+        (size_t)shape->rows * (size_t)shape->in * dho_compute_element_bytes(compute));
 }
 
-static void linear_backward_weights(dho_compute *compute, int64_t rows, int in, int out,
+static void linear_backward_weights(dho_compute *compute, const dho_linear_shape *shape,
                                     const void *x, const void *dy, float *dw, float *dbias)
 {
-    const dho_onednn_key key = key_of(DHO_CALL_WEIGHTS, rows, in, out);
+    const dho_onednn_key key = key_of(DHO_CALL_WEIGHTS, shape);
     run(compute, &key, dy, x, NULL, NULL, dw, sizeof *dw);
-    if (dbias != NULL) compute->kernels.sum_rows(compute, rows, out, dy, dbias);
+    if (dbias != NULL)
+        compute->kernels.sum_rows(compute, &(dho_rows_shape){shape->rows, shape->out}, dy, dbias);
 }
 
 const dho_table dho_onednn_linear = {

@@ -3,33 +3,51 @@
 
 #include <string.h>
 
-static void linear_forward(dho_compute *compute, int64_t rows, int in, int out, const void *x,
+static void linear_forward(dho_compute *compute, const dho_linear_shape *shape, const void *x,
                            const float *w, const float *bias, void *y)
 {
-    compute->kernels.gemm(compute, false, true, rows, out, in, 1, x, in, w, in, 0, y, out);
-    if (bias != NULL) compute->kernels.add_bias(compute, rows, out, 1, bias, y);
+    const int64_t rows = shape->rows;
+    const int in = shape->in, out = shape->out;
+    compute->kernels.gemm(
+        compute, &(dho_gemm_shape){.transpose_b = true, .m = rows, .n = out, .k = in, .alpha = 1},
+        x, w, y);
+    if (bias != NULL) compute->kernels.add_bias(compute, &(dho_rows_shape){rows, out}, 1, bias, y);
 }
 
-static void linear_add_forward(dho_compute *compute, int64_t rows, int in, int out, const void *x,
+static void linear_add_forward(dho_compute *compute, const dho_linear_shape *shape, const void *x,
                                const float *w, const float *bias, const float *residual, float *y)
 {
+    const int64_t rows = shape->rows;
+    const int in = shape->in, out = shape->out;
     memcpy(y, residual, (size_t)rows * (size_t)out * sizeof *y);
-    compute->kernels.gemm(compute, false, true, rows, out, in, 1, x, in, w, in, 1, y, out);
-    if (bias != NULL) compute->kernels.add_bias(compute, rows, out, 1, bias, y);
+    compute->kernels.gemm(
+        compute,
+        &(dho_gemm_shape){.transpose_b = true, .m = rows, .n = out, .k = in, .alpha = 1, .beta = 1},
+        x, w, y);
+    if (bias != NULL) compute->kernels.add_bias(compute, &(dho_rows_shape){rows, out}, 1, bias, y);
 }
 
-static void linear_backward_data(dho_compute *compute, int64_t rows, int in, int out,
+static void linear_backward_data(dho_compute *compute, const dho_linear_shape *shape,
                                  const void *dy, const float *w, bool accumulate, void *dx)
 {
-    compute->kernels.gemm(compute, false, false, rows, in, out, 1, dy, out, w, in,
-                          accumulate ? 1 : 0, dx, in);
+    const int64_t rows = shape->rows;
+    const int in = shape->in, out = shape->out;
+    compute->kernels.gemm(
+        compute,
+        &(dho_gemm_shape){.m = rows, .n = in, .k = out, .alpha = 1, .beta = accumulate ? 1 : 0}, dy,
+        w, dx);
 }
 
-static void linear_backward_weights(dho_compute *compute, int64_t rows, int in, int out,
+static void linear_backward_weights(dho_compute *compute, const dho_linear_shape *shape,
                                     const void *x, const void *dy, float *dw, float *dbias)
 {
-    compute->kernels.gemm(compute, true, false, out, in, rows, 1, dy, out, x, in, 1, dw, in);
-    if (dbias != NULL) compute->kernels.sum_rows(compute, rows, out, dy, dbias);
+    const int64_t rows = shape->rows;
+    const int in = shape->in, out = shape->out;
+    compute->kernels.gemm(
+        compute,
+        &(dho_gemm_shape){.transpose_a = true, .m = out, .n = in, .k = rows, .alpha = 1, .beta = 1},
+        dy, x, dw);
+    if (dbias != NULL) compute->kernels.sum_rows(compute, &(dho_rows_shape){rows, out}, dy, dbias);
 }
 
 const dho_table dho_ref_linear = {

@@ -1,20 +1,21 @@
 /* Reference matrix product and convolution: the definition as loops, summed in double. */
 #include "compute/ref/ref_tables.h"
 
-static void gemm(dho_compute *compute, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
-                 int64_t k, float alpha, const float *restrict a, int64_t lda,
-                 const float *restrict b, int64_t ldb, float beta, float *restrict c, int64_t ldc)
+static void gemm(dho_compute *compute, const dho_gemm_shape *s, const float *restrict a,
+                 const float *restrict b, float *restrict c)
 {
+    const int64_t lda = dho_gemm_lda(s), ldb = dho_gemm_ldb(s), ldc = dho_gemm_ldc(s);
     (void)compute;
-    for (int64_t i = 0; i < m; i++) {
-        for (int64_t j = 0; j < n; j++) {
+    for (int64_t i = 0; i < s->m; i++) {
+        for (int64_t j = 0; j < s->n; j++) {
             double sum = 0;
-            for (int64_t p = 0; p < k; p++) {
-                sum += (double)(transpose_a ? a[p * lda + i] : a[i * lda + p]) *
-                       (double)(transpose_b ? b[j * ldb + p] : b[p * ldb + j]);
+            for (int64_t p = 0; p < s->k; p++) {
+                sum += (double)(s->transpose_a ? a[p * lda + i] : a[i * lda + p]) *
+                       (double)(s->transpose_b ? b[j * ldb + p] : b[p * ldb + j]);
             }
             float *out = &c[i * ldc + j];
-            *out = (float)((double)alpha * sum + (beta == 0 ? 0 : (double)beta * (double)*out));
+            *out = (float)((double)s->alpha * sum +
+                           (s->beta == 0 ? 0 : (double)s->beta * (double)*out));
         }
     }
 }

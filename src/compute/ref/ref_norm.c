@@ -18,15 +18,14 @@ static double mask(double dy, float y, dho_activation activation)
     return dy;
 }
 
-static void batch_norm_forward(dho_compute *compute, int64_t rows, int channels, float eps,
-                               dho_activation activation, const void *x_data,
-                               const float *restrict gamma, const float *restrict beta,
-                               const void *residual_data, void *y_data, float *restrict mean,
+static void batch_norm_forward(dho_compute *compute, const dho_batch_norm_shape *shape,
+                               const dho_batch_norm_tensors *t, float *restrict mean,
                                float *restrict inv_std, float *restrict batch_variance)
 {
-    const float *restrict x = x_data;
-    const float *restrict residual = residual_data;
-    float *restrict y = y_data;
+    const int64_t rows = shape->rows;
+    const int channels = shape->channels;
+    const float *restrict x = t->x, *restrict residual = t->residual;
+    float *restrict y = t->y;
     (void)compute;
     for (int c = 0; c < channels; c++) {
         double sum = 0, squares = 0;
@@ -36,15 +35,15 @@ static void batch_norm_forward(dho_compute *compute, int64_t rows, int channels,
             const double d = (double)x[r * channels + c] - m;
             squares += d * d;
         }
-        const double inverse = 1 / sqrt(squares / (double)rows + (double)eps);
+        const double inverse = 1 / sqrt(squares / (double)rows + (double)shape->eps);
         mean[c] = (float)m;
         inv_std[c] = (float)inverse;
         batch_variance[c] = (float)(squares / (double)(rows > 1 ? rows - 1 : 1));
         for (int64_t r = 0; r < rows; r++) {
             const int64_t i = r * channels + c;
-            double v = (double)gamma[c] * ((double)x[i] - m) * inverse + (double)beta[c];
+            double v = (double)t->gamma[c] * ((double)x[i] - m) * inverse + (double)t->beta[c];
             if (residual != NULL) v += (double)residual[i];
-            y[i] = activate(v, activation);
+            y[i] = activate(v, shape->activation);
         }
     }
 }
@@ -62,89 +61,84 @@ static float output_at(const kept *f, int64_t i, int c)
                    (double)f->beta[c]);
 }
 
-static void batch_norm_again(dho_compute *compute, int64_t rows, int channels,
-                             dho_activation activation, const void *x, const float *restrict gamma,
-                             const float *restrict beta, const float *restrict mean,
-                             const float *restrict inv_std, const void *residual_data, void *y_data)
+static void batch_norm_again(dho_compute *compute, const dho_batch_norm_shape *shape,
+                             const dho_batch_norm_tensors *t, const float *restrict mean,
+                             const float *restrict inv_std)
 {
-    const kept f = {x, NULL, gamma, beta, mean, inv_std};
-    const float *residual = residual_data;
-    float *y = y_data;
+    const kept f = {t->x, NULL, t->gamma, t->beta, mean, inv_std};
+    const float *residual = t->residual;
+    float *y = t->y;
     (void)compute;
-    for (int64_t i = 0; i < rows * channels; i++) {
-        const double v = output_at(&f, i, (int)(i % channels));
-        y[i] = activate(residual != NULL ? v + (double)residual[i] : v, activation);
+    for (int64_t i = 0; i < shape->rows * shape->channels; i++) {
+        const double v = output_at(&f, i, (int)(i % shape->channels));
+        y[i] = activate(residual != NULL ? v + (double)residual[i] : v, shape->activation);
     }
 }
 
 /* dgamma = sum g xhat, dbeta = sum g, dx = gamma inv_std (g - dbeta/n - xhat dgamma/n)
  * (Ioffe & Szegedy 2015), with g = dy masked by the activation. */
-static void batch_norm_backward(dho_compute *compute, int64_t rows, int channels,
-                                dho_activation activation, const void *x_data, const void *y_data,
-                                const void *dy_data, const float *restrict gamma,
-                                const float *restrict beta, const float *restrict mean,
-                                const float *restrict inv_std, bool accumulate_dx, void *dx_data,
-                                bool accumulate_dresidual, void *dresidual_data,
-                                float *restrict dgamma, float *restrict dbeta)
+static void batch_norm_backward(dho_compute *compute, const dho_batch_norm_shape *shape,
+                                const dho_batch_norm_gradients *t, const float *restrict mean,
+                                const float *restrict inv_std)
 {
-    const float *restrict x = x_data;
-    const float *restrict y = y_data;
-    const float *restrict dy = dy_data;
-    float *restrict dx = dx_data;
-    float *restrict dresidual = dresidual_data;
-    const kept f = {x, y, gamma, beta, mean, inv_std};
+    const int64_t rows = shape->rows;
+    const int channels = shape->channels;
+    const float *restrict x = t->x, *restrict dy = t->dy;
+    float *restrict dx = t->dx, *restrict dresidual = t->dresidual;
+    const kept f = {x, t->y, t->gamma, t->beta, mean, inv_std};
     (void)compute;
     for (int c = 0; c < channels; c++) {
         const double m = (double)mean[c], inverse = (double)inv_std[c];
         double sum = 0, sum_xhat = 0;
         for (int64_t r = 0; r < rows; r++) {
             const int64_t i = r * channels + c;
-            const double g = mask((double)dy[i], output_at(&f, i, c), activation);
+            const double g = mask((double)dy[i], output_at(&f, i, c), shape->activation);
             sum += g;
             sum_xhat += g * ((double)x[i] - m) * inverse;
         }
         for (int64_t r = 0; r < rows; r++) {
             const int64_t i = r * channels + c;
-            const double g = mask((double)dy[i], output_at(&f, i, c), activation);
+            const double g = mask((double)dy[i], output_at(&f, i, c), shape->activation);
             const double xhat = ((double)x[i] - m) * inverse;
-            const double d = (double)gamma[c] * inverse *
+            const double d = (double)t->gamma[c] * inverse *
                              (g - sum / (double)rows - xhat * sum_xhat / (double)rows);
-            dx[i] = (float)(accumulate_dx ? (double)dx[i] + d : d);
+            dx[i] = (float)(t->accumulate_dx ? (double)dx[i] + d : d);
             if (dresidual == NULL) continue;
-            dresidual[i] = (float)(accumulate_dresidual ? (double)dresidual[i] + g : g);
+            dresidual[i] = (float)(t->accumulate_dresidual ? (double)dresidual[i] + g : g);
         }
-        dgamma[c] = (float)((double)dgamma[c] + sum_xhat);
-        dbeta[c] = (float)((double)dbeta[c] + sum);
+        t->dgamma[c] = (float)((double)t->dgamma[c] + sum_xhat);
+        t->dbeta[c] = (float)((double)t->dbeta[c] + sum);
     }
 }
 
 /* No restrict on x and y: they may be the same. */
-static void batch_norm_inference(dho_compute *compute, int64_t rows, int channels, float eps,
-                                 dho_activation activation, const void *x_data,
-                                 const float *restrict gamma, const float *restrict beta,
+static void batch_norm_inference(dho_compute *compute, const dho_batch_norm_shape *shape,
+                                 const dho_batch_norm_tensors *t,
                                  const float *restrict running_mean,
-                                 const float *restrict running_var, const void *residual_data,
-                                 void *y_data)
+                                 const float *restrict running_var)
 {
-    const float *x = x_data;
-    const float *residual = residual_data;
-    float *y = y_data;
+    const int64_t rows = shape->rows;
+    const int channels = shape->channels;
+    const float *x = t->x, *residual = t->residual;
+    float *y = t->y;
     (void)compute;
     for (int64_t r = 0; r < rows; r++) {
         for (int c = 0; c < channels; c++) {
             const int64_t i = r * channels + c;
-            double v = (double)gamma[c] * ((double)x[i] - (double)running_mean[c]) /
-                           sqrt((double)running_var[c] + (double)eps) +
-                       (double)beta[c];
+            double v = (double)t->gamma[c] * ((double)x[i] - (double)running_mean[c]) /
+                           sqrt((double)running_var[c] + (double)shape->eps) +
+                       (double)t->beta[c];
             if (residual != NULL) v += (double)residual[i];
-            y[i] = activate(v, activation);
+            y[i] = activate(v, shape->activation);
         }
     }
 }
 
-static void l2_normalise_forward(dho_compute *compute, int64_t rows, int channels,
+static void l2_normalise_forward(dho_compute *compute, const dho_rows_shape *shape,
                                  const float *restrict x, float *restrict y, float *restrict norms)
 {
+    const int64_t rows = shape->rows;
+    const int channels = shape->channels;
     (void)compute;
     for (int64_t r = 0; r < rows; r++) {
         const float *in = x + r * channels;
@@ -159,10 +153,12 @@ static void l2_normalise_forward(dho_compute *compute, int64_t rows, int channel
 }
 
 /* dx = (dy - y <y, dy>) / |x|; below the floor of 1e-12 the division is by a constant. */
-static void l2_normalise_backward(dho_compute *compute, int64_t rows, int channels,
+static void l2_normalise_backward(dho_compute *compute, const dho_rows_shape *shape,
                                   const float *restrict y, const float *restrict norms,
                                   const float *restrict dy, bool accumulate, float *restrict dx)
 {
+    const int64_t rows = shape->rows;
+    const int channels = shape->channels;
     (void)compute;
     for (int64_t r = 0; r < rows; r++) {
         const double norm = (double)norms[r];

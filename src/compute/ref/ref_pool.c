@@ -67,9 +67,10 @@ static void max_pool_backward(dho_compute *compute, const dho_pool_shape *s, con
     }
 }
 
-static void average_pool_forward(dho_compute *compute, int batch, int positions, int channels,
+static void average_pool_forward(dho_compute *compute, const dho_places_shape *shape,
                                  const void *x_data, float *restrict y)
 {
+    const int batch = shape->batch, positions = shape->positions, channels = shape->channels;
     const float *restrict x = x_data;
     (void)compute;
     for (int b = 0; b < batch; b++) {
@@ -83,9 +84,10 @@ static void average_pool_forward(dho_compute *compute, int batch, int positions,
     }
 }
 
-static void average_pool_backward(dho_compute *compute, int batch, int positions, int channels,
+static void average_pool_backward(dho_compute *compute, const dho_places_shape *shape,
                                   const float *restrict dy, bool accumulate, void *dx_data)
 {
+    const int batch = shape->batch, positions = shape->positions, channels = shape->channels;
     float *restrict dx = dx_data;
     (void)compute;
     for (int b = 0; b < batch; b++) {

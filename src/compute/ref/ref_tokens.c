@@ -4,10 +4,11 @@
 
 #include <math.h>
 
-static void embed_tokens_forward(dho_compute *compute, int batch, int patches, int channels,
+static void embed_tokens_forward(dho_compute *compute, const dho_places_shape *shape,
                                  const void *x_data, const float *class_embedding,
                                  const float *position, float *y)
 {
+    const int batch = shape->batch, patches = shape->positions, channels = shape->channels;
     const float *x = x_data;
     (void)compute;
     for (int b = 0; b < batch; b++) {
@@ -18,9 +19,10 @@ static void embed_tokens_forward(dho_compute *compute, int batch, int patches, i
     }
 }
 
-static void embed_tokens_backward(dho_compute *compute, int batch, int patches, int channels,
+static void embed_tokens_backward(dho_compute *compute, const dho_places_shape *shape,
                                   const float *dy, void *dx_data, float *dclass, float *dposition)
 {
+    const int batch = shape->batch, patches = shape->positions, channels = shape->channels;
     float *dx = dx_data;
     (void)compute;
     for (int b = 0; b < batch; b++) {
@@ -36,9 +38,10 @@ static void embed_tokens_backward(dho_compute *compute, int batch, int patches, 
     }
 }
 
-static void pool_tokens_forward(dho_compute *compute, int batch, int positions, int channels,
+static void pool_tokens_forward(dho_compute *compute, const dho_places_shape *shape,
                                 const void *x_data, const float *position, void *y_data)
 {
+    const int batch = shape->batch, positions = shape->positions, channels = shape->channels;
     const float *x = x_data;
     float *y = y_data;
     (void)compute;
@@ -56,10 +59,11 @@ static void pool_tokens_forward(dho_compute *compute, int batch, int positions, 
     }
 }
 
-static void pool_tokens_backward(dho_compute *compute, int batch, int positions, int channels,
+static void pool_tokens_backward(dho_compute *compute, const dho_places_shape *shape,
                                  const void *dy_data, bool accumulate, void *dx_data,
                                  float *dposition)
 {
+    const int batch = shape->batch, positions = shape->positions, channels = shape->channels;
     const float *dy = dy_data;
     float *dx = dx_data;
     (void)compute;
@@ -78,9 +82,10 @@ static void pool_tokens_backward(dho_compute *compute, int batch, int positions,
     }
 }
 
-static void take_token_forward(dho_compute *compute, int batch, int tokens, int channels, bool wide,
+static void take_token_forward(dho_compute *compute, const dho_places_shape *shape, bool wide,
                                const void *x_data, float *y)
 {
+    const int batch = shape->batch, tokens = shape->positions, channels = shape->channels;
     const float *x = x_data;
     (void)compute;
     (void)wide;
@@ -88,9 +93,10 @@ static void take_token_forward(dho_compute *compute, int batch, int tokens, int 
         for (int c = 0; c < channels; c++) y[b * channels + c] = x[b * tokens * channels + c];
 }
 
-static void take_token_backward(dho_compute *compute, int batch, int tokens, int channels,
-                                bool wide, const float *dy, bool accumulate, void *dx_data)
+static void take_token_backward(dho_compute *compute, const dho_places_shape *shape, bool wide,
+                                const float *dy, bool accumulate, void *dx_data)
 {
+    const int batch = shape->batch, tokens = shape->positions, channels = shape->channels;
     float *dx = dx_data;
     (void)compute;
     (void)wide;
@@ -103,9 +109,11 @@ static void take_token_backward(dho_compute *compute, int batch, int tokens, int
     }
 }
 
-static void average_pool_2x2_forward(dho_compute *compute, int batch, int in_h, int in_w,
-                                     int channels, const void *x_data, void *y_data)
+static void average_pool_2x2_forward(dho_compute *compute, const dho_pool_shape *shape,
+                                     const void *x_data, void *y_data)
 {
+    const int batch = shape->batch, in_h = shape->in_h, in_w = shape->in_w;
+    const int channels = shape->channels;
     const float *x = x_data;
     float *y = y_data;
     (void)compute;
@@ -125,10 +133,11 @@ static void average_pool_2x2_forward(dho_compute *compute, int batch, int in_h, 
     }
 }
 
-static void average_pool_2x2_backward(dho_compute *compute, int batch, int in_h, int in_w,
-                                      int channels, const void *dy_data, bool accumulate,
-                                      void *dx_data)
+static void average_pool_2x2_backward(dho_compute *compute, const dho_pool_shape *shape,
+                                      const void *dy_data, bool accumulate, void *dx_data)
 {
+    const int batch = shape->batch, in_h = shape->in_h, in_w = shape->in_w;
+    const int channels = shape->channels;
     const float *dy = dy_data;
     float *dx = dx_data;
     const int64_t out_h = in_h / 2, out_w = in_w / 2;
@@ -183,11 +192,12 @@ static void attention_pool_forward(dho_compute *compute, const dho_attention_sha
 
 static void attention_pool_backward(dho_compute *compute, const dho_attention_shape *s,
                                     const float *q, const void *k_data, const void *v_data,
-                                    const float *p, const float *dy, float *dq, void *dk_data,
-                                    void *dv_data)
+                                    const float *p, const dho_attention_pool_gradients *g)
 {
+    const float *dy = g->dy;
+    float *dq = g->dq;
     const float *k = k_data, *v = v_data;
-    float *dk = dk_data, *dv = dv_data;
+    float *dk = g->dk, *dv = g->dv;
     const int64_t width = (int64_t)s->heads * s->head_dim;
     (void)compute;
     for (int64_t i = 0; i < (int64_t)s->batch * s->heads; i++, p += s->tokens) {

@@ -5,19 +5,20 @@
 #include <math.h>
 #include <string.h>
 
-static void layer_norm_forward(dho_compute *compute, int64_t rows, int channels, float eps,
-                               bool wide, const float *x, const float *gamma, const float *beta,
-                               void *y_data, float *mean, float *inv_std)
+static void layer_norm_forward(dho_compute *compute, const dho_layer_norm_shape *shape,
+                               const float *x, const float *gamma, const float *beta, void *y_data,
+                               float *mean, float *inv_std)
 {
+    const int64_t rows = shape->rows;
+    const int channels = shape->channels;
     float *y = y_data;
     (void)compute;
-    (void)wide;
     for (int64_t r = 0; r < rows; r++, x += channels, y += channels) {
         double sum = 0, squares = 0;
         for (int c = 0; c < channels; c++) sum += (double)x[c];
         const double m = sum / channels;
         for (int c = 0; c < channels; c++) squares += ((double)x[c] - m) * ((double)x[c] - m);
-        const double inverse = 1 / sqrt(squares / channels + (double)eps);
+        const double inverse = 1 / sqrt(squares / channels + (double)shape->eps);
         for (int c = 0; c < channels; c++)
             y[c] = (float)((double)gamma[c] * ((double)x[c] - m) * inverse + (double)beta[c]);
         mean[r] = (float)m;
@@ -25,14 +26,15 @@ static void layer_norm_forward(dho_compute *compute, int64_t rows, int channels,
     }
 }
 
-static void layer_norm_backward(dho_compute *compute, int64_t rows, int channels, bool wide,
+static void layer_norm_backward(dho_compute *compute, const dho_layer_norm_shape *shape,
                                 const float *x, const float *gamma, const float *mean,
-                                const float *inv_std, const void *dy_data, bool accumulate,
-                                float *dx, float *dgamma, float *dbeta)
+                                const float *inv_std, const dho_layer_norm_gradients *t)
 {
-    const float *dy = dy_data;
+    const int64_t rows = shape->rows;
+    const int channels = shape->channels;
+    float *dx = t->dx, *dgamma = t->dgamma, *dbeta = t->dbeta;
+    const float *dy = t->dy;
     (void)compute;
-    (void)wide;
     for (int64_t r = 0; r < rows; r++, x += channels, dy += channels, dx += channels) {
         const double m = (double)mean[r], inverse = (double)inv_std[r];
         double sum = 0, sum_xhat = 0;
@@ -45,7 +47,7 @@ static void layer_norm_backward(dho_compute *compute, int64_t rows, int channels
             const double xhat = ((double)x[c] - m) * inverse;
             const double g = (double)gamma[c] * (double)dy[c];
             const double d = inverse * (g - sum / channels - xhat * sum_xhat / channels);
-            dx[c] = (float)(accumulate ? (double)dx[c] + d : d);
+            dx[c] = (float)(t->accumulate ? (double)dx[c] + d : d);
         }
     }
     x -= rows * channels, dy -= rows * channels;
@@ -66,9 +68,12 @@ static double sigmoid(double x)
     return 1 / (1 + exp(-x));
 }
 
-static void bias_gelu_forward(dho_compute *compute, int64_t rows, int channels, dho_gelu kind,
-                              const void *x_data, const float *bias, void *y_data)
+static void bias_gelu_forward(dho_compute *compute, const dho_gelu_shape *shape, const void *x_data,
+                              const float *bias, void *y_data)
 {
+    const int64_t rows = shape->rows;
+    const int channels = shape->channels;
+    const dho_gelu kind = shape->kind;
     const float *x = x_data;
     float *y = y_data;
     (void)compute;
@@ -79,10 +84,13 @@ static void bias_gelu_forward(dho_compute *compute, int64_t rows, int channels, 
     }
 }
 
-static void bias_gelu_backward(dho_compute *compute, int64_t rows, int channels, dho_gelu kind,
+static void bias_gelu_backward(dho_compute *compute, const dho_gelu_shape *shape,
                                const void *x_data, const float *bias, const void *dy_data,
                                void *dx_data, float *dbias)
 {
+    const int64_t rows = shape->rows;
+    const int channels = shape->channels;
+    const dho_gelu kind = shape->kind;
     const float *x = x_data, *dy = dy_data;
     float *dx = dx_data;
     const double density = 0.3989422804014327; /* 1 / sqrt(2 pi) */

@@ -4,18 +4,22 @@
 #include <math.h>
 #include <string.h>
 
-static void add_bias(dho_compute *compute, int64_t rows, int channels, float scale,
+static void add_bias(dho_compute *compute, const dho_rows_shape *shape, float scale,
                      const float *restrict bias, float *restrict y)
 {
+    const int64_t rows = shape->rows;
+    const int channels = shape->channels;
     (void)compute;
     for (int64_t r = 0; r < rows; r++) {
         for (int c = 0; c < channels; c++) y[r * channels + c] += scale * bias[c];
     }
 }
 
-static void sum_float_rows(dho_compute *compute, int64_t rows, int channels, float scale,
+static void sum_float_rows(dho_compute *compute, const dho_rows_shape *shape, float scale,
                            const float *restrict dy, float *restrict dbias)
 {
+    const int64_t rows = shape->rows;
+    const int channels = shape->channels;
     (void)compute;
     for (int c = 0; c < channels; c++) {
         double sum = 0;
@@ -24,10 +28,10 @@ static void sum_float_rows(dho_compute *compute, int64_t rows, int channels, flo
     }
 }
 
-static void sum_rows(dho_compute *compute, int64_t rows, int channels, const void *dy,
+static void sum_rows(dho_compute *compute, const dho_rows_shape *shape, const void *dy,
                      float *restrict dbias)
 {
-    sum_float_rows(compute, rows, channels, 1, dy, dbias);
+    sum_float_rows(compute, shape, 1, dy, dbias);
 }
 
 static void add(dho_compute *compute, size_t count, const float *a, const float *b, float *out)
@@ -50,36 +54,34 @@ static void store(dho_compute *compute, size_t count, const float *in, void *out
     memcpy(out, in, count * sizeof *in);
 }
 
-static void adamw(dho_compute *compute, size_t count, float *restrict parameters,
-                  const float *restrict gradient, float *restrict moment1, float *restrict moment2,
-                  float gradient_scale, double lr, double beta1, double beta2, double eps,
-                  double weight_decay, int64_t step)
+static void adamw(dho_compute *compute, size_t count, const dho_adamw_step *s,
+                  const float *restrict gradient, float *restrict parameters,
+                  float *restrict moment1, float *restrict moment2)
 {
     (void)compute;
-    const double correction1 = 1 - pow(beta1, (double)step);
-    const double correction2 = 1 - pow(beta2, (double)step);
+    const double correction1 = 1 - pow(s->beta1, (double)s->step);
+    const double correction2 = 1 - pow(s->beta2, (double)s->step);
     for (size_t i = 0; i < count; i++) {
-        const double g = (double)gradient[i] * (double)gradient_scale;
-        const double p = (double)parameters[i] * (1 - lr * weight_decay);
-        const double m = beta1 * (double)moment1[i] + (1 - beta1) * g;
-        const double v = beta2 * (double)moment2[i] + (1 - beta2) * g * g;
+        const double g = (double)gradient[i] * (double)s->gradient_scale;
+        const double p = (double)parameters[i] * (1 - s->lr * s->weight_decay);
+        const double m = s->beta1 * (double)moment1[i] + (1 - s->beta1) * g;
+        const double v = s->beta2 * (double)moment2[i] + (1 - s->beta2) * g * g;
         moment1[i] = (float)m;
         moment2[i] = (float)v;
-        parameters[i] = (float)(p - lr * (m / correction1) / (sqrt(v / correction2) + eps));
+        parameters[i] = (float)(p - s->lr * (m / correction1) / (sqrt(v / correction2) + s->eps));
     }
 }
 
-static void sgd(dho_compute *compute, size_t count, float *restrict parameters,
-                const float *restrict gradient, float *restrict buffer, float gradient_scale,
-                double lr, double momentum, double weight_decay, int64_t step)
+static void sgd(dho_compute *compute, size_t count, const dho_sgd_step *s,
+                const float *restrict gradient, float *restrict parameters, float *restrict buffer)
 {
     (void)compute;
     for (size_t i = 0; i < count; i++) {
         const double p = (double)parameters[i];
-        const double g = (double)gradient[i] * (double)gradient_scale + weight_decay * p;
-        const double b = step == 1 ? g : momentum * (double)buffer[i] + g;
+        const double g = (double)gradient[i] * (double)s->gradient_scale + s->weight_decay * p;
+        const double b = s->step == 1 ? g : s->momentum * (double)buffer[i] + g;
         buffer[i] = (float)b;
-        parameters[i] = (float)(p - lr * b);
+        parameters[i] = (float)(p - s->lr * b);
     }
 }
 

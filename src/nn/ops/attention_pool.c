@@ -39,9 +39,10 @@ static void forward(const dho_node_pass *pass)
 static void backward(const dho_node_pass *pass)
 {
     const dho_attention_shape s = attention_shape(pass);
-    pass->kernels->attention_pool_backward(pass->compute, &s, pass->x[QUERY], pass->x[KEYS],
-                                           pass->x[VALUES], pass->saved, pass->dy, pass->dx[QUERY],
-                                           pass->dx[KEYS], pass->dx[VALUES]);
+    pass->kernels->attention_pool_backward(
+        pass->compute, &s, pass->x[QUERY], pass->x[KEYS], pass->x[VALUES], pass->saved,
+        &(dho_attention_pool_gradients){
+            .dy = pass->dy, .dq = pass->dx[QUERY], .dk = pass->dx[KEYS], .dv = pass->dx[VALUES]});
 }
 
 /* The probabilities. */

@@ -8,19 +8,25 @@ static void shape(dho_graph *graph, dho_node *node)
     node->width /= 2;
 }
 
-static void forward(const dho_node_pass *pass)
+static dho_pool_shape shape_of(const dho_node_pass *pass)
 {
     const dho_node *in = pass->in[0];
-    pass->kernels->average_pool_2x2_forward(pass->compute, pass->batch, in->height, in->width,
-                                            in->channels, pass->x[0], pass->y);
+    return (dho_pool_shape){
+        .batch = pass->batch, .in_h = in->height, .in_w = in->width, .channels = in->channels};
+}
+
+static void forward(const dho_node_pass *pass)
+{
+    const dho_pool_shape s = shape_of(pass);
+    pass->kernels->average_pool_2x2_forward(pass->compute, &s, pass->x[0], pass->y);
 }
 
 static void backward(const dho_node_pass *pass)
 {
-    const dho_node *in = pass->in[0];
+    const dho_pool_shape s = shape_of(pass);
     if (pass->dx[0] != NULL)
-        pass->kernels->average_pool_2x2_backward(pass->compute, pass->batch, in->height, in->width,
-                                                 in->channels, pass->dy, pass->add[0], pass->dx[0]);
+        pass->kernels->average_pool_2x2_backward(pass->compute, &s, pass->dy, pass->add[0],
+                                                 pass->dx[0]);
 }
 
 static const dho_operator average_pool_2x2 = {

@@ -33,36 +33,52 @@ static void shape(dho_graph *graph, dho_node *node)
         node->backward_reads &= ~(unsigned)DHO_OUTPUT;
 }
 
+static dho_batch_norm_shape shape_of(const dho_node_pass *pass)
+{
+    return (dho_batch_norm_shape){.rows = pass->rows,
+                                  .channels = pass->node->channels,
+                                  .eps = eps,
+                                  .activation = activation_of(pass->node)};
+}
+
 /* Saved: the mean, then 1 / sqrt(variance + eps). */
 static void forward(const dho_node_pass *pass)
 {
-    const int channels = pass->node->channels;
-    const dho_activation activation = activation_of(pass->node);
-    const float *gamma = pass->parameters[GAMMA], *beta = pass->parameters[BETA];
-    float *mean = pass->saved, *inv_std = mean + channels;
+    const dho_batch_norm_shape s = shape_of(pass);
+    const dho_batch_norm_tensors tensors = {.x = pass->x[X],
+                                            .gamma = pass->parameters[GAMMA],
+                                            .beta = pass->parameters[BETA],
+                                            .residual = pass->x[RESIDUAL],
+                                            .y = pass->y};
+    float *mean = pass->saved, *inv_std = mean + s.channels;
     if (!pass->training) {
-        pass->kernels->batch_norm_inference(pass->compute, pass->rows, channels, eps, activation,
-                                            pass->x[X], gamma, beta, pass->buffers[MEAN],
-                                            pass->buffers[VARIANCE], pass->x[RESIDUAL], pass->y);
+        pass->kernels->batch_norm_inference(pass->compute, &s, &tensors, pass->buffers[MEAN],
+                                            pass->buffers[VARIANCE]);
     } else if (pass->again) {
-        pass->kernels->batch_norm_again(pass->compute, pass->rows, channels, activation, pass->x[X],
-                                        gamma, beta, mean, inv_std, pass->x[RESIDUAL], pass->y);
+        pass->kernels->batch_norm_again(pass->compute, &s, &tensors, mean, inv_std);
     } else {
-        pass->kernels->batch_norm_forward(pass->compute, pass->rows, channels, eps, activation,
-                                          pass->x[X], gamma, beta, pass->x[RESIDUAL], pass->y, mean,
-                                          inv_std, pass->statistics[VARIANCE]);
-        memcpy(pass->statistics[MEAN], mean, (size_t)channels * sizeof *mean);
+        pass->kernels->batch_norm_forward(pass->compute, &s, &tensors, mean, inv_std,
+                                          pass->statistics[VARIANCE]);
+        memcpy(pass->statistics[MEAN], mean, (size_t)s.channels * sizeof *mean);
     }
 }
 
 static void backward(const dho_node_pass *pass)
 {
-    const float *mean = pass->saved, *inv_std = mean + pass->node->channels;
-    pass->kernels->batch_norm_backward(
-        pass->compute, pass->rows, pass->node->channels, activation_of(pass->node), pass->x[X],
-        pass->x[RESIDUAL] != NULL ? pass->y : NULL, pass->dy, pass->parameters[GAMMA],
-        pass->parameters[BETA], mean, inv_std, pass->add[X], pass->dx[X], pass->add[RESIDUAL],
-        pass->dx[RESIDUAL], pass->gradients[GAMMA], pass->gradients[BETA]);
+    const dho_batch_norm_shape s = shape_of(pass);
+    const float *mean = pass->saved, *inv_std = mean + s.channels;
+    const dho_batch_norm_gradients tensors = {.x = pass->x[X],
+                                              .gamma = pass->parameters[GAMMA],
+                                              .beta = pass->parameters[BETA],
+                                              .y = pass->x[RESIDUAL] != NULL ? pass->y : NULL,
+                                              .dy = pass->dy,
+                                              .accumulate_dx = pass->add[X],
+                                              .accumulate_dresidual = pass->add[RESIDUAL],
+                                              .dx = pass->dx[X],
+                                              .dresidual = pass->dx[RESIDUAL],
+                                              .dgamma = pass->gradients[GAMMA],
+                                              .dbeta = pass->gradients[BETA]};
+    pass->kernels->batch_norm_backward(pass->compute, &s, &tensors, mean, inv_std);
 }
 
 static size_t saved_bytes(const dho_node_pass *pass)

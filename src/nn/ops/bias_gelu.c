@@ -17,17 +17,22 @@ static void shape(dho_graph *graph, dho_node *node)
                      "GELU of a float value");
 }
 
+static dho_gelu_shape shape_of(const dho_node_pass *pass)
+{
+    return (dho_gelu_shape){pass->rows, pass->node->channels, kind_of(pass->node)};
+}
+
 static void forward(const dho_node_pass *pass)
 {
-    pass->kernels->bias_gelu_forward(pass->compute, pass->rows, pass->node->channels,
-                                     kind_of(pass->node), pass->x[0], pass->parameters[0], pass->y);
+    const dho_gelu_shape s = shape_of(pass);
+    pass->kernels->bias_gelu_forward(pass->compute, &s, pass->x[0], pass->parameters[0], pass->y);
 }
 
 static void backward(const dho_node_pass *pass)
 {
-    pass->kernels->bias_gelu_backward(pass->compute, pass->rows, pass->node->channels,
-                                      kind_of(pass->node), pass->x[0], pass->parameters[0],
-                                      pass->dy, pass->dx[0], pass->gradients[0]);
+    const dho_gelu_shape s = shape_of(pass);
+    pass->kernels->bias_gelu_backward(pass->compute, &s, pass->x[0], pass->parameters[0], pass->dy,
+                                      pass->dx[0], pass->gradients[0]);
 }
 
 static const dho_operator bias_gelu = {.name = "gelu",

@@ -3,16 +3,17 @@
 
 static void forward(const dho_node_pass *pass)
 {
-    pass->kernels->l2_normalise_forward(pass->compute, pass->batch, pass->node->channels,
+    pass->kernels->l2_normalise_forward(pass->compute,
+                                        &(dho_rows_shape){pass->batch, pass->node->channels},
                                         pass->x[0], pass->y, pass->saved);
 }
 
 static void backward(const dho_node_pass *pass)
 {
     if (pass->dx[0] != NULL)
-        pass->kernels->l2_normalise_backward(pass->compute, pass->batch, pass->node->channels,
-                                             pass->y, pass->saved, pass->dy, pass->add[0],
-                                             pass->dx[0]);
+        pass->kernels->l2_normalise_backward(
+            pass->compute, &(dho_rows_shape){pass->batch, pass->node->channels}, pass->y,
+            pass->saved, pass->dy, pass->add[0], pass->dx[0]);
 }
 
 /* The lengths. */

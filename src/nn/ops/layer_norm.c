@@ -12,22 +12,34 @@ static void shape(dho_graph *graph, dho_node *node)
                      "layer normalisation of a value that is not the residual stream's");
 }
 
+static dho_layer_norm_shape shape_of(const dho_node_pass *pass)
+{
+    return (dho_layer_norm_shape){.rows = pass->rows,
+                                  .channels = pass->node->channels,
+                                  .eps = eps,
+                                  .wide = pass->node->is_float};
+}
+
 /* Saved: the mean of each row, then 1 / sqrt(variance + eps). */
 static void forward(const dho_node_pass *pass)
 {
+    const dho_layer_norm_shape s = shape_of(pass);
     float *mean = pass->saved, *inv_std = mean + pass->rows;
-    pass->kernels->layer_norm_forward(pass->compute, pass->rows, pass->node->channels, eps,
-                                      pass->node->is_float, pass->x[0], pass->parameters[GAMMA],
+    pass->kernels->layer_norm_forward(pass->compute, &s, pass->x[0], pass->parameters[GAMMA],
                                       pass->parameters[BETA], pass->y, mean, inv_std);
 }
 
 static void backward(const dho_node_pass *pass)
 {
+    const dho_layer_norm_shape s = shape_of(pass);
     const float *mean = pass->saved, *inv_std = mean + pass->rows;
-    pass->kernels->layer_norm_backward(pass->compute, pass->rows, pass->node->channels,
-                                       pass->node->is_float, pass->x[0], pass->parameters[GAMMA],
-                                       mean, inv_std, pass->dy, pass->add[0], pass->dx[0],
-                                       pass->gradients[GAMMA], pass->gradients[BETA]);
+    const dho_layer_norm_gradients gradients = {.dy = pass->dy,
+                                                .accumulate = pass->add[0],
+                                                .dx = pass->dx[0],
+                                                .dgamma = pass->gradients[GAMMA],
+                                                .dbeta = pass->gradients[BETA]};
+    pass->kernels->layer_norm_backward(pass->compute, &s, pass->x[0], pass->parameters[GAMMA], mean,
+                                       inv_std, &gradients);
 }
 
 static size_t saved_bytes(const dho_node_pass *pass)

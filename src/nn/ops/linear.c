@@ -25,25 +25,33 @@ static void forward(const dho_node_pass *pass)
 {
     const int in = pass->in[0]->channels, out = pass->node->channels;
     const float scale = scale_of(pass->node);
-    pass->kernels->gemm(pass->compute, false, true, pass->batch, out, in, scale, pass->x[0], in,
-                        pass->parameters[WEIGHT], in, 0, pass->y, out);
+    pass->kernels->gemm(
+        pass->compute,
+        &(dho_gemm_shape){.transpose_b = true, .m = pass->batch, .n = out, .k = in, .alpha = scale},
+        pass->x[0], pass->parameters[WEIGHT], pass->y);
     if (pass->parameters[BIAS] != NULL)
-        pass->kernels->add_bias(pass->compute, pass->batch, out, scale, pass->parameters[BIAS],
-                                pass->y);
+        pass->kernels->add_bias(pass->compute, &(dho_rows_shape){pass->batch, out}, scale,
+                                pass->parameters[BIAS], pass->y);
 }
 
 static void backward(const dho_node_pass *pass)
 {
     const int in = pass->in[0]->channels, out = pass->node->channels;
     const float scale = scale_of(pass->node);
-    pass->kernels->gemm(pass->compute, true, false, out, in, pass->batch, scale, pass->dy, out,
-                        pass->x[0], in, 1, pass->gradients[WEIGHT], in);
+    pass->kernels->gemm(
+        pass->compute,
+        &(dho_gemm_shape){
+            .transpose_a = true, .m = out, .n = in, .k = pass->batch, .alpha = scale, .beta = 1},
+        pass->dy, pass->x[0], pass->gradients[WEIGHT]);
     if (pass->gradients[BIAS] != NULL)
-        pass->kernels->sum_float_rows(pass->compute, pass->batch, out, scale, pass->dy,
-                                      pass->gradients[BIAS]);
+        pass->kernels->sum_float_rows(pass->compute, &(dho_rows_shape){pass->batch, out}, scale,
+                                      pass->dy, pass->gradients[BIAS]);
     if (pass->dx[0] != NULL)
-        pass->kernels->gemm(pass->compute, false, false, pass->batch, in, out, scale, pass->dy, out,
-                            pass->parameters[WEIGHT], in, pass->add[0] ? 1 : 0, pass->dx[0], in);
+        pass->kernels->gemm(
+            pass->compute,
+            &(dho_gemm_shape){
+                .m = pass->batch, .n = in, .k = out, .alpha = scale, .beta = pass->add[0] ? 1 : 0},
+            pass->dy, pass->parameters[WEIGHT], pass->dx[0]);
 }
 
 double dho_linear_flops(const dho_node_pass *pass)

@@ -20,16 +20,20 @@ static void shape(dho_graph *graph, dho_node *node)
     dho_graph_demand(graph, dho_same_shape(node, residual), "a residual of another shape");
 }
 
+static dho_linear_shape shape_of(const dho_node_pass *pass)
+{
+    return (dho_linear_shape){pass->rows, pass->in[X]->channels, pass->node->channels};
+}
+
 static void forward(const dho_node_pass *pass)
 {
-    const int in = pass->in[X]->channels, out = pass->node->channels;
+    const dho_linear_shape s = shape_of(pass);
     const float *weight = pass->parameters[WEIGHT], *bias = pass->parameters[BIAS];
     if (pass->x[RESIDUAL] == NULL)
-        pass->kernels->linear_forward(pass->compute, pass->rows, in, out, pass->x[X], weight, bias,
-                                      pass->y);
+        pass->kernels->linear_forward(pass->compute, &s, pass->x[X], weight, bias, pass->y);
     else
-        pass->kernels->linear_add_forward(pass->compute, pass->rows, in, out, pass->x[X], weight,
-                                          bias, pass->x[RESIDUAL], pass->y);
+        pass->kernels->linear_add_forward(pass->compute, &s, pass->x[X], weight, bias,
+                                          pass->x[RESIDUAL], pass->y);
 }
 
 /* The residual's gradient is dy; where it is not the same memory, dy is added or copied there. */
@@ -46,17 +50,17 @@ static void residual_backward(const dho_node_pass *pass)
 
 static void backward(const dho_node_pass *pass)
 {
-    const int in = pass->in[X]->channels, out = pass->node->channels;
+    const dho_linear_shape s = shape_of(pass);
     const void *dy = pass->dy;
     if (pass->scratch != NULL) {
-        pass->kernels->store(pass->compute, (size_t)pass->rows * (size_t)out, dy, pass->scratch);
+        pass->kernels->store(pass->compute, (size_t)s.rows * (size_t)s.out, dy, pass->scratch);
         dy = pass->scratch;
     }
-    pass->kernels->linear_backward_weights(pass->compute, pass->rows, in, out, pass->x[X], dy,
+    pass->kernels->linear_backward_weights(pass->compute, &s, pass->x[X], dy,
                                            pass->gradients[WEIGHT], pass->gradients[BIAS]);
     if (pass->dx[X] != NULL)
-        pass->kernels->linear_backward_data(pass->compute, pass->rows, in, out, dy,
-                                            pass->parameters[WEIGHT], pass->add[X], pass->dx[X]);
+        pass->kernels->linear_backward_data(pass->compute, &s, dy, pass->parameters[WEIGHT],
+                                            pass->add[X], pass->dx[X]);
     residual_backward(pass);
 }
 
@@ -71,10 +75,10 @@ static size_t scratch_bytes(const dho_node_pass *pass)
 static dho_status reserve(const dho_node_pass *pass)
 {
     const bool bias = pass->node->parameters[BIAS] >= 0;
+    const dho_linear_shape s = shape_of(pass);
     unsigned calls = bias ? DHO_CALL_FORWARD_BIAS : DHO_CALL_FORWARD;
     if (pass->in[RESIDUAL] != NULL) calls = bias ? DHO_CALL_ADD_BIAS : DHO_CALL_ADD;
-    return dho_compute_reserve_linear(pass->compute, pass->rows, pass->in[X]->channels,
-                                      pass->node->channels, calls | dho_pass_backward_calls(pass));
+    return dho_compute_reserve_linear(pass->compute, &s, calls | dho_pass_backward_calls(pass));
 }
 
 const dho_operator dho_tokens_linear_operator = {.name = "linear on tokens",

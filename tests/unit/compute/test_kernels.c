@@ -27,12 +27,31 @@ static void check_gemm(const char *backend, int threads, const gemm_case *g)
     float *expected = copy_floats(c, count), *again = copy_floats(c, count);
     dho_compute *fast = open_backend(backend, threads), *ref = open_backend("ref", 1);
     for (int run = 0; run < 2; run++) {
-        dho_compute_kernels(fast)->gemm(fast, g->transpose_a, g->transpose_b, g->m, g->n, g->k,
-                                        g->alpha, a, lda, b, ldb, g->beta, run == 0 ? c : again,
-                                        ldc);
+        dho_compute_kernels(fast)->gemm(fast,
+                                        &(dho_gemm_shape){.transpose_a = g->transpose_a,
+                                                          .transpose_b = g->transpose_b,
+                                                          .m = g->m,
+                                                          .n = g->n,
+                                                          .k = g->k,
+                                                          .lda = lda,
+                                                          .ldb = ldb,
+                                                          .ldc = ldc,
+                                                          .alpha = g->alpha,
+                                                          .beta = g->beta},
+                                        a, b, run == 0 ? c : again);
     }
-    dho_compute_kernels(ref)->gemm(ref, g->transpose_a, g->transpose_b, g->m, g->n, g->k, g->alpha,
-                                   a, lda, b, ldb, g->beta, expected, ldc);
+    dho_compute_kernels(ref)->gemm(ref,
+                                   &(dho_gemm_shape){.transpose_a = g->transpose_a,
+                                                     .transpose_b = g->transpose_b,
+                                                     .m = g->m,
+                                                     .n = g->n,
+                                                     .k = g->k,
+                                                     .lda = lda,
+                                                     .ldb = ldb,
+                                                     .ldc = ldc,
+                                                     .alpha = g->alpha,
+                                                     .beta = g->beta},
+                                   a, b, expected);
     for (int i = 0; i < g->m; i++) {
         check_close(backend, c + i * ldc, expected + i * ldc, (size_t)g->n, 2 * sum_tolerance(g->k),
                     1e-6);

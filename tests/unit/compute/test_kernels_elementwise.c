@@ -72,15 +72,40 @@ static norm_results norm_run(dho_compute *c, const norm_data *d, norm_variant v,
                                                           : nan_floats(d->count),
                       .dgamma = copy_floats(d->dgamma, channels),
                       .dbeta = copy_floats(d->dbeta, channels)};
-    k->batch_norm_forward(c, d->rows, d->channels, 1e-5f, v.activation, d->x, d->gamma, d->beta,
-                          residual, r.y, r.mean, r.inv_std, r.variance);
-    k->batch_norm_inference(c, d->rows, d->channels, 1e-5f, v.activation, r.inference, d->gamma,
-                            d->beta, d->gamma, d->variance, residual, r.inference);
+    k->batch_norm_forward(
+        c,
+        &(dho_batch_norm_shape){
+            .rows = d->rows, .channels = d->channels, .eps = 1e-5f, .activation = v.activation},
+        &(dho_batch_norm_tensors){
+            .x = d->x, .gamma = d->gamma, .beta = d->beta, .residual = residual, .y = r.y},
+        r.mean, r.inv_std, r.variance);
+    k->batch_norm_inference(
+        c,
+        &(dho_batch_norm_shape){
+            .rows = d->rows, .channels = d->channels, .eps = 1e-5f, .activation = v.activation},
+        &(dho_batch_norm_tensors){.x = r.inference,
+                                  .gamma = d->gamma,
+                                  .beta = d->beta,
+                                  .residual = residual,
+                                  .y = r.inference},
+        d->gamma, d->variance);
     if (from == NULL) from = &r;
-    k->batch_norm_backward(c, d->rows, d->channels, v.activation, d->x, from->y, d->dy, d->gamma,
-                           d->beta, from->mean, from->inv_std, v.accumulate_dx, r.dx,
-                           v.accumulate_dresidual, v.residual ? r.dresidual : NULL, r.dgamma,
-                           r.dbeta);
+    k->batch_norm_backward(
+        c,
+        &(dho_batch_norm_shape){
+            .rows = d->rows, .channels = d->channels, .activation = v.activation},
+        &(dho_batch_norm_gradients){.x = d->x,
+                                    .gamma = d->gamma,
+                                    .beta = d->beta,
+                                    .y = from->y,
+                                    .dy = d->dy,
+                                    .accumulate_dx = v.accumulate_dx,
+                                    .accumulate_dresidual = v.accumulate_dresidual,
+                                    .dx = r.dx,
+                                    .dresidual = v.residual ? r.dresidual : NULL,
+                                    .dgamma = r.dgamma,
+                                    .dbeta = r.dbeta},
+        from->mean, from->inv_std);
     return r;
 }
 
@@ -95,15 +120,44 @@ static void norm_check_again(dho_compute *c, const norm_data *d, norm_variant v,
     float *y = nan_floats(d->count), *kept = copy_floats(d->dx, d->count);
     float *again = copy_floats(d->dx, d->count), *sums = nan_floats(4 * (size_t)d->channels);
     memset(sums, 0, 4 * channel_bytes);
-    k->batch_norm_again(c, d->rows, d->channels, v.activation, d->x, d->gamma, d->beta, own->mean,
-                        own->inv_std, v.residual ? d->residual : NULL, y);
+    k->batch_norm_again(c,
+                        &(dho_batch_norm_shape){
+                            .rows = d->rows, .channels = d->channels, .activation = v.activation},
+                        &(dho_batch_norm_tensors){.x = d->x,
+                                                  .gamma = d->gamma,
+                                                  .beta = d->beta,
+                                                  .residual = v.residual ? d->residual : NULL,
+                                                  .y = y},
+                        own->mean, own->inv_std);
     if (strcmp(k->name, "ref") != 0) ck_assert_mem_eq(y, own->y, bytes); /* ref: double inv_std */
-    k->batch_norm_backward(c, d->rows, d->channels, v.activation, d->x, y, d->dy, d->gamma, d->beta,
-                           own->mean, own->inv_std, v.accumulate_dx, kept, false, NULL, sums,
-                           sums + d->channels);
-    k->batch_norm_backward(c, d->rows, d->channels, v.activation, d->x, v.residual ? y : NULL,
-                           d->dy, d->gamma, d->beta, own->mean, own->inv_std, v.accumulate_dx,
-                           again, false, NULL, sums + 2 * d->channels, sums + 3 * d->channels);
+    k->batch_norm_backward(c,
+                           &(dho_batch_norm_shape){.rows = d->rows,
+                                                   .channels = d->channels,
+                                                   .activation = v.activation},
+                           &(dho_batch_norm_gradients){.x = d->x,
+                                                       .gamma = d->gamma,
+                                                       .beta = d->beta,
+                                                       .y = y,
+                                                       .dy = d->dy,
+                                                       .accumulate_dx = v.accumulate_dx,
+                                                       .dx = kept,
+                                                       .dgamma = sums,
+                                                       .dbeta = sums + d->channels},
+                           own->mean, own->inv_std);
+    k->batch_norm_backward(c,
+                           &(dho_batch_norm_shape){.rows = d->rows,
+                                                   .channels = d->channels,
+                                                   .activation = v.activation},
+                           &(dho_batch_norm_gradients){.x = d->x,
+                                                       .gamma = d->gamma,
+                                                       .beta = d->beta,
+                                                       .y = v.residual ? y : NULL,
+                                                       .dy = d->dy,
+                                                       .accumulate_dx = v.accumulate_dx,
+                                                       .dx = again,
+                                                       .dgamma = sums + 2 * d->channels,
+                                                       .dbeta = sums + 3 * d->channels},
+                           own->mean, own->inv_std);
     ck_assert_mem_eq(kept, again, bytes);
     ck_assert_mem_eq(sums, sums + 2 * d->channels, 2 * channel_bytes);
     dho_free(y), dho_free(kept), dho_free(again), dho_free(sums);
@@ -272,22 +326,27 @@ static simple_results simple_run(dho_compute *c, const int size[3], const float 
     const int batch = size[0], positions = size[1], channels = size[2];
     const int64_t rows = (int64_t)batch * positions;
     const size_t n = (size_t)rows * (size_t)channels, small = (size_t)batch * (size_t)channels;
-    simple_results r = {.count = {small, n, n, n, (size_t)rows, n, n, n, (size_t)channels, n, (size_t)channels}};
+    simple_results r = {
+        .count = {small, n, n, n, (size_t)rows, n, n, n, (size_t)channels, n, (size_t)channels}};
     for (int i = 0; i < SIMPLE; i++) {
         r.tensor[i] = i == 2 || i == 6 || i == 7 || i == 9 ? copy_floats(y, n)
                       : i == 8 || i == 10                  ? copy_floats(v, (size_t)channels)
                                                            : nan_floats(r.count[i]);
     }
-    k->average_pool_forward(c, batch, positions, channels, x, r.tensor[0]);
-    k->average_pool_backward(c, batch, positions, channels, x, false, r.tensor[1]);
-    k->average_pool_backward(c, batch, positions, channels, x, true, r.tensor[2]);
-    k->l2_normalise_forward(c, rows, channels, x, r.tensor[3], r.tensor[4]);
-    k->l2_normalise_backward(c, rows, channels, r.tensor[3], r.tensor[4], y, false, r.tensor[5]);
-    k->l2_normalise_backward(c, rows, channels, r.tensor[3], r.tensor[4], y, true, r.tensor[6]);
-    k->add_bias(c, rows, channels, 3, v, r.tensor[7]);
-    k->sum_rows(c, rows, channels, x, r.tensor[8]);
+    k->average_pool_forward(c, &(dho_places_shape){batch, positions, channels}, x, r.tensor[0]);
+    k->average_pool_backward(c, &(dho_places_shape){batch, positions, channels}, x, false,
+                             r.tensor[1]);
+    k->average_pool_backward(c, &(dho_places_shape){batch, positions, channels}, x, true,
+                             r.tensor[2]);
+    k->l2_normalise_forward(c, &(dho_rows_shape){rows, channels}, x, r.tensor[3], r.tensor[4]);
+    k->l2_normalise_backward(c, &(dho_rows_shape){rows, channels}, r.tensor[3], r.tensor[4], y,
+                             false, r.tensor[5]);
+    k->l2_normalise_backward(c, &(dho_rows_shape){rows, channels}, r.tensor[3], r.tensor[4], y,
+                             true, r.tensor[6]);
+    k->add_bias(c, &(dho_rows_shape){rows, channels}, 3, v, r.tensor[7]);
+    k->sum_rows(c, &(dho_rows_shape){rows, channels}, x, r.tensor[8]);
     k->add(c, n, x, r.tensor[9], r.tensor[9]);
-    k->sum_float_rows(c, rows, channels, 3, x, r.tensor[10]);
+    k->sum_float_rows(c, &(dho_rows_shape){rows, channels}, 3, x, r.tensor[10]);
     return r;
 }
 
@@ -319,8 +378,17 @@ START_TEST(test_simple)
     }
     const double eps = (double)FLT_EPSILON, rows = size[0] * (double)size[1];
     const double l2 = 16 * eps * (1 + sqrt(size[2])) / smallest;
-    const double tolerance[SIMPLE] = {
-        8 * eps, 2 * eps, 2 * eps, l2, 8 * eps * sqrt(size[2]), l2, l2, 2 * eps, sum_tolerance(rows), 0, sum_tolerance(rows)};
+    const double tolerance[SIMPLE] = {8 * eps,
+                                      2 * eps,
+                                      2 * eps,
+                                      l2,
+                                      8 * eps * sqrt(size[2]),
+                                      l2,
+                                      l2,
+                                      2 * eps,
+                                      sum_tolerance(rows),
+                                      0,
+                                      sum_tolerance(rows)};
     FOR_BACKENDS(name)
     {
         for (int threads = 1; threads <= 3; threads++) {
@@ -351,11 +419,13 @@ START_TEST(test_l2_extremes)
     for (int i = 0; i < ROWS * CHANNELS; i++) x[i] *= scale[i / CHANNELS];
     dho_compute *ref = open_backend("ref", 1);
     float *y = nan_floats(ROWS * CHANNELS), *expected = nan_floats(ROWS * CHANNELS);
-    dho_compute_kernels(ref)->l2_normalise_forward(ref, ROWS, CHANNELS, x, expected, NULL);
+    dho_compute_kernels(ref)->l2_normalise_forward(ref, &(dho_rows_shape){ROWS, CHANNELS}, x,
+                                                   expected, NULL);
     FOR_BACKENDS(name)
     {
         dho_compute *c = open_backend(*name, 1);
-        dho_compute_kernels(c)->l2_normalise_forward(c, ROWS, CHANNELS, x, y, NULL);
+        dho_compute_kernels(c)->l2_normalise_forward(c, &(dho_rows_shape){ROWS, CHANNELS}, x, y,
+                                                     NULL);
         check_close(*name, y, expected, ROWS * CHANNELS, 1e-18, 1e-6);
         dho_compute_destroy(&c);
     }
@@ -399,8 +469,15 @@ START_TEST(test_adamw)
             ck_assert_ok(dho_alloc_zero(&m, PARAMETERS, sizeof *m, "test"));
             ck_assert_ok(dho_alloc_zero(&v, PARAMETERS, sizeof *v, "test"));
             for (int t = 0; t < STEPS; t++) {
-                dho_compute_kernels(c)->adamw(c, PARAMETERS, p, g + t * PARAMETERS, m, v, 0.25f,
-                                              0.01, 0.9, 0.999, 1e-8, 0.05, t + 1);
+                dho_compute_kernels(c)->adamw(c, PARAMETERS,
+                                              &(dho_adamw_step){.step = t + 1,
+                                                                .lr = 0.01,
+                                                                .beta1 = 0.9,
+                                                                .beta2 = 0.999,
+                                                                .eps = 1e-8,
+                                                                .weight_decay = 0.05,
+                                                                .gradient_scale = 0.25f},
+                                              g + t * PARAMETERS, p, m, v);
             }
             /* Ten steps of a few roundings of p and of moments below 1. */
             check_close(*name, p, expected[0], PARAMETERS, 2e-6, 2e-6);
@@ -437,8 +514,13 @@ START_TEST(test_sgd)
             dho_compute *c = open_backend(*name, threads);
             float *p = copy_floats(start, PARAMETERS), *buffer = nan_floats(PARAMETERS);
             for (int t = 0; t < STEPS; t++) {
-                dho_compute_kernels(c)->sgd(c, PARAMETERS, p, g + t * PARAMETERS, buffer, 0.5f, 0.1,
-                                            momentum, decay, t + 1);
+                dho_compute_kernels(c)->sgd(c, PARAMETERS,
+                                            &(dho_sgd_step){.step = t + 1,
+                                                            .lr = 0.1,
+                                                            .momentum = momentum,
+                                                            .weight_decay = decay,
+                                                            .gradient_scale = 0.5f},
+                                            g + t * PARAMETERS, p, buffer);
             }
             check_close(*name, p, expected, PARAMETERS, 1e-5, 0);
             check_close(*name, buffer, expected_buffer, PARAMETERS, 1e-5, 0);

@@ -104,7 +104,8 @@ static void check_wino(const wino_data *d, const wino_results *ours)
     float *dbias = copy_floats(d->dbias, (size_t)s->out_c);
     ref->conv_forward(reference, s, d->x, d->w, NULL, y);
     check_elements("forward", d->ys, ours->y, y);
-    ref->add_bias(reference, (int64_t)s->batch * s->out_h * s->out_w, s->out_c, 1, d->bias, y);
+    ref->add_bias(reference, &(dho_rows_shape){(int64_t)s->batch * s->out_h * s->out_w, s->out_c},
+                  1, d->bias, y);
     check_elements("forward with bias", d->ys, ours->y_bias, y);
     ref->conv_backward_data(reference, s, d->dy, d->w, false, dx);
     check_elements("data", d->xs, ours->dx, dx);

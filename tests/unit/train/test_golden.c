@@ -199,9 +199,15 @@ static void run_case(const struct golden_case *c, dho_backend backend)
         if (s == 0) compare_first(&f, terms, heads);
         dho_executor_backward(f.executor, f.parameters, f.gradients);
         if (s == 0) gradient_error = compare_slots(&f, false, "gradient.", f.gradients);
-        kernels->adamw(f.compute, dho_graph_parameter_floats(f.student.graph), f.parameters,
-                       f.gradients, f.moment1, f.moment2, 1, c->lr, 0.9, 0.999, c->eps, 0.05,
-                       s + 1);
+        kernels->adamw(f.compute, dho_graph_parameter_floats(f.student.graph),
+                       &(dho_adamw_step){.step = s + 1,
+                                         .lr = c->lr,
+                                         .beta1 = 0.9,
+                                         .beta2 = 0.999,
+                                         .eps = c->eps,
+                                         .weight_decay = 0.05,
+                                         .gradient_scale = 1},
+                       f.gradients, f.parameters, f.moment1, f.moment2);
         for (size_t i = 0; i < dho_graph_buffer_floats(f.student.graph); i++)
             f.buffers[i] = 0.9f * f.buffers[i] + 0.1f * f.statistics[i];
     }

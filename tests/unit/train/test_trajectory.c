@@ -218,9 +218,15 @@ static dho_loss_terms step(fixture *f, const struct trajectory_case *c, int s)
     const dho_loss_terms terms =
         dho_microbatch_run(&microbatch, &objective, f->gradients, f->statistics, NULL);
     dho_compute_kernels(f->compute)
-        ->adamw(f->compute, f->floats, f->parameters, f->gradients, f->moment1, f->moment2, 1,
-                lr * dho_schedule_factor(&schedule, s), 0.9, 0.999, c->student->eps, weight_decay,
-                s + 1);
+        ->adamw(f->compute, f->floats,
+                &(dho_adamw_step){.step = s + 1,
+                                  .lr = lr * dho_schedule_factor(&schedule, s),
+                                  .beta1 = 0.9,
+                                  .beta2 = 0.999,
+                                  .eps = c->student->eps,
+                                  .weight_decay = weight_decay,
+                                  .gradient_scale = 1},
+                f->gradients, f->parameters, f->moment1, f->moment2);
     dho_microbatch_move_statistics(f->buffer_floats, passes, 1, f->statistics, f->buffers);
     return terms;
 }

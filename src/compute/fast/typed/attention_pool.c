@@ -12,15 +12,16 @@ typedef struct halving {
     element *y, *dx;
 } halving;
 
-static halving halving_of(const dho_compute *compute, int batch, int in_h, int in_w, int channels)
+static halving halving_of(const dho_compute *compute, const dho_pool_shape *s)
 {
-    return (halving){.batch = batch,
-                     .in_h = in_h,
-                     .in_w = in_w,
-                     .out_h = in_h / 2,
-                     .out_w = in_w / 2,
-                     .channels = channels,
-                     .parts = dho_compute_parts(compute, (int64_t)batch * in_h * in_w * channels)};
+    return (halving){
+        .batch = s->batch,
+        .in_h = s->in_h,
+        .in_w = s->in_w,
+        .out_h = s->in_h / 2,
+        .out_w = s->in_w / 2,
+        .channels = s->channels,
+        .parts = dho_compute_parts(compute, (int64_t)s->batch * s->in_h * s->in_w * s->channels)};
 }
 
 /* Parts are ranges of rows of the output. */
@@ -43,10 +44,10 @@ static void halve_part(void *context, int part)
     }
 }
 
-static void average_pool_2x2_forward(dho_compute *compute, int batch, int in_h, int in_w,
-                                     int channels, const void *x, void *y)
+static void average_pool_2x2_forward(dho_compute *compute, const dho_pool_shape *shape,
+                                     const void *x, void *y)
 {
-    halving h = halving_of(compute, batch, in_h, in_w, channels);
+    halving h = halving_of(compute, shape);
     h.x = x, h.y = y;
     dho_compute_parallel(compute, h.parts, halve_part, &h);
 }
@@ -77,10 +78,10 @@ static void halve_backward_part(void *context, int part)
     }
 }
 
-static void average_pool_2x2_backward(dho_compute *compute, int batch, int in_h, int in_w,
-                                      int channels, const void *dy, bool accumulate, void *dx)
+static void average_pool_2x2_backward(dho_compute *compute, const dho_pool_shape *shape,
+                                      const void *dy, bool accumulate, void *dx)
 {
-    halving h = halving_of(compute, batch, in_h, in_w, channels);
+    halving h = halving_of(compute, shape);
     h.dy = dy, h.dx = dx, h.accumulate = accumulate;
     dho_compute_parallel(compute, h.parts, halve_backward_part, &h);
 }
@@ -189,11 +190,11 @@ static void attention_pool_forward(dho_compute *compute, const dho_attention_sha
 
 static void attention_pool_backward(dho_compute *compute, const dho_attention_shape *shape,
                                     const float *q, const void *k, const void *v,
-                                    const float *probabilities, const float *dy, float *dq,
-                                    void *dk, void *dv)
+                                    const float *probabilities,
+                                    const dho_attention_pool_gradients *g)
 {
     query a = query_of(compute, shape);
-    a.q = q, a.k = k, a.v = v, a.dy = dy, a.dq = dq, a.dk = dk, a.dv = dv;
+    a.q = q, a.k = k, a.v = v, a.dy = g->dy, a.dq = g->dq, a.dk = g->dk, a.dv = g->dv;
     a.p = (float *)(uintptr_t)probabilities; /* only forward writes it */
     dho_compute_parallel(compute, a.parts, query_backward_part, &a);
 }

@@ -55,14 +55,14 @@ static void forward_part(void *context, int part)
         forward_rows(g, mine, DHO_GELU_ERF);
 }
 
-static void bias_gelu_forward(dho_compute *compute, int64_t rows, int channels, dho_gelu kind,
-                              const void *x, const float *bias, void *y)
+static void bias_gelu_forward(dho_compute *compute, const dho_gelu_shape *shape, const void *x,
+                              const float *bias, void *y)
 {
     gelu g = {.compute = compute,
-              .rows = rows,
-              .channels = channels,
-              .parts = dho_compute_parts(compute, rows * channels),
-              .kind = kind,
+              .rows = shape->rows,
+              .channels = shape->channels,
+              .parts = dho_compute_parts(compute, shape->rows * shape->channels),
+              .kind = shape->kind,
               .x = x,
               .bias = bias,
               .out = y};
@@ -100,21 +100,20 @@ static void backward_part(void *context, int part)
     }
 }
 
-static void bias_gelu_backward(dho_compute *compute, int64_t rows, int channels, dho_gelu kind,
-                               const void *x, const float *bias, const void *dy, void *dx,
-                               float *dbias)
+static void bias_gelu_backward(dho_compute *compute, const dho_gelu_shape *shape, const void *x,
+                               const float *bias, const void *dy, void *dx, float *dbias)
 {
     gelu g = {.compute = compute,
-              .rows = rows,
-              .channels = channels,
-              .parts = dho_compute_parts(compute, rows * channels),
-              .kind = kind,
+              .rows = shape->rows,
+              .channels = shape->channels,
+              .parts = dho_compute_parts(compute, shape->rows * shape->channels),
+              .kind = shape->kind,
               .x = x,
               .dy = dy,
               .bias = bias,
               .out = dx};
-    for (; g.first < channels; g.first += DHO_REDUCTION_CHANNELS) {
-        const int left = channels - g.first;
+    for (; g.first < shape->channels; g.first += DHO_REDUCTION_CHANNELS) {
+        const int left = shape->channels - g.first;
         g.count = left < DHO_REDUCTION_CHANNELS ? left : DHO_REDUCTION_CHANNELS;
         dho_compute_parallel(compute, g.parts, backward_part, &g);
         dho_channel_sums_merge(compute, g.parts, 0, g.count, dbias + g.first);

@@ -77,16 +77,16 @@ static void forward_part(void *context, int part)
         for (int64_t r = mine.begin; r < mine.end; r++) forward_row(n, r, false);
 }
 
-static void layer_norm_forward(dho_compute *compute, int64_t rows, int channels, float eps,
-                               bool wide, const float *x, const float *gamma, const float *beta,
-                               void *y, float *mean, float *inv_std)
+static void layer_norm_forward(dho_compute *compute, const dho_layer_norm_shape *shape,
+                               const float *x, const float *gamma, const float *beta, void *y,
+                               float *mean, float *inv_std)
 {
     layer_norm n = {.compute = compute,
-                    .rows = rows,
-                    .channels = channels,
-                    .parts = dho_compute_parts(compute, rows * channels),
-                    .eps = eps,
-                    .wide = wide,
+                    .rows = shape->rows,
+                    .channels = shape->channels,
+                    .parts = dho_compute_parts(compute, shape->rows * shape->channels),
+                    .eps = shape->eps,
+                    .wide = shape->wide,
                     .x = x,
                     .gamma = gamma,
                     .beta = beta,
@@ -176,29 +176,28 @@ static void backward_part(void *context, int part)
     }
 }
 
-static void layer_norm_backward(dho_compute *compute, int64_t rows, int channels, bool wide,
+static void layer_norm_backward(dho_compute *compute, const dho_layer_norm_shape *shape,
                                 const float *x, const float *gamma, const float *mean,
-                                const float *inv_std, const void *dy, bool accumulate, float *dx,
-                                float *dgamma, float *dbeta)
+                                const float *inv_std, const dho_layer_norm_gradients *t)
 {
     layer_norm n = {.compute = compute,
-                    .rows = rows,
-                    .channels = channels,
-                    .parts = dho_compute_parts(compute, rows * channels),
-                    .wide = wide,
-                    .accumulate = accumulate,
+                    .rows = shape->rows,
+                    .channels = shape->channels,
+                    .parts = dho_compute_parts(compute, shape->rows * shape->channels),
+                    .wide = shape->wide,
+                    .accumulate = t->accumulate,
                     .x = x,
                     .gamma = gamma,
                     .mean = (float *)(uintptr_t)mean, /* only forward writes these two */
                     .inv_std = (float *)(uintptr_t)inv_std,
-                    .dy = dy,
-                    .dx = dx};
-    for (; n.first < channels; n.first += DHO_REDUCTION_CHANNELS) {
-        const int left = channels - n.first;
+                    .dy = t->dy,
+                    .dx = t->dx};
+    for (; n.first < shape->channels; n.first += DHO_REDUCTION_CHANNELS) {
+        const int left = shape->channels - n.first;
         n.count = left < DHO_REDUCTION_CHANNELS ? left : DHO_REDUCTION_CHANNELS;
         dho_compute_parallel(compute, n.parts, backward_part, &n);
-        dho_channel_sums_merge(compute, n.parts, 0, n.count, dgamma + n.first);
-        dho_channel_sums_merge(compute, n.parts, 1, n.count, dbeta + n.first);
+        dho_channel_sums_merge(compute, n.parts, 0, n.count, t->dgamma + n.first);
+        dho_channel_sums_merge(compute, n.parts, 1, n.count, t->dbeta + n.first);
     }
 }
 

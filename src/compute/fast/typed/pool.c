@@ -171,14 +171,15 @@ static void average_forward_part(void *context, int part)
     }
 }
 
-static void average_pool_forward(dho_compute *compute, int batch, int positions, int channels,
+static void average_pool_forward(dho_compute *compute, const dho_places_shape *shape,
                                  const void *x_data, float *restrict y)
 {
     const element *restrict x = x_data;
-    average_pool p = {.batch = batch,
-                      .positions = positions,
-                      .channels = channels,
-                      .parts = dho_compute_parts(compute, (int64_t)batch * positions * channels),
+    average_pool p = {.batch = shape->batch,
+                      .positions = shape->positions,
+                      .channels = shape->channels,
+                      .parts = dho_compute_parts(compute, (int64_t)shape->batch * shape->positions *
+                                                              shape->channels),
                       .x = x,
                       .y = y};
     dho_compute_parallel(compute, p.parts, average_forward_part, &p);
@@ -202,14 +203,15 @@ static void average_backward_part(void *context, int part)
     }
 }
 
-static void average_pool_backward(dho_compute *compute, int batch, int positions, int channels,
+static void average_pool_backward(dho_compute *compute, const dho_places_shape *shape,
                                   const float *restrict dy, bool accumulate, void *dx_data)
 {
     element *restrict dx = dx_data;
-    average_pool p = {.batch = batch,
-                      .positions = positions,
-                      .channels = channels,
-                      .parts = dho_compute_parts(compute, (int64_t)batch * positions * channels),
+    average_pool p = {.batch = shape->batch,
+                      .positions = shape->positions,
+                      .channels = shape->channels,
+                      .parts = dho_compute_parts(compute, (int64_t)shape->batch * shape->positions *
+                                                              shape->channels),
                       .dy = dy,
                       .dx = dx,
                       .accumulate = accumulate};

@@ -34,16 +34,16 @@ static void sum_rows_part(void *context, int part)
     }
 }
 
-static void add_row_sums(dho_compute *compute, int64_t rows, int channels, float scale,
+static void add_row_sums(dho_compute *compute, const dho_rows_shape *shape, float scale,
                          const element *dy, float *restrict dbias)
 {
-    matrix m = {.rows = rows,
-                .channels = channels,
+    matrix m = {.rows = shape->rows,
+                .channels = shape->channels,
                 .in = dy,
                 .reduction = compute->reduction,
-                .parts = dho_compute_parts(compute, rows * channels)};
-    for (; m.first < channels; m.first += DHO_REDUCTION_CHANNELS) {
-        const int left = channels - m.first;
+                .parts = dho_compute_parts(compute, shape->rows * shape->channels)};
+    for (; m.first < shape->channels; m.first += DHO_REDUCTION_CHANNELS) {
+        const int left = shape->channels - m.first;
         m.count = left < DHO_REDUCTION_CHANNELS ? left : DHO_REDUCTION_CHANNELS;
         dho_compute_parallel(compute, m.parts, sum_rows_part, &m);
         for (int c = 0; c < m.count; c++) {
@@ -56,17 +56,17 @@ static void add_row_sums(dho_compute *compute, int64_t rows, int channels, float
     }
 }
 
-static void sum_rows(dho_compute *compute, int64_t rows, int channels, const void *dy,
+static void sum_rows(dho_compute *compute, const dho_rows_shape *shape, const void *dy,
                      float *restrict dbias)
 {
-    add_row_sums(compute, rows, channels, 1, dy, dbias);
+    add_row_sums(compute, shape, 1, dy, dbias);
 }
 
 #ifndef DHO_ELEMENT_BF16
-static void sum_float_rows(dho_compute *compute, int64_t rows, int channels, float scale,
+static void sum_float_rows(dho_compute *compute, const dho_rows_shape *shape, float scale,
                            const float *restrict dy, float *restrict dbias)
 {
-    add_row_sums(compute, rows, channels, scale, dy, dbias);
+    add_row_sums(compute, shape, scale, dy, dbias);
 }
 #endif
 

@@ -14,11 +14,6 @@ enum { TILE_ROWS = 12 };
 enum { TILE_ROWS = 3 };
 #endif
 
-typedef struct operands {
-    int64_t k, row_stride, column_stride, b_stride, c_stride;
-    bool accumulate;
-} operands;
-
 #ifdef DHO_ELEMENT_BF16
 typedef uint32_t words __attribute__((vector_size(LANES * sizeof(word))));
 typedef uint32_t words_unaligned
@@ -54,7 +49,7 @@ INLINE vec multiply_add(word x, words w, vec sum)
 #endif
 
 /* rows x vectors of c; both are constants wherever this is inlined, and the sums in registers. */
-INLINE void tile(int rows, int vectors, const operands *o, const word *restrict a,
+INLINE void tile(int rows, int vectors, const dho_small_gemm_shape *o, const word *restrict a,
                  const word *restrict b, float *restrict c)
 {
     vec sum[TILE_ROWS][VECTORS];
@@ -68,10 +63,10 @@ INLINE void tile(int rows, int vectors, const operands *o, const word *restrict 
         UNROLL for (int v = 0; v < vectors; v++) w[v] = load_words(b + v * LANES);
         UNROLL for (int r = 0; r < rows; r++)
         {
-            const word x = a[r * o->row_stride];
+            const word x = a[r * o->a_row];
             UNROLL for (int v = 0; v < vectors; v++) sum[r][v] = multiply_add(x, w[v], sum[r][v]);
         }
-        a += o->column_stride;
+        a += o->a_column;
         b += o->b_stride;
     }
     UNROLL for (int r = 0; r < rows; r++)
@@ -80,8 +75,8 @@ INLINE void tile(int rows, int vectors, const operands *o, const word *restrict 
     }
 }
 
-static void some_rows(int64_t rows, bool wide, const operands *o, const word *a, const word *b,
-                      float *c)
+static void some_rows(int64_t rows, bool wide, const dho_small_gemm_shape *o, const word *a,
+                      const word *b, float *c)
 {
 #define CASE(n)                           \
     case n:                               \
@@ -111,23 +106,15 @@ static void some_rows(int64_t rows, bool wide, const operands *o, const word *a,
 #undef CASE
 }
 
-void TYPED(dho_small_gemm)(int64_t m, int64_t n, int64_t k, const word *a, int64_t row_stride,
-                           int64_t column_stride, const word *b, int64_t b_stride, bool accumulate,
-                           float *c, int64_t c_stride)
+void TYPED(dho_small_gemm)(const dho_small_gemm_shape *s, const word *a, const word *b, float *c)
 {
-    const operands o = {.k = k,
-                        .row_stride = row_stride,
-                        .column_stride = column_stride,
-                        .b_stride = b_stride,
-                        .c_stride = c_stride,
-                        .accumulate = accumulate};
-    const int64_t groups = (m + TILE_ROWS - 1) / TILE_ROWS; /* as even as can be */
-    for (int64_t j = 0; j < n; j += 2 * DHO_SMALL_GEMM_COLUMNS) {
-        const bool wide = n - j >= 2 * DHO_SMALL_GEMM_COLUMNS;
+    const int64_t groups = (s->m + TILE_ROWS - 1) / TILE_ROWS; /* as even as can be */
+    for (int64_t j = 0; j < s->n; j += 2 * DHO_SMALL_GEMM_COLUMNS) {
+        const bool wide = s->n - j >= 2 * DHO_SMALL_GEMM_COLUMNS;
         for (int64_t g = 0; g < groups; g++) {
-            const int64_t begin = m * g / groups, end = m * (g + 1) / groups;
-            some_rows(end - begin, wide, &o, a + begin * row_stride, b + j,
-                      c + begin * c_stride + j);
+            const int64_t begin = s->m * g / groups, end = s->m * (g + 1) / groups;
+            some_rows(end - begin, wide, s, a + begin * s->a_row, b + j,
+                      c + begin * s->c_stride + j);
         }
     }
 }

@@ -21,11 +21,17 @@ enum { WORD_ELEMENTS = 1 };
 /* Columns come in whole vectors: rows of b and c are padded to multiples of this many words. */
 enum { DHO_SMALL_GEMM_COLUMNS = 16 };
 
-/* c [m][n] (+)= a [m][k] b [k][n], k in words. Element (i, p) of a is a[i * row_stride + p *
- * column_stride]; n is a multiple of DHO_SMALL_GEMM_COLUMNS, the padding of b's rows is read, that
- * of c's written. Each element is one sum in order of p, in float. */
-void TYPED(dho_small_gemm)(int64_t m, int64_t n, int64_t k, const word *a, int64_t row_stride,
-                           int64_t column_stride, const word *b, int64_t b_stride, bool accumulate,
-                           float *c, int64_t c_stride);
+/* k, and all distances, in words. n is a multiple of DHO_SMALL_GEMM_COLUMNS. */
+typedef struct dho_small_gemm_shape {
+    int64_t m, n, k;
+    int64_t a_row, a_column;    /* from row to row, from column to column of a */
+    int64_t b_stride, c_stride; /* from row to row */
+    bool accumulate;
+} dho_small_gemm_shape;
+
+/* c [m][n] (+)= a [m][k] b [k][n]. The padding of b's rows is read, that of c's written. Each
+ * element is one sum in order of k, in float. */
+void TYPED(dho_small_gemm)(const dho_small_gemm_shape *shape, const word *a, const word *b,
+                           float *c);
 
 #endif

@@ -43,18 +43,17 @@ static void embed_part(void *context, int part)
     }
 }
 
-static void embed_tokens_forward(dho_compute *compute, int batch, int patches, int channels,
-                                 const void *x, const float *class_embedding, const float *position,
-                                 float *y)
+static void embed_tokens_forward(dho_compute *compute, const dho_places_shape *shape, const void *x,
+                                 const float *class_embedding, const float *position, float *y)
 {
-    tokens t = {.batch = batch,
-                .tokens = patches + 1,
-                .channels = channels,
+    tokens t = {.batch = shape->batch,
+                .tokens = shape->positions + 1,
+                .channels = shape->channels,
                 .x = x,
                 .class_embedding = class_embedding,
                 .position = position,
                 .out = y};
-    t.parts = dho_compute_parts(compute, (int64_t)batch * t.tokens * channels);
+    t.parts = dho_compute_parts(compute, (int64_t)t.batch * t.tokens * t.channels);
     dho_compute_parallel(compute, t.parts, embed_part, &t);
 }
 
@@ -79,23 +78,24 @@ static void embed_backward_part(void *context, int part)
     }
 }
 
-static void embed_tokens_backward(dho_compute *compute, int batch, int patches, int channels,
+static void embed_tokens_backward(dho_compute *compute, const dho_places_shape *shape,
                                   const float *dy, void *dx, float *dclass, float *dposition)
 {
-    tokens t = {.batch = batch,
-                .tokens = patches + 1,
-                .channels = channels,
+    tokens t = {.batch = shape->batch,
+                .tokens = shape->positions + 1,
+                .channels = shape->channels,
                 .stream = dy,
                 .dx = dx,
                 .dclass = dclass,
                 .dposition = dposition};
-    t.parts = dho_compute_parts(compute, (int64_t)batch * t.tokens * channels);
+    t.parts = dho_compute_parts(compute, (int64_t)t.batch * t.tokens * t.channels);
     dho_compute_parallel(compute, t.parts, embed_backward_part, &t);
 }
 
-static void take_token_forward(dho_compute *compute, int batch, int count, int channels, bool wide,
+static void take_token_forward(dho_compute *compute, const dho_places_shape *shape, bool wide,
                                const void *x, float *y)
 {
+    const int batch = shape->batch, count = shape->positions, channels = shape->channels;
     const float *stream = x;
     const element *narrow = x;
     (void)compute;
@@ -106,9 +106,10 @@ static void take_token_forward(dho_compute *compute, int batch, int count, int c
     }
 }
 
-static void take_token_backward(dho_compute *compute, int batch, int count, int channels, bool wide,
+static void take_token_backward(dho_compute *compute, const dho_places_shape *shape, bool wide,
                                 const float *dy, bool accumulate, void *dx)
 {
+    const int batch = shape->batch, count = shape->positions, channels = shape->channels;
     const size_t rest = (size_t)(count - 1) * (size_t)channels;
     (void)compute;
     for (int64_t b = 0; b < batch; b++) {
@@ -155,16 +156,16 @@ static void pool_part(void *context, int part)
     }
 }
 
-static void pool_tokens_forward(dho_compute *compute, int batch, int positions, int channels,
-                                const void *x, const float *position, void *y)
+static void pool_tokens_forward(dho_compute *compute, const dho_places_shape *shape, const void *x,
+                                const float *position, void *y)
 {
-    tokens t = {.batch = batch,
-                .tokens = positions + 1,
-                .channels = channels,
+    tokens t = {.batch = shape->batch,
+                .tokens = shape->positions + 1,
+                .channels = shape->channels,
                 .x = x,
                 .position = position,
                 .y = y};
-    t.parts = dho_compute_parts(compute, (int64_t)batch * t.tokens * channels);
+    t.parts = dho_compute_parts(compute, (int64_t)t.batch * t.tokens * t.channels);
     dho_compute_parallel(compute, t.parts, pool_part, &t);
 }
 
@@ -193,17 +194,17 @@ static void pool_backward_part(void *context, int part)
     }
 }
 
-static void pool_tokens_backward(dho_compute *compute, int batch, int positions, int channels,
+static void pool_tokens_backward(dho_compute *compute, const dho_places_shape *shape,
                                  const void *dy, bool accumulate, void *dx, float *dposition)
 {
-    tokens t = {.batch = batch,
-                .tokens = positions + 1,
-                .channels = channels,
+    tokens t = {.batch = shape->batch,
+                .tokens = shape->positions + 1,
+                .channels = shape->channels,
                 .accumulate = accumulate,
                 .dy = dy,
                 .dx = dx,
                 .dposition = dposition};
-    t.parts = dho_compute_parts(compute, (int64_t)batch * t.tokens * channels);
+    t.parts = dho_compute_parts(compute, (int64_t)t.batch * t.tokens * t.channels);
     dho_compute_parallel(compute, t.parts, pool_backward_part, &t);
 }
 

@@ -135,15 +135,16 @@ INLINE void gradient_vector(const element *const *pixels, int64_t channel, int l
 }
 
 void TYPED(dho_winograd_input)(const winograd_map *map, const void *x, const void *zeros,
-                               int64_t first, int64_t count, float *out, int64_t at, int64_t tiles,
-                               int64_t plane)
+                               const winograd_block *block, float *out)
 {
+    const int64_t first = block->first, count = block->count;
+    const int64_t tiles = block->tiles, plane = block->plane;
     const element *table[2][POINTS];
     if (count > 0) find_pixels(map, x, zeros, first, SIDE, table[0]);
     for (int64_t t = 0; t < count; t++) {
         const element *const *pixels = table[t & 1], **next = table[~t & 1];
         find_pixels(map, x, zeros, first + (t + 1 < count ? t + 1 : t), SIDE, next);
-        float *to = out + (at + t) * LANES;
+        float *to = out + (block->at + t) * LANES;
         int64_t c = 0;
         for (; c + LANES <= map->channels; c += LANES, to += tiles * LANES) {
             input_vector(pixels, next, c, LANES, to, plane);
@@ -153,13 +154,13 @@ void TYPED(dho_winograd_input)(const winograd_map *map, const void *x, const voi
 }
 
 void TYPED(dho_winograd_gradient)(const winograd_map *map, const void *dy, const void *zeros,
-                                  int64_t first, int64_t count, float *out, int64_t at,
-                                  int64_t tiles, int64_t plane)
+                                  const winograd_block *block, float *out)
 {
+    const int64_t tiles = block->tiles, plane = block->plane;
     const element *pixels[OUT * OUT];
-    for (int64_t t = 0; t < count; t++) {
-        find_pixels(map, dy, zeros, first + t, OUT, pixels);
-        float *to = out + (at + t) * LANES;
+    for (int64_t t = 0; t < block->count; t++) {
+        find_pixels(map, dy, zeros, block->first + t, OUT, pixels);
+        float *to = out + (block->at + t) * LANES;
         int64_t c = 0;
         for (; c + LANES <= map->channels; c += LANES, to += tiles * LANES) {
             gradient_vector(pixels, c, LANES, to, plane);
@@ -168,10 +169,15 @@ void TYPED(dho_winograd_gradient)(const winograd_map *map, const void *dy, const
     }
 }
 
-/* y: the tile's first pixel; rows and columns of it are inside the image. */
+/* Where a tile of results goes: so many rows and columns of it are inside the image. */
+typedef struct target {
+    int rows, columns;
+    int64_t line, pixel; /* elements from row to row, from pixel to pixel */
+} target;
+
+/* y: the tile's first pixel. */
 INLINE void output_vector(const float *products, int64_t plane, vec bias, bool accumulate,
-                          element *y, int rows, int columns, int64_t row_floats,
-                          int64_t pixel_floats, int lanes)
+                          element *y, const target *inside, int lanes)
 {
     vec half[OUT * SIDE], column[SIDE], row[OUT];
     UNROLL for (int c = 0; c < SIDE; c++)
@@ -181,12 +187,12 @@ INLINE void output_vector(const float *products, int64_t plane, vec bias, bool a
     }
     UNROLL for (int r = 0; r < OUT; r++)
     {
-        if (r >= rows) break;
+        if (r >= inside->rows) break;
         output_1d(half + r * SIDE, 1, row, 1);
         UNROLL for (int c = 0; c < OUT; c++)
         {
-            if (c >= columns) break;
-            element *to = y + r * row_floats + c * pixel_floats;
+            if (c >= inside->columns) break;
+            element *to = y + r * inside->line + c * inside->pixel;
             vec v = row[c] + bias;
             if (accumulate) v += load_elements(to, lanes);
             store_elements(to, v, lanes);
@@ -205,30 +211,29 @@ INLINE void fetch_pixels(const winograd_map *map, const element *tile, int rows)
     }
 }
 
-void TYPED(dho_winograd_output)(const winograd_map *map, const float *products, int64_t tiles,
-                                int64_t plane, int64_t first, int64_t count, const float *bias,
-                                bool accumulate, void *y_data)
+void TYPED(dho_winograd_output)(const winograd_map *map, const float *products,
+                                const winograd_block *block, const float *bias, bool accumulate,
+                                void *y_data)
 {
+    const int64_t first = block->first, tiles = block->tiles, plane = block->plane;
     element *y = y_data;
     const int64_t per_image = (int64_t)map->tile_rows * map->tile_columns;
     const int64_t pixel = map->channels, line = pixel * map->width;
-    for (int64_t t = 0; t < count; t++) {
+    for (int64_t t = 0; t < block->count; t++) {
         const int64_t image = (first + t) / per_image, within = (first + t) % per_image;
         const int top = (int)(within / map->tile_columns) * OUT;
         const int left = (int)(within % map->tile_columns) * OUT;
-        const int rows = map->height - top, columns = map->width - left;
+        const target inside = {map->height - top, map->width - left, line, pixel};
         element *tile = y + (image * map->height + top) * line + left * pixel;
-        if (left + 2 * OUT <= map->width) fetch_pixels(map, tile + OUT * pixel, rows);
+        if (left + 2 * OUT <= map->width) fetch_pixels(map, tile + OUT * pixel, inside.rows);
         for (int64_t c = 0; c < pixel; c += LANES) {
             const float *from = products + c / PANEL * tiles * PANEL + t * PANEL + c % PANEL;
             const int lanes = pixel - c < LANES ? (int)(pixel - c) : LANES;
             const vec add = bias != NULL ? load_part(bias + c, lanes) : (vec){0};
             if (lanes == LANES) {
-                output_vector(from, plane, add, accumulate, tile + c, rows, columns, line, pixel,
-                              LANES);
+                output_vector(from, plane, add, accumulate, tile + c, &inside, LANES);
             } else {
-                output_vector(from, plane, add, accumulate, tile + c, rows, columns, line, pixel,
-                              lanes);
+                output_vector(from, plane, add, accumulate, tile + c, &inside, lanes);
             }
         }
     }
