@@ -47,11 +47,17 @@ typedef enum dho_batches { DHO_BATCHES_STREAM, DHO_BATCHES_LOADER } dho_batches;
 typedef enum dho_small_classes { DHO_SMALL_ONCE, DHO_SMALL_REPEAT } dho_small_classes;
 typedef enum dho_ties { DHO_TIES_MIDDLE, DHO_TIES_FIRST } dho_ties;
 
+/* DHO_FORMAT_IMAGEFOLDER, ...: a layout of images and labels on disk. */
 typedef enum dho_format {
-    DHO_FORMAT_IMAGEFOLDER,
-    DHO_FORMAT_COOP,
-    DHO_FORMAT_SHARDS
+#define DHO_LAYOUT(id, ...) DHO_FORMAT_##id,
+#include "dho/layout_rows.h"
+#undef DHO_LAYOUT
 } dho_format;
+
+typedef struct dho_dataset_layout {
+    const char *what; /* its short name in messages */
+    bool takes_split; /* split_file and split must be given; elsewhere they have no effect */
+} dho_dataset_layout;
 typedef enum dho_label_source {
     DHO_LABELS_ALL,
     DHO_LABELS_SHOTS,
@@ -268,6 +274,7 @@ void dho_config_free(dho_config *config);
 
 /* "dho" for DHO_METHOD_DHO, ...: the words of the YAML file. */
 const char *dho_method_name(dho_method method);
+const dho_dataset_layout *dho_dataset_layout_of(dho_format format);
 const char *dho_filter_name(dho_filter filter); /* "bilinear", "bicubic" */
 /* False when no method has this name. */
 bool dho_method_find(const char *name, dho_method *out);

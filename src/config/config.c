@@ -230,6 +230,16 @@ const char *dho_method_name(dho_method method)
     return word_of("method", (int)method);
 }
 
+const dho_dataset_layout *dho_dataset_layout_of(dho_format format)
+{
+    static const dho_dataset_layout layouts[] = {
+#define DHO_LAYOUT(id, word, ...) [DHO_FORMAT_##id] = {__VA_ARGS__},
+#include "dho/layout_rows.h"
+#undef DHO_LAYOUT
+    };
+    return &layouts[format];
+}
+
 const char *dho_filter_name(dho_filter filter)
 {
     return word_of("data.interpolation", (int)filter);

@@ -59,13 +59,29 @@ static dho_status check_labels(const checker *c)
     return DHO_OK;
 }
 
+/* The layouts that take a split: "coop". */
+static const char *split_layouts(char out[DHO_SCHEMA_TEXT_BYTES])
+{
+    const char *const *words = dho_schema_find(&dho_schema_config, "data.format")->words;
+    size_t used = 0;
+    out[0] = '\0';
+    for (int i = 0; words[i] != NULL && used < DHO_SCHEMA_TEXT_BYTES; i++)
+        if (dho_dataset_layout_of((dho_format)i)->takes_split)
+            used += (size_t)snprintf(out + used, DHO_SCHEMA_TEXT_BYTES - used, "%s%s",
+                                     used > 0 ? " or " : "", words[i]);
+    return out;
+}
+
 static dho_status check_data(const checker *c)
 {
     const dho_config *k = c->config;
-    if (k->data.format == DHO_FORMAT_COOP && k->data.split_file[0] == '\0')
-        return fail_key(c, "data.split_file", "data.format", "needed with data.format: coop");
+    char splits[DHO_SCHEMA_TEXT_BYTES];
+    if (dho_dataset_layout_of(k->data.format)->takes_split && k->data.split_file[0] == '\0')
+        return fail_key(c, "data.split_file", "data.format", "needed with data.format: %s",
+                        split_layouts(splits));
     if (!is_given(c, "data.format") && k->data.split_file[0] != '\0')
-        return fail_key(c, "data.split_file", NULL, "has no effect without data.format: coop");
+        return fail_key(c, "data.split_file", NULL, "has no effect without data.format: %s",
+                        split_layouts(splits));
     if (k->data.crop_scale[0] > k->data.crop_scale[1])
         return fail_key(c, "data.crop_scale", NULL, "expected [least, greatest], got [%g, %g]",
                         k->data.crop_scale[0], k->data.crop_scale[1]);
@@ -156,6 +172,26 @@ static dho_status fail_set(const checker *c, size_t i, const char *key, const ch
                             key, text);
 }
 
+/* split_file and split of entry i: both with a layout that takes them, neither with another. */
+static dho_status check_split(const checker *c, size_t i, const dho_yaml_node *entry)
+{
+    const dho_config_set *set = &c->config->eval.sets[i];
+    char splits[DHO_SCHEMA_TEXT_BYTES], text[DHO_SCHEMA_TEXT_BYTES + 64];
+    split_layouts(splits);
+    if (dho_dataset_layout_of(set->format)->takes_split) {
+        snprintf(text, sizeof text, "needed with format: %s", splits);
+        if (set->split_file[0] == '\0') return fail_set(c, i, "split_file", text);
+        snprintf(text, sizeof text, "needed with format: %s (train, val or test)", splits);
+        if (set->split[0] == '\0') return fail_set(c, i, "split", text);
+    } else if (dho_yaml_find(entry, "format") == NULL) {
+        snprintf(text, sizeof text, "has no effect without format: %s", splits);
+        if (dho_yaml_find(entry, "split_file") != NULL && set->split_file[0] != '\0')
+            return fail_set(c, i, "split_file", text);
+        if (set->split[0] != '\0') return fail_set(c, i, "split", text);
+    }
+    return DHO_OK;
+}
+
 static dho_status check_set(const checker *c, size_t i)
 {
     const dho_config_set *set = &c->config->eval.sets[i];
@@ -172,18 +208,7 @@ static dho_status check_set(const checker *c, size_t i)
         return fail_set(c, i, "name", text);
     }
     if (set->root[0] == '\0') return fail_set(c, i, "root", "needed, because data.root is not set");
-    if (set->format == DHO_FORMAT_COOP) {
-        if (set->split_file[0] == '\0')
-            return fail_set(c, i, "split_file", "needed with format: coop");
-        if (set->split[0] == '\0')
-            return fail_set(c, i, "split", "needed with format: coop (train, val or test)");
-    } else if (dho_yaml_find(entry, "format") == NULL) {
-        if (dho_yaml_find(entry, "split_file") != NULL && set->split_file[0] != '\0')
-            return fail_set(c, i, "split_file", "has no effect without format: coop");
-        if (set->split[0] != '\0')
-            return fail_set(c, i, "split", "has no effect without format: coop");
-    }
-    return DHO_OK;
+    return check_split(c, i, entry);
 }
 
 static dho_status check_eval(const checker *c)

@@ -30,7 +30,10 @@ static const char *const small_words[] = {
 static const char *const ties_words[] = {
     [DHO_TIES_MIDDLE] = "middle", [DHO_TIES_FIRST] = "first", NULL};
 static const char *const format_words[] = {
-    [DHO_FORMAT_IMAGEFOLDER] = "imagefolder", [DHO_FORMAT_COOP] = "coop", [DHO_FORMAT_SHARDS] = "shards", NULL};
+#define DHO_LAYOUT(id, word, ...) [DHO_FORMAT_##id] = #word,
+#include "dho/layout_rows.h"
+#undef DHO_LAYOUT
+    NULL};
 static const char *const label_words[] = {[DHO_LABELS_ALL] = "all",
                                           [DHO_LABELS_SHOTS] = "shots",
                                           [DHO_LABELS_PERCENT] = "percent",
@@ -134,7 +137,7 @@ static const dho_field config_fields[] = {
          "reference: keys that are not given take the public code's values (docs/method.md)"),
     PATH(out, LOG, "runs/default", "the run's folder: checkpoints, metrics, reports"),
 
-    WORD(data.format, PLACE, format_words, "imagefolder", "folder of class folders, CoOp split file, or tar shards"),
+    WORD(data.format, PLACE, format_words, "imagefolder", "how images and labels lie on disk (docs/datasets.md)"),
     PATH(data.root, PLACE, "", "image folder; needed to train"),
     PATH(data.split_file, PLACE, "", "split JSON, or FGVC-Aircraft's variants.txt; format: coop only"),
     TEXT_WORD(data.split, NUMBERS, split_words, "train", "which split to train on; format: coop only"),
@@ -261,7 +264,7 @@ static const dho_field config_fields[] = {
 static const dho_field set_fields[] = {
     TEXT(name, EVALUATION, NULL, "unique; letters, digits, _ . -"),
     INHERIT_WORD(format, EVALUATION, format_words, "data.format",
-                 "folder of class folders, CoOp split file, or tar shards"),
+                 "how images and labels lie on disk (docs/datasets.md)"),
     INHERIT_PATH(root, EVALUATION, "data.root", "image folder"),
     INHERIT_PATH(split_file, EVALUATION, "data.split_file", "split JSON, or FGVC-Aircraft's variants.txt; format: coop only"),
     TEXT_WORD(split, EVALUATION, split_words, "", "which split; format: coop only, needed there"),

@@ -193,13 +193,6 @@ static const char *layout_of(const dho_dataset *dataset)
     return wnids ? "wnids" : integers ? "integers" : "names";
 }
 
-static const char *format_name(dho_format format)
-{
-    return format == DHO_FORMAT_COOP     ? "split file"
-           : format == DHO_FORMAT_SHARDS ? "tar shards"
-                                         : "class folders";
-}
-
 /* "13000 images of 1000 classes, 10 to 13 a class" of the given samples (NULL: all); with `gaps`,
  * classes without an image are said. */
 static dho_status count_classes(const dho_dataset *dataset, const dho_id_list *list, bool gaps,
@@ -235,7 +228,8 @@ static dho_status report_counts(check *c, const char *name, const dho_config_set
     int64_t *counts;
     char text[160];
     DHO_TRY(count_classes(dataset, NULL, is_training, &counts, text, sizeof text));
-    add(c, DHO_FINDING_SET, "%s: %s %s: %s", name, format_name(set->format), set->root, text);
+    add(c, DHO_FINDING_SET, "%s: %s %s: %s", name, dho_dataset_layout_of(set->format)->what,
+        set->root, text);
     add(c, DHO_FINDING_NOTE, "class names: %s (\"%s\", ...)", layout_of(dataset),
         dataset->class_names[0]);
     for (int32_t i = 0; i < dataset->classes && c->options->classes; i++)
@@ -320,7 +314,7 @@ static dho_status open_set(check *c, const char *name, const dho_config_set *set
     if (*out_open) return DHO_OK;
     dho_dataset_free(out);
     if (status == DHO_ERR_COMM || status == DHO_ERR_MEMORY) return status;
-    add(c, DHO_FINDING_SET, "%s: %s %s", name, format_name(set->format), set->root);
+    add(c, DHO_FINDING_SET, "%s: %s %s", name, dho_dataset_layout_of(set->format)->what, set->root);
     add(c, DHO_FINDING_PROBLEM, "%s", dho_error_message());
     return DHO_OK;
 }

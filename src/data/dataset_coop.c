@@ -1,6 +1,7 @@
 /* CoOp split files: {"train": [[path, label, class name], ...], "val": ..., "test": ...}. */
 #include "base/json.h"
 #include "data/dataset_build.h"
+#include "data/layout.h"
 #include "data/unused.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
@@ -83,7 +84,8 @@ static dho_status count_other_lists(dho_dataset *out, json_t *root)
     const char *name;
     json_t *list;
     DHO_TRY(dho_alloc_zero(&out->unused, 1, sizeof *out->unused, "dataset"));
-    json_object_foreach (root, name, list) {
+    json_object_foreach(root, name, list)
+    {
         for (size_t i = 0; i < json_array_size(list) && !is_split(name); i++) {
             char index[32];
             snprintf(index, sizeof index, "[%zu]", i);
@@ -171,4 +173,11 @@ fail:
     dho_path_list_free(&list);
     json_decref(json);
     return status;
+}
+
+dho_status dho_layout_open_coop(dho_dataset *out, const dho_config_set *set,
+                                const dho_dataset *reference)
+{
+    (void)reference; /* a split file has classes of its own */
+    return dho_dataset_open_coop(out, set->root, set->split_file, set->split);
 }

@@ -1,6 +1,7 @@
 /* ImageFolder listings. */
 #define _GNU_SOURCE
 #include "data/folder_scan.h"
+#include "data/layout.h"
 
 #include "dho/alloc.h"
 #include "dho/file.h"
@@ -168,4 +169,10 @@ fail:
     dho_path_list_free(&files);
     dho_path_list_free(&folders);
     return status;
+}
+
+dho_status dho_layout_open_imagefolder(dho_dataset *out, const dho_config_set *set,
+                                       const dho_dataset *reference)
+{
+    return dho_dataset_open_folder(out, set->root, reference);
 }

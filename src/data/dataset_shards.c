@@ -1,5 +1,6 @@
 /* Datasets in tar shards, and the one way to a sample's bytes. */
 #define _GNU_SOURCE
+#include "data/layout.h"
 #include "data/shard_index.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
@@ -134,6 +135,12 @@ fail:
     if (status != DHO_OK) dho_dataset_free(out);
     dho_shard_index_free(&index);
     return status;
+}
+
+dho_status dho_layout_open_shards(dho_dataset *out, const dho_config_set *set,
+                                  const dho_dataset *reference)
+{
+    return dho_dataset_open_shards(out, set->root, reference);
 }
 
 /* --- a sample's bytes --- */

@@ -1,5 +1,6 @@
 #include "dho/run_setup.h"
 
+#include "data/layout.h"
 #include "dho/file.h"
 #include "dho/log.h"
 
@@ -23,24 +24,16 @@ dho_status dho_setup_dataset(const dho_config *config, dho_dataset *out)
     return DHO_OK;
 }
 
-static dho_status open_set(const dho_config_set *set, const dho_dataset *reference,
-                           dho_dataset *out)
-{
-    switch (set->format) {
-    case DHO_FORMAT_COOP:
-        return dho_dataset_open_coop(out, set->root, set->split_file, set->split);
-    case DHO_FORMAT_SHARDS:
-        return dho_dataset_open_shards(out, set->root, reference);
-    case DHO_FORMAT_IMAGEFOLDER:
-        break;
-    }
-    return dho_dataset_open_folder(out, set->root, reference);
-}
+static dho_layout_open *const layouts[] = {
+#define DHO_LAYOUT(id, word, ...) [DHO_FORMAT_##id] = dho_layout_open_##word,
+#include "dho/layout_rows.h"
+#undef DHO_LAYOUT
+};
 
 dho_status dho_setup_set_quietly(const dho_config_set *set, const dho_dataset *reference,
                                  dho_dataset *out)
 {
-    DHO_TRY(dho_input_status(open_set(set, reference, out)));
+    DHO_TRY(dho_input_status(layouts[set->format](out, set, reference)));
     if (set->class_file[0] == '\0') return DHO_OK;
     const dho_status status = dho_input_status(dho_dataset_check_classes(out, set->class_file));
     if (status != DHO_OK) dho_dataset_free(out);
