@@ -59,4 +59,28 @@ refuse "did you mean dho steps?" step
 refuse "did you mean --left?" steps "$work/run" --lef
 refuse "usage: dho steps RUN \[--left\]" steps
 pass "a command: one file and one word give parser, help, suggestions and completion"
+
+# --- add a configuration key ---
+"$DHO" train -c "$work/base.yaml" --print-config >"$work/log" 2>&1 || die "--print-config"
+grep -q '^  cosine_end: 0  *# learning rate at the end; schedule: cosine \[of lr; in \[0, 1\]\]$' "$work/log" ||
+    die "the key is not in --print-config"
+refuse 'train.cosine_end: expected a number in \[0, 1\], got "2"' train -c "$work/base.yaml" --set train.cosine_end=2
+refuse 'did you mean train.cosine_end' train -c "$work/base.yaml" --set train.cosine_nd=1
+run 1 train -c "$work/base.yaml" --out "$work/end" --set train.cosine_end=1 >"$work/log" 2>&1 || die "training"
+[ "$(grep -c '"lr":0.001,' "$work/end/metrics.jsonl")" = 3 ] || die "the key has no effect"
+refuse 'differs in "train.cosine_end: 1", now "train.cosine_end: 0"' train -c "$work/base.yaml" --out "$work/end" --resume auto --set train.steps=4
+pass "a key: one row gives the checks, --print-config, the effect, and what a checkpoint compares"
+
+# --- add a dataset layout ---
+run 1 train -c "$work/base.yaml" --out "$work/folders" >"$work/log" 2>&1 || die "training from class folders"
+(cd "$work/data/train" && find ./* -type f | sed 's|^\./||' | LC_ALL=C sort | sed 's|^\([^/]*\)/.*|&,\1|') >"$work/images.csv"
+mv "$work/images.csv" "$work/data/train"
+"$DHO" data check -c "$work/base.yaml" --set data.format=csv >"$work/log" 2>&1 || die "data check"
+grep -q 'CSV list .*images of .*classes' "$work/log" || die "data check does not name the layout"
+run 1 train -c "$work/base.yaml" --out "$work/list" --set data.format=csv >"$work/log" 2>&1 || die "training from the list"
+cmp -s "$work/folders/checkpoints/step-00000003/model.safetensors" \
+    "$work/list/checkpoints/step-00000003/model.safetensors" || die "the list gives other weights than the folders"
+echo "no comma" >"$work/data/train/images.csv"
+refuse 'images.csv: image 1: expected path,class' train -c "$work/base.yaml" --set data.format=csv
+pass "a layout: one file and one row give a value of data.format, with the same weights as class folders"
 finish
