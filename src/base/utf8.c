@@ -10,6 +10,21 @@ const uint8_t *dho_utf8_first_bad(const uint8_t *text, size_t size)
     return u8_check(text, size);
 }
 
+size_t dho_utf8_decode(const char *text, size_t bytes, uint32_t *out)
+{
+    const int length = u8_mbtoucr(out, (const uint8_t *)text, bytes);
+    return length > 0 ? (size_t)length : 0;
+}
+
+size_t dho_utf8_fit(const char *text, size_t most)
+{
+    size_t length = strlen(text);
+    if (length <= most) return length;
+    length = most;
+    while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80) length--;
+    return length;
+}
+
 void dho_utf8_print(const char *text, char *out, size_t size)
 {
     enum { ESCAPED = 4 }; /* \xNN */

@@ -10,6 +10,12 @@
 /* The first byte that begins no whole UTF-8 sequence; NULL: there is none. */
 const uint8_t *dho_utf8_first_bad(const uint8_t *text, size_t size);
 
+/* Reads the first character of text[bytes]: its length in bytes; 0 where it is not UTF-8. */
+size_t dho_utf8_decode(const char *text, size_t bytes, uint32_t *out);
+/* The length of the longest beginning of a UTF-8 text that has at most `most` bytes and ends with a
+ * whole character. */
+size_t dho_utf8_fit(const char *text, size_t most);
+
 /* The text with bytes that are not UTF-8, and control characters, as \xNN; cut to `size`. */
 void dho_utf8_print(const char *text, char *out, size_t size);
 

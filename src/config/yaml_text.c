@@ -1,26 +1,10 @@
+#include "base/utf8.h"
 #include "config/yaml_tree.h"
 
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Decodes one UTF-8 sequence (RFC 3629: no overlong forms, no surrogates); 0 when it is broken. */
-static size_t decode(const unsigned char *text, size_t bytes, uint32_t *out)
-{
-    const unsigned char c = text[0];
-    const size_t length = c < 0x80 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 0;
-    if (length == 0 || length > bytes || c > 0xf4) return 0;
-    uint32_t code = length == 1 ? c : c & (0x7fu >> length);
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80) return 0;
-        code = code << 6 | (text[i] & 0x3f);
-    }
-    if ((length == 3 && code < 0x800) || (length == 4 && code < 0x10000)) return 0;
-    if ((code >= 0xd800 && code <= 0xdfff) || code > 0x10ffff) return 0;
-    *out = code;
-    return length;
-}
 
 /* Printable in YAML's sense, less what counts as a line break or a mark (U+0085, U+2028, U+2029,
  * U+FEFF): those are never meant in a configuration and hide what a line really says. */
@@ -45,7 +29,7 @@ dho_status dho_yaml_check_text(const char *text, size_t bytes, const dho_yaml_so
     bool at_start = true; /* only blanks so far in this line */
     for (size_t i = 0; i < bytes;) {
         uint32_t code;
-        const size_t length = decode((const unsigned char *)text + i, bytes - i, &code);
+        const size_t length = dho_utf8_decode(text + i, bytes - i, &code);
         if (length == 0)
             return dho_yaml_fail_at(source, line, column, "is not valid UTF-8 (byte 0x%02x)",
                                     (unsigned char)text[i]);
@@ -70,7 +54,7 @@ bool dho_yaml_is_clean(const char *text, size_t bytes)
 {
     for (size_t i = 0; i < bytes;) {
         uint32_t code;
-        const size_t length = decode((const unsigned char *)text + i, bytes - i, &code);
+        const size_t length = dho_utf8_decode(text + i, bytes - i, &code);
         if (length == 0 || !is_printable(code)) return false;
         i += length;
     }
@@ -79,13 +63,8 @@ bool dho_yaml_is_clean(const char *text, size_t bytes)
 
 void dho_yaml_quote(const char *text, char out[DHO_YAML_QUOTE_BYTES])
 {
-    size_t length = strlen(text);
-    const size_t most = DHO_YAML_QUOTE_BYTES - 8;
-    const bool cut = length > most;
-    if (cut) {
-        length = most;
-        while (length > 0 && ((unsigned char)text[length] & 0xc0) == 0x80) length--;
-    }
+    const size_t length = dho_utf8_fit(text, DHO_YAML_QUOTE_BYTES - 8);
+    const bool cut = text[length] != '\0';
     snprintf(out, DHO_YAML_QUOTE_BYTES, "\"%.*s\"%s", (int)length, text, cut ? "..." : "");
 }
 

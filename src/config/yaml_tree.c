@@ -1,5 +1,6 @@
 #include "config/yaml_tree.h"
 
+#include "base/utf8.h"
 #include "dho/alloc.h"
 
 #include <stdarg.h>
@@ -44,11 +45,8 @@ static size_t append_path(const dho_yaml_node *node, char *out, size_t size)
     if (used + 1 >= size) return used;
     int added;
     if (node->key != NULL) {
-        size_t length = strlen(node->key);
-        if (length > 64) length = 64;
-        while (length > 0 && ((unsigned char)node->key[length] & 0xc0) == 0x80) length--;
-        added = snprintf(out + used, size - used, "%s%.*s", used > 0 ? "." : "", (int)length,
-                         node->key);
+        added = snprintf(out + used, size - used, "%s%.*s", used > 0 ? "." : "",
+                         (int)dho_utf8_fit(node->key, 64), node->key);
     } else {
         added = snprintf(out + used, size - used, "[%zu]", node->index);
     }

@@ -6,12 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Resize + CenterCrop; else the image is squashed, or its crops are random. */
+static bool is_center_crop(const dho_loader_options *o)
+{
+    return o->transform.resize_short > 0;
+}
+
 dho_status dho_view_plan_check(const dho_loader_options *o)
 {
-    const int resize_short = o->transform.resize_short;
     if (o->image_size < 1 || o->image_size > 65500)
         return dho_fail(DHO_ERR_CONFIG, "loader: image size %d", o->image_size);
-    if (resize_short > 0) {
+    if (is_center_crop(o)) {
+        const int resize_short = o->transform.resize_short;
         if (resize_short < o->image_size || resize_short > 65500)
             return dho_fail(DHO_ERR_CONFIG, "loader: a crop of %d from images resized to %d",
                             o->image_size, resize_short);
@@ -86,7 +92,7 @@ dho_status dho_decode_worker_choose(const dho_decode_worker *worker, const dho_d
             DHO_ERR_FORMAT, "%s: the stored view's box %d,%d %dx%d is not inside the %dx%d image",
             worker->path, box->x, box->y, box->width, box->height, worker->width, worker->height);
     }
-    if (o->transform.resize_short > 0) return DHO_OK;
+    if (is_center_crop(o)) return DHO_OK;
     if (o->transform.squash) {
         *box = (dho_box){.width = worker->width, .height = worker->height};
         return DHO_OK;
