@@ -13,10 +13,10 @@
 #ifndef DHO_TEACHER_CACHE_H
 #define DHO_TEACHER_CACHE_H
 
+#include "dho/config.h"
 #include "dho/image.h"
 #include "dho/status.h"
 #include "dho/teacher_head.h"
-#include "dho/config.h"
 #include "dho/tip_adapter.h"
 
 #include <stdbool.h>
@@ -163,24 +163,33 @@ dho_status dho_cache_write_shard(const char *folder, const dho_cache_spec *spec,
 dho_status dho_cache_finish(const char *folder, const dho_cache_spec *spec,
                             const dho_teacher_head *head);
 
-/* The same where `written` shards are new. When none is, and the cache is whole already and has this
- * head, nothing is touched, which is said. */
+/* The same where `written` shards are new. When none is, and the cache is whole already and has
+ * this head, nothing is touched, which is said. */
 dho_status dho_cache_finish_new(const char *folder, const dho_cache_spec *spec,
                                 const dho_teacher_head *head, int64_t written);
 
 /* --- import --- */
 
-/* From a safetensors file with `features` [N, D] (rows in dataset order; `labels` [N], if there,
- * must equal the dataset's `labels`), and a head file (dho_teacher_head_load) whose scale is
- * replaced by `scale` unless that is 0. Features are L2-normalised when `normalise`.
- * Without a head file (NULL) it has `logits` [N, classes] instead: a cache of logits, of which
- * encoding DHO_CACHE_TOPK keeps the `top` largest (0 with other encodings); scale and normalise
- * have no meaning then. Free crops, one view. Local (one rank does it). Errors: DHO_ERR_CONFIG
- * (rows or labels do not match the dataset, dims differ), DHO_ERR_FORMAT. */
-dho_status dho_cache_import(const char *folder, const char *features_path, const char *head_path,
-                            float scale, bool normalise, dho_cache_encoding encoding, int top,
-                            int shards, uint64_t fingerprint, int64_t count, const int32_t *labels,
-                            int classes);
+/* What a cache is made of: rows in the dataset's order. */
+typedef struct dho_tensor_import {
+    const char *out;  /* the cache's folder */
+    const char *rows; /* safetensors with `features` [N, D], or `logits` [N, classes]; `labels` [N],
+                         if there, must equal the dataset's */
+    const char *head; /* of features (dho_teacher_head_load); NULL: the rows are logits */
+    float scale;      /* instead of the head's; 0: the head's */
+    bool no_normalise; /* of features: keep their length, instead of 1 */
+    dho_cache_encoding encoding;
+    int top; /* of DHO_CACHE_TOPK, for logits: the largest that are kept; otherwise 0 */
+    int shards;
+    uint64_t fingerprint; /* of the dataset, as all below */
+    int64_t count;
+    const int32_t *labels; /* [count], or NULL */
+    int classes;
+} dho_tensor_import;
+
+/* Free crops, one view. Local (one rank does it). Errors: DHO_ERR_CONFIG (rows or labels do not
+ * match the dataset, dims differ), DHO_ERR_FORMAT. */
+dho_status dho_cache_import(const dho_tensor_import *import);
 
 #ifdef __cplusplus
 }

@@ -73,12 +73,18 @@ typedef struct dho_tip_rows {
 
 int64_t dho_tip_row_count(const dho_shots *set, dho_tip_rows rows);
 
+/* Values that are tried, each beta with each alpha; borrowed. */
+typedef struct dho_tip_values {
+    const float *betas, *alphas;
+    int beta_count, alpha_count;
+} dho_tip_values;
+
 /* For each beta and alpha the rows of the set that the head, with these instead of its own, has
  * right (a tie is wrong): correct[beta_count][alpha_count]. Blocks of rows are shared out to the
  * ranks; the result is the same on all and does not depend on their number. Collective. */
 dho_status dho_tip_count(dho_compute *compute, dho_comm *comm, const dho_teacher_head *head,
-                         const dho_shots *set, dho_tip_rows rows, const float *betas,
-                         int beta_count, const float *alphas, int alpha_count, int64_t *correct);
+                         const dho_shots *set, dho_tip_rows rows, const dho_tip_values *values,
+                         int64_t *correct);
 
 /* --- the whole of it --- */
 

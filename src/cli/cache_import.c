@@ -116,23 +116,30 @@ static dho_status import_tensors(const dho_config *config, const import_argument
 {
     dho_dataset dataset;
     int32_t *labels = NULL;
-    const char *out;
     dho_status status;
-    DHO_TRY(dho_cli_cache_folder(from->out, config, &out));
+    dho_tensor_import import = {.rows = from->logits != NULL ? from->logits : from->features,
+                                .head = from->head,
+                                .scale = from->scale,
+                                .no_normalise = from->no_normalise,
+                                .encoding = encoding,
+                                .top = from->top,
+                                .shards = from->shards};
+    DHO_TRY(dho_cli_cache_folder(from->out, config, &import.out));
     DHO_TRY(dho_setup_dataset(config, &dataset));
     DHO_TRY_GOTO(dho_alloc(&labels, (size_t)dataset.count, sizeof *labels, "labels"));
     for (int64_t i = 0; i < dataset.count; i++) labels[i] = dataset.samples[i].label;
-    DHO_TRY_GOTO(dho_cache_import(out, from->logits != NULL ? from->logits : from->features,
-                                  from->head, from->scale, !from->no_normalise, encoding, from->top,
-                                  from->shards, dataset.fingerprint, dataset.count, labels,
-                                  dataset.classes));
+    import.fingerprint = dataset.fingerprint;
+    import.count = dataset.count;
+    import.labels = labels;
+    import.classes = dataset.classes;
+    status = dho_cache_import(&import);
 fail:
     dho_free(labels);
     dho_dataset_free(&dataset);
     return status;
 }
 
-static dho_status import(void *given, dho_comm *comm)
+static dho_status import_any(void *given, dho_comm *comm)
 {
     import_arguments *from = given;
     const bool labels =
@@ -160,5 +167,5 @@ const dho_command dho_command_cache_import = {
             "the soft labels that FKD and TinyViT have saved, with their crops.",
     DHO_OPTIONS(options),
     .size = sizeof(import_arguments),
-    .run = import,
+    .run = import_any,
 };

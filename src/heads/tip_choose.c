@@ -16,8 +16,9 @@ dho_status dho_tip_choose(const dho_tip_context *context, const dho_tip_grid *gr
     for (int i = 0; i < 2; i++)
         for (int k = 0; k < grid->steps[i]; k++)
             values[i][k] = (float)(k * (grid->scale[i] - 0.1) / grid->steps[i] + 0.1);
-    DHO_TRY_GOTO(dho_tip_count(context->compute, context->comm, &candidate->head, set, rows,
-                               values[0], grid->steps[0], values[1], grid->steps[1], right));
+    const dho_tip_values tried = {values[0], values[1], grid->steps[0], grid->steps[1]};
+    DHO_TRY_GOTO(
+        dho_tip_count(context->compute, context->comm, &candidate->head, set, rows, &tried, right));
     for (size_t i = 1; i < cells; i++)
         if (right[i] > right[best]) best = i;
     for (size_t i = 0; i < cells; i++) equal += right[i] == right[best];
@@ -41,8 +42,9 @@ static dho_status measure_line(const dho_tip_context *context, const dho_tip_set
         if (table->columns[i].rows == 0) continue;
         const dho_teacher_head *head =
             candidate < 0 ? context->base : &sets[i].candidates[candidate].head;
+        const dho_tip_values one = {&out->beta, &out->alpha, 1, 1};
         DHO_TRY(dho_tip_count(context->compute, context->comm, head, sets[i].set, sets[i].rows,
-                              &out->beta, 1, &out->alpha, 1, &out->right[i]));
+                              &one, &out->right[i]));
     }
     return DHO_OK;
 }

@@ -11,8 +11,8 @@ enum { ROW_BLOCK = 256 };
 typedef struct search {
     dho_compute *compute;
     const dho_teacher_head *head;
-    const float *betas, *alphas;
-    int beta_count, alpha_count, threads;
+    const dho_tip_values *values;
+    int threads;
     float *features;     /* owned, [ROW_BLOCK][dim] */
     int64_t *labels;     /* owned, [ROW_BLOCK] */
     float *logits;       /* owned, [ROW_BLOCK][classes]: of the linear part */
@@ -33,7 +33,8 @@ static dho_status open_search(search *s)
     DHO_TRY(dho_alloc(&s->affinities, ROW_BLOCK * keys, sizeof(float), what));
     DHO_TRY(dho_alloc(&s->exponentials, threads * keys, sizeof(float), what));
     DHO_TRY(dho_alloc(&s->sums, threads * classes, sizeof(float), what));
-    return dho_alloc_zero(&s->counts, threads * (size_t)s->beta_count * (size_t)s->alpha_count,
+    return dho_alloc_zero(&s->counts,
+                          threads * (size_t)s->values->beta_count * (size_t)s->values->alpha_count,
                           sizeof *s->counts, what);
 }
 
@@ -66,18 +67,19 @@ static void count_row(search *s, int r)
     const size_t classes = (size_t)head->classes, keys = (size_t)head->key_count;
     const float *logits = s->logits + (size_t)r * classes;
     float *exponentials = s->exponentials + thread * keys, *sums = s->sums + thread * classes;
-    int64_t *counts = s->counts + thread * (size_t)s->beta_count * (size_t)s->alpha_count;
+    int64_t *counts =
+        s->counts + thread * (size_t)s->values->beta_count * (size_t)s->values->alpha_count;
     memset(sums, 0, classes * sizeof *sums);
-    for (int b = 0; b < s->beta_count; b++) {
+    for (int b = 0; b < s->values->beta_count; b++) {
         if (keys > 0) {
             memset(sums, 0, classes * sizeof *sums);
-            dho_head_exponentials(head->key_count, s->betas[b], 1, s->affinities + (size_t)r * keys,
-                                  exponentials);
+            dho_head_exponentials(head->key_count, s->values->betas[b], 1,
+                                  s->affinities + (size_t)r * keys, exponentials);
             dho_head_add_sums(head, 0, head->key_count, 1, exponentials, sums);
         }
-        for (int a = 0; a < s->alpha_count; a++)
-            counts[b * s->alpha_count + a] +=
-                is_right(head->classes, s->labels[r], s->alphas[a], logits, sums);
+        for (int a = 0; a < s->values->alpha_count; a++)
+            counts[b * s->values->alpha_count + a] +=
+                is_right(head->classes, s->labels[r], s->values->alphas[a], logits, sums);
     }
 }
 
@@ -132,16 +134,13 @@ static void count_set(search *s, const dho_shots *set, dho_tip_rows rows, int ra
 }
 
 dho_status dho_tip_count(dho_compute *compute, dho_comm *comm, const dho_teacher_head *head,
-                         const dho_shots *set, dho_tip_rows rows, const float *betas,
-                         int beta_count, const float *alphas, int alpha_count, int64_t *correct)
+                         const dho_shots *set, dho_tip_rows rows, const dho_tip_values *values,
+                         int64_t *correct)
 {
-    const size_t cells = (size_t)beta_count * (size_t)alpha_count;
+    const size_t cells = (size_t)values->beta_count * (size_t)values->alpha_count;
     search s = {.compute = compute,
                 .head = head,
-                .betas = betas,
-                .alphas = alphas,
-                .beta_count = beta_count,
-                .alpha_count = alpha_count,
+                .values = values,
                 .threads = dho_compute_threads(compute)};
     dho_status status = dho_comm_agree(comm, open_search(&s));
     if (status == DHO_OK) {

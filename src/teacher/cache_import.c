@@ -165,57 +165,54 @@ fail:
     return status;
 }
 
-dho_status dho_cache_import(const char *folder, const char *features_path, const char *head_path,
-                            float scale, bool normalise, dho_cache_encoding encoding, int top,
-                            int shards, uint64_t fingerprint, int64_t count, const int32_t *labels,
-                            int classes)
+dho_status dho_cache_import(const dho_tensor_import *import)
 {
     dho_status status;
     dho_safetensors *file = NULL;
     dho_teacher_head head = {0};
-    const bool logits = head_path == NULL;
-    feature_rows rows = {.path = features_path,
-                         .normalise = normalise && !logits,
+    const bool logits = import->head == NULL;
+    feature_rows rows = {.path = import->rows,
+                         .normalise = !import->no_normalise && !logits,
                          .features = !logits,
-                         .half = encoding == DHO_CACHE_FP16};
-    DHO_TRY_GOTO(dho_input_status(dho_safetensors_open(&file, features_path)));
-    DHO_TRY_GOTO(dho_input_status(check_rows(features_path, file, logits ? "logits" : "features",
-                                             count, labels, &rows.tensor)));
+                         .half = import->encoding == DHO_CACHE_FP16};
+    DHO_TRY_GOTO(dho_input_status(dho_safetensors_open(&file, import->rows)));
+    DHO_TRY_GOTO(dho_input_status(check_rows(import->rows, file, logits ? "logits" : "features",
+                                             import->count, import->labels, &rows.tensor)));
     if (!logits)
-        DHO_TRY_GOTO(dho_input_status(
-            dho_teacher_head_load(&head, head_path, classes, (int)rows.tensor.shape[1])));
-    if (scale > 0) head.scale = scale;
-    if (logits && rows.tensor.shape[1] != classes) {
+        DHO_TRY_GOTO(dho_input_status(dho_teacher_head_load(&head, import->head, import->classes,
+                                                            (int)rows.tensor.shape[1])));
+    if (import->scale > 0) head.scale = import->scale;
+    if (logits && rows.tensor.shape[1] != import->classes) {
         status = dho_fail(DHO_ERR_CONFIG,
                           "%s: logits of %" PRId64 " classes; the dataset has %d classes",
-                          features_path, rows.tensor.shape[1], classes);
+                          import->rows, rows.tensor.shape[1], import->classes);
         goto fail;
     }
     DHO_TRY_GOTO(judge_rows(&rows));
-    if (!logits) DHO_TRY_GOTO(dho_teacher_head_judge(&head, head_path));
-    DHO_TRY_GOTO(judge_logits(&rows, &head, labels, classes));
-    dho_cache_spec spec = {.fingerprint = fingerprint,
-                           .count = count,
-                           .shards = shards,
+    if (!logits) DHO_TRY_GOTO(dho_teacher_head_judge(&head, import->head));
+    DHO_TRY_GOTO(judge_logits(&rows, &head, import->labels, import->classes));
+    dho_cache_spec spec = {.fingerprint = import->fingerprint,
+                           .count = import->count,
+                           .shards = import->shards,
                            .views = 1,
                            .free_crops = true,
                            .payload = logits ? DHO_CACHE_LOGITS : DHO_CACHE_EMBEDDING,
-                           .encoding = encoding,
-                           .top = top,
+                           .encoding = import->encoding,
+                           .top = import->top,
                            .dim = (int)rows.tensor.shape[1],
-                           .classes = classes};
-    const char *slash = strrchr(features_path, '/'); /* the same features from elsewhere are fine */
-    dho_cache_describe_teacher("imported", slash != NULL ? slash + 1 : features_path,
+                           .classes = import->classes};
+    const char *slash = strrchr(import->rows, '/'); /* the same features from elsewhere are fine */
+    dho_cache_describe_teacher("imported", slash != NULL ? slash + 1 : import->rows,
                                dho_crc32(0, rows.tensor.data, rows.tensor.bytes),
                                rows.normalise ? " normalised" : "", spec.teacher);
-    DHO_TRY_GOTO(dho_cache_begin(folder, &spec));
+    DHO_TRY_GOTO(dho_cache_begin(import->out, &spec));
     int64_t fresh = 0;
-    for (int s = 0; s < shards; s++) {
+    for (int s = 0; s < import->shards; s++) {
         bool written;
-        DHO_TRY_GOTO(dho_cache_write_shard(folder, &spec, s, fill_row, &rows, &written));
+        DHO_TRY_GOTO(dho_cache_write_shard(import->out, &spec, s, fill_row, &rows, &written));
         fresh += written;
     }
-    DHO_TRY_GOTO(dho_cache_finish_new(folder, &spec, logits ? NULL : &head, fresh));
+    DHO_TRY_GOTO(dho_cache_finish_new(import->out, &spec, logits ? NULL : &head, fresh));
 fail:
     dho_teacher_head_free(&head);
     dho_safetensors_close(&file);

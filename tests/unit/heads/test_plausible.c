@@ -55,8 +55,16 @@ static const char *import(bool of_head, dho_status expected)
     fflush(stderr);
     const int saved = dup(STDERR_FILENO);
     ck_assert_ptr_nonnull(freopen(log, "w", stderr));
-    const dho_status status = dho_cache_import(cache, rows_path, of_head ? head_path : NULL, 0,
-                                               true, DHO_CACHE_FP16, 0, 2, 7, N, labels, C);
+    const dho_tensor_import of = {.out = cache,
+                                  .rows = rows_path,
+                                  .head = of_head ? head_path : NULL,
+                                  .encoding = DHO_CACHE_FP16,
+                                  .shards = 2,
+                                  .fingerprint = 7,
+                                  .count = N,
+                                  .labels = labels,
+                                  .classes = C};
+    const dho_status status = dho_cache_import(&of);
     fflush(stderr);
     dup2(saved, STDERR_FILENO);
     close(saved);

@@ -231,7 +231,8 @@ START_TEST(test_count)
     for (int rest = 0; rest < 2; rest++) {
         const dho_tip_rows rows = {3, rest == 1};
         ck_assert_int_eq(dho_tip_row_count(&set, rows), rest ? 16 : 10);
-        ck_assert_ok(dho_tip_count(compute, comm, &head, &set, rows, betas, 3, alphas, 4, right));
+        ck_assert_ok(dho_tip_count(compute, comm, &head, &set, rows,
+                                   &(dho_tip_values){betas, alphas, 3, 4}, right));
         for (int b = 0; b < 3; b++)
             for (int a = 0; a < 4; a++)
                 ck_assert_int_eq(right[b * 4 + a],
@@ -242,9 +243,10 @@ START_TEST(test_count)
     memcpy(head.weight + D, head.weight, D * sizeof(float));
     dho_teacher_head_drop_keys(&head);
     const dho_tip_rows all = {1, false};
-    ck_assert_ok(dho_tip_count(compute, comm, &head, &set, all, betas, 1, alphas, 1, right));
+    const dho_tip_values one = {betas, alphas, 1, 1};
+    ck_assert_ok(dho_tip_count(compute, comm, &head, &set, all, &one, right));
     for (int n = 0; n < N; n++) set.labels[n] = n % 2;
-    ck_assert_ok(dho_tip_count(compute, comm, &head, &set, all, betas, 1, alphas, 1, right));
+    ck_assert_ok(dho_tip_count(compute, comm, &head, &set, all, &one, right));
     ck_assert_int_eq(right[0], 0);
     dho_comm_destroy(&comm);
     dho_compute_destroy(&compute);

@@ -52,8 +52,16 @@ static void remove_folder(void)
 
 static dho_status import(int64_t count, int classes)
 {
-    return dho_cache_import(cache_folder, features_path, head_path, 30, true, DHO_CACHE_FP16, 0, 3,
-                            77, count, dataset_labels, classes);
+    return dho_cache_import(&(dho_tensor_import){.out = cache_folder,
+                                                 .rows = features_path,
+                                                 .head = head_path,
+                                                 .scale = 30,
+                                                 .encoding = DHO_CACHE_FP16,
+                                                 .shards = 3,
+                                                 .fingerprint = 77,
+                                                 .count = count,
+                                                 .labels = dataset_labels,
+                                                 .classes = classes});
 }
 
 START_TEST(test_import)
@@ -247,9 +255,20 @@ static void measure(const real_split *split, dho_cache_encoding encoding, bool n
                                         2,        {split->count, CLASSES},
                                         dense,    (size_t)split->count * CLASSES * sizeof *dense};
     if (logits) ck_assert_ok(dho_safetensors_save(features_path, &dense_file, 1, NULL, NULL));
-    ck_assert_ok(dho_cache_import(cache_folder, logits ? features_path : real,
-                                  logits ? NULL : REAL "fewshot16_clip_vitb32.safetensors", 100,
-                                  normalise, encoding, top, 4, 1, split->count, same, CLASSES));
+    const dho_tensor_import import = {.out = cache_folder,
+                                      .rows = logits ? features_path : real,
+                                      .head = logits ? NULL
+                                                     : REAL "fewshot16_clip_vitb32.safetensors",
+                                      .scale = 100,
+                                      .no_normalise = !normalise,
+                                      .encoding = encoding,
+                                      .top = top,
+                                      .shards = 4,
+                                      .fingerprint = 1,
+                                      .count = split->count,
+                                      .labels = same,
+                                      .classes = CLASSES};
+    ck_assert_ok(dho_cache_import(&import));
     dho_cache *cache;
     ck_assert_ok(dho_cache_open(&cache, cache_folder));
     ck_assert_ok(dho_cache_verify(cache, 0, 1));
