@@ -78,6 +78,8 @@ dho_status dho_checkpoint_set_aside(const char *run_folder, int64_t step);
 /* Reads and checks state.json, and the other files' sizes and CRCs.
  * Errors: DHO_ERR_CONFIG (no such folder), DHO_ERR_FORMAT ("file: ..., truncated or damaged"). */
 dho_status dho_checkpoint_read_info(const char *path, dho_checkpoint_info *out);
+/* The same without the other files: they may be damaged, or not there. */
+dho_status dho_checkpoint_read_state(const char *path, dho_checkpoint_info *out);
 
 /* Fills the slabs from a checkpoint of exactly this student, whose state.json said `info`. Of
  * version 1 a cosine head's bias b becomes b/s, and its moments, those of a gradient that is s times

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "dho/checkpoint.h"
 
-#include "base/json.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
@@ -166,19 +165,18 @@ dho_status dho_checkpoint_find_steps(const char *run_folder, int64_t *out_step, 
 {
     dho_status status;
     dho_name_list steps = {0};
+    dho_checkpoint_info info;
     char *checkpoints = NULL, *path = NULL;
-    json_t *state = NULL;
     *out_step = *out_total = -1;
     DHO_TRY_GOTO(dho_path_join(&checkpoints, run_folder, "checkpoints"));
     DHO_TRY_GOTO(list_steps(checkpoints, &steps));
     if (steps.count == 0) goto fail;
-    DHO_TRY_GOTO(dho_asprintf(&path, "%s/%s/%s", checkpoints, steps.names[steps.count - 1],
-                              DHO_CHECKPOINT_STATE));
-    DHO_TRY_GOTO(dho_json_load_sealed(&state, path, DHO_CHECKPOINT_STATE_BYTES));
-    *out_step = json_integer_value(json_object_get(state, "step"));
-    *out_total = json_integer_value(json_object_get(state, "total_steps"));
+    DHO_TRY_GOTO(dho_path_join(&path, checkpoints, steps.names[steps.count - 1]));
+    DHO_TRY_GOTO(dho_checkpoint_read_state(path, &info));
+    *out_step = info.step;
+    *out_total = info.total_steps;
+    dho_checkpoint_info_free(&info);
 fail:
-    json_decref(state);
     dho_name_list_free(&steps);
     dho_free(checkpoints);
     dho_free(path);

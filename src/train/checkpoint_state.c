@@ -15,6 +15,7 @@
 
 /* Version 1: the bias of a cosine head is added after the factor. Versions 1 and 2: `settings` has
  * all keys, and those that do not decide numbers, compute.dtype among them, at fixed values. */
+#define MAX_STATE_BYTES ((size_t)64 << 20)
 enum { STATE_VERSION = 3, FIRST_VERSION = 1, MAX_CLASSES = 1 << 20 };
 
 static const char *const file_names[2] = {DHO_CHECKPOINT_MODEL, DHO_CHECKPOINT_OPTIMIZER};
@@ -203,7 +204,10 @@ static dho_status check_file(const char *path, const json_t *state, const char *
     return status;
 }
 
-static dho_status read_state(const char *path, bool whole, dho_checkpoint_info *out)
+/* How much of a checkpoint is looked at. */
+typedef enum check_depth { STATE_ALONE, HEADERS_TOO, CHECKSUMS_TOO } check_depth;
+
+static dho_status read_state(const char *path, check_depth depth, dho_checkpoint_info *out)
 {
     json_t *state = NULL;
     char *state_path = NULL;
@@ -216,9 +220,10 @@ static dho_status read_state(const char *path, bool whole, dho_checkpoint_info *
         status = dho_fail(DHO_ERR_FORMAT, "%s: is missing", state_path);
         goto fail;
     }
-    DHO_TRY_GOTO(dho_json_load_sealed(&state, state_path, DHO_CHECKPOINT_STATE_BYTES));
+    DHO_TRY_GOTO(dho_json_load_sealed(&state, state_path, MAX_STATE_BYTES));
     DHO_TRY_GOTO(read_fields(path, state, out));
-    for (int i = 0; i < 2; i++) DHO_TRY_GOTO(check_file(path, state, file_names[i], whole));
+    for (int i = 0; i < 2 && depth != STATE_ALONE; i++)
+        DHO_TRY_GOTO(check_file(path, state, file_names[i], depth == CHECKSUMS_TOO));
 fail:
     json_decref(state);
     dho_free(state_path);
@@ -228,13 +233,18 @@ fail:
 
 dho_status dho_checkpoint_read_info(const char *path, dho_checkpoint_info *out)
 {
-    return read_state(path, true, out);
+    return read_state(path, CHECKSUMS_TOO, out);
+}
+
+dho_status dho_checkpoint_read_state(const char *path, dho_checkpoint_info *out)
+{
+    return read_state(path, STATE_ALONE, out);
 }
 
 dho_status dho_checkpoint_read_back(const char *folder, const dho_checkpoint_info *info)
 {
     dho_checkpoint_info back;
-    DHO_TRY(read_state(folder, false, &back));
+    DHO_TRY(read_state(folder, HEADERS_TOO, &back));
     bool same = back.step == info->step && back.total_steps == info->total_steps &&
                 back.method == info->method && back.width == info->width &&
                 back.layers == info->layers && back.classes == info->classes &&

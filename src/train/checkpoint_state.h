@@ -7,7 +7,6 @@
 #define DHO_CHECKPOINT_MODEL "model.safetensors"
 #define DHO_CHECKPOINT_OPTIMIZER "optimizer.safetensors"
 #define DHO_CHECKPOINT_STATE "state.json"
-#define DHO_CHECKPOINT_STATE_BYTES ((size_t)64 << 20) /* at most */
 
 typedef struct dho_checkpoint_file {
     uint64_t bytes;

@@ -1,12 +1,11 @@
 /* eval.json and the head outputs that were stored with it. */
-#include "base/json.h"
 #include "dho/alloc.h"
+#include "dho/checkpoint.h"
 #include "dho/file.h"
 #include "report/report_run.h"
 
 #include <string.h>
 
-#define MAX_STATE_BYTES ((size_t)64 << 20)
 enum { MAX_SETS = 64 };
 
 static dho_status open_sets(dho_report_run *run)
@@ -29,27 +28,22 @@ static dho_status find_class_names(const dho_report_run *run, dho_head_outputs *
 {
     const char *checkpoint = run->evaluation.checkpoint, *slash = strrchr(checkpoint, '/');
     char *path;
-    json_t *state = NULL;
-    if (outputs->class_names != NULL) return DHO_OK;
-    DHO_TRY(dho_asprintf(&path, "%s/checkpoints/%s/state.json", run->path,
-                         slash != NULL ? slash + 1 : checkpoint));
-    dho_status status = DHO_OK;
+    dho_checkpoint_info info;
     dho_text names = {0};
-    if (dho_path_exists(path)) status = dho_json_load_sealed(&state, path, MAX_STATE_BYTES);
-    const json_t *list = status == DHO_OK ? json_object_get(state, "class_names") : NULL;
-    if (json_array_size(list) == (size_t)outputs->classes) {
-        for (size_t c = 0; c < json_array_size(list); c++) {
-            const char *name = json_string_value(json_array_get(list, c));
-            dho_text_append(&names, name != NULL ? name : "", name != NULL ? strlen(name) : 0);
-            dho_text_append(&names, "", 1);
-        }
-        status = names.status;
+    if (outputs->class_names != NULL) return DHO_OK;
+    DHO_TRY(dho_asprintf(&path, "%s/checkpoints/%s", run->path,
+                         slash != NULL ? slash + 1 : checkpoint));
+    const dho_status status = dho_checkpoint_read_state(path, &info);
+    dho_free(path);
+    if (status != DHO_OK) return status == DHO_ERR_MEMORY ? status : DHO_OK;
+    if (info.classes == outputs->classes) {
+        for (int c = 0; c < info.classes; c++)
+            dho_text_append(&names, info.class_names[c], strlen(info.class_names[c]) + 1);
         outputs->class_names = names.data;
         outputs->class_name_bytes = names.used;
     }
-    json_decref(state);
-    dho_free(path);
-    return status == DHO_ERR_MEMORY ? status : DHO_OK;
+    dho_checkpoint_info_free(&info);
+    return names.status;
 }
 
 /* Reads one set's outputs, takes from them what the report shows, and lets them go: those of

@@ -1,0 +1,122 @@
+#define _GNU_SOURCE
+/* metrics.jsonl, to the byte: keys and their order, means, what a resumed run keeps. */
+#include "check_main.h"
+#include "dho/file.h"
+#include "train/progress.h"
+
+#include <math.h>
+#include <string.h>
+
+static char folder[] = "/tmp/dho-progress-XXXXXX";
+static char path[64];
+static dho_config config;
+
+static void start(void)
+{
+    char text[160];
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/metrics.jsonl", folder);
+    snprintf(text, sizeof text, "{out: %s, train: {log_every: 2}}", folder);
+    ck_assert_ok(dho_config_parse(&config, text, strlen(text), "test", NULL, 0));
+}
+
+static void finish(void)
+{
+    dho_config_free(&config);
+    ck_assert_ok(dho_remove_tree(folder));
+    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+}
+
+/* Steps first .. last of a run of 5; the losses of step n are n and its parts, step 3 is skipped.
+ */
+static void write_steps(int64_t first, int64_t last)
+{
+    dho_progress progress = {0};
+    ck_assert_ok(dho_progress_open(&progress, &config, first - 1, 5));
+    for (int64_t n = first; n <= last; n++) {
+        dho_step_metrics step = {.step = n, .skipped = n == 3};
+        for (int m = 0; m < DHO_METRIC_COUNT; m++)
+            step.values[m] = step.skipped ? NAN : (double)n + 0.25 * m;
+        step.values[DHO_METRIC_EPOCH] = (double)n / 4;
+        step.values[DHO_METRIC_LR] = 0.5 / (double)n;
+        step.values[DHO_METRIC_IMAGES_PER_SECOND] = 32;
+        step.values[DHO_METRIC_STEP_SECONDS] = 0.125;
+        if (n == 2) step.values[DHO_METRIC_GRADIENT_NORM] = INFINITY;
+        ck_assert_ok(dho_progress_step(&progress, &step));
+    }
+    dho_progress_close(&progress);
+}
+
+static void check_file(const char *expected)
+{
+    uint8_t *data = NULL;
+    size_t capacity = 0, bytes;
+    ck_assert_ok(dho_file_read_text(path, 1 << 20, &data, &capacity, &bytes));
+    ck_assert_str_eq((char *)data, expected);
+    dho_free(data);
+}
+
+static const char first_line[] =
+    "{\"step\":2,\"epoch\":0.5,\"loss\":1.75,\"ce\":2.0,\"kd_labelled\":2.25,"
+    "\"kd_unlabelled\":2.5,\"accuracy\":3.25,\"lr\":0.25,\"gradient_norm\":-1.0,"
+    "\"images_per_second\":256.0,\"step_seconds\":0.125,\"data_wait_seconds\":4.5,"
+    "\"comm_seconds\":4.75";
+static const char features[] = ",\"feature_labelled\":2.75,\"feature_unlabelled\":3.0";
+
+START_TEST(test_lines)
+{
+    char expected[2048];
+    config.method = DHO_METHOD_CE;
+    write_steps(1, 2);
+    snprintf(expected, sizeof expected, "%s}\n", first_line);
+    check_file(expected);
+    write_steps(1, 5); /* from the start again: the line of step 2 goes */
+    snprintf(expected, sizeof expected,
+             "%s}\n"
+             "{\"step\":4,\"epoch\":1.0,\"loss\":4.25,\"ce\":4.5,\"kd_labelled\":4.75,"
+             "\"kd_unlabelled\":5.0,\"accuracy\":5.75,\"lr\":0.125,\"gradient_norm\":6.25,"
+             "\"images_per_second\":256.0,\"step_seconds\":0.125,\"data_wait_seconds\":7.0,"
+             "\"comm_seconds\":7.25}\n"
+             "{\"step\":5,\"epoch\":1.25,\"loss\":5.25,\"ce\":5.5,\"kd_labelled\":5.75,"
+             "\"kd_unlabelled\":6.0,\"accuracy\":6.75,\"lr\":0.1,\"gradient_norm\":7.25,"
+             "\"images_per_second\":256.0,\"step_seconds\":0.125,\"data_wait_seconds\":8.0,"
+             "\"comm_seconds\":8.25}\n",
+             first_line);
+    check_file(expected);
+}
+END_TEST
+
+START_TEST(test_features)
+{
+    char expected[2048];
+    config.method = DHO_METHOD_FEATURE;
+    write_steps(1, 2);
+    snprintf(expected, sizeof expected, "%s%s}\n", first_line, features);
+    check_file(expected);
+}
+END_TEST
+
+/* A mean that is not finite has no word in JSON. */
+START_TEST(test_not_finite)
+{
+    dho_progress progress = {0};
+    dho_step_metrics step = {.step = 2};
+    ck_assert_ok(dho_progress_open(&progress, &config, 0, 5));
+    step.values[DHO_METRIC_CE] = NAN;
+    ck_assert_fails(dho_progress_step(&progress, &step), DHO_ERR_NUMERIC, "is not finite");
+    dho_progress_close(&progress);
+    check_file("");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("progress");
+    TCase *cases = tcase_create("all");
+    tcase_add_checked_fixture(cases, start, finish);
+    tcase_add_test(cases, test_lines);
+    tcase_add_test(cases, test_features);
+    tcase_add_test(cases, test_not_finite);
+    suite_add_tcase(suite, cases);
+    return dho_check_run(suite);
+}
