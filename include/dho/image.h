@@ -69,10 +69,6 @@ dho_status dho_image_read_size(const uint8_t *bytes, size_t size, const char *na
 dho_status dho_image_decode_box(dho_image *inout, const uint8_t *bytes, size_t size,
                                 const char *name, dho_box box, dho_resample_scratch *scratch);
 
-/* Reads and decodes a file; *inout_buffer as in dho_file_read. */
-dho_status dho_image_load(dho_image *inout, const char *path, uint8_t **inout_buffer,
-                          size_t *inout_capacity);
-
 /* Encodes as baseline JPEG, 4:2:0, quality 1..100, atomically. */
 dho_status dho_image_save_jpeg(const dho_image *image, const char *path, int quality);
 
@@ -99,13 +95,6 @@ dho_status dho_image_resize(const dho_image *source, dho_box box, int width, int
 dho_box dho_random_resized_crop(int width, int height, const double scale[2], const double ratio[2],
                                 dho_rng *rng);
 
-/* Geometry of the evaluation transform Resize(resize_short) + CenterCrop(crop), as torchvision
- * rounds it: the long side is int(resize_short * long / short), the offset is
- * round-half-even((size - crop) / 2). *resized_* is the size after the resize; the crop box is in
- * resized pixels and always inside (images are never padded: crop <= resize_short is required). */
-void dho_resize_center_crop_geometry(int width, int height, int resize_short, int crop,
-                                     int *resized_width, int *resized_height, dho_box *crop_box);
-
 /* Per-channel normalisation in units of the 0..1 pixel: out = (pixel/255 - mean) / std. */
 typedef struct dho_normalise {
     float mean[3], std[3];
@@ -123,11 +112,6 @@ typedef struct dho_pixel_finish {
 
 void dho_pixel_finish_init(dho_pixel_finish *finish, const dho_normalise *normalise,
                            dho_compute_dtype type);
-
-/* 8-bit RGB to normalised NHWC of one image, flipped left-right when asked. out:
- * [height][width][3] of finish->type. */
-void dho_image_to_network(const dho_image *image, bool flip, const dho_pixel_finish *finish,
-                          void *out);
 
 /* The training transform behind the choice of its box: dho_image_resize, the flip and the finish in
  * one go, without images in between. out: [side][side][3] of finish->type.

@@ -54,9 +54,6 @@ dho_status dho_safetensors_open_memory(dho_safetensors **out, const void *data, 
 void dho_safetensors_close(dho_safetensors **file);
 
 const char *dho_safetensors_path(const dho_safetensors *file);
-size_t dho_safetensors_count(const dho_safetensors *file);
-/* i-th tensor in data order. */
-const dho_tensor_view *dho_safetensors_at(const dho_safetensors *file, size_t i);
 /* By name; NULL when there is none. */
 const dho_tensor_view *dho_safetensors_find(const dho_safetensors *file, const char *name);
 /* By name, demanded: DHO_ERR_FORMAT names the file, the tensor and, for a wrong shape, both

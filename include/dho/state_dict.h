@@ -28,11 +28,10 @@ dho_status dho_state_dict_add(dho_state_dict *dict, const dho_graph *graph, bool
 void dho_state_dict_free(dho_state_dict *dict);
 
 /* Fills a slab from a file. Every slot must be there with its shape, in any float dtype; tensors of
- * the file that the graph does not know are passed over, those whose slot name starts with
- * `skip_prefix` (NULL: none) keep the slab's values.
+ * the file that the graph does not know are passed over.
  * Errors: DHO_ERR_FORMAT naming the tensor and both shapes. */
 dho_status dho_state_dict_load(const dho_safetensors *file, const dho_graph *graph, bool buffers,
-                               const char *prefix, const char *skip_prefix, float *slab);
+                               const char *prefix, float *slab);
 
 /* What dho_state_dict_init did. */
 typedef struct dho_init_report {

@@ -27,16 +27,11 @@ typedef struct dho_torch_file dho_torch_file;
  * TorchScript program, a Python object that is no part of a state dict (named), a tensor that does
  * not fit its storage; DHO_ERR_CONFIG when there is no such key. */
 dho_status dho_torch_file_open(dho_torch_file **out, const char *path, const char *key);
-/* The same over memory that outlives the reader. */
-dho_status dho_torch_file_open_memory(dho_torch_file **out, const void *data, size_t bytes,
-                                      const char *name, const char *key);
 void dho_torch_file_close(dho_torch_file **file);
 
 size_t dho_torch_file_count(const dho_torch_file *file);
 /* i-th tensor in the order of the state dict. */
 const dho_tensor_view *dho_torch_file_at(const dho_torch_file *file, size_t i);
-/* By name; NULL when there is none. */
-const dho_tensor_view *dho_torch_file_find(const dho_torch_file *file, const char *name);
 /* Where the state dict was found; "" for the root. */
 const char *dho_torch_file_key(const dho_torch_file *file);
 /* Keys that hold another state dict, which was not taken: "state_dict"; "" for none. */

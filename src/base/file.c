@@ -2,6 +2,7 @@
 #include "dho/file.h"
 
 #include "base/file_kind.h"
+#include "base/text.h"
 #include "dho/alloc.h"
 
 #include <dirent.h>
@@ -290,11 +291,6 @@ dho_status dho_path_join(char **out, const char *folder, const char *name)
     return dho_asprintf(out, "%s%s%s", folder, folder[length - 1] == '/' ? "" : "/", name);
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 dho_status dho_list_folder(dho_name_list *out, const char *path)
 {
     *out = (dho_name_list){0};
@@ -317,7 +313,7 @@ dho_status dho_list_folder(dho_name_list *out, const char *path)
         DHO_TRY_GOTO(dho_strdup(&out->names[out->count], entry->d_name));
         out->count++;
     }
-    if (out->count > 0) qsort(out->names, out->count, sizeof *out->names, compare_names);
+    if (out->count > 0) qsort(out->names, out->count, sizeof *out->names, dho_compare_texts);
 fail:
     closedir(folder);
     if (status != DHO_OK) dho_name_list_free(out);

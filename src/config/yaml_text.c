@@ -1,6 +1,8 @@
 #include "base/utf8.h"
 #include "config/yaml_tree.h"
 
+#include "base/utf8.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

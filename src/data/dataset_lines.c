@@ -1,4 +1,5 @@
 /* Text files with one name a line, and the comparison of a dataset's classes with one. */
+#include "base/text.h"
 #include "base/utf8.h"
 #include "data/dataset_build.h"
 #include "dho/alloc.h"
@@ -43,10 +44,11 @@ dho_status dho_read_list_file(const char *path, size_t max_bytes, uint8_t **out_
     const uint8_t *bad = dho_utf8_first_bad(text, *out_size);
     if (bad == NULL) return DHO_OK;
     for (const uint8_t *c = text; c < bad; c++) line += *c == '\n';
-    return dho_fail(DHO_ERR_FORMAT,
-                    "%s:%zu: the byte \\x%02x is not UTF-8: save the file as UTF-8 (iconv -f latin1 "
-                    "-t utf8, or the encoding it has)",
-                    path, line, (unsigned)*bad);
+    return dho_fail(
+        DHO_ERR_FORMAT,
+        "%s:%zu: the byte \\x%02x is not UTF-8: save the file as UTF-8 (iconv -f latin1 "
+        "-t utf8, or the encoding it has)",
+        path, line, (unsigned)*bad);
 }
 
 dho_status dho_read_lines(dho_path_list *list, const char *path, bool comments)
@@ -63,18 +65,14 @@ fail:
 
 /* --- classes --- */
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* Appends to text what is in a[] and not in b[], both sorted; at most SHOWN names. */
 static size_t list_only_in(const char **a, size_t count_a, const char **b, size_t count_b,
                            char *text, size_t size)
 {
     size_t found = 0, used = strlen(text);
     for (size_t i = 0; i < count_a; i++) {
-        if (count_b > 0 && bsearch(&a[i], b, count_b, sizeof *b, compare_names) != NULL) continue;
+        if (count_b > 0 && bsearch(&a[i], b, count_b, sizeof *b, dho_compare_texts) != NULL)
+            continue;
         if (found++ < SHOWN && used < size)
             used +=
                 (size_t)snprintf(text + used, size - used, "%s%.60s", found > 1 ? ", " : "", a[i]);
@@ -91,8 +89,8 @@ static dho_status compare_classes(const dho_dataset *dataset, const char **wante
     size_t present = 0;
     for (int32_t c = 0; c < dataset->classes; c++)
         if (dataset->class_present[c]) here[present++] = dataset->class_names[c];
-    if (present > 0) qsort(here, present, sizeof *here, compare_names);
-    if (count > 0) qsort(wanted, count, sizeof *wanted, compare_names);
+    if (present > 0) qsort(here, present, sizeof *here, dho_compare_texts);
+    if (count > 0) qsort(wanted, count, sizeof *wanted, dho_compare_texts);
     const size_t lack = list_only_in(wanted, count, here, present, missing, sizeof missing);
     const size_t more = list_only_in(here, present, wanted, count, unexpected, sizeof unexpected);
     if (lack + more == 0) return DHO_OK;

@@ -11,7 +11,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-bool dho_shard_is_tar(const char *name)
+/* Does the file's name end as a tar's? */
+static bool is_tar(const char *name)
 {
     static const char *const ends[] = {".tar",    ".tar.gz", ".tgz",     ".tar.bz2", ".tbz2",
                                        ".tar.xz", ".txz",    ".tar.zst", ".tzst",    ".tar.lz4"};
@@ -29,7 +30,7 @@ static dho_status scan_files(dho_shard_index *out, const dho_name_list *names, c
     for (size_t i = 0; i < names->count; i++) {
         struct stat info;
         char *path;
-        if (!dho_shard_is_tar(names->names[i])) continue;
+        if (!is_tar(names->names[i])) continue;
         DHO_TRY(dho_path_join(&path, folder, names->names[i]));
         const uint64_t bytes = stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
         dho_status status = dho_shard_index_add_file(out, names->names[i], bytes);
@@ -78,7 +79,7 @@ dho_status dho_shard_count_unused(dho_shard_index *index, const char *folder)
             continue;
         status = dho_unused_add(index->unused,
                                 name[0] == '.'           ? DHO_UNUSED_SYSTEM
-                                : dho_shard_is_tar(name) ? DHO_UNUSED_NOT_INDEXED
+                                : is_tar(name) ? DHO_UNUSED_NOT_INDEXED
                                 : dho_image_name_kind(name) != DHO_NAME_OTHER ? DHO_UNUSED_NO_LABEL
                                                                               : DHO_UNUSED_OTHER,
                                 NULL, name);

@@ -80,8 +80,6 @@ dho_status dho_shard_scan_memory(dho_shard_index *index, const uint8_t *data, si
  * parse. Errors: those, and DHO_ERR_CONFIG for a folder without a tar. */
 dho_status dho_shard_scan_folder(dho_shard_index *out, const char *folder);
 
-/* Does the file's name end as a tar's? */
-bool dho_shard_is_tar(const char *name);
 /* Counts what lies in the folder and is neither a tar of the index nor one of its two files. */
 dho_status dho_shard_count_unused(dho_shard_index *index, const char *folder);
 

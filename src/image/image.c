@@ -1,13 +1,9 @@
 #include "dho/image.h"
 
 #include "dho/alloc.h"
-#include "dho/file.h"
 #include "image/image_codec.h"
 
 #include <string.h>
-
-/* No image of DHO_IMAGE_MAX_PIXELS pixels needs more. */
-static const size_t max_file_bytes = (size_t)2 << 30;
 
 void dho_image_free(dho_image *image)
 {
@@ -108,19 +104,4 @@ dho_status dho_image_decode_box(dho_image *inout, const uint8_t *bytes, size_t s
     const dho_status status = decode(inout, bytes, size, name, &box, scratch);
     if (status != DHO_OK) inout->width = inout->height = 0;
     return status;
-}
-
-dho_status dho_image_read_file(const char *path, uint8_t **inout_buffer, size_t *inout_capacity,
-                               size_t *out_size)
-{
-    return dho_file_read(path, max_file_bytes, inout_buffer, inout_capacity, out_size);
-}
-
-dho_status dho_image_load(dho_image *inout, const char *path, uint8_t **inout_buffer,
-                          size_t *inout_capacity)
-{
-    size_t size;
-    inout->width = inout->height = 0;
-    DHO_TRY(dho_image_read_file(path, inout_buffer, inout_capacity, &size));
-    return dho_image_decode(inout, *inout_buffer, size, path);
 }

@@ -12,10 +12,6 @@ enum { DHO_IMAGE_MAX_SIDE = 65500 };
  */
 dho_status dho_image_reserve(dho_image *image, size_t width, size_t height, const char *name);
 
-/* An image file's bytes, as dho_file_read reads them. */
-dho_status dho_image_read_file(const char *path, uint8_t **inout_buffer, size_t *inout_capacity,
-                               size_t *out_size);
-
 /* Can an image have this size? Errors: DHO_ERR_FORMAT "name: ...". */
 dho_status dho_image_check_size(size_t width, size_t height, const char *name);
 
@@ -63,6 +59,20 @@ dho_status dho_jpeg_encode(const dho_image *image, int quality, const char *name
 dho_status dho_image_resize_window(const dho_image *source, dho_box box, int full_width,
                                    int full_height, dho_box window, dho_filter filter,
                                    dho_resample_scratch *scratch, dho_image *out);
+
+/* --- transform.c --- */
+
+/* Geometry of the evaluation transform Resize(resize_short) + CenterCrop(crop), as torchvision
+ * rounds it: the long side is int(resize_short * long / short), the offset is
+ * round-half-even((size - crop) / 2). *resized_* is the size after the resize; the crop box is in
+ * resized pixels and always inside (images are never padded: crop <= resize_short is required). */
+void dho_resize_center_crop_geometry(int width, int height, int resize_short, int crop,
+                                     int *resized_width, int *resized_height, dho_box *crop_box);
+
+/* 8-bit RGB to normalised NHWC of one image, flipped left-right when asked. out:
+ * [height][width][3] of finish->type. */
+void dho_image_to_network(const dho_image *image, bool flip, const dho_pixel_finish *finish,
+                          void *out);
 
 /* --- pixel_finish.c --- */
 

@@ -28,7 +28,6 @@ struct dho_cache {
     dho_teacher_head head;
     pthread_mutex_t mapping_lock;    /* held while a shard is being mapped */
     _Atomic(mapped_shard *) *shards; /* [spec.shards]; NULL until mapped */
-    atomic_int mapped;
 };
 
 /* --- head --- */
@@ -177,11 +176,6 @@ dho_status dho_cache_check_dataset(const dho_cache *cache, uint64_t fingerprint,
                     cache->folder, spec->count, spec->fingerprint, count, fingerprint);
 }
 
-int dho_cache_mapped_shards(const dho_cache *cache)
-{
-    return atomic_load(&cache->mapped);
-}
-
 /* --- shards --- */
 
 static dho_status map_shard(const dho_cache *cache, int index, mapped_shard **out)
@@ -220,10 +214,8 @@ static dho_status get_shard(dho_cache *cache, int index, mapped_shard **out)
     *out = atomic_load_explicit(&cache->shards[index], memory_order_relaxed);
     if (*out == NULL) {
         status = map_shard(cache, index, out);
-        if (status == DHO_OK) {
+        if (status == DHO_OK)
             atomic_store_explicit(&cache->shards[index], *out, memory_order_release);
-            atomic_fetch_add(&cache->mapped, 1);
-        }
     }
     pthread_mutex_unlock(&cache->mapping_lock);
     return status;

@@ -1,5 +1,6 @@
 #include "teacher/tinyvit_files.h"
 
+#include "base/text.h"
 #include "dho/alloc.h"
 #include "teacher/tinyvit_keys.h"
 
@@ -28,12 +29,6 @@ static bool parse_epoch_folder(const char *name, int *top, int *epoch)
 {
     return take_number(&name, "logits_top", MAX_TOP, top) && *top > 0 &&
            take_number(&name, "_epoch", MAX_EPOCH, epoch) && *name == '\0';
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
 /* --- one rank's two files --- */
@@ -113,7 +108,7 @@ static dho_status list_ranks(const char *folder, int **out, size_t *count)
     dho_status status = dho_alloc(out, names.count, sizeof **out, folder);
     for (size_t i = 0; i < names.count && status == DHO_OK; i++) {
         const char *rest = names.names[i];
-        if (!ends_with(rest, values)) continue;
+        if (!dho_ends_with(rest, values)) continue;
         if (take_number(&rest, "rank", MAX_RANK, *out + *count) && strcmp(rest, values) == 0)
             ++*count;
         else

@@ -34,7 +34,7 @@ static int compare_text(const char *a, size_t a_length, const char *b, size_t b_
     return order != 0 ? order : (a_length > b_length) - (a_length < b_length);
 }
 
-static int compare_names(const void *a, const void *b)
+static int compare_stems(const void *a, const void *b)
 {
     const tinyvit_name *x = a, *y = b;
     return compare_text(x->text, x->length, y->text, y->length);
@@ -51,9 +51,9 @@ static dho_status list_names(tinyvit_keys *keys)
         to_stem(&name.text, &name.length);
         keys->names[id] = name;
     }
-    qsort(keys->names, (size_t)dataset->count, sizeof *keys->names, compare_names);
+    qsort(keys->names, (size_t)dataset->count, sizeof *keys->names, compare_stems);
     for (int64_t i = 1; i < dataset->count; i++)
-        if (compare_names(&keys->names[i - 1], &keys->names[i]) == 0)
+        if (compare_stems(&keys->names[i - 1], &keys->names[i]) == 0)
             return dho_fail(DHO_ERR_CONFIG,
                             "%s: the saved labels name images by their files' names, and %s and %s "
                             "have the same",
@@ -123,7 +123,7 @@ dho_status tinyvit_keys_find(tinyvit_keys *keys, const char *key, size_t length,
     tinyvit_name wanted = {.text = key, .length = length};
     to_stem(&wanted.text, &wanted.length);
     const tinyvit_name *found = bsearch(&wanted, keys->names, (size_t)keys->dataset->count,
-                                        sizeof *keys->names, compare_names);
+                                        sizeof *keys->names, compare_stems);
     *out = found != NULL ? found->id : -1;
     return DHO_OK;
 }

@@ -268,16 +268,6 @@ const char *dho_safetensors_path(const dho_safetensors *file)
     return file->name;
 }
 
-size_t dho_safetensors_count(const dho_safetensors *file)
-{
-    return file->table.count;
-}
-
-const dho_tensor_view *dho_safetensors_at(const dho_safetensors *file, size_t i)
-{
-    return &file->table.tensors[i];
-}
-
 const dho_tensor_view *dho_safetensors_find(const dho_safetensors *file, const char *name)
 {
     return dho_tensor_table_find(&file->table, name);

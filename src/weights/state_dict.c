@@ -162,13 +162,9 @@ static dho_status load_one(const dho_safetensors *file, const dho_slot *slot, co
 }
 
 dho_status dho_state_dict_load(const dho_safetensors *file, const dho_graph *graph, bool buffers,
-                               const char *prefix, const char *skip_prefix, float *slab)
+                               const char *prefix, float *slab)
 {
-    for (size_t i = 0; i < slot_count(graph, buffers); i++) {
-        const dho_slot *slot = slot_at(graph, buffers, i);
-        if (skip_prefix != NULL && strncmp(slot->name, skip_prefix, strlen(skip_prefix)) == 0)
-            continue;
-        DHO_TRY(load_one(file, slot, prefix, slab));
-    }
+    for (size_t i = 0; i < slot_count(graph, buffers); i++)
+        DHO_TRY(load_one(file, slot_at(graph, buffers, i), prefix, slab));
     return DHO_OK;
 }

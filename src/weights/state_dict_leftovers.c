@@ -1,5 +1,6 @@
 #include "weights/state_dict_leftovers.h"
 
+#include "base/text.h"
 #include "weights/state_dict_names.h"
 #include "weights/tensor_table.h"
 
@@ -7,12 +8,6 @@
 #include <string.h>
 
 enum { ROOMY = 400, MOST_ROOTS = 32, MOST_GROUPS = 64, SHOWN_GROUPS = 5, EXAMPLES = 2, STAGES = 4 };
-
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
 
 /* The name behind the prefix; NULL when it has another. */
 static const char *behind(const char *name, const char *prefix)
@@ -163,7 +158,8 @@ static bool is_known(const char *name)
         "fc",      "head",      "heads",        "head_dist", "classifier", "last_linear",
         "fc_norm", "projector", "projection",   "predictor", "prototypes", "n_averaged",
         "head_ce", "head_kd",   "head_feature", "ce_head",   "kd_head"};
-    if (ends_with(name, "num_batches_tracked") || ends_with(name, "position_ids")) return true;
+    if (dho_ends_with(name, "num_batches_tracked") || dho_ends_with(name, "position_ids"))
+        return true;
     const size_t length = strcspn(name, ".");
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (strlen(parts[i]) == length && strncmp(parts[i], name, length) == 0) return true;
@@ -220,7 +216,7 @@ dho_status dho_leftovers_check(const dho_weights *weights, const tensor_use *use
     for (size_t i = 0; i < dho_weights_count(weights); i++) {
         const char *name = dho_weights_at(weights, i)->name;
         const char *rest = behind(name, report->prefix);
-        if (used[i] != UNUSED || ends_with(name, "num_batches_tracked")) continue;
+        if (used[i] != UNUSED || dho_ends_with(name, "num_batches_tracked")) continue;
         if (rest != NULL && !is_known(rest) && has_root(&own, rest))
             add_example(examples, sizeof examples, strange++, name);
         else
@@ -258,7 +254,7 @@ dho_status dho_leftovers_missing(const dho_weights *weights, const tensor_use *u
     size_t left = 0;
     for (size_t i = 0; i < dho_weights_count(weights); i++) {
         const char *name = dho_weights_at(weights, i)->name;
-        if (used[i] == UNUSED && !ends_with(name, "num_batches_tracked"))
+        if (used[i] == UNUSED && !dho_ends_with(name, "num_batches_tracked"))
             add_example(examples, sizeof examples, left++, name);
     }
     if (missing > 1) snprintf(more, sizeof more, ", nor %zu others", missing - 1);

@@ -15,7 +15,7 @@ dho_status dho_tensor_table_reserve(dho_tensor_table *table, size_t capacity)
     return dho_alloc(&table->sorted, capacity, sizeof *table->sorted, table->file);
 }
 
-static int compare_names(const void *a, const void *b)
+static int compare_tensors(const void *a, const void *b)
 {
     return strcmp((*(const dho_tensor_view *const *)a)->name,
                   (*(const dho_tensor_view *const *)b)->name);
@@ -24,7 +24,8 @@ static int compare_names(const void *a, const void *b)
 void dho_tensor_table_sort(dho_tensor_table *table)
 {
     for (size_t i = 0; i < table->count; i++) table->sorted[i] = &table->tensors[i];
-    if (table->count > 0) qsort(table->sorted, table->count, sizeof *table->sorted, compare_names);
+    if (table->count > 0)
+        qsort(table->sorted, table->count, sizeof *table->sorted, compare_tensors);
 }
 
 void dho_tensor_table_free(dho_tensor_table *table)

@@ -35,4 +35,8 @@ const char *dho_name_shown(const char *name, char buffer[DHO_NAME_SHOWN + 4]);
 const dho_tensor_table *dho_safetensors_table(const dho_safetensors *file);
 const dho_tensor_table *dho_torch_file_table(const dho_torch_file *file);
 
+/* dho_torch_file_open over memory that outlives the reader: tests and fuzzers. */
+dho_status dho_torch_file_open_memory(dho_torch_file **out, const void *data, size_t bytes,
+                                      const char *name, const char *key);
+
 #endif

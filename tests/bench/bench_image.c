@@ -3,6 +3,7 @@
  *   gcc -std=c17 -O3 -march=native -Iinclude tests/bench/bench_image.c build/release/libdho.a \
  *       -ljpeg -lpng -lz -ljansson -lm -lpthread -o bench_image && ./bench_image photo.jpg */
 #define _POSIX_C_SOURCE 200809L
+#include "image/image_codec.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/image.h"

@@ -99,7 +99,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const size_t front = size < BOX_BYTES ? size : BOX_BYTES;
     memcpy(choice, data, front);
     static const char *const signatures[] = {"\xff\xd8\xff", "\x89PNG", "RIFF", "GIF8", "II*",
-                                             "II+", "MM", "BM", "P1", "P2", "P3", "P4", "P5", "P6"};
+                                             "II+",          "MM",      "BM",   "P1",   "P2",
+                                             "P3",           "P4",      "P5",   "P6"};
     bool bare = false;
     for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++)
         bare = bare || (size >= 4 && memcmp(data, signatures[i], strlen(signatures[i])) == 0);

@@ -1,8 +1,10 @@
-/* libFuzzer: the safetensors reader over memory, and the teacher's head if it holds one. The input is the whole file, or, when its first
- * byte is odd, header and data without the length (so that the fuzzer need not guess it). */
+/* libFuzzer: the safetensors reader over memory, and the teacher's head if it holds one. The input
+ * is the whole file, or, when its first byte is odd, header and data without the length (so that
+ * the fuzzer need not guess it). */
 #include "dho/head_file.h"
 #include "dho/safetensors.h"
 #include "dho/teacher_head.h"
+#include "weights/tensor_table.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +15,8 @@ static volatile float sink;
 
 static void read_everything(const dho_safetensors *file)
 {
-    for (size_t i = 0; i < dho_safetensors_count(file); i++) {
-        const dho_tensor_view *tensor = dho_safetensors_at(file, i), *again;
+    for (size_t i = 0; i < dho_safetensors_table(file)->count; i++) {
+        const dho_tensor_view *tensor = &dho_safetensors_table(file)->tensors[i], *again;
         if (dho_safetensors_find(file, tensor->name) != tensor) abort();
         if (dho_safetensors_require(file, tensor->name, tensor->dims, tensor->shape, &again) !=
             DHO_OK)

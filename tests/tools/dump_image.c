@@ -8,6 +8,7 @@
  */
 #include "dho/alloc.h"
 #include "dho/image.h"
+#include "load_image.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +34,7 @@ static dho_status process(const dump_options *options, const char *path, buffers
     dho_pixel_finish finish;
     const dho_normalise bytes = {.mean = {0, 0, 0}, .std = {1 / 255.0f, 1 / 255.0f, 1 / 255.0f}};
     dho_pixel_finish_init(&finish, &bytes, DHO_DTYPE_FP32);
-    DHO_TRY(dho_image_load(&b->image, path, &b->file, &b->file_capacity));
+    DHO_TRY(load_image(&b->image, path, &b->file, &b->file_capacity));
     if (!options->evaluate) return DHO_OK;
     DHO_TRY(dho_image_eval_transform(&b->image, options->resize_short, options->crop,
                                      options->filter, &finish, &b->scratch, &b->resized,

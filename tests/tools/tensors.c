@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include "dho/alloc.h"
 #include "dho/safetensors.h"
+#include "weights/tensor_table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,8 +46,8 @@ static dho_status poke(const char *path, const char *name, size_t index, float v
     DHO_TRY(dho_safetensors_open(&file, path));
     DHO_TRY(dho_safetensors_require(file, name, -1, NULL, &view));
     size_t header = 0, before = 0;
-    for (size_t i = 0; dho_safetensors_at(file, i) != view; i++)
-        before += dho_safetensors_at(file, i)->bytes;
+    for (size_t i = 0; &dho_safetensors_table(file)->tensors[i] != view; i++)
+        before += dho_safetensors_table(file)->tensors[i].bytes;
     dho_safetensors_close(&file);
     FILE *stream = fopen(path, "r+b");
     if (stream == NULL || fread(&header, 8, 1, stream) != 1 ||
@@ -60,8 +61,8 @@ static dho_status rename_all(const char *path, const char *out, char **rules, in
 {
     dho_safetensors *file;
     DHO_TRY(dho_safetensors_open(&file, path));
-    for (size_t i = 0; i < dho_safetensors_count(file); i++) {
-        const dho_tensor_view *view = dho_safetensors_at(file, i);
+    for (size_t i = 0; i < dho_safetensors_table(file)->count; i++) {
+        const dho_tensor_view *view = &dho_safetensors_table(file)->tensors[i];
         bool keep = true;
         for (int r = 0; r < rule_count; r++) {
             const char *to = strchr(rules[r], '=');

@@ -25,11 +25,6 @@ static const page_section sections[] = {
 };
 enum { SECTIONS = sizeof sections / sizeof *sections };
 
-void dho_report_add_heading(dho_report_page *page, const char *id, const char *title)
-{
-    dho_text_add(&page->html, "<section id=\"%s\">\n<h2>%s</h2>\n", id, title);
-}
-
 void dho_report_add_missing(dho_report_page *page, const char *html)
 {
     dho_text_add(&page->html, "<p class=\"quiet\">%s</p>\n", html);
@@ -150,7 +145,8 @@ static dho_status write_page(dho_report_page *page, const char *out)
 {
     add_head(page);
     for (int i = 0; i < SECTIONS; i++) {
-        dho_report_add_heading(page, sections[i].id, sections[i].title);
+        dho_text_add(&page->html, "<section id=\"%s\">\n<h2>%s</h2>\n", sections[i].id,
+                     sections[i].title);
         DHO_TRY(sections[i].add(page));
         dho_text_add(&page->html, "</section>\n");
     }

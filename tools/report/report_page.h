@@ -16,8 +16,6 @@ typedef struct dho_report_page {
 
 /* Writes a figure into the page and, if asked for, SVG_FOLDER/ID.svg; releases it. */
 dho_status dho_report_add_figure(dho_report_page *page, dho_figure *figure);
-/* A section's heading. */
-void dho_report_add_heading(dho_report_page *page, const char *id, const char *title);
 /* "<p>text</p>" for a section with nothing to show. */
 void dho_report_add_missing(dho_report_page *page, const char *html);
 /* The coloured line of a run and its name. */

@@ -32,16 +32,6 @@ int dho_synth_class_count(void)
     return DHO_SYNTH_CLASSES;
 }
 
-const char *dho_synth_class_name(int index)
-{
-    return index >= 0 && index < DHO_SYNTH_CLASSES ? dho_synth_classes[index].name : NULL;
-}
-
-int dho_synth_class_in_test_a(int index)
-{
-    return index >= 0 && index < DHO_SYNTH_CLASSES && dho_synth_classes[index].in_test_a;
-}
-
 static int images_per_class(const dho_synth_options *options, int split)
 {
     if (split == 0) return options->train_per_class;

@@ -38,11 +38,8 @@ typedef struct dho_synth_options {
         .threads = 0                                                                               \
     }
 
-/* The classes in byte order of their (folder) names. */
+/* How many classes it has. */
 int dho_synth_class_count(void);
-const char *dho_synth_class_name(int index);
-/* Nonzero when the class is among those of test_a. */
-int dho_synth_class_in_test_a(int index);
 
 /* Writes the data set. A folder that already holds this very set (same version, seed and counts) is
  * left alone, a set of which the writing was cut short is removed and written again; both are said

@@ -18,11 +18,6 @@ typedef struct dho_synth_class {
 /* In byte order of the names. */
 extern const dho_synth_class dho_synth_classes[DHO_SYNTH_CLASSES];
 
-/* The outline of a surface's patch: sets the clip, or (often) none, for the whole picture. Fills it
- * with the paint. */
-void dho_synth_begin_surface(dho_synth_scene *s, dho_synth_paint ground);
-void dho_synth_end_surface(dho_synth_scene *s);
-
 void dho_synth_draw_arrow(dho_synth_scene *s);
 void dho_synth_draw_brick_wall(dho_synth_scene *s);
 void dho_synth_draw_butterfly(dho_synth_scene *s);

@@ -6,7 +6,9 @@
 
 #define PI 3.14159265f
 
-void dho_synth_begin_surface(dho_synth_scene *s, dho_synth_paint ground)
+/* The outline of a surface's patch: sets the clip, or (often) none, for the whole picture. Fills it
+ * with the paint. */
+static void begin_surface(dho_synth_scene *s, dho_synth_paint ground)
 {
     const int shape = dho_synth_integer(s, 0, 4);
     if (shape == 0) { /* over all */
@@ -38,18 +40,13 @@ void dho_synth_begin_surface(dho_synth_scene *s, dho_synth_paint ground)
     s->style.outline = outline;
 }
 
-void dho_synth_end_surface(dho_synth_scene *s)
-{
-    dho_synth_unclip(s);
-}
-
 void dho_synth_draw_brick_wall(dho_synth_scene *s)
 {
     const float high = dho_synth_range(s, 0.2f, 0.38f),
                 wide = high * dho_synth_range(s, 1.8f, 2.8f);
     const float gap = high * dho_synth_range(s, 0.06f, 0.13f),
                 uneven = dho_synth_range(s, 0, 0.18f);
-    dho_synth_begin_surface(s, dho_synth_role(s, DHO_SYNTH_SECOND));
+    begin_surface(s, dho_synth_role(s, DHO_SYNTH_SECOND));
     const int rows = (int)(2 / high) + 1, columns = (int)(2 / wide) + 2;
     const dho_synth_paint brick = dho_synth_role(s, DHO_SYNTH_MAIN);
     for (int j = -rows; j < rows; j++) {
@@ -64,14 +61,14 @@ void dho_synth_draw_brick_wall(dho_synth_scene *s)
             dho_synth_fill(s, paint);
         }
     }
-    dho_synth_end_surface(s);
+    dho_synth_unclip(s);
 }
 
 void dho_synth_draw_checkerboard(dho_synth_scene *s)
 {
     const int cells = dho_synth_integer(s, 4, 8);
     const float side = 2.0f / (float)cells;
-    dho_synth_begin_surface(s, dho_synth_role(s, DHO_SYNTH_SECOND));
+    begin_surface(s, dho_synth_role(s, DHO_SYNTH_SECOND));
     for (int j = -cells; j < cells; j++) {
         for (int i = -cells; i < cells; i++) {
             if (((i + j) & 1) == 0) continue;
@@ -80,7 +77,7 @@ void dho_synth_draw_checkerboard(dho_synth_scene *s)
         }
     }
     dho_synth_fill(s, dho_synth_role(s, DHO_SYNTH_MAIN));
-    dho_synth_end_surface(s);
+    dho_synth_unclip(s);
 }
 
 #define MAZE_SIDE 9
@@ -154,7 +151,7 @@ void dho_synth_draw_polka_dots(dho_synth_scene *s)
                 size = pitch * dho_synth_range(s, 0.24f, 0.4f);
     const bool staggered = dho_synth_chance(s, 0.65f), two = dho_synth_chance(s, 0.25f);
     const int count = (int)(2 / pitch) + 1;
-    dho_synth_begin_surface(s, dho_synth_role(s, DHO_SYNTH_SECOND));
+    begin_surface(s, dho_synth_role(s, DHO_SYNTH_SECOND));
     for (int pass = 0; pass < (two ? 2 : 1); pass++) {
         for (int j = -count; j <= count; j++) {
             for (int i = -count; i <= count; i++) {
@@ -165,7 +162,7 @@ void dho_synth_draw_polka_dots(dho_synth_scene *s)
         }
         dho_synth_fill(s, dho_synth_role(s, pass == 0 ? DHO_SYNTH_MAIN : DHO_SYNTH_ACCENT));
     }
-    dho_synth_end_surface(s);
+    dho_synth_unclip(s);
 }
 
 void dho_synth_draw_zebra_stripes(dho_synth_scene *s)
@@ -173,7 +170,7 @@ void dho_synth_draw_zebra_stripes(dho_synth_scene *s)
     const float pitch = dho_synth_range(s, 0.24f, 0.42f), sway = dho_synth_range(s, 0.06f, 0.2f);
     const float wave = dho_synth_range(s, 1.5f, 3), phase = dho_synth_range(s, 0, 6);
     const int count = (int)(1.7f / pitch) + 1, steps = 28;
-    dho_synth_begin_surface(s, dho_synth_role(s, DHO_SYNTH_SECOND));
+    begin_surface(s, dho_synth_role(s, DHO_SYNTH_SECOND));
     for (int i = -count; i <= count; i++) {
         const float y = (float)i * pitch, lead = dho_synth_range(s, -0.6f, 0.6f);
         /* A stripe ends in a point somewhere, as a zebra's do; most points lie outside. */
@@ -196,5 +193,5 @@ void dho_synth_draw_zebra_stripes(dho_synth_scene *s)
         dho_synth_close(s);
     }
     dho_synth_fill(s, dho_synth_role(s, DHO_SYNTH_MAIN));
-    dho_synth_end_surface(s);
+    dho_synth_unclip(s);
 }

@@ -2,6 +2,7 @@
  * it says where they begin, and tensors stay views into the mapped file. */
 #include "weights/torch/pt_archive.h"
 
+#include "base/text.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "weights/tensor_table.h"
@@ -129,12 +130,6 @@ static int compare_entries(const void *a, const void *b)
     return strcmp(((const pt_entry *)a)->name, ((const pt_entry *)b)->name);
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
 /* Entries are "<folder>/data.pkl" ...: finds the folder, drops it from the names and with it
  * everything outside of it. */
 static dho_status strip_folder(pt_archive *archive)
@@ -143,7 +138,7 @@ static dho_status strip_folder(pt_archive *archive)
     char folder[MAX_NAME_BYTES + 1] = "";
     for (size_t i = 0; i < archive->count; i++) {
         const char *name = archive->entries[i].name;
-        if (!ends_with(name, "/data.pkl") || strchr(name, '/') != strrchr(name, '/')) continue;
+        if (!dho_ends_with(name, "/data.pkl") || strchr(name, '/') != strrchr(name, '/')) continue;
         if (length > 0) return bad_entry(archive, name, "is a second data.pkl");
         length = strlen(name) - strlen("data.pkl");
         memcpy(folder, name, length);

@@ -341,11 +341,6 @@ const dho_tensor_view *dho_torch_file_at(const dho_torch_file *file, size_t i)
     return &file->table.tensors[i];
 }
 
-const dho_tensor_view *dho_torch_file_find(const dho_torch_file *file, const char *name)
-{
-    return dho_tensor_table_find(&file->table, name);
-}
-
 const dho_tensor_table *dho_torch_file_table(const dho_torch_file *file)
 {
     return &file->table;

@@ -9,6 +9,7 @@
 #include "dho/state_dict.h"
 #include "dho/text_tower.h"
 #include "dho/weights.h"
+#include "weights/tensor_table.h"
 
 #include <unistd.h>
 
@@ -247,9 +248,9 @@ static void write_changed(const char *path, const char *name, const dho_tensor_v
     dho_tensor_view tensors[128];
     size_t count = 0;
     ck_assert_ok(dho_safetensors_open(&file, MODEL));
-    ck_assert_uint_lt(dho_safetensors_count(file), 128);
-    for (size_t i = 0; i < dho_safetensors_count(file); i++) {
-        tensors[count] = *dho_safetensors_at(file, i);
+    ck_assert_uint_lt(dho_safetensors_table(file)->count, 128);
+    for (size_t i = 0; i < dho_safetensors_table(file)->count; i++) {
+        tensors[count] = dho_safetensors_table(file)->tensors[i];
         if (strcmp(tensors[count].name, name) != 0)
             count++;
         else if (replacement != NULL)

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "data/decode_skip.h"
 #include "dho/loader.h"
+#include "image/image_codec.h"
+#include "load_image.h"
 #include "unit/data/data_fixture.h"
 
 #include <math.h>
@@ -146,7 +148,7 @@ START_TEST(test_rows_are_the_documented_views)
         const dho_draw draw = first.draws[row];
         char name[128];
         snprintf(name, sizeof name, "set/%s", s.dataset.samples[draw.id].path);
-        ck_assert_ok(dho_image_load(&image, fixture_path(name), &buffer, &capacity));
+        ck_assert_ok(load_image(&image, fixture_path(name), &buffer, &capacity));
         dho_rng rng;
         dho_rng_init(&rng, 3, draw.labelled ? DHO_RNG_AUGMENT_LABELLED : DHO_RNG_AUGMENT,
                      (uint64_t)draw.pass, (uint64_t)draw.id);
@@ -545,7 +547,7 @@ START_TEST(test_eval_batches)
             snprintf(name, sizeof name, "set/%s", sample->path);
             ck_assert_int_eq(batch.draws[i].id, ids[row]);
             ck_assert_int_eq(batch.labels[i], sample->label);
-            ck_assert_ok(dho_image_load(&image, fixture_path(name), &buffer, &capacity));
+            ck_assert_ok(load_image(&image, fixture_path(name), &buffer, &capacity));
             ck_assert_ok(dho_image_eval_transform(&image, 16, 14, DHO_FILTER_BICUBIC, &finish,
                                                   &scratch, &temporary, expected));
             ck_assert_mem_eq((const float *)batch.images + i * 14 * 14 * 3, expected,

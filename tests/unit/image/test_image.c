@@ -2,6 +2,7 @@
 #include "check_main.h"
 #include "dho/file.h"
 #include "dho/rng.h"
+#include "load_image.h"
 #include "unit/image/synthetic_image.h"
 
 #include <string.h>
@@ -125,8 +126,8 @@ START_TEST(test_truncated_files)
                                          "binary.ppm", "plain.ppm", "bits.ppm"};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         read_golden(others[i]);
-        ck_assert_fails(dho_image_decode(&image, bytes, size - size / 4, others[i]),
-                        DHO_ERR_FORMAT, "truncated");
+        ck_assert_fails(dho_image_decode(&image, bytes, size - size / 4, others[i]), DHO_ERR_FORMAT,
+                        "truncated");
     }
 }
 END_TEST
@@ -182,7 +183,8 @@ START_TEST(test_not_an_image)
     static const struct {
         const char *head, *message;
     } others[] = {
-        {"abcdefgh", "x: no JPEG, PNG, WebP, GIF, TIFF, BMP or PNM image (8 bytes, starting with 61"},
+        {"abcdefgh",
+         "x: no JPEG, PNG, WebP, GIF, TIFF, BMP or PNM image (8 bytes, starting with 61"},
         {"version https://git-lfs.github.com/spec/v1\noid", "x: is a Git LFS pointer"},
         {"<!DOCTYPE html><html>", "x: is a web page"},
         {"\1\1\1\1ftypavif", "x: is AVIF"},
@@ -193,10 +195,10 @@ START_TEST(test_not_an_image)
         {"GIF89a", "x: "},
     };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        ck_assert_fails(dho_image_decode(&image, (const uint8_t *)others[i].head,
-                                         strlen(others[i].head), "x"),
-                        DHO_ERR_FORMAT, others[i].message);
-    ck_assert_fails(dho_image_load(&image, "tests/no_such.jpg", &bytes, &capacity), DHO_ERR_IO,
+        ck_assert_fails(
+            dho_image_decode(&image, (const uint8_t *)others[i].head, strlen(others[i].head), "x"),
+            DHO_ERR_FORMAT, others[i].message);
+    ck_assert_fails(load_image(&image, "tests/no_such.jpg", &bytes, &capacity), DHO_ERR_IO,
                     "tests/no_such.jpg: ");
 }
 END_TEST
@@ -297,7 +299,7 @@ START_TEST(test_save_and_load)
                                          ? 255
                                          : i / 3 % 61 * 2 + i / 183 * 3 + i % 3 * 20);
     ck_assert_ok(dho_image_save_jpeg(&smooth, path, 95));
-    ck_assert_ok(dho_image_load(&image, path, &bytes, &capacity));
+    ck_assert_ok(load_image(&image, path, &bytes, &capacity));
     unlink(path);
     ck_assert_int_eq(image.width, 61);
     ck_assert_int_eq(image.height, 43);

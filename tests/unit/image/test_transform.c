@@ -1,6 +1,7 @@
 #include "check_main.h"
 #include "dho/file.h"
 #include "dho/rng.h"
+#include "image/image_codec.h"
 #include "unit/image/synthetic_image.h"
 
 #include <math.h>

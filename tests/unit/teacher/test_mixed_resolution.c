@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "dho/loader.h"
 #include "dho/teacher.h"
+#include "image/image_codec.h"
+#include "load_image.h"
 #include "unit/data/data_fixture.h"
 
 enum { TEACHER = 378, STUDENT = 224, IMAGES = 6, VIEWS = 2, SHARDS = 2 };
@@ -37,7 +39,7 @@ static void check_row(const dho_dataset *dataset, int64_t id, dho_box box, bool 
     float *expected;
     snprintf(path, sizeof path, "%s/%s", dataset->root, dataset->samples[id].path);
     ck_assert_ok(dho_alloc(&expected, count, sizeof *expected, "expected"));
-    ck_assert_ok(dho_image_load(&image, path, &bytes, &capacity));
+    ck_assert_ok(load_image(&image, path, &bytes, &capacity));
     ck_assert_ok(dho_image_resize(&image, box, size, size, DHO_FILTER_BICUBIC, &scratch, &resized));
     dho_pixel_finish_init(&finish, normalise, DHO_DTYPE_FP32);
     dho_image_to_network(&resized, flip, &finish, expected);

@@ -94,7 +94,7 @@ static void open_fixture(fixture *f, const struct golden_case *c, dho_backend ba
     f->teacher = slab(2 * ROWS * CLASSES);
     dho_graph_initialise(f->student.graph, 1, f->parameters, f->buffers);
     ck_assert_ok(
-        dho_state_dict_load(f->golden, f->student.graph, false, "initial.", NULL, f->parameters));
+        dho_state_dict_load(f->golden, f->student.graph, false, "initial.", f->parameters));
     dho_tensor_to_float(tensor_of(f, "images"), pixels);
     dho_compute_kernels(f->compute)->store(f->compute, image_floats, pixels, f->images);
     dho_free(pixels);
@@ -136,7 +136,7 @@ static double compare_slots(fixture *f, bool buffers, const char *prefix, const 
 {
     double worst = 0;
     const dho_graph *graph = f->student.graph;
-    ck_assert_ok(dho_state_dict_load(f->golden, graph, buffers, prefix, NULL, f->expected));
+    ck_assert_ok(dho_state_dict_load(f->golden, graph, buffers, prefix, f->expected));
     const size_t count = buffers ? dho_graph_buffer_count(graph) : dho_graph_parameter_count(graph);
     const double scale = largest(
         buffers ? dho_graph_buffer_floats(graph) : dho_graph_parameter_floats(graph), f->expected);
@@ -256,7 +256,7 @@ static void check_bf16_gradients(const fixture *f, const char *model, double all
 {
     const dho_graph *graph = f->student.graph;
     double all[2] = {0}, worst = 0;
-    ck_assert_ok(dho_state_dict_load(f->golden, graph, false, "gradient.", NULL, f->expected));
+    ck_assert_ok(dho_state_dict_load(f->golden, graph, false, "gradient.", f->expected));
     for (size_t i = 0; i < dho_graph_parameter_count(graph); i++) {
         const dho_slot *slot = dho_graph_parameter(graph, i);
         char name[160];
@@ -333,7 +333,7 @@ START_TEST(test_full)
     float theirs;
     double sums[2] = {0};
     dho_tensor_to_float(tensor_of(&f, "fp32_error"), &theirs);
-    ck_assert_ok(dho_state_dict_load(f.golden, graph, false, "gradient.", NULL, f.expected));
+    ck_assert_ok(dho_state_dict_load(f.golden, graph, false, "gradient.", f.expected));
     add_distance(dho_graph_parameter_floats(graph), f.gradients, f.expected, sums);
     const double error = sqrt(sums[0] / sums[1]);
     printf("%s, %s, published size: relative error of the gradients %.1e, PyTorch's fp32 %.1e\n",

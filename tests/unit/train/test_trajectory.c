@@ -105,7 +105,7 @@ static void open_inputs(fixture *f, const struct trajectory_case *c)
     ck_assert_ok(dho_safetensors_open(&f->golden, path));
     const dho_graph *graph = f->student.graph;
     dho_graph_initialise(graph, 1, f->parameters, f->buffers);
-    ck_assert_ok(dho_state_dict_load(f->inputs, graph, false, "", NULL, f->parameters));
+    ck_assert_ok(dho_state_dict_load(f->inputs, graph, false, "", f->parameters));
     if (c->head_kd == DHO_HEAD_COSINE) { /* as the method starts it */
         const dho_slot *bias = slot_of(graph, "head_kd.bias");
         memset(f->parameters + bias->offset, 0, bias->count * sizeof(float));
@@ -177,7 +177,7 @@ static double compare_slots(fixture *f, bool buffers, const float *values)
 {
     double worst = 0;
     const dho_graph *graph = f->student.graph;
-    ck_assert_ok(dho_state_dict_load(f->golden, graph, buffers, "", NULL, f->expected));
+    ck_assert_ok(dho_state_dict_load(f->golden, graph, buffers, "", f->expected));
     const size_t count = buffers ? dho_graph_buffer_count(graph) : dho_graph_parameter_count(graph);
     for (size_t i = 0; i < count; i++) {
         const dho_slot *slot = buffers ? dho_graph_buffer(graph, i) : dho_graph_parameter(graph, i);

@@ -4,6 +4,7 @@
 #include "check_main.h"
 #include "dho/file.h"
 #include "dho/safetensors.h"
+#include "weights/tensor_table.h"
 
 #include <math.h>
 #include <string.h>
@@ -249,7 +250,7 @@ static void check_samples(const char *from)
 {
     dho_safetensors *file;
     ck_assert_ok(dho_safetensors_open(&file, from));
-    ck_assert_uint_eq(dho_safetensors_count(file), SAMPLES);
+    ck_assert_uint_eq(dho_safetensors_table(file)->count, SAMPLES);
     for (size_t i = 0; i < SAMPLES; i++) {
         const dho_tensor_view *found = dho_safetensors_find(file, samples[i].name);
         ck_assert_ptr_nonnull(found);
@@ -293,7 +294,7 @@ START_TEST(test_round_trip)
     dho_safetensors *file;
     ck_assert_ok(dho_safetensors_open_memory(&file, bytes, size, "m"));
     for (size_t i = 0; i < SAMPLES; i++)
-        ck_assert_str_eq(dho_safetensors_at(file, i)->name, samples[i].name);
+        ck_assert_str_eq(dho_safetensors_table(file)->tensors[i].name, samples[i].name);
     dho_safetensors_close(&file);
     /* Every shorter file is refused. */
     for (size_t cut = 0; cut < size; cut++) {
@@ -404,7 +405,8 @@ START_TEST(test_many_names)
     dho_safetensors *file;
     ck_assert_ok(dho_safetensors_open(&file, path));
     for (size_t i = 0; i < COUNT; i++)
-        ck_assert_ptr_eq(dho_safetensors_find(file, names[i]), dho_safetensors_at(file, i));
+        ck_assert_ptr_eq(dho_safetensors_find(file, names[i]),
+                         &dho_safetensors_table(file)->tensors[i]);
     dho_safetensors_close(&file);
     free(names);
     free(tensors);
@@ -445,7 +447,7 @@ START_TEST(test_real_files)
     const dho_tensor_view *tensor;
     if (!dho_path_exists(real)) skip_test("no %s", real);
     ck_assert_ok(dho_safetensors_open(&file, real));
-    ck_assert_uint_eq(dho_safetensors_count(file), 3);
+    ck_assert_uint_eq(dho_safetensors_table(file)->count, 3);
     ck_assert_ok(dho_safetensors_require(file, "prototypes", 2, (int64_t[]){100, 512}, &tensor));
     ck_assert_int_eq(tensor->dtype, DHO_F16);
     float *values = malloc(51200 * sizeof *values);

@@ -1,0 +1,28 @@
+/* Texts: one that grows, and questions about one. Private to src and tools. */
+#ifndef DHO_BASE_TEXT_H
+#define DHO_BASE_TEXT_H
+
+#include "dho/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A growing text. A failure (DHO_ERR_MEMORY) is kept in `status`: later calls do nothing, and the
+ * caller asks once in the end. Zero-initialise. */
+typedef struct dho_text {
+    char *data; /* owned, NUL-terminated; NULL while empty */
+    size_t used, capacity;
+    dho_status status;
+} dho_text;
+
+void dho_text_free(dho_text *text);
+
+void dho_text_add(dho_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void dho_text_append(dho_text *text, const char *bytes, size_t count);
+
+bool dho_ends_with(const char *text, const char *end);
+
+/* Order of an array of texts, for qsort and bsearch: by bytes. */
+int dho_compare_texts(const void *a, const void *b);
+
+#endif
