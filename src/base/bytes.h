@@ -1,4 +1,5 @@
-/* Little-endian numbers in files, a byte at a time: any alignment, any machine. */
+/* Little-endian numbers in files, a byte at a time: any alignment, any machine.
+ * Private to src. */
 #ifndef DHO_BASE_BYTES_H
 #define DHO_BASE_BYTES_H
 

@@ -1,4 +1,4 @@
-/* The clock that durations are measured with. Private to src/. */
+/* The clock that durations are measured with. Private to src and tools. */
 #ifndef DHO_BASE_CLOCK_H
 #define DHO_BASE_CLOCK_H
 

@@ -1,4 +1,4 @@
-/* Orders for qsort; the larger and the smaller of two. Private to src/. */
+/* Orders for qsort; the larger and the smaller of two. Private to src and tools. */
 #ifndef DHO_BASE_COMPARE_H
 #define DHO_BASE_COMPARE_H
 

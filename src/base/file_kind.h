@@ -1,4 +1,4 @@
-/* What lies at a path, for messages. Private to src. */
+/* What lies at a path, for messages. Private to src/base. */
 #ifndef DHO_BASE_FILE_KIND_H
 #define DHO_BASE_FILE_KIND_H
 

@@ -1,4 +1,4 @@
-/* JSON through Jansson, with this project's errors and file habits. Private to src/. */
+/* JSON through Jansson, with this project's errors and file habits. Private to src and tools. */
 #ifndef DHO_BASE_JSON_H
 #define DHO_BASE_JSON_H
 

@@ -1,4 +1,5 @@
-/* What this process may use of its machine: CPUs, memory, open files. Local. Private to src/. */
+/* What this process may use of its machine: CPUs, memory, open files. Local. Private to src and
+ * tools. */
 #ifndef DHO_BASE_MACHINE_H
 #define DHO_BASE_MACHINE_H
 
@@ -7,11 +8,11 @@
 enum { DHO_MACHINE_CPUS = 8192, DHO_MACHINE_MASK_WORDS = DHO_MACHINE_CPUS / 64 };
 
 typedef struct dho_machine {
-    /* Processes with the same `pool` share CPUs: those of one running kernel, in one container where
-     * it has a limit of its own. */
+    /* Processes with the same `pool` share CPUs: those of one running kernel, in one container
+     * where it has a limit of its own. */
     uint64_t pool;
     uint64_t cpus[DHO_MACHINE_MASK_WORDS]; /* bit c % 64 of word c / 64: CPU c is allowed */
-    double quota;                          /* CPUs' worth of time of the pool's cgroup; 0: no limit */
+    double quota; /* CPUs' worth of time of the pool's cgroup; 0: no limit */
 } dho_machine;
 
 /* root: "" (tests: a folder with other proc and sys folders). The CPUs are those of the process,
@@ -27,7 +28,8 @@ int dho_machine_count_cpus(const uint64_t cpus[DHO_MACHINE_MASK_WORDS]);
  * or easily freed, within the limits of the cgroups; INT64_MAX where nothing says so. */
 int64_t dho_machine_memory(const char *root);
 
-/* Bytes that can be written to the file system of a file or folder; INT64_MAX where nothing says so. */
+/* Bytes that can be written to the file system of a file or folder; INT64_MAX where nothing says
+ * so. */
 int64_t dho_machine_disk(const char *path);
 
 /* Raises the limit of open files as far as it goes; a file that is too large becomes an error of

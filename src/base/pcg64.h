@@ -1,6 +1,8 @@
 /* The generator of numpy.random.Generator(PCG64(seed)): to draw again what others have drawn with
  * it and stored as a seed. PCG XSL-RR 128/64 (O'Neill 2014), seeded through NumPy's SeedSequence
- * (randutils' seed_seq_fe of O'Neill, pool of 4 words; NumPy's documentation has the constants). */
+ * (randutils' seed_seq_fe of O'Neill, pool of 4 words; NumPy's documentation has the constants).
+ * Private to src.
+ */
 #ifndef DHO_BASE_PCG64_H
 #define DHO_BASE_PCG64_H
 

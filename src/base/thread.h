@@ -1,4 +1,4 @@
-/* Threads beside OpenMP's. Private to src/. */
+/* Threads beside OpenMP's. Private to src and tools. */
 #ifndef DHO_BASE_THREAD_H
 #define DHO_BASE_THREAD_H
 

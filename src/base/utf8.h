@@ -1,4 +1,4 @@
-/* Names as text. Private to src. */
+/* Names as text. Private to src and tools. */
 #ifndef DHO_BASE_UTF8_H
 #define DHO_BASE_UTF8_H
 

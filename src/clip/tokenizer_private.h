@@ -1,4 +1,6 @@
-/* The parts of the tokenizer, and its way in from memory for tests and fuzzers. Private to src/. */
+/* The parts of the tokenizer, and its way in from memory for tests and fuzzers. Private to
+ * src/clip.
+ */
 #ifndef DHO_CLIP_TOKENIZER_PRIVATE_H
 #define DHO_CLIP_TOKENIZER_PRIVATE_H
 

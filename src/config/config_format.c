@@ -1,49 +1,24 @@
 #define _GNU_SOURCE
+#include "base/text.h"
 #include "config/config_value.h"
 #include "config/plain_numbers.h"
 #include "dho/alloc.h"
 #include "dho/config.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { COMMENT_COLUMN = 40 };
 
-/* --- a text that grows ------------------------------------------------------------------------ */
-
 typedef struct writer {
-    char *text;
-    size_t used, capacity;
-    size_t line;       /* where the current line starts */
-    dho_status status; /* the first failure; later writes do nothing */
+    dho_text text;
+    size_t line; /* where the current line starts */
 } writer;
-
-static void put(writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void put(writer *w, const char *format, ...)
-{
-    if (w->status != DHO_OK) return;
-    va_list arguments;
-    va_start(arguments, format);
-    const int length = vsnprintf(NULL, 0, format, arguments);
-    va_end(arguments);
-    const size_t needed = w->used + (size_t)length + 1;
-    if (needed > w->capacity) {
-        const size_t capacity = needed < 4096 ? 8192 : 2 * needed;
-        w->status = dho_realloc(&w->text, capacity, 1, "configuration text");
-        if (w->status != DHO_OK) return;
-        w->capacity = capacity;
-    }
-    va_start(arguments, format);
-    vsnprintf(w->text + w->used, w->capacity - w->used, format, arguments);
-    va_end(arguments);
-    w->used += (size_t)length;
-}
 
 static void end_line(writer *w)
 {
-    put(w, "\n");
-    w->line = w->used;
+    dho_text_add(&w->text, "\n");
+    w->line = w->text.used;
 }
 
 /* --- values ----------------------------------------------------------------------------------- */
@@ -62,23 +37,24 @@ static bool is_plain(const char *text)
 static void put_text(writer *w, const char *text)
 {
     if (is_plain(text)) {
-        put(w, "%s", text);
+        dho_text_add(&w->text, "%s", text);
         return;
     }
-    put(w, "\"");
-    for (; *text != '\0'; text++) put(w, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
-    put(w, "\"");
+    dho_text_add(&w->text, "\"");
+    for (; *text != '\0'; text++)
+        dho_text_add(&w->text, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+    dho_text_add(&w->text, "\"");
 }
 
 static void put_numbers(writer *w, const double *values, size_t count)
 {
     char number[DHO_NUMBER_BYTES];
-    put(w, "[");
+    dho_text_add(&w->text, "[");
     for (size_t i = 0; i < count; i++) {
         dho_schema_number(values[i], number);
-        put(w, "%s%s", i > 0 ? ", " : "", number);
+        dho_text_add(&w->text, "%s%s", i > 0 ? ", " : "", number);
     }
-    put(w, "]");
+    dho_text_add(&w->text, "]");
 }
 
 static void put_value(writer *w, const dho_field *field, const void *structure)
@@ -88,20 +64,20 @@ static void put_value(writer *w, const dho_field *field, const void *structure)
     char number[DHO_NUMBER_BYTES];
     switch (field->type) {
     case DHO_FIELD_BOOL:
-        put(w, "%s", *(const bool *)member ? "true" : "false");
+        dho_text_add(&w->text, "%s", *(const bool *)member ? "true" : "false");
         break;
     case DHO_FIELD_INT:
-        put(w, "%lld", (long long)*(const int64_t *)member);
+        dho_text_add(&w->text, "%lld", (long long)*(const int64_t *)member);
         break;
     case DHO_FIELD_UINT:
-        put(w, "%llu", (unsigned long long)*(const uint64_t *)member);
+        dho_text_add(&w->text, "%llu", (unsigned long long)*(const uint64_t *)member);
         break;
     case DHO_FIELD_DOUBLE:
         dho_schema_number(*(const double *)member, number);
-        put(w, "%s", number);
+        dho_text_add(&w->text, "%s", number);
         break;
     case DHO_FIELD_WORD:
-        put(w, "%s", field->words[*(const int *)member]);
+        dho_text_add(&w->text, "%s", field->words[*(const int *)member]);
         break;
     case DHO_FIELD_TEXT:
         put_text(w, *(char *const *)member);
@@ -124,23 +100,23 @@ static void put_comment(writer *w, const dho_field *field)
 {
     char range[DHO_SCHEMA_TEXT_BYTES];
     dho_schema_range(field, range);
-    const size_t width = w->used - w->line;
+    const size_t width = w->text.used - w->line;
     const size_t blanks = width + 2 <= COMMENT_COLUMN ? COMMENT_COLUMN - width : 2;
-    put(w, "%*s# %s", (int)blanks, "", field->help);
+    dho_text_add(&w->text, "%*s# %s", (int)blanks, "", field->help);
     const bool has_unit = field->unit[0] != '\0', has_range = range[0] != '\0';
     if (has_unit || has_range)
-        put(w, " [%s%s%s]", field->unit, has_unit && has_range ? "; " : "", range);
+        dho_text_add(&w->text, " [%s%s%s]", field->unit, has_unit && has_range ? "; " : "", range);
 }
 
 static void put_line(writer *w, const dho_field *field, const char *indent, const char *key,
                      const void *structure, bool comments)
 {
-    put(w, "%s%s:", indent, key);
+    dho_text_add(&w->text, "%s%s:", indent, key);
     if (field->type != DHO_FIELD_SETS) {
-        put(w, " ");
+        dho_text_add(&w->text, " ");
         put_value(w, field, structure);
     } else if (((const dho_config *)structure)->eval.set_count == 0) {
-        put(w, " []");
+        dho_text_add(&w->text, " []");
     }
     if (comments) put_comment(w, field);
     end_line(w);
@@ -170,7 +146,7 @@ static void put_config(writer *w, const dho_config *config, unsigned decides, bo
             section = field->key;
             section_length = length;
             if (length > 0) {
-                put(w, "\n%.*s:", (int)length, section);
+                dho_text_add(&w->text, "\n%.*s:", (int)length, section);
                 end_line(w);
             }
         }
@@ -178,7 +154,7 @@ static void put_config(writer *w, const dho_config *config, unsigned decides, bo
         put_line(w, field, nested ? "  " : "", nested ? dot + 1 : field->key, config, comments);
         if (field->type == DHO_FIELD_SETS) put_sets(w, config, comments);
     }
-    put(w, "%s", ""); /* also without a key there is a text, and it ends here */
+    dho_text_add(&w->text, "%s", ""); /* also without a key there is a text, and it ends here */
 }
 
 /* One line of each key that has another value than in `defaults`. */
@@ -192,7 +168,7 @@ static void put_changes(writer *w, const dho_config *config, const dho_config *d
         put_line(w, field, "", field->key, config, false);
         if (sets) put_sets(w, config, false);
     }
-    put(w, "%s", "");
+    dho_text_add(&w->text, "%s", "");
 }
 
 /* --- Markdown --------------------------------------------------------------------------------- */
@@ -223,37 +199,37 @@ static const char *type_name(const dho_field *field)
 
 static void put_table(writer *w, const dho_schema *schema, const char *prefix)
 {
-    put(w, "| Key | Type | Default | Allowed | Unit | Meaning | Decides |\n"
-           "|---|---|---|---|---|---|---|\n");
+    dho_text_add(&w->text, "| Key | Type | Default | Allowed | Unit | Meaning | Decides |\n"
+                           "|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < schema->count; i++) {
         const dho_field *field = &schema->fields[i];
         char range[DHO_SCHEMA_TEXT_BYTES];
         dho_schema_range(field, range);
-        put(w, "| `%s%s` | %s | ", prefix, field->key, type_name(field));
+        dho_text_add(&w->text, "| `%s%s` | %s | ", prefix, field->key, type_name(field));
         if (field->inherit != NULL)
-            put(w, "that of `%s`", field->inherit);
+            dho_text_add(&w->text, "that of `%s`", field->inherit);
         else if (field->fallback == NULL)
-            put(w, "(must be given)");
+            dho_text_add(&w->text, "(must be given)");
         else
-            put(w, "`%s`", field->fallback[0] != '\0' ? field->fallback : "\"\"");
-        put(w, " | %s | %s | %s | %s |\n", range, field->unit, field->help,
-            dho_schema_decides_word(field->decides));
+            dho_text_add(&w->text, "`%s`", field->fallback[0] != '\0' ? field->fallback : "\"\"");
+        dho_text_add(&w->text, " | %s | %s | %s | %s |\n", range, field->unit, field->help,
+                     dho_schema_decides_word(field->decides));
     }
 }
 
 /* A row for each thing that keys decide. */
 static void put_decides(writer *w)
 {
-    put(w, "| Decides | Keys |\n|---|---|\n");
+    dho_text_add(&w->text, "| Decides | Keys |\n|---|---|\n");
     for (unsigned bit = 1; bit <= DHO_DECIDES_ALL; bit *= 2) {
         const char *before = "";
-        put(w, "| %s | ", dho_schema_decides_word((dho_decides)bit));
+        dho_text_add(&w->text, "| %s | ", dho_schema_decides_word((dho_decides)bit));
         for (size_t i = 0; i < dho_schema_config.count; i++) {
             if ((dho_schema_config.fields[i].decides & bit) == 0) continue;
-            put(w, "%s`%s`", before, dho_schema_config.fields[i].key);
+            dho_text_add(&w->text, "%s`%s`", before, dho_schema_config.fields[i].key);
             before = ", ";
         }
-        put(w, " |\n");
+        dho_text_add(&w->text, " |\n");
     }
 }
 
@@ -262,12 +238,10 @@ static void put_decides(writer *w)
 static dho_status finish(writer *w, const dho_plain_numbers *numbers, char **out)
 {
     dho_plain_numbers_end(numbers);
-    if (w->status != DHO_OK) {
-        dho_free(w->text);
-        w->text = NULL;
-    }
-    *out = w->text;
-    return w->status;
+    const dho_status status = w->text.status;
+    if (status != DHO_OK) dho_text_free(&w->text);
+    *out = w->text.data;
+    return status;
 }
 
 static dho_status format_config(const dho_config *config, unsigned decides, bool comments,
@@ -325,7 +299,7 @@ dho_status dho_config_schema_markdown(char **out)
     *out = NULL;
     DHO_TRY(dho_plain_numbers_begin(&numbers));
     put_table(&w, &dho_schema_config, "");
-    put(&w, "\nAn entry of `eval.sets`:\n\n");
+    dho_text_add(&w.text, "\nAn entry of `eval.sets`:\n\n");
     put_table(&w, &dho_schema_set, "eval.sets[].");
     return finish(&w, &numbers, out);
 }

@@ -1,4 +1,4 @@
-/* The schema: one row per key of the configuration. Private to src/config.
+/* The schema: one row per key of the configuration. Private to src and tools.
  *
  * Parsing, checking, printing and the documentation's table all go over these rows, so a new key is
  * a member of dho_config and one row in schema.c. */

@@ -1,5 +1,4 @@
-/* A YAML document as a small tree whose nodes know where they stand. Private to src/config, and to
- * src/eval, whose tables are YAML, too.
+/* A YAML document as a small tree whose nodes know where they stand. Private to src and tools.
  *
  * What a configuration has no use for is refused with a message: anchors and aliases, tags, keys
  * given twice, more than one document, control characters, deep or huge input. */

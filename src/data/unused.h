@@ -1,4 +1,4 @@
-/* What lies in a data set and is not used, by reason. Private to src/data and its tests. */
+/* What lies in a data set and is not used, by reason. Private to src/data. */
 #ifndef DHO_DATA_UNUSED_H
 #define DHO_DATA_UNUSED_H
 

@@ -1,4 +1,5 @@
-/* Head outputs: computed by all ranks, gathered on rank 0, kept in a file. Private to src/eval. */
+/* Head outputs: computed by all ranks, gathered on rank 0, kept in a file. Private to src and
+ * tools. */
 #ifndef DHO_EVAL_OUTPUTS_H
 #define DHO_EVAL_OUTPUTS_H
 

@@ -1,5 +1,5 @@
 /* The parts of a Tip-Adapter head's logits that its training and its search share. Private to
- * src/teacher. */
+ * src/heads. */
 #ifndef DHO_HEADS_HEAD_LOGITS_H
 #define DHO_HEADS_HEAD_LOGITS_H
 

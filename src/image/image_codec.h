@@ -1,4 +1,4 @@
-/* What the image files of src/data share; not installed. */
+/* What the files of src/image share, and the encoder. Private to src and tools. */
 #ifndef DHO_IMAGE_IMAGE_CODEC_H
 #define DHO_IMAGE_IMAGE_CODEC_H
 

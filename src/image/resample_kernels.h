@@ -1,4 +1,5 @@
-/* The inner loops of the resampler. Integers only, so every version gives the same bits. */
+/* The inner loops of the resampler. Integers only, so every version gives the same bits.
+ * Private to src/image. */
 #ifndef DHO_IMAGE_RESAMPLE_KERNELS_H
 #define DHO_IMAGE_RESAMPLE_KERNELS_H
 

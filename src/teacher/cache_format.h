@@ -1,5 +1,5 @@
-/* The teacher cache's bytes: shard layout, record codec, manifest. Private to src/teacher and its
- * tests. docs/teacher-cache.md describes the same for people. All numbers are little endian. */
+/* The teacher cache's bytes: shard layout, record codec, manifest. Private to src/teacher.
+ * docs/teacher-cache.md describes the same for people. All numbers are little endian. */
 #ifndef DHO_TEACHER_CACHE_FORMAT_H
 #define DHO_TEACHER_CACHE_FORMAT_H
 

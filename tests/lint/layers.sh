@@ -1,8 +1,20 @@
 #!/usr/bin/env bash
 # A layer of src/ and tools/ includes only itself and the layers in front of it in this list, and a third-party
 # library is included by the one layer that wraps it. In src/compute a backend's folder includes only core/ and itself.
+# A header outside of include/ says in its first
+# comment who may include it, as one of these:
+#   Private to src/ROOM.         files of that folder (tools/ROOM likewise)
+#   Private to src.              the library
+#   Private to src and tools.    the library, what stands above it in tools/, and src/cli
+#   For src/cli.                 of a tool: the program calls it
 # Run from the repository's root.
 set -euo pipefail
+
+# Headers that are included against their mark, as "HEADER FILE". The list only shrinks.
+exceptions="
+train/microbatch.h src/cli/bench_step.c
+weights/tensor_names.h src/cli/command_export.c
+"
 
 layers=(base config comm image data compute nn models weights infer heads clip teacher distill optim train eval
     synth table report bench cli)
@@ -41,6 +53,43 @@ fail() {
     failures=$((failures + 1))
 }
 
+# The mark of each header. Tests may include all.
+declare -A mark
+while IFS=: read -r file text; do
+    mark[$file]=$text
+    home=$(cut -d/ -f1,2 <<<"$file")
+    case $text in
+    "$home" | src | "src and tools") ;;
+    "for src/cli") [[ $file == tools/* ]] || fail "$file: says \"For src/cli\", which is for tools" ;;
+    *) fail "$file: the first comment must say one of \"Private to $home.\", \"Private to src.\", \"Private to src and tools.\"${text:+, not \"$text\"}" ;;
+    esac
+done < <(find src tools -name '*.h' -exec awk '
+    FNR == 1 { if (name != "") report(); name = FILENAME; text = ""; in_it = 0; done = 0 }
+    !done {
+        if (index($0, "/*")) in_it = 1
+        if (in_it) { line = $0; sub(/^ \*/, "", line); text = text " " line }
+        if (index($0, "*/")) done = 1
+    }
+    END { report() }
+    function report(    found) {
+        gsub(/ +/, " ", text); found = ""
+        if (match(text, /Private to [a-z\/_ ]+[.:;,]/)) {
+            found = substr(text, RSTART + 11, RLENGTH - 12); sub(/\/$/, "", found)
+        } else if (match(text, /For src\/cli[.:;,]/)) found = "for src/cli"
+        print name ":" found
+    }' {} + | sort)
+
+# Whether a file may include a header of another room.
+may_include() { # FILE HEADER
+    local header=$2 file=$1
+    case ${mark[$header]:-} in
+    src) [[ $file == src/* && $file != src/cli/* ]] ;;
+    "src and tools") true ;;
+    "for src/cli") [[ $file == src/cli/* ]] ;;
+    *) false ;;
+    esac
+}
+
 while IFS=: read -r file line include; do
     [[ $include =~ [\<\"]([^\>\"]+) ]] || { fail "$file:$line: not understood: $include"; continue; }
     header=${BASH_REMATCH[1]}
@@ -71,6 +120,15 @@ while IFS=: read -r file line include; do
         [[ -n $to ]] || { fail "$file:$line: $header is in no layer"; continue; }
     elif [[ $header == */* && -n ${rank[${header%%/*}]:-} ]]; then
         to=${header%%/*}
+        for top in src tools; do
+            [[ $to != "$from" && -f $top/$header ]] || continue
+            if may_include "$file" "$top/$header"; then continue; fi
+            if [[ $exceptions == *$'\n'"$header $file"$'\n'* ]]; then
+                exceptions=${exceptions/$'\n'"$header $file"$'\n'/$'\n'}
+            else
+                fail "$file:$line: $header is private to ${mark[$top/$header]}"
+            fi
+        done
     elif [[ $include == *'"'* ]]; then
         fail "$file:$line: write \"layer/$header\""
     fi
@@ -83,6 +141,8 @@ while IFS=: read -r file line include; do
         fail "$file:$line: layer $from includes $header of the later layer $to"
     fi
 done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include' src tools include --include='*.[ch]')
+
+[[ -z ${exceptions//$'\n'/} ]] || fail "take off the list of exceptions: $exceptions"
 
 if ((failures > 0)); then
     echo "$failures wrong includes"

@@ -14,11 +14,10 @@ cache_header_bytes                                          fuzzers set a shard'
 dho_shard_set_member dho_shard_set_touched                  tests: what a virtual shard opens
 dho_cache_finish dho_image_save_jpeg                        public, with their pair dho_cache_write_shard
 dho_image_to_network dho_resize_center_crop_geometry        the two halves of dho_image_eval_transform
-dho_config_schema_markdown                                  tests write docs/configuration.md
+dho_config_schema_markdown dho_config_decides_markdown      tests write docs/configuration.md and checkpoint.md
 dho_compute_reserve dho_compute_scratch dho_winograd_fits   tests of kernels
 dho_smooth dho_metrics_parse dho_student_t975               tested alone
 dho_graph_keep_failure dho_run_length_passes                to become static
-dho_columns_add dho_columns_free                            to become static
 "
 allowed=$(sed 's/   .*//' <<<"$allowed")
 

@@ -1,4 +1,4 @@
-/* A report of one or several runs: one HTML page that needs nothing else. Local. */
+/* A report of one or several runs: one HTML page that needs nothing else. Local. For src/cli. */
 #ifndef DHO_REPORT_REPORT_H
 #define DHO_REPORT_REPORT_H
 

@@ -12,14 +12,16 @@ enum { MAX_BLOCKS = 512 };
 /* Beyond it a number says only that something broke, and an axis cannot be drawn. */
 #define MOST 1e30
 
-void dho_columns_free(dho_columns *columns)
+static void free_columns(dho_columns *columns)
 {
     dho_free(columns->steps);
     dho_free(columns->values);
     *columns = (dho_columns){0};
 }
 
-dho_status dho_columns_add(dho_columns *columns, double step, double **row)
+/* Appends a row of NaN and returns it in *row; a step that is not above the last one takes the
+ * place of the rows from it on, as a run that resumed wrote them again. */
+static dho_status add_row(dho_columns *columns, double step, double **row)
 {
     while (columns->count > 0 && columns->steps[columns->count - 1] >= step) columns->count--;
     if (columns->count == columns->capacity) {
@@ -37,8 +39,8 @@ dho_status dho_columns_add(dho_columns *columns, double step, double **row)
 
 void dho_metrics_free(dho_metrics *metrics)
 {
-    dho_columns_free(&metrics->training);
-    dho_columns_free(&metrics->conflict);
+    free_columns(&metrics->training);
+    free_columns(&metrics->conflict);
     for (size_t b = 0; b < metrics->block_count; b++) dho_free(metrics->blocks[b]);
     dho_free(metrics->blocks);
     *metrics = (dho_metrics){0};
@@ -68,7 +70,7 @@ static dho_status add_conflict(dho_metrics *metrics, double step, const json_t *
     double *row;
     if (json_object_size(conflict) == 0) return DHO_OK;
     if (metrics->block_count == 0) DHO_TRY(name_blocks(metrics, conflict));
-    DHO_TRY(dho_columns_add(&metrics->conflict, step, &row));
+    DHO_TRY(add_row(&metrics->conflict, step, &row));
     for (size_t b = 0; b < metrics->block_count; b++) {
         const json_t *block = json_object_get(conflict, metrics->blocks[b]);
         row[2 * b] = number_of(json_object_get(block, "cosine"));
@@ -87,7 +89,7 @@ static dho_status add_line(dho_metrics *metrics, const json_t *line)
     }
     const json_t *conflict = json_object_get(line, "conflict");
     if (json_is_object(conflict)) return add_conflict(metrics, step, conflict);
-    DHO_TRY(dho_columns_add(&metrics->training, step, &row));
+    DHO_TRY(add_row(&metrics->training, step, &row));
     for (int m = 0; m < DHO_METRIC_COUNT; m++) {
         row[m] = number_of(json_object_get(line, dho_metric_table[m].name));
         if (dho_metric_table[m].may_break && row[m] < 0) row[m] = NAN;

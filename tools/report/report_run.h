@@ -19,11 +19,6 @@ typedef struct dho_columns {
     size_t count, capacity, width;
 } dho_columns;
 
-void dho_columns_free(dho_columns *columns);
-/* Appends a row of NaN and returns it in *row; a step that is not above the last one takes the
- * place of the rows from it on, as a run that resumed wrote them again. */
-dho_status dho_columns_add(dho_columns *columns, double step, double **row);
-
 typedef struct dho_metrics {
     dho_columns training; /* width DHO_METRIC_COUNT */
     dho_columns conflict; /* width 2 * block_count: cosine, ratio of each block */

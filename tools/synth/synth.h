@@ -1,12 +1,12 @@
 /* The built-in data set: procedural images of named classes, written as JPEGs in ImageFolder
- * layout, for the quickstart, the tests and benchmarks without a download. All Local.
+ * layout, for the quickstart, the tests and benchmarks without a download. All Local. For src/cli.
  *
- *   OUT/train OUT/val        the images to learn from
- *   OUT/test_v2              a fresh draw, sampled a little harder (as ImageNet-V2)
- *   OUT/test_r               renditions: cartoon, poster, neon, pixel art, watercolour, other
- * palettes OUT/test_sketch          grey line drawings OUT/test_a               small, turned,
- * hidden objects in clutter; some of the classes only OUT/synth.json           the options and
- * classes; written last, so it says that all is there
+ * - OUT/train, OUT/val: the images to learn from
+ * - OUT/test_v2: a fresh draw, sampled a little harder (as ImageNet-V2)
+ * - OUT/test_r: renditions: cartoon, poster, neon, pixel art, watercolour, other palettes
+ * - OUT/test_sketch: grey line drawings
+ * - OUT/test_a: small, turned, hidden objects in clutter; some of the classes only
+ * - OUT/synth.json: the options and classes; written last, so it says that all is there
  *
  * Image k of class c of split s is drawn from dho_rng(seed, DHO_RNG_SYNTH, s, c * 2^32 + k) and
  * nothing else: neither the number of threads nor the number of images per class changes it. */

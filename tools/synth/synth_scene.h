@@ -1,5 +1,5 @@
 /* A whole synthetic picture: background, clutter, the object, the camera. Private to
- * src/data/synth*.c. */
+ * tools/synth. */
 #ifndef DHO_SYNTH_SYNTH_SCENE_H
 #define DHO_SYNTH_SYNTH_SCENE_H
 

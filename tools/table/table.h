@@ -1,5 +1,6 @@
 /* Tables of a paper: many runs of one plan, measured beside published. A plan is a small YAML file
- * (docs/tables.md): axes that become rows and columns, test sets, seeds, published figures. */
+ * (docs/tables.md): axes that become rows and columns, test sets, seeds, published figures. For
+ * src/cli. */
 #ifndef DHO_TABLE_TABLE_H
 #define DHO_TABLE_TABLE_H
 

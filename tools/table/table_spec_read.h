@@ -1,4 +1,4 @@
-/* What the files that read a plan share: table_spec*.c. Private to these. */
+/* What the files that read a plan share: table_spec*.c. Private to tools/table. */
 #ifndef DHO_TABLE_TABLE_SPEC_READ_H
 #define DHO_TABLE_TABLE_SPEC_READ_H
 

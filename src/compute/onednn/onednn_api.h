@@ -1,4 +1,4 @@
-/* Private to the oneDNN backend: what differs between the C APIs of oneDNN 2.6 and 3.x, in one
+/* Private to src/compute: what differs between the C APIs of oneDNN 2.6 and 3.x, in one
  * place. In 2 a memory descriptor is a struct and an operation has a descriptor of its own; in 3 a
  * memory descriptor is a handle to release and the operation descriptors are gone. */
 #ifndef DHO_COMPUTE_ONEDNN_API_H
