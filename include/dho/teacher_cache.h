@@ -134,6 +134,8 @@ dho_status dho_tip_inputs_load(dho_tip_inputs *out, const dho_tip_sources *from,
                                const dho_config *config);
 /* Only the view's box and flip. Thread-safe. */
 dho_status dho_cache_read_view(dho_cache *cache, int64_t id, int view, dho_box *box, bool *flip);
+/* How many shards are mapped so far. */
+int dho_cache_mapped_shards(const dho_cache *cache);
 /* Checks every byte of every shard (of those with index mod ranks == rank). Local. */
 dho_status dho_cache_verify(dho_cache *cache, int rank, int ranks);
 

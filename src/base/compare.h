@@ -2,9 +2,17 @@
 #ifndef DHO_BASE_COMPARE_H
 #define DHO_BASE_COMPARE_H
 
+#include <stdint.h>
+
 static inline int dho_compare_doubles(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static inline int dho_compare_uint64(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
 }
 

@@ -1,4 +1,4 @@
-/* Words of a command that is to be pasted into a shell. Private to src/. */
+/* Words of a command that is to be pasted into a shell. Private to src and tools. */
 #ifndef DHO_BASE_SHELL_WORD_H
 #define DHO_BASE_SHELL_WORD_H
 

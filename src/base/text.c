@@ -52,6 +52,23 @@ void dho_text_add(dho_text *text, const char *format, ...)
     va_end(arguments);
 }
 
+const char *dho_after(const char *text, const char *beginning)
+{
+    const size_t length = strlen(beginning);
+    return strncmp(text, beginning, length) == 0 ? text + length : NULL;
+}
+
+const char *dho_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+bool dho_is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
 bool dho_ends_with(const char *text, const char *end)
 {
     const size_t length = strlen(text), tail = strlen(end);

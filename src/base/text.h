@@ -20,6 +20,15 @@ void dho_text_free(dho_text *text);
 void dho_text_add(dho_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void dho_text_append(dho_text *text, const char *bytes, size_t count);
 
+/* What follows `beginning` in a text; NULL where it does not begin so. */
+const char *dho_after(const char *text, const char *beginning);
+
+/* A path's last part: what is behind the last /. */
+const char *dho_base_name(const char *path);
+
+/* A blank within a line. */
+bool dho_is_blank(char c);
+
 bool dho_ends_with(const char *text, const char *end);
 
 /* Order of an array of texts, for qsort and bsearch: by bytes. */

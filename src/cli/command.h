@@ -110,9 +110,6 @@ dho_status dho_command_run(int count, char **words, dho_comm *comm);
 /* --- options.c --- */
 
 bool dho_option_is_word(const dho_option *option);
-bool dho_option_is_flag(const dho_option *option);
-/* The place, from 1, of the word among those of a value "fp16|int8"; 0: it is not there. */
-int dho_option_choice(const dho_option *option, const char *word);
 
 /* Fills the command's structure, which is zero. Errors: DHO_ERR_CONFIG naming the argument. */
 dho_status dho_options_parse(const dho_command *command, const dho_arguments *words, void *out);

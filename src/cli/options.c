@@ -22,12 +22,13 @@ bool dho_option_is_word(const dho_option *option)
     return option->name[0] != '-';
 }
 
-bool dho_option_is_flag(const dho_option *option)
+static bool is_flag(const dho_option *option)
 {
     return option->value == NULL && !dho_option_is_word(option);
 }
 
-int dho_option_choice(const dho_option *option, const char *word)
+/* The place, from 1, of the word among those of a value "fp16|int8"; 0: it is not there. */
+static int choice_of(const dho_option *option, const char *word)
 {
     const char *at = option->value;
     for (int i = 1; at != NULL; i++) {
@@ -164,7 +165,7 @@ static dho_status set_member(const dho_option *option, const char *text, char *o
     case DHO_OPTION_POSITIVE:
         return set_number(option, text, member);
     case DHO_OPTION_CHOICE:
-        *(int *)member = dho_option_choice(option, text);
+        *(int *)member = choice_of(option, text);
         return *(int *)member > 0 ? DHO_OK : fail_choice(option, text);
     case DHO_OPTION_SETTINGS:
         return add_setting(member, option->name, text);
@@ -214,7 +215,7 @@ static dho_status take_words(parser *p, const dho_arguments *words)
             continue;
         }
         p->given[at] = true;
-        if (dho_option_is_flag(option)) {
+        if (is_flag(option)) {
             *(bool *)(p->out + option->offset) = true;
             continue;
         }
@@ -234,7 +235,7 @@ static bool any_given(const parser *p, const char *names)
 {
     const dho_option wanted = {.value = names};
     for (size_t i = 0; i < p->command->option_count; i++)
-        if (p->given[i] && dho_option_choice(&wanted, p->command->options[i].name) > 0) return true;
+        if (p->given[i] && choice_of(&wanted, p->command->options[i].name) > 0) return true;
     return false;
 }
 

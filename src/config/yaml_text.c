@@ -1,8 +1,6 @@
 #include "base/utf8.h"
 #include "config/yaml_tree.h"
 
-#include "base/utf8.h"
-
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

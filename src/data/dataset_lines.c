@@ -11,19 +11,14 @@
 
 enum { MAX_FILE_BYTES = 1 << 26, SHOWN = 5 };
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
 static dho_status split_lines(dho_path_list *list, char *text, bool comments)
 {
     for (char *next; *text != '\0'; text = next) {
         char *end = strchr(text, '\n');
         next = end != NULL ? end + 1 : text + strlen(text);
         if (end == NULL) end = next;
-        while (text < end && is_blank(*text)) text++;
-        while (end > text && is_blank(end[-1])) end--;
+        while (text < end && dho_is_blank(*text)) text++;
+        while (end > text && dho_is_blank(end[-1])) end--;
         if (comments && (text == end || *text == '#')) continue;
         *end = '\0'; /* `next` is behind it, or the text's own end */
         DHO_TRY(dho_path_list_append(list, NULL, text, 0));

@@ -1,6 +1,7 @@
 /* Sample paths and tar member names. WebDataset takes everything before the first dot of a file's
  * name as the key, and the rest as the extension; names of images may have more dots
  * (ImageNet-A: "0.000116_digital clock _ digital clock_0.865662.jpg"). */
+#include "base/text.h"
 #include "data/shard_index.h"
 #include "dho/alloc.h"
 #include "image/image_name.h"
@@ -8,15 +9,9 @@
 #include <string.h>
 #include <strings.h>
 
-static const char *base_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash != NULL ? slash + 1 : path;
-}
-
 bool dho_shard_split_name(const char *name, size_t *out_key, const char **out_extension)
 {
-    const char *base = base_of(name), *dot = strchr(base, '.');
+    const char *base = dho_base_name(name), *dot = strchr(base, '.');
     if (dot == NULL || dot == base) return false;
     *out_key = (size_t)(dot - name);
     *out_extension = dot + 1;
@@ -25,12 +20,12 @@ bool dho_shard_split_name(const char *name, size_t *out_key, const char **out_ex
 
 dho_status dho_shard_member_name(char **out, const char *path)
 {
-    const char *base = base_of(path), *dot = strrchr(base, '.');
+    const char *base = dho_base_name(path), *dot = strrchr(base, '.');
     *out = NULL;
     if (dot == NULL || dot == base || !dho_is_image_extension(dot + 1))
-        return dho_fail(DHO_ERR_CONFIG,
-                        "%s: cannot be packed: its name does not end as an image's (.jpg, .png, ...)",
-                        path);
+        return dho_fail(
+            DHO_ERR_CONFIG,
+            "%s: cannot be packed: its name does not end as an image's (.jpg, .png, ...)", path);
     size_t escapes = 0;
     for (const char *c = base; c < dot; c++) escapes += *c == '.' || *c == '%';
     DHO_TRY(dho_alloc(out, strlen(path) + 2 * escapes + 1, 1, "shards: name"));
@@ -50,8 +45,8 @@ dho_status dho_shard_member_name(char **out, const char *path)
 dho_status dho_shard_sample_path(char **out, const char *name)
 {
     DHO_TRY(dho_strdup(out, name));
-    char *to = *out + (base_of(name) - name);
-    for (const char *c = base_of(name); *c != '\0';) {
+    char *to = *out + (dho_base_name(name) - name);
+    for (const char *c = dho_base_name(name); *c != '\0';) {
         const bool dot = strncmp(c, "%2E", 3) == 0, percent = strncmp(c, "%25", 3) == 0;
         *to++ = dot ? '.' : *c;
         c += dot || percent ? 3 : 1;

@@ -1,6 +1,7 @@
 /* Reading tars without an index, through libarchive (ustar, GNU and pax). Only headers and labels
  * are read; the images are skipped. */
 #define _GNU_SOURCE
+#include "base/text.h"
 #include "data/shard_index.h"
 #include "image/image_name.h"
 
@@ -154,17 +155,11 @@ static dho_status take_image(scan *s, part *p, const char *name, int64_t size)
     return dho_strdup(&p->image_name, name);
 }
 
-static const char *base_of(const char *name)
-{
-    const char *slash = strrchr(name, '/');
-    return slash != NULL ? slash + 1 : name;
-}
-
 /* What cannot be of a sample. *out_passed: counted, or nothing to count (a folder). */
 static dho_status pass_over(scan *s, struct archive_entry *entry, const char *name,
                             bool *out_passed)
 {
-    const char *base = base_of(name);
+    const char *base = dho_base_name(name);
     const dho_name_kind kind = dho_image_name_kind(base);
     const bool link =
         archive_entry_hardlink(entry) != NULL || archive_entry_filetype(entry) == AE_IFLNK;

@@ -1,5 +1,6 @@
 /* Labelled subsets from published lists of file names. */
 #define _GNU_SOURCE
+#include "base/text.h"
 #include "data/dataset_build.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
@@ -17,12 +18,6 @@ typedef struct name_index {
     size_t buckets; /* a power of two */
 } name_index;
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash != NULL ? slash + 1 : path;
-}
-
 static size_t bucket_of(const name_index *index, const char *name, size_t length)
 {
     const uint64_t hash = dho_fnv1a(DHO_FNV_START, name, length);
@@ -37,7 +32,7 @@ static dho_status index_create(name_index *out, const dho_dataset *dataset)
     DHO_TRY(dho_alloc(&out->next, (size_t)dataset->count, sizeof *out->next, "label list"));
     for (size_t i = 0; i < out->buckets; i++) out->heads[i] = DHO_NO_ID;
     for (int64_t id = 0; id < dataset->count; id++) {
-        const char *name = base_name(dataset->samples[id].path);
+        const char *name = dho_base_name(dataset->samples[id].path);
         int64_t *head = &out->heads[bucket_of(out, name, strlen(name))];
         out->next[id] = *head;
         *head = id;
@@ -62,7 +57,7 @@ static int find_name(const name_index *index, const char *name, size_t length, i
     int64_t id = index->heads[bucket_of(index, base, base_length)];
     for (; id != DHO_NO_ID && found < 2; id = index->next[id]) {
         const char *path = index->dataset->samples[id].path;
-        if (slash == NULL) path = base_name(path);
+        if (slash == NULL) path = dho_base_name(path);
         if (strlen(path) == length && memcmp(path, name, length) == 0) out[found++] = id;
     }
     return found;
@@ -87,11 +82,6 @@ static dho_status mark_line(const name_index *index, const char *line, size_t le
     return DHO_OK;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
 static dho_status mark_lines(const name_index *index, const char *text, size_t size,
                              const char *path, bool *marked, int64_t *out_count)
 {
@@ -104,8 +94,8 @@ static dho_status mark_lines(const name_index *index, const char *text, size_t s
         const char *from = text, *to = stop;
         text = newline != NULL ? newline + 1 : end;
         number++;
-        while (from < to && is_blank(*from)) from++;
-        while (to > from && is_blank(to[-1])) to--;
+        while (from < to && dho_is_blank(*from)) from++;
+        while (to > from && dho_is_blank(to[-1])) to--;
         if (from == to || *from == '#') continue;
         const dho_status status = mark_line(index, from, (size_t)(to - from), marked, out_count);
         if (status != DHO_OK) return dho_fail_prefix(status, "%s:%lld: ", path, (long long)number);

@@ -1,5 +1,4 @@
-/* Head outputs: computed by all ranks, gathered on rank 0, kept in a file. Private to src and
- * tools. */
+/* Head outputs: computed by all ranks, gathered on rank 0, kept in a file. Private to src/eval. */
 #ifndef DHO_EVAL_OUTPUTS_H
 #define DHO_EVAL_OUTPUTS_H
 

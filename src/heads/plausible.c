@@ -126,17 +126,11 @@ dho_status plausible_judge(const plausible_logits *p, const char *path, bool of_
     return DHO_OK;
 }
 
-static int compare_sums(const void *a, const void *b)
-{
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
 dho_status plausible_judge_rows(uint64_t *sums, int64_t rows, const char *path, const char *what)
 {
     int64_t copies = 0;
     if (rows < 2) return DHO_OK;
-    qsort(sums, (size_t)rows, sizeof *sums, compare_sums);
+    qsort(sums, (size_t)rows, sizeof *sums, dho_compare_uint64);
     for (int64_t i = 1; i < rows; i++) copies += sums[i] == sums[i - 1];
     if (copies == rows - 1)
         return dho_fail(DHO_ERR_CONFIG,

@@ -14,19 +14,25 @@ static int scaled(int channels, int width)
     return (double)rounded < 0.9 * exact ? rounded + DIVISOR : rounded;
 }
 
-/* `conv` and `bn` are the names below "features.<block>.". Depthwise: as many groups as channels.
- */
-static dho_value conv_bn(dho_graph *graph, dho_value x, int block, const char *conv, const char *bn,
-                         int channels, int kernel, int stride, bool depthwise, dho_value residual,
-                         dho_activation activation)
+/* A convolution, its batch norm and an activation. */
+typedef struct layer {
+    int block;
+    const char *conv, *bn; /* the names below "features.<block>." */
+    int channels, kernel, stride;
+    bool depthwise;     /* as many groups as channels */
+    dho_value residual; /* added before the activation; -1: none */
+    dho_activation activation;
+} layer;
+
+static dho_value conv_bn(dho_graph *graph, dho_value x, layer l)
 {
     char name[NAME_BYTES];
-    snprintf(name, sizeof name, "features.%d.%.20s", block, conv);
-    x = dho_graph_conv(graph, x, name, channels, kernel, stride, kernel / 2,
-                       depthwise ? channels : 1, false);
-    snprintf(name, sizeof name, "features.%d.%.20s", block, bn);
-    x = dho_graph_batch_norm(graph, x, name, residual, activation);
-    if (activation != DHO_ACTIVATION_NONE) dho_graph_make_again(graph, x);
+    snprintf(name, sizeof name, "features.%d.%.20s", l.block, l.conv);
+    x = dho_graph_conv(graph, x, name, l.channels, l.kernel, l.stride, l.kernel / 2,
+                       l.depthwise ? l.channels : 1, false);
+    snprintf(name, sizeof name, "features.%d.%.20s", l.block, l.bn);
+    x = dho_graph_batch_norm(graph, x, name, l.residual, l.activation);
+    if (l.activation != DHO_ACTIVATION_NONE) dho_graph_make_again(graph, x);
     return x;
 }
 
@@ -40,16 +46,20 @@ static dho_value inverted_residual(dho_graph *graph, dho_value x, int block, int
     const int hidden = in * expansion;
     dho_graph_begin_block(graph);
     if (expansion == 1) {
-        x = conv_bn(graph, x, block, "conv.0.0", "conv.0.1", hidden, 3, stride, true, -1, relu6);
-        x = conv_bn(graph, x, block, "conv.1", "conv.2", out, 1, 1, false, shortcut,
-                    DHO_ACTIVATION_NONE);
+        x = conv_bn(graph, x,
+                    (layer){block, "conv.0.0", "conv.0.1", hidden, 3, stride, true, -1, relu6});
+        x = conv_bn(
+            graph, x,
+            (layer){block, "conv.1", "conv.2", out, 1, 1, false, shortcut, DHO_ACTIVATION_NONE});
         dho_graph_end_block(graph);
         return x;
     }
-    x = conv_bn(graph, x, block, "conv.0.0", "conv.0.1", hidden, 1, 1, false, -1, relu6);
-    x = conv_bn(graph, x, block, "conv.1.0", "conv.1.1", hidden, 3, stride, true, -1, relu6);
-    x = conv_bn(graph, x, block, "conv.2", "conv.3", out, 1, 1, false, shortcut,
-                DHO_ACTIVATION_NONE);
+    x = conv_bn(graph, x, (layer){block, "conv.0.0", "conv.0.1", hidden, 1, 1, false, -1, relu6});
+    x = conv_bn(graph, x,
+                (layer){block, "conv.1.0", "conv.1.1", hidden, 3, stride, true, -1, relu6});
+    x = conv_bn(
+        graph, x,
+        (layer){block, "conv.2", "conv.3", out, 1, 1, false, shortcut, DHO_ACTIVATION_NONE});
     dho_graph_end_block(graph);
     return x;
 }
@@ -64,7 +74,8 @@ dho_value dho_build_mobilenet_v2(dho_graph *graph, dho_value image, const dho_mo
                   {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}};
     const dho_activation relu6 = DHO_ACTIVATION_RELU6;
     int block = 0, channels = scaled(PUBLISHED_WIDTH, width);
-    dho_value x = conv_bn(graph, image, block++, "0", "1", channels, 3, 2, false, -1, relu6);
+    dho_value x =
+        conv_bn(graph, image, (layer){block++, "0", "1", channels, 3, 2, false, -1, relu6});
     for (size_t s = 0; s < sizeof stages / sizeof *stages; s++) {
         const int out = scaled(stages[s].channels, width);
         for (int i = 0; i < stages[s].blocks; i++) {
@@ -75,6 +86,6 @@ dho_value dho_build_mobilenet_v2(dho_graph *graph, dho_value image, const dho_mo
     }
     /* Narrow models keep the 1280 features. */
     const int last = scaled(LAST_CHANNELS, width > PUBLISHED_WIDTH ? width : PUBLISHED_WIDTH);
-    x = conv_bn(graph, x, block, "0", "1", last, 1, 1, false, -1, relu6);
+    x = conv_bn(graph, x, (layer){block, "0", "1", last, 1, 1, false, -1, relu6});
     return dho_graph_average_pool(graph, x);
 }

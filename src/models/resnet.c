@@ -4,14 +4,20 @@
 
 enum { NAME_BYTES = 64 };
 
-static dho_value conv_bn(dho_graph *graph, dho_value x, const char *block, int number, int channels,
-                         int kernel, int stride, dho_value residual, dho_activation activation)
+/* A convolution, its batch norm and a ReLU. */
+typedef struct layer {
+    const char *block; /* its names are "<block>conv<number>" and "<block>bn<number>" */
+    int number, channels, kernel, stride;
+    dho_value residual; /* added before the ReLU; -1: none */
+} layer;
+
+static dho_value conv_bn(dho_graph *graph, dho_value x, layer l)
 {
     char name[NAME_BYTES];
-    snprintf(name, sizeof name, "%.40sconv%d", block, number);
-    x = dho_graph_conv(graph, x, name, channels, kernel, stride, kernel / 2, 1, false);
-    snprintf(name, sizeof name, "%.40sbn%d", block, number);
-    return dho_graph_batch_norm(graph, x, name, residual, activation);
+    snprintf(name, sizeof name, "%.40sconv%d", l.block, l.number);
+    x = dho_graph_conv(graph, x, name, l.channels, l.kernel, l.stride, l.kernel / 2, 1, false);
+    snprintf(name, sizeof name, "%.40sbn%d", l.block, l.number);
+    return dho_graph_batch_norm(graph, x, name, l.residual, DHO_ACTIVATION_RELU);
 }
 
 /* The shortcut where the shape changes: a 1x1 convolution. */
@@ -33,10 +39,9 @@ static dho_value projection(dho_graph *graph, dho_value x, const char *block, in
 static dho_value basic_block(dho_graph *graph, dho_value x, const char *block, int width,
                              int stride, bool project)
 {
-    const dho_activation relu = DHO_ACTIVATION_RELU;
-    const dho_value hidden = conv_bn(graph, x, block, 1, width, 3, stride, -1, relu);
+    const dho_value hidden = conv_bn(graph, x, (layer){block, 1, width, 3, stride, -1});
     const dho_value shortcut = project ? projection(graph, x, block, width, stride) : x;
-    return conv_bn(graph, hidden, block, 2, width, 3, 1, shortcut, relu);
+    return conv_bn(graph, hidden, (layer){block, 2, width, 3, 1, shortcut});
 }
 
 enum { EXPANSION = 4 };
@@ -46,14 +51,13 @@ enum { EXPANSION = 4 };
 static dho_value bottleneck(dho_graph *graph, dho_value x, const char *block, int width, int stride,
                             bool project)
 {
-    const dho_activation relu = DHO_ACTIVATION_RELU;
     const int out = EXPANSION * width;
-    dho_value hidden = conv_bn(graph, x, block, 1, width, 1, 1, -1, relu);
+    dho_value hidden = conv_bn(graph, x, (layer){block, 1, width, 1, 1, -1});
     dho_graph_make_again(graph, hidden);
-    hidden = conv_bn(graph, hidden, block, 2, width, 3, stride, -1, relu);
+    hidden = conv_bn(graph, hidden, (layer){block, 2, width, 3, stride, -1});
     dho_graph_make_again(graph, hidden);
     const dho_value shortcut = project ? projection(graph, x, block, out, stride) : x;
-    return conv_bn(graph, hidden, block, 3, out, 1, 1, shortcut, relu);
+    return conv_bn(graph, hidden, (layer){block, 3, out, 1, 1, shortcut});
 }
 
 typedef dho_value (*block_builder)(dho_graph *graph, dho_value x, const char *block, int width,
@@ -65,7 +69,7 @@ static dho_value resnet(dho_graph *graph, dho_value image, int width, const int 
                         block_builder build_block, int expansion)
 {
     char block[NAME_BYTES];
-    dho_value x = conv_bn(graph, image, "", 1, width, 7, 2, -1, DHO_ACTIVATION_RELU);
+    dho_value x = conv_bn(graph, image, (layer){"", 1, width, 7, 2, -1});
     x = dho_graph_max_pool(graph, x, 3, 2, 1);
     for (int stage = 0; stage < 4; stage++) {
         for (int i = 0; i < blocks[stage]; i++) {

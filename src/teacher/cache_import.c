@@ -2,6 +2,7 @@
 #include "teacher/cache_format.h"
 
 #include "base/finite.h"
+#include "base/text.h"
 #include "dho/alloc.h"
 #include "dho/compute.h"
 #include "dho/safetensors.h"
@@ -201,8 +202,8 @@ dho_status dho_cache_import(const dho_tensor_import *import)
                            .top = import->top,
                            .dim = (int)rows.tensor.shape[1],
                            .classes = import->classes};
-    const char *slash = strrchr(import->rows, '/'); /* the same features from elsewhere are fine */
-    dho_cache_describe_teacher("imported", slash != NULL ? slash + 1 : import->rows,
+    /* Without the folder: the same features from elsewhere are fine. */
+    dho_cache_describe_teacher("imported", dho_base_name(import->rows),
                                dho_crc32(0, rows.tensor.data, rows.tensor.bytes),
                                rows.normalise ? " normalised" : "", spec.teacher);
     DHO_TRY_GOTO(dho_cache_begin(import->out, &spec));

@@ -6,6 +6,7 @@
  * Source: FKD_SLG/generate_soft_label.py, FKD_SLG/utils.py and utils_FKD.py of that repository. */
 #include "teacher/import_labels.h"
 
+#include "base/text.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/torch_file.h"
@@ -32,8 +33,7 @@ typedef struct fkd_source {
 static dho_status find_path(fkd_source *self, int64_t id)
 {
     const char *name = self->import->dataset->samples[id].path;
-    const char *slash = strrchr(name, '/');
-    const char *base = slash != NULL ? slash + 1 : name;
+    const char *base = dho_base_name(name);
     const size_t length = (size_t)(base - name) + strcspn(base, ".");
     dho_free(self->path);
     self->path = NULL;
@@ -193,10 +193,11 @@ static dho_status open_source(fkd_source *self, uint32_t *out_crc)
 dho_status dho_cache_import_fkd(const dho_label_import *import, dho_comm *comm)
 {
     fkd_source self = {.import = import};
-    uint32_t crc = 0;
-    const dho_status opened = open_source(&self, &crc);
-    const dho_status status =
-        import_labels(import, comm, opened, "FKD", crc, self.crops, self.kept, read_image, &self);
+    label_source source = {.kind = "FKD", .read = read_image, .context = &self};
+    const dho_status opened = open_source(&self, &source.crc);
+    source.views = self.crops;
+    source.saved = self.kept;
+    const dho_status status = import_labels(import, comm, opened, &source);
     dho_free(self.path);
     dho_free(self.coords);
     dho_free(self.flips);

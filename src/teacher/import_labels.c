@@ -1,6 +1,7 @@
 /* From soft labels to cache shards: the part that does not depend on who saved them. */
 #include "teacher/import_labels.h"
 
+#include "base/text.h"
 #include "dho/alloc.h"
 #include "dho/image.h"
 #include "dho/log.h"
@@ -69,8 +70,7 @@ dho_status soft_label_to_logits(const soft_label *label, int classes, bool *used
 
 typedef struct importer {
     const dho_label_import *import;
-    label_reader read;
-    void *context;
+    const label_source *source;
     dho_cache_spec spec;
     int *best;      /* [spec.views] */
     uint8_t *bytes; /* the image's file */
@@ -89,7 +89,7 @@ static dho_status fill_image(void *context, int64_t id, dho_cache_record *views)
     DHO_TRY(dho_dataset_read(dataset, id, &self->bytes, &self->capacity, &size));
     const dho_status status = dho_image_read_size(self->bytes, size, sample->path, &width, &height);
     if (status != DHO_OK) return dho_dataset_blame(dataset, id, status);
-    DHO_TRY(self->read(self->context, id, width, height, views, self->best));
+    DHO_TRY(self->source->read(self->source->context, id, width, height, views, self->best));
     for (int v = 0; v < self->spec.views; v++, self->seen++)
         self->right += self->best[v] == sample->label;
     return DHO_OK;
@@ -131,9 +131,10 @@ static dho_status choose_top(const dho_label_import *import, int saved, int *out
                     import->source, most, DHO_CACHE_MAX_TOP);
 }
 
-static dho_status describe(const dho_label_import *import, const char *kind, uint32_t crc,
-                           int views, int saved, dho_cache_spec *out)
+static dho_status describe(const dho_label_import *import, const label_source *source,
+                           dho_cache_spec *out)
 {
+    const int views = source->views;
     const dho_dataset *dataset = import->dataset;
     if (import->views > views)
         return dho_fail(DHO_ERR_CONFIG, "%s: %d views were saved, --views asks for %d",
@@ -149,21 +150,20 @@ static dho_status describe(const dho_label_import *import, const char *kind, uin
                             .flip = import->flip};
     memcpy(out->crop_scale, import->crop_scale, sizeof out->crop_scale);
     memcpy(out->crop_ratio, import->crop_ratio, sizeof out->crop_ratio);
-    const char *slash = strrchr(import->source, '/');
-    const char *name = slash != NULL && slash[1] != '\0' ? slash + 1 : import->source;
-    dho_cache_describe_teacher(kind, name, crc, "", out->teacher);
-    DHO_TRY(choose_top(import, saved, &out->top));
+    const char *name = dho_base_name(import->source);
+    if (*name == '\0') name = import->source;
+    dho_cache_describe_teacher(source->kind, name, source->crc, "", out->teacher);
+    DHO_TRY(choose_top(import, source->saved, &out->top));
     return cache_spec_check(out, DHO_ERR_CONFIG, import->source);
 }
 
 dho_status import_labels(const dho_label_import *import, dho_comm *comm, dho_status opened,
-                         const char *kind, uint32_t crc, int views, int saved, label_reader read,
-                         void *context)
+                         const label_source *source)
 {
-    importer self = {.import = import, .read = read, .context = context};
+    importer self = {.import = import, .source = source};
     const dho_cache_spec *spec = &self.spec;
     dho_status status = opened;
-    if (status == DHO_OK) status = describe(import, kind, crc, views, saved, &self.spec);
+    if (status == DHO_OK) status = describe(import, source, &self.spec);
     if (status == DHO_OK)
         status = dho_alloc(&self.best, (size_t)spec->views, sizeof *self.best, "import");
     DHO_TRY_GOTO(dho_comm_agree(comm, status));

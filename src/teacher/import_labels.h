@@ -24,11 +24,19 @@ dho_status soft_label_to_logits(const soft_label *label, int classes, bool *used
 typedef dho_status (*label_reader)(void *context, int64_t id, int width, int height,
                                    dho_cache_record *views, int *best);
 
-/* The whole import once the source is open: kind is "FKD" or "TinyViT", crc is of some of the
- * source's bytes, saved the classes that a label names. Collective; `opened` is this rank's status
- * so far, on which all agree first. */
+/* Soft labels as one program saves them, opened. */
+typedef struct label_source {
+    const char *kind; /* "FKD", "TinyViT" */
+    uint32_t crc;     /* of some of its bytes */
+    int views;        /* saved, an image */
+    int saved;        /* classes that a label names */
+    label_reader read;
+    void *context; /* of read */
+} label_source;
+
+/* The whole import once the source is open. Collective; `opened` is this rank's status so far, on
+ * which all agree first (the source's numbers are used where it is DHO_OK). */
 dho_status import_labels(const dho_label_import *import, dho_comm *comm, dho_status opened,
-                         const char *kind, uint32_t crc, int views, int saved, label_reader read,
-                         void *context);
+                         const label_source *source);
 
 #endif

@@ -98,11 +98,11 @@ static dho_status open_source(tinyvit_source *self, uint32_t *out_crc)
 dho_status dho_cache_import_tinyvit(const dho_label_import *import, dho_comm *comm)
 {
     tinyvit_source self = {.import = import};
-    uint32_t crc = 0;
-    const dho_status opened = open_source(&self, &crc);
-    const dho_status status =
-        import_labels(import, comm, opened, "TinyViT", crc, self.files.epoch_count, self.files.top,
-                      read_image, &self);
+    label_source source = {.kind = "TinyViT", .read = read_image, .context = &self};
+    const dho_status opened = open_source(&self, &source.crc);
+    source.views = self.files.epoch_count;
+    source.saved = self.files.top;
+    const dho_status status = import_labels(import, comm, opened, &source);
     tinyvit_files_close(&self.files);
     dho_free(self.label.ids);
     dho_free(self.label.probabilities);

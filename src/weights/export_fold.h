@@ -1,4 +1,4 @@
-/* CLIP's projection and a classifier as one layer, as timm has them. Private to src. */
+/* CLIP's projection and a classifier as one layer, as timm has them. Private to src/weights. */
 #ifndef DHO_WEIGHTS_EXPORT_FOLD_H
 #define DHO_WEIGHTS_EXPORT_FOLD_H
 

@@ -1,5 +1,6 @@
 #include "weights/export_list.h"
 
+#include "base/text.h"
 #include "dho/alloc.h"
 
 #include <stdio.h>
@@ -24,12 +25,6 @@ static dho_status add_name(dho_export_list *list, dho_tensor_view *view, const c
     list->names[list->name_count++] = name;
     view->name = name;
     return DHO_OK;
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
 static bool is_head(const char *name)
@@ -187,7 +182,7 @@ dho_status dho_export_list_build(dho_export_list *list, const dho_model *model,
             continue;
         }
         DHO_TRY(add_renamed(list, tensor));
-        if (ends_with(tensor->name, "running_var"))
+        if (dho_ends_with(tensor->name, "running_var"))
             DHO_TRY(add_steps(list, list->tensors[list->count - 1].name));
     }
     if (list->fold.bias == NULL) return DHO_OK;

@@ -9,13 +9,6 @@
 
 enum { ROOMY = 400, MOST_ROOTS = 32, MOST_GROUPS = 64, SHOWN_GROUPS = 5, EXAMPLES = 2, STAGES = 4 };
 
-/* The name behind the prefix; NULL when it has another. */
-static const char *behind(const char *name, const char *prefix)
-{
-    const size_t length = strlen(prefix);
-    return strncmp(name, prefix, length) == 0 ? name + length : NULL;
-}
-
 /* --- which model is it? --- */
 
 /* What the names tell of an architecture. */
@@ -82,7 +75,7 @@ void dho_leftovers_compare(const dho_weights *weights, const dho_graph *graph, c
     outline file = {0}, model = {0};
     char names[2][64];
     for (size_t i = 0; i < dho_weights_count(weights); i++) {
-        const char *name = behind(dho_weights_at(weights, i)->name, prefix);
+        const char *name = dho_after(dho_weights_at(weights, i)->name, prefix);
         if (name != NULL) outline_add(&file, name);
     }
     for (size_t i = 0; i < dho_graph_parameter_count(graph); i++)
@@ -186,7 +179,7 @@ static void find_roots(const dho_weights *weights, const tensor_use *used, const
 {
     *out = (roots){0};
     for (size_t i = 0; i < dho_weights_count(weights); i++) {
-        const char *name = behind(dho_weights_at(weights, i)->name, prefix);
+        const char *name = dho_after(dho_weights_at(weights, i)->name, prefix);
         if (used[i] == USED_BY_BACKBONE && name != NULL && out->count < MOST_ROOTS &&
             !has_root(out, name))
             out->list[out->count++] = name;
@@ -215,7 +208,7 @@ dho_status dho_leftovers_check(const dho_weights *weights, const tensor_use *use
     find_roots(weights, used, report->prefix, &own);
     for (size_t i = 0; i < dho_weights_count(weights); i++) {
         const char *name = dho_weights_at(weights, i)->name;
-        const char *rest = behind(name, report->prefix);
+        const char *rest = dho_after(name, report->prefix);
         if (used[i] != UNUSED || dho_ends_with(name, "num_batches_tracked")) continue;
         if (rest != NULL && !is_known(rest) && has_root(&own, rest))
             add_example(examples, sizeof examples, strange++, name);
@@ -235,7 +228,7 @@ dho_status dho_leftovers_check(const dho_weights *weights, const tensor_use *use
 /* "-00001-of-00003." in the name of a file. */
 static bool is_one_of_many(const char *path)
 {
-    const char *slash = strrchr(path, '/'), *at = slash != NULL ? slash + 1 : path;
+    const char *at = dho_base_name(path);
     int part, parts, used;
     for (at = strchr(at, '-'); at != NULL; at = strchr(at + 1, '-')) {
         used = 0;

@@ -1,5 +1,7 @@
 #include "weights/tensor_names.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -101,17 +103,11 @@ static const entry bottleneck[] = {
     {"downsample.1.", NULL, "shortcut.conv.bn."},
 };
 
-static const char *after(const char *text, const char *beginning)
-{
-    const size_t length = strlen(beginning);
-    return strncmp(text, beginning, length) == 0 ? text + length : NULL;
-}
-
 /* The entry of a name and what follows it; NULL for none. */
 static const entry *find(const entry *entries, size_t count, const char *name, const char **rest)
 {
     for (size_t i = 0; i < count; i++) {
-        *rest = after(name, entries[i].own);
+        *rest = dho_after(name, entries[i].own);
         const bool open = entries[i].own[strlen(entries[i].own) - 1] == '.';
         if (*rest != NULL && open == (**rest != '\0')) return &entries[i];
     }
@@ -163,7 +159,7 @@ static bool block_names_of(dho_naming naming, const char *layers, const char *in
 static bool text_names_of(const char *own, dho_tensor_names *out)
 {
     const dho_naming naming = DHO_NAMES_HUGGINGFACE;
-    const char *inside = after(own, "transformer.resblocks.");
+    const char *inside = dho_after(own, "transformer.resblocks.");
     if (inside != NULL) return block_names_of(naming, "text_model.encoder.layers.", inside, out);
     out->transposed = strcmp(own, "text_projection") == 0;
     return names_in(TABLE(text_tower), naming, "", own, out);
@@ -199,7 +195,7 @@ static bool clip_resnet_names_of(const char *bare, dho_tensor_names *out)
 /* A vision transformer's. */
 static bool tower_names_of(dho_naming naming, const char *bare, dho_tensor_names *out)
 {
-    const char *inside = after(bare, "transformer.resblocks.");
+    const char *inside = dho_after(bare, "transformer.resblocks.");
     const char *layers = naming == DHO_NAMES_TIMM ? "blocks." : "vision_model.encoder.layers.";
     if (inside != NULL) return block_names_of(naming, layers, inside, out);
     out->transposed = strcmp(bare, "proj") == 0;
@@ -208,7 +204,7 @@ static bool tower_names_of(dho_naming naming, const char *bare, dho_tensor_names
 
 bool dho_tensor_names_of(dho_naming naming, const char *own, dho_tensor_names *out)
 {
-    const char *bare = after(own, "visual.");
+    const char *bare = dho_after(own, "visual.");
     *out = (dho_tensor_names){.count = 1};
     switch (naming) {
     case DHO_NAMES_OWN:

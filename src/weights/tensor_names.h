@@ -1,4 +1,4 @@
-/* Under which names the tools that publish a model keep a tensor. Private to src; the engine's own
+/* Under which names the tools that publish a model keep a tensor. Private to src/weights; the engine's own
  * names are torchvision's, and for CLIP OpenAI's. */
 #ifndef DHO_WEIGHTS_TENSOR_NAMES_H
 #define DHO_WEIGHTS_TENSOR_NAMES_H

@@ -1,5 +1,5 @@
 /* How fast the parts of training are on this machine. Each prints its figures to standard output.
- */
+ * For src/cli. */
 #ifndef DHO_BENCH_BENCH_H
 #define DHO_BENCH_BENCH_H
 

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/compare.h"
 #include "bench/bench.h"
 #include "dho/alloc.h"
 #include "dho/distill.h"
@@ -208,12 +209,6 @@ static dho_status measure_peak(bench *b, double *out)
     return status;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* The flops of a profile are the last pass's. */
 static void print_operators(const bench *b, double *all_flops)
 {
@@ -247,7 +242,7 @@ static dho_status measure(bench *b)
     memset(b->parts, 0, sizeof b->parts);
     dho_executor_profile_reset(b->executor);
     for (int i = 0; i < b->o.steps; i++) sum += seconds[i] = run_step(b);
-    qsort(seconds, (size_t)b->o.steps, sizeof *seconds, by_value);
+    qsort(seconds, (size_t)b->o.steps, sizeof *seconds, dho_compare_doubles);
     const double median = seconds[b->o.steps / 2];
     const double rows = (double)(b->o.labelled + b->o.unlabelled);
     const long long memory = peak_bytes();

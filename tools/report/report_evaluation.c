@@ -1,4 +1,5 @@
 /* eval.json and the head outputs that were stored with it. */
+#include "base/text.h"
 #include "dho/alloc.h"
 #include "dho/checkpoint.h"
 #include "dho/file.h"
@@ -26,13 +27,12 @@ static dho_status open_sets(dho_report_run *run)
  */
 static dho_status find_class_names(const dho_report_run *run, dho_head_outputs *outputs)
 {
-    const char *checkpoint = run->evaluation.checkpoint, *slash = strrchr(checkpoint, '/');
     char *path;
     dho_checkpoint_info info;
     dho_text names = {0};
     if (outputs->class_names != NULL) return DHO_OK;
     DHO_TRY(dho_asprintf(&path, "%s/checkpoints/%s", run->path,
-                         slash != NULL ? slash + 1 : checkpoint));
+                         dho_base_name(run->evaluation.checkpoint)));
     const dho_status status = dho_checkpoint_read_state(path, &info);
     dho_free(path);
     if (status != DHO_OK) return status == DHO_ERR_MEMORY ? status : DHO_OK;

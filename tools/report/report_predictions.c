@@ -1,5 +1,6 @@
 /* What the stored head outputs of a set say: per class, confusions, the alpha-beta map, images
  * worth a look. */
+#include "base/compare.h"
 #include "dho/alloc.h"
 #include "dho/distill.h"
 #include "dho/rng.h"
@@ -135,16 +136,10 @@ static void offer_row(dho_set_detail *detail, dho_pick *pick, size_t most)
     if (pick->combined.top != pick->label) offer(detail, DHO_PICK_WRONG, most, pick);
 }
 
-static int compare_pairs(const void *a, const void *b)
-{
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* pairs: label << 32 | predicted of each mistake. */
 static void count_confusions(dho_set_detail *out, uint64_t *pairs, size_t count)
 {
-    if (count > 0) qsort(pairs, count, sizeof *pairs, compare_pairs);
+    if (count > 0) qsort(pairs, count, sizeof *pairs, dho_compare_uint64);
     for (size_t i = 0, next; i < count; i = next) {
         for (next = i; next < count && pairs[next] == pairs[i];) next++;
         const dho_confusion found = {(int32_t)(pairs[i] >> 32), (int32_t)(uint32_t)pairs[i],

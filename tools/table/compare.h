@@ -1,4 +1,4 @@
-/* The evaluations of several runs as one table. Local. */
+/* The evaluations of several runs as one table. Local. For src/cli. */
 #ifndef DHO_TABLE_COMPARE_H
 #define DHO_TABLE_COMPARE_H
 

@@ -1,6 +1,7 @@
 /* Reading a plan: the whole. */
 #include "table/table_spec.h"
 
+#include "base/text.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "table/table_spec_read.h"
@@ -207,10 +208,9 @@ static dho_status read_config(dho_table_spec *spec, const dho_yaml_node *root)
 
 static dho_status read_name(dho_table_spec *spec, const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    const char *base = slash != NULL ? slash + 1 : path;
+    const char *base = dho_base_name(path);
     size_t length = strlen(base);
-    if (length > 5 && strcmp(base + length - 5, ".yaml") == 0) length -= 5;
+    if (length > 5 && dho_ends_with(base, ".yaml")) length -= 5;
     DHO_TRY(dho_strdup(&spec->path, path));
     DHO_TRY(dho_strndup(&spec->name, base, length));
     if (is_name(spec->name)) return DHO_OK;

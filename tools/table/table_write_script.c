@@ -45,6 +45,37 @@ static void write_run(const dho_table_run *run, size_t number, size_t count, FIL
     fputc('\n', out);
 }
 
+static const char prelude[] =
+    "}\n"
+    "if [ -x launch/mpirun.sh ]; then mpirun=launch/mpirun.sh; else mpirun='mpirun -n'; fi\n"
+    "ranks=${RANKS:-2}\n"
+    "failed=0\n"
+    "dho() { ${LAUNCH:-$mpirun $ranks} \"$dho\" \"$@\"; }\n"
+    "check() { # NAME CODE\n"
+    "    [ $2 != 75 ] || exit 75\n"
+    "    [ $2 = 0 ] || { echo \"$1: failed with exit code $2\" >&2; failed=$((failed + 1)); }\n"
+    "}\n"
+    "prepare() { # PATH COMMAND ...: unless it is there by now\n"
+    "    path=$1\n"
+    "    shift\n"
+    "    [ ! -e \"$path\" ] || return 0\n"
+    "    echo \"== $path\"\n"
+    "    code=0\n"
+    "    \"$@\" </dev/null || code=$?\n"
+    "    check \"$path\" $code\n"
+    "}\n"
+    "make() { # FOLDER NUMBER SHARDS ARGUMENT ...: on at most SHARDS ranks\n"
+    "    folder=$1\n"
+    "    echo \"== $2 $folder\"\n"
+    "    [ \"$ranks\" -le \"$3\" ] || ranks=$3\n"
+    "    shift 3\n"
+    "    code=0\n"
+    "    { dho train \"$@\" && dho eval \"$@\" >\"$folder/eval.txt\"; } </dev/null || "
+    "code=$?\n"
+    "    ranks=${RANKS:-2}\n"
+    "    check \"$folder\" $code\n"
+    "}\n\n";
+
 void dho_table_write_script(const dho_table *table, const char *program, FILE *out)
 {
     size_t count = 0, number = 0;
@@ -63,37 +94,7 @@ void dho_table_write_script(const dho_table *table, const char *program, FILE *o
             "dho=${DHO:-",
             count, table->spec.name);
     dho_shell_write(program, out);
-    fputs(
-        "}\n"
-        "if [ -x launch/mpirun.sh ]; then mpirun=launch/mpirun.sh; else mpirun='mpirun -n'; fi\n"
-        "ranks=${RANKS:-2}\n"
-        "failed=0\n"
-        "dho() { ${LAUNCH:-$mpirun $ranks} \"$dho\" \"$@\"; }\n"
-        "check() { # NAME CODE\n"
-        "    [ $2 != 75 ] || exit 75\n"
-        "    [ $2 = 0 ] || { echo \"$1: failed with exit code $2\" >&2; failed=$((failed + 1)); }\n"
-        "}\n"
-        "prepare() { # PATH COMMAND ...: unless it is there by now\n"
-        "    path=$1\n"
-        "    shift\n"
-        "    [ ! -e \"$path\" ] || return 0\n"
-        "    echo \"== $path\"\n"
-        "    code=0\n"
-        "    \"$@\" </dev/null || code=$?\n"
-        "    check \"$path\" $code\n"
-        "}\n"
-        "make() { # FOLDER NUMBER SHARDS ARGUMENT ...: on at most SHARDS ranks\n"
-        "    folder=$1\n"
-        "    echo \"== $2 $folder\"\n"
-        "    [ \"$ranks\" -le \"$3\" ] || ranks=$3\n"
-        "    shift 3\n"
-        "    code=0\n"
-        "    { dho train \"$@\" && dho eval \"$@\" >\"$folder/eval.txt\"; } </dev/null || "
-        "code=$?\n"
-        "    ranks=${RANKS:-2}\n"
-        "    check \"$folder\" $code\n"
-        "}\n\n",
-        out);
+    fputs(prelude, out);
     for (size_t r = 0, step = 0; r < table->run_count; r++) {
         const dho_table_run *run = &table->runs[r];
         for (; step < table->step_count && table->steps[step].run == r; step++) {

@@ -1,4 +1,4 @@
-/* Private to the BLIS backend: its sgemm with the number of threads as an argument. */
+/* Private to src/compute: BLIS's sgemm with the number of threads as an argument. */
 #ifndef DHO_COMPUTE_BLIS_GEMM_H
 #define DHO_COMPUTE_BLIS_GEMM_H
 

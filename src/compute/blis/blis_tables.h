@@ -1,4 +1,4 @@
-/* Matrix products by BLIS, and convolutions by them; fp32. */
+/* Matrix products by BLIS, and convolutions by them; fp32. Private to src/compute. */
 #ifndef DHO_COMPUTE_BLIS_TABLES_H
 #define DHO_COMPUTE_BLIS_TABLES_H
 

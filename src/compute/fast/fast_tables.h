@@ -1,4 +1,5 @@
-/* Own kernels. Those on activations are in typed/, compiled once for each storage type. */
+/* Own kernels. Those on activations are in typed/, compiled once for each storage type. Private to
+ * src/compute. */
 #ifndef DHO_COMPUTE_FAST_TABLES_H
 #define DHO_COMPUTE_FAST_TABLES_H
 

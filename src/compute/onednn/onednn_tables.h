@@ -1,4 +1,5 @@
-/* Convolutions and linear layers by oneDNN, in fp32 and bf16; built where the library is found. */
+/* Convolutions and linear layers by oneDNN, in fp32 and bf16; built where the library is found.
+ * Private to src/compute. */
 #ifndef DHO_COMPUTE_ONEDNN_TABLES_H
 #define DHO_COMPUTE_ONEDNN_TABLES_H
 

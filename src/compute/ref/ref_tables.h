@@ -1,5 +1,5 @@
 /* The reference: definitions as loops, in double. It fills every slot, and all others are tested
- * against it. */
+ * against it. Private to src/compute. */
 #ifndef DHO_COMPUTE_REF_TABLES_H
 #define DHO_COMPUTE_REF_TABLES_H
 

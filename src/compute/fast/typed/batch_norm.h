@@ -1,4 +1,4 @@
-/* Private to compute/fast: what both directions of batch normalisation share. It is fused with
+/* Private to src/compute: what both directions of batch normalisation share. It is fused with
  * residual and activation and bound by memory. Sums are taken in float over a few rows, then in
  * double; everything goes by blocks of up to DHO_REDUCTION_CHANNELS channels. */
 #ifndef DHO_COMPUTE_FAST_BATCH_NORM_H

@@ -1,4 +1,4 @@
-/* Private to compute/fast: one head's matrices in an attention kernel's scratch memory, and how
+/* Private to src/compute: one head's matrices in an attention kernel's scratch memory, and how
  * they are filled. */
 #ifndef DHO_COMPUTE_FAST_HEAD_MATRICES_H
 #define DHO_COMPUTE_FAST_HEAD_MATRICES_H
