@@ -12,6 +12,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Allocates count * size bytes, uninitialised, into *out. count or size 0 gives a valid block.
  * Errors: DHO_ERR_MEMORY, naming `what` and the size ("activations: cannot allocate 12 GiB");
@@ -47,6 +48,7 @@ void dho_alloc_reset_peak(void);
 /* Tests only: the n-th allocation from now (1 = the next) fails, once; 0 switches it off. */
 void dho_alloc_fail_at(int64_t n);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -11,6 +11,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct dho_cache_teacher {
     /* Borrowed; its features exposed; one head. Of a cosine head the normalised features are the
@@ -58,6 +59,7 @@ dho_status dho_cache_recompute(const dho_config *config, dho_comm *comm, dho_cac
                                const dho_cache_teacher *teacher, const dho_cache_sample *sample,
                                dho_cache_agreement *out);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

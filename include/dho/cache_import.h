@@ -11,6 +11,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct dho_label_import {
     const char *source;         /* the folder of what was saved */
@@ -35,6 +36,7 @@ dho_status dho_cache_import_fkd(const dho_label_import *import, dho_comm *comm);
  * caller must know that there was none. Otherwise as above. Collective. */
 dho_status dho_cache_import_tinyvit(const dho_label_import *import, dho_comm *comm);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -16,6 +16,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* What state.json says: enough to rebuild the model and to refuse a run that would not continue
  * this one. Strings are owned; dho_checkpoint_info_free. */
@@ -96,6 +97,7 @@ dho_status dho_checkpoint_load(const char *path, const dho_checkpoint_info *info
 dho_status dho_checkpoint_open_model(dho_comm *comm, const char *path, bool expose_features,
                                      dho_model *out, dho_checkpoint_info *out_info);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -21,6 +21,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* How whole images get the model's size; open_clip's words. */
 typedef enum dho_clip_resize {
@@ -103,6 +104,7 @@ dho_status dho_clip_embed_lines(const dho_config *config, dho_comm *comm,
                                 const dho_clip_source *source, const char *merges,
                                 const char *texts, const char *path);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -15,6 +15,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct dho_comm dho_comm;
 
@@ -94,6 +95,7 @@ dho_status dho_comm_plan_threads(dho_comm *comm, int asked, const char *what, bo
 void dho_tree_order(int n, int *out_order, int *out_merges);
 int dho_tree_depth(int n);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -25,6 +25,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct dho_compute dho_compute;
 
@@ -377,6 +378,7 @@ void dho_compute_versions(char *out, size_t bytes);
 /* Which backends are built in; NULL-terminated names in order of preference. */
 const char *const *dho_compute_backends(void);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

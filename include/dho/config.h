@@ -14,6 +14,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef enum dho_method {
     DHO_METHOD_CE,          /* one head, cross-entropy on the labels */
@@ -279,6 +280,7 @@ const char *dho_filter_name(dho_filter filter); /* "bilinear", "bicubic" */
 /* False when no method has this name. */
 bool dho_method_find(const char *name, dho_method *out);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

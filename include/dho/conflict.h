@@ -8,6 +8,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Inner products of two gradients: |a|^2, |b|^2, a.b. */
 typedef struct dho_conflict_terms {
@@ -36,6 +37,7 @@ void dho_conflict_blocks_free(dho_conflict_blocks *blocks);
 void dho_conflict_measure(const dho_conflict_blocks *blocks, const float *ce, const float *kd,
                           dho_conflict_terms *out);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -11,6 +11,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct dho_data_check_options {
     bool decode;  /* decode every image; else open it and look at its first bytes */
@@ -45,6 +46,7 @@ dho_status dho_data_check(const dho_config *config, dho_comm *comm,
                           const dho_data_check_options *options, dho_data_findings *out);
 void dho_data_findings_free(dho_data_findings *findings);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

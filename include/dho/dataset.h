@@ -15,6 +15,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* In place of a sample's id, or of a label, where there is none. */
 enum { DHO_NO_ID = -1, DHO_NO_LABEL = -1 };
@@ -137,6 +138,7 @@ dho_status dho_subset_balanced(dho_id_list *out, const dho_dataset *dataset, dou
  * ambiguous, or occurs twice; DHO_ERR_CONFIG when no name is listed; DHO_ERR_IO. */
 dho_status dho_subset_file(dho_id_list *out, const dho_dataset *dataset, const char *path);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -18,6 +18,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Mean cross-entropy of rows of logits [rows][classes] against labels[rows];
  * dlogits += weight * (softmax - one-hot) / rows. Returns the mean (0 for no rows).
@@ -83,6 +84,7 @@ void dho_objective_add_features(const dho_objective *objective, int rows, int la
 void dho_masked_softmax(int classes, const bool *mask, const float *logits, double temperature,
                         float *p);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

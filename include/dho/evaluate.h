@@ -15,6 +15,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* What a student said of a set: enough to sweep alpha and beta without running it again. */
 typedef struct dho_head_outputs {
@@ -92,6 +93,7 @@ size_t dho_sweep_best(const dho_accuracy *grid, const double *alphas, size_t alp
 dho_status dho_evaluate(const dho_config *config, dho_comm *comm, const char *checkpoint,
                         bool stored);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -14,6 +14,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Which accuracy of a set. */
 typedef enum dho_score_kind {
@@ -76,6 +77,7 @@ dho_status dho_evaluation_age(const dho_evaluation *evaluation, const char *run_
  * they are the training's. Owned by the caller. Errors: DHO_ERR_MEMORY. */
 dho_status dho_evaluation_command(const char *run_folder, char **out);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Which head is written. */
 typedef enum dho_export_head {
@@ -32,6 +33,7 @@ typedef struct dho_export_options {
 dho_status dho_export(dho_comm *comm, const char *checkpoint, const char *path,
                       const dho_export_options *options);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
 /* Opens a file for reading: the one way to open what a user names. It never waits: pipes, sockets,
  * devices and folders are refused. *out: a descriptor (close); *out_size: bytes.
  * Errors: DHO_ERR_IO. */
@@ -17,10 +22,6 @@ dho_status dho_file_open(int *out, const char *path, uint64_t *out_size);
 /* Opens a file for appending, as dho_file_open; made when it is not there. *out: fclose.
  * Errors: DHO_ERR_IO. */
 dho_status dho_file_append(FILE **out, const char *path);
-
-#ifdef __cplusplus
-extern "C" {
-#endif
 
 /* Reads a whole file into *inout_data, a block of *inout_capacity bytes that grows when needed
  * (start with NULL and 0; release with dho_free). *out_size: bytes read. A NUL that is not counted
@@ -98,6 +99,7 @@ void dho_name_list_free(dho_name_list *list);
 /* CRC-32 (IEEE 802.3, zlib's and Python's zlib.crc32); start with crc 0. Any size. */
 uint32_t dho_crc32(uint32_t crc, const void *data, size_t bytes);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -19,6 +19,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct dho_graph dho_graph;
 typedef int dho_value; /* index of the operator that makes it; -1: none */
@@ -218,6 +219,7 @@ void dho_executor_profile_reset(dho_executor *executor);
 /* Bytes of the arena: all activations, gradients and saved values. */
 size_t dho_executor_arena_bytes(const dho_executor *executor);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

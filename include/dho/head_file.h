@@ -12,6 +12,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct dho_head_file {
     dho_teacher_head head;  /* owned */
@@ -31,6 +32,7 @@ void dho_head_file_free(dho_head_file *file);
 dho_status dho_head_file_check(const dho_head_file *file, const char *path, int classes,
                                char *const *class_names);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

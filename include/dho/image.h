@@ -15,6 +15,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct dho_image {
     int width, height; /* pixels, 1 .. 65500 */
@@ -125,6 +126,7 @@ dho_status dho_image_eval_transform(const dho_image *image, int resize_short, in
                                     dho_filter filter, const dho_pixel_finish *finish,
                                     dho_resample_scratch *scratch, dho_image *temporary, void *out);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -19,6 +19,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct dho_infer dho_infer;
 
@@ -71,6 +72,7 @@ typedef struct dho_infer_rows {
 dho_status dho_infer_all(dho_infer *infer, dho_comm *comm, const dho_dataset *dataset,
                          dho_eval_transform transform, dho_infer_rows *outputs, int count);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -28,6 +28,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* One sample of a batch as the sampler asks for it. */
 typedef struct dho_draw {
@@ -181,6 +182,7 @@ void dho_eval_loader_destroy(dho_eval_loader **loader);
 dho_status dho_eval_loader_next(dho_eval_loader *loader, dho_batch *out, double *seconds_waited);
 void dho_eval_loader_release(dho_eval_loader *loader, const dho_batch *batch);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

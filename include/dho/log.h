@@ -6,6 +6,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Says once, at the start of the program, which rank speaks; ranks > 0 prefix "rank N: ".
  * Without this call the process is rank 0. */
@@ -20,6 +21,7 @@ void dho_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same by rank 0 only: of what all ranks see alike. */
 void dho_warn_once(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Which runs show a metric. */
 typedef enum dho_metric_runs {
@@ -64,6 +65,7 @@ typedef enum dho_metric {
 
 extern const dho_metric_row dho_metric_table[DHO_METRIC_COUNT];
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

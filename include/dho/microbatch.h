@@ -8,6 +8,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* All borrowed. Rows 0 .. labelled-1 carry labels. */
 typedef struct dho_microbatch {
@@ -45,6 +46,7 @@ dho_loss_terms dho_microbatch_run(const dho_microbatch *microbatch, const dho_ob
 void dho_microbatch_move_statistics(size_t floats, int passes, float scale, const float *statistics,
                                     float *buffers);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

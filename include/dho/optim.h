@@ -7,6 +7,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct dho_schedule {
     dho_schedule_kind kind;
@@ -28,6 +29,7 @@ dho_status dho_schedule_check(const dho_schedule *schedule);
  * rises again: the public code's choice. */
 double dho_schedule_factor(const dho_schedule *schedule, int64_t step);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

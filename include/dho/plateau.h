@@ -12,6 +12,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* A range of alpha, low < alpha < high, with equal hits: as dho_outputs_sweep counts them at its
  * middle. low = high: that alpha alone. */
@@ -42,6 +43,7 @@ dho_status dho_outputs_plateaus(const dho_head_outputs *outputs, const dho_accur
 /* Index of the best: the most hits, then the widest, then the beta nearest 1. */
 size_t dho_plateau_best(const dho_plateau *plateaus, size_t count);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

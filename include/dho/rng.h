@@ -10,6 +10,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* What a stream is for; two purposes never share numbers. Values are part of the results: append,
  * never renumber. */
@@ -56,6 +57,7 @@ double dho_rng_normal(dho_rng *rng);
 /* Fisher-Yates shuffle of count ids in place. */
 void dho_rng_shuffle(dho_rng *rng, int64_t *ids, int64_t count);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -11,6 +11,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* The training set of data.*; class_file is checked. */
 dho_status dho_setup_dataset(const dho_config *config, dho_dataset *out);
@@ -32,6 +33,7 @@ dho_eval_transform dho_setup_eval_transform(const dho_config *config, int image_
 /* Threads for a count where 0 means "as many as the process may use" (OMP_NUM_THREADS). */
 int dho_setup_threads(int64_t configured);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -16,6 +16,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef enum dho_dtype {
     DHO_F32,
@@ -83,6 +84,7 @@ dho_status dho_safetensors_save(const char *path, const dho_tensor_view *tensors
  * DHO_ERR_IO. option: "--out", for the message. */
 dho_status dho_safetensors_check_place(const char *option, const char *path);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

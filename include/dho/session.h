@@ -10,6 +10,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* One line. Texts are borrowed; NULL, and NAN for a number: not said, as by an older version. */
 typedef struct dho_session {
@@ -38,6 +39,7 @@ dho_status dho_session_append(const dho_session *session, const char *run_folder
 dho_status dho_sessions_load(dho_sessions *out, const char *run_folder);
 void dho_sessions_free(dho_sessions *sessions);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Writes folder/shard-SSSSS-of-NNNNN.tar for S = 0 .. shards-1, classes.txt and, last, the index.
  * Shard S has the images with id mod N == S in the order of their ids, so virtual shard v of a run
@@ -27,6 +28,7 @@ dho_status dho_pack(const dho_dataset *dataset, dho_comm *comm, const char *fold
 /* Scans the tars of a folder and writes the index that is missing (or replaces it). Local. */
 dho_status dho_shards_index(const char *folder);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -13,6 +13,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Named tensors in file layout with memory of their own. */
 typedef struct dho_state_dict {
@@ -72,6 +73,7 @@ dho_status dho_state_dict_find_names(const dho_weights *weights, const char *fir
 const dho_tensor_view *dho_state_dict_find(const dho_weights *weights, const dho_file_names *names,
                                            const char *own, bool *out_transposed);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef enum dho_status {
     DHO_OK = 0,
@@ -56,6 +57,7 @@ int dho_exit_code(dho_status status);
         if (status != DHO_OK) goto fail;                                                           \
     } while (0)
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -11,6 +11,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct dho_student_options {
     /* "resnet18", "resnet50", "mobilenet_v2", "clip_rn50", "clip_vit_b16", "clip_vit_l14",
@@ -63,6 +64,7 @@ typedef struct dho_model {
 
 void dho_model_destroy(dho_model *model);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

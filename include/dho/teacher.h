@@ -9,6 +9,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Teacher logits [rows][classes] for the draws of a batch: record (id, pass mod views) of each, put
  * through the head (the cache's own, or another for its embeddings). payload: [rows][dim], is the
@@ -20,6 +21,7 @@ dho_status dho_teacher_logits(dho_compute *compute, dho_cache *cache, const dho_
 /* A dho_view_source over a cache with stored boxes: context is the dho_cache. */
 dho_status dho_teacher_view(void *cache, int64_t id, int64_t pass, dho_box *box, bool *flip);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

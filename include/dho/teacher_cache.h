@@ -26,6 +26,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 enum {
     DHO_CACHE_MAX_SHARDS = 65536,
@@ -134,8 +135,6 @@ dho_status dho_tip_inputs_load(dho_tip_inputs *out, const dho_tip_sources *from,
                                const dho_config *config);
 /* Only the view's box and flip. Thread-safe. */
 dho_status dho_cache_read_view(dho_cache *cache, int64_t id, int view, dho_box *box, bool *flip);
-/* How many shards are mapped so far. */
-int dho_cache_mapped_shards(const dho_cache *cache);
 /* Checks every byte of every shard (of those with index mod ranks == rank). Local. */
 dho_status dho_cache_verify(dho_cache *cache, int rank, int ranks);
 
@@ -191,6 +190,7 @@ typedef struct dho_tensor_import {
  * match the dataset, dims differ), DHO_ERR_FORMAT. */
 dho_status dho_cache_import(const dho_tensor_import *import);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -19,6 +19,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 enum { DHO_HEAD_MAX_DIM = 1 << 20 }; /* of dim and of classes */
 
@@ -88,6 +89,7 @@ size_t dho_teacher_head_scratch(const dho_teacher_head *head, int rows);
 void dho_teacher_head_logits(dho_compute *compute, const dho_teacher_head *head, int rows,
                              const float *embeddings, float *scratch, float *logits);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

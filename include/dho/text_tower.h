@@ -8,6 +8,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct dho_text_tower_options {
     const char *model; /* the CLIP model's name as of students: "clip_rn50", "clip_vit_b16", ... */
@@ -34,6 +35,7 @@ typedef struct dho_text_tower {
 dho_status dho_text_tower_create(dho_text_tower *out, const dho_text_tower_options *options);
 void dho_text_tower_destroy(dho_text_tower *tower);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

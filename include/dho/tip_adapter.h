@@ -13,6 +13,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Embeddings of labelled images: those that become keys, or a set to choose on or to test on. */
 typedef struct dho_shots {
@@ -144,6 +145,7 @@ dho_status dho_tip_run(dho_compute *compute, dho_comm *comm, const dho_tip_input
  * finite; those of writing. */
 dho_status dho_tip_save(const dho_tip_result *result, const char *path);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -28,6 +28,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct dho_tokenizer dho_tokenizer;
 
@@ -63,6 +64,7 @@ size_t dho_tokenizer_vocab_size(const dho_tokenizer *tokenizer);
 dho_status dho_tokenizer_encode(const dho_tokenizer *tokenizer, const char *text, size_t bytes,
                                 int32_t *ids, size_t context, size_t *out_end, size_t *out_needed);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -14,6 +14,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct dho_torch_file dho_torch_file;
 
@@ -41,6 +42,7 @@ const char *dho_torch_file_format(const dho_torch_file *file);
 /* Entries of the state dict that are no tensors (numbers, texts, further dicts). */
 size_t dho_torch_file_skipped(const dho_torch_file *file);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Trains as the configuration says, in the folder config->out: checkpoints/, metrics.jsonl,
  * config.yaml, sessions.jsonl (what it ran on). resume: "auto" (from the newest whole checkpoint of the run, if there is one),
@@ -18,6 +19,7 @@ extern "C" {
  * that cannot be started; DHO_ERR_IO, DHO_ERR_FORMAT, DHO_ERR_NUMERIC while it runs. */
 dho_status dho_train(const dho_config *config, dho_comm *comm, const char *resume);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

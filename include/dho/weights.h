@@ -8,6 +8,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct dho_weights dho_weights;
 
@@ -51,6 +52,7 @@ dho_status dho_weights_convert(const char *from, const char *key, const char *pr
 /* "[100, 512]" into text; a negative entry is shown as "?". */
 const char *dho_shape_text(int dims, const int64_t *shape, char *text, size_t bytes);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -10,6 +10,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Classes in the head's order. */
 typedef struct dho_prompt_classes {
@@ -75,6 +76,7 @@ typedef struct dho_zero_shot_files {
 dho_status dho_zero_shot_make(const dho_config *config, bool dataset, dho_comm *comm,
                               const dho_zero_shot_files *from);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

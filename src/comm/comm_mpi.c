@@ -9,7 +9,7 @@
 #ifdef __SANITIZE_ADDRESS__
 /* Open MPI unloads its plug-ins when it finalises, and their leaks could then no more be told from
  * ours: under the sanitizer they stay loaded, where tests/lsan.supp can name them. */
-int dlclose(void *handle)
+__attribute__((visibility("default"))) int dlclose(void *handle)
 {
     (void)handle;
     return 0;
