@@ -16,7 +16,8 @@ struct dho_onednn_op;
 typedef struct dho_onednn {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
-    struct dho_onednn_op *ops; /* owned list */
+    struct dho_onednn_op *ops;  /* owned list */
+    struct dho_onednn_op *last; /* the one found last: a call looks its operation up twice */
 } dho_onednn;
 
 /* What an operation is found by. */
