@@ -18,7 +18,7 @@ if [ -z "${DHO_PYTHON:-}" ]; then
     "$DHO_PYTHON" -m pip install --quiet --requirement tests/golden/requirements.txt
 fi
 "$DHO_PYTHON" -c 'import sys, importlib.metadata as m
-print("Python", sys.version.split()[0], *(f"{p} {m.version(p)}" for p in sys.argv[1:]), sep=", ")' \
+print("Python " + sys.version.split()[0], *(f"{p} {m.version(p)}" for p in sys.argv[1:]), sep=", ")' \
     $(sed 's/#.*//; s/[<>=].*//' tests/golden/requirements.txt)
 
 launch/dependencies.sh test
