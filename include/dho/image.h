@@ -43,7 +43,8 @@ typedef struct dho_box {
 /* The absence of a box: all 0, as no box of an image is. */
 static inline dho_box dho_no_box(void)
 {
-    return (dho_box){.width = 0};
+    const dho_box none = {0, 0, 0, 0};
+    return none;
 }
 
 static inline bool dho_box_is_none(dho_box box)
