@@ -52,9 +52,15 @@ dho_status dho_graph_create(dho_graph **out);
 void dho_graph_destroy(dho_graph **graph);
 
 dho_value dho_graph_input(dho_graph *graph, int height, int width, int channels);
-/* "name.weight", and "name.bias" with bias. */
-dho_value dho_graph_conv(dho_graph *graph, dho_value x, const char *name, int out_channels,
-                         int kernel, int stride, int padding, int groups, bool bias);
+
+typedef struct dho_conv_spec {
+    const char *name; /* "name.weight", and "name.bias" with bias */
+    int out_channels, kernel, padding;
+    int stride, groups; /* 0: 1 */
+    bool bias;
+} dho_conv_spec;
+
+dho_value dho_graph_conv(dho_graph *graph, dho_value x, const dho_conv_spec *spec);
 /* Batch normalisation (eps 1e-5), + residual (-1: none), the activation, as one operator.
  * "name.weight", "name.bias"; buffers "name.running_mean", "name.running_var". */
 dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, dho_value residual,

@@ -20,6 +20,11 @@ typedef struct dho_model_size {
 dho_value dho_build_resnet18(dho_graph *graph, dho_value image, const dho_model_size *size);
 dho_value dho_build_resnet50(dho_graph *graph, dho_value image, const dho_model_size *size);
 
+/* Their convolution "<block>conv<number>", without a bias, padded by half its kernel, and
+ * "<block>bn<number>" (+ residual; -1: none) with ReLU. */
+dho_value dho_build_conv_bn(dho_graph *graph, dho_value x, const char *block, int number,
+                            int channels, int kernel, int stride, dho_value residual);
+
 /* CLIP's image towers up to the embedding, under OpenAI's names; the features are the embedding as
  * it is, not normalised. */
 dho_value dho_build_clip_vit(dho_graph *graph, dho_value image, const dho_model_size *size);

@@ -7,25 +7,15 @@
 
 enum { NAME_BYTES = 64, EXPANSION = 4 };
 
-/* `number`: of the convolution and the normalisation below `block`. */
-static dho_value conv_bn(dho_graph *graph, dho_value x, const char *block, int number, int channels,
-                         int kernel, int stride, dho_value residual)
-{
-    char name[NAME_BYTES];
-    snprintf(name, sizeof name, "visual.%.40sconv%d", block, number);
-    x = dho_graph_conv(graph, x, name, channels, kernel, stride, kernel / 2, 1, false);
-    snprintf(name, sizeof name, "visual.%.40sbn%d", block, number);
-    return dho_graph_batch_norm(graph, x, name, residual, DHO_ACTIVATION_RELU);
-}
-
 static dho_value projection(dho_graph *graph, dho_value x, const char *block, int channels,
                             bool halve)
 {
     char name[NAME_BYTES];
+    const dho_conv_spec conv = {.name = name, .out_channels = channels, .kernel = 1};
     if (halve) x = dho_graph_average_pool_2x2(graph, x);
-    snprintf(name, sizeof name, "visual.%.40sdownsample.0", block);
-    x = dho_graph_conv(graph, x, name, channels, 1, 1, 0, 1, false);
-    snprintf(name, sizeof name, "visual.%.40sdownsample.1", block);
+    snprintf(name, sizeof name, "%.40sdownsample.0", block);
+    x = dho_graph_conv(graph, x, &conv);
+    snprintf(name, sizeof name, "%.40sdownsample.1", block);
     return dho_graph_batch_norm(graph, x, name, -1, DHO_ACTIVATION_NONE);
 }
 
@@ -33,11 +23,11 @@ static dho_value bottleneck(dho_graph *graph, dho_value x, const char *block, in
                             bool project)
 {
     dho_graph_begin_block(graph);
-    dho_value hidden = conv_bn(graph, x, block, 1, width, 1, 1, -1);
-    hidden = conv_bn(graph, hidden, block, 2, width, 3, 1, -1);
+    dho_value hidden = dho_build_conv_bn(graph, x, block, 1, width, 1, 1, -1);
+    hidden = dho_build_conv_bn(graph, hidden, block, 2, width, 3, 1, -1);
     if (halve) hidden = dho_graph_average_pool_2x2(graph, hidden);
     const dho_value shortcut = project ? projection(graph, x, block, EXPANSION * width, halve) : x;
-    x = conv_bn(graph, hidden, block, 3, EXPANSION * width, 1, 1, shortcut);
+    x = dho_build_conv_bn(graph, hidden, block, 3, EXPANSION * width, 1, 1, shortcut);
     dho_graph_end_block(graph);
     return x;
 }
@@ -68,13 +58,13 @@ dho_value dho_build_clip_resnet50(dho_graph *graph, dho_value image, const dho_m
 {
     static const int blocks[4] = {3, 4, 6, 3};
     char block[NAME_BYTES];
-    dho_value x = conv_bn(graph, image, "", 1, size->width / 2, 3, 2, -1);
-    x = conv_bn(graph, x, "", 2, size->width / 2, 3, 1, -1);
-    x = conv_bn(graph, x, "", 3, size->width, 3, 1, -1);
+    dho_value x = dho_build_conv_bn(graph, image, "visual.", 1, size->width / 2, 3, 2, -1);
+    x = dho_build_conv_bn(graph, x, "visual.", 2, size->width / 2, 3, 1, -1);
+    x = dho_build_conv_bn(graph, x, "visual.", 3, size->width, 3, 1, -1);
     x = dho_graph_average_pool_2x2(graph, x);
     for (int stage = 0; stage < 4; stage++) {
         for (int i = 0; i < blocks[stage]; i++) {
-            snprintf(block, sizeof block, "layer%d.%d.", stage + 1, i);
+            snprintf(block, sizeof block, "visual.layer%d.%d.", stage + 1, i);
             x = bottleneck(graph, x, block, size->width << stage, stage > 0 && i == 0, i == 0);
         }
     }

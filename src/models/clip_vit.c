@@ -3,8 +3,11 @@
 
 dho_value dho_build_clip_vit(dho_graph *graph, dho_value image, const dho_model_size *size)
 {
-    dho_value x = dho_graph_conv(graph, image, "visual.conv1", size->width, size->patch,
-                                 size->patch, 0, 1, false);
+    const dho_conv_spec patches = {.name = "visual.conv1",
+                                   .out_channels = size->width,
+                                   .kernel = size->patch,
+                                   .stride = size->patch};
+    dho_value x = dho_graph_conv(graph, image, &patches);
     x = dho_graph_embed_tokens(graph, x, "visual.class_embedding", "visual.positional_embedding");
     x = dho_graph_layer_norm(graph, x, "visual.ln_pre", true);
     for (int block = 0; block < size->layers; block++)

@@ -14,25 +14,33 @@ static int scaled(int channels, int width)
     return (double)rounded < 0.9 * exact ? rounded + DIVISOR : rounded;
 }
 
-/* A convolution, its batch norm and an activation. */
+/* A convolution padded by half its kernel, and its batch normalisation. */
 typedef struct layer {
-    int block;
-    const char *conv, *bn; /* the names below "features.<block>." */
+    const char *conv, *bn; /* below "features.<block>." */
     int channels, kernel, stride;
-    bool depthwise;     /* as many groups as channels */
-    dho_value residual; /* added before the activation; -1: none */
-    dho_activation activation;
+    bool depthwise; /* as many groups as channels */
 } layer;
 
-static dho_value conv_bn(dho_graph *graph, dho_value x, layer l)
+static dho_value conv_bn(dho_graph *graph, dho_value x, int block, layer l, dho_value residual,
+                         dho_activation activation)
 {
     char name[NAME_BYTES];
-    snprintf(name, sizeof name, "features.%d.%.20s", l.block, l.conv);
-    x = dho_graph_conv(graph, x, name, l.channels, l.kernel, l.stride, l.kernel / 2,
-                       l.depthwise ? l.channels : 1, false);
-    snprintf(name, sizeof name, "features.%d.%.20s", l.block, l.bn);
-    x = dho_graph_batch_norm(graph, x, name, l.residual, l.activation);
-    if (l.activation != DHO_ACTIVATION_NONE) dho_graph_make_again(graph, x);
+    const dho_conv_spec conv = {.name = name,
+                                .out_channels = l.channels,
+                                .kernel = l.kernel,
+                                .padding = l.kernel / 2,
+                                .stride = l.stride,
+                                .groups = l.depthwise ? l.channels : 1};
+    snprintf(name, sizeof name, "features.%d.%.20s", block, l.conv);
+    x = dho_graph_conv(graph, x, &conv);
+    snprintf(name, sizeof name, "features.%d.%.20s", block, l.bn);
+    return dho_graph_batch_norm(graph, x, name, residual, activation);
+}
+
+static dho_value conv_bn_relu6(dho_graph *graph, dho_value x, int block, layer l)
+{
+    x = conv_bn(graph, x, block, l, -1, DHO_ACTIVATION_RELU6);
+    dho_graph_make_again(graph, x);
     return x;
 }
 
@@ -41,25 +49,18 @@ static dho_value conv_bn(dho_graph *graph, dho_value x, layer l)
 static dho_value inverted_residual(dho_graph *graph, dho_value x, int block, int in, int out,
                                    int expansion, int stride)
 {
-    const dho_activation relu6 = DHO_ACTIVATION_RELU6;
     const dho_value shortcut = stride == 1 && in == out ? x : -1;
     const int hidden = in * expansion;
+    layer depthwise = {"conv.0.0", "conv.0.1", hidden, 3, stride, true};
+    layer projection = {"conv.1", "conv.2", out, 1, 1, false};
     dho_graph_begin_block(graph);
-    if (expansion == 1) {
-        x = conv_bn(graph, x,
-                    (layer){block, "conv.0.0", "conv.0.1", hidden, 3, stride, true, -1, relu6});
-        x = conv_bn(
-            graph, x,
-            (layer){block, "conv.1", "conv.2", out, 1, 1, false, shortcut, DHO_ACTIVATION_NONE});
-        dho_graph_end_block(graph);
-        return x;
+    if (expansion > 1) {
+        x = conv_bn_relu6(graph, x, block, (layer){"conv.0.0", "conv.0.1", hidden, 1, 1, false});
+        depthwise.conv = "conv.1.0", depthwise.bn = "conv.1.1";
+        projection.conv = "conv.2", projection.bn = "conv.3";
     }
-    x = conv_bn(graph, x, (layer){block, "conv.0.0", "conv.0.1", hidden, 1, 1, false, -1, relu6});
-    x = conv_bn(graph, x,
-                (layer){block, "conv.1.0", "conv.1.1", hidden, 3, stride, true, -1, relu6});
-    x = conv_bn(
-        graph, x,
-        (layer){block, "conv.2", "conv.3", out, 1, 1, false, shortcut, DHO_ACTIVATION_NONE});
+    x = conv_bn_relu6(graph, x, block, depthwise);
+    x = conv_bn(graph, x, block, projection, shortcut, DHO_ACTIVATION_NONE);
     dho_graph_end_block(graph);
     return x;
 }
@@ -72,10 +73,8 @@ dho_value dho_build_mobilenet_v2(dho_graph *graph, dho_value image, const dho_mo
         int expansion, channels, blocks, stride;
     } stages[] = {{1, 16, 1, 1}, {6, 24, 2, 2},  {6, 32, 3, 2}, {6, 64, 4, 2},
                   {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}};
-    const dho_activation relu6 = DHO_ACTIVATION_RELU6;
     int block = 0, channels = scaled(PUBLISHED_WIDTH, width);
-    dho_value x =
-        conv_bn(graph, image, (layer){block++, "0", "1", channels, 3, 2, false, -1, relu6});
+    dho_value x = conv_bn_relu6(graph, image, block++, (layer){"0", "1", channels, 3, 2, false});
     for (size_t s = 0; s < sizeof stages / sizeof *stages; s++) {
         const int out = scaled(stages[s].channels, width);
         for (int i = 0; i < stages[s].blocks; i++) {
@@ -86,6 +85,6 @@ dho_value dho_build_mobilenet_v2(dho_graph *graph, dho_value image, const dho_mo
     }
     /* Narrow models keep the 1280 features. */
     const int last = scaled(LAST_CHANNELS, width > PUBLISHED_WIDTH ? width : PUBLISHED_WIDTH);
-    x = conv_bn(graph, x, (layer){block, "0", "1", last, 1, 1, false, -1, relu6});
+    x = conv_bn_relu6(graph, x, block, (layer){"0", "1", last, 1, 1, false});
     return dho_graph_average_pool(graph, x);
 }

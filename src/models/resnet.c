@@ -4,20 +4,19 @@
 
 enum { NAME_BYTES = 64 };
 
-/* A convolution, its batch norm and a ReLU. */
-typedef struct layer {
-    const char *block; /* its names are "<block>conv<number>" and "<block>bn<number>" */
-    int number, channels, kernel, stride;
-    dho_value residual; /* added before the ReLU; -1: none */
-} layer;
-
-static dho_value conv_bn(dho_graph *graph, dho_value x, layer l)
+dho_value dho_build_conv_bn(dho_graph *graph, dho_value x, const char *block, int number,
+                            int channels, int kernel, int stride, dho_value residual)
 {
     char name[NAME_BYTES];
-    snprintf(name, sizeof name, "%.40sconv%d", l.block, l.number);
-    x = dho_graph_conv(graph, x, name, l.channels, l.kernel, l.stride, l.kernel / 2, 1, false);
-    snprintf(name, sizeof name, "%.40sbn%d", l.block, l.number);
-    return dho_graph_batch_norm(graph, x, name, l.residual, DHO_ACTIVATION_RELU);
+    const dho_conv_spec conv = {.name = name,
+                                .out_channels = channels,
+                                .kernel = kernel,
+                                .stride = stride,
+                                .padding = kernel / 2};
+    snprintf(name, sizeof name, "%.40sconv%d", block, number);
+    x = dho_graph_conv(graph, x, &conv);
+    snprintf(name, sizeof name, "%.40sbn%d", block, number);
+    return dho_graph_batch_norm(graph, x, name, residual, DHO_ACTIVATION_RELU);
 }
 
 /* The shortcut where the shape changes: a 1x1 convolution. */
@@ -25,8 +24,10 @@ static dho_value projection(dho_graph *graph, dho_value x, const char *block, in
                             int stride)
 {
     char name[NAME_BYTES];
+    const dho_conv_spec conv = {
+        .name = name, .out_channels = channels, .kernel = 1, .stride = stride};
     snprintf(name, sizeof name, "%.40sdownsample.0", block);
-    x = dho_graph_conv(graph, x, name, channels, 1, stride, 0, 1, false);
+    x = dho_graph_conv(graph, x, &conv);
     /* Of the first stage: little work (0.4 % of a step), the largest of all values. */
     if (stride == 1) dho_graph_make_again(graph, x);
     snprintf(name, sizeof name, "%.40sdownsample.1", block);
@@ -39,9 +40,9 @@ static dho_value projection(dho_graph *graph, dho_value x, const char *block, in
 static dho_value basic_block(dho_graph *graph, dho_value x, const char *block, int width,
                              int stride, bool project)
 {
-    const dho_value hidden = conv_bn(graph, x, (layer){block, 1, width, 3, stride, -1});
+    const dho_value hidden = dho_build_conv_bn(graph, x, block, 1, width, 3, stride, -1);
     const dho_value shortcut = project ? projection(graph, x, block, width, stride) : x;
-    return conv_bn(graph, hidden, (layer){block, 2, width, 3, 1, shortcut});
+    return dho_build_conv_bn(graph, hidden, block, 2, width, 3, 1, shortcut);
 }
 
 enum { EXPANSION = 4 };
@@ -52,12 +53,12 @@ static dho_value bottleneck(dho_graph *graph, dho_value x, const char *block, in
                             bool project)
 {
     const int out = EXPANSION * width;
-    dho_value hidden = conv_bn(graph, x, (layer){block, 1, width, 1, 1, -1});
+    dho_value hidden = dho_build_conv_bn(graph, x, block, 1, width, 1, 1, -1);
     dho_graph_make_again(graph, hidden);
-    hidden = conv_bn(graph, hidden, (layer){block, 2, width, 3, stride, -1});
+    hidden = dho_build_conv_bn(graph, hidden, block, 2, width, 3, stride, -1);
     dho_graph_make_again(graph, hidden);
     const dho_value shortcut = project ? projection(graph, x, block, out, stride) : x;
-    return conv_bn(graph, hidden, (layer){block, 3, out, 1, 1, shortcut});
+    return dho_build_conv_bn(graph, hidden, block, 3, out, 1, 1, shortcut);
 }
 
 typedef dho_value (*block_builder)(dho_graph *graph, dho_value x, const char *block, int width,
@@ -69,7 +70,7 @@ static dho_value resnet(dho_graph *graph, dho_value image, int width, const int 
                         block_builder build_block, int expansion)
 {
     char block[NAME_BYTES];
-    dho_value x = conv_bn(graph, image, (layer){"", 1, width, 7, 2, -1});
+    dho_value x = dho_build_conv_bn(graph, image, "", 1, width, 7, 2, -1);
     x = dho_graph_max_pool(graph, x, 3, 2, 1);
     for (int stage = 0; stage < 4; stage++) {
         for (int i = 0; i < blocks[stage]; i++) {

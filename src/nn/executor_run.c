@@ -13,15 +13,11 @@ static const void *value_of(const dho_executor *executor, dho_value x)
     return executor->backward && memory->again != NULL ? memory->again : memory->value;
 }
 
-/* Where a slot lies in its slab; slab NULL or slot -1: NULL. */
-static const float *read_slot(const float *slab, const dho_slot_list *list, int slot)
+/* Where a slot lies in its slab; slab NULL or slot -1: NULL. Who may write there is the caller's
+ * to say. */
+static float *slot_in(const float *slab, const dho_slot_list *list, int slot)
 {
-    return slab != NULL && slot >= 0 ? slab + list->slots[slot].offset : NULL;
-}
-
-static float *write_slot(float *slab, const dho_slot_list *list, int slot)
-{
-    return slab != NULL && slot >= 0 ? slab + list->slots[slot].offset : NULL;
+    return slab != NULL && slot >= 0 ? (float *)slab + list->slots[slot].offset : NULL;
 }
 
 dho_node_pass dho_executor_pass(const dho_executor *executor, int index, int batch)
@@ -53,13 +49,13 @@ dho_node_pass dho_executor_pass(const dho_executor *executor, int index, int bat
     }
     for (int k = 0; k < DHO_NODE_PARAMETERS; k++) {
         const int slot = node->parameters[k];
-        pass.parameters[k] = read_slot(slabs->parameters, &graph->parameters, slot);
-        pass.gradients[k] = write_slot(slabs->gradients, &graph->parameters, slot);
+        pass.parameters[k] = slot_in(slabs->parameters, &graph->parameters, slot);
+        pass.gradients[k] = slot_in(slabs->gradients, &graph->parameters, slot);
     }
     for (int k = 0; k < DHO_NODE_BUFFERS; k++) {
         const int slot = node->buffers[k];
-        pass.buffers[k] = read_slot(slabs->buffers, &graph->buffers, slot);
-        pass.statistics[k] = write_slot(slabs->statistics, &graph->buffers, slot);
+        pass.buffers[k] = slot_in(slabs->buffers, &graph->buffers, slot);
+        pass.statistics[k] = slot_in(slabs->statistics, &graph->buffers, slot);
     }
     return pass;
 }
@@ -71,19 +67,18 @@ unsigned dho_pass_backward_calls(const dho_node_pass *pass)
     return DHO_CALL_WEIGHTS | (pass->add[0] ? DHO_CALL_DATA_ADD : DHO_CALL_DATA);
 }
 
-/* Books the time since *start on a node; *start: now. */
-static void charge(dho_executor *executor, int index, int pass, double *start)
+/* Runs a node; `run` NULL: there is nothing to do. Books the time since *start, which becomes now.
+ */
+static void run_node(dho_executor *executor, int index, void (*run)(const dho_node_pass *pass),
+                     double *start)
 {
+    if (run != NULL) {
+        const dho_node_pass pass = dho_executor_pass(executor, index, executor->batch);
+        run(&pass);
+    }
     const double now = dho_seconds_now();
-    executor->memory[index].seconds[pass] += now - *start;
+    executor->memory[index].seconds[executor->backward ? 1 : 0] += now - *start;
     *start = now;
-}
-
-static void node_forward(dho_executor *executor, int index)
-{
-    if (dho_node_is_given(&executor->graph->nodes[index])) return;
-    const dho_node_pass pass = dho_executor_pass(executor, index, executor->batch);
-    pass.node->op->forward(&pass);
 }
 
 void dho_executor_forward(dho_executor *executor, int batch, const void *input,
@@ -96,17 +91,8 @@ void dho_executor_forward(dho_executor *executor, int batch, const void *input,
     executor->slabs =
         (dho_slabs){.parameters = parameters, .buffers = buffers, .statistics = statistics};
     double start = dho_seconds_now();
-    for (int i = 0; i < executor->graph->count; i++) {
-        node_forward(executor, i);
-        charge(executor, i, 0, &start);
-    }
-}
-
-static void node_backward(dho_executor *executor, int index)
-{
-    if (dho_node_is_given(&executor->graph->nodes[index])) return;
-    const dho_node_pass pass = dho_executor_pass(executor, index, executor->batch);
-    pass.node->op->backward(&pass);
+    for (int i = 0; i < executor->graph->count; i++)
+        run_node(executor, i, executor->graph->nodes[i].op->forward, &start);
 }
 
 void dho_executor_capture_gradient(dho_executor *executor, dho_value x, float *out)
@@ -126,17 +112,15 @@ static void capture(const dho_executor *executor, int index)
 
 void dho_executor_backward(dho_executor *executor, const float *parameters, float *gradients)
 {
+    const dho_node *nodes = executor->graph->nodes;
     double start = dho_seconds_now();
     executor->backward = true;
     executor->slabs = (dho_slabs){.parameters = parameters, .gradients = gradients};
     for (int i = executor->graph->count - 1; i >= 0; i--) {
-        for (int j = executor->memory[i].replay_from; j <= i; j++) {
-            if (executor->memory[j].replay_at != i) continue;
-            node_forward(executor, j);
-            charge(executor, j, 1, &start);
-        }
+        for (int j = executor->memory[i].replay_from; j <= i; j++)
+            if (executor->memory[j].replay_at == i)
+                run_node(executor, j, nodes[j].op->forward, &start);
         capture(executor, i);
-        node_backward(executor, i);
-        charge(executor, i, 1, &start);
+        run_node(executor, i, nodes[i].op->backward, &start);
     }
 }

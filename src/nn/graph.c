@@ -93,6 +93,15 @@ void dho_shape_of_input(dho_graph *graph, dho_node *node)
     node->channels = in->channels;
 }
 
+void dho_shape_of_windows(dho_graph *graph, dho_node *node)
+{
+    const dho_window *w = node->attributes;
+    const dho_node *in = dho_graph_node(graph, node->inputs[0]);
+    node->height = (in->height + 2 * w->padding - w->kernel) / w->stride + 1;
+    node->width = (in->width + 2 * w->padding - w->kernel) / w->stride + 1;
+    if (node->channels == 0) node->channels = in->channels;
+}
+
 void dho_shape_of_vector(dho_graph *graph, dho_node *node)
 {
     node->height = node->width = 1;

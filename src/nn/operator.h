@@ -107,9 +107,15 @@ void dho_graph_demand(dho_graph *graph, bool condition, const char *what);
 
 /* --- for descriptors --- */
 
-/* Shapes: that of input 0; a float vector an image, of as many channels; the tokens of a grid, one
- * more than it has positions. */
+/* A window that slides over a map; where it is (the start of) an operator's attributes. */
+typedef struct dho_window {
+    int kernel, stride, padding;
+} dho_window;
+
+/* Shapes: that of input 0; the windows in it, with its channels if the builder set none; a float
+ * vector an image; the tokens of a grid, one more than it has positions. */
 void dho_shape_of_input(dho_graph *graph, dho_node *node);
+void dho_shape_of_windows(dho_graph *graph, dho_node *node);
 void dho_shape_of_vector(dho_graph *graph, dho_node *node);
 void dho_shape_of_tokens(dho_graph *graph, dho_node *node);
 bool dho_same_shape(const dho_node *a, const dho_node *b);

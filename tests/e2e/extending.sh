@@ -3,7 +3,7 @@
 command -v patch >/dev/null || die "patch is not installed"
 tree=$work/tree
 mkdir "$tree"
-cp -r "$here"/{CMakeLists.txt,cmake,configs,include,src,tools} "$tree"
+cp -r "$here"/{CMakeLists.txt,cmake,configs,include,src,tests,tools} "$tree"
 
 # Blocks of one kind, without their fences.
 awk '/^```/ { on = $0 == "```diff"; next } on' "$here/docs/extending.md" >"$work/examples.diff"
@@ -12,9 +12,9 @@ patch -d "$tree" -p1 --fuzz=0 <"$work/examples.diff" >"$work/log" 2>&1 || die "a
 pass "$(grep -c '^+++ ' "$work/examples.diff") changes fit the sources"
 
 # Without optimization it is compiled fast; gcc then guesses wrongly what is initialised.
-cmake -S "$tree" -B "$work/build" -DCMAKE_BUILD_TYPE=Debug -DBUILD_TESTING=OFF -DDHO_WERROR=ON -DDHO_ONEDNN=OFF \
+cmake -S "$tree" -B "$work/build" -DCMAKE_BUILD_TYPE=Debug -DDHO_WERROR=ON -DDHO_ONEDNN=OFF \
     -DCMAKE_C_FLAGS_DEBUG="-O0 -Wno-maybe-uninitialized" >"$work/log" 2>&1 || die "configuring"
-cmake --build "$work/build" -j 2 >"$work/log" 2>&1 || die "building"
+cmake --build "$work/build" -j 2 --target dho_program test_operators >"$work/log" 2>&1 || die "building"
 DHO=$work/build/dho
 pass "the program with all examples is built without warnings"
 
@@ -26,6 +26,11 @@ student: {model: resnet18, width: 8}
 train: {shards: 1, batch_labelled: 8, steps: 3, log_every: 1}
 EOF2
 "$DHO" synth --out "$work/data" --train 4 --val 1 --test 1 >"$work/log" 2>&1 || die "synth"
+
+# --- add an operator ---
+"$work/build/tests/test_operators" >"$work/log" 2>&1 || die "the operators' gradients"
+grep -q '^channel scale, blis: .* gradients, 0 beside' "$work/log" || die "the operator was not tested"
+pass "an operator: one file and one row; its gradients are those of differences"
 
 # --- add a metric ---
 run 1 train -c "$work/base.yaml" >"$work/log" 2>&1 || die "training"

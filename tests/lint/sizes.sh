@@ -5,7 +5,6 @@ set -euo pipefail
 
 # What is above a limit today, as "FILE" or "FILE FUNCTION". The list only shrinks.
 exceptions="
-src/nn/ops/conv.c dho_graph_conv
 "
 
 # shellcheck disable=SC2046

@@ -3,30 +3,23 @@
 
 enum { QUERY, KEYS, VALUES };
 
-typedef struct attention_pool_attributes {
-    int heads;
-} attention_pool_attributes;
-
-static int heads_of(const dho_node *node)
-{
-    return ((const attention_pool_attributes *)node->attributes)->heads;
-}
-
 static void shape(dho_graph *graph, dho_node *node)
 {
+    const int *heads = node->attributes;
     dho_shape_of_input(graph, node);
     node->is_float = true;
-    dho_graph_demand(graph, heads_of(node) > 0 && node->channels % heads_of(node) == 0,
+    dho_graph_demand(graph, *heads > 0 && node->channels % *heads == 0,
                      "the heads do not divide the channels");
 }
 
 static dho_attention_shape attention_shape(const dho_node_pass *pass)
 {
     const dho_node *keys = pass->in[KEYS];
+    const int *heads = pass->node->attributes;
     return (dho_attention_shape){.batch = pass->batch,
                                  .tokens = keys->height * keys->width,
-                                 .heads = heads_of(pass->node),
-                                 .head_dim = pass->node->channels / heads_of(pass->node)};
+                                 .heads = *heads,
+                                 .head_dim = pass->node->channels / *heads};
 }
 
 static void forward(const dho_node_pass *pass)
@@ -53,7 +46,7 @@ static size_t saved_bytes(const dho_node_pass *pass)
 }
 
 static const dho_operator attention_pool = {.name = "attention pool",
-                                            .attribute_bytes = sizeof(attention_pool_attributes),
+                                            .attribute_bytes = sizeof(int),
                                             .shape = shape,
                                             .forward = forward,
                                             .backward = backward,
@@ -65,9 +58,8 @@ static const dho_operator attention_pool = {.name = "attention pool",
 dho_value dho_graph_attention_pool(dho_graph *graph, dho_value query, dho_value keys,
                                    dho_value values, int heads)
 {
-    attention_pool_attributes attributes = {heads};
     dho_node node = dho_node_begin(&attention_pool, query);
-    node.attributes = &attributes;
+    node.attributes = &heads;
     node.inputs[KEYS] = keys;
     node.inputs[VALUES] = values;
     return dho_graph_append(graph, node);

@@ -9,17 +9,9 @@ enum { MEAN, VARIANCE };
 
 static const float eps = 1e-5f;
 
-typedef struct batch_norm_attributes {
-    dho_activation activation;
-} batch_norm_attributes;
-
-static dho_activation activation_of(const dho_node *node)
-{
-    return ((const batch_norm_attributes *)node->attributes)->activation;
-}
-
 static void shape(dho_graph *graph, dho_node *node)
 {
+    const dho_activation *activation = node->attributes;
     dho_shape_of_input(graph, node);
     dho_graph_demand(graph, !dho_graph_node(graph, node->inputs[X])->is_float,
                      "batch normalisation of a float value");
@@ -29,16 +21,17 @@ static void shape(dho_graph *graph, dho_node *node)
         dho_graph_demand(graph, dho_same_shape(node, residual), "a residual of another shape");
     }
     /* Without a residual backward has y again from x. */
-    if (node->inputs[RESIDUAL] < 0 || activation_of(node) == DHO_ACTIVATION_NONE)
+    if (node->inputs[RESIDUAL] < 0 || *activation == DHO_ACTIVATION_NONE)
         node->backward_reads &= ~(unsigned)DHO_OUTPUT;
 }
 
 static dho_batch_norm_shape shape_of(const dho_node_pass *pass)
 {
+    const dho_activation *activation = pass->node->attributes;
     return (dho_batch_norm_shape){.rows = pass->rows,
                                   .channels = pass->node->channels,
                                   .eps = eps,
-                                  .activation = activation_of(pass->node)};
+                                  .activation = *activation};
 }
 
 /* Saved: the mean, then 1 / sqrt(variance + eps). */
@@ -99,7 +92,7 @@ static dho_status check_batch(const dho_graph *graph, const dho_node *node, int 
 }
 
 static const dho_operator batch_norm = {.name = "batch norm",
-                                        .attribute_bytes = sizeof(batch_norm_attributes),
+                                        .attribute_bytes = sizeof(dho_activation),
                                         .shape = shape,
                                         .forward = forward,
                                         .backward = backward,
@@ -110,10 +103,9 @@ static const dho_operator batch_norm = {.name = "batch norm",
 dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, dho_value residual,
                                dho_activation activation)
 {
-    batch_norm_attributes attributes = {activation};
     const int channels = dho_graph_node(graph, x)->channels;
     dho_node node = dho_node_begin(&batch_norm, x);
-    node.attributes = &attributes;
+    node.attributes = &activation;
     node.inputs[RESIDUAL] = residual;
     node.parameters[GAMMA] =
         dho_graph_add_vector(graph, name, "weight", channels, DHO_INIT_ONES, 0);

@@ -1,15 +1,6 @@
 /* A linear layer's bias, and GELU. */
 #include "nn/operator.h"
 
-typedef struct bias_gelu_attributes {
-    dho_gelu kind;
-} bias_gelu_attributes;
-
-static dho_gelu kind_of(const dho_node *node)
-{
-    return ((const bias_gelu_attributes *)node->attributes)->kind;
-}
-
 static void shape(dho_graph *graph, dho_node *node)
 {
     dho_shape_of_input(graph, node);
@@ -19,7 +10,8 @@ static void shape(dho_graph *graph, dho_node *node)
 
 static dho_gelu_shape shape_of(const dho_node_pass *pass)
 {
-    return (dho_gelu_shape){pass->rows, pass->node->channels, kind_of(pass->node)};
+    const dho_gelu *kind = pass->node->attributes;
+    return (dho_gelu_shape){pass->rows, pass->node->channels, *kind};
 }
 
 static void forward(const dho_node_pass *pass)
@@ -36,7 +28,7 @@ static void backward(const dho_node_pass *pass)
 }
 
 static const dho_operator bias_gelu = {.name = "gelu",
-                                       .attribute_bytes = sizeof(bias_gelu_attributes),
+                                       .attribute_bytes = sizeof(dho_gelu),
                                        .shape = shape,
                                        .forward = forward,
                                        .backward = backward,
@@ -46,10 +38,9 @@ static const dho_operator bias_gelu = {.name = "gelu",
 
 dho_value dho_graph_bias_gelu(dho_graph *graph, dho_value x, const char *bias, dho_gelu kind)
 {
-    bias_gelu_attributes attributes = {kind};
     const dho_node *linear = dho_graph_node(graph, x); /* whose bias this is */
     dho_node node = dho_node_begin(&bias_gelu, x);
-    node.attributes = &attributes;
+    node.attributes = &kind;
     node.cheap = true;
     node.parameters[0] = dho_graph_add_vector(graph, bias, NULL, linear->channels, DHO_INIT_LINEAR,
                                               dho_graph_node(graph, linear->inputs[0])->channels);

@@ -4,16 +4,9 @@
 enum { WEIGHT, BIAS };
 
 typedef struct conv_attributes {
-    int kernel, stride, padding, groups;
+    dho_window window;
+    int groups;
 } conv_attributes;
-
-static void shape(dho_graph *graph, dho_node *node)
-{
-    const conv_attributes *a = node->attributes;
-    const dho_node *in = dho_graph_node(graph, node->inputs[0]);
-    node->height = (in->height + 2 * a->padding - a->kernel) / a->stride + 1;
-    node->width = (in->width + 2 * a->padding - a->kernel) / a->stride + 1;
-}
 
 dho_conv_shape dho_conv_shape_of(const dho_node_pass *pass)
 {
@@ -25,10 +18,10 @@ dho_conv_shape dho_conv_shape_of(const dho_node_pass *pass)
                             .out_h = pass->node->height,
                             .out_w = pass->node->width,
                             .out_c = pass->node->channels,
-                            .kernel_h = a->kernel,
-                            .kernel_w = a->kernel,
-                            .stride = a->stride,
-                            .padding = a->padding,
+                            .kernel_h = a->window.kernel,
+                            .kernel_w = a->window.kernel,
+                            .stride = a->window.stride,
+                            .padding = a->window.padding,
                             .groups = a->groups,
                             .plan_batch = pass->max_batch};
 }
@@ -68,7 +61,7 @@ static double flops(const dho_node_pass *pass)
 
 const dho_operator dho_conv_operator = {.name = "convolution",
                                         .attribute_bytes = sizeof(conv_attributes),
-                                        .shape = shape,
+                                        .shape = dho_shape_of_windows,
                                         .forward = forward,
                                         .backward = backward,
                                         .backward_reads = DHO_INPUT_0,
@@ -76,24 +69,25 @@ const dho_operator dho_conv_operator = {.name = "convolution",
                                         .flops = flops,
                                         .backward_flops = 2};
 
-dho_value dho_graph_conv(dho_graph *graph, dho_value x, const char *name, int out_channels,
-                         int kernel, int stride, int padding, int groups, bool bias)
+dho_value dho_graph_conv(dho_graph *graph, dho_value x, const dho_conv_spec *spec)
 {
-    conv_attributes attributes = {kernel, stride, padding, groups};
+    conv_attributes attributes = {
+        .window = {spec->kernel, spec->stride != 0 ? spec->stride : 1, spec->padding},
+        .groups = spec->groups != 0 ? spec->groups : 1};
     dho_node node = dho_node_begin(&dho_conv_operator, x);
-    const int in_channels = dho_graph_node(graph, x)->channels / groups;
-    const int64_t fan_in = (int64_t)in_channels * kernel * kernel;
+    const int in_channels = dho_graph_node(graph, x)->channels / attributes.groups;
+    const int64_t fan_in = (int64_t)in_channels * spec->kernel * spec->kernel;
     node.attributes = &attributes;
-    node.channels = out_channels;
-    node.parameters[WEIGHT] =
-        dho_graph_add_parameter(graph, name, "weight",
-                                (dho_slot){.dims = 4,
-                                           .shape = {out_channels, in_channels, kernel, kernel},
-                                           .is_conv = true,
-                                           .init = DHO_INIT_HE_FAN_OUT,
-                                           .fan_in = fan_in});
-    if (bias)
-        node.parameters[BIAS] =
-            dho_graph_add_vector(graph, name, "bias", out_channels, DHO_INIT_LINEAR, fan_in);
+    node.channels = spec->out_channels;
+    node.parameters[WEIGHT] = dho_graph_add_parameter(
+        graph, spec->name, "weight",
+        (dho_slot){.dims = 4,
+                   .shape = {spec->out_channels, in_channels, spec->kernel, spec->kernel},
+                   .is_conv = true,
+                   .init = DHO_INIT_HE_FAN_OUT,
+                   .fan_in = fan_in});
+    if (spec->bias)
+        node.parameters[BIAS] = dho_graph_add_vector(graph, spec->name, "bias", spec->out_channels,
+                                                     DHO_INIT_LINEAR, fan_in);
     return dho_graph_append(graph, node);
 }

@@ -5,15 +5,6 @@
 
 enum { WEIGHT = DHO_LINEAR_WEIGHT, BIAS = DHO_LINEAR_BIAS, NAME_BYTES = 128 };
 
-typedef struct linear_attributes {
-    float scale; /* of x W^T + b */
-} linear_attributes;
-
-static float scale_of(const dho_node *node)
-{
-    return ((const linear_attributes *)node->attributes)->scale;
-}
-
 static void shape(dho_graph *graph, dho_node *node)
 {
     (void)graph;
@@ -24,7 +15,7 @@ static void shape(dho_graph *graph, dho_node *node)
 static void forward(const dho_node_pass *pass)
 {
     const int in = pass->in[0]->channels, out = pass->node->channels;
-    const float scale = scale_of(pass->node);
+    const float scale = *(const float *)pass->node->attributes; /* of x W^T + b */
     pass->kernels->gemm(
         pass->compute,
         &(dho_gemm_shape){.transpose_b = true, .m = pass->batch, .n = out, .k = in, .alpha = scale},
@@ -37,7 +28,7 @@ static void forward(const dho_node_pass *pass)
 static void backward(const dho_node_pass *pass)
 {
     const int in = pass->in[0]->channels, out = pass->node->channels;
-    const float scale = scale_of(pass->node);
+    const float scale = *(const float *)pass->node->attributes; /* of x W^T + b */
     pass->kernels->gemm(
         pass->compute,
         &(dho_gemm_shape){
@@ -60,7 +51,7 @@ double dho_linear_flops(const dho_node_pass *pass)
 }
 
 static const dho_operator linear = {.name = "linear",
-                                    .attribute_bytes = sizeof(linear_attributes),
+                                    .attribute_bytes = sizeof(float),
                                     .shape = shape,
                                     .forward = forward,
                                     .backward = backward,
@@ -70,14 +61,14 @@ static const dho_operator linear = {.name = "linear",
 
 dho_value dho_graph_linear_of(dho_graph *graph, dho_value x, const dho_linear_spec *spec)
 {
-    linear_attributes attributes = {spec->scale != 0 ? spec->scale : 1};
+    float scale = spec->scale != 0 ? spec->scale : 1;
     const dho_node *in = dho_graph_node(graph, x);
     const bool vector = in->height == 1 && in->width == 1 && in->is_float;
     const int64_t out_channels = spec->out_channels, in_channels = in->channels;
     dho_node node = dho_node_begin(vector ? &linear : &dho_tokens_linear_operator, x);
     dho_graph_demand(graph, !vector || !spec->adds, "a residual of a vector");
     dho_graph_demand(graph, vector || spec->scale == 0, "a scaled linear layer on tokens");
-    node.attributes = &attributes;
+    node.attributes = &scale;
     node.channels = spec->out_channels;
     if (spec->adds) node.inputs[DHO_LINEAR_RESIDUAL] = spec->residual;
     node.parameters[WEIGHT] = dho_graph_add_parameter(

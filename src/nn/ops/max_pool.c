@@ -1,31 +1,18 @@
 /* Maximum of windows. */
 #include "nn/operator.h"
 
-typedef struct max_pool_attributes {
-    int kernel, stride, padding;
-} max_pool_attributes;
-
-static void shape(dho_graph *graph, dho_node *node)
-{
-    const max_pool_attributes *a = node->attributes;
-    const dho_node *in = dho_graph_node(graph, node->inputs[0]);
-    node->height = (in->height + 2 * a->padding - a->kernel) / a->stride + 1;
-    node->width = (in->width + 2 * a->padding - a->kernel) / a->stride + 1;
-    node->channels = in->channels;
-}
-
 static dho_pool_shape pool_shape(const dho_node_pass *pass)
 {
-    const max_pool_attributes *a = pass->node->attributes;
+    const dho_window *w = pass->node->attributes;
     return (dho_pool_shape){.batch = pass->batch,
                             .in_h = pass->in[0]->height,
                             .in_w = pass->in[0]->width,
                             .channels = pass->in[0]->channels,
                             .out_h = pass->node->height,
                             .out_w = pass->node->width,
-                            .kernel = a->kernel,
-                            .stride = a->stride,
-                            .padding = a->padding};
+                            .kernel = w->kernel,
+                            .stride = w->stride,
+                            .padding = w->padding};
 }
 
 static void forward(const dho_node_pass *pass)
@@ -49,16 +36,16 @@ static size_t saved_bytes(const dho_node_pass *pass)
 }
 
 static const dho_operator max_pool = {.name = "max pool",
-                                      .attribute_bytes = sizeof(max_pool_attributes),
-                                      .shape = shape,
+                                      .attribute_bytes = sizeof(dho_window),
+                                      .shape = dho_shape_of_windows,
                                       .forward = forward,
                                       .backward = backward,
                                       .saved_bytes = saved_bytes};
 
 dho_value dho_graph_max_pool(dho_graph *graph, dho_value x, int kernel, int stride, int padding)
 {
-    max_pool_attributes attributes = {kernel, stride, padding};
+    dho_window window = {kernel, stride, padding};
     dho_node node = dho_node_begin(&max_pool, x);
-    node.attributes = &attributes;
+    node.attributes = &window;
     return dho_graph_append(graph, node);
 }

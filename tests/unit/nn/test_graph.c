@@ -16,14 +16,27 @@ static dho_graph *small_graph(dho_value *first, dho_value *second)
     dho_graph *graph;
     ck_assert_ok(dho_graph_create(&graph));
     dho_value x = dho_graph_input(graph, SIZE, SIZE, 2);
-    x = dho_graph_conv(graph, x, "stem", 4, 3, 2, 1, 1, true);
+    x = dho_graph_conv(graph, x,
+                       &(dho_conv_spec){.name = "stem",
+                                        .out_channels = 4,
+                                        .kernel = 3,
+                                        .stride = 2,
+                                        .padding = 1,
+                                        .bias = true});
     x = dho_graph_batch_norm(graph, x, "stem_bn", -1, DHO_ACTIVATION_RELU);
-    dho_value y = dho_graph_conv(graph, x, "grouped", 4, 3, 1, 1, 2, false);
+    dho_value y = dho_graph_conv(
+        graph, x,
+        &(dho_conv_spec){
+            .name = "grouped", .out_channels = 4, .kernel = 3, .padding = 1, .groups = 2});
     y = dho_graph_batch_norm(graph, y, "grouped_bn", x, DHO_ACTIVATION_RELU);
     /* As a linear bottleneck: ReLU6 on both of its edges, then a sum without activation. */
-    x = dho_graph_conv(graph, y, "depthwise", 4, 3, 1, 1, 4, false);
+    x = dho_graph_conv(
+        graph, y,
+        &(dho_conv_spec){
+            .name = "depthwise", .out_channels = 4, .kernel = 3, .padding = 1, .groups = 4});
     x = dho_graph_batch_norm(graph, x, "depthwise_bn", -1, DHO_ACTIVATION_RELU6);
-    x = dho_graph_conv(graph, x, "project", 4, 1, 1, 0, 1, false);
+    x = dho_graph_conv(graph, x,
+                       &(dho_conv_spec){.name = "project", .out_channels = 4, .kernel = 1});
     y = dho_graph_batch_norm(graph, x, "project_bn", y, DHO_ACTIVATION_NONE);
     x = dho_graph_max_pool(graph, y, 3, 2, 1);
     x = dho_graph_average_pool(graph, x);
@@ -176,7 +189,7 @@ START_TEST(test_image_too_small_is_an_error)
     dho_graph *graph;
     ck_assert_ok(dho_graph_create(&graph));
     dho_value x = dho_graph_input(graph, 4, 4, 3);
-    x = dho_graph_conv(graph, x, "a", 8, 7, 1, 0, 1, false);
+    x = dho_graph_conv(graph, x, &(dho_conv_spec){.name = "a", .out_channels = 8, .kernel = 7});
     dho_graph_linear(graph, x, "b", 2, true);
     ck_assert_fails(dho_graph_finish(graph), DHO_ERR_CONFIG, "too small");
     dho_graph_destroy(&graph);
@@ -193,7 +206,8 @@ START_TEST(test_demands)
     dho_graph *graph;
     ck_assert_ok(dho_graph_create(&graph));
     const dho_value image = dho_graph_input(graph, 4, 4, 6);
-    const dho_value map = dho_graph_conv(graph, image, "conv", 6, 1, 1, 0, 1, false);
+    const dho_value map = dho_graph_conv(
+        graph, image, &(dho_conv_spec){.name = "conv", .out_channels = 6, .kernel = 1});
     const dho_value stream = dho_graph_embed_tokens(graph, map, "class", "position");
     const dho_value tokens = dho_graph_layer_norm(graph, stream, "norm", false);
     dho_linear_spec spec = {.weight = "w", .out_channels = 6, .adds = true, .residual = stream};
@@ -237,7 +251,10 @@ START_TEST(test_allocation_failures)
         dho_status status = dho_graph_create(&graph);
         if (status == DHO_OK) {
             dho_value x = dho_graph_input(graph, 8, 8, 3);
-            x = dho_graph_conv(graph, x, "a", 8, 3, 1, 1, 1, true);
+            x = dho_graph_conv(
+                graph, x,
+                &(dho_conv_spec){
+                    .name = "a", .out_channels = 8, .kernel = 3, .padding = 1, .bias = true});
             x = dho_graph_batch_norm(graph, x, "b", -1, DHO_ACTIVATION_RELU);
             dho_graph_output(graph, x);
             status = dho_graph_finish(graph);

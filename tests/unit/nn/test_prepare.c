@@ -21,7 +21,8 @@ enum { ENGINES = sizeof engines / sizeof *engines };
 static dho_compute *open_engine(int i)
 {
     dho_compute *compute;
-    if (dho_compute_create(&compute, engines[i].backend, engines[i].dtype, 2) != DHO_OK) return NULL;
+    if (dho_compute_create(&compute, engines[i].backend, engines[i].dtype, 2) != DHO_OK)
+        return NULL;
     return compute;
 }
 
@@ -73,7 +74,10 @@ START_TEST(test_same_algorithm)
     ck_assert_ok(dho_graph_create(&graph));
     const dho_value image = dho_graph_input(graph, SIDE, SIDE, CHANNELS);
     const dho_value y = dho_graph_average_pool(
-        graph, dho_graph_conv(graph, image, "conv", CHANNELS, 3, 1, 1, 1, false));
+        graph,
+        dho_graph_conv(
+            graph, image,
+            &(dho_conv_spec){.name = "conv", .out_channels = CHANNELS, .kernel = 3, .padding = 1}));
     dho_graph_output(graph, y);
     ck_assert_ok(dho_graph_finish(graph));
     float *images = random_images(compute, (size_t)MOST * FLOATS);

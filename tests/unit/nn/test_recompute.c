@@ -125,7 +125,8 @@ START_TEST(test_set_only_gradients)
     dho_executor *executor;
     ck_assert_ok(dho_graph_create(&graph));
     dho_value x = dho_graph_input(graph, 4, 4, 3);
-    x = dho_graph_conv(graph, x, "conv", 6, 2, 2, 0, 1, false);
+    x = dho_graph_conv(
+        graph, x, &(dho_conv_spec){.name = "conv", .out_channels = 6, .kernel = 2, .stride = 2});
     const dho_value y = dho_graph_attention(graph, x, 1, false);
     dho_graph_output(graph, dho_graph_average_pool(graph, x));
     dho_graph_output(graph, dho_graph_average_pool(graph, y));

@@ -350,7 +350,7 @@ static dho_graph *small_graph(void)
     dho_graph *graph;
     ck_assert_ok(dho_graph_create(&graph));
     dho_value x = dho_graph_input(graph, 2, 2, 3);
-    x = dho_graph_conv(graph, x, "conv1", 2, 1, 1, 0, 1, false);
+    x = dho_graph_conv(graph, x, &(dho_conv_spec){.name = "conv1", .out_channels = 2, .kernel = 1});
     x = dho_graph_batch_norm(graph, x, "bn1", -1, true);
     x = dho_graph_average_pool(graph, x);
     dho_graph_output(graph, dho_graph_linear(graph, x, "head", 2, true));

@@ -1,0 +1,325 @@
+/* Every operator in a small graph against central differences: a case is one row. */
+#include "check_main.h"
+#include "dho/alloc.h"
+#include "dho/rng.h"
+#include "nn/operator.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { BATCH = 3, SIZE = 6, CHANNELS = 12, HEADS = 2 };
+
+/* What most cases read: a map, a float stream of tokens, a float vector. */
+static dho_value map_of(dho_graph *graph, dho_value image)
+{
+    return dho_graph_conv(graph, image,
+                          &(dho_conv_spec){.name = "map", .out_channels = CHANNELS, .kernel = 2});
+}
+
+static dho_value stream_of(dho_graph *graph, dho_value image)
+{
+    return dho_graph_embed_tokens(graph, map_of(graph, image), "class", "position");
+}
+
+static dho_value vector_of(dho_graph *graph, dho_value image)
+{
+    return dho_graph_take_token(graph,
+                                dho_graph_layer_norm(graph, stream_of(graph, image), "ln", true));
+}
+
+static dho_value conv(dho_graph *graph, dho_value image)
+{
+    return dho_graph_conv(graph, map_of(graph, image),
+                          &(dho_conv_spec){.name = "conv",
+                                           .out_channels = 4,
+                                           .kernel = 3,
+                                           .stride = 2,
+                                           .padding = 1,
+                                           .groups = 2,
+                                           .bias = true});
+}
+
+static dho_value depthwise(dho_graph *graph, dho_value image)
+{
+    return dho_graph_conv(
+        graph, map_of(graph, image),
+        &(dho_conv_spec){
+            .name = "conv", .out_channels = CHANNELS, .kernel = 3, .groups = CHANNELS});
+}
+
+static dho_value batch_norm(dho_graph *graph, dho_value image)
+{
+    return dho_graph_batch_norm(graph, map_of(graph, image), "bn", -1, DHO_ACTIVATION_RELU);
+}
+
+/* Both edges of ReLU6, and a residual that is read twice. */
+static dho_value residual(dho_graph *graph, dho_value image)
+{
+    const dho_value x = map_of(graph, image);
+    const dho_value y = dho_graph_batch_norm(graph, x, "wide", x, DHO_ACTIVATION_RELU6);
+    return dho_graph_batch_norm(graph, y, "bn", x, DHO_ACTIVATION_NONE);
+}
+
+static dho_value max_pool(dho_graph *graph, dho_value image)
+{
+    return dho_graph_max_pool(graph, map_of(graph, image), 3, 2, 1);
+}
+
+static dho_value average_pool(dho_graph *graph, dho_value image)
+{
+    return dho_graph_average_pool(graph, map_of(graph, image));
+}
+
+static dho_value average_pool_2x2(dho_graph *graph, dho_value image)
+{
+    return dho_graph_average_pool_2x2(graph, map_of(graph, image));
+}
+
+static dho_value linear(dho_graph *graph, dho_value image)
+{
+    return dho_graph_linear_of(
+        graph, vector_of(graph, image),
+        &(dho_linear_spec){.weight = "w", .bias = "b", .out_channels = 5, .scale = 2});
+}
+
+static dho_value tokens_linear(dho_graph *graph, dho_value image)
+{
+    return dho_graph_linear(graph, map_of(graph, image), "linear", 5, true);
+}
+
+static dho_value adding_linear(dho_graph *graph, dho_value image)
+{
+    const dho_value stream = stream_of(graph, image);
+    const dho_value tokens = dho_graph_layer_norm(graph, stream, "norm", false);
+    return dho_graph_linear_of(graph, tokens,
+                               &(dho_linear_spec){.weight = "w",
+                                                  .bias = "b",
+                                                  .out_channels = CHANNELS,
+                                                  .adds = true,
+                                                  .residual = stream});
+}
+
+static dho_value l2_normalise(dho_graph *graph, dho_value image)
+{
+    return dho_graph_l2_normalise(graph, vector_of(graph, image));
+}
+
+static dho_value layer_norm(dho_graph *graph, dho_value image)
+{
+    return dho_graph_layer_norm(graph, stream_of(graph, image), "norm", true);
+}
+
+static dho_value gelu(dho_graph *graph, dho_value image)
+{
+    const dho_value x = dho_graph_linear(graph, map_of(graph, image), "linear", 5, false);
+    return dho_graph_bias_gelu(graph, x, "bias", DHO_GELU_ERF);
+}
+
+static dho_value quick_gelu(dho_graph *graph, dho_value image)
+{
+    const dho_value x = dho_graph_linear(graph, map_of(graph, image), "linear", 5, false);
+    return dho_graph_bias_gelu(graph, x, "bias", DHO_GELU_QUICK);
+}
+
+static dho_value attention(dho_graph *graph, dho_value image)
+{
+    return dho_graph_attention(
+        graph, dho_graph_linear(graph, map_of(graph, image), "qkv", 24, true), HEADS, false);
+}
+
+static dho_value causal_attention(dho_graph *graph, dho_value image)
+{
+    return dho_graph_attention(
+        graph, dho_graph_linear(graph, map_of(graph, image), "qkv", 24, true), HEADS, true);
+}
+
+static dho_value embed_tokens(dho_graph *graph, dho_value image)
+{
+    return stream_of(graph, image);
+}
+
+static dho_value take_token(dho_graph *graph, dho_value image)
+{
+    return vector_of(graph, image);
+}
+
+static dho_value attention_pool(dho_graph *graph, dho_value image)
+{
+    const dho_value tokens = dho_graph_pool_tokens(graph, map_of(graph, image), "pool_position");
+    const dho_value mean = dho_graph_take_token(graph, tokens);
+    return dho_graph_attention_pool(graph, dho_graph_linear(graph, mean, "q", 4, true),
+                                    dho_graph_linear(graph, tokens, "k", 4, true),
+                                    dho_graph_linear(graph, tokens, "v", 4, true), HEADS);
+}
+
+static const struct operator_case {
+    const char *name;
+    dho_value (*build)(dho_graph *graph, dho_value image);
+} cases[] = {
+    {"convolution", conv},
+    {"depthwise convolution", depthwise},
+    {"batch norm", batch_norm},
+    {"batch norm with a residual", residual},
+    {"max pool", max_pool},
+    {"average pool", average_pool},
+    {"average pool 2x2", average_pool_2x2},
+    {"linear", linear},
+    {"linear on tokens", tokens_linear},
+    {"linear on tokens, added", adding_linear},
+    {"normalise", l2_normalise},
+    {"layer norm", layer_norm},
+    {"gelu", gelu},
+    {"quick gelu", quick_gelu},
+    {"attention", attention},
+    {"causal attention", causal_attention},
+    {"embeddings", embed_tokens},
+    {"class token", take_token},
+    {"mean token, attention pool", attention_pool},
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+typedef struct fixture {
+    dho_graph *graph;
+    dho_compute *compute;
+    dho_executor *executor;
+    dho_value output;
+    size_t floats, output_floats;
+    float *parameters, *gradients, *buffers, *statistics, *coefficients;
+    float input[BATCH * SIZE * SIZE * 2];
+} fixture;
+
+static float *zeros(size_t count)
+{
+    float *out;
+    ck_assert_ok(dho_alloc_zero(&out, count + 1, sizeof *out, "test"));
+    return out;
+}
+
+/* The output is a vector, if need be the mean of the case's. */
+static void build(fixture *f, const struct operator_case *c)
+{
+    ck_assert_ok(dho_graph_create(&f->graph));
+    f->output = c->build(f->graph, dho_graph_input(f->graph, SIZE, SIZE, 2));
+    const dho_node *node = dho_graph_node(f->graph, f->output);
+    if (node->height * node->width > 1) f->output = dho_graph_average_pool(f->graph, f->output);
+    dho_graph_output(f->graph, f->output);
+    ck_assert_ok(dho_graph_finish(f->graph));
+}
+
+/* Random numbers everywhere. Of "wide", whose outputs have the mean 3 and the deviation 2, as many
+ * are above 6 as below 0. */
+static void fill(fixture *f)
+{
+    dho_rng rng;
+    dho_graph_initialise(f->graph, 6, f->parameters, f->buffers);
+    dho_rng_init(&rng, 6, DHO_RNG_TEST, 0, 0);
+    for (size_t p = 0; p < dho_graph_parameter_count(f->graph); p++) {
+        const dho_slot *slot = dho_graph_parameter(f->graph, p);
+        const bool wide = strncmp(slot->name, "wide", 4) == 0;
+        const float mean = wide ? (strcmp(slot->name, "wide.bias") == 0 ? 3 : 1) : 0;
+        for (size_t i = slot->offset; i < slot->offset + slot->count; i++)
+            f->parameters[i] += mean + 0.1f * (float)dho_rng_normal(&rng);
+    }
+    for (size_t i = 0; i < sizeof f->input / sizeof *f->input; i++)
+        f->input[i] = (float)dho_rng_normal(&rng);
+    for (size_t i = 0; i < f->output_floats; i++) f->coefficients[i] = (float)dho_rng_normal(&rng);
+}
+
+/* Sum of coefficient * output; its gradient is the coefficients. */
+static double loss(fixture *f)
+{
+    double sum = 0;
+    dho_executor_forward(f->executor, BATCH, f->input, f->parameters, NULL, f->statistics);
+    const float *output = dho_executor_output(f->executor, f->output);
+    for (size_t i = 0; i < f->output_floats; i++) sum += (double)f->coefficients[i] * output[i];
+    return sum;
+}
+
+/* h = 5e-4: rounding (1e-6 / h) and curvature (h^2) both stay below 2e-3 of a gradient of order
+ * one; a ReLU or a maximum that changes sides inside 2h shows as an outlier. */
+static int count_outliers(fixture *f)
+{
+    const float h = 5e-4f;
+    int outliers = 0;
+    for (size_t i = 0; i < f->floats; i++) {
+        const float kept = f->parameters[i];
+        f->parameters[i] = kept + h;
+        const double high = loss(f);
+        f->parameters[i] = kept - h;
+        const double low = loss(f);
+        f->parameters[i] = kept;
+        const double expected = (high - low) / (2 * (double)h);
+        if (fabs(expected - f->gradients[i]) > 5e-3 * fmax(1, fabs(expected))) outliers++;
+    }
+    return outliers;
+}
+
+START_TEST(test_gradients)
+{
+    static const dho_backend backends[] = {DHO_BACKEND_REF, DHO_BACKEND_BLIS, DHO_BACKEND_AUTO};
+    const struct operator_case *c = &cases[_i % CASES];
+    fixture f = {0};
+    build(&f, c);
+    ck_assert_ok(dho_compute_create(&f.compute, backends[_i / CASES], DHO_DTYPE_FP32, 1));
+    const dho_executor_options options = {.compute = f.compute, .batch = BATCH, .training = true};
+    ck_assert_ok(dho_executor_create(&f.executor, f.graph, &options));
+    f.floats = dho_graph_parameter_floats(f.graph);
+    f.output_floats = (size_t)BATCH * (size_t)dho_graph_channels(f.graph, f.output);
+    float **const slabs[] = {&f.parameters, &f.gradients, &f.buffers, &f.statistics,
+                             &f.coefficients};
+    const size_t buffers = dho_graph_buffer_floats(f.graph);
+    const size_t sizes[] = {f.floats, f.floats, buffers, buffers, f.output_floats};
+    for (size_t i = 0; i < 5; i++) *slabs[i] = zeros(sizes[i]);
+    fill(&f);
+    loss(&f);
+    memcpy(dho_executor_output_gradient(f.executor, f.output), f.coefficients,
+           f.output_floats * sizeof(float));
+    dho_executor_backward(f.executor, f.parameters, f.gradients);
+    const int outliers = count_outliers(&f);
+    printf("%s, %s: %zu gradients, %d beside a kink\n", c->name,
+           dho_compute_kernels(f.compute)->name, f.floats, outliers);
+    ck_assert_int_le(outliers, (int)f.floats / 25);
+    for (size_t i = 0; i < 5; i++) dho_free(*slabs[i]);
+    dho_executor_destroy(&f.executor);
+    dho_compute_destroy(&f.compute);
+    dho_graph_destroy(&f.graph);
+    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+}
+END_TEST
+
+/* An operator that can only be run is refused in a graph that is to be trained. */
+START_TEST(test_without_backward)
+{
+    static const char message[] =
+        "model: operator 1, text embeddings, can be run, not trained: it has no backward";
+    dho_graph *graph;
+    dho_compute *compute;
+    dho_executor *executor;
+    ck_assert_ok(dho_graph_create(&graph));
+    const dho_value ids = dho_graph_text_input(graph, 4);
+    dho_graph_embed_text(graph, ids, "token", "position", 9, 5, 8);
+    ck_assert_fails(dho_graph_finish(graph), DHO_ERR_CONFIG, message);
+    dho_graph_run_only(graph);
+    ck_assert_ok(dho_graph_finish(graph));
+    ck_assert_ok(dho_compute_create(&compute, DHO_BACKEND_REF, DHO_DTYPE_FP32, 1));
+    dho_executor_options options = {.compute = compute, .batch = 1, .training = true};
+    ck_assert_fails(dho_executor_create(&executor, graph, &options), DHO_ERR_CONFIG, message);
+    options.training = false;
+    ck_assert_ok(dho_executor_create(&executor, graph, &options));
+    dho_executor_destroy(&executor);
+    dho_compute_destroy(&compute);
+    dho_graph_destroy(&graph);
+    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("operators");
+    TCase *tests = tcase_create("operators");
+    tcase_set_timeout(tests, 60);
+    tcase_add_loop_test(tests, test_gradients, 0, 3 * CASES);
+    tcase_add_test(tests, test_without_backward);
+    suite_add_tcase(suite, tests);
+    return dho_check_run(suite);
+}
