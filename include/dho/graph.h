@@ -136,11 +136,13 @@ void dho_graph_make_again(dho_graph *graph, dho_value x);
 /* Marks a value that the caller reads, and whose gradient the caller sets. */
 void dho_graph_output(dho_graph *graph, dho_value x);
 
-/* The graph is to be run, not trained: operators without a backward are allowed. */
+/* The graph is to be run, not trained: operators without a backward, and values that nobody reads,
+ * are allowed. */
 void dho_graph_run_only(dho_graph *graph);
 
-/* Reports the first failure of the builder calls. Errors: theirs; DHO_ERR_CONFIG for an operator
- * without a backward, unless dho_graph_run_only was called. */
+/* Reports the first failure of the builder calls. Errors: theirs; unless dho_graph_run_only was
+ * called, DHO_ERR_CONFIG for what cannot be trained: an operator without a backward, or whose value
+ * neither an operator nor the caller reads. */
 dho_status dho_graph_finish(dho_graph *graph);
 
 size_t dho_graph_parameter_count(const dho_graph *graph); /* number of slots */

@@ -60,6 +60,12 @@ dho_node_pass dho_executor_pass(const dho_executor *executor, int index, int bat
     return pass;
 }
 
+dho_places_shape dho_pass_places(const dho_node_pass *pass)
+{
+    const dho_node *in = pass->in[0];
+    return (dho_places_shape){pass->batch, in->height * in->width, in->channels};
+}
+
 unsigned dho_pass_backward_calls(const dho_node_pass *pass)
 {
     if (!pass->training) return 0;

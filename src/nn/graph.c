@@ -51,14 +51,28 @@ void dho_graph_run_only(dho_graph *graph)
     graph->run_only = true;
 }
 
+/* Does the caller or a later operator read the value? Otherwise it has no gradient. */
+static bool is_read(const dho_graph *graph, dho_value x)
+{
+    bool read = graph->nodes[x].is_output;
+    for (int i = x + 1; i < graph->count; i++)
+        for (int k = 0; k < DHO_NODE_INPUTS; k++) read |= graph->nodes[i].inputs[k] == x;
+    return read;
+}
+
 dho_status dho_graph_check_trainable(const dho_graph *graph)
 {
     for (int i = 0; i < graph->count; i++) {
         const dho_node *node = &graph->nodes[i];
-        if (!dho_node_is_given(node) && node->op->backward == NULL)
+        if (dho_node_is_given(node)) continue;
+        if (node->op->backward == NULL)
             return dho_fail(DHO_ERR_CONFIG,
                             "model: operator %d, %s, can be run, not trained: it has no backward",
                             i, node->op->name);
+        if (!is_read(graph, i))
+            return dho_fail(DHO_ERR_CONFIG,
+                            "model: operator %d, %s, can be run, not trained: nobody reads it", i,
+                            node->op->name);
     }
     return DHO_OK;
 }

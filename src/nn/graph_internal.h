@@ -20,7 +20,7 @@ struct dho_graph {
     char message[256];
 };
 
-/* Errors: DHO_ERR_CONFIG naming an operator without a backward. */
+/* Errors: DHO_ERR_CONFIG naming an operator without a backward, or whose value nobody reads. */
 dho_status dho_graph_check_trainable(const dho_graph *graph);
 
 /* The caller's value, such as the images. */

@@ -119,6 +119,8 @@ void dho_shape_of_windows(dho_graph *graph, dho_node *node);
 void dho_shape_of_vector(dho_graph *graph, dho_node *node);
 void dho_shape_of_tokens(dho_graph *graph, dho_node *node);
 bool dho_same_shape(const dho_node *a, const dho_node *b);
+/* Of input 0, for kernels. */
+dho_places_shape dho_pass_places(const dho_node_pass *pass);
 /* The bits DHO_CALL_* of backward of a convolution or a linear layer. */
 unsigned dho_pass_backward_calls(const dho_node_pass *pass);
 

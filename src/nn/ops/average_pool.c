@@ -1,21 +1,15 @@
 /* Mean over all positions. */
 #include "nn/operator.h"
 
-static dho_places_shape shape_of(const dho_node_pass *pass)
-{
-    return (dho_places_shape){pass->batch, pass->in[0]->height * pass->in[0]->width,
-                              pass->in[0]->channels};
-}
-
 static void forward(const dho_node_pass *pass)
 {
-    const dho_places_shape s = shape_of(pass);
+    const dho_places_shape s = dho_pass_places(pass);
     pass->kernels->average_pool_forward(pass->compute, &s, pass->x[0], pass->y);
 }
 
 static void backward(const dho_node_pass *pass)
 {
-    const dho_places_shape s = shape_of(pass);
+    const dho_places_shape s = dho_pass_places(pass);
     if (pass->dx[0] != NULL)
         pass->kernels->average_pool_backward(pass->compute, &s, pass->dy, pass->add[0],
                                              pass->dx[0]);

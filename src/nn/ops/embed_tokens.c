@@ -11,21 +11,16 @@ static void shape(dho_graph *graph, dho_node *node)
     node->is_float = true;
 }
 
-static dho_places_shape shape_of(const dho_node_pass *pass)
-{
-    return (dho_places_shape){pass->batch, pass->node->height - 1, pass->node->channels};
-}
-
 static void forward(const dho_node_pass *pass)
 {
-    const dho_places_shape s = shape_of(pass);
+    const dho_places_shape s = dho_pass_places(pass);
     pass->kernels->embed_tokens_forward(pass->compute, &s, pass->x[0], pass->parameters[CLASS],
                                         pass->parameters[POSITION], pass->y);
 }
 
 static void backward(const dho_node_pass *pass)
 {
-    const dho_places_shape s = shape_of(pass);
+    const dho_places_shape s = dho_pass_places(pass);
     pass->kernels->embed_tokens_backward(pass->compute, &s, pass->dy, pass->dx[0],
                                          pass->gradients[CLASS], pass->gradients[POSITION]);
 }

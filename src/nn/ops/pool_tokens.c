@@ -1,20 +1,15 @@
 /* Tokens: the mean of all positions and the positions. */
 #include "nn/operator.h"
 
-static dho_places_shape shape_of(const dho_node_pass *pass)
-{
-    return (dho_places_shape){pass->batch, pass->node->height - 1, pass->node->channels};
-}
-
 static void forward(const dho_node_pass *pass)
 {
-    const dho_places_shape s = shape_of(pass);
+    const dho_places_shape s = dho_pass_places(pass);
     pass->kernels->pool_tokens_forward(pass->compute, &s, pass->x[0], pass->parameters[0], pass->y);
 }
 
 static void backward(const dho_node_pass *pass)
 {
-    const dho_places_shape s = shape_of(pass);
+    const dho_places_shape s = dho_pass_places(pass);
     pass->kernels->pool_tokens_backward(pass->compute, &s, pass->dy, pass->add[0], pass->dx[0],
                                         pass->gradients[0]);
 }

@@ -1,22 +1,16 @@
 /* The first token. */
 #include "nn/operator.h"
 
-static dho_places_shape shape_of(const dho_node_pass *pass)
-{
-    return (dho_places_shape){pass->batch, pass->in[0]->height * pass->in[0]->width,
-                              pass->in[0]->channels};
-}
-
 static void forward(const dho_node_pass *pass)
 {
-    const dho_places_shape s = shape_of(pass);
+    const dho_places_shape s = dho_pass_places(pass);
     pass->kernels->take_token_forward(pass->compute, &s, pass->in[0]->is_float, pass->x[0],
                                       pass->y);
 }
 
 static void backward(const dho_node_pass *pass)
 {
-    const dho_places_shape s = shape_of(pass);
+    const dho_places_shape s = dho_pass_places(pass);
     pass->kernels->take_token_backward(pass->compute, &s, pass->in[0]->is_float, pass->dy,
                                        pass->add[0], pass->dx[0]);
 }

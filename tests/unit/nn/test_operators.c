@@ -313,6 +313,21 @@ START_TEST(test_without_backward)
 }
 END_TEST
 
+/* So is one whose value nobody reads: it would have no gradient. */
+START_TEST(test_unread_value)
+{
+    dho_graph *graph;
+    ck_assert_ok(dho_graph_create(&graph));
+    const dho_value image = dho_graph_input(graph, SIZE, SIZE, 2);
+    dho_graph_output(graph, dho_graph_average_pool(graph, map_of(graph, image)));
+    ck_assert_ok(dho_graph_finish(graph));
+    dho_graph_average_pool(graph, image);
+    ck_assert_fails(dho_graph_finish(graph), DHO_ERR_CONFIG,
+                    "model: operator 3, average pool, can be run, not trained: nobody reads it");
+    dho_graph_destroy(&graph);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("operators");
@@ -320,6 +335,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, test_gradients, 0, 3 * CASES);
     tcase_add_test(tests, test_without_backward);
+    tcase_add_test(tests, test_unread_value);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
 }
