@@ -152,6 +152,16 @@ static dho_value attention_pool(dho_graph *graph, dho_value image)
                                     dho_graph_linear(graph, tokens, "v", 4, true), HEADS);
 }
 
+/* Outputs that are read on. */
+static dho_value several(dho_graph *graph, dho_value image)
+{
+    const dho_value pooled = dho_graph_average_pool(graph, map_of(graph, image));
+    const dho_value hidden = dho_graph_linear(graph, pooled, "hidden", 5, true);
+    dho_graph_output(graph, pooled);
+    dho_graph_output(graph, hidden);
+    return dho_graph_linear(graph, dho_graph_l2_normalise(graph, hidden), "last", 3, false);
+}
+
 static const struct operator_case {
     const char *name;
     dho_value (*build)(dho_graph *graph, dho_value image);
@@ -175,6 +185,7 @@ static const struct operator_case {
     {"embeddings", embed_tokens},
     {"class token", take_token},
     {"mean token, attention pool", attention_pool},
+    {"several outputs", several},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -182,7 +193,7 @@ typedef struct fixture {
     dho_graph *graph;
     dho_compute *compute;
     dho_executor *executor;
-    dho_value output;
+    dho_value output; /* the last one */
     size_t floats, output_floats;
     float *parameters, *gradients, *buffers, *statistics, *coefficients;
     float input[BATCH * SIZE * SIZE * 2];
@@ -225,14 +236,36 @@ static void fill(fixture *f)
     for (size_t i = 0; i < f->output_floats; i++) f->coefficients[i] = (float)dho_rng_normal(&rng);
 }
 
+/* The floats of an output, or 0 of a value that is none. */
+static size_t output_floats(const fixture *f, dho_value x)
+{
+    const dho_node *node = dho_graph_node(f->graph, x);
+    return node->is_output ? (size_t)BATCH * (size_t)node->channels : 0;
+}
+
 /* Sum of coefficient * output; its gradient is the coefficients. */
 static double loss(fixture *f)
 {
+    const float *coefficient = f->coefficients;
     double sum = 0;
     dho_executor_forward(f->executor, BATCH, f->input, f->parameters, NULL, f->statistics);
-    const float *output = dho_executor_output(f->executor, f->output);
-    for (size_t i = 0; i < f->output_floats; i++) sum += (double)f->coefficients[i] * output[i];
+    for (dho_value x = 0; x <= f->output; x++) {
+        const float *output = dho_executor_output(f->executor, x);
+        for (size_t i = 0; i < output_floats(f, x); i++) sum += (double)*coefficient++ * output[i];
+    }
     return sum;
+}
+
+static void backward(fixture *f)
+{
+    const float *coefficient = f->coefficients;
+    for (dho_value x = 0; x <= f->output; x++) {
+        const size_t count = output_floats(f, x);
+        if (count == 0) continue;
+        memcpy(dho_executor_output_gradient(f->executor, x), coefficient, count * sizeof(float));
+        coefficient += count;
+    }
+    dho_executor_backward(f->executor, f->parameters, f->gradients);
 }
 
 /* h = 5e-4: rounding (1e-6 / h) and curvature (h^2) both stay below 2e-3 of a gradient of order
@@ -264,7 +297,7 @@ START_TEST(test_gradients)
     const dho_executor_options options = {.compute = f.compute, .batch = BATCH, .training = true};
     ck_assert_ok(dho_executor_create(&f.executor, f.graph, &options));
     f.floats = dho_graph_parameter_floats(f.graph);
-    f.output_floats = (size_t)BATCH * (size_t)dho_graph_channels(f.graph, f.output);
+    for (dho_value x = 0; x <= f.output; x++) f.output_floats += output_floats(&f, x);
     float **const slabs[] = {&f.parameters, &f.gradients, &f.buffers, &f.statistics,
                              &f.coefficients};
     const size_t buffers = dho_graph_buffer_floats(f.graph);
@@ -272,9 +305,7 @@ START_TEST(test_gradients)
     for (size_t i = 0; i < 5; i++) *slabs[i] = zeros(sizes[i]);
     fill(&f);
     loss(&f);
-    memcpy(dho_executor_output_gradient(f.executor, f.output), f.coefficients,
-           f.output_floats * sizeof(float));
-    dho_executor_backward(f.executor, f.parameters, f.gradients);
+    backward(&f);
     const int outliers = count_outliers(&f);
     printf("%s, %s: %zu gradients, %d beside a kink\n", c->name,
            dho_compute_kernels(f.compute)->name, f.floats, outliers);
