@@ -177,49 +177,43 @@ static void bench_norm(dho_compute *c, int64_t rows, int channels)
     double best;
     printf(" rows %lld, channels %d (%.1f MB a tensor), GB/s\n", (long long)rows, channels,
            (double)n * 4e-6);
+    const dho_batch_norm_shape shape = {
+        .rows = rows, .channels = channels, .eps = 1e-5f, .activation = relu};
     TIME(k->batch_norm_forward(
-        c,
-        &(dho_batch_norm_shape){
-            .rows = rows, .channels = channels, .eps = 1e-5f, .activation = relu},
-        &(dho_batch_norm_tensors){.x = x, .gamma = v[0], .beta = v[1], .y = y}, v[2], v[3], v[4]));
+        c, &shape, &(dho_batch_norm_tensors){.x = x, .gamma = v[0], .beta = v[1], .y = y}, v[2],
+        v[3], v[4]));
     line("bn fwd relu", 3 * n, best);
     TIME(k->batch_norm_forward(
-        c,
-        &(dho_batch_norm_shape){
-            .rows = rows, .channels = channels, .eps = 1e-5f, .activation = relu},
+        c, &shape,
         &(dho_batch_norm_tensors){.x = x, .gamma = v[0], .beta = v[1], .residual = extra, .y = y},
         v[2], v[3], v[4]));
     line("bn fwd residual relu", 4 * n, best);
-    TIME(k->batch_norm_backward(
-        c, &(dho_batch_norm_shape){.rows = rows, .channels = channels, .activation = relu},
-        &(dho_batch_norm_gradients){.x = x,
-                                    .gamma = v[0],
-                                    .beta = v[1],
-                                    .y = y,
-                                    .dy = dy,
-                                    .dx = dx,
-                                    .dgamma = v[4],
-                                    .dbeta = v[5]},
-        v[2], v[3]));
+    TIME(k->batch_norm_backward(c, &shape,
+                                &(dho_batch_norm_gradients){.x = x,
+                                                            .gamma = v[0],
+                                                            .beta = v[1],
+                                                            .y = y,
+                                                            .dy = dy,
+                                                            .dx = dx,
+                                                            .dgamma = v[4],
+                                                            .dbeta = v[5]},
+                                v[2], v[3]));
     line("bn bwd relu", 7 * n, best);
-    TIME(k->batch_norm_backward(
-        c, &(dho_batch_norm_shape){.rows = rows, .channels = channels, .activation = relu},
-        &(dho_batch_norm_gradients){.x = x,
-                                    .gamma = v[0],
-                                    .beta = v[1],
-                                    .y = y,
-                                    .dy = dy,
-                                    .dx = dx,
-                                    .dresidual = extra,
-                                    .dgamma = v[4],
-                                    .dbeta = v[5]},
-        v[2], v[3]));
+    TIME(k->batch_norm_backward(c, &shape,
+                                &(dho_batch_norm_gradients){.x = x,
+                                                            .gamma = v[0],
+                                                            .beta = v[1],
+                                                            .y = y,
+                                                            .dy = dy,
+                                                            .dx = dx,
+                                                            .dresidual = extra,
+                                                            .dgamma = v[4],
+                                                            .dbeta = v[5]},
+                                v[2], v[3]));
     line("bn bwd residual relu", 7 * n, best);
     TIME(k->batch_norm_inference(
-        c,
-        &(dho_batch_norm_shape){
-            .rows = rows, .channels = channels, .eps = 1e-5f, .activation = relu},
-        &(dho_batch_norm_tensors){.x = x, .gamma = v[0], .beta = v[1], .y = y}, v[2], v[4]));
+        c, &shape, &(dho_batch_norm_tensors){.x = x, .gamma = v[0], .beta = v[1], .y = y}, v[2],
+        v[4]));
     line("bn inference relu", 2 * n, best);
     TIME(k->add(c, n, x, y, dx));
     line("add", 3 * n, best);

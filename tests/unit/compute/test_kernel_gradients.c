@@ -134,26 +134,23 @@ START_TEST(test_batch_norm_gradients)
     float dx[COUNT], dresidual[COUNT], dgamma[CHANNELS] = {0}, dbeta[CHANNELS] = {0};
     dho_compute *ref = open_backend("ref", 1);
     const dho_kernels *k = dho_compute_kernels(ref);
-    k->batch_norm_forward(
-        ref,
-        &(dho_batch_norm_shape){
-            .rows = ROWS, .channels = CHANNELS, .eps = 1e-5f, .activation = l.activation},
-        &(dho_batch_norm_tensors){
-            .x = x, .gamma = gamma, .beta = beta, .residual = residual, .y = y},
-        mean, inv_std, variance);
-    k->batch_norm_backward(
-        ref,
-        &(dho_batch_norm_shape){.rows = ROWS, .channels = CHANNELS, .activation = l.activation},
-        &(dho_batch_norm_gradients){.x = x,
-                                    .gamma = gamma,
-                                    .beta = beta,
-                                    .y = y,
-                                    .dy = r,
-                                    .dx = dx,
-                                    .dresidual = dresidual,
-                                    .dgamma = dgamma,
-                                    .dbeta = dbeta},
-        mean, inv_std);
+    const dho_batch_norm_shape shape = {
+        .rows = ROWS, .channels = CHANNELS, .eps = 1e-5f, .activation = l.activation};
+    k->batch_norm_forward(ref, &shape,
+                          &(dho_batch_norm_tensors){
+                              .x = x, .gamma = gamma, .beta = beta, .residual = residual, .y = y},
+                          mean, inv_std, variance);
+    k->batch_norm_backward(ref, &shape,
+                           &(dho_batch_norm_gradients){.x = x,
+                                                       .gamma = gamma,
+                                                       .beta = beta,
+                                                       .y = y,
+                                                       .dy = r,
+                                                       .dx = dx,
+                                                       .dresidual = dresidual,
+                                                       .dgamma = dgamma,
+                                                       .dbeta = dbeta},
+                           mean, inv_std);
     to_double(l.x, x, COUNT), to_double(l.residual, residual, COUNT), to_double(l.r, r, COUNT);
     to_double(l.gamma, gamma, CHANNELS), to_double(l.beta, beta, CHANNELS);
     ck_assert_double_eq_tol(norm_loss_value(&l), inner(y, r, COUNT), 1e-4);
@@ -201,8 +198,9 @@ START_TEST(test_l2_gradients)
     float y[COUNT], norms[ROWS], dx[COUNT];
     dho_compute *ref = open_backend("ref", 1);
     const dho_kernels *k = dho_compute_kernels(ref);
-    k->l2_normalise_forward(ref, &(dho_rows_shape){ROWS, CHANNELS}, x, y, norms);
-    k->l2_normalise_backward(ref, &(dho_rows_shape){ROWS, CHANNELS}, y, norms, r, false, dx);
+    const dho_rows_shape shape = {ROWS, CHANNELS};
+    k->l2_normalise_forward(ref, &shape, x, y, norms);
+    k->l2_normalise_backward(ref, &shape, y, norms, r, false, dx);
     to_double(l.x, x, COUNT), to_double(l.r, r, COUNT);
     for (int i = 0; i < COUNT; i++) {
         double slope;
@@ -232,14 +230,15 @@ START_TEST(test_pool_gradients)
     const dho_kernels *k = dho_compute_kernels(ref);
     k->max_pool_forward(ref, &s, x, y, argmax);
     k->max_pool_backward(ref, &s, r, argmax, false, dx);
-    k->average_pool_backward(ref, &(dho_places_shape){2, POSITIONS, 3}, r, false, average_dx);
+    const dho_places_shape shape = {2, POSITIONS, 3};
+    k->average_pool_backward(ref, &shape, r, false, average_dx);
     for (int i = 0; i < IN; i++) {
         double slope = 0, average_slope = 0;
         for (int side = -1; side <= 1; side += 2) {
             x[i] += 0.25f * (float)side;
             k->max_pool_forward(ref, &s, x, y, argmax);
             slope += side * inner(y, r, OUT) / 0.5;
-            k->average_pool_forward(ref, &(dho_places_shape){2, POSITIONS, 3}, x, average);
+            k->average_pool_forward(ref, &shape, x, average);
             average_slope += side * inner(average, r, 6) / 0.5;
             x[i] -= 0.25f * (float)side;
         }

@@ -26,32 +26,20 @@ static void check_gemm(const char *backend, int threads, const gemm_case *g)
     float *c = g->beta == 0 ? nan_floats(count) : random_floats(&rng, count, 0, 1);
     float *expected = copy_floats(c, count), *again = copy_floats(c, count);
     dho_compute *fast = open_backend(backend, threads), *ref = open_backend("ref", 1);
+    const dho_gemm_shape shape = {.transpose_a = g->transpose_a,
+                                  .transpose_b = g->transpose_b,
+                                  .m = g->m,
+                                  .n = g->n,
+                                  .k = g->k,
+                                  .lda = lda,
+                                  .ldb = ldb,
+                                  .ldc = ldc,
+                                  .alpha = g->alpha,
+                                  .beta = g->beta};
     for (int run = 0; run < 2; run++) {
-        dho_compute_kernels(fast)->gemm(fast,
-                                        &(dho_gemm_shape){.transpose_a = g->transpose_a,
-                                                          .transpose_b = g->transpose_b,
-                                                          .m = g->m,
-                                                          .n = g->n,
-                                                          .k = g->k,
-                                                          .lda = lda,
-                                                          .ldb = ldb,
-                                                          .ldc = ldc,
-                                                          .alpha = g->alpha,
-                                                          .beta = g->beta},
-                                        a, b, run == 0 ? c : again);
+        dho_compute_kernels(fast)->gemm(fast, &shape, a, b, run == 0 ? c : again);
     }
-    dho_compute_kernels(ref)->gemm(ref,
-                                   &(dho_gemm_shape){.transpose_a = g->transpose_a,
-                                                     .transpose_b = g->transpose_b,
-                                                     .m = g->m,
-                                                     .n = g->n,
-                                                     .k = g->k,
-                                                     .lda = lda,
-                                                     .ldb = ldb,
-                                                     .ldc = ldc,
-                                                     .alpha = g->alpha,
-                                                     .beta = g->beta},
-                                   a, b, expected);
+    dho_compute_kernels(ref)->gemm(ref, &shape, a, b, expected);
     for (int i = 0; i < g->m; i++) {
         check_close(backend, c + i * ldc, expected + i * ldc, (size_t)g->n, 2 * sum_tolerance(g->k),
                     1e-6);

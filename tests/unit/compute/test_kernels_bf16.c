@@ -96,28 +96,25 @@ START_TEST(test_linear)
     dho_bf16 *x16 = rounded(x, ROWS * IN), *dy16 = rounded(dy, ROWS * OUT);
     dho_bf16 *w16 = rounded(w, OUT * IN), *y16 = nan_elements(ROWS * OUT);
     dho_bf16 *dx16 = nan_elements(ROWS * IN);
-    ck_assert_ok(
-        dho_compute_reserve_linear(bf16, &(dho_linear_shape){ROWS, IN, OUT}, DHO_CALL_ALL));
+    const dho_linear_shape shape = {ROWS, IN, OUT};
+    ck_assert_ok(dho_compute_reserve_linear(bf16, &shape, DHO_CALL_ALL));
     for (int with_bias = 0; with_bias < 2; with_bias++) {
         const float *b = with_bias ? bias : NULL;
-        ours->linear_forward(bf16, &(dho_linear_shape){ROWS, IN, OUT}, x16, w, b, y16);
-        ref->linear_forward(reference, &(dho_linear_shape){ROWS, IN, OUT}, x, w, b, y);
+        ours->linear_forward(bf16, &shape, x16, w, b, y16);
+        ref->linear_forward(reference, &shape, x, w, b, y);
         ck_assert_double_lt(distance(ROWS * OUT, y16, NULL, y), store_tolerance);
-        ours->linear_add_forward(bf16, &(dho_linear_shape){ROWS, IN, OUT}, x16, w, b, residual,
-                                 stream);
-        ref->linear_add_forward(reference, &(dho_linear_shape){ROWS, IN, OUT}, x, w, b, residual,
-                                y);
+        ours->linear_add_forward(bf16, &shape, x16, w, b, residual, stream);
+        ref->linear_add_forward(reference, &shape, x, w, b, residual, y);
         ck_assert_double_lt(distance(ROWS * OUT, NULL, stream, y), 1e-5); /* a float sum */
     }
-    ours->linear_backward_data(bf16, &(dho_linear_shape){ROWS, IN, OUT}, dy16, w, false, dx16);
-    ref->linear_backward_data(reference, &(dho_linear_shape){ROWS, IN, OUT}, dy, w, false, dx);
+    ours->linear_backward_data(bf16, &shape, dy16, w, false, dx16);
+    ref->linear_backward_data(reference, &shape, dy, w, false, dx);
     ck_assert_double_lt(distance(ROWS * IN, dx16, NULL, dx), store_tolerance);
-    ours->linear_backward_data(bf16, &(dho_linear_shape){ROWS, IN, OUT}, dy16, w, true, dx16);
-    ref->linear_backward_data(reference, &(dho_linear_shape){ROWS, IN, OUT}, dy, w, true, dx);
+    ours->linear_backward_data(bf16, &shape, dy16, w, true, dx16);
+    ref->linear_backward_data(reference, &shape, dy, w, true, dx);
     ck_assert_double_lt(distance(ROWS * IN, dx16, NULL, dx), 1.5 * store_tolerance);
-    ours->linear_backward_weights(bf16, &(dho_linear_shape){ROWS, IN, OUT}, x16, dy16, dw_ours,
-                                  dbias_ours);
-    ref->linear_backward_weights(reference, &(dho_linear_shape){ROWS, IN, OUT}, x, dy, dw, dbias);
+    ours->linear_backward_weights(bf16, &shape, x16, dy16, dw_ours, dbias_ours);
+    ref->linear_backward_weights(reference, &shape, x, dy, dw, dbias);
     ck_assert_double_lt(distance(OUT * IN, NULL, dw_ours, dw), 1e-5);
     ck_assert_double_lt(distance(OUT, NULL, dbias_ours, dbias), 1e-5);
     void *const blocks[] = {x,       w,     dy,         bias, residual, y,   stream, dx,  dw,
@@ -142,17 +139,15 @@ START_TEST(test_batch_norm)
     float sums[2][2][CHANNELS] = {{{0}}}, saved[2][3][CHANNELS];
     dho_bf16 *x16 = rounded(x, COUNT), *r16 = rounded(residual, COUNT), *dy16 = rounded(dy, COUNT);
     dho_bf16 *y16 = nan_elements(COUNT), *dx16 = nan_elements(COUNT), *dr16 = nan_elements(COUNT);
+    const dho_batch_norm_shape shape = {
+        .rows = ROWS, .channels = CHANNELS, .eps = 1e-5f, .activation = activation};
     ours->batch_norm_forward(
-        bf16,
-        &(dho_batch_norm_shape){
-            .rows = ROWS, .channels = CHANNELS, .eps = 1e-5f, .activation = activation},
+        bf16, &shape,
         &(dho_batch_norm_tensors){
             .x = x16, .gamma = gamma, .beta = beta, .residual = extra ? r16 : NULL, .y = y16},
         saved[0][0], saved[0][1], saved[0][2]);
     ref->batch_norm_forward(
-        reference,
-        &(dho_batch_norm_shape){
-            .rows = ROWS, .channels = CHANNELS, .eps = 1e-5f, .activation = activation},
+        reference, &shape,
         &(dho_batch_norm_tensors){
             .x = x, .gamma = gamma, .beta = beta, .residual = extra ? residual : NULL, .y = y},
         saved[1][0], saved[1][1], saved[1][2]);
@@ -160,31 +155,28 @@ START_TEST(test_batch_norm)
     check_close("statistics", saved[0][0], saved[1][0], CHANNELS * 3, 1e-5, 1e-5);
     /* The same masks for both. */
     for (int i = 0; i < COUNT; i++) y[i] = dho_bf16_load(y16[i]);
-    ours->batch_norm_backward(
-        bf16, &(dho_batch_norm_shape){.rows = ROWS, .channels = CHANNELS, .activation = activation},
-        &(dho_batch_norm_gradients){.x = x16,
-                                    .gamma = gamma,
-                                    .beta = beta,
-                                    .y = y16,
-                                    .dy = dy16,
-                                    .dx = dx16,
-                                    .dresidual = extra ? dr16 : NULL,
-                                    .dgamma = sums[0][0],
-                                    .dbeta = sums[0][1]},
-        saved[0][0], saved[0][1]);
-    ref->batch_norm_backward(
-        reference,
-        &(dho_batch_norm_shape){.rows = ROWS, .channels = CHANNELS, .activation = activation},
-        &(dho_batch_norm_gradients){.x = x,
-                                    .gamma = gamma,
-                                    .beta = beta,
-                                    .y = y,
-                                    .dy = dy,
-                                    .dx = dx,
-                                    .dresidual = extra ? dr : NULL,
-                                    .dgamma = sums[1][0],
-                                    .dbeta = sums[1][1]},
-        saved[1][0], saved[1][1]);
+    ours->batch_norm_backward(bf16, &shape,
+                              &(dho_batch_norm_gradients){.x = x16,
+                                                          .gamma = gamma,
+                                                          .beta = beta,
+                                                          .y = y16,
+                                                          .dy = dy16,
+                                                          .dx = dx16,
+                                                          .dresidual = extra ? dr16 : NULL,
+                                                          .dgamma = sums[0][0],
+                                                          .dbeta = sums[0][1]},
+                              saved[0][0], saved[0][1]);
+    ref->batch_norm_backward(reference, &shape,
+                             &(dho_batch_norm_gradients){.x = x,
+                                                         .gamma = gamma,
+                                                         .beta = beta,
+                                                         .y = y,
+                                                         .dy = dy,
+                                                         .dx = dx,
+                                                         .dresidual = extra ? dr : NULL,
+                                                         .dgamma = sums[1][0],
+                                                         .dbeta = sums[1][1]},
+                             saved[1][0], saved[1][1]);
     ck_assert_double_lt(distance(COUNT, dx16, NULL, dx), store_tolerance);
     if (extra) ck_assert_double_lt(distance(COUNT, dr16, NULL, dr), store_tolerance);
     ck_assert_double_lt(distance(2 * CHANNELS, NULL, sums[0][0], sums[1][0]), 1e-4);
@@ -231,15 +223,12 @@ START_TEST(test_pools)
         if (!(fabsf(dho_bf16_load(dx16[i]) - dx[i]) <= 4.0f / 512 * terms[i]))
             ck_abort_msg("max_pool_backward [%d]: %g, expected %g", i,
                          (double)dho_bf16_load(dx16[i]), (double)dx[i]);
-    ours->average_pool_forward(bf16, &(dho_places_shape){BATCH, SIZE * SIZE, CHANNELS}, x16,
-                               means[0]);
-    ref->average_pool_forward(reference, &(dho_places_shape){BATCH, SIZE * SIZE, CHANNELS}, x,
-                              means[1]);
+    const dho_places_shape shape = {BATCH, SIZE * SIZE, CHANNELS};
+    ours->average_pool_forward(bf16, &shape, x16, means[0]);
+    ref->average_pool_forward(reference, &shape, x, means[1]);
     check_close("means", means[0], means[1], BATCH * CHANNELS, 1e-6, 1e-6);
-    ours->average_pool_backward(bf16, &(dho_places_shape){BATCH, SIZE * SIZE, CHANNELS}, means[1],
-                                false, dx16);
-    ref->average_pool_backward(reference, &(dho_places_shape){BATCH, SIZE * SIZE, CHANNELS},
-                               means[1], false, dx);
+    ours->average_pool_backward(bf16, &shape, means[1], false, dx16);
+    ref->average_pool_backward(reference, &shape, means[1], false, dx);
     ck_assert_double_lt(distance(IN_COUNT, dx16, NULL, dx), store_tolerance);
     void *const blocks[] = {x, dy, y, dx, terms, x16, dy16, y16, dx16};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) dho_free(blocks[i]);

@@ -72,28 +72,23 @@ static norm_results norm_run(dho_compute *c, const norm_data *d, norm_variant v,
                                                           : nan_floats(d->count),
                       .dgamma = copy_floats(d->dgamma, channels),
                       .dbeta = copy_floats(d->dbeta, channels)};
+    const dho_batch_norm_shape shape = {
+        .rows = d->rows, .channels = d->channels, .eps = 1e-5f, .activation = v.activation};
     k->batch_norm_forward(
-        c,
-        &(dho_batch_norm_shape){
-            .rows = d->rows, .channels = d->channels, .eps = 1e-5f, .activation = v.activation},
+        c, &shape,
         &(dho_batch_norm_tensors){
             .x = d->x, .gamma = d->gamma, .beta = d->beta, .residual = residual, .y = r.y},
         r.mean, r.inv_std, r.variance);
-    k->batch_norm_inference(
-        c,
-        &(dho_batch_norm_shape){
-            .rows = d->rows, .channels = d->channels, .eps = 1e-5f, .activation = v.activation},
-        &(dho_batch_norm_tensors){.x = r.inference,
-                                  .gamma = d->gamma,
-                                  .beta = d->beta,
-                                  .residual = residual,
-                                  .y = r.inference},
-        d->gamma, d->variance);
+    k->batch_norm_inference(c, &shape,
+                            &(dho_batch_norm_tensors){.x = r.inference,
+                                                      .gamma = d->gamma,
+                                                      .beta = d->beta,
+                                                      .residual = residual,
+                                                      .y = r.inference},
+                            d->gamma, d->variance);
     if (from == NULL) from = &r;
     k->batch_norm_backward(
-        c,
-        &(dho_batch_norm_shape){
-            .rows = d->rows, .channels = d->channels, .activation = v.activation},
+        c, &shape,
         &(dho_batch_norm_gradients){.x = d->x,
                                     .gamma = d->gamma,
                                     .beta = d->beta,
@@ -120,9 +115,9 @@ static void norm_check_again(dho_compute *c, const norm_data *d, norm_variant v,
     float *y = nan_floats(d->count), *kept = copy_floats(d->dx, d->count);
     float *again = copy_floats(d->dx, d->count), *sums = nan_floats(4 * (size_t)d->channels);
     memset(sums, 0, 4 * channel_bytes);
-    k->batch_norm_again(c,
-                        &(dho_batch_norm_shape){
-                            .rows = d->rows, .channels = d->channels, .activation = v.activation},
+    const dho_batch_norm_shape shape = {
+        .rows = d->rows, .channels = d->channels, .activation = v.activation};
+    k->batch_norm_again(c, &shape,
                         &(dho_batch_norm_tensors){.x = d->x,
                                                   .gamma = d->gamma,
                                                   .beta = d->beta,
@@ -130,10 +125,7 @@ static void norm_check_again(dho_compute *c, const norm_data *d, norm_variant v,
                                                   .y = y},
                         own->mean, own->inv_std);
     if (strcmp(k->name, "ref") != 0) ck_assert_mem_eq(y, own->y, bytes); /* ref: double inv_std */
-    k->batch_norm_backward(c,
-                           &(dho_batch_norm_shape){.rows = d->rows,
-                                                   .channels = d->channels,
-                                                   .activation = v.activation},
+    k->batch_norm_backward(c, &shape,
                            &(dho_batch_norm_gradients){.x = d->x,
                                                        .gamma = d->gamma,
                                                        .beta = d->beta,
@@ -144,10 +136,7 @@ static void norm_check_again(dho_compute *c, const norm_data *d, norm_variant v,
                                                        .dgamma = sums,
                                                        .dbeta = sums + d->channels},
                            own->mean, own->inv_std);
-    k->batch_norm_backward(c,
-                           &(dho_batch_norm_shape){.rows = d->rows,
-                                                   .channels = d->channels,
-                                                   .activation = v.activation},
+    k->batch_norm_backward(c, &shape,
                            &(dho_batch_norm_gradients){.x = d->x,
                                                        .gamma = d->gamma,
                                                        .beta = d->beta,
@@ -333,20 +322,18 @@ static simple_results simple_run(dho_compute *c, const int size[3], const float 
                       : i == 8 || i == 10                  ? copy_floats(v, (size_t)channels)
                                                            : nan_floats(r.count[i]);
     }
-    k->average_pool_forward(c, &(dho_places_shape){batch, positions, channels}, x, r.tensor[0]);
-    k->average_pool_backward(c, &(dho_places_shape){batch, positions, channels}, x, false,
-                             r.tensor[1]);
-    k->average_pool_backward(c, &(dho_places_shape){batch, positions, channels}, x, true,
-                             r.tensor[2]);
-    k->l2_normalise_forward(c, &(dho_rows_shape){rows, channels}, x, r.tensor[3], r.tensor[4]);
-    k->l2_normalise_backward(c, &(dho_rows_shape){rows, channels}, r.tensor[3], r.tensor[4], y,
-                             false, r.tensor[5]);
-    k->l2_normalise_backward(c, &(dho_rows_shape){rows, channels}, r.tensor[3], r.tensor[4], y,
-                             true, r.tensor[6]);
-    k->add_bias(c, &(dho_rows_shape){rows, channels}, 3, v, r.tensor[7]);
-    k->sum_rows(c, &(dho_rows_shape){rows, channels}, x, r.tensor[8]);
+    const dho_places_shape shape = {batch, positions, channels};
+    k->average_pool_forward(c, &shape, x, r.tensor[0]);
+    k->average_pool_backward(c, &shape, x, false, r.tensor[1]);
+    k->average_pool_backward(c, &shape, x, true, r.tensor[2]);
+    const dho_rows_shape rows_shape = {rows, channels};
+    k->l2_normalise_forward(c, &rows_shape, x, r.tensor[3], r.tensor[4]);
+    k->l2_normalise_backward(c, &rows_shape, r.tensor[3], r.tensor[4], y, false, r.tensor[5]);
+    k->l2_normalise_backward(c, &rows_shape, r.tensor[3], r.tensor[4], y, true, r.tensor[6]);
+    k->add_bias(c, &rows_shape, 3, v, r.tensor[7]);
+    k->sum_rows(c, &rows_shape, x, r.tensor[8]);
     k->add(c, n, x, r.tensor[9], r.tensor[9]);
-    k->sum_float_rows(c, &(dho_rows_shape){rows, channels}, 3, x, r.tensor[10]);
+    k->sum_float_rows(c, &rows_shape, 3, x, r.tensor[10]);
     return r;
 }
 
@@ -419,13 +406,12 @@ START_TEST(test_l2_extremes)
     for (int i = 0; i < ROWS * CHANNELS; i++) x[i] *= scale[i / CHANNELS];
     dho_compute *ref = open_backend("ref", 1);
     float *y = nan_floats(ROWS * CHANNELS), *expected = nan_floats(ROWS * CHANNELS);
-    dho_compute_kernels(ref)->l2_normalise_forward(ref, &(dho_rows_shape){ROWS, CHANNELS}, x,
-                                                   expected, NULL);
+    const dho_rows_shape shape = {ROWS, CHANNELS};
+    dho_compute_kernels(ref)->l2_normalise_forward(ref, &shape, x, expected, NULL);
     FOR_BACKENDS(name)
     {
         dho_compute *c = open_backend(*name, 1);
-        dho_compute_kernels(c)->l2_normalise_forward(c, &(dho_rows_shape){ROWS, CHANNELS}, x, y,
-                                                     NULL);
+        dho_compute_kernels(c)->l2_normalise_forward(c, &shape, x, y, NULL);
         check_close(*name, y, expected, ROWS * CHANNELS, 1e-18, 1e-6);
         dho_compute_destroy(&c);
     }

@@ -90,13 +90,10 @@ static void layer_norm_case(dho_compute *c, dho_compute *ref, int index)
     float *dy_values = random_floats(&rng, count, 0, 1), *y_values = nan_floats(count);
     stored dy = wide ? (stored){dy_values, dy_values} : store(c, dy_values, count);
     stored y = wide ? (stored){y_values, y_values} : store(c, y_values, count);
-    k->layer_norm_forward(
-        c, &(dho_layer_norm_shape){.rows = rows, .channels = channels, .eps = 1e-5f, .wide = wide},
-        x, gamma, beta, y.data, mean, inv_std);
-    r->layer_norm_forward(
-        ref,
-        &(dho_layer_norm_shape){.rows = rows, .channels = channels, .eps = 1e-5f, .wide = wide}, x,
-        gamma, beta, ref_y, ref_mean, ref_inv);
+    const dho_layer_norm_shape shape = {
+        .rows = rows, .channels = channels, .eps = 1e-5f, .wide = wide};
+    k->layer_norm_forward(c, &shape, x, gamma, beta, y.data, mean, inv_std);
+    r->layer_norm_forward(ref, &shape, x, gamma, beta, ref_y, ref_mean, ref_inv);
     if (!wide) fetch(c, &y, count);
     const double eps = (double)FLT_EPSILON, round = wide ? eps : rounding(c);
     double spread = 1; /* few channels can be close together */
@@ -105,18 +102,15 @@ static void layer_norm_case(dho_compute *c, dho_compute *ref, int index)
     check_close("inv_std", inv_std, ref_inv, (size_t)rows, 0, 64 * eps * spread * spread);
     check_close("y", y.values, ref_y, count, 64 * eps * spread * spread, round);
     k->layer_norm_backward(
-        c, &(dho_layer_norm_shape){.rows = rows, .channels = channels, .wide = wide}, x, gamma,
-        ref_mean, ref_inv,
+        c, &shape, x, gamma, ref_mean, ref_inv,
         &(dho_layer_norm_gradients){
             .dy = dy.data, .accumulate = accumulate, .dx = dx, .dgamma = sums, .dbeta = sums + n});
-    r->layer_norm_backward(
-        ref, &(dho_layer_norm_shape){.rows = rows, .channels = channels, .wide = wide}, x, gamma,
-        ref_mean, ref_inv,
-        &(dho_layer_norm_gradients){.dy = dy.values,
-                                    .accumulate = accumulate,
-                                    .dx = ref_dx,
-                                    .dgamma = ref_sums,
-                                    .dbeta = ref_sums + n});
+    r->layer_norm_backward(ref, &shape, x, gamma, ref_mean, ref_inv,
+                           &(dho_layer_norm_gradients){.dy = dy.values,
+                                                       .accumulate = accumulate,
+                                                       .dx = ref_dx,
+                                                       .dgamma = ref_sums,
+                                                       .dbeta = ref_sums + n});
     check_close("dx", dx, ref_dx, count, 64 * eps * spread * spread, 16 * eps);
     check_close("dgamma, dbeta", sums, ref_sums, 2 * n, sum_tolerance(rows) * spread * 4, 4 * eps);
     drop(&dy), drop(&y);
@@ -144,12 +138,11 @@ static void gelu_case(dho_compute *c, dho_compute *ref, int index)
     stored x = store(c, random_floats(&rng, count, 0, 3), count);
     stored y = store(c, nan_floats(count), count);
     stored dy = store(c, random_floats(&rng, count, 0, 1), count);
-    k->bias_gelu_forward(c, &(dho_gelu_shape){rows, channels, kind}, x.data, bias, y.data);
-    r->bias_gelu_forward(ref, &(dho_gelu_shape){rows, channels, kind}, x.values, bias, ref_y);
-    r->bias_gelu_backward(ref, &(dho_gelu_shape){rows, channels, kind}, x.values, bias, dy.values,
-                          ref_dx, ref_dbias);
-    k->bias_gelu_backward(c, &(dho_gelu_shape){rows, channels, kind}, x.data, bias, dy.data,
-                          dy.data, dbias);
+    const dho_gelu_shape shape = {rows, channels, kind};
+    k->bias_gelu_forward(c, &shape, x.data, bias, y.data);
+    r->bias_gelu_forward(ref, &shape, x.values, bias, ref_y);
+    r->bias_gelu_backward(ref, &shape, x.values, bias, dy.values, ref_dx, ref_dbias);
+    k->bias_gelu_backward(c, &shape, x.data, bias, dy.data, dy.data, dbias);
     fetch(c, &y, count), fetch(c, &dy, count);
     /* Rounding x + bias moves y by up to eps |x|; the tail's exponent by as much times |x|. */
     const double eps = (double)FLT_EPSILON, round = rounding(c);
@@ -387,52 +380,39 @@ static void tokens_case(dho_compute *c, dho_compute *ref, int index)
            dpooled = store(c, random_floats(&rng, out, 0, 1), out);
     float *ref_dx = copy_floats(dx.values, in);
 
-    k->embed_tokens_forward(c, &(dho_places_shape){BATCH, patches, channels}, x.data,
-                            class_embedding, position, y);
-    r->embed_tokens_forward(ref, &(dho_places_shape){BATCH, patches, channels}, x.values,
-                            class_embedding, position, ref_y);
+    const dho_places_shape patch_shape = {BATCH, patches, channels};
+    k->embed_tokens_forward(c, &patch_shape, x.data, class_embedding, position, y);
+    r->embed_tokens_forward(ref, &patch_shape, x.values, class_embedding, position, ref_y);
     check_close("embed", y, ref_y, out, 0, 2 * eps);
-    k->pool_tokens_forward(c, &(dho_places_shape){BATCH, patches, channels}, x.data, position,
-                           pooled.data);
-    r->pool_tokens_forward(ref, &(dho_places_shape){BATCH, patches, channels}, x.values, position,
-                           ref_y);
+    k->pool_tokens_forward(c, &patch_shape, x.data, position, pooled.data);
+    r->pool_tokens_forward(ref, &patch_shape, x.values, position, ref_y);
     fetch(c, &pooled, out);
     check_close("pool", pooled.values, ref_y, out, 8 * eps, round);
-    k->pool_tokens_backward(c, &(dho_places_shape){BATCH, patches, channels}, dpooled.data,
-                            accumulate, dx.data, sums + one);
-    r->pool_tokens_backward(ref, &(dho_places_shape){BATCH, patches, channels}, dpooled.values,
-                            accumulate, ref_dx, ref_sums + one);
+    k->pool_tokens_backward(c, &patch_shape, dpooled.data, accumulate, dx.data, sums + one);
+    r->pool_tokens_backward(ref, &patch_shape, dpooled.values, accumulate, ref_dx, ref_sums + one);
     fetch(c, &dx, in);
     check_close("pool dx", dx.values, ref_dx, in, 4 * eps, round);
-    k->embed_tokens_backward(c, &(dho_places_shape){BATCH, patches, channels}, stream, dx.data,
-                             sums, sums + one);
-    r->embed_tokens_backward(ref, &(dho_places_shape){BATCH, patches, channels}, stream, ref_dx,
-                             ref_sums, ref_sums + one);
+    k->embed_tokens_backward(c, &patch_shape, stream, dx.data, sums, sums + one);
+    r->embed_tokens_backward(ref, &patch_shape, stream, ref_dx, ref_sums, ref_sums + one);
     fetch(c, &dx, in);
     check_close("embed dx", dx.values, ref_dx, in, 0, round);
     check_close("class, position", sums, ref_sums, one + all_rows, 32 * eps, 8 * eps);
 
-    k->take_token_forward(c, &(dho_places_shape){BATCH, patches + 1, channels}, true, stream, y);
-    r->take_token_forward(ref, &(dho_places_shape){BATCH, patches + 1, channels}, true, stream,
-                          ref_y);
+    const dho_places_shape token_shape = {BATCH, patches + 1, channels};
+    k->take_token_forward(c, &token_shape, true, stream, y);
+    r->take_token_forward(ref, &token_shape, true, stream, ref_y);
     check_close("token", y, ref_y, BATCH * one, 0, 0);
-    k->take_token_forward(c, &(dho_places_shape){BATCH, patches + 1, channels}, false, pooled.data,
-                          y);
-    r->take_token_forward(ref, &(dho_places_shape){BATCH, patches + 1, channels}, false,
-                          pooled.values, ref_y);
+    k->take_token_forward(c, &token_shape, false, pooled.data, y);
+    r->take_token_forward(ref, &token_shape, false, pooled.values, ref_y);
     check_close("token", y, ref_y, BATCH * one, 0, 0);
     memcpy(y, stream, out * sizeof *y);
     memcpy(ref_y, stream, out * sizeof *y);
-    k->take_token_backward(c, &(dho_places_shape){BATCH, patches + 1, channels}, true, vector,
-                           accumulate, y);
-    r->take_token_backward(ref, &(dho_places_shape){BATCH, patches + 1, channels}, true, vector,
-                           accumulate, ref_y);
+    k->take_token_backward(c, &token_shape, true, vector, accumulate, y);
+    r->take_token_backward(ref, &token_shape, true, vector, accumulate, ref_y);
     check_close("token dx", y, ref_y, out, 0, 0);
     memcpy(ref_y, dpooled.values, out * sizeof *y);
-    k->take_token_backward(c, &(dho_places_shape){BATCH, patches + 1, channels}, false, vector,
-                           accumulate, dpooled.data);
-    r->take_token_backward(ref, &(dho_places_shape){BATCH, patches + 1, channels}, false, vector,
-                           accumulate, ref_y);
+    k->take_token_backward(c, &token_shape, false, vector, accumulate, dpooled.data);
+    r->take_token_backward(ref, &token_shape, false, vector, accumulate, ref_y);
     fetch(c, &dpooled, out);
     check_close("token dx", dpooled.values, ref_y, out, 0, round);
     drop(&x), drop(&dx), drop(&pooled), drop(&dpooled);
@@ -460,18 +440,11 @@ static void average_pool_case(dho_compute *c, dho_compute *ref, int index)
     stored dy = store(c, random_floats(&rng, out, 0, 1), out);
     stored dx = store(c, random_floats(&rng, in, 0, 1), in);
     float *ref_dx = copy_floats(dx.values, in);
-    k->average_pool_2x2_forward(
-        c, &(dho_pool_shape){.batch = 2, .in_h = h, .in_w = w, .channels = channels}, x.data,
-        y.data);
-    k->average_pool_2x2_backward(
-        c, &(dho_pool_shape){.batch = 2, .in_h = h, .in_w = w, .channels = channels}, dy.data,
-        accumulate, dx.data);
-    r->average_pool_2x2_forward(
-        ref, &(dho_pool_shape){.batch = 2, .in_h = h, .in_w = w, .channels = channels}, x.values,
-        ref_y);
-    r->average_pool_2x2_backward(
-        ref, &(dho_pool_shape){.batch = 2, .in_h = h, .in_w = w, .channels = channels}, dy.values,
-        accumulate, ref_dx);
+    const dho_pool_shape shape = {.batch = 2, .in_h = h, .in_w = w, .channels = channels};
+    k->average_pool_2x2_forward(c, &shape, x.data, y.data);
+    k->average_pool_2x2_backward(c, &shape, dy.data, accumulate, dx.data);
+    r->average_pool_2x2_forward(ref, &shape, x.values, ref_y);
+    r->average_pool_2x2_backward(ref, &shape, dy.values, accumulate, ref_dx);
     fetch(c, &y, out), fetch(c, &dx, in);
     check_close("y", y.values, ref_y, out, 4 * (double)FLT_EPSILON, 2 * rounding(c));
     check_close("dx", dx.values, ref_dx, in, 4 * (double)FLT_EPSILON, 2 * rounding(c));
@@ -551,13 +524,11 @@ START_TEST(test_row_gradients)
     dho_compute *ref = open_backend("ref", 1);
     const dho_kernels *k = dho_compute_kernels(ref);
     random_loss(&rng, &l, x, gamma, beta, r);
-    k->layer_norm_forward(
-        ref,
-        &(dho_layer_norm_shape){.rows = ROWS, .channels = CHANNELS, .eps = 1e-5f, .wide = true}, x,
-        gamma, beta, y, mean, inv);
+    const dho_layer_norm_shape shape = {
+        .rows = ROWS, .channels = CHANNELS, .eps = 1e-5f, .wide = true};
+    k->layer_norm_forward(ref, &shape, x, gamma, beta, y, mean, inv);
     k->layer_norm_backward(
-        ref, &(dho_layer_norm_shape){.rows = ROWS, .channels = CHANNELS, .wide = true}, x, gamma,
-        mean, inv,
+        ref, &shape, x, gamma, mean, inv,
         &(dho_layer_norm_gradients){.dy = r, .dx = dx, .dgamma = dgamma, .dbeta = dbeta});
     for (int i = 0; i < COUNT; i++) {
         const double spread = fmax(1, pow((double)inv[i / CHANNELS], 2)); /* five may be close */
@@ -666,21 +637,19 @@ START_TEST(test_linear_kernels_are_transposed)
     const struct {
         size_t in, out;
     } sizes[4] = {{IN, OUT}, {IN, OUT}, {OUT, BATCH * WIDE}, {0, 0}};
+    const dho_places_shape patch_shape = {BATCH, PATCHES, WIDE};
+    const dho_places_shape token_shape = {BATCH, PATCHES + 1, WIDE};
     for (int i = 0; i < 3; i++) {
         double forward = 0, backward = 0;
         if (i == 0) {
-            k->embed_tokens_forward(ref, &(dho_places_shape){BATCH, PATCHES, WIDE}, x, zeros, zeros,
-                                    y);
-            k->embed_tokens_backward(ref, &(dho_places_shape){BATCH, PATCHES, WIDE}, r, dx, unused,
-                                     unused);
+            k->embed_tokens_forward(ref, &patch_shape, x, zeros, zeros, y);
+            k->embed_tokens_backward(ref, &patch_shape, r, dx, unused, unused);
         } else if (i == 1) {
-            k->pool_tokens_forward(ref, &(dho_places_shape){BATCH, PATCHES, WIDE}, x, zeros, y);
-            k->pool_tokens_backward(ref, &(dho_places_shape){BATCH, PATCHES, WIDE}, r, false, dx,
-                                    unused);
+            k->pool_tokens_forward(ref, &patch_shape, x, zeros, y);
+            k->pool_tokens_backward(ref, &patch_shape, r, false, dx, unused);
         } else {
-            k->take_token_forward(ref, &(dho_places_shape){BATCH, PATCHES + 1, WIDE}, true, x, y);
-            k->take_token_backward(ref, &(dho_places_shape){BATCH, PATCHES + 1, WIDE}, true, r,
-                                   false, dx);
+            k->take_token_forward(ref, &token_shape, true, x, y);
+            k->take_token_backward(ref, &token_shape, true, r, false, dx);
         }
         for (size_t j = 0; j < sizes[i].in; j++) backward += (double)dx[j] * (double)x[j];
         for (size_t j = 0; j < sizes[i].out; j++) forward += (double)y[j] * (double)r[j];
@@ -689,12 +658,9 @@ START_TEST(test_linear_kernels_are_transposed)
     float image[IMAGE], half[IMAGE], dimage[IMAGE];
     double forward = 0, backward = 0;
     for (int i = 0; i < IMAGE; i++) image[i] = (float)dho_rng_normal(&rng);
-    k->average_pool_2x2_forward(
-        ref, &(dho_pool_shape){.batch = 1, .in_h = SIDE, .in_w = SIDE, .channels = WIDE}, image,
-        half);
-    k->average_pool_2x2_backward(
-        ref, &(dho_pool_shape){.batch = 1, .in_h = SIDE, .in_w = SIDE, .channels = WIDE}, r, false,
-        dimage);
+    const dho_pool_shape shape = {.batch = 1, .in_h = SIDE, .in_w = SIDE, .channels = WIDE};
+    k->average_pool_2x2_forward(ref, &shape, image, half);
+    k->average_pool_2x2_backward(ref, &shape, r, false, dimage);
     for (int i = 0; i < IMAGE; i++) backward += (double)dimage[i] * (double)image[i];
     for (int i = 0; i < 4 * WIDE; i++) forward += (double)half[i] * (double)r[i];
     ck_assert_double_eq_tol(forward, backward, 1e-5);

@@ -11,7 +11,7 @@ ALWAYS_INLINE float masked(float dy, float y, dho_activation activation)
 {
     if (activation == DHO_ACTIVATION_NONE) return dy;
     if (activation == DHO_ACTIVATION_RELU) return y > 0 ? dy : 0;
-    return (y > 0) & (y < 6) ? dy : 0;
+    return ((y > 0) & (y < 6)) ? dy : 0;
 }
 
 /* What the activation let through at c: the output, or where it is not kept (y is NULL) the same
