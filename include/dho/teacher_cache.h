@@ -37,9 +37,9 @@ enum {
 typedef enum dho_cache_payload { DHO_CACHE_EMBEDDING, DHO_CACHE_LOGITS } dho_cache_payload;
 typedef enum dho_cache_encoding {
     DHO_CACHE_FP16,
-    DHO_CACHE_INT8, /* one float scale a record, symmetric; read, no longer chosen by the program */
-    DHO_CACHE_TOPK, /* logits only: the `top` largest, and one number for the rest */
-    DHO_CACHE_INT8X, /* int8, but the 4 values largest in magnitude are kept as floats */
+    /* 1 was int8 with one scale a record, which is not read any more */
+    DHO_CACHE_TOPK = 2, /* logits only: the `top` largest, and one number for the rest */
+    DHO_CACHE_INT8X, /* int8, one scale a record; the 4 values largest in magnitude are floats */
     DHO_CACHE_ENCODINGS
 } dho_cache_encoding;
 

@@ -106,7 +106,6 @@ static void select_largest(const float *values, int dim, int count, float (*key)
 
 static int exact_values(const dho_cache_spec *spec)
 {
-    if (spec->encoding != DHO_CACHE_INT8X) return 0;
     return spec->dim < CACHE_EXACT ? spec->dim : CACHE_EXACT;
 }
 
@@ -165,14 +164,12 @@ dho_status cache_record_encode(const dho_cache_spec *spec, const dho_cache_recor
     DHO_TRY(check_finite(record->payload, spec->dim));
     if (spec->encoding == DHO_CACHE_TOPK)
         encode_topk(record->payload, spec->classes, spec->top, out);
-    else if (spec->encoding == DHO_CACHE_INT8X)
-        encode_int8x(record->payload, spec, out);
     else
-        encode_int8(record->payload, spec->dim, NULL, 0, out);
+        encode_int8x(record->payload, spec, out);
     return DHO_OK;
 }
 
-static dho_status decode_int8(const uint8_t *data, const dho_cache_spec *spec, float *payload)
+static dho_status decode_int8x(const uint8_t *data, const dho_cache_spec *spec, float *payload)
 {
     const int dim = spec->dim, exact = exact_values(spec);
     const float scale = dho_get_float(data);
@@ -241,7 +238,7 @@ dho_status cache_record_decode(const dho_cache_spec *spec, const uint8_t *data,
     }
     if (record->payload == NULL) return DHO_OK;
     if (spec->encoding == DHO_CACHE_TOPK) return decode_topk(data, spec, record->payload);
-    if (spec->encoding != DHO_CACHE_FP16) return decode_int8(data, spec, record->payload);
+    if (spec->encoding != DHO_CACHE_FP16) return decode_int8x(data, spec, record->payload);
     for (int i = 0; i < spec->dim; i++)
         record->payload[i] = dho_half_to_float((uint16_t)dho_get_le(data + 2 * (size_t)i, 2));
     return DHO_OK;

@@ -60,19 +60,22 @@ const char *dho_cache_encoding_name(dho_cache_encoding encoding)
 int cache_version(const dho_cache_spec *spec)
 {
     if (spec->transform.known) return 3;
-    return spec->encoding <= DHO_CACHE_INT8 ? 1 : 2;
+    return spec->encoding == DHO_CACHE_FP16 ? 1 : 2;
 }
 
 static dho_status check_encoding(const dho_cache_spec *spec, dho_status status, const char *name)
 {
     if ((unsigned)spec->encoding >= DHO_CACHE_ENCODINGS)
         return dho_fail(status, "%s: unknown encoding %d", name, (int)spec->encoding);
+    if (spec->encoding != DHO_CACHE_FP16 && spec->encoding < DHO_CACHE_TOPK)
+        return dho_fail(status, "%s: encoding int8 of an earlier program: build the cache again",
+                        name);
     const bool top = spec->encoding == DHO_CACHE_TOPK;
     if (top && spec->payload != DHO_CACHE_LOGITS)
         return dho_fail(status, "%s: encoding topk is for logits", name);
     const int most = spec->classes < DHO_CACHE_MAX_TOP ? spec->classes : DHO_CACHE_MAX_TOP;
     DHO_TRY(check_range("top", spec->top, top, top ? most : 0, status, name));
-    if (spec->encoding > DHO_CACHE_INT8 && spec->dim > CACHE_MAX_INDEX)
+    if (spec->encoding != DHO_CACHE_FP16 && spec->dim > CACHE_MAX_INDEX)
         return dho_fail(status, "%s: dim is %d, encoding %s has at most %d", name, spec->dim,
                         dho_cache_encoding_name(spec->encoding), CACHE_MAX_INDEX);
     return DHO_OK;
@@ -208,14 +211,8 @@ size_t dho_cache_record_bytes(const dho_cache_spec *spec)
 {
     const size_t box = spec->free_crops ? 0 : CACHE_BOX_BYTES, dim = (size_t)spec->dim;
     const size_t exact = dim < CACHE_EXACT ? dim : CACHE_EXACT;
-    switch (spec->encoding) {
-    case DHO_CACHE_FP16:
-        return box + 2 * dim;
-    case DHO_CACHE_TOPK:
+    if (spec->encoding == DHO_CACHE_FP16) return box + 2 * dim;
+    if (spec->encoding == DHO_CACHE_TOPK)
         return box + CACHE_TOP_HEAD + CACHE_TOP_BYTES * (size_t)spec->top;
-    case DHO_CACHE_INT8X:
-        return box + sizeof(float) + CACHE_EXACT_BYTES * exact + dim;
-    default:
-        return box + sizeof(float) + dim;
-    }
+    return box + sizeof(float) + CACHE_EXACT_BYTES * exact + dim;
 }

@@ -35,7 +35,7 @@ static inline dho_cache_spec small_spec(void)
                             .shards = 3,
                             .views = 2,
                             .payload = DHO_CACHE_EMBEDDING,
-                            .encoding = DHO_CACHE_INT8,
+                            .encoding = DHO_CACHE_INT8X,
                             .dim = 6,
                             .classes = 4,
                             .image_size = 224,

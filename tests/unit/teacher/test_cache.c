@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "unit/teacher/cache_fixture.h"
 
+#include <float.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -23,7 +24,7 @@ START_TEST(test_record_bytes)
 {
     dho_cache_spec spec = small_spec();
     spec.dim = 1024;
-    ck_assert_uint_eq(dho_cache_record_bytes(&spec), 1038);
+    ck_assert_uint_eq(dho_cache_record_bytes(&spec), 1062);
     spec.encoding = DHO_CACHE_FP16;
     ck_assert_uint_eq(dho_cache_record_bytes(&spec), 2058);
     spec.free_crops = true;
@@ -39,7 +40,7 @@ START_TEST(test_round_trip)
 {
     static const int shards[] = {1, 3, 9};
     dho_cache_spec spec = _i < 24 ? small_spec() : recorded_spec();
-    spec.encoding = _i & 1 ? DHO_CACHE_FP16 : DHO_CACHE_INT8;
+    spec.encoding = _i & 1 ? DHO_CACHE_FP16 : DHO_CACHE_INT8X;
     spec.shards = shards[_i / 8 % 3];
     if (_i & 2 && _i >= 24) {
         spec.transform.resize = _i & 4 ? DHO_CACHE_SQUASH : DHO_CACHE_SHORTEST;
@@ -208,7 +209,7 @@ static void set_spec(dho_cache_spec *spec, int which)
         spec->dim = CACHE_MAX_INDEX + 1;
         break;
     case 24:
-        spec->top = 1; /* with int8 */
+        spec->top = 1; /* with int8x */
         break;
     case 25:
         *spec = recorded_spec();
@@ -249,8 +250,8 @@ static const struct {
     dho_cache_encoding encoding;
 } bad_records[] = {
     {"value 3 is nan", DHO_ERR_NUMERIC, {0, 0, 1, 1}, NAN, DHO_CACHE_FP16},
-    {"value 3 is nan", DHO_ERR_NUMERIC, {0, 0, 1, 1}, NAN, DHO_CACHE_INT8},
-    {"value 3 is inf", DHO_ERR_NUMERIC, {0, 0, 1, 1}, INFINITY, DHO_CACHE_INT8},
+    {"value 3 is nan", DHO_ERR_NUMERIC, {0, 0, 1, 1}, NAN, DHO_CACHE_INT8X},
+    {"value 3 is inf", DHO_ERR_NUMERIC, {0, 0, 1, 1}, INFINITY, DHO_CACHE_INT8X},
     {"value 3 is 65520, which fp16", DHO_ERR_NUMERIC, {0, 0, 1, 1}, 65520, DHO_CACHE_FP16},
     {"crop box of 0 x 1", DHO_ERR_CONFIG, {0, 0, 0, 1}, 0, DHO_CACHE_FP16},
     {"crop box of 1 x 0", DHO_ERR_CONFIG, {0, 0, 1, 0}, 0, DHO_CACHE_FP16},
@@ -291,20 +292,23 @@ START_TEST(test_impossible_records)
 }
 END_TEST
 
-/* int8 of extreme values: zero, subnormal, the largest float. */
+/* int8x of extreme values: zero, subnormal, the largest float; beside four that are exact. */
 START_TEST(test_int8_extremes)
 {
     dho_cache_spec spec = small_spec();
-    spec.dim = 1;
-    uint8_t bytes[32];
+    enum { DIM = CACHE_EXACT + 1 };
+    spec.dim = DIM;
+    uint8_t bytes[64];
     static const float values[] = {0, -0.0f, 1e-45f, -1e-44f, 3e-38f, 3.4e38f, -3.4e38f};
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
-        float value = values[i], back;
-        dho_cache_record record = {.box = {0, 0, 1, 1}, .payload = &value},
-                         read = {.payload = &back};
+        float all[DIM], back[DIM];
+        for (int k = 0; k < CACHE_EXACT; k++) all[k] = FLT_MAX;
+        all[CACHE_EXACT] = values[i];
+        dho_cache_record record = {.box = {0, 0, 1, 1}, .payload = all}, read = {.payload = back};
         ck_assert_ok(cache_record_encode(&spec, &record, bytes));
         ck_assert_ok(cache_record_decode(&spec, bytes, &read));
-        ck_assert(fabsf(back - value) <= fabsf(value) * 1e-6f + 1e-43f);
+        for (int k = 0; k < CACHE_EXACT; k++) ck_assert(back[k] == FLT_MAX);
+        ck_assert(fabsf(back[CACHE_EXACT] - values[i]) <= fabsf(values[i]) * 1e-6f + 1e-43f);
     }
 }
 END_TEST

@@ -132,11 +132,11 @@ static const struct {
     dho_status status;
 } manifest_edits[] = {
     {"dho-teacher-cache", "dho-teacher-cash", "not the manifest", DHO_ERR_FORMAT},
-    {"\"version\": 1", "\"version\": 4", "version 4 of the cache format", DHO_ERR_CONFIG},
-    {"\"version\": 1", "\"version\": 2", "version 2, expected 1", DHO_ERR_FORMAT},
+    {"\"version\": 2", "\"version\": 4", "version 4 of the cache format", DHO_ERR_CONFIG},
+    {"\"version\": 2", "\"version\": 1", "version 1, expected 2", DHO_ERR_FORMAT},
     {"\"head\": {", "\"top\": 2, \"head\": {", "top is 2, expected 0 to 0", DHO_ERR_FORMAT},
-    {"int8", "int8x", "version 1, expected 2", DHO_ERR_FORMAT},
-    {"int8", "topk", "topk is for logits", DHO_ERR_FORMAT},
+    {"int8x", "fp16", "version 2, expected 1", DHO_ERR_FORMAT},
+    {"int8x", "topk", "topk is for logits", DHO_ERR_FORMAT},
     {"\"count\": 7", "\"count\": 0", "count is 0", DHO_ERR_FORMAT},
     {"\"count\": 7", "\"count\": -7", "count is -7", DHO_ERR_FORMAT},
     {"\"count\": 7", "\"count\": 9223372036854775807", "count is", DHO_ERR_FORMAT},
@@ -152,8 +152,8 @@ static const struct {
     {"\"free_crops\": false", "\"free_crops\": true", "crop_scale", DHO_ERR_FORMAT},
     {"embedding", "logits", "dim 6 for 4 classes", DHO_ERR_FORMAT},
     {"embedding", "other", "unknown payload \"other\"", DHO_ERR_FORMAT},
-    {"int8", "int4", "encoding \"int4\"", DHO_ERR_FORMAT},
-    {"int8", "fp16", "encoding is \"int8\", expected \"fp16\"", DHO_ERR_FORMAT},
+    {"int8x", "int4", "encoding \"int4\"", DHO_ERR_FORMAT},
+    {"int8x", "int8", "encoding int8 of an earlier program: build", DHO_ERR_FORMAT},
     {"\"dim\": 6", "\"dim\": 5", "a head of [4, 6]; the dataset has 4 classes and the embeddings 5",
      DHO_ERR_FORMAT},
     {"\"dim\": 6", "\"dim\": 2147483647", "dim is", DHO_ERR_FORMAT},
@@ -233,9 +233,9 @@ typedef struct header_edit {
 static const header_edit header_edits[] = {
     {0, 1, 'X', "not a teacher cache shard", DHO_ERR_FORMAT},
     {8, 4, 4, "version 4", DHO_ERR_CONFIG},
-    {8, 4, 2, "the version is 2, expected 1", DHO_ERR_FORMAT},
+    {8, 4, 1, "the version is 1, expected 2", DHO_ERR_FORMAT},
     {8, 4, 0, "version 0", DHO_ERR_CONFIG},
-    {12, 4, 512, "impossible", DHO_ERR_FORMAT},
+    {12, 4, 4096, "impossible", DHO_ERR_FORMAT},
     {16, 4, 1, "records of", DHO_ERR_FORMAT}, /* shard 1 has fewer images */
     {16, 4, 3, "index is 3", DHO_ERR_FORMAT},
     {16, 4, UINT32_MAX, "index is -1", DHO_ERR_FORMAT},
@@ -244,11 +244,11 @@ static const header_edit header_edits[] = {
     {32, 8, 0, "count is 0", DHO_ERR_FORMAT},
     {32, 8, UINT64_MAX, "count is -1", DHO_ERR_FORMAT},
     {32, 8, (uint64_t)1 << 40, "records of", DHO_ERR_FORMAT},
-    {40, 8, 7, "7 records of 20 bytes, expected 6 of 20", DHO_ERR_FORMAT},
+    {40, 8, 7, "7 records of 44 bytes, expected 6 of 44", DHO_ERR_FORMAT},
     {40, 8, UINT64_MAX, "records of", DHO_ERR_FORMAT},
     {48, 8, 0, "0 records a block", DHO_ERR_FORMAT},
     {48, 8, UINT64_MAX, "records a block", DHO_ERR_FORMAT},
-    {48, 8, 1, "expected 404 (cut short)", DHO_ERR_FORMAT},
+    {48, 8, 1, "expected 548 (cut short)", DHO_ERR_FORMAT},
     {56, 4, 0, "records of 0 bytes", DHO_ERR_FORMAT},
     {60, 4, 0, "views is 0", DHO_ERR_FORMAT},
     {64, 4, UINT32_MAX, "dim is -1", DHO_ERR_FORMAT},
@@ -257,7 +257,8 @@ static const header_edit header_edits[] = {
     {76, 1, 200, "unknown payload 200", DHO_ERR_FORMAT},
     {77, 1, 4, "unknown encoding 4", DHO_ERR_FORMAT},
     {77, 1, 2, "topk is for logits", DHO_ERR_FORMAT},
-    {77, 1, 3, "the version is 1, expected 2", DHO_ERR_FORMAT},
+    {77, 1, 0, "the version is 2, expected 1", DHO_ERR_FORMAT},
+    {77, 1, 1, "encoding int8 of an earlier program", DHO_ERR_FORMAT},
     {78, 1, 2, "impossible", DHO_ERR_FORMAT},
     {79, 1, 255, "impossible", DHO_ERR_FORMAT},
     {88, 8, UINT64_MAX, "crop_scale", DHO_ERR_FORMAT}, /* a NaN */
@@ -344,7 +345,8 @@ START_TEST(test_impossible_content_is_found)
     dho_cache_spec spec = small_spec();
     dho_cache_record record = {0};
     float payload[6];
-    uint8_t bytes[20] = {0}; /* a box of width 0 */
+    uint8_t bytes[44] = {0}; /* a box of width 0 */
+    for (int e = 0; e < CACHE_EXACT; e++) bytes[14 + CACHE_EXACT_BYTES * e] = (uint8_t)e;
     ck_assert_fails(cache_record_decode(&spec, bytes, &record), DHO_ERR_FORMAT, "impossible box");
     bytes[4] = bytes[6] = 1;
     ck_assert_ok(cache_record_decode(&spec, bytes, &record));
@@ -359,6 +361,9 @@ START_TEST(test_impossible_content_is_found)
     ck_assert_fails(cache_record_decode(&spec, bytes, &record), DHO_ERR_FORMAT, "scale");
     bytes[13] = 0x80;
     ck_assert_fails(cache_record_decode(&spec, bytes, &record), DHO_ERR_FORMAT, "scale");
+    bytes[13] = 0;
+    bytes[20] = 0; /* an index twice */
+    ck_assert_fails(cache_record_decode(&spec, bytes, &record), DHO_ERR_FORMAT, "index 0");
 }
 END_TEST
 

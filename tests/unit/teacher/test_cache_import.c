@@ -257,8 +257,8 @@ static void measure(const real_split *split, dho_cache_encoding encoding, bool n
     if (logits) ck_assert_ok(dho_safetensors_save(features_path, &dense_file, 1, NULL, NULL));
     const dho_tensor_import import = {.out = cache_folder,
                                       .rows = logits ? features_path : real,
-                                      .head = logits ? NULL
-                                                     : REAL "fewshot16_clip_vitb32.safetensors",
+                                      .head =
+                                          logits ? NULL : REAL "fewshot16_clip_vitb32.safetensors",
                                       .scale = 100,
                                       .no_normalise = !normalise,
                                       .encoding = encoding,
@@ -310,7 +310,6 @@ static void measure(const real_split *split, dho_cache_encoding encoding, bool n
     ck_assert_int_eq(lround(1000.0 * right_exact / (double)split->count), split->right);
     ck_assert_int_le(labs(lround(1000.0 * right / (double)split->count) - split->right), 1);
     const double bound = encoding == DHO_CACHE_TOPK    ? 0.1
-                         : encoding == DHO_CACHE_INT8  ? 0.03
                          : encoding == DHO_CACHE_INT8X ? (logits ? 0.02 : 0.006)
                          : logits                      ? 0.01
                          : normalise                   ? 1e-3
@@ -333,7 +332,6 @@ START_TEST(test_real_features)
     for (int i = 0; i < 2; i++) {
         measure(&splits[i], DHO_CACHE_FP16, false, 0, false);
         measure(&splits[i], DHO_CACHE_FP16, true, 0, false);
-        measure(&splits[i], DHO_CACHE_INT8, false, 0, false);
         measure(&splits[i], DHO_CACHE_INT8X, false, 0, false);
         measure(&splits[i], DHO_CACHE_FP16, false, 0, true);
         measure(&splits[i], DHO_CACHE_INT8X, false, 0, true);

@@ -12,7 +12,7 @@ START_TEST(test_other_spec_is_refused)
         "views is 2, expected 1",
         "free_crops is 0, expected 1",
         "payload is \"embedding\", expected \"logits\"",
-        "encoding is \"int8\", expected \"fp16\"",
+        "encoding is \"int8x\", expected \"fp16\"",
         "dim is 6, expected 5",
         "classes is 4, expected 5",
         "image_size is 224, expected 336",
