@@ -26,22 +26,20 @@ static const dho_table *const onednn_bf16[] = {&dho_winograd,
                                                NULL};
 #endif
 
-/* In order of preference. */
-static const dho_backend_row rows[] = {
+/* In order of preference: X(value, name, tables in fp32, tables in bf16; NULL: none). */
 #ifdef DHO_HAVE_ONEDNN
-    {DHO_BACKEND_ONEDNN, DHO_DTYPE_FP32, "onednn", onednn},
-    {DHO_BACKEND_ONEDNN, DHO_DTYPE_BF16, "onednn", onednn_bf16},
+#define BACKENDS(X) X(ONEDNN, "onednn", onednn, onednn_bf16) BUILT_IN_BACKENDS(X)
+#else
+#define BACKENDS(X) BUILT_IN_BACKENDS(X)
 #endif
-    {DHO_BACKEND_BLIS, DHO_DTYPE_FP32, "blis", blis},
-    {DHO_BACKEND_REF, DHO_DTYPE_FP32, "ref", ref},
-};
-enum { ROWS = sizeof rows / sizeof *rows };
+#define BUILT_IN_BACKENDS(X) X(BLIS, "blis", blis, NULL) X(REF, "ref", ref, NULL)
 
-static const char *const names[] = {
-#ifdef DHO_HAVE_ONEDNN
-    "onednn",
-#endif
-    "blis", "ref", NULL};
+#define ROW(value, name, fp32, bf16) \
+    {DHO_BACKEND_##value, name, {[DHO_DTYPE_FP32] = fp32, [DHO_DTYPE_BF16] = bf16}},
+#define NAME(value, name, fp32, bf16) name,
+static const dho_backend_row rows[] = {BACKENDS(ROW)};
+static const char *const names[] = {BACKENDS(NAME) NULL};
+enum { ROWS = sizeof rows / sizeof *rows };
 
 const char *const *dho_compute_backends(void)
 {
@@ -52,7 +50,7 @@ dho_status dho_backend_find(dho_backend backend, dho_compute_dtype dtype,
                             const dho_backend_row **out)
 {
     for (size_t i = 0; i < ROWS; i++) {
-        if (rows[i].dtype != dtype) continue;
+        if (rows[i].tables[dtype] == NULL) continue;
         if (backend != DHO_BACKEND_AUTO && backend != rows[i].backend) continue;
         *out = &rows[i];
         return DHO_OK;

@@ -51,9 +51,9 @@ dho_status dho_compute_create(dho_compute **out, dho_backend backend, dho_comput
                            (size_t)compute->threads * 2 * DHO_REDUCTION_CHANNELS, sizeof(double),
                            "compute reduction buffer"));
     compute->kernels.name = row->name;
-    compute->tables = row->tables;
+    compute->tables = row->tables[dtype];
     merge(compute, &dho_convolution);
-    for (size_t i = 0; row->tables[i] != NULL; i++) merge(compute, row->tables[i]);
+    for (size_t i = 0; compute->tables[i] != NULL; i++) merge(compute, compute->tables[i]);
     if (compute->planning.start != NULL) DHO_TRY_GOTO(compute->planning.start(compute));
     *out = compute;
     return DHO_OK;

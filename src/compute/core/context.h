@@ -40,15 +40,15 @@ typedef struct dho_table {
     dho_planning planning;
 } dho_table;
 
-/* A backend in one storage type (backends.c). */
+/* A backend (backends.c). Its tables for each storage type are NULL-terminated; the reference's,
+ * which fill all slots, are last. NULL: there are none for this type. */
 typedef struct dho_backend_row {
     dho_backend backend;
-    dho_compute_dtype dtype;
     const char *name;
-    const dho_table *const *tables; /* NULL-terminated; the reference's, which fill all, are last */
+    const dho_table *const *tables[DHO_DTYPE_BF16 + 1];
 } dho_backend_row;
 
-/* Errors: DHO_ERR_CONFIG when there is no such row. */
+/* Errors: DHO_ERR_CONFIG when there is no such backend, or not in this type. */
 dho_status dho_backend_find(dho_backend backend, dho_compute_dtype dtype,
                             const dho_backend_row **out);
 
