@@ -280,6 +280,19 @@ const char *dho_filter_name(dho_filter filter); /* "bilinear", "bicubic" */
 /* False when no method has this name. */
 bool dho_method_find(const char *name, dho_method *out);
 
+/* The i-th key, "train.lr"; NULL behind the last. */
+const char *dho_config_key(size_t i);
+
+/* --- suggestions for a slip --- */
+
+enum { DHO_CONFIG_KEY_BYTES = 256 };
+
+/* The key, or section, that `path` most likely means; false if none is near. */
+bool dho_config_suggest_key(const char *path, char out[DHO_CONFIG_KEY_BYTES]);
+/* Of names of commands, options or files, the last of them NULL: the nearest, or one that begins as
+ * `text` does or that `text` begins with ("evaluate" and "eval"); NULL when there is none. */
+const char *dho_suggest_name(const char *const *names, const char *text);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

@@ -1,6 +1,5 @@
 /* The list of commands; which one the words mean, and suggestions for a slip. */
 #include "cli/command.h"
-#include "config/schema.h"
 #include "dho/alloc.h"
 
 #include <string.h>

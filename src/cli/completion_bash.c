@@ -1,6 +1,5 @@
 /* dho completion bash */
 #include "cli/command.h"
-#include "config/schema.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -40,8 +39,7 @@ static dho_status bash(void *arguments, dho_comm *comm)
     (void)arguments;
     (void)comm;
     printf("_dho() {\n    local keys='");
-    for (size_t i = 0; i < dho_schema_config.count; i++)
-        printf("%s= ", dho_schema_config.fields[i].key);
+    for (size_t i = 0; dho_config_key(i) != NULL; i++) printf("%s= ", dho_config_key(i));
     printf("' names='");
     for (size_t i = 0; i < dho_command_count; i++)
         printf("%s%s", i > 0 ? "\n" : "", dho_commands[i]->name);

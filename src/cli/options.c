@@ -1,6 +1,5 @@
 /* Options by a command's table. */
 #include "cli/cli.h"
-#include "config/schema.h"
 #include "dho/alloc.h"
 
 #include <errno.h>
@@ -60,7 +59,7 @@ static ptrdiff_t find_option(const dho_command *command, const char *word)
 static void suggest(const dho_command *command, const char *word, char *out, size_t bytes)
 {
     const char *words[MOST_OPTIONS + 1] = {NULL};
-    char key[DHO_SCHEMA_TEXT_BYTES];
+    char key[DHO_CONFIG_KEY_BYTES];
     size_t used = 0;
     bool configured = false;
     for (size_t i = 0; i < command->option_count; i++) {
@@ -71,7 +70,7 @@ static void suggest(const dho_command *command, const char *word, char *out, siz
     out[0] = '\0';
     if (like != NULL)
         snprintf(out, bytes, "did you mean %s? ", like);
-    else if (configured && is_option(word) && dho_schema_suggest(&dho_schema_config, name, key))
+    else if (configured && is_option(word) && dho_config_suggest_key(name, key))
         snprintf(out, bytes, "did you mean --set %.60s=...? ", key);
 }
 

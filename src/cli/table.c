@@ -75,8 +75,9 @@ static dho_status table(void *given, dho_comm *comm)
 const dho_command dho_command_table = {
     .name = "table",
     .line = "the runs of a table, measured beside published (docs/tables.md)",
-    .help = "Means over seeds with intervals, and paired differences. Published figures are those of "
-            "the paper.",
+    .help =
+        "Means over seeds with intervals, and paired differences. Published figures are those of "
+        "the paper.",
     DHO_OPTIONS(options),
     .size = sizeof(table_arguments),
     .ranks = DHO_RANK_0,

@@ -117,13 +117,23 @@ const char *dho_schema_suggest_word(const char *const *words, const char *text)
     return found;
 }
 
-const char *dho_suggest_name(const char *const *words, const char *text)
+const char *dho_suggest_name(const char *const *names, const char *text)
 {
-    const char *found = dho_schema_suggest_word(words, text);
-    for (size_t i = 0; words[i] != NULL && found == NULL; i++) {
-        const size_t a = strlen(words[i]), b = strlen(text), shorter = a < b ? a : b;
+    const char *found = dho_schema_suggest_word(names, text);
+    for (size_t i = 0; names[i] != NULL && found == NULL; i++) {
+        const size_t a = strlen(names[i]), b = strlen(text), shorter = a < b ? a : b;
         if (shorter < 5 && (shorter < 3 || text[0] == '-')) continue;
-        if (strncmp(words[i], text, shorter) == 0) found = words[i];
+        if (strncmp(names[i], text, shorter) == 0) found = names[i];
     }
     return found;
+}
+
+bool dho_config_suggest_key(const char *path, char out[DHO_CONFIG_KEY_BYTES])
+{
+    return dho_schema_suggest(&dho_schema_config, path, out);
+}
+
+const char *dho_config_key(size_t i)
+{
+    return i < dho_schema_config.count ? dho_schema_config.fields[i].key : NULL;
 }

@@ -53,7 +53,7 @@ const dho_field *dho_schema_find(const dho_schema *schema, const char *key);
 /* True if some key starts with "path." */
 bool dho_schema_is_section(const dho_schema *schema, const char *path);
 
-enum { DHO_SCHEMA_TEXT_BYTES = 256, DHO_NUMBER_BYTES = 32 };
+enum { DHO_SCHEMA_TEXT_BYTES = DHO_CONFIG_KEY_BYTES, DHO_NUMBER_BYTES = 32 };
 
 /* What a value must be, for messages: "a positive number", "one of fp32, bf16". */
 void dho_schema_expected(const dho_field *field, char out[DHO_SCHEMA_TEXT_BYTES]);
@@ -68,8 +68,5 @@ bool dho_schema_suggest(const dho_schema *schema, const char *path,
                         char out[DHO_SCHEMA_TEXT_BYTES]);
 /* The nearest of `words`, or NULL. */
 const char *dho_schema_suggest_word(const char *const *words, const char *text);
-/* The same for names of commands, options and files; also one that begins as `text` does, or that
- * `text` begins with: "evaluate" and "eval". */
-const char *dho_suggest_name(const char *const *words, const char *text);
 
 #endif

@@ -8,7 +8,6 @@
 #include "dho/evaluation.h"
 #include "dho/file.h"
 #include "dho/log.h"
-#include "weights/export_list.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,13 +157,13 @@ static dho_status write_file(const dho_model *model, const dho_checkpoint_info *
                              const char *checkpoint, const char *path,
                              const dho_export_options *options)
 {
-    dho_export_list list = {.steps = info->step};
+    dho_export_list list = {0};
     export_about about = {0};
     dho_export_head head;
     char form[64], as[128];
     dho_status status;
     DHO_TRY(choose_head(options->head, &model->student, &head));
-    DHO_TRY_GOTO(dho_export_list_build(&list, model, head, options->names));
+    DHO_TRY_GOTO(dho_export_list_build(&list, model, head, options->names, info->step));
     describe_head(&model->student, head, form);
     DHO_TRY_GOTO(describe(&about, model, info, checkpoint, form));
     DHO_TRY_GOTO(dho_safetensors_save(path, list.tensors, list.count, about.list, NULL));

@@ -1,19 +1,37 @@
-#include "weights/export_list.h"
-
+/* A student's tensors under the names that torchvision, open_clip, transformers and timm load. */
 #include "base/text.h"
 #include "dho/alloc.h"
+#include "dho/export.h"
+#include "dho/state_dict.h"
+#include "weights/export_fold.h"
+#include "weights/tensor_names.h"
 
 #include <stdio.h>
 #include <string.h>
 
+struct dho_export_parts {
+    dho_state_dict own; /* the model in file layout */
+    dho_naming naming;
+    char **names; /* owned, each and the list */
+    size_t name_count;
+    float *projection; /* owned, CLIP's in the other layout; or NULL */
+    dho_fold fold;
+    int64_t steps;
+};
+
 void dho_export_list_free(dho_export_list *list)
 {
-    for (size_t i = 0; i < list->name_count; i++) dho_free(list->names[i]);
-    dho_free(list->names);
-    dho_free(list->projection);
-    dho_free(list->fold.bias);
+    struct dho_export_parts *parts = list->parts;
+    for (size_t i = 0; parts != NULL && i < parts->name_count; i++) dho_free(parts->names[i]);
+    if (parts != NULL) {
+        dho_free(parts->names);
+        dho_free(parts->projection);
+        dho_free(parts->fold.bias);
+        dho_state_dict_free(&parts->own);
+    }
+    dho_free(parts);
     dho_free(list->tensors);
-    dho_state_dict_free(&list->own);
+    *list = (dho_export_list){0};
 }
 
 /* The view's name becomes "first second", without the blank. */
@@ -22,7 +40,7 @@ static dho_status add_name(dho_export_list *list, dho_tensor_view *view, const c
 {
     char *name;
     DHO_TRY(dho_asprintf(&name, "%s%s", first, second));
-    list->names[list->name_count++] = name;
+    list->parts->names[list->parts->name_count++] = name;
     view->name = name;
     return DHO_OK;
 }
@@ -47,12 +65,12 @@ static const char *first_unnamed(const dho_state_dict *own, dho_naming naming)
 static dho_status parse_names(const char *word, dho_export_list *list)
 {
     const char *unnamed = NULL;
-    list->naming = DHO_NAMES_OWN;
+    list->parts->naming = DHO_NAMES_OWN;
     if (word == NULL) return DHO_OK;
     for (int i = 0; i < DHO_NAMING_COUNT; i++) {
         if (strcmp(word, dho_naming_words[i]) != 0) continue;
-        list->naming = (dho_naming)i;
-        unnamed = first_unnamed(&list->own, list->naming);
+        list->parts->naming = (dho_naming)i;
+        unnamed = first_unnamed(&list->parts->own, list->parts->naming);
         if (unnamed == NULL) return DHO_OK;
     }
     if (unnamed != NULL)
@@ -67,11 +85,11 @@ static dho_status transpose(dho_export_list *list, dho_tensor_view *view)
 {
     const int64_t rows = view->shape[0], columns = view->shape[1];
     const float *from = view->data;
-    DHO_TRY(dho_alloc(&list->projection, (size_t)(rows * columns), sizeof(float), "export"));
+    DHO_TRY(dho_alloc(&list->parts->projection, (size_t)(rows * columns), sizeof(float), "export"));
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < columns; c++)
-            list->projection[c * rows + r] = from[r * columns + c];
-    view->data = list->projection;
+            list->parts->projection[c * rows + r] = from[r * columns + c];
+    view->data = list->parts->projection;
     view->shape[0] = columns;
     view->shape[1] = rows;
     return DHO_OK;
@@ -91,7 +109,7 @@ static void unsqueeze(dho_tensor_view *view, int dims)
 static dho_status add_renamed(dho_export_list *list, const dho_tensor_view *tensor)
 {
     dho_tensor_names names;
-    dho_tensor_names_of(list->naming, tensor->name, &names);
+    dho_tensor_names_of(list->parts->naming, tensor->name, &names);
     for (int i = 0; i < names.count; i++) {
         dho_tensor_view *view = &list->tensors[list->count++];
         *view = *tensor;
@@ -99,7 +117,7 @@ static dho_status add_renamed(dho_export_list *list, const dho_tensor_view *tens
         view->bytes /= (size_t)names.count;
         view->data = (const char *)tensor->data + (size_t)i * view->bytes;
         if (names.transposed) DHO_TRY(transpose(list, view));
-        if (list->naming == DHO_NAMES_TIMM &&
+        if (list->parts->naming == DHO_NAMES_TIMM &&
             (strcmp(names.names[i], "cls_token") == 0 || strcmp(names.names[i], "pos_embed") == 0))
             unsqueeze(view, 3);
         DHO_TRY(add_name(list, view, names.names[i], ""));
@@ -128,7 +146,7 @@ static dho_status add_head(dho_export_list *list, const dho_tensor_view *tensor,
     *view = *tensor;
     if (head == DHO_EXPORT_BOTH) return DHO_OK;
     snprintf(own, sizeof own, "%s%s", student->classifier, part);
-    const bool renamed = dho_tensor_names_of(list->naming, own, &names);
+    const bool renamed = dho_tensor_names_of(list->parts->naming, own, &names);
     DHO_TRY(add_name(list, view, renamed ? names.names[0] : own, ""));
     snprintf(list->classifier, sizeof list->classifier, "%.*s",
              (int)(strlen(view->name) - strlen(part)), view->name);
@@ -142,7 +160,8 @@ static dho_status add_steps(dho_export_list *list, const char *running_var)
     dho_tensor_view *steps = &list->tensors[list->count++];
     snprintf(part, sizeof part, "%.*s", (int)(strlen(running_var) - strlen("running_var")),
              running_var);
-    *steps = (dho_tensor_view){.dtype = DHO_I64, .data = &list->steps, .bytes = sizeof(int64_t)};
+    *steps =
+        (dho_tensor_view){.dtype = DHO_I64, .data = &list->parts->steps, .bytes = sizeof(int64_t)};
     return add_name(list, steps, part, "num_batches_tracked");
 }
 
@@ -157,26 +176,29 @@ static dho_status fold(dho_export_list *list, dho_export_head head, const dho_st
                         head == DHO_EXPORT_BOTH ? "two heads" : "a cosine head",
                         student->head_count == 2 ? "ce or " : "");
     list->folded = true;
-    return dho_export_fold(&list->own,
+    return dho_export_fold(&list->parts->own,
                            head == DHO_EXPORT_NONE ? NULL : dho_export_head_name(student, head),
-                           &list->fold);
+                           &list->parts->fold);
 }
 
 dho_status dho_export_list_build(dho_export_list *list, const dho_model *model,
-                                 dho_export_head head, const char *names)
+                                 dho_export_head head, const char *names, int64_t steps)
 {
     const dho_student *student = &model->student;
-    DHO_TRY(dho_state_dict_add(&list->own, student->graph, false, "", model->parameters));
-    DHO_TRY(dho_state_dict_add(&list->own, student->graph, true, "", model->buffers));
+    *list = (dho_export_list){0};
+    DHO_TRY(dho_alloc_zero(&list->parts, 1, sizeof *list->parts, "export"));
+    list->parts->steps = steps;
+    DHO_TRY(dho_state_dict_add(&list->parts->own, student->graph, false, "", model->parameters));
+    DHO_TRY(dho_state_dict_add(&list->parts->own, student->graph, true, "", model->buffers));
     DHO_TRY(parse_names(names, list));
-    if (strcmp(dho_naming_words[list->naming], "timm") == 0 &&
-        strncmp(list->own.tensors[0].name, "visual.", 7) == 0)
+    if (strcmp(dho_naming_words[list->parts->naming], "timm") == 0 &&
+        strncmp(list->parts->own.tensors[0].name, "visual.", 7) == 0)
         DHO_TRY(fold(list, head, student));
-    const size_t most = DHO_NAME_PARTS * list->own.count + 1;
+    const size_t most = DHO_NAME_PARTS * list->parts->own.count + 1;
     DHO_TRY(dho_alloc(&list->tensors, most, sizeof *list->tensors, "export"));
-    DHO_TRY(dho_alloc(&list->names, most, sizeof *list->names, "export"));
-    for (size_t i = 0; i < list->own.count; i++) {
-        const dho_tensor_view *tensor = &list->own.tensors[i];
+    DHO_TRY(dho_alloc(&list->parts->names, most, sizeof *list->parts->names, "export"));
+    for (size_t i = 0; i < list->parts->own.count; i++) {
+        const dho_tensor_view *tensor = &list->parts->own.tensors[i];
         if (is_head(tensor->name)) {
             DHO_TRY(add_head(list, tensor, head, student));
             continue;
@@ -185,13 +207,13 @@ dho_status dho_export_list_build(dho_export_list *list, const dho_model *model,
         if (dho_ends_with(tensor->name, "running_var"))
             DHO_TRY(add_steps(list, list->tensors[list->count - 1].name));
     }
-    if (list->fold.bias == NULL) return DHO_OK;
+    if (list->parts->fold.bias == NULL) return DHO_OK;
     list->tensors[list->count++] =
         (dho_tensor_view){.name = "head.bias",
                           .dtype = DHO_F32,
                           .dims = 1,
-                          .shape = {list->fold.count},
-                          .data = list->fold.bias,
-                          .bytes = (size_t)list->fold.count * sizeof(float)};
+                          .shape = {list->parts->fold.count},
+                          .data = list->parts->fold.bias,
+                          .bytes = (size_t)list->parts->fold.count * sizeof(float)};
     return DHO_OK;
 }

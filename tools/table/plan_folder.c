@@ -1,6 +1,6 @@
 /* Where the plans of tables lie, and which there are. */
-#include "config/schema.h"
 #include "dho/alloc.h"
+#include "dho/config.h"
 #include "dho/file.h"
 #include "table/table.h"
 
