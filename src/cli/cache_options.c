@@ -78,7 +78,7 @@ void dho_cli_teacher_close(dho_cli_teacher *teacher)
 dho_status dho_cli_cache_encoding(int choice, int top, dho_cache_payload payload,
                                   dho_cache_encoding *out)
 {
-    *out = choice == 2 ? DHO_CACHE_INT8X : DHO_CACHE_FP16; /* finer than the plain int8 */
+    *out = choice == 2 ? DHO_CACHE_INT8X : DHO_CACHE_FP16;
     if (top == 0) return DHO_OK;
     if (payload != DHO_CACHE_LOGITS)
         return dho_fail(DHO_ERR_CONFIG,
