@@ -305,8 +305,17 @@ typedef struct dho_kernels {
     void (*l2_normalise_backward)(dho_compute *compute, const dho_rows_shape *shape, const float *y,
                                   const float *norms, const float *dy, bool accumulate, float *dx);
 
+    /* y = residual + gamma[channels] x; y and residual float. */
+    void (*layer_scale_forward)(dho_compute *compute, const dho_rows_shape *shape, const void *x,
+                                const float *gamma, const float *residual, float *y);
+    /* dx = gamma dy; dgamma += the column sums of dy x. */
+    void (*layer_scale_backward)(dho_compute *compute, const dho_rows_shape *shape, const void *x,
+                                 const float *gamma, const float *dy, void *dx, float *dgamma);
+
     /* Rounds floats to the context's dtype. */
     void (*store)(dho_compute *compute, size_t count, const float *in, void *out);
+    /* Floats of activations: out (+)= in. */
+    void (*load)(dho_compute *compute, size_t count, const void *in, bool accumulate, float *out);
     /* y[r][c] += scale bias[c], all float. */
     void (*add_bias)(dho_compute *compute, const dho_rows_shape *shape, float scale,
                      const float *bias, float *y);

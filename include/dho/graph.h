@@ -31,7 +31,9 @@ typedef enum dho_init {
     DHO_INIT_HE_FAN_OUT, /* normal, std = sqrt(2 / (out_c * kh * kw)) */
     DHO_INIT_LINEAR,     /* uniform in +-1/sqrt(fan_in) */
     DHO_INIT_NORMAL,     /* normal, std = 1/sqrt(fan_in) */
-    DHO_INIT_XAVIER      /* uniform in +-sqrt(6 / (fan_in + out)), of a linear layer */
+    DHO_INIT_XAVIER,     /* uniform in +-sqrt(6 / (fan_in + out)), of a linear layer */
+    DHO_INIT_SMALL,      /* normal, std = 0.02 (timm cuts it off at 100 std) */
+    DHO_INIT_TINY        /* 1e-6 everywhere */
 } dho_init;
 
 /* A parameter or a buffer: a named range of its slab. Offsets are multiples of 16 floats; the gaps
@@ -42,7 +44,8 @@ typedef struct dho_slot {
     int64_t shape[4]; /* as published: conv [out][in/groups][kh][kw], linear [out][in] */
     bool is_conv;     /* in memory [out][kh][kw][in/groups] instead */
     bool transposed;  /* of a linear layer, published [in][out]: in memory [out][in] instead */
-    bool is_position; /* [1 + side * side][channels]: of a grid, can be had from another grid */
+    bool is_position; /* [1 + side * side][channels], also [1][..][..]: of a grid; it can be resized
+                         from that of another grid */
     dho_init init;
     int64_t fan_in;
     size_t offset, count; /* floats */
@@ -58,6 +61,7 @@ typedef struct dho_conv_spec {
     int out_channels, kernel, padding;
     int stride, groups; /* 0: 1 */
     bool bias;
+    dho_init init; /* of the weight; ZEROS: HE_FAN_OUT. With SMALL the bias starts at 0 */
 } dho_conv_spec;
 
 dho_value dho_graph_conv(dho_graph *graph, dho_value x, const dho_conv_spec *spec);
@@ -76,9 +80,15 @@ dho_value dho_graph_l2_normalise(dho_graph *graph, dho_value x);
 
 /* --- transformers --- */
 
-/* Layer normalisation (eps 1e-5) of a float value; "name.weight", "name.bias". stream: the result
- * is float, too, and kept as the residual stream is; otherwise it is made again for backward. */
-dho_value dho_graph_layer_norm(dho_graph *graph, dho_value x, const char *name, bool stream);
+typedef struct dho_layer_norm_spec {
+    const char *name; /* "name.weight", "name.bias" */
+    float eps;        /* 0: 1e-5 */
+    bool stream;      /* the result is float, too, and kept as the residual stream is; otherwise it
+                         is made again for backward */
+} dho_layer_norm_spec;
+
+/* Layer normalisation of a float value. */
+dho_value dho_graph_layer_norm(dho_graph *graph, dho_value x, const dho_layer_norm_spec *spec);
 
 /* A linear layer with all its freedoms. */
 typedef struct dho_linear_spec {
@@ -98,11 +108,27 @@ dho_value dho_graph_linear_of(dho_graph *graph, dho_value x, const dho_linear_sp
 dho_value dho_graph_bias_gelu(dho_graph *graph, dho_value x, const char *bias, dho_gelu kind);
 /* Attention over tokens; x is [q, k, v], three times the channels of the result. */
 dho_value dho_graph_attention(dho_graph *graph, dho_value x, int heads, bool causal);
+typedef struct dho_token_spec {
+    const char *class_token, *position; /* the parameters' whole names */
+    bool batched;  /* published as [1][1][channels] and [1][tokens][channels] */
+    dho_init init; /* ZEROS: NORMAL */
+} dho_token_spec;
+
 /* The float residual stream's start: the class token and the patches, with position embeddings. */
-dho_value dho_graph_embed_tokens(dho_graph *graph, dho_value patches, const char *class_embedding,
-                                 const char *position);
+dho_value dho_graph_embed_tokens(dho_graph *graph, dho_value patches, const dho_token_spec *spec);
 /* The first token as a float vector. */
 dho_value dho_graph_take_token(dho_graph *graph, dho_value x);
+
+/* --- between maps and a float residual stream --- */
+
+/* The float value of an activation, and back: rounded to the context's dtype, made again for
+ * backward. A widened value must not be read elsewhere. */
+dho_value dho_graph_widen(dho_graph *graph, dho_value x);
+dho_value dho_graph_narrow(dho_graph *graph, dho_value x);
+/* residual + gamma x, a scale for each channel; `name`: gamma's whole name, [channels][1][1]. The
+ * residual and the result are float. */
+dho_value dho_graph_layer_scale(dho_graph *graph, dho_value x, const char *name,
+                                dho_value residual);
 
 /* --- text: to be run, not trained --- */
 

@@ -1,8 +1,7 @@
 /* Students (and student-type teachers): a backbone with one head, or with the two heads of DHO.
  *
- * A linear head is W f + b on the features f. For CLIP students f is the image embedding, and head_kd
- * is a cosine head, 100 (W f/|f| + b) (DHO, section 3; its public code).
- * Local. */
+ * A linear head is W f + b on the features f. For CLIP students f is the image embedding, and
+ * head_kd is a cosine head, 100 (W f/|f| + b) (DHO, section 3; its public code). Local. */
 #ifndef DHO_STUDENT_H
 #define DHO_STUDENT_H
 
@@ -14,15 +13,13 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 typedef struct dho_student_options {
-    /* "resnet18", "resnet50", "mobilenet_v2", "clip_rn50", "clip_vit_b16", "clip_vit_l14",
-     * "clip_vit_l14_336", "clip_vit_h14_378" */
-    const char *model;
-    int width;      /* channels of the first stage, or of the tokens; 0: as published */
-    int layers;     /* blocks of a transformer; 0: as published */
-    int embed;      /* CLIP: channels of the embedding; 0: as published, scaled with the width */
-    int image_size; /* pixels */
+    const char *model; /* a word of dho/model_rows.h: "resnet18", ... */
+    int width;         /* channels of the first stage, or of the tokens; 0: as published */
+    int layers;        /* blocks of a transformer; 0: as published */
+    int embed;         /* CLIP: channels of the embedding; 0: as published, scaled with the width */
+    int image_size;    /* pixels */
     int classes;
-    bool dual_head;       /* heads head_ce and head_kd, or one: head */
+    bool dual_head;              /* heads head_ce and head_kd, or one: head */
     dho_head_form head_forms[2]; /* of heads[0] and heads[1] */
     float head_scale;            /* of cosine heads; 0: 100 */
     int projection; /* width of a linear projection of the features, "head_feature"; 0: none */

@@ -34,12 +34,10 @@ static const char *const format_words[] = {
 #include "dho/layout_rows.h"
 #undef DHO_LAYOUT
     NULL};
-static const char *const label_words[] = {[DHO_LABELS_ALL] = "all",
-                                          [DHO_LABELS_SHOTS] = "shots",
-                                          [DHO_LABELS_PERCENT] = "percent",
-                                          [DHO_LABELS_FILE] = "file",
-                                          [DHO_LABELS_BALANCED] = "balanced",
-                                          NULL};
+static const char *const label_words[] = {
+    [DHO_LABELS_ALL] = "all",           [DHO_LABELS_SHOTS] = "shots",
+    [DHO_LABELS_PERCENT] = "percent",   [DHO_LABELS_FILE] = "file",
+    [DHO_LABELS_BALANCED] = "balanced", NULL};
 static const char *const policy_words[] = {
     [DHO_POLICY_FAIL] = "fail", [DHO_POLICY_SKIP] = "skip", NULL};
 static const char *const interpolation_words[] = {
@@ -61,18 +59,18 @@ static const char *const schedule_words[] = {[DHO_SCHEDULE_COSINE] = "cosine",
                                              [DHO_SCHEDULE_WARMUP_TIMES_COSINE] =
                                                  "warmup_times_cosine",
                                              NULL};
-/* Those of src/models/student.c; a test compares them. */
-static const char *const model_words[] = {"resnet18",         "resnet50",         "mobilenet_v2",
-                                          "clip_rn50",        "clip_vit_b16",     "clip_vit_l14",
-                                          "clip_vit_l14_336", "clip_vit_h14_378", NULL};
+static const char *const model_words[] = {
+#define DHO_MODEL(word, ...) #word,
+#include "dho/model_rows.h"
+#undef DHO_MODEL
+    NULL};
 static const char *const split_words[] = {"train", "val", "test", NULL};
 
 /* Enum members are read and written as int. */
 _Static_assert(sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof(int) &&
                    sizeof(dho_label_source) == sizeof(int) &&
-                   sizeof(dho_skip_policy) == sizeof(int) &&
-                   sizeof(dho_filter) == sizeof(int) && sizeof(dho_backend) == sizeof(int) &&
-                   sizeof(dho_compute_dtype) == sizeof(int) &&
+                   sizeof(dho_skip_policy) == sizeof(int) && sizeof(dho_filter) == sizeof(int) &&
+                   sizeof(dho_backend) == sizeof(int) && sizeof(dho_compute_dtype) == sizeof(int) &&
                    sizeof(dho_recompute) == sizeof(int) &&
                    sizeof(dho_optimizer_kind) == sizeof(int) &&
                    sizeof(dho_schedule_kind) == sizeof(int) && sizeof(dho_compat) == sizeof(int) &&

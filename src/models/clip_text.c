@@ -1,7 +1,7 @@
 /* CLIP's text transformers (Radford et al. 2021, section 2.4, after Radford et al. 2019): causal,
  * pre-norm, with the embedding taken at the end mark. */
 #include "dho/text_tower.h"
-#include "models/clip_block.h"
+#include "models/transformer_block.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -72,10 +72,13 @@ static dho_value build(dho_graph *graph, const dho_text_tower *tower, dho_gelu g
     const dho_value ids = dho_graph_text_input(graph, tower->length);
     dho_value x = dho_graph_embed_text(graph, ids, "token_embedding.weight", "positional_embedding",
                                        tower->vocabulary, tower->positions, tower->width);
-    for (int block = 0; block < tower->layers; block++)
-        x = dho_build_clip_block(graph, x, "", block, &size, true);
+    for (int block = 0; block < tower->layers; block++) {
+        char prefix[48];
+        snprintf(prefix, sizeof prefix, "transformer.resblocks.%d.", block);
+        x = dho_build_transformer_block(graph, x, prefix, &dho_clip_block, &size, true);
+    }
     x = dho_graph_take_largest(graph, x, ids);
-    x = dho_graph_layer_norm(graph, x, "ln_final", true);
+    x = dho_graph_layer_norm(graph, x, &(dho_layer_norm_spec){.name = "ln_final", .stream = true});
     return dho_graph_linear_of(graph, x, &projection);
 }
 

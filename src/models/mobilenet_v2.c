@@ -65,6 +65,12 @@ static dho_value inverted_residual(dho_graph *graph, dho_value x, int block, int
     return x;
 }
 
+/* MobileNetV2 (Sandler et al. 2018), under torchvision's names. width: channels of the stem, 32 in
+ * the published model (width multiplier 1); the others scale with it and are rounded to multiples
+ * of
+ * 8. Features: 1280, more for wider models. torchvision's classifier drops 20 % of the features
+ * before its linear layer; dho's heads are linear on the pooled features for all students, as the
+ * method has it, so that there is no dropout here, and evaluation is the same. */
 dho_value dho_build_mobilenet_v2(dho_graph *graph, dho_value image, const dho_model_size *size)
 {
     const int width = size->width;

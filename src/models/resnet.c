@@ -87,6 +87,8 @@ static dho_value resnet(dho_graph *graph, dho_value image, int width, const int 
     return dho_graph_average_pool(graph, x);
 }
 
+/* ResNet-18 and ResNet-50 (He et al. 2016), under torchvision's names. width: channels of the first
+ * stage's 3x3 convolutions, 64 in the published models; features: 8 and 32 times that. */
 dho_value dho_build_resnet18(dho_graph *graph, dho_value image, const dho_model_size *size)
 {
     static const int blocks[4] = {2, 2, 2, 2};

@@ -13,16 +13,10 @@ typedef struct model_entry {
     const char *classifier;
 } model_entry;
 
-/* Table 20 of the CLIP paper; H/14: open_clip's ViT-H-14-378-quickgelu. */
 static const model_entry models[] = {
-    {"resnet18", dho_build_resnet18, {.width = 64}, "fc"},
-    {"resnet50", dho_build_resnet50, {.width = 64}, "fc"},
-    {"mobilenet_v2", dho_build_mobilenet_v2, {.width = 32}, "classifier.1"},
-    {"clip_rn50", dho_build_clip_resnet50, {.width = 64, .head_dim = 64, .embed = 1024}, "head"},
-    {"clip_vit_b16", dho_build_clip_vit, {768, 12, 16, 64, 512, DHO_GELU_QUICK}, "head"},
-    {"clip_vit_l14", dho_build_clip_vit, {1024, 24, 14, 64, 768, DHO_GELU_QUICK}, "head"},
-    {"clip_vit_l14_336", dho_build_clip_vit, {1024, 24, 14, 64, 768, DHO_GELU_QUICK}, "head"},
-    {"clip_vit_h14_378", dho_build_clip_vit, {1280, 32, 14, 80, 1024, DHO_GELU_QUICK}, "head"},
+#define DHO_MODEL(word, build, head, ...) {#word, build, {__VA_ARGS__}, head},
+#include "dho/model_rows.h"
+#undef DHO_MODEL
 };
 
 /* MAX_WIDTH: no product of channels in a builder comes near INT_MAX. */
@@ -35,7 +29,7 @@ enum {
 
 static dho_status find_model(const char *name, const model_entry **out)
 {
-    char known[256] = "";
+    char known[512] = "";
     for (size_t i = 0; i < MODEL_COUNT; i++) {
         if (strcmp(models[i].name, name) == 0) {
             *out = &models[i];

@@ -208,14 +208,28 @@ int dho_graph_add_vector(dho_graph *graph, const char *name, const char *suffix,
                     (dho_slot){.dims = 1, .shape = {count}, .init = init, .fan_in = fan_in});
 }
 
-int dho_graph_add_position(dho_graph *graph, const char *name, const dho_node *grid)
+int dho_graph_add_position(dho_graph *graph, const char *name, const dho_node *grid, bool batched,
+                           dho_init init)
 {
-    return add_slot(graph, &graph->parameters, name, NULL,
-                    (dho_slot){.dims = 2,
-                               .shape = {grid->height * grid->width + 1, grid->channels},
-                               .is_position = true,
-                               .init = DHO_INIT_NORMAL,
-                               .fan_in = grid->channels});
+    const int64_t tokens = grid->height * grid->width + 1, channels = grid->channels;
+    dho_slot slot = {.dims = 2,
+                     .shape = {tokens, channels},
+                     .is_position = true,
+                     .init = init,
+                     .fan_in = channels};
+    if (batched) {
+        slot.dims = 3;
+        slot.shape[0] = 1;
+        slot.shape[1] = tokens;
+        slot.shape[2] = channels;
+    }
+    return add_slot(graph, &graph->parameters, name, NULL, slot);
+}
+
+bool dho_graph_starts_small(const dho_graph *graph, const dho_node *node)
+{
+    return graph->failure == DHO_OK && node->parameters[0] >= 0 &&
+           graph->parameters.slots[node->parameters[0]].init == DHO_INIT_SMALL;
 }
 
 int dho_graph_add_buffer(dho_graph *graph, const char *name, const char *suffix, int64_t count,
@@ -295,7 +309,10 @@ static double spread_of(const dho_slot *slot)
     switch (slot->init) {
     case DHO_INIT_ZEROS:
     case DHO_INIT_ONES:
+    case DHO_INIT_TINY:
         return 0;
+    case DHO_INIT_SMALL:
+        return 0.02;
     case DHO_INIT_HE_FAN_OUT:
         return sqrt(2.0 / (double)(slot->shape[0] * slot->shape[2] * slot->shape[3]));
     case DHO_INIT_LINEAR:
@@ -318,8 +335,12 @@ static void fill_slot(const dho_slot *slot, dho_rng *rng, float *values)
         case DHO_INIT_ONES:
             values[i] = 1;
             break;
+        case DHO_INIT_TINY:
+            values[i] = 1e-6f;
+            break;
         case DHO_INIT_HE_FAN_OUT:
         case DHO_INIT_NORMAL:
+        case DHO_INIT_SMALL:
             values[i] = (float)(spread * dho_rng_normal(rng));
             break;
         case DHO_INIT_LINEAR:

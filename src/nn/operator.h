@@ -98,8 +98,11 @@ int dho_graph_add_parameter(dho_graph *graph, const char *name, const char *suff
 /* The same of [count]. */
 int dho_graph_add_vector(dho_graph *graph, const char *name, const char *suffix, int64_t count,
                          dho_init init, int64_t fan_in);
-/* Position embeddings of a token and a grid. */
-int dho_graph_add_position(dho_graph *graph, const char *name, const dho_node *grid);
+/* Position embeddings of a token and a grid; batched: published as [1][tokens][channels]. */
+int dho_graph_add_position(dho_graph *graph, const char *name, const dho_node *grid, bool batched,
+                           dho_init init);
+/* Does the weight of the node start as DHO_INIT_SMALL? */
+bool dho_graph_starts_small(const dho_graph *graph, const dho_node *node);
 int dho_graph_add_buffer(dho_graph *graph, const char *name, const char *suffix, int64_t count,
                          dho_init init);
 /* Notes a failure of the operator that comes next, unless the condition holds. */
@@ -123,5 +126,8 @@ bool dho_same_shape(const dho_node *a, const dho_node *b);
 dho_places_shape dho_pass_places(const dho_node_pass *pass);
 /* The bits DHO_CALL_* of backward of a convolution or a linear layer. */
 unsigned dho_pass_backward_calls(const dho_node_pass *pass);
+/* Backward of a float input that is added as it is: its gradient is dy; where it does not lie in
+ * the same memory, dy is added or copied there. */
+void dho_pass_residual_backward(const dho_node_pass *pass, int input);
 
 #endif

@@ -9,7 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_BYTES = 256, HEAD_NAMES = 6 };
+/* What published models call their classifiers. */
+static const char *const classifiers[] = {"fc", "head", "classifier", "classifier.1",
+                                          "classifier.2"};
+enum { NAME_BYTES = 256, HEAD_NAMES = 2 + sizeof classifiers / sizeof *classifiers };
 
 typedef struct init_state {
     const dho_weights *weights;
@@ -93,7 +96,6 @@ static dho_status check_projection_bias(init_state *state)
 /* What a head is called: its own name, the method's public code's, a classifier's. */
 static void name_head(const char *own, int which, char out[NAME_BYTES])
 {
-    static const char *const classifiers[] = {"fc", "head", "classifier", "classifier.1"};
     const char *part = strchr(own, '.');
     if (which == 0)
         snprintf(out, NAME_BYTES, "%s", own);
@@ -139,10 +141,10 @@ static dho_status take_head(init_state *state, const dho_slot *slot, float *slab
     name_head(slot->name, 1, name);
     const bool other = strcmp(name, slot->name) != 0;
     return dho_fail(DHO_ERR_FORMAT,
-                    "%s: student.init_head: no \"%s%s\", nor %s%sfc%s, head%s, classifier%s or "
-                    "classifier.1%s",
+                    "%s: student.init_head: no \"%s%s\", nor %s%sfc%s, head%s, classifier%s, "
+                    "classifier.1%s or classifier.2%s",
                     dho_weights_path(state->weights), state->report->prefix, slot->name,
-                    other ? name : "", other ? ", " : "", part, part, part, part);
+                    other ? name : "", other ? ", " : "", part, part, part, part, part);
 }
 
 /* The backbone first: the heads may have what is left. */

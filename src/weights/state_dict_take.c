@@ -65,16 +65,19 @@ static int side_of(int64_t rows)
 static dho_status take_position(const dho_weights *weights, const dho_slot *slot,
                                 const dho_tensor_view *tensor, float *slab)
 {
-    const int from = tensor->dims == 2 ? side_of(tensor->shape[0]) : 0;
-    const int to = side_of(slot->shape[0]);
-    if (from == 0 || to == 0 || tensor->shape[1] != slot->shape[1])
-        return wrong_shape(weights, slot, tensor);
+    const int dims = slot->dims; /* tokens and channels are the last two */
+    const bool alike = tensor->dims == dims && (dims == 2 || tensor->shape[0] == 1) &&
+                       tensor->shape[dims - 1] == slot->shape[dims - 1];
+    const int from = alike ? side_of(tensor->shape[dims - 2]) : 0;
+    const int to = side_of(slot->shape[dims - 2]);
+    if (from == 0 || to == 0) return wrong_shape(weights, slot, tensor);
     float *values;
-    const size_t count = (size_t)tensor->shape[0] * (size_t)tensor->shape[1];
+    const size_t count = (size_t)tensor->shape[dims - 2] * (size_t)tensor->shape[dims - 1];
     DHO_TRY(dho_alloc(&values, count, sizeof *values, slot->name));
     dho_status status = dho_tensor_to_finite(tensor, dho_weights_path(weights), values);
     if (status == DHO_OK)
-        status = dho_position_resize(from, to, (int)slot->shape[1], values, slab + slot->offset);
+        status =
+            dho_position_resize(from, to, (int)slot->shape[dims - 1], values, slab + slot->offset);
     dho_free(values);
     return status;
 }

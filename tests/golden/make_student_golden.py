@@ -124,6 +124,51 @@ def clip_rn50(width, size, head=8):
     return Clip(tower, 16 * width)
 
 
+class Vit(nn.Module):
+    """timm's vision transformer; its features are the class token behind the last normalisation."""
+
+    def __init__(self, width, layers, patch, size, head=8):
+        super().__init__()
+        from timm.models.vision_transformer import VisionTransformer
+        self.vit = VisionTransformer(img_size=size, patch_size=patch, num_classes=0, embed_dim=width,
+                                     depth=layers, num_heads=width // head)
+        self.feature_dim = width
+        for k, p in self.named_parameters():  # what timm starts at 0, 1 or 1e-6
+            if k.endswith("bias") or k.endswith("token"):
+                nn.init.normal_(p, 0, 0.1)
+            elif "norm" in k:
+                nn.init.normal_(p, 1, 0.2)
+
+    def features(self, x):
+        return self.vit(x)
+
+
+class ConvNeXt(nn.Module):
+    """torchvision's ConvNeXt-Tiny of another width; the classifier's normalisation is the backbone's."""
+
+    def __init__(self, width):
+        super().__init__()
+        from torchvision.models.convnext import CNBlockConfig, ConvNeXt
+        widths = [width << stage for stage in range(4)]
+        settings = [CNBlockConfig(w, n, d) for w, n, d in zip(widths, widths[1:] + [None], [3, 3, 9, 3])]
+        model = ConvNeXt(settings, stochastic_depth_prob=0.0, num_classes=1)
+        self.features_ = model.features
+        self.classifier = nn.Sequential(model.classifier[0])
+        self.feature_dim = widths[-1]
+        for k, p in self.named_parameters():  # as published 1e-6, which hides the blocks
+            if "layer_scale" in k:
+                nn.init.uniform_(p, *CALM)
+            elif k.endswith("bias"):
+                nn.init.normal_(p, 0, 0.1)
+            elif p.dim() == 1:
+                nn.init.normal_(p, 1, 0.2)
+            else:
+                nn.init.normal_(p, 0, (p[0].numel()) ** -0.5)
+
+    def features(self, x):
+        return self.classifier(self.features_(x).mean(dim=(2, 3), keepdim=True)).flatten(1)
+
+
 class Student(nn.Module):
     def __init__(self, net):
         super().__init__()
@@ -138,7 +183,10 @@ class Student(nn.Module):
         if isinstance(self.net, Clip):
             x = self.net.visual(x)
             return self.head_ce(x), 100 * self.head_kd(F.normalize(x, dim=1))
-        x = self.net.backbone(x).mean(dim=(2, 3))
+        if isinstance(self.net, (Vit, ConvNeXt)):
+            x = self.net.features(x)
+        else:
+            x = self.net.backbone(x).mean(dim=(2, 3))
         return self.head_ce(x), self.head_kd(x)
 
 
@@ -156,6 +204,8 @@ MODELS = {
     # The biases of keys have no gradient but rounding: eps again.
     "clip_vit_l14": (lambda: clip_vit(16, 3, 14, 28, 12), 28, 1e-3, 1e-2, True, 1),
     "clip_rn50": (lambda: clip_rn50(2, 32), 32, 1e-4, 1e-2, True, 3),
+    "vit_s16": (lambda: Vit(16, 3, 16, 32), 32, 1e-3, 1e-2, True, 1),
+    "convnext_tiny": (lambda: ConvNeXt(4), 64, 1e-3, 1e-4, True, 1),
 }
 
 
@@ -174,7 +224,7 @@ def kl(student, teacher):
 
 
 def name(key):
-    return key.removeprefix("net.")
+    return key.removeprefix("net.").removeprefix("vit.").replace("features_.", "features.")
 
 
 def relative(a, b):

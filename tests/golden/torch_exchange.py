@@ -2,11 +2,13 @@
 
 make DIR:              a ResNet-18 as resnet18.pt and resnet18.safetensors, a ResNet-50 as DINO's two
                        files dino.pth (backbone) and dino_full.pth, a MobileNetV2 as mobilenet_v2.pth
-                       (of PyTorch before 1.6) and under timm's names as mobilenet_v2_timm.pth, and a
-                       few PNGs of 64 pixels in class folders DIR/images/<class>/.
+                       (of PyTorch before 1.6) and under timm's names as mobilenet_v2_timm.pth, a
+                       ConvNeXt-Tiny of torchvision and a ViT-S/16 of timm, for 64 pixels, and a few
+                       PNGs of 64 pixels in class folders DIR/images/<class>/.
 backbone DIR FILE:     FILE's backbone (an export) is DIR's, bit for bit.
 logits DIR FILE OUT HEAD: torchvision's resnet18 loads FILE strictly and its logits on DIR/images
                        are those that dho eval wrote into OUT (tensor logits_HEAD).
+modern DIR:            the same of convnext_tiny (torchvision) and vit_s16 (timm).
 models DIR:            the same for DIR/{resnet50,mobilenet_v2}.safetensors and DIR/MODEL/eval, and timm
                        loads resnet50.safetensors and mobilenet_v2_timm.safetensors strictly, with
                        the same logits.
@@ -69,6 +71,8 @@ def make(folder):
     save_file(state, os.path.join(folder, "resnet18.safetensors"))
     save_dino(folder, randomise(torchvision.models.resnet50(num_classes=3)))
     save_mobilenet(folder, randomise(torchvision.models.mobilenet_v2(num_classes=3)))
+    for model in "convnext_tiny", "vit_s16":
+        torch.save(randomise(build(model)), os.path.join(folder, f"{model}.pth"))
     random = np.random.default_rng(2)
     for name in CLASSES:
         os.makedirs(os.path.join(folder, "images", name))
@@ -99,15 +103,27 @@ def run(model, path, pixels):
         return model.eval()(pixels)
 
 
+def build(model):
+    if model == "vit_s16":  # torchvision has no such size
+        return timm.create_model("vit_small_patch16_224", img_size=64, num_classes=3)
+    return torchvision.models.get_model(model, num_classes=3)
+
+
 def logits(folder, path, out, head, model="resnet18"):
     pixels, labels = images(folder)
-    expected = run(torchvision.models.get_model(model, num_classes=3), path, pixels)
+    expected = run(build(model), path, pixels)
     file = load_file(out)
     assert file["labels"].tolist() == labels
     difference = (file[f"logits_{head}"] - expected).abs().max().item()
     print(f"logits_{head}: largest difference {difference:.1e} of {expected.abs().max():.2f}")
     assert difference < 1e-5 * expected.abs().max().item()
     return expected
+
+
+def modern(folder):
+    for model in "convnext_tiny", "vit_s16":
+        logits(folder, os.path.join(folder, f"{model}.safetensors"),
+               os.path.join(folder, model, "eval", "a.safetensors"), "ce", model)
 
 
 def models(folder):
@@ -123,4 +139,5 @@ def models(folder):
 
 
 if __name__ == "__main__":
-    {"make": make, "backbone": backbone, "logits": logits, "models": models}[sys.argv[1]](*sys.argv[2:])
+    {"make": make, "backbone": backbone, "logits": logits, "models": models,
+     "modern": modern}[sys.argv[1]](*sys.argv[2:])

@@ -80,6 +80,17 @@ cmp -s "$work"/{resnet50,x}.safetensors || die "timm's names of resnet50 are not
 exchange models "$work"
 pass "torchvision and timm load both strictly: $(tr '\n' ';' <"$work/log")"
 
+for model in convnext_tiny vit_s16; do
+    train $model --set student.model=$model --set student.init="$work/$model.pth" --set student.init_head=true
+    grep -q ": [0-9]* tensors taken, 0 passed" "$work/log" || die "student.init: $model: tensors were passed over"
+    "$DHO" eval -c "$work/c.yaml" --out "$work/$model" --set student.model=$model --set student.init='""' \
+        --checkpoint "$work/$model/checkpoints/step-00000001" >"$work/log" 2>&1 || die "evaluating $model"
+    "$DHO" export --checkpoint "$work/$model/checkpoints/step-00000001" \
+        --out "$work/$model.safetensors" >"$work/log" 2>&1 || die "exporting $model"
+done
+exchange modern "$work"
+pass "ConvNeXt-Tiny of torchvision, ViT-S/16 of timm, in and out: $(tr '\n' ';' <"$work/log")"
+
 "$DHO" cache build -c "$work/c.yaml" --teacher "$work/ce/checkpoints/step-00000003" --center \
     --out "$work/cache" --shards 2 >"$work/log" 2>&1 || die "building a cache"
 train dho --set method=dho --set teacher.cache="$work/cache" --set train.steps=2 \

@@ -15,7 +15,7 @@ extern const dho_table dho_fast_vectors;
     extern const dho_table dho_fast_batch_norm_forward_##dtype,                             \
         dho_fast_batch_norm_backward_##dtype, dho_fast_pool_##dtype, dho_fast_rows_##dtype, \
         dho_fast_layer_norm_##dtype, dho_fast_gelu_##dtype, dho_fast_attention_##dtype,     \
-        dho_fast_attention_pool_##dtype, dho_fast_tokens_##dtype
+        dho_fast_attention_pool_##dtype, dho_fast_tokens_##dtype, dho_fast_layer_scale_##dtype
 DHO_FAST_DECLARE(fp32);
 DHO_FAST_DECLARE(bf16);
 
@@ -23,7 +23,7 @@ DHO_FAST_DECLARE(bf16);
     &dho_fast_batch_norm_forward_##dtype, &dho_fast_batch_norm_backward_##dtype,               \
         &dho_fast_pool_##dtype, &dho_fast_rows_##dtype, &dho_fast_layer_norm_##dtype,          \
         &dho_fast_gelu_##dtype, &dho_fast_attention_##dtype, &dho_fast_attention_pool_##dtype, \
-        &dho_fast_tokens_##dtype
+        &dho_fast_tokens_##dtype, &dho_fast_layer_scale_##dtype
 
 /* What works on floats. */
 #define DHO_FAST_TABLES DHO_FAST_TYPED_TABLES(fp32), &dho_fast_vectors, &dho_depthwise

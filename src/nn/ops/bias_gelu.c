@@ -42,7 +42,9 @@ dho_value dho_graph_bias_gelu(dho_graph *graph, dho_value x, const char *bias, d
     dho_node node = dho_node_begin(&bias_gelu, x);
     node.attributes = &kind;
     node.cheap = true;
-    node.parameters[0] = dho_graph_add_vector(graph, bias, NULL, linear->channels, DHO_INIT_LINEAR,
-                                              dho_graph_node(graph, linear->inputs[0])->channels);
+    node.parameters[0] = dho_graph_add_vector(
+        graph, bias, NULL, linear->channels,
+        dho_graph_starts_small(graph, linear) ? DHO_INIT_ZEROS : DHO_INIT_LINEAR,
+        dho_graph_node(graph, linear->inputs[0])->channels);
     return dho_graph_append(graph, node);
 }

@@ -84,10 +84,11 @@ dho_value dho_graph_conv(dho_graph *graph, dho_value x, const dho_conv_spec *spe
         (dho_slot){.dims = 4,
                    .shape = {spec->out_channels, in_channels, spec->kernel, spec->kernel},
                    .is_conv = true,
-                   .init = DHO_INIT_HE_FAN_OUT,
+                   .init = spec->init != DHO_INIT_ZEROS ? spec->init : DHO_INIT_HE_FAN_OUT,
                    .fan_in = fan_in});
     if (spec->bias)
-        node.parameters[BIAS] = dho_graph_add_vector(graph, spec->name, "bias", spec->out_channels,
-                                                     DHO_INIT_LINEAR, fan_in);
+        node.parameters[BIAS] = dho_graph_add_vector(
+            graph, spec->name, "bias", spec->out_channels,
+            spec->init == DHO_INIT_SMALL ? DHO_INIT_ZEROS : DHO_INIT_LINEAR, fan_in);
     return dho_graph_append(graph, node);
 }

@@ -31,13 +31,18 @@ static const dho_operator embed_tokens = {.name = "embeddings",
                                           .backward = backward,
                                           .only_sets = true};
 
-dho_value dho_graph_embed_tokens(dho_graph *graph, dho_value patches, const char *class_embedding,
-                                 const char *position)
+dho_value dho_graph_embed_tokens(dho_graph *graph, dho_value patches, const dho_token_spec *spec)
 {
     const dho_node *grid = dho_graph_node(graph, patches);
+    const int64_t channels = grid->channels;
+    const dho_init init = spec->init != DHO_INIT_ZEROS ? spec->init : DHO_INIT_NORMAL;
+    const dho_slot one = {.dims = 1, .shape = {channels}, .init = init, .fan_in = channels};
+    const dho_slot batched = {
+        .dims = 3, .shape = {1, 1, channels}, .init = init, .fan_in = channels};
     dho_node node = dho_node_begin(&embed_tokens, patches);
-    node.parameters[CLASS] = dho_graph_add_vector(graph, class_embedding, NULL, grid->channels,
-                                                  DHO_INIT_NORMAL, grid->channels);
-    node.parameters[POSITION] = dho_graph_add_position(graph, position, grid);
+    node.parameters[CLASS] =
+        dho_graph_add_parameter(graph, spec->class_token, NULL, spec->batched ? batched : one);
+    node.parameters[POSITION] =
+        dho_graph_add_position(graph, spec->position, grid, spec->batched, init);
     return dho_graph_append(graph, node);
 }

@@ -3,8 +3,6 @@
 
 enum { GAMMA, BETA };
 
-static const float eps = 1e-5f;
-
 static void shape(dho_graph *graph, dho_node *node)
 {
     dho_shape_of_input(graph, node);
@@ -16,7 +14,7 @@ static dho_layer_norm_shape shape_of(const dho_node_pass *pass)
 {
     return (dho_layer_norm_shape){.rows = pass->rows,
                                   .channels = pass->node->channels,
-                                  .eps = eps,
+                                  .eps = *(const float *)pass->node->attributes,
                                   .wide = pass->node->is_float};
 }
 
@@ -48,20 +46,24 @@ static size_t saved_bytes(const dho_node_pass *pass)
 }
 
 static const dho_operator layer_norm = {.name = "layer norm",
+                                        .attribute_bytes = sizeof(float), /* eps */
                                         .shape = shape,
                                         .forward = forward,
                                         .backward = backward,
                                         .backward_reads = DHO_INPUT_0,
                                         .saved_bytes = saved_bytes};
 
-dho_value dho_graph_layer_norm(dho_graph *graph, dho_value x, const char *name, bool stream)
+dho_value dho_graph_layer_norm(dho_graph *graph, dho_value x, const dho_layer_norm_spec *spec)
 {
+    float eps = spec->eps > 0 ? spec->eps : 1e-5f;
     const int channels = dho_graph_node(graph, x)->channels;
     dho_node node = dho_node_begin(&layer_norm, x);
-    node.is_float = stream;
-    node.cheap = !stream;
+    node.attributes = &eps;
+    node.is_float = spec->stream;
+    node.cheap = !spec->stream;
     node.parameters[GAMMA] =
-        dho_graph_add_vector(graph, name, "weight", channels, DHO_INIT_ONES, 0);
-    node.parameters[BETA] = dho_graph_add_vector(graph, name, "bias", channels, DHO_INIT_ZEROS, 0);
+        dho_graph_add_vector(graph, spec->name, "weight", channels, DHO_INIT_ONES, 0);
+    node.parameters[BETA] =
+        dho_graph_add_vector(graph, spec->name, "bias", channels, DHO_INIT_ZEROS, 0);
     return dho_graph_append(graph, node);
 }

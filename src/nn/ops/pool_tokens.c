@@ -20,6 +20,7 @@ static const dho_operator pool_tokens = {
 dho_value dho_graph_pool_tokens(dho_graph *graph, dho_value x, const char *position)
 {
     dho_node node = dho_node_begin(&pool_tokens, x);
-    node.parameters[0] = dho_graph_add_position(graph, position, dho_graph_node(graph, x));
+    node.parameters[0] =
+        dho_graph_add_position(graph, position, dho_graph_node(graph, x), false, DHO_INIT_NORMAL);
     return dho_graph_append(graph, node);
 }

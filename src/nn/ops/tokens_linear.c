@@ -36,18 +36,6 @@ static void forward(const dho_node_pass *pass)
                                           pass->x[RESIDUAL], pass->y);
 }
 
-/* The residual's gradient is dy; where it is not the same memory, dy is added or copied there. */
-static void residual_backward(const dho_node_pass *pass)
-{
-    float *to = pass->dx[RESIDUAL];
-    const size_t count = (size_t)pass->rows * (size_t)pass->node->channels;
-    if (to == NULL || to == pass->dy) return;
-    if (pass->add[RESIDUAL])
-        pass->kernels->add(pass->compute, count, to, pass->dy, to);
-    else
-        memcpy(to, pass->dy, count * sizeof *to);
-}
-
 static void backward(const dho_node_pass *pass)
 {
     const dho_linear_shape s = shape_of(pass);
@@ -61,7 +49,7 @@ static void backward(const dho_node_pass *pass)
     if (pass->dx[X] != NULL)
         pass->kernels->linear_backward_data(pass->compute, &s, dy, pass->parameters[WEIGHT],
                                             pass->add[X], pass->dx[X]);
-    residual_backward(pass);
+    dho_pass_residual_backward(pass, RESIDUAL);
 }
 
 /* The stream's gradient in the dtype that the kernels read. */

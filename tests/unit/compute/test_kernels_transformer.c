@@ -153,6 +153,44 @@ static void gelu_case(dho_compute *c, dho_compute *ref, int index)
     dho_free(bias), dho_free(dbias), dho_free(ref_dbias), dho_free(ref_y), dho_free(ref_dx);
 }
 
+/* A channel's scale on the stream, and the way from activations to floats. */
+static void layer_scale_case(dho_compute *c, dho_compute *ref, int index)
+{
+    const dho_rows_shape shape = {row_cases[index][0], row_cases[index][1]};
+    const size_t n = (size_t)shape.channels, count = (size_t)shape.rows * n;
+    const dho_kernels *k = dho_compute_kernels(c), *r = dho_compute_kernels(ref);
+    dho_rng rng = test_rng((uint64_t)index);
+    float *gamma = random_floats(&rng, n, 0, 1), *dgamma = random_floats(&rng, n, 0, 1);
+    float *residual = random_floats(&rng, count, 0, 1), *dy = random_floats(&rng, count, 0, 1);
+    float *ref_dgamma = copy_floats(dgamma, n), *y = nan_floats(count), *ref_y = nan_floats(count);
+    float *ref_dx = nan_floats(count), *sum = copy_floats(residual, count);
+    stored x = store(c, random_floats(&rng, count, 0, 3), count);
+    stored dx = store(c, nan_floats(count), count);
+    k->layer_scale_forward(c, &shape, x.data, gamma, residual, y);
+    r->layer_scale_forward(ref, &shape, x.values, gamma, residual, ref_y);
+    k->layer_scale_backward(c, &shape, x.data, gamma, dy, dx.data, dgamma);
+    r->layer_scale_backward(ref, &shape, x.values, gamma, dy, ref_dx, ref_dgamma);
+    fetch(c, &dx, count);
+    const double eps = (double)FLT_EPSILON;
+    check_close("y", y, ref_y, count, 32 * eps, 2 * eps); /* products up to some 20 */
+    check_close("dx", dx.values, ref_dx, count, 0, 2 * eps + rounding(c));
+    check_close("dgamma", dgamma, ref_dgamma, n, 3 * sum_tolerance((double)shape.rows), 4 * eps);
+    k->load(c, count, x.data, true, sum);
+    k->load(c, count, x.data, false, y);
+    check_close("load", y, x.values, count, 0, 0);
+    for (size_t i = 0; i < count; i++) ref_y[i] = residual[i] + x.values[i];
+    check_close("load, added", sum, ref_y, count, 0, 0);
+    drop(&x), drop(&dx);
+    float *const all[] = {gamma, dgamma, residual, dy, ref_dgamma, y, ref_y, ref_dx, sum};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) dho_free(all[i]);
+}
+
+START_TEST(test_layer_scale)
+{
+    on_all_backends(layer_scale_case, _i);
+}
+END_TEST
+
 START_TEST(test_gelu)
 {
     on_all_backends(gelu_case, _i);
@@ -686,6 +724,7 @@ int main(void)
     TCase *tests = tcase_create("kernels_transformer");
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, test_layer_norm, 0, 4 * ROW_CASES);
+    tcase_add_loop_test(tests, test_layer_scale, 0, ROW_CASES);
     tcase_add_loop_test(tests, test_gelu, 0, 2 * ROW_CASES);
     tcase_add_test(tests, test_gelu_everywhere);
     tcase_add_loop_test(tests, test_attention, 0, ATTENTION_CASES);

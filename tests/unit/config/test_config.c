@@ -21,8 +21,9 @@ typedef struct wrong {
     const char *message;  /* the whole of it; when it ends in '~', only its beginning */
 } wrong;
 
-#define MODELS                                                                                    \
-    "resnet18, resnet50, mobilenet_v2, clip_rn50, clip_vit_b16, clip_vit_l14, clip_vit_l14_336, " \
+#define MODELS                                                                            \
+    "resnet18, resnet50, mobilenet_v2, convnext_tiny, vit_s16, clip_rn50, clip_vit_b16, " \
+    "clip_vit_l14, clip_vit_l14_336, "                                                    \
     "clip_vit_h14_378"
 
 static const wrong wrongs[] = {

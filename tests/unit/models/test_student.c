@@ -34,6 +34,9 @@ static const struct published {
 } published[] = {{"resnet18", 64, 512, 11689512, 224},
                  {"resnet50", 64, 2048, 25557032, 224},
                  {"mobilenet_v2", 32, 1280, 3504872, 224},
+                 {"convnext_tiny", 96, 768, 28589128, 224},
+                 /* timm's vit_small_patch16_224 */
+                 {"vit_s16", 384, 384, 22050664, 224},
                  /* open_clip's image towers, and a head */
                  {"clip_rn50", 64, 1024, 38316896 + 1025000, 224},
                  {"clip_vit_b16", 768, 512, 86192640 + 513000, 224},
@@ -93,7 +96,7 @@ START_TEST(test_refused)
     dho_student_options options = {
         .model = "resnet19", .width = 64, .image_size = 224, .classes = 10};
     ck_assert_fails(dho_student_create(&student, &options), DHO_ERR_CONFIG,
-                    "resnet18, resnet50, mobilenet_v2, clip_rn50");
+                    "resnet18, resnet50, mobilenet_v2, convnext_tiny");
     options.model = published[_i].model;
     options.width = -1;
     ck_assert_fails(dho_student_create(&student, &options), DHO_ERR_CONFIG, "student.width");

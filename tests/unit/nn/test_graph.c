@@ -67,8 +67,10 @@ START_TEST(test_demands)
     const dho_value image = dho_graph_input(graph, 4, 4, 6);
     const dho_value map = dho_graph_conv(
         graph, image, &(dho_conv_spec){.name = "conv", .out_channels = 6, .kernel = 1});
-    const dho_value stream = dho_graph_embed_tokens(graph, map, "class", "position");
-    const dho_value tokens = dho_graph_layer_norm(graph, stream, "norm", false);
+    const dho_value stream = dho_graph_embed_tokens(
+        graph, map, &(dho_token_spec){.class_token = "class", .position = "position"});
+    const dho_value tokens =
+        dho_graph_layer_norm(graph, stream, &(dho_layer_norm_spec){.name = "norm"});
     dho_linear_spec spec = {.weight = "w", .out_channels = 6, .adds = true, .residual = stream};
     ck_assert_int_ge(dho_graph_linear_of(graph, tokens, &spec), 0);
     spec.weight = "w2";
@@ -88,7 +90,8 @@ START_TEST(test_demands)
         dho_graph_attention(graph, stream, 1, false);
         break;
     case 4:
-        dho_graph_embed_tokens(graph, stream, "class2", "position2");
+        dho_graph_embed_tokens(graph, stream,
+                               &(dho_token_spec){.class_token = "class2", .position = "position2"});
         break;
     case 5:
         dho_graph_batch_norm(graph, tokens, "bn", stream, DHO_ACTIVATION_NONE);

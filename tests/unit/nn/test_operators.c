@@ -18,13 +18,16 @@ static dho_value map_of(dho_graph *graph, dho_value image)
 
 static dho_value stream_of(dho_graph *graph, dho_value image)
 {
-    return dho_graph_embed_tokens(graph, map_of(graph, image), "class", "position");
+    return dho_graph_embed_tokens(
+        graph, map_of(graph, image),
+        &(dho_token_spec){.class_token = "class", .position = "position"});
 }
 
 static dho_value vector_of(dho_graph *graph, dho_value image)
 {
-    return dho_graph_take_token(graph,
-                                dho_graph_layer_norm(graph, stream_of(graph, image), "ln", true));
+    return dho_graph_take_token(
+        graph, dho_graph_layer_norm(graph, stream_of(graph, image),
+                                    &(dho_layer_norm_spec){.name = "ln", .stream = true}));
 }
 
 static dho_value conv(dho_graph *graph, dho_value image)
@@ -90,7 +93,8 @@ static dho_value tokens_linear(dho_graph *graph, dho_value image)
 static dho_value adding_linear(dho_graph *graph, dho_value image)
 {
     const dho_value stream = stream_of(graph, image);
-    const dho_value tokens = dho_graph_layer_norm(graph, stream, "norm", false);
+    const dho_value tokens =
+        dho_graph_layer_norm(graph, stream, &(dho_layer_norm_spec){.name = "norm"});
     return dho_graph_linear_of(graph, tokens,
                                &(dho_linear_spec){.weight = "w",
                                                   .bias = "b",
@@ -106,7 +110,8 @@ static dho_value l2_normalise(dho_graph *graph, dho_value image)
 
 static dho_value layer_norm(dho_graph *graph, dho_value image)
 {
-    return dho_graph_layer_norm(graph, stream_of(graph, image), "norm", true);
+    return dho_graph_layer_norm(graph, stream_of(graph, image),
+                                &(dho_layer_norm_spec){.name = "norm", .stream = true});
 }
 
 static dho_value gelu(dho_graph *graph, dho_value image)
@@ -162,6 +167,19 @@ static dho_value several(dho_graph *graph, dho_value image)
     return dho_graph_linear(graph, dho_graph_l2_normalise(graph, hidden), "last", 3, false);
 }
 
+/* Only float values are added to the stream: the scale's branch goes through both conversions. */
+static dho_value layer_scale(dho_graph *graph, dho_value image)
+{
+    const dho_value stream = dho_graph_widen(graph, map_of(graph, image));
+    const dho_value branch = dho_graph_conv(graph, dho_graph_narrow(graph, stream),
+                                            &(dho_conv_spec){.name = "depthwise",
+                                                             .out_channels = CHANNELS,
+                                                             .kernel = 7,
+                                                             .padding = 3,
+                                                             .groups = CHANNELS});
+    return dho_graph_narrow(graph, dho_graph_layer_scale(graph, branch, "wide.scale", stream));
+}
+
 static const struct operator_case {
     const char *name;
     dho_value (*build)(dho_graph *graph, dho_value image);
@@ -182,6 +200,7 @@ static const struct operator_case {
     {"quick gelu", quick_gelu},
     {"attention", attention},
     {"causal attention", causal_attention},
+    {"layer scale, conversions, depthwise 7x7", layer_scale},
     {"embeddings", embed_tokens},
     {"class token", take_token},
     {"mean token, attention pool", attention_pool},

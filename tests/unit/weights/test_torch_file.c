@@ -420,8 +420,9 @@ START_TEST(test_init)
     list[8].shape[0] = 3;
     ck_assert_fails(init_from(list, 9, true, parameters, &report), DHO_ERR_FORMAT,
                     "\"fc.bias\": expected shape [2], found [3]");
-    ck_assert_fails(init_from(list, 8, true, parameters, &report), DHO_ERR_FORMAT,
-                    "nor fc.bias, head.bias, classifier.bias or classifier.1.bias");
+    ck_assert_fails(
+        init_from(list, 8, true, parameters, &report), DHO_ERR_FORMAT,
+        "nor fc.bias, head.bias, classifier.bias, classifier.1.bias or classifier.2.bias");
     list[0].shape[0] = 1;
     ck_assert_fails(init_from(list, 9, false, parameters, &report), DHO_ERR_FORMAT,
                     "\"module.backbone.conv1.weight\": expected shape [2, 3, 1, 1], found "

@@ -114,11 +114,45 @@ static void store(dho_compute *compute, size_t count, const float *in, void *out
     dho_compute_parallel(compute, v.parts, store_part, &v);
 }
 
+typedef struct widening {
+    size_t count;
+    int parts;
+    bool accumulate;
+    const element *in;
+    float *out;
+} widening;
+
+static void load_part(void *context, int part)
+{
+    const widening *w = context;
+    const dho_range r = dho_range_of((int64_t)w->count, GRANULE, w->parts, part);
+    const element *restrict in = w->in;
+    float *restrict out = w->out;
+    if (w->accumulate) {
+#pragma omp simd
+        for (int64_t i = r.begin; i < r.end; i++) out[i] += LOAD(in[i]);
+    } else {
+#pragma omp simd
+        for (int64_t i = r.begin; i < r.end; i++) out[i] = LOAD(in[i]);
+    }
+}
+
+static void load(dho_compute *compute, size_t count, const void *in, bool accumulate, float *out)
+{
+    widening w = {.count = count,
+                  .parts = dho_compute_parts(compute, (int64_t)count),
+                  .accumulate = accumulate,
+                  .in = in,
+                  .out = out};
+    dho_compute_parallel(compute, w.parts, load_part, &w);
+}
+
 const dho_table TYPED(dho_fast_rows) = {
     .kernels = {.sum_rows = sum_rows,
 #ifndef DHO_ELEMENT_BF16
                 .sum_float_rows = sum_float_rows,
 #endif
                 .accumulate = accumulate,
-                .store = store},
+                .store = store,
+                .load = load},
 };
