@@ -32,6 +32,34 @@ EOF2
 grep -q '^channel scale, blis: .* gradients, 0 beside' "$work/log" || die "the operator was not tested"
 pass "an operator: one file and one row; its gradients are those of differences"
 
+# --- add a student ---
+for ranks in 1 2; do
+    run $ranks train -c "$work/base.yaml" --out "$work/all_cnn$ranks" --set student.model=all_cnn --set train.shards=2 \
+        >"$work/log" 2>&1 || die "training All-CNN on $ranks ranks"
+done
+cmp -s "$work"/all_cnn{1,2}/checkpoints/step-00000003/model.safetensors || die "two ranks train another All-CNN than one"
+"$DHO" export "$work/all_cnn1" --out "$work/all_cnn.safetensors" >"$work/log" 2>&1 || die "export"
+"$DHO" weights inspect "$work/all_cnn.safetensors" >"$work/log" || die "inspecting the export"
+grep -q '^features.0.conv.weight  *.*\[8, 3, 3, 3\]' "$work/log" && grep -q '^classifier.weight' "$work/log" ||
+    die "the export has other names"
+pass "a student: one file and one row; trained on two ranks, exported"
+
+# --- add a teacher ---
+"$DHO" teacher embed --model clip_vit_b33 --weights "$work/base.yaml" --out "$work/x" -c "$work/base.yaml" \
+    >"$work/log" 2>&1 && die "clip_vit_b33 is a model"
+grep -q 'known: .*clip_vit_b16, clip_vit_b32, clip_vit_l14' "$work/log" || die "the teacher is not known: $(cat "$work/log")"
+run 1 train -c "$work/base.yaml" --out "$work/b32" --set student.model=clip_vit_b32 --set student.width=16 \
+    --set student.layers=1 >"$work/log" 2>&1 || die "training ViT-B/32"
+pass "a teacher: three rows"
+
+# --- add a table ---
+(cd "$tree" && "$DHO" table all_cnn) >"$work/log" 2>&1 || die "dho table"
+grep -q "All-CNN, labels alone" "$work/log" || die "the table has no title"
+grep -q "4 of 4 runs are not counted" "$work/log" || die "it does not ask for four runs"
+(cd "$tree" && "$DHO" table all_cnn --missing) >"$work/log" 2>&1 || die "dho table --missing"
+grep -q "student.width=32" "$work/log" || die "the script has no run of the second width"
+pass "a table: one file"
+
 # --- add a metric ---
 run 1 train -c "$work/base.yaml" >"$work/log" 2>&1 || die "training"
 grep -q ' acc [0-9.]* | loss² [0-9.]* | lr ' "$work/log" || die "the metric is not on the progress line"
