@@ -2,7 +2,8 @@
  *
  * A sample's id is its index in the listing; the listing never depends on the order in which a
  * folder is read. ImageFolder: classes are the sub-folders in byte order, samples are ordered by
- * label, folder and name in byte order, as torchvision's are. Names are UTF-8; other bytes are refused. CoOp split: the order of the JSON file. */
+ * label, folder and name in byte order, as torchvision's are. Names are UTF-8; other bytes are
+ * refused. CoOp split: the order of the JSON file. */
 #ifndef DHO_DATASET_H
 #define DHO_DATASET_H
 
@@ -26,7 +27,7 @@ typedef struct dho_sample {
 } dho_sample;
 
 /* The open tar shards of a packed dataset (docs/shards.md). */
-typedef struct dho_shard_set dho_shard_set;
+typedef struct dho_tar_set dho_tar_set;
 
 /* What lies in the set and is not used, by reason. */
 typedef struct dho_unused dho_unused;
@@ -42,9 +43,9 @@ typedef struct dho_dataset {
                              label (4 bytes, little endian) of each sample in order, then of the
                              count (8 bytes) */
     char *path_pool;      /* owned: the bytes behind samples[].path */
-    dho_shard_set *shards; /* owned; the samples' bytes are in tar shards under root; NULL: each
-                              sample is a file root/path */
-    dho_unused *unused;    /* owned; NULL: nothing is looked for (FGVC-Aircraft) */
+    dho_tar_set *shards;  /* owned; the samples' bytes are in tar shards under root; NULL: each
+                               sample is a file root/path */
+    dho_unused *unused;   /* owned; NULL: nothing is looked for (FGVC-Aircraft) */
 } dho_dataset;
 
 /* Lists an ImageFolder. With `reference` (NULL for a training set) labels are the indices of the
@@ -52,34 +53,33 @@ typedef struct dho_dataset {
  * are the reference's. When no folder name is a class of the reference and all are integers
  * 0 .. C-1 without leading zeros, the integer is the label (ImageNet-V2).
  * A sample is a file or a link (not followed, not even looked at) in a class folder, or a folder
- * inside it, whose name ends in .jpg, .jpeg, .jpe, .jfif, .png, .webp, .bmp, .tif, .tiff, .gif, .ppm,
- * .pgm, .pbm or .pnm, in any case. Folders may be links. What else lies there is counted in `unused`.
- * Errors: DHO_ERR_CONFIG (no such folder; no class folder; a class folder without an image, named;
- * a folder that is no class of the reference), DHO_ERR_IO (a folder cannot be read),
+ * inside it, whose name ends in .jpg, .jpeg, .jpe, .jfif, .png, .webp, .bmp, .tif, .tiff, .gif,
+ * .ppm, .pgm, .pbm or .pnm, in any case. Folders may be links. What else lies there is counted in
+ * `unused`. Errors: DHO_ERR_CONFIG (no such folder; no class folder; a class folder without an
+ * image, named; a folder that is no class of the reference), DHO_ERR_IO (a folder cannot be read),
  * DHO_ERR_MEMORY. *out is all zero on error. */
 dho_status dho_dataset_open_folder(dho_dataset *out, const char *root,
                                    const dho_dataset *reference);
 
-/* Reads one split ("train", "val" or "test") of a CoOp split file, or, when its name ends in .txt, of
- * FGVC-Aircraft: variants.txt (line c: class c) with images_variant_SPLIT.txt beside it, lines "image
- * variant", paths image.jpg. The classes are those of the
- * whole file. Errors: DHO_ERR_CONFIG (no such file, folder or split; an empty split),
- * DHO_ERR_FORMAT (not of that form, label out of range or used by no sample of the file, one label
- * with two names, absolute paths or ".." in a path), DHO_ERR_IO, DHO_ERR_MEMORY. *out is all zero
- * on error. */
+/* Reads one split ("train", "val" or "test") of a CoOp split file, or, when its name ends in .txt,
+ * of FGVC-Aircraft: variants.txt (line c: class c) with images_variant_SPLIT.txt beside it, lines
+ * "image variant", paths image.jpg. The classes are those of the whole file. Errors: DHO_ERR_CONFIG
+ * (no such file, folder or split; an empty split), DHO_ERR_FORMAT (not of that form, label out of
+ * range or used by no sample of the file, one label with two names, absolute paths or ".." in a
+ * path), DHO_ERR_IO, DHO_ERR_MEMORY. *out is all zero on error. */
 dho_status dho_dataset_open_coop(dho_dataset *out, const char *root, const char *split_file,
                                  const char *split);
 
 /* Opens a folder of tar shards: what dho pack writes, or WebDataset tars (KEY.jpg|jpeg|jpe|png with
- * KEY.cls). Samples, order, labels and fingerprint of a packed dataset are those of what was packed.
- * `reference` as for an ImageFolder: labels are those of the class names (or, when no name is known
- * to it, integers); samples are then ordered by label and path, as an ImageFolder's are.
- * Without the index "shards.index" all tars are scanned: the shards in the order of their names, or,
- * when they are named ...-SSSSS-of-NNNNN.tar and have the sizes of it, id = position * N + S. Class
- * names are then the lines of classes.txt, or the integers.
- * Errors: DHO_ERR_CONFIG (no such folder, no shard in it, a class that is not the reference's),
- * DHO_ERR_FORMAT (a damaged index or tar, with file and offset; a shard that has changed since it was
- * indexed), DHO_ERR_IO, DHO_ERR_MEMORY. *out is all zero on error. */
+ * KEY.cls). Samples, order, labels and fingerprint of a packed dataset are those of what was
+ * packed. `reference` as for an ImageFolder: labels are those of the class names (or, when no name
+ * is known to it, integers); samples are then ordered by label and path, as an ImageFolder's are.
+ * Without the index "shards.index" all tars are scanned: the shards in the order of their names,
+ * or, when they are named ...-SSSSS-of-NNNNN.tar and have the sizes of it, id = position * N + S.
+ * Class names are then the lines of classes.txt, or the integers. Errors: DHO_ERR_CONFIG (no such
+ * folder, no shard in it, a class that is not the reference's), DHO_ERR_FORMAT (a damaged index or
+ * tar, with file and offset; a shard that has changed since it was indexed), DHO_ERR_IO,
+ * DHO_ERR_MEMORY. *out is all zero on error. */
 dho_status dho_dataset_open_shards(dho_dataset *out, const char *folder,
                                    const dho_dataset *reference);
 
@@ -97,8 +97,8 @@ dho_status dho_dataset_blame(const dho_dataset *dataset, int64_t id, dho_status 
  * Errors: DHO_ERR_CONFIG naming up to five missing and five unexpected classes; DHO_ERR_IO. */
 dho_status dho_dataset_check_classes(const dho_dataset *dataset, const char *class_file);
 
-/* Says in one line, by rank 0, what lies in the set and is not used, if anything is: a warning where
- * torchvision's ImageFolder or webdataset would have used it or refused the set. */
+/* Says in one line, by rank 0, what lies in the set and is not used, if anything is: a warning
+ * where torchvision's ImageFolder or webdataset would have used it or refused the set. */
 void dho_dataset_say_unused(const dho_dataset *dataset);
 
 /* Releases everything and zeroes *dataset; an all-zero one is fine. */

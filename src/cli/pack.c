@@ -2,7 +2,7 @@
 #include "cli/cli.h"
 #include "dho/dataset.h"
 #include "dho/run_setup.h"
-#include "dho/shards.h"
+#include "dho/tar.h"
 #include "dho/teacher_cache.h"
 
 #include <string.h>
@@ -58,8 +58,8 @@ static dho_status pack(void *given, dho_comm *comm)
     if (arguments->index != NULL) {
         if (arguments->out != NULL || from->path != NULL || from->override_count > 0)
             return dho_fail(DHO_ERR_CONFIG, "--index: stands alone: the tars are all it needs");
-        return dho_comm_agree(comm, dho_comm_rank(comm) == 0 ? dho_shards_index(arguments->index)
-                                                             : DHO_OK);
+        return dho_comm_agree(comm,
+                              dho_comm_rank(comm) == 0 ? dho_pack_index(arguments->index) : DHO_OK);
     }
     if (arguments->out == NULL) return dho_fail(DHO_ERR_CONFIG, "--out: is missing");
     DHO_TRY(dho_cli_load_config(from, comm, &config));

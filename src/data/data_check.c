@@ -2,7 +2,7 @@
 #include "dho/data_check.h"
 
 #include "base/utf8.h"
-#include "data/shard_index.h"
+#include "data/tar_index.h"
 #include "data/unused.h"
 #include "dho/alloc.h"
 #include "dho/file.h"

@@ -2,7 +2,7 @@
 #include "data/dataset_build.h"
 
 #include "base/utf8.h"
-#include "data/shard_index.h"
+#include "data/tar_index.h"
 #include "data/unused.h"
 #include "dho/alloc.h"
 
@@ -125,7 +125,7 @@ dho_status dho_dataset_finish(dho_dataset *out, dho_path_list *list)
 
 void dho_dataset_free(dho_dataset *dataset)
 {
-    dho_shard_set_close(&dataset->shards);
+    dho_tar_set_close(&dataset->shards);
     dho_unused_free(&dataset->unused);
     if (dataset->class_names != NULL)
         for (int32_t i = 0; i < dataset->classes; i++) dho_free(dataset->class_names[i]);

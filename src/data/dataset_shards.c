@@ -1,7 +1,7 @@
 /* Datasets in tar shards, and the one way to a sample's bytes. */
 #define _GNU_SOURCE
 #include "data/layout.h"
-#include "data/shard_index.h"
+#include "data/tar_index.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
@@ -11,31 +11,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-static dho_status load_index(dho_shard_index *out, const char *folder)
+static dho_status load_index(dho_tar_index *out, const char *folder)
 {
     char *path;
-    *out = (dho_shard_index){0};
-    DHO_TRY(dho_path_join(&path, folder, DHO_SHARD_INDEX_NAME));
+    *out = (dho_tar_index){0};
+    DHO_TRY(dho_path_join(&path, folder, DHO_TAR_INDEX_NAME));
     dho_status status;
     if (dho_path_exists(path)) {
         dho_mapping mapping;
         status = dho_mapping_open(&mapping, path);
         if (status == DHO_OK) {
-            status = dho_shard_index_parse(out, mapping.data, mapping.size, path);
+            status = dho_tar_index_parse(out, mapping.data, mapping.size, path);
             dho_mapping_close(&mapping);
         }
     } else {
-        status = dho_shard_scan_folder(out, folder);
+        status = dho_tar_scan_folder(out, folder);
         if (status == DHO_OK)
             dho_info("%s: no %s: %u tars scanned (dho pack --index %s writes one)", folder,
-                     DHO_SHARD_INDEX_NAME, out->file_count, folder);
+                     DHO_TAR_INDEX_NAME, out->file_count, folder);
     }
     dho_free(path);
     return status;
 }
 
 /* labels[c]: the reference's label of class c. */
-static dho_status map_classes(const dho_shard_index *index, const char *folder,
+static dho_status map_classes(const dho_tar_index *index, const char *folder,
                               const dho_dataset *reference, int32_t *labels, bool *out_same)
 {
     dho_path_list names = {0};
@@ -64,12 +64,12 @@ static int compare_samples(const void *a, const void *b, void *context)
 }
 
 /* By label and path, as an ImageFolder is listed. */
-static dho_status reorder(dho_shard_index *index)
+static dho_status reorder(dho_tar_index *index)
 {
     const size_t count = index->paths.count;
     int64_t *order = NULL;
     dho_path_entry *entries = NULL;
-    dho_shard_member *members = NULL;
+    dho_tar_member *members = NULL;
     dho_status status;
     DHO_TRY_GOTO(dho_alloc(&order, count, sizeof *order, "shards: order"));
     DHO_TRY_GOTO(dho_alloc(&entries, count, sizeof *entries, "shards: samples"));
@@ -89,7 +89,7 @@ fail:
     return status;
 }
 
-static dho_status relabel(dho_shard_index *index, const char *folder, const dho_dataset *reference)
+static dho_status relabel(dho_tar_index *index, const char *folder, const dho_dataset *reference)
 {
     int32_t *labels;
     bool same;
@@ -116,7 +116,7 @@ static dho_status copy_class_names(dho_dataset *out, char *const *names, int32_t
 dho_status dho_dataset_open_shards(dho_dataset *out, const char *folder,
                                    const dho_dataset *reference)
 {
-    dho_shard_index index;
+    dho_tar_index index;
     dho_status status;
     *out = (dho_dataset){0};
     DHO_TRY(dho_require_folder(folder));
@@ -126,14 +126,14 @@ dho_status dho_dataset_open_shards(dho_dataset *out, const char *folder,
     DHO_TRY_GOTO(reference != NULL
                      ? copy_class_names(out, reference->class_names, reference->classes)
                      : copy_class_names(out, index.class_names, index.classes));
-    DHO_TRY_GOTO(dho_shard_count_unused(&index, folder));
+    DHO_TRY_GOTO(dho_tar_count_unused(&index, folder));
     out->unused = index.unused;
     index.unused = NULL;
     DHO_TRY_GOTO(dho_dataset_finish(out, &index.paths));
-    DHO_TRY_GOTO(dho_shard_set_take(&out->shards, &index, folder));
+    DHO_TRY_GOTO(dho_tar_set_take(&out->shards, &index, folder));
 fail:
     if (status != DHO_OK) dho_dataset_free(out);
-    dho_shard_index_free(&index);
+    dho_tar_index_free(&index);
     return status;
 }
 
@@ -149,17 +149,17 @@ dho_status dho_dataset_read(const dho_dataset *dataset, int64_t id, uint8_t **in
                             size_t *inout_capacity, size_t *out_size)
 {
     if (dataset->shards != NULL)
-        return dho_shard_set_read(dataset->shards, id, inout_data, inout_capacity, out_size);
+        return dho_tar_set_read(dataset->shards, id, inout_data, inout_capacity, out_size);
     char path[PATH_MAX];
     const char *root = dataset->root, *name = dataset->samples[id].path;
     const size_t length = strlen(root);
     const bool slash = length == 0 || root[length - 1] == '/';
     if (snprintf(path, sizeof path, "%s%s%s", root, slash ? "" : "/", name) >= (int)sizeof path)
         return dho_fail(DHO_ERR_IO, "%s/%s: path too long", root, name);
-    return dho_file_read(path, DHO_SHARD_MAX_IMAGE_BYTES, inout_data, inout_capacity, out_size);
+    return dho_file_read(path, DHO_TAR_MAX_IMAGE_BYTES, inout_data, inout_capacity, out_size);
 }
 
 dho_status dho_dataset_blame(const dho_dataset *dataset, int64_t id, dho_status status)
 {
-    return dataset->shards != NULL ? dho_shard_set_blame(dataset->shards, id, status) : status;
+    return dataset->shards != NULL ? dho_tar_set_blame(dataset->shards, id, status) : status;
 }

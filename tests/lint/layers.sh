@@ -21,7 +21,7 @@ layers=(base config comm image data compute nn models weights infer heads clip t
 declare -A module=(
     [status]=base [log]=base [alloc]=base [rng]=base [file]=base [processor]=base
     [config]=config [layout_rows]=config [model_rows]=config [comm]=comm [image]=image
-    [dataset]=data [loader]=data [run_setup]=data [shards]=data [data_check]=data
+    [dataset]=data [loader]=data [run_setup]=data [tar]=data [data_check]=data
     [compute]=compute [graph]=nn [student]=models [text_tower]=models
     [safetensors]=weights [state_dict]=weights [torch_file]=weights [weights]=weights
     [infer]=infer

@@ -9,9 +9,9 @@ dho_alloc_fail_at dho_alloc_get_stats dho_alloc_reset_peak       what tests look
 dho_mt19937_u32 dho_pcg64_u64                               the published sequences are tested by the word
 dho_tokenizer_open_memory dho_text_unpack                   fuzzers and tests read from memory
 dho_head_file_parse dho_torch_file_open_memory              so do these
-dho_shard_scan_memory dho_table_spec_parse                  so do these
+dho_tar_scan_memory dho_table_spec_parse                  so do these
 cache_header_bytes                                          fuzzers set a shard's header right
-dho_shard_set_member dho_shard_set_touched                  tests: what a virtual shard opens
+dho_tar_set_member dho_tar_set_touched                  tests: what a virtual shard opens
 dho_cache_read_shots                                        tests: a head from a cache alone
 dho_dataset_open_coop dho_dataset_open_folder               public; dho itself opens them by their row
 dho_cache_finish dho_image_save_jpeg                        public, with their pair dho_cache_write_shard

@@ -1,8 +1,8 @@
 #define _GNU_SOURCE
-#include "data/shard_index.h"
+#include "data/tar_index.h"
 #include "dho/comm.h"
 #include "dho/loader.h"
-#include "dho/shards.h"
+#include "dho/tar.h"
 #include "image/image_name.h"
 #include "unit/data/data_fixture.h"
 
@@ -83,12 +83,12 @@ START_TEST(test_names)
         char *member, *path;
         const char *extension;
         size_t key;
-        ck_assert_ok(dho_shard_member_name(&member, names[i].path));
+        ck_assert_ok(dho_tar_member_name(&member, names[i].path));
         ck_assert_str_eq(member, names[i].member);
-        ck_assert(dho_shard_split_name(member, &key, &extension));
+        ck_assert(dho_tar_split_name(member, &key, &extension));
         ck_assert_uint_eq(key, strlen(names[i].key));
         ck_assert(dho_is_image_extension(extension));
-        ck_assert_ok(dho_shard_sample_path(&path, member));
+        ck_assert_ok(dho_tar_sample_path(&path, member));
         ck_assert_str_eq(path, names[i].path);
         dho_free(path);
         dho_free(member);
@@ -96,8 +96,7 @@ START_TEST(test_names)
     char *member;
     static const char *const wrong[] = {"a/b", "a/.jpg", "a/b.txt", "a.jpg/b", ""};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        ck_assert_fails(dho_shard_member_name(&member, wrong[i]), DHO_ERR_CONFIG,
-                        "cannot be packed");
+        ck_assert_fails(dho_tar_member_name(&member, wrong[i]), DHO_ERR_CONFIG, "cannot be packed");
 }
 END_TEST
 
@@ -114,7 +113,7 @@ START_TEST(test_round_trip)
         ck_assert_ok(dho_dataset_open_shards(&again, fixture_path("packed"), NULL));
         assert_same(&folder, &again);
         dho_dataset_free(&again);
-        ck_assert_ok(dho_shards_index(fixture_path("packed")));
+        ck_assert_ok(dho_pack_index(fixture_path("packed")));
         ck_assert_ok(dho_dataset_open_shards(&again, fixture_path("packed"), NULL));
         assert_same(&folder, &again);
         dho_dataset_free(&again);
@@ -140,11 +139,11 @@ START_TEST(test_shard_of_an_id)
     pack(&folder, "packed", 6);
     ck_assert_ok(dho_dataset_open_shards(&packed, fixture_path("packed"), NULL));
     for (int64_t id = 0; id < 24; id++)
-        ck_assert_uint_eq(dho_shard_set_member(packed.shards, id)->shard, id % 6);
+        ck_assert_uint_eq(dho_tar_set_member(packed.shards, id)->shard, id % 6);
     /* Virtual shard 1 of V = 3 touches the shards 1 and 4 and no others. */
     for (int64_t id = 1; id < 24; id += 3)
         ck_assert_ok(dho_dataset_read(&packed, id, &bytes, &capacity, &size));
-    ck_assert_uint_eq(dho_shard_set_touched(packed.shards), 2);
+    ck_assert_uint_eq(dho_tar_set_touched(packed.shards), 2);
     dho_free(bytes);
     dho_dataset_free(&packed);
     dho_dataset_free(&folder);
@@ -308,22 +307,22 @@ static void write_bytes(const char *name, const uint8_t *data, size_t size)
 START_TEST(test_damaged_index)
 {
     dho_dataset folder;
-    dho_shard_index index;
+    dho_tar_index index;
     uint8_t *data;
     size_t size;
     fixture_folder(&folder, 2, 3);
     pack(&folder, "packed", 2);
     read_bytes("packed/shards.index", &data, &size);
-    ck_assert_ok(dho_shard_index_parse(&index, data, size, "i"));
+    ck_assert_ok(dho_tar_index_parse(&index, data, size, "i"));
     ck_assert_uint_eq(index.paths.count, 6);
-    dho_shard_index_free(&index);
+    dho_tar_index_free(&index);
     for (size_t i = 0; i < size; i++) { /* every byte, every length */
         data[i] ^= 0x41;
-        ck_assert_int_ne(dho_shard_index_parse(&index, data, size, "i"), DHO_OK);
+        ck_assert_int_ne(dho_tar_index_parse(&index, data, size, "i"), DHO_OK);
         data[i] ^= 0x41;
         uint8_t *cut = malloc(i + 1);
         memcpy(cut, data, i);
-        ck_assert_fails(dho_shard_index_parse(&index, cut, i, "i"), DHO_ERR_FORMAT, "i: ");
+        ck_assert_fails(dho_tar_index_parse(&index, cut, i, "i"), DHO_ERR_FORMAT, "i: ");
         free(cut);
     }
     dho_free(data);
@@ -340,7 +339,7 @@ START_TEST(test_damaged_tar)
     pack(&folder, "packed", 2);
     read_bytes("packed/shard-00000-of-00002.tar", &data, &size);
     ck_assert_ok(dho_dataset_open_shards(&packed, fixture_path("packed"), NULL));
-    const uint64_t offset = dho_shard_set_member(packed.shards, 2)->offset;
+    const uint64_t offset = dho_tar_set_member(packed.shards, 2)->offset;
     data[offset + 30] ^= 1;
     write_bytes("packed/shard-00000-of-00002.tar", data, size);
     ck_assert_ok(dho_dataset_read(&packed, 0, &image, &capacity, &got));

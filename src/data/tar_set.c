@@ -1,7 +1,7 @@
 /* Open tar shards: random access by offset. pread, not mmap: a tar that shrinks while it is read is
  * an error here, not a signal, and a network file system sees one request an image. */
 #define _GNU_SOURCE
-#include "data/shard_index.h"
+#include "data/tar_index.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 
@@ -10,20 +10,20 @@
 #include <string.h>
 #include <unistd.h>
 
-struct dho_shard_set {
+struct dho_tar_set {
     char *folder;              /* owned */
-    dho_shard_file *files;     /* owned, [file_count] */
+    dho_tar_file *files;       /* owned, [file_count] */
     int *descriptors;          /* owned, [file_count]; -1: not open; under the lock */
     uint32_t file_count, open; /* open: descriptors kept; under the lock */
     bool *touched;             /* owned, [file_count]; under the lock */
-    dho_shard_member *members; /* owned, by sample id */
+    dho_tar_member *members;   /* owned, by sample id */
     bool has_crc;
     pthread_mutex_t lock;
 };
 
-dho_status dho_shard_set_take(dho_shard_set **out, dho_shard_index *index, const char *folder)
+dho_status dho_tar_set_take(dho_tar_set **out, dho_tar_index *index, const char *folder)
 {
-    dho_shard_set *set;
+    dho_tar_set *set;
     dho_status status;
     *out = NULL;
     DHO_TRY(dho_alloc_zero(&set, 1, sizeof *set, "shards"));
@@ -45,18 +45,18 @@ dho_status dho_shard_set_take(dho_shard_set **out, dho_shard_index *index, const
     *out = set;
     return DHO_OK;
 fail:
-    dho_shard_set_close(&set);
+    dho_tar_set_close(&set);
     return status;
 }
 
-uint32_t dho_shard_set_files(const dho_shard_set *set)
+uint32_t dho_tar_set_files(const dho_tar_set *set)
 {
     return set->file_count;
 }
 
-void dho_shard_set_close(dho_shard_set **inout)
+void dho_tar_set_close(dho_tar_set **inout)
 {
-    dho_shard_set *set = *inout;
+    dho_tar_set *set = *inout;
     if (set == NULL) return;
     for (uint32_t i = 0; i < set->file_count; i++) {
         if (set->descriptors[i] >= 0) close(set->descriptors[i]);
@@ -72,26 +72,26 @@ void dho_shard_set_close(dho_shard_set **inout)
     *inout = NULL;
 }
 
-uint32_t dho_shard_set_touched(const dho_shard_set *set)
+uint32_t dho_tar_set_touched(const dho_tar_set *set)
 {
     uint32_t touched = 0;
     for (uint32_t i = 0; i < set->file_count; i++) touched += set->touched[i];
     return touched;
 }
 
-const dho_shard_member *dho_shard_set_member(const dho_shard_set *set, int64_t id)
+const dho_tar_member *dho_tar_set_member(const dho_tar_set *set, int64_t id)
 {
     return &set->members[id];
 }
 
-static dho_status fail_file(const dho_shard_set *set, uint32_t file, const char *action)
+static dho_status fail_file(const dho_tar_set *set, uint32_t file, const char *action)
 {
     return dho_fail(DHO_ERR_IO, "%s/%s: cannot %s: %s", set->folder, set->files[file].name, action,
                     strerror(errno));
 }
 
 /* Opens a shard and sees that it still is the one that was indexed. */
-static dho_status open_file(const dho_shard_set *set, uint32_t file, int *out)
+static dho_status open_file(const dho_tar_set *set, uint32_t file, int *out)
 {
     char *path;
     int descriptor;
@@ -101,11 +101,11 @@ static dho_status open_file(const dho_shard_set *set, uint32_t file, int *out)
     if (status != DHO_OK) goto fail;
     *out = descriptor;
     if (bytes != set->files[file].bytes)
-        status = dho_fail(DHO_ERR_FORMAT, "%s: has %llu bytes, the index says %llu: not that shard",
-                          path, (unsigned long long)bytes,
-                          (unsigned long long)set->files[file].bytes);
+        status =
+            dho_fail(DHO_ERR_FORMAT, "%s: has %llu bytes, the index says %llu: not that shard",
+                     path, (unsigned long long)bytes, (unsigned long long)set->files[file].bytes);
     else if (set->files[file].packed)
-        status = dho_shard_unpack(out, descriptor, path);
+        status = dho_tar_unpack(out, descriptor, path);
     if (status != DHO_OK || set->files[file].packed) close(descriptor);
 fail:
     dho_free(path);
@@ -113,7 +113,7 @@ fail:
 }
 
 /* The shard's descriptor; *out_own: the caller closes it, because enough are kept open. */
-static dho_status borrow_file(dho_shard_set *set, uint32_t file, int *out, bool *out_own)
+static dho_status borrow_file(dho_tar_set *set, uint32_t file, int *out, bool *out_own)
 {
     dho_status status = DHO_OK;
     *out_own = false;
@@ -123,7 +123,7 @@ static dho_status borrow_file(dho_shard_set *set, uint32_t file, int *out, bool 
         status = open_file(set, file, out);
         if (status == DHO_OK) {
             set->touched[file] = true;
-            *out_own = set->open >= DHO_SHARD_KEEP_OPEN;
+            *out_own = set->open >= DHO_TAR_KEEP_OPEN;
         }
         if (status == DHO_OK && !*out_own) {
             set->descriptors[file] = *out;
@@ -134,7 +134,7 @@ static dho_status borrow_file(dho_shard_set *set, uint32_t file, int *out, bool 
     return status;
 }
 
-static dho_status read_at(const dho_shard_set *set, const dho_shard_member *member, int descriptor,
+static dho_status read_at(const dho_tar_set *set, const dho_tar_member *member, int descriptor,
                           uint8_t *to)
 {
     size_t used = 0;
@@ -152,10 +152,10 @@ static dho_status read_at(const dho_shard_set *set, const dho_shard_member *memb
     return DHO_OK;
 }
 
-dho_status dho_shard_set_read(dho_shard_set *set, int64_t id, uint8_t **inout_data,
-                              size_t *inout_capacity, size_t *out_size)
+dho_status dho_tar_set_read(dho_tar_set *set, int64_t id, uint8_t **inout_data,
+                            size_t *inout_capacity, size_t *out_size)
 {
-    const dho_shard_member *member = &set->members[id];
+    const dho_tar_member *member = &set->members[id];
     int descriptor;
     bool own;
     *out_size = 0;
@@ -172,15 +172,15 @@ dho_status dho_shard_set_read(dho_shard_set *set, int64_t id, uint8_t **inout_da
     DHO_TRY(status);
     (*inout_data)[member->bytes] = 0;
     if (set->has_crc && dho_crc32(0, *inout_data, member->bytes) != member->crc)
-        return dho_shard_set_blame(
+        return dho_tar_set_blame(
             set, id, dho_fail(DHO_ERR_FORMAT, "the image's checksum is wrong: damaged"));
     *out_size = member->bytes;
     return DHO_OK;
 }
 
-dho_status dho_shard_set_blame(const dho_shard_set *set, int64_t id, dho_status status)
+dho_status dho_tar_set_blame(const dho_tar_set *set, int64_t id, dho_status status)
 {
-    const dho_shard_member *member = &set->members[id];
+    const dho_tar_member *member = &set->members[id];
     return dho_fail_prefix(status, "%s/%s: offset %llu: ", set->folder,
                            set->files[member->shard].name, (unsigned long long)member->offset);
 }

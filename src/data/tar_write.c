@@ -1,5 +1,5 @@
 /* Writing one tar through libarchive: GNU tar, which Python and every tar read. */
-#include "data/shard_write.h"
+#include "data/tar_write.h"
 
 #include "dho/alloc.h"
 #include "dho/file.h"
@@ -18,7 +18,7 @@ typedef struct writer {
     const char *path;
 } writer;
 
-dho_status dho_shard_file_name(char **out, int shard, int shards)
+dho_status dho_tar_file_name(char **out, int shard, int shards)
 {
     return dho_asprintf(out, "shard-%05d-of-%05d.tar", shard, shards);
 }
@@ -70,15 +70,15 @@ static dho_status write_member(writer *w, const char *name, const void *data, si
 
 /* "KEY.jpg" and "KEY.cls"; *inout_key: the key before, then this one. */
 static dho_status write_sample(writer *w, const dho_sample *sample, const uint8_t *bytes,
-                               size_t size, char **inout_key, dho_shard_member *out)
+                               size_t size, char **inout_key, dho_tar_member *out)
 {
     char *name, *label_name = NULL, label[16];
     const char *extension;
     size_t key;
     uint64_t ignored;
     dho_status status;
-    DHO_TRY(dho_shard_member_name(&name, sample->path));
-    dho_shard_split_name(name, &key, &extension);
+    DHO_TRY(dho_tar_member_name(&name, sample->path));
+    dho_tar_split_name(name, &key, &extension);
     if (*inout_key != NULL && strlen(*inout_key) == key && memcmp(*inout_key, name, key) == 0) {
         status = dho_fail(DHO_ERR_CONFIG,
                           "%s: cannot be packed: the sample in front of it in %s has the same name "
@@ -106,7 +106,7 @@ static dho_status check_image(const dho_dataset *dataset, int64_t id, const uint
 {
     const char *name = dataset->samples[id].path;
     int width, height;
-    if (size >= DHO_SHARD_MAX_IMAGE_BYTES)
+    if (size >= DHO_TAR_MAX_IMAGE_BYTES)
         return dho_fail(DHO_ERR_FORMAT, "%s: more than 2 GiB", name);
     const dho_status status = dho_image_read_size(bytes, size, name, &width, &height);
     if (status != DHO_ERR_FORMAT) return status;
@@ -116,8 +116,8 @@ static dho_status check_image(const dho_dataset *dataset, int64_t id, const uint
     return DHO_OK;
 }
 
-dho_status dho_shard_write(const dho_dataset *dataset, int shard, int shards, bool keep_broken,
-                           const char *path, dho_shard_member *members, uint64_t *out_bytes)
+dho_status dho_tar_write(const dho_dataset *dataset, int shard, int shards, bool keep_broken,
+                         const char *path, dho_tar_member *members, uint64_t *out_bytes)
 {
     writer w = {.path = path};
     uint8_t *bytes = NULL;
@@ -128,7 +128,7 @@ dho_status dho_shard_write(const dho_dataset *dataset, int shard, int shards, bo
     for (int64_t id = shard; id < dataset->count; id += shards, members++) {
         DHO_TRY_GOTO(dho_dataset_read(dataset, id, &bytes, &capacity, &size));
         DHO_TRY_GOTO(check_image(dataset, id, bytes, size, keep_broken));
-        *members = (dho_shard_member){.shard = (uint32_t)shard};
+        *members = (dho_tar_member){.shard = (uint32_t)shard};
         DHO_TRY_GOTO(write_sample(&w, &dataset->samples[id], bytes, size, &key, members));
     }
     DHO_TRY_GOTO(check(&w, archive_write_close(w.archive)));
@@ -143,19 +143,19 @@ fail:
     return status;
 }
 
-dho_status dho_shard_adopt(const dho_dataset *dataset, int shard, int shards, const char *folder,
-                           const char *name, dho_shard_member *members, uint64_t *out_bytes)
+dho_status dho_tar_adopt(const dho_dataset *dataset, int shard, int shards, const char *folder,
+                         const char *name, dho_tar_member *members, uint64_t *out_bytes)
 {
-    dho_shard_index index = {0};
+    dho_tar_index index = {0};
     dho_mapping mapping = {0};
     char *path;
     dho_status status;
     DHO_TRY(dho_path_join(&path, folder, name));
     DHO_TRY_GOTO(dho_mapping_open(&mapping, path));
     *out_bytes = mapping.size;
-    DHO_TRY_GOTO(dho_shard_index_add_file(&index, name, mapping.size));
-    DHO_TRY_GOTO(dho_shard_scan_tar(&index, path, 0));
-    DHO_TRY_GOTO(dho_shard_index_checksum(&index, folder));
+    DHO_TRY_GOTO(dho_tar_index_add_file(&index, name, mapping.size));
+    DHO_TRY_GOTO(dho_tar_scan(&index, path, 0));
+    DHO_TRY_GOTO(dho_tar_index_checksum(&index, folder));
     size_t i = 0;
     for (int64_t id = shard; id < dataset->count; id += shards, i++) {
         const dho_path_entry *entry = &index.paths.entries[i];
@@ -172,7 +172,7 @@ dho_status dho_shard_adopt(const dho_dataset *dataset, int shard, int shards, co
                           path, shard);
 fail:
     dho_mapping_close(&mapping);
-    dho_shard_index_free(&index);
+    dho_tar_index_free(&index);
     dho_free(path);
     return status;
 }

@@ -2,14 +2,14 @@
  * name as the key, and the rest as the extension; names of images may have more dots
  * (ImageNet-A: "0.000116_digital clock _ digital clock_0.865662.jpg"). */
 #include "base/text.h"
-#include "data/shard_index.h"
+#include "data/tar_index.h"
 #include "dho/alloc.h"
 #include "image/image_name.h"
 
 #include <string.h>
 #include <strings.h>
 
-bool dho_shard_split_name(const char *name, size_t *out_key, const char **out_extension)
+bool dho_tar_split_name(const char *name, size_t *out_key, const char **out_extension)
 {
     const char *base = dho_base_name(name), *dot = strchr(base, '.');
     if (dot == NULL || dot == base) return false;
@@ -18,7 +18,7 @@ bool dho_shard_split_name(const char *name, size_t *out_key, const char **out_ex
     return true;
 }
 
-dho_status dho_shard_member_name(char **out, const char *path)
+dho_status dho_tar_member_name(char **out, const char *path)
 {
     const char *base = dho_base_name(path), *dot = strrchr(base, '.');
     *out = NULL;
@@ -42,7 +42,7 @@ dho_status dho_shard_member_name(char **out, const char *path)
     return DHO_OK;
 }
 
-dho_status dho_shard_sample_path(char **out, const char *name)
+dho_status dho_tar_sample_path(char **out, const char *name)
 {
     DHO_TRY(dho_strdup(out, name));
     char *to = *out + (dho_base_name(name) - name);

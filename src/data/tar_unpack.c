@@ -1,7 +1,7 @@
 /* Compressed tars: libarchive unpacks them. An image is found by its place in the tar, so the whole
  * tar is unpacked once, by each rank that reads from it, into a file without a name. */
 #define _GNU_SOURCE
-#include "data/shard_index.h"
+#include "data/tar_index.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -15,7 +15,7 @@
 enum { READ_BYTES = 1 << 16 };
 
 /* Not those that would start another program. */
-void dho_shard_support_filters(struct archive *archive)
+void dho_tar_support_filters(struct archive *archive)
 {
     archive_read_support_filter_gzip(archive);
     archive_read_support_filter_bzip2(archive);
@@ -68,14 +68,14 @@ static dho_status copy_unpacked(struct archive *archive, int to, const char *nam
     }
 }
 
-dho_status dho_shard_unpack(int *out, int from, const char *name)
+dho_status dho_tar_unpack(int *out, int from, const char *name)
 {
     struct archive *archive = archive_read_new();
     struct archive_entry *entry;
     int file;
     dho_status status;
     if (archive == NULL) return dho_fail(DHO_ERR_MEMORY, "%s: cannot start to read", name);
-    dho_shard_support_filters(archive);
+    dho_tar_support_filters(archive);
     archive_read_support_format_raw(archive);
     if (archive_read_open_fd(archive, from, READ_BYTES) != ARCHIVE_OK ||
         archive_read_next_header(archive, &entry) != ARCHIVE_OK) {

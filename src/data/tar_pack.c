@@ -1,10 +1,10 @@
 /* Packing by all ranks: each writes its shards, rank 0 gathers where the images are and writes the
  * index. The index is the last file: what has one is whole. */
-#include "data/shard_write.h"
+#include "data/tar_write.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
-#include "dho/shards.h"
+#include "dho/tar.h"
 
 #include <string.h>
 
@@ -14,7 +14,7 @@ typedef struct packer {
     const char *folder;
     int shards, rank, ranks;
     bool keep_broken;
-    dho_shard_member *members; /* owned, [member_count]: of this rank's shards, one after another */
+    dho_tar_member *members; /* owned, [member_count]: of this rank's shards, one after another */
     size_t member_count;
     uint64_t *bytes; /* owned, [shards]: sizes of the tars; 0: another rank's */
     int64_t kept;    /* tars that were there */
@@ -32,13 +32,13 @@ static dho_status look_at_folder(const packer *p, bool *out_complete)
     char *path;
     dho_dataset there;
     *out_complete = false;
-    DHO_TRY(dho_path_join(&path, p->folder, DHO_SHARD_INDEX_NAME));
+    DHO_TRY(dho_path_join(&path, p->folder, DHO_TAR_INDEX_NAME));
     const bool exists = dho_path_exists(path);
     dho_free(path);
     if (!exists) return DHO_OK;
     DHO_TRY(dho_dataset_open_shards(&there, p->folder, NULL));
     const bool same = there.fingerprint == p->dataset->fingerprint;
-    const uint32_t shards = dho_shard_set_files(there.shards);
+    const uint32_t shards = dho_tar_set_files(there.shards);
     dho_dataset_free(&there);
     *out_complete = same && shards == (uint32_t)p->shards;
     if (*out_complete) return DHO_OK;
@@ -71,22 +71,22 @@ static dho_status check_class_name(const char *name)
                     length == 0                  ? "is empty"
                     : strchr(name, '\n') != NULL ? "has a line break in it"
                                                  : "begins or ends with white space",
-                    DHO_SHARD_CLASSES_NAME);
+                    DHO_TAR_CLASSES_NAME);
 }
 
 static dho_status check_packable(const packer *p)
 {
     const dho_dataset *dataset = p->dataset;
-    if (p->shards < 1 || p->shards > DHO_SHARD_MAX_FILES || p->shards > dataset->count)
+    if (p->shards < 1 || p->shards > DHO_TAR_MAX_FILES || p->shards > dataset->count)
         return dho_fail(DHO_ERR_CONFIG,
                         "%d shards of %lld images: expected 1 to %d, and at most "
                         "one an image",
-                        p->shards, (long long)dataset->count, DHO_SHARD_MAX_FILES);
+                        p->shards, (long long)dataset->count, DHO_TAR_MAX_FILES);
     for (int32_t c = 0; c < dataset->classes; c++)
         DHO_TRY(check_class_name(dataset->class_names[c]));
     for (int64_t id = 0; id < dataset->count; id++) {
         char *name;
-        DHO_TRY(dho_shard_member_name(&name, dataset->samples[id].path));
+        DHO_TRY(dho_tar_member_name(&name, dataset->samples[id].path));
         dho_free(name);
     }
     return DHO_OK;
@@ -110,16 +110,16 @@ static dho_status pack_shard(void *context, int shard)
     packer *p = context;
     char *name, *path = NULL;
     dho_status status;
-    dho_shard_member *members = p->members + p->member_count;
-    DHO_TRY(dho_shard_file_name(&name, shard, p->shards));
+    dho_tar_member *members = p->members + p->member_count;
+    DHO_TRY(dho_tar_file_name(&name, shard, p->shards));
     DHO_TRY_GOTO(dho_path_join(&path, p->folder, name));
     const bool there = dho_path_exists(path);
     if (there)
-        DHO_TRY_GOTO(dho_shard_adopt(p->dataset, shard, p->shards, p->folder, name, members,
-                                     &p->bytes[shard]));
+        DHO_TRY_GOTO(dho_tar_adopt(p->dataset, shard, p->shards, p->folder, name, members,
+                                   &p->bytes[shard]));
     else
-        DHO_TRY_GOTO(dho_shard_write(p->dataset, shard, p->shards, p->keep_broken, path, members,
-                                     &p->bytes[shard]));
+        DHO_TRY_GOTO(dho_tar_write(p->dataset, shard, p->shards, p->keep_broken, path, members,
+                                   &p->bytes[shard]));
     p->kept += there;
     p->member_count += shard_count(p, shard);
 fail:
@@ -132,7 +132,7 @@ static dho_status write_classes(const packer *p)
 {
     char *path;
     dho_atomic_file *file;
-    DHO_TRY(dho_path_join(&path, p->folder, DHO_SHARD_CLASSES_NAME));
+    DHO_TRY(dho_path_join(&path, p->folder, DHO_TAR_CLASSES_NAME));
     dho_status status = dho_atomic_file_create(&file, path);
     dho_free(path);
     DHO_TRY(status);
@@ -145,14 +145,14 @@ static dho_status write_classes(const packer *p)
 }
 
 /* all: rank after rank, in each its shards one after another. */
-static dho_status fill_index(const packer *p, const dho_shard_member *all, dho_shard_index *index)
+static dho_status fill_index(const packer *p, const dho_tar_member *all, dho_tar_index *index)
 {
     const dho_dataset *dataset = p->dataset;
     index->has_crc = true;
     for (int s = 0; s < p->shards; s++) {
         char *name;
-        DHO_TRY(dho_shard_file_name(&name, s, p->shards));
-        const dho_status status = dho_shard_index_add_file(index, name, p->bytes[s]);
+        DHO_TRY(dho_tar_file_name(&name, s, p->shards));
+        const dho_status status = dho_tar_index_add_file(index, name, p->bytes[s]);
         dho_free(name);
         DHO_TRY(status);
     }
@@ -162,23 +162,23 @@ static dho_status fill_index(const packer *p, const dho_shard_member *all, dho_s
     for (int32_t c = 0; c < dataset->classes; c++)
         DHO_TRY(dho_strdup(&index->class_names[c], dataset->class_names[c]));
     for (int64_t id = 0; id < dataset->count; id++)
-        DHO_TRY(dho_shard_index_add(index, dataset->samples[id].path, dataset->samples[id].label,
-                                    &(dho_shard_member){0}));
+        DHO_TRY(dho_tar_index_add(index, dataset->samples[id].path, dataset->samples[id].label,
+                                  &(dho_tar_member){0}));
     for (int r = 0; r < p->ranks; r++)
         for (int s = r; s < p->shards; s += p->ranks)
             for (int64_t id = s; id < dataset->count; id += p->shards) index->members[id] = *all++;
     return DHO_OK;
 }
 
-static dho_status write_index(const packer *p, const dho_shard_member *all)
+static dho_status write_index(const packer *p, const dho_tar_member *all)
 {
-    dho_shard_index index = {0};
+    dho_tar_index index = {0};
     char *path = NULL;
     dho_status status;
     DHO_TRY_GOTO(write_classes(p));
     DHO_TRY_GOTO(fill_index(p, all, &index));
-    DHO_TRY_GOTO(dho_path_join(&path, p->folder, DHO_SHARD_INDEX_NAME));
-    DHO_TRY_GOTO(dho_shard_index_save(&index, path));
+    DHO_TRY_GOTO(dho_path_join(&path, p->folder, DHO_TAR_INDEX_NAME));
+    DHO_TRY_GOTO(dho_tar_index_save(&index, path));
     uint64_t bytes = 0;
     for (int s = 0; s < p->shards; s++) bytes += p->bytes[s];
     dho_info("%s: %lld images of %d classes in %d tars, %.1f MiB", p->folder,
@@ -186,7 +186,7 @@ static dho_status write_index(const packer *p, const dho_shard_member *all)
              (double)bytes / 1048576);
 fail:
     dho_free(path);
-    dho_shard_index_free(&index);
+    dho_tar_index_free(&index);
     return status;
 }
 
@@ -231,27 +231,27 @@ dho_status dho_pack(const dho_dataset *dataset, dho_comm *comm, const char *fold
 }
 
 /* The tars are what the user names: DHO_ERR_CONFIG when they cannot be read. */
-static dho_status scan(dho_shard_index *index, const char *folder)
+static dho_status scan(dho_tar_index *index, const char *folder)
 {
-    DHO_TRY(dho_input_status(dho_shard_scan_folder(index, folder)));
-    const dho_status status = dho_input_status(dho_shard_index_checksum(index, folder));
-    if (status != DHO_OK) dho_shard_index_free(index);
+    DHO_TRY(dho_input_status(dho_tar_scan_folder(index, folder)));
+    const dho_status status = dho_input_status(dho_tar_index_checksum(index, folder));
+    if (status != DHO_OK) dho_tar_index_free(index);
     return status;
 }
 
-dho_status dho_shards_index(const char *folder)
+dho_status dho_pack_index(const char *folder)
 {
-    dho_shard_index index;
+    dho_tar_index index;
     char *path = NULL;
     dho_status status;
     DHO_TRY(dho_require_folder(folder));
     DHO_TRY(scan(&index, folder));
-    DHO_TRY_GOTO(dho_path_join(&path, folder, DHO_SHARD_INDEX_NAME));
-    DHO_TRY_GOTO(dho_shard_index_save(&index, path));
+    DHO_TRY_GOTO(dho_path_join(&path, folder, DHO_TAR_INDEX_NAME));
+    DHO_TRY_GOTO(dho_tar_index_save(&index, path));
     dho_info("%s: %zu images of %d classes in %u tars", path, index.paths.count, (int)index.classes,
              index.file_count);
 fail:
     dho_free(path);
-    dho_shard_index_free(&index);
+    dho_tar_index_free(&index);
     return status;
 }

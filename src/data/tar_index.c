@@ -1,5 +1,5 @@
 /* The index file of tar shards: docs/shards.md has the layout. */
-#include "data/shard_index.h"
+#include "data/tar_index.h"
 
 #include "base/bytes.h"
 #include "dho/alloc.h"
@@ -11,7 +11,7 @@ enum { VERSION = 1, HEADER_BYTES = 64, FILE_BYTES = 8, MEMBER_BYTES = 24, CRC_BY
 
 static const char magic[8] = {'D', 'H', 'O', 'S', 'H', 'A', 'R', 'D'};
 
-void dho_shard_index_free(dho_shard_index *index)
+void dho_tar_index_free(dho_tar_index *index)
 {
     for (uint32_t i = 0; index->files != NULL && i < index->file_count; i++)
         dho_free(index->files[i].name);
@@ -22,25 +22,25 @@ void dho_shard_index_free(dho_shard_index *index)
     dho_free(index->class_names);
     dho_path_list_free(&index->paths);
     dho_unused_free(&index->unused);
-    *index = (dho_shard_index){0};
+    *index = (dho_tar_index){0};
 }
 
-dho_status dho_shard_index_add_file(dho_shard_index *index, const char *name, uint64_t bytes)
+dho_status dho_tar_index_add_file(dho_tar_index *index, const char *name, uint64_t bytes)
 {
     const uint32_t count = index->file_count;
-    if (count == DHO_SHARD_MAX_FILES)
-        return dho_fail(DHO_ERR_CONFIG, "%s: more than %d shards", name, DHO_SHARD_MAX_FILES);
+    if (count == DHO_TAR_MAX_FILES)
+        return dho_fail(DHO_ERR_CONFIG, "%s: more than %d shards", name, DHO_TAR_MAX_FILES);
     if (count == 0 || (count >= 16 && (count & (count - 1)) == 0))
         DHO_TRY(dho_realloc(&index->files, count == 0 ? 16 : 2 * (size_t)count,
                             sizeof *index->files, "shards: files"));
-    index->files[count] = (dho_shard_file){.bytes = bytes};
+    index->files[count] = (dho_tar_file){.bytes = bytes};
     DHO_TRY(dho_strdup(&index->files[count].name, name));
     index->file_count++;
     return DHO_OK;
 }
 
-dho_status dho_shard_index_add(dho_shard_index *index, const char *path, int32_t label,
-                               const dho_shard_member *member)
+dho_status dho_tar_index_add(dho_tar_index *index, const char *path, int32_t label,
+                             const dho_tar_member *member)
 {
     const size_t count = index->paths.count;
     if (count == index->member_capacity) {
@@ -67,7 +67,7 @@ static void write_text(dho_atomic_file *file, const char *text)
     dho_atomic_file_write(file, text, strlen(text) + 1);
 }
 
-static void write_header(dho_atomic_file *file, const dho_shard_index *index)
+static void write_header(dho_atomic_file *file, const dho_tar_index *index)
 {
     uint8_t header[HEADER_BYTES] = {0};
     uint64_t text = 0;
@@ -87,14 +87,14 @@ static void write_header(dho_atomic_file *file, const dho_shard_index *index)
     dho_atomic_file_write(file, header, sizeof header);
 }
 
-dho_status dho_shard_index_save(const dho_shard_index *index, const char *path)
+dho_status dho_tar_index_save(const dho_tar_index *index, const char *path)
 {
     dho_atomic_file *file;
     DHO_TRY(dho_atomic_file_create(&file, path));
     write_header(file, index);
     for (uint32_t i = 0; i < index->file_count; i++) write_number(file, index->files[i].bytes, 8);
     for (size_t i = 0; i < index->paths.count; i++) {
-        const dho_shard_member *member = &index->members[i];
+        const dho_tar_member *member = &index->members[i];
         write_number(file, member->offset, 8);
         write_number(file, member->bytes, 4);
         write_number(file, member->shard, 4);
@@ -119,7 +119,7 @@ typedef struct reader {
     size_t cursor;                                  /* the next text */
 } reader;
 
-static dho_status check_header(reader *r, size_t size, dho_shard_index *out, uint32_t *out_files)
+static dho_status check_header(reader *r, size_t size, dho_tar_index *out, uint32_t *out_files)
 {
     const uint8_t *data = r->data;
     if (size < HEADER_BYTES + CRC_BYTES || memcmp(data, magic, sizeof magic) != 0)
@@ -133,8 +133,8 @@ static dho_status check_header(reader *r, size_t size, dho_shard_index *out, uin
     r->text_bytes = dho_get_le(data + 24, 8);
     const uint64_t files = dho_get_le(data + 32, 4), classes = dho_get_le(data + 36, 4),
                    crc = dho_get_le(data + 40, 4);
-    if (r->count < 1 || r->count > (uint64_t)1 << 40 || files < 1 || files > DHO_SHARD_MAX_FILES ||
-        classes < 1 || classes > DHO_SHARD_MAX_CLASSES || crc > 1 ||
+    if (r->count < 1 || r->count > (uint64_t)1 << 40 || files < 1 || files > DHO_TAR_MAX_FILES ||
+        classes < 1 || classes > DHO_TAR_MAX_CLASSES || crc > 1 ||
         r->text_bytes > (uint64_t)1 << 50)
         return dho_fail(DHO_ERR_FORMAT, "%s: offset 16: %llu samples, %llu shards, %llu classes",
                         r->name, (unsigned long long)r->count, (unsigned long long)files,
@@ -169,17 +169,17 @@ static dho_status next_text(reader *r, const char **out)
     return DHO_OK;
 }
 
-static dho_status read_names(reader *r, uint32_t files, dho_shard_index *out)
+static dho_status read_names(reader *r, uint32_t files, dho_tar_index *out)
 {
     const char *text = NULL;
     for (uint32_t i = 0; i < files; i++) {
         const size_t at = r->cursor;
         DHO_TRY(next_text(r, &text));
-        if (strchr(text, '/') != NULL || text[0] == '.' || strlen(text) > DHO_SHARD_MAX_NAME)
+        if (strchr(text, '/') != NULL || text[0] == '.' || strlen(text) > DHO_TAR_MAX_NAME)
             return dho_fail(DHO_ERR_FORMAT, "%s: offset %zu: \"%.300s\" is no name of a shard",
                             r->name, at, text);
-        DHO_TRY(dho_shard_index_add_file(out, text,
-                                         dho_get_le(r->data + r->files_at + 8 * (size_t)i, 8)));
+        DHO_TRY(dho_tar_index_add_file(out, text,
+                                       dho_get_le(r->data + r->files_at + 8 * (size_t)i, 8)));
     }
     DHO_TRY(dho_alloc_zero(&out->class_names, (size_t)out->classes, sizeof *out->class_names,
                            "shards: class names"));
@@ -190,15 +190,15 @@ static dho_status read_names(reader *r, uint32_t files, dho_shard_index *out)
     return DHO_OK;
 }
 
-static dho_status read_members(reader *r, dho_shard_index *out)
+static dho_status read_members(reader *r, dho_tar_index *out)
 {
     for (uint64_t i = 0; i < r->count; i++) {
         const size_t at = r->members_at + (size_t)i * MEMBER_BYTES;
         const uint8_t *from = r->data + at;
-        const dho_shard_member member = {.offset = dho_get_le(from, 8),
-                                         .bytes = (uint32_t)dho_get_le(from + 8, 4),
-                                         .shard = (uint32_t)dho_get_le(from + 12, 4),
-                                         .crc = (uint32_t)dho_get_le(from + 20, 4)};
+        const dho_tar_member member = {.offset = dho_get_le(from, 8),
+                                       .bytes = (uint32_t)dho_get_le(from + 8, 4),
+                                       .shard = (uint32_t)dho_get_le(from + 12, 4),
+                                       .crc = (uint32_t)dho_get_le(from + 20, 4)};
         const uint64_t label = dho_get_le(from + 16, 4);
         const char *path = NULL;
         if (member.shard >= out->file_count || label >= (uint64_t)out->classes)
@@ -206,13 +206,13 @@ static dho_status read_members(reader *r, dho_shard_index *out)
                             r->name, at, member.shard, out->file_count, (unsigned)label,
                             (int)out->classes);
         const uint64_t bytes = out->files[member.shard].bytes;
-        if (member.bytes >= DHO_SHARD_MAX_IMAGE_BYTES || member.bytes > bytes ||
+        if (member.bytes >= DHO_TAR_MAX_IMAGE_BYTES || member.bytes > bytes ||
             member.offset > bytes - member.bytes)
             return dho_fail(DHO_ERR_FORMAT, "%s: offset %zu: %u bytes at %llu are not inside %s",
                             r->name, at, member.bytes, (unsigned long long)member.offset,
                             out->files[member.shard].name);
         DHO_TRY(next_text(r, &path));
-        DHO_TRY(dho_shard_index_add(out, path, (int32_t)label, &member));
+        DHO_TRY(dho_tar_index_add(out, path, (int32_t)label, &member));
     }
     if (r->cursor != r->text_end)
         return dho_fail(DHO_ERR_FORMAT, "%s: offset %zu: bytes behind the last name", r->name,
@@ -220,17 +220,17 @@ static dho_status read_members(reader *r, dho_shard_index *out)
     return DHO_OK;
 }
 
-dho_status dho_shard_index_parse(dho_shard_index *out, const uint8_t *data, size_t size,
-                                 const char *name)
+dho_status dho_tar_index_parse(dho_tar_index *out, const uint8_t *data, size_t size,
+                               const char *name)
 {
     reader r = {.data = data, .name = name};
     uint32_t files = 0;
     dho_status status;
-    *out = (dho_shard_index){0};
+    *out = (dho_tar_index){0};
     DHO_TRY_GOTO(check_header(&r, size, out, &files));
     DHO_TRY_GOTO(read_names(&r, files, out));
     DHO_TRY_GOTO(read_members(&r, out));
 fail:
-    if (status != DHO_OK) dho_shard_index_free(out);
+    if (status != DHO_OK) dho_tar_index_free(out);
     return status;
 }

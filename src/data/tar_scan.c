@@ -2,7 +2,7 @@
  * are read; the images are skipped. */
 #define _GNU_SOURCE
 #include "base/text.h"
-#include "data/shard_index.h"
+#include "data/tar_index.h"
 #include "image/image_name.h"
 
 #include "base/utf8.h"
@@ -25,14 +25,14 @@ enum { NO_PART = -1, IN_MEMORY = -1 };
 typedef struct part {
     char *stem;       /* owned */
     char *image_name; /* owned; of the member; NULL: none yet */
-    dho_shard_member image;
+    dho_tar_member image;
     int32_t label; /* or DHO_NO_LABEL */
     int64_t label_offset;
 } part;
 
 /* The members of one WebDataset key, one after the other. */
 typedef struct scan {
-    dho_shard_index *index;
+    dho_tar_index *index;
     struct archive *archive;
     const char *name; /* of the tar */
     uint64_t file_bytes;
@@ -64,8 +64,8 @@ static dho_status end_part(scan *s, const part *p, const part *plain)
     char *path;
     const bool field = p != plain && plain != NULL; /* of a sample that has the plain names */
     if (p->image_name != NULL && p->label != DHO_NO_LABEL) {
-        DHO_TRY(dho_shard_sample_path(&path, p->image_name));
-        const dho_status status = dho_shard_index_add(s->index, path, p->label, &p->image);
+        DHO_TRY(dho_tar_sample_path(&path, p->image_name));
+        const dho_status status = dho_tar_index_add(s->index, path, p->label, &p->image);
         dho_free(path);
         s->index->dotted += p != plain;
         return status;
@@ -130,9 +130,9 @@ static dho_status read_label(scan *s, part *p, const char *name, int64_t size)
     const long value = isdigit((unsigned char)text[0]) ? strtol(text, &end, 10) : -1;
     if (value >= 0)
         while (isspace((unsigned char)*end)) end++;
-    if (value < 0 || value >= DHO_SHARD_MAX_CLASSES || *end != '\0' || p->label != DHO_NO_LABEL)
+    if (value < 0 || value >= DHO_TAR_MAX_CLASSES || *end != '\0' || p->label != DHO_NO_LABEL)
         return dho_fail(DHO_ERR_FORMAT, "%s: \"%s\": expected one integer label from 0 to %d",
-                        s->name, name, DHO_SHARD_MAX_CLASSES - 1);
+                        s->name, name, DHO_TAR_MAX_CLASSES - 1);
     p->label = (int32_t)value;
     p->label_offset = archive_read_header_position(s->archive);
     return DHO_OK;
@@ -145,13 +145,13 @@ static dho_status take_image(scan *s, part *p, const char *name, int64_t size)
     if (p->image_name != NULL)
         return dho_fail(DHO_ERR_FORMAT, "%s: offset %lld: \"%s\" and \"%s\" have the same key",
                         s->name, (long long)offset, p->image_name, name);
-    if (size < 0 || offset < 0 || (uint64_t)size >= DHO_SHARD_MAX_IMAGE_BYTES ||
+    if (size < 0 || offset < 0 || (uint64_t)size >= DHO_TAR_MAX_IMAGE_BYTES ||
         (!packed &&
          ((uint64_t)offset > s->file_bytes || (uint64_t)size > s->file_bytes - (uint64_t)offset)))
         return dho_fail(DHO_ERR_FORMAT, "%s: offset %lld: \"%s\" has %lld bytes: the tar is cut",
                         s->name, (long long)offset, name, (long long)size);
     p->image =
-        (dho_shard_member){.offset = (uint64_t)offset, .bytes = (uint32_t)size, .shard = s->shard};
+        (dho_tar_member){.offset = (uint64_t)offset, .bytes = (uint32_t)size, .shard = s->shard};
     return dho_strdup(&p->image_name, name);
 }
 
@@ -192,7 +192,7 @@ static dho_status take_member(scan *s, struct archive_entry *entry)
     DHO_TRY(pass_over(s, entry, name, &passed));
     if (passed) return DHO_OK;
     DHO_TRY(dho_utf8_check_name(name, s->name, "rename the files and make the tar anew"));
-    dho_shard_split_name(name, &key, &extension);
+    dho_tar_split_name(name, &key, &extension);
     if (s->key == NULL || strlen(s->key) != key || memcmp(s->key, name, key) != 0) {
         DHO_TRY(end_key(s));
         DHO_TRY(dho_strndup(&s->key, name, key));
@@ -239,7 +239,7 @@ static dho_status open_archive(scan *s, int file, const uint8_t *data, size_t si
     s->archive = archive_read_new();
     if (s->archive == NULL) return dho_fail(DHO_ERR_MEMORY, "%s: cannot start to read", s->name);
     archive_read_support_format_tar(s->archive);
-    dho_shard_support_filters(s->archive);
+    dho_tar_support_filters(s->archive);
     const int code = file != IN_MEMORY ? archive_read_open_fd(s->archive, file, READ_BYTES)
                                        : archive_read_open_memory(s->archive, data, size);
     if (code == ARCHIVE_OK) return DHO_OK;
@@ -276,14 +276,14 @@ static dho_status run_scan(scan *s, int file, const uint8_t *data, size_t size)
     return status;
 }
 
-dho_status dho_shard_scan_memory(dho_shard_index *index, const uint8_t *data, size_t size,
-                                 const char *name, uint32_t shard)
+dho_status dho_tar_scan_memory(dho_tar_index *index, const uint8_t *data, size_t size,
+                               const char *name, uint32_t shard)
 {
     scan s = {.index = index, .name = name, .shard = shard, .file_bytes = size};
     return run_scan(&s, IN_MEMORY, data, size);
 }
 
-dho_status dho_shard_scan_tar(dho_shard_index *index, const char *path, uint32_t shard)
+dho_status dho_tar_scan(dho_tar_index *index, const char *path, uint32_t shard)
 {
     int file;
     scan s = {.index = index, .name = path, .shard = shard};

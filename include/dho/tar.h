@@ -1,6 +1,6 @@
 /* Packing a dataset into indexed tar shards (docs/shards.md). */
-#ifndef DHO_SHARDS_H
-#define DHO_SHARDS_H
+#ifndef DHO_TAR_H
+#define DHO_TAR_H
 
 #include "dho/comm.h"
 #include "dho/dataset.h"
@@ -26,7 +26,7 @@ dho_status dho_pack(const dho_dataset *dataset, dho_comm *comm, const char *fold
                     bool keep_broken);
 
 /* Scans the tars of a folder and writes the index that is missing (or replaces it). Local. */
-dho_status dho_shards_index(const char *folder);
+dho_status dho_pack_index(const char *folder);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

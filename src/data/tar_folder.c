@@ -1,5 +1,5 @@
 /* A folder of tars without an index: which tars, the order of the samples, the classes' names. */
-#include "data/shard_index.h"
+#include "data/tar_index.h"
 #include "image/image_name.h"
 
 #include "dho/alloc.h"
@@ -24,7 +24,7 @@ static bool is_tar(const char *name)
     return false;
 }
 
-static dho_status scan_files(dho_shard_index *out, const dho_name_list *names, const char *folder)
+static dho_status scan_files(dho_tar_index *out, const dho_name_list *names, const char *folder)
 {
     uint32_t packed = 0;
     for (size_t i = 0; i < names->count; i++) {
@@ -33,8 +33,8 @@ static dho_status scan_files(dho_shard_index *out, const dho_name_list *names, c
         if (!is_tar(names->names[i])) continue;
         DHO_TRY(dho_path_join(&path, folder, names->names[i]));
         const uint64_t bytes = stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
-        dho_status status = dho_shard_index_add_file(out, names->names[i], bytes);
-        if (status == DHO_OK) status = dho_shard_scan_tar(out, path, out->file_count - 1);
+        dho_status status = dho_tar_index_add_file(out, names->names[i], bytes);
+        if (status == DHO_OK) status = dho_tar_scan(out, path, out->file_count - 1);
         dho_free(path);
         DHO_TRY(status);
         packed += out->files[out->file_count - 1].packed;
@@ -44,9 +44,9 @@ static dho_status scan_files(dho_shard_index *out, const dho_name_list *names, c
                         folder);
     if (out->paths.count == 0)
         return dho_fail(DHO_ERR_CONFIG, "%s: no image in its %u tars", folder, out->file_count);
-    if (packed > DHO_SHARD_KEEP_OPEN)
+    if (packed > DHO_TAR_KEEP_OPEN)
         return dho_fail(DHO_ERR_CONFIG, "%s: %u compressed tars, at most %d: unpack them (gunzip)",
-                        folder, packed, DHO_SHARD_KEEP_OPEN);
+                        folder, packed, DHO_TAR_KEEP_OPEN);
     if (packed > 0)
         dho_warn_once("%s: %u compressed tar%s: each rank unpacks what it reads into TMPDIR (or "
                       "/tmp); gunzip once to spare that",
@@ -58,14 +58,14 @@ static dho_status scan_files(dho_shard_index *out, const dho_name_list *names, c
     return DHO_OK;
 }
 
-static bool is_indexed(const dho_shard_index *index, const char *name)
+static bool is_indexed(const dho_tar_index *index, const char *name)
 {
     for (uint32_t i = 0; i < index->file_count; i++)
         if (strcmp(index->files[i].name, name) == 0) return true;
     return false;
 }
 
-dho_status dho_shard_count_unused(dho_shard_index *index, const char *folder)
+dho_status dho_tar_count_unused(dho_tar_index *index, const char *folder)
 {
     dho_name_list names;
     if (index->unused == NULL)
@@ -74,11 +74,11 @@ dho_status dho_shard_count_unused(dho_shard_index *index, const char *folder)
     dho_status status = DHO_OK;
     for (size_t i = 0; i < names.count && status == DHO_OK; i++) {
         const char *name = names.names[i];
-        if (strcmp(name, DHO_SHARD_INDEX_NAME) == 0 || strcmp(name, DHO_SHARD_CLASSES_NAME) == 0 ||
+        if (strcmp(name, DHO_TAR_INDEX_NAME) == 0 || strcmp(name, DHO_TAR_CLASSES_NAME) == 0 ||
             is_indexed(index, name))
             continue;
         status = dho_unused_add(index->unused,
-                                name[0] == '.'           ? DHO_UNUSED_SYSTEM
+                                name[0] == '.' ? DHO_UNUSED_SYSTEM
                                 : is_tar(name) ? DHO_UNUSED_NOT_INDEXED
                                 : dho_image_name_kind(name) != DHO_NAME_OTHER ? DHO_UNUSED_NO_LABEL
                                                                               : DHO_UNUSED_OTHER,
@@ -89,7 +89,7 @@ dho_status dho_shard_count_unused(dho_shard_index *index, const char *folder)
 }
 
 /* Are the files -00000-of-N ... in this order, with the sizes of ids dealt out one by one? */
-static bool is_dealt_out(const dho_shard_index *index)
+static bool is_dealt_out(const dho_tar_index *index)
 {
     const size_t shards = index->file_count, count = index->paths.count;
     size_t next = 0;
@@ -106,10 +106,10 @@ static bool is_dealt_out(const dho_shard_index *index)
 }
 
 /* From shard after shard to the order of the ids. */
-static dho_status deal_back(dho_shard_index *index)
+static dho_status deal_back(dho_tar_index *index)
 {
     const size_t shards = index->file_count, count = index->paths.count;
-    dho_shard_member *members;
+    dho_tar_member *members;
     dho_path_entry *entries = NULL;
     size_t from = 0;
     DHO_TRY(dho_alloc(&members, count, sizeof *members, "shards: samples"));
@@ -133,18 +133,18 @@ static dho_status deal_back(dho_shard_index *index)
 }
 
 /* classes.txt: line i is class i; without it, the labels as text. */
-static dho_status name_classes(dho_shard_index *out, const char *folder)
+static dho_status name_classes(dho_tar_index *out, const char *folder)
 {
     dho_path_list names = {0};
     char *path = NULL;
     int32_t top = 0;
     dho_status status;
-    DHO_TRY_GOTO(dho_path_join(&path, folder, DHO_SHARD_CLASSES_NAME));
+    DHO_TRY_GOTO(dho_path_join(&path, folder, DHO_TAR_CLASSES_NAME));
     for (size_t i = 0; i < out->paths.count; i++)
         if (out->paths.entries[i].label >= top) top = out->paths.entries[i].label + 1;
     const bool listed = dho_path_exists(path);
     if (listed) DHO_TRY_GOTO(dho_read_lines(&names, path, false));
-    if (listed && (names.count < (size_t)top || names.count > DHO_SHARD_MAX_CLASSES)) {
+    if (listed && (names.count < (size_t)top || names.count > DHO_TAR_MAX_CLASSES)) {
         status = dho_fail(DHO_ERR_FORMAT, "%s: %zu class names, the largest label is %d", path,
                           names.count, (int)top - 1);
         goto fail;
@@ -162,22 +162,22 @@ fail:
     return status;
 }
 
-dho_status dho_shard_scan_folder(dho_shard_index *out, const char *folder)
+dho_status dho_tar_scan_folder(dho_tar_index *out, const char *folder)
 {
     dho_name_list names = {0};
     dho_status status;
-    *out = (dho_shard_index){0};
+    *out = (dho_tar_index){0};
     DHO_TRY_GOTO(dho_list_folder(&names, folder));
     DHO_TRY_GOTO(scan_files(out, &names, folder));
     if (is_dealt_out(out)) DHO_TRY_GOTO(deal_back(out));
     DHO_TRY_GOTO(name_classes(out, folder));
 fail:
     dho_name_list_free(&names);
-    if (status != DHO_OK) dho_shard_index_free(out);
+    if (status != DHO_OK) dho_tar_index_free(out);
     return status;
 }
 
-dho_status dho_shard_index_checksum(dho_shard_index *index, const char *folder)
+dho_status dho_tar_index_checksum(dho_tar_index *index, const char *folder)
 {
     dho_mapping *tars; /* no descriptor is held by one */
     char *path = NULL;
@@ -195,7 +195,7 @@ dho_status dho_shard_index_checksum(dho_shard_index *index, const char *folder)
         path = NULL;
     }
     for (size_t i = 0; i < index->paths.count; i++) {
-        dho_shard_member *member = &index->members[i];
+        dho_tar_member *member = &index->members[i];
         const dho_mapping *tar = &tars[member->shard];
         if (member->offset + member->bytes > tar->size) {
             status = dho_fail(DHO_ERR_FORMAT, "%s/%s: has changed while it was read", folder,
