@@ -10,20 +10,20 @@
 #define HOW_TO_GET_ONEDNN "apt-get install libdnnl-dev, then configure again"
 #endif
 
-static const dho_table *const ref[] = {DHO_REF_TABLES, NULL};
-static const dho_table *const blis[] = {&dho_winograd, DHO_FAST_TABLES, DHO_BLIS_TABLES,
-                                        DHO_REF_TABLES, NULL};
+static const dho_kernel_table *const ref[] = {DHO_REF_TABLES, NULL};
+static const dho_kernel_table *const blis[] = {&dho_winograd, DHO_FAST_TABLES, DHO_BLIS_TABLES,
+                                               DHO_REF_TABLES, NULL};
 #ifdef DHO_HAVE_ONEDNN
-static const dho_table *const onednn[] = {&dho_winograd,   DHO_ONEDNN_TABLES, DHO_FAST_TABLES,
-                                          DHO_BLIS_TABLES, DHO_REF_TABLES,    NULL};
+static const dho_kernel_table *const onednn[] = {
+    &dho_winograd, DHO_ONEDNN_TABLES, DHO_FAST_TABLES, DHO_BLIS_TABLES, DHO_REF_TABLES, NULL};
 /* The tables after those of bf16 work on floats: they fill no slot on activations. */
-static const dho_table *const onednn_bf16[] = {&dho_winograd,
-                                               DHO_ONEDNN_TABLES,
-                                               DHO_FAST_TYPED_TABLES(bf16),
-                                               DHO_FAST_TABLES,
-                                               DHO_BLIS_TABLES,
-                                               DHO_REF_TABLES,
-                                               NULL};
+static const dho_kernel_table *const onednn_bf16[] = {&dho_winograd,
+                                                      DHO_ONEDNN_TABLES,
+                                                      DHO_FAST_TYPED_TABLES(bf16),
+                                                      DHO_FAST_TABLES,
+                                                      DHO_BLIS_TABLES,
+                                                      DHO_REF_TABLES,
+                                                      NULL};
 #endif
 
 /* In order of preference: X(value, name, tables in fp32, tables in bf16; NULL: none). */

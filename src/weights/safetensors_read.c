@@ -3,7 +3,7 @@
 
 #include "base/json.h"
 #include "dho/alloc.h"
-#include "weights/tensor_table.h"
+#include "weights/tensor_index.h"
 #include "weights/wrong_file.h"
 
 #include <inttypes.h>
@@ -17,7 +17,7 @@ struct dho_safetensors {
     char *name;             /* of the file, for messages */
     dho_mapping mapping;    /* empty when opened over memory */
     json_t *root;           /* owns the names and the metadata */
-    dho_tensor_table table; /* in data order */
+    dho_tensor_index table; /* in data order */
 };
 
 /* "path: offset 8: tensor "x": why" */
@@ -155,9 +155,9 @@ static dho_status check_contiguous(const dho_safetensors *file, const uint8_t *d
 static dho_status parse_tensors(dho_safetensors *file, const uint8_t *data, size_t data_bytes)
 {
     const size_t entries = json_object_size(file->root);
-    dho_tensor_table *table = &file->table;
+    dho_tensor_index *table = &file->table;
     table->file = file->name;
-    DHO_TRY(dho_tensor_table_reserve(table, entries));
+    DHO_TRY(dho_tensor_index_reserve(table, entries));
     const char *name;
     json_t *entry;
     json_object_foreach(file->root, name, entry)
@@ -170,7 +170,7 @@ static dho_status parse_tensors(dho_safetensors *file, const uint8_t *data, size
         table->count++;
     }
     if (table->count > 0) qsort(table->tensors, table->count, sizeof *table->tensors, compare_data);
-    dho_tensor_table_sort(table);
+    dho_tensor_index_sort(table);
     return check_contiguous(file, data, data_bytes);
 }
 
@@ -179,10 +179,11 @@ static dho_status check_kind(const dho_safetensors *file, const uint8_t *bytes, 
 {
     if (size > LENGTH_BYTES && bytes[LENGTH_BYTES] == '{') return DHO_OK;
     if (size >= 4 && memcmp(bytes, "PK\3\4", 4) == 0)
-        return dho_fail(DHO_ERR_FORMAT,
-                        "%s: is a PyTorch or NumPy archive, expected safetensors: dho weights convert "
-                        "makes it of a PyTorch file",
-                        file->name);
+        return dho_fail(
+            DHO_ERR_FORMAT,
+            "%s: is a PyTorch or NumPy archive, expected safetensors: dho weights convert "
+            "makes it of a PyTorch file",
+            file->name);
     const char *kind = dho_weights_look_wrong(bytes, size);
     return kind == NULL ? DHO_OK : dho_fail(DHO_ERR_FORMAT, "%s: %s", file->name, kind);
 }
@@ -251,14 +252,14 @@ void dho_safetensors_close(dho_safetensors **inout)
     dho_safetensors *file = *inout;
     if (file == NULL) return;
     json_decref(file->root);
-    dho_tensor_table_free(&file->table);
+    dho_tensor_index_free(&file->table);
     dho_mapping_close(&file->mapping);
     dho_free(file->name);
     dho_free(file);
     *inout = NULL;
 }
 
-const dho_tensor_table *dho_safetensors_table(const dho_safetensors *file)
+const dho_tensor_index *dho_safetensors_table(const dho_safetensors *file)
 {
     return &file->table;
 }
@@ -270,13 +271,13 @@ const char *dho_safetensors_path(const dho_safetensors *file)
 
 const dho_tensor_view *dho_safetensors_find(const dho_safetensors *file, const char *name)
 {
-    return dho_tensor_table_find(&file->table, name);
+    return dho_tensor_index_find(&file->table, name);
 }
 
 dho_status dho_safetensors_require(const dho_safetensors *file, const char *name, int dims,
                                    const int64_t *shape, const dho_tensor_view **out)
 {
-    return dho_tensor_table_require(&file->table, name, dims, shape, out);
+    return dho_tensor_index_require(&file->table, name, dims, shape, out);
 }
 
 const char *dho_safetensors_metadata(const dho_safetensors *file, const char *key)

@@ -3,7 +3,7 @@
 #include "base/finite.h"
 #include "dho/alloc.h"
 #include "weights/state_dict_fill.h"
-#include "weights/tensor_table.h"
+#include "weights/tensor_index.h"
 
 #include <stdio.h>
 #include <string.h>

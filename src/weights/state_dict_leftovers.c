@@ -2,7 +2,7 @@
 
 #include "base/text.h"
 #include "weights/state_dict_names.h"
-#include "weights/tensor_table.h"
+#include "weights/tensor_index.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #include "dho/alloc.h"
 #include "weights/position.h"
 #include "weights/state_dict_fill.h"
-#include "weights/tensor_table.h"
+#include "weights/tensor_index.h"
 
 #include <stdio.h>
 

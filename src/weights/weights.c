@@ -3,7 +3,7 @@
 #include "base/json.h"
 #include "dho/alloc.h"
 #include "dho/torch_file.h"
-#include "weights/tensor_table.h"
+#include "weights/tensor_index.h"
 #include "weights/wrong_file.h"
 
 #include <stdio.h>
@@ -15,14 +15,14 @@ enum { MAX_INDEX_BYTES = 1 << 26, MAX_PARTS = 100000, FORMAT_BYTES = 48 };
 typedef struct part {
     dho_safetensors *safetensors; /* owned; one of the two is NULL */
     dho_torch_file *torch;
-    const dho_tensor_table *table; /* borrowed from it */
+    const dho_tensor_index *table; /* borrowed from it */
 } part;
 
 struct dho_weights {
     part *parts; /* owned; more than one: an index names them */
     size_t count;
-    dho_tensor_table merged;       /* owned; the tensors of all parts, in their order */
-    const dho_tensor_table *table; /* the only part's, or the merged one */
+    dho_tensor_index merged;       /* owned; the tensors of all parts, in their order */
+    const dho_tensor_index *table; /* the only part's, or the merged one */
     char *path;                    /* owned: of the index */
     char format[FORMAT_BYTES];
 };
@@ -126,7 +126,7 @@ fail:
 
 static dho_status check_entry(const dho_weights *weights, const part *from, const char *tensor)
 {
-    if (dho_tensor_table_find(from->table, tensor) != NULL) return DHO_OK;
+    if (dho_tensor_index_find(from->table, tensor) != NULL) return DHO_OK;
     return dho_fail(DHO_ERR_FORMAT, "%s: says that \"%.120s\" is in %s, which does not have it",
                     weights->path, tensor, from->table->file);
 }
@@ -134,14 +134,14 @@ static dho_status check_entry(const dho_weights *weights, const part *from, cons
 static dho_status merge(dho_weights *weights)
 {
     size_t total = 0;
-    dho_tensor_table *merged = &weights->merged;
+    dho_tensor_index *merged = &weights->merged;
     for (size_t i = 0; i < weights->count; i++) total += weights->parts[i].table->count;
     merged->file = weights->path;
-    DHO_TRY(dho_tensor_table_reserve(merged, total));
+    DHO_TRY(dho_tensor_index_reserve(merged, total));
     for (size_t i = 0; i < weights->count; i++)
         for (size_t t = 0; t < weights->parts[i].table->count; t++)
             merged->tensors[merged->count++] = weights->parts[i].table->tensors[t];
-    dho_tensor_table_sort(merged);
+    dho_tensor_index_sort(merged);
     for (size_t i = 1; i < merged->count; i++)
         if (strcmp(merged->sorted[i - 1]->name, merged->sorted[i]->name) == 0)
             return dho_fail(DHO_ERR_FORMAT, "%s: two of its files have \"%.120s\"", weights->path,
@@ -225,7 +225,7 @@ void dho_weights_close(dho_weights **inout)
         dho_torch_file_close(&weights->parts[i].torch);
     }
     dho_free(weights->parts);
-    dho_tensor_table_free(&weights->merged);
+    dho_tensor_index_free(&weights->merged);
     dho_free(weights->path);
     dho_free(weights);
     *inout = NULL;
@@ -243,13 +243,13 @@ const dho_tensor_view *dho_weights_at(const dho_weights *weights, size_t i)
 
 const dho_tensor_view *dho_weights_find(const dho_weights *weights, const char *name)
 {
-    return dho_tensor_table_find(weights->table, name);
+    return dho_tensor_index_find(weights->table, name);
 }
 
 dho_status dho_weights_require(const dho_weights *weights, const char *name, int dims,
                                const int64_t *shape, const dho_tensor_view **out)
 {
-    return dho_tensor_table_require(weights->table, name, dims, shape, out);
+    return dho_tensor_index_require(weights->table, name, dims, shape, out);
 }
 
 const char *dho_weights_path(const dho_weights *weights)

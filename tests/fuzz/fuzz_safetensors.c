@@ -4,7 +4,7 @@
 #include "dho/head_file.h"
 #include "dho/safetensors.h"
 #include "dho/teacher_head.h"
-#include "weights/tensor_table.h"
+#include "weights/tensor_index.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  * arrays. Seeds: tests/fuzz/seeds/torch_file. */
 #include "../unit/weights/pt_fixture.h"
 #include "dho/torch_file.h"
-#include "weights/tensor_table.h"
+#include "weights/tensor_index.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@ static void read_everything(const dho_torch_file *file)
 {
     for (size_t i = 0; i < dho_torch_file_count(file); i++) {
         const dho_tensor_view *tensor = dho_torch_file_at(file, i);
-        if (dho_tensor_table_find(dho_torch_file_table(file), tensor->name) != tensor) abort();
+        if (dho_tensor_index_find(dho_torch_file_table(file), tensor->name) != tensor) abort();
         if (tensor->dims < 0 || tensor->dims > DHO_MAX_DIMS) abort();
         size_t bytes = dho_dtype_size(tensor->dtype);
         for (int d = 0; d < tensor->dims; d++) {

@@ -7,7 +7,7 @@
 #define _GNU_SOURCE
 #include "dho/alloc.h"
 #include "dho/safetensors.h"
-#include "weights/tensor_table.h"
+#include "weights/tensor_index.h"
 
 #include <stdio.h>
 #include <stdlib.h>

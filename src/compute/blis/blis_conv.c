@@ -362,7 +362,7 @@ static dho_status reserve(dho_compute *compute, const dho_conv_shape *s, unsigne
     return DHO_OK;
 }
 
-const dho_table dho_blis_conv = {
+const dho_kernel_table dho_blis_conv = {
     .kernels = {.conv_forward = conv_forward,
                 .conv_backward_data = conv_backward_data,
                 .conv_backward_weights = conv_backward_weights},

@@ -31,6 +31,6 @@ static void gemm(dho_compute *compute, const dho_gemm_shape *s, const float *a, 
     dho_blis_sgemm(small ? 1 : compute->threads, s, a, b, c);
 }
 
-const dho_table dho_blis_gemm = {
+const dho_kernel_table dho_blis_gemm = {
     .kernels = {.gemm = gemm},
 };

@@ -4,7 +4,7 @@
 
 #include "compute/core/context.h"
 
-extern const dho_table dho_blis_gemm, dho_blis_conv;
+extern const dho_kernel_table dho_blis_gemm, dho_blis_conv;
 
 #define DHO_BLIS_TABLES &dho_blis_gemm, &dho_blis_conv
 

@@ -27,7 +27,7 @@ static void fill(void *slots, const void *from, size_t first, size_t bytes)
     }
 }
 
-static void merge(dho_compute *compute, const dho_table *table)
+static void merge(dho_compute *compute, const dho_kernel_table *table)
 {
     fill(&compute->kernels, &table->kernels, FIRST_KERNEL, sizeof compute->kernels);
     fill(&compute->planning, &table->planning, 0, sizeof compute->planning);

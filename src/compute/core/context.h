@@ -35,17 +35,17 @@ typedef struct dho_planning {
 
 /* The kernels of one file. Of the tables of a backend, the first that fills a slot has it. Only
  * convolutions are chosen by their shape: each call goes to the first table that takes it. */
-typedef struct dho_table {
+typedef struct dho_kernel_table {
     dho_kernels kernels;
     dho_planning planning;
-} dho_table;
+} dho_kernel_table;
 
 /* A backend (backends.c). Its tables for each storage type are NULL-terminated; the reference's,
  * which fill all slots, are last. NULL: there are none for this type. */
 typedef struct dho_backend_row {
     dho_backend backend;
     const char *name;
-    const dho_table *const *tables[DHO_DTYPE_BF16 + 1];
+    const dho_kernel_table *const *tables[DHO_DTYPE_BF16 + 1];
 } dho_backend_row;
 
 /* Errors: DHO_ERR_CONFIG when there is no such backend, or not in this type. */
@@ -53,9 +53,9 @@ dho_status dho_backend_find(dho_backend backend, dho_compute_dtype dtype,
                             const dho_backend_row **out);
 
 struct dho_compute {
-    dho_kernels kernels;            /* merged: no empty slot */
-    dho_planning planning;          /* merged; its convolution slots are not used */
-    const dho_table *const *tables; /* of the backend */
+    dho_kernels kernels;                   /* merged: no empty slot */
+    dho_planning planning;                 /* merged; its convolution slots are not used */
+    const dho_kernel_table *const *tables; /* of the backend */
     dho_compute_dtype dtype;
     int threads;   /* >= 1 */
     void *scratch; /* owned, 64-byte aligned */
@@ -65,7 +65,7 @@ struct dho_compute {
 };
 
 /* The convolution slots of every context: they choose among its tables. */
-extern const dho_table dho_convolution;
+extern const dho_kernel_table dho_convolution;
 
 /* The scratch, of which a kernel uses `bytes`: reserved by dho_compute_reserve_*. */
 void *dho_compute_scratch_for(const dho_compute *compute, size_t bytes);

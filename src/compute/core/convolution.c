@@ -51,7 +51,7 @@ dho_status dho_compute_reserve_conv(dho_compute *compute, const dho_conv_shape *
     size_t most = 0;
     DHO_TRY(check(shape, compute->threads));
     calls &= ~(unsigned)(DHO_CALL_ADD | DHO_CALL_ADD_BIAS); /* of linear layers only */
-    for (const dho_table *const *table = compute->tables; calls != 0; table++) {
+    for (const dho_kernel_table *const *table = compute->tables; calls != 0; table++) {
         size_t bytes = 0;
         if ((*table)->kernels.conv_forward == NULL) continue;
         if ((*table)->planning.conv_reserve == NULL) break;
@@ -65,7 +65,7 @@ dho_status dho_compute_reserve_conv(dho_compute *compute, const dho_conv_shape *
 static const dho_kernels *choose(const dho_compute *compute, const dho_conv_shape *shape,
                                  dho_call call)
 {
-    for (const dho_table *const *table = compute->tables;; table++) {
+    for (const dho_kernel_table *const *table = compute->tables;; table++) {
         const dho_planning *planning = &(*table)->planning;
         if ((*table)->kernels.conv_forward == NULL) continue;
         if (planning->conv_takes == NULL || planning->conv_takes(compute, shape, call))
@@ -94,7 +94,7 @@ static void conv_backward_weights(dho_compute *compute, const dho_conv_shape *sh
         ->conv_backward_weights(compute, shape, x, dy, dw, dbias);
 }
 
-const dho_table dho_convolution = {
+const dho_kernel_table dho_convolution = {
     .kernels = {.conv_forward = conv_forward,
                 .conv_backward_data = conv_backward_data,
                 .conv_backward_weights = conv_backward_weights},

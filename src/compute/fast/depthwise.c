@@ -219,7 +219,7 @@ static dho_status reserve(dho_compute *compute, const dho_conv_shape *s, unsigne
     return DHO_OK;
 }
 
-const dho_table dho_depthwise = {
+const dho_kernel_table dho_depthwise = {
     .kernels = {.conv_forward = forward,
                 .conv_backward_data = backward_data,
                 .conv_backward_weights = backward_weights},

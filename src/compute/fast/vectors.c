@@ -237,7 +237,7 @@ static void sgd(dho_compute *compute, size_t count, const dho_sgd_step *step,
     dho_compute_parallel(compute, u.parts, sgd_part, &u);
 }
 
-const dho_table dho_fast_vectors = {
+const dho_kernel_table dho_fast_vectors = {
     .kernels = {.add_bias = add_bias,
                 .add = add,
                 .l2_normalise_forward = l2_normalise_forward,

@@ -66,7 +66,7 @@ static bool takes(const dho_compute *compute, const dho_conv_shape *s, dho_call 
     return dho_winograd_pays(compute, s);
 }
 
-const dho_table dho_winograd = {
+const dho_kernel_table dho_winograd = {
     .kernels = {.conv_forward = dho_winograd_forward,
                 .conv_backward_data = dho_winograd_backward_data,
                 .conv_backward_weights = dho_winograd_backward_weights},

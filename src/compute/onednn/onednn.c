@@ -48,4 +48,4 @@ static void stop(dho_compute *compute)
     compute->state = NULL;
 }
 
-const dho_table dho_onednn_library = {.planning = {.start = start, .stop = stop}};
+const dho_kernel_table dho_onednn_library = {.planning = {.start = start, .stop = stop}};

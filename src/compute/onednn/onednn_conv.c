@@ -236,7 +236,7 @@ static void conv_backward_weights(dho_compute *compute, const dho_conv_shape *s,
     }
 }
 
-const dho_table dho_onednn_conv = {
+const dho_kernel_table dho_onednn_conv = {
     .kernels = {.conv_forward = conv_forward,
                 .conv_backward_data = conv_backward_data,
                 .conv_backward_weights = conv_backward_weights},

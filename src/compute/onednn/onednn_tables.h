@@ -5,7 +5,7 @@
 
 #include "compute/core/context.h"
 
-extern const dho_table dho_onednn_library, dho_onednn_conv, dho_onednn_linear;
+extern const dho_kernel_table dho_onednn_library, dho_onednn_conv, dho_onednn_linear;
 
 #define DHO_ONEDNN_TABLES &dho_onednn_library, &dho_onednn_conv, &dho_onednn_linear
 

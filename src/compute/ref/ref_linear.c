@@ -50,7 +50,7 @@ static void linear_backward_weights(dho_compute *compute, const dho_linear_shape
     if (dbias != NULL) compute->kernels.sum_rows(compute, &(dho_rows_shape){rows, out}, dy, dbias);
 }
 
-const dho_table dho_ref_linear = {
+const dho_kernel_table dho_ref_linear = {
     .kernels = {.linear_forward = linear_forward,
                 .linear_add_forward = linear_add_forward,
                 .linear_backward_data = linear_backward_data,

@@ -152,7 +152,7 @@ static void conv_backward_weights(dho_compute *compute, const dho_conv_shape *s,
     }
 }
 
-const dho_table dho_ref_matrix = {
+const dho_kernel_table dho_ref_matrix = {
     .kernels = {.gemm = gemm,
                 .conv_forward = conv_forward,
                 .conv_backward_data = conv_backward_data,

@@ -175,7 +175,7 @@ static void l2_normalise_backward(dho_compute *compute, const dho_rows_shape *sh
     }
 }
 
-const dho_table dho_ref_norm = {
+const dho_kernel_table dho_ref_norm = {
     .kernels = {.batch_norm_forward = batch_norm_forward,
                 .batch_norm_again = batch_norm_again,
                 .batch_norm_backward = batch_norm_backward,

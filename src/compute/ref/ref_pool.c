@@ -100,7 +100,7 @@ static void average_pool_backward(dho_compute *compute, const dho_places_shape *
     }
 }
 
-const dho_table dho_ref_pool = {
+const dho_kernel_table dho_ref_pool = {
     .kernels = {.max_pool_forward = max_pool_forward,
                 .max_pool_backward = max_pool_backward,
                 .average_pool_forward = average_pool_forward,

@@ -39,7 +39,7 @@ static void load(dho_compute *compute, size_t count, const void *in_data, bool a
     for (size_t i = 0; i < count; i++) out[i] = accumulate ? out[i] + in[i] : in[i];
 }
 
-const dho_table dho_ref_stream = {
+const dho_kernel_table dho_ref_stream = {
     .kernels = {.layer_scale_forward = layer_scale_forward,
                 .layer_scale_backward = layer_scale_backward,
                 .load = load},

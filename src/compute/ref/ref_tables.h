@@ -5,8 +5,9 @@
 
 #include "compute/core/context.h"
 
-extern const dho_table dho_ref_matrix, dho_ref_linear, dho_ref_norm, dho_ref_pool, dho_ref_vector;
-extern const dho_table dho_ref_transformer, dho_ref_tokens, dho_ref_stream;
+extern const dho_kernel_table dho_ref_matrix, dho_ref_linear, dho_ref_norm, dho_ref_pool,
+    dho_ref_vector;
+extern const dho_kernel_table dho_ref_transformer, dho_ref_tokens, dho_ref_stream;
 
 #define DHO_REF_TABLES                                                               \
     &dho_ref_matrix, &dho_ref_norm, &dho_ref_pool, &dho_ref_vector, &dho_ref_linear, \

@@ -222,7 +222,7 @@ static void attention_pool_backward(dho_compute *compute, const dho_attention_sh
     }
 }
 
-const dho_table dho_ref_tokens = {
+const dho_kernel_table dho_ref_tokens = {
     .kernels = {.embed_tokens_forward = embed_tokens_forward,
                 .embed_tokens_backward = embed_tokens_backward,
                 .pool_tokens_forward = pool_tokens_forward,

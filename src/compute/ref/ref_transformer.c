@@ -227,7 +227,7 @@ static void attention_backward(dho_compute *compute, const dho_attention_shape *
     }
 }
 
-const dho_table dho_ref_transformer = {
+const dho_kernel_table dho_ref_transformer = {
     .kernels = {.layer_norm_forward = layer_norm_forward,
                 .layer_norm_backward = layer_norm_backward,
                 .bias_gelu_forward = bias_gelu_forward,

@@ -85,7 +85,7 @@ static void sgd(dho_compute *compute, size_t count, const dho_sgd_step *s,
     }
 }
 
-const dho_table dho_ref_vector = {
+const dho_kernel_table dho_ref_vector = {
     .kernels = {.add_bias = add_bias,
                 .sum_rows = sum_rows,
                 .sum_float_rows = sum_float_rows,

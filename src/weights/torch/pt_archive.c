@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
-#include "weights/tensor_table.h"
+#include "weights/tensor_index.h"
 
 #include <minizip/unzip.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #include "dho/torch_file.h"
 
 #include "dho/alloc.h"
-#include "weights/tensor_table.h"
+#include "weights/tensor_index.h"
 #include "weights/torch/pt_archive.h"
 #include "weights/torch/pt_legacy.h"
 #include "weights/torch/pt_numpy.h"
@@ -19,7 +19,7 @@ struct dho_torch_file {
     char *name; /* of the file, for messages */
     dho_mapping mapping;
     pt_archive archive;
-    dho_tensor_table table; /* owned, names too */
+    dho_tensor_index table; /* owned, names too */
     void **blocks;          /* owned: gathered tensors */
     size_t block_count;
     pt_place place; /* of the state dict; .dict is of no use once the pickle is gone */
@@ -158,7 +158,7 @@ static dho_status read_tensors(dho_torch_file *file, const pt_pickle *p, pt_id d
 {
     const pt_value *from = &p->values[dict];
     file->table.file = file->name;
-    DHO_TRY(dho_tensor_table_reserve(&file->table, from->count));
+    DHO_TRY(dho_tensor_index_reserve(&file->table, from->count));
     DHO_TRY(dho_alloc(&file->blocks, from->count, sizeof *file->blocks, file->name));
     pt_id cell = from->first;
     for (uint32_t i = 0; i < from->count; i++) {
@@ -173,7 +173,7 @@ static dho_status read_tensors(dho_torch_file *file, const pt_pickle *p, pt_id d
         }
         cell = item->next;
     }
-    dho_tensor_table_sort(&file->table);
+    dho_tensor_index_sort(&file->table);
     return check_names(file);
 }
 
@@ -182,11 +182,11 @@ static dho_status read_single(dho_torch_file *file, const pt_pickle *p, pt_id te
 {
     dho_tensor_view *view = NULL;
     file->table.file = file->name;
-    DHO_TRY(dho_tensor_table_reserve(&file->table, 1));
+    DHO_TRY(dho_tensor_index_reserve(&file->table, 1));
     DHO_TRY(dho_alloc(&file->blocks, 1, sizeof *file->blocks, file->name));
     DHO_TRY(add_name(file, "0", 1, &view));
     DHO_TRY(fill_tensor(file, p, &p->tensors[p->values[tensor].first], view, &room));
-    dho_tensor_table_sort(&file->table);
+    dho_tensor_index_sort(&file->table);
     return DHO_OK;
 }
 
@@ -198,7 +198,7 @@ static dho_status read_list(dho_torch_file *file, const pt_pickle *p, pt_id list
     if (from->kind != PT_LIST && from->kind != PT_TUPLE)
         return dho_fail(DHO_ERR_FORMAT, "%s: not a list of arrays", file->name);
     file->table.file = file->name;
-    DHO_TRY(dho_tensor_table_reserve(&file->table, from->count));
+    DHO_TRY(dho_tensor_index_reserve(&file->table, from->count));
     DHO_TRY(dho_alloc(&file->blocks, from->count, sizeof *file->blocks, file->name));
     pt_id cell = from->first;
     for (uint32_t i = 0; i < from->count; i++, cell = p->cells[cell].next) {
@@ -214,7 +214,7 @@ static dho_status read_list(dho_torch_file *file, const pt_pickle *p, pt_id list
         else
             return bad_tensor(file, name, "is neither a tensor nor an array");
     }
-    dho_tensor_table_sort(&file->table);
+    dho_tensor_index_sort(&file->table);
     return DHO_OK;
 }
 
@@ -323,7 +323,7 @@ void dho_torch_file_close(dho_torch_file **inout)
         dho_free((void *)(uintptr_t)file->table.tensors[i].name);
     for (size_t i = 0; i < file->block_count; i++) dho_free(file->blocks[i]);
     dho_free(file->blocks);
-    dho_tensor_table_free(&file->table);
+    dho_tensor_index_free(&file->table);
     pt_archive_close(&file->archive);
     dho_mapping_close(&file->mapping);
     dho_free(file->name);
@@ -341,7 +341,7 @@ const dho_tensor_view *dho_torch_file_at(const dho_torch_file *file, size_t i)
     return &file->table.tensors[i];
 }
 
-const dho_tensor_table *dho_torch_file_table(const dho_torch_file *file)
+const dho_tensor_index *dho_torch_file_table(const dho_torch_file *file)
 {
     return &file->table;
 }

@@ -9,7 +9,7 @@
 #include "dho/state_dict.h"
 #include "dho/text_tower.h"
 #include "dho/weights.h"
-#include "weights/tensor_table.h"
+#include "weights/tensor_index.h"
 
 #include <unistd.h>
 

@@ -4,7 +4,7 @@
 #include "check_main.h"
 #include "dho/file.h"
 #include "dho/safetensors.h"
-#include "weights/tensor_table.h"
+#include "weights/tensor_index.h"
 
 #include <math.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include "dho/alloc.h"
 #include "dho/torch_file.h"
 #include "unit/weights/pt_fixture.h"
-#include "weights/tensor_table.h"
+#include "weights/tensor_index.h"
 
 #include <string.h>
 
@@ -23,7 +23,7 @@ static void check(const dho_torch_file *file, size_t at, dho_dtype dtype, int64_
     const dho_tensor_view *tensor = dho_torch_file_at(file, at);
     const char name[] = {(char)('0' + at), '\0'};
     ck_assert_str_eq(tensor->name, name);
-    ck_assert_ptr_eq(dho_tensor_table_find(dho_torch_file_table(file), name), tensor);
+    ck_assert_ptr_eq(dho_tensor_index_find(dho_torch_file_table(file), name), tensor);
     ck_assert_int_eq(tensor->dtype, dtype);
     ck_assert_int_eq(tensor->dims, columns > 0 ? 2 : 1);
     ck_assert_int_eq(tensor->shape[0], rows);
@@ -57,7 +57,7 @@ START_TEST(test_one_tensor)
     dho_torch_file *file;
     ck_assert_ok(dho_torch_file_open(&file, golden("tensor.pt"), DHO_TORCH_LIST));
     ck_assert_uint_eq(dho_torch_file_count(file), 1);
-    const dho_tensor_view *tensor = dho_tensor_table_find(dho_torch_file_table(file), "0");
+    const dho_tensor_view *tensor = dho_tensor_index_find(dho_torch_file_table(file), "0");
     ck_assert(tensor->dims == 1 && tensor->shape[0] == 2 && tensor->dtype == DHO_F32);
     ck_assert_mem_eq(tensor->data, ((const float[]){1, 1.25f}), 2 * sizeof(float));
     dho_torch_file_close(&file);

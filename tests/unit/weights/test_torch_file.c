@@ -7,7 +7,7 @@
 #include "dho/weights.h"
 #include "unit/weights/pt_crafted.h"
 #include "unit/weights/pt_fixture.h"
-#include "weights/tensor_table.h"
+#include "weights/tensor_index.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -24,7 +24,7 @@ static void check(const dho_torch_file *file, const char *name, dho_dtype dtype,
                   const int64_t *shape, size_t count, const float *expected)
 {
     float values[64];
-    const dho_tensor_view *tensor = dho_tensor_table_find(dho_torch_file_table(file), name);
+    const dho_tensor_view *tensor = dho_tensor_index_find(dho_torch_file_table(file), name);
     ck_assert_msg(tensor != NULL, "no %s", name);
     ck_assert_int_eq(tensor->dtype, dtype);
     ck_assert_int_eq(tensor->dims, dims);
@@ -70,9 +70,9 @@ START_TEST(test_plain)
     check(file, "empty", DHO_F32, SHAPE(0, 4), 0, NULL);
     int64_t wide[2];
     ck_assert_ok(
-        dho_tensor_to_int64(dho_tensor_table_find(dho_torch_file_table(file), "i64"), wide));
+        dho_tensor_to_int64(dho_tensor_index_find(dho_torch_file_table(file), "i64"), wide));
     ck_assert(wide[0] == -5 && wide[1] == (int64_t)1 << 40);
-    ck_assert_ptr_null(dho_tensor_table_find(dho_torch_file_table(file), "f3"));
+    ck_assert_ptr_null(dho_tensor_index_find(dho_torch_file_table(file), "f3"));
     dho_torch_file_close(&file);
 }
 END_TEST
@@ -121,10 +121,10 @@ START_TEST(test_strides_and_shared_storage)
     check(file, "column", DHO_F32, SHAPE(2, 2), VALUES(1, 1.5f, 4, 4.5f));
     check(file, "row", DHO_F32, SHAPE(3, 4),
           VALUES(3, 3.25f, 3.5f, 3.75f, 4, 4.25f, 4.5f, 4.75f, 5, 5.25f, 5.5f, 5.75f));
-    const dho_tensor_view *whole = dho_tensor_table_find(dho_torch_file_table(file), "whole");
-    ck_assert_ptr_eq(whole->data, dho_tensor_table_find(dho_torch_file_table(file), "flat")->data);
+    const dho_tensor_view *whole = dho_tensor_index_find(dho_torch_file_table(file), "whole");
+    ck_assert_ptr_eq(whole->data, dho_tensor_index_find(dho_torch_file_table(file), "flat")->data);
     ck_assert_ptr_eq((const char *)whole->data + 48,
-                     dho_tensor_table_find(dho_torch_file_table(file), "row")->data);
+                     dho_tensor_index_find(dho_torch_file_table(file), "row")->data);
     dho_torch_file_close(&file);
 }
 END_TEST

@@ -2,7 +2,7 @@
  * storages. Those that torch.save wrote are in test_torch_file.c. */
 #include "dho/torch_file.h"
 #include "unit/weights/pt_crafted.h"
-#include "weights/tensor_table.h"
+#include "weights/tensor_index.h"
 
 #define MAGIC "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 #define VERSION PROTO "M\xe9\x03."
@@ -68,7 +68,7 @@ START_TEST(test_crafted_legacy)
     check_crafted(craft, _i, status);
     if (status == DHO_OK) {
         float values[2];
-        const dho_tensor_view *w = dho_tensor_table_find(dho_torch_file_table(file), "w");
+        const dho_tensor_view *w = dho_tensor_index_find(dho_torch_file_table(file), "w");
         ck_assert_uint_eq(w->bytes, sizeof values);
         dho_tensor_to_float(w, values);
         ck_assert(values[0] == 1 && values[1] == 2);

@@ -7,7 +7,7 @@
 #include "dho/weights.h"
 #include "unit/weights/pt_crafted.h"
 #include "unit/weights/pt_fixture.h"
-#include "weights/tensor_table.h"
+#include "weights/tensor_index.h"
 
 #include <string.h>
 #include <unistd.h>

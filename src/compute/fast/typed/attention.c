@@ -261,7 +261,7 @@ static dho_status reserve(const dho_compute *compute, const dho_attention_shape 
     return DHO_OK;
 }
 
-const dho_table TYPED(dho_fast_attention) = {
+const dho_kernel_table TYPED(dho_fast_attention) = {
     .kernels = {.attention_forward = attention_forward, .attention_backward = attention_backward},
     .planning = {.attention_reserve = reserve},
 };

@@ -199,7 +199,7 @@ static void attention_pool_backward(dho_compute *compute, const dho_attention_sh
     dho_compute_parallel(compute, a.parts, query_backward_part, &a);
 }
 
-const dho_table TYPED(dho_fast_attention_pool) = {
+const dho_kernel_table TYPED(dho_fast_attention_pool) = {
     .kernels = {.average_pool_2x2_forward = average_pool_2x2_forward,
                 .average_pool_2x2_backward = average_pool_2x2_backward,
                 .attention_pool_forward = attention_pool_forward,

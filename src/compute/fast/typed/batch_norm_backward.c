@@ -168,6 +168,6 @@ static void batch_norm_backward(dho_compute *compute, const dho_batch_norm_shape
     }
 }
 
-const dho_table TYPED(dho_fast_batch_norm_backward) = {
+const dho_kernel_table TYPED(dho_fast_batch_norm_backward) = {
     .kernels = {.batch_norm_backward = batch_norm_backward},
 };

@@ -171,7 +171,7 @@ static void batch_norm_inference(dho_compute *compute, const dho_batch_norm_shap
     }
 }
 
-const dho_table TYPED(dho_fast_batch_norm_forward) = {
+const dho_kernel_table TYPED(dho_fast_batch_norm_forward) = {
     .kernels = {.batch_norm_forward = batch_norm_forward,
                 .batch_norm_again = batch_norm_again,
                 .batch_norm_inference = batch_norm_inference},

@@ -120,6 +120,6 @@ static void bias_gelu_backward(dho_compute *compute, const dho_gelu_shape *shape
     }
 }
 
-const dho_table TYPED(dho_fast_gelu) = {
+const dho_kernel_table TYPED(dho_fast_gelu) = {
     .kernels = {.bias_gelu_forward = bias_gelu_forward, .bias_gelu_backward = bias_gelu_backward},
 };

@@ -201,7 +201,7 @@ static void layer_norm_backward(dho_compute *compute, const dho_layer_norm_shape
     }
 }
 
-const dho_table TYPED(dho_fast_layer_norm) = {
+const dho_kernel_table TYPED(dho_fast_layer_norm) = {
     .kernels = {.layer_norm_forward = layer_norm_forward,
                 .layer_norm_backward = layer_norm_backward},
 };

@@ -79,7 +79,7 @@ static void layer_scale_backward(dho_compute *compute, const dho_rows_shape *sha
     }
 }
 
-const dho_table TYPED(dho_fast_layer_scale) = {
+const dho_kernel_table TYPED(dho_fast_layer_scale) = {
     .kernels = {.layer_scale_forward = layer_scale_forward,
                 .layer_scale_backward = layer_scale_backward},
 };

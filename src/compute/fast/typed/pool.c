@@ -218,7 +218,7 @@ static void average_pool_backward(dho_compute *compute, const dho_places_shape *
     dho_compute_parallel(compute, p.parts, average_backward_part, &p);
 }
 
-const dho_table TYPED(dho_fast_pool) = {
+const dho_kernel_table TYPED(dho_fast_pool) = {
     .kernels = {.max_pool_forward = max_pool_forward,
                 .max_pool_backward = max_pool_backward,
                 .average_pool_forward = average_pool_forward,

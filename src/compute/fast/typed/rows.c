@@ -147,7 +147,7 @@ static void load(dho_compute *compute, size_t count, const void *in, bool accumu
     dho_compute_parallel(compute, w.parts, load_part, &w);
 }
 
-const dho_table TYPED(dho_fast_rows) = {
+const dho_kernel_table TYPED(dho_fast_rows) = {
     .kernels = {.sum_rows = sum_rows,
 #ifndef DHO_ELEMENT_BF16
                 .sum_float_rows = sum_float_rows,

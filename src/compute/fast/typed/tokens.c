@@ -208,7 +208,7 @@ static void pool_tokens_backward(dho_compute *compute, const dho_places_shape *s
     dho_compute_parallel(compute, t.parts, pool_backward_part, &t);
 }
 
-const dho_table TYPED(dho_fast_tokens) = {
+const dho_kernel_table TYPED(dho_fast_tokens) = {
     .kernels = {.embed_tokens_forward = embed_tokens_forward,
                 .embed_tokens_backward = embed_tokens_backward,
                 .take_token_forward = take_token_forward,

@@ -1,4 +1,4 @@
-#include "weights/tensor_table.h"
+#include "weights/tensor_index.h"
 
 #include "base/finite.h"
 #include "dho/alloc.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-dho_status dho_tensor_table_reserve(dho_tensor_table *table, size_t capacity)
+dho_status dho_tensor_index_reserve(dho_tensor_index *table, size_t capacity)
 {
     DHO_TRY(dho_alloc(&table->tensors, capacity, sizeof *table->tensors, table->file));
     return dho_alloc(&table->sorted, capacity, sizeof *table->sorted, table->file);
@@ -21,21 +21,21 @@ static int compare_tensors(const void *a, const void *b)
                   (*(const dho_tensor_view *const *)b)->name);
 }
 
-void dho_tensor_table_sort(dho_tensor_table *table)
+void dho_tensor_index_sort(dho_tensor_index *table)
 {
     for (size_t i = 0; i < table->count; i++) table->sorted[i] = &table->tensors[i];
     if (table->count > 0)
         qsort(table->sorted, table->count, sizeof *table->sorted, compare_tensors);
 }
 
-void dho_tensor_table_free(dho_tensor_table *table)
+void dho_tensor_index_free(dho_tensor_index *table)
 {
     dho_free(table->tensors);
     dho_free(table->sorted);
-    *table = (dho_tensor_table){0};
+    *table = (dho_tensor_index){0};
 }
 
-const dho_tensor_view *dho_tensor_table_find(const dho_tensor_table *table, const char *name)
+const dho_tensor_view *dho_tensor_index_find(const dho_tensor_index *table, const char *name)
 {
     size_t low = 0, high = table->count;
     while (low < high) {
@@ -89,10 +89,10 @@ dho_status dho_tensor_to_finite(const dho_tensor_view *tensor, const char *path,
                     dho_shown_value(out[at]));
 }
 
-dho_status dho_tensor_table_require(const dho_tensor_table *table, const char *name, int dims,
+dho_status dho_tensor_index_require(const dho_tensor_index *table, const char *name, int dims,
                                     const int64_t *shape, const dho_tensor_view **out)
 {
-    *out = dho_tensor_table_find(table, name);
+    *out = dho_tensor_index_find(table, name);
     if (*out == NULL)
         return dho_fail(DHO_ERR_FORMAT, "%s: no tensor \"%.200s\" (there are %zu others)",
                         table->file, name, table->count);
