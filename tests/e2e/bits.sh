@@ -134,6 +134,9 @@ quickstart/wide_blis quickstart 1 $quick student.width=64 $on_blis
 quickstart/wide_bf16 quickstart 1 $quick student.width=64 $in_bf16
 quickstart/mobilenet_v2 quickstart 1 $quick student.model=mobilenet_v2 student.width=32 $on_onednn
 quickstart/mobilenet_v2_bf16 quickstart 1 $quick student.model=mobilenet_v2 student.width=32 $in_bf16
+quickstart/convnext_tiny quickstart 2 $quick student.model=convnext_tiny student.width=16 $on_onednn
+quickstart/convnext_tiny_bf16 quickstart 1 $quick student.model=convnext_tiny student.width=16 $in_bf16
+quickstart/vit_s16 quickstart 2 $quick student.model=vit_s16 student.width=64 student.layers=2 $on_blis
 quickstart/clip_rn50 quickstart 1 $quick student.model=clip_rn50 student.width=16 $on_blis
 quickstart/clip_rn50_bf16 quickstart 2 $quick student.model=clip_rn50 student.width=16 $in_bf16
 quickstart/clip_vit_l14 quickstart 1 $quick student.model=clip_vit_l14 student.width=64 student.layers=1 $on_onednn
