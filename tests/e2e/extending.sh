@@ -12,7 +12,7 @@ patch -d "$tree" -p1 --fuzz=0 <"$work/examples.diff" >"$work/log" 2>&1 || die "a
 pass "$(grep -c '^+++ ' "$work/examples.diff") changes fit the sources"
 
 # Without optimization it is compiled fast; gcc then guesses wrongly what is initialised.
-cmake -S "$tree" -B "$work/build" -DCMAKE_BUILD_TYPE=Debug -DDHO_WERROR=ON -DDHO_ONEDNN=OFF \
+cmake -G Ninja -S "$tree" -B "$work/build" -DCMAKE_BUILD_TYPE=Debug -DDHO_WERROR=ON -DDHO_ONEDNN=OFF \
     -DCMAKE_C_FLAGS_DEBUG="-O0 -Wno-maybe-uninitialized" >"$work/log" 2>&1 || die "configuring"
 cmake --build "$work/build" -j 2 --target dho_program test_operators >"$work/log" 2>&1 || die "building"
 DHO=$work/build/dho
