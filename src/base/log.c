@@ -1,5 +1,7 @@
 #include "dho/log.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,15 +17,16 @@ void dho_log_set_rank(int rank, int ranks)
     log_ranks = ranks;
 }
 
+/* Whatever bytes a file's name has, it writes no control characters to a terminal. */
 static void write_line(const char *prefix, const char *format, va_list arguments)
 {
-    char line[2048];
+    char text[2048], line[2048];
     size_t used = (size_t)snprintf(line, sizeof line, "%s", prefix);
     if (log_ranks > 1 && log_rank > 0)
         used += (size_t)snprintf(line + used, sizeof line - used, "rank %d: ", log_rank);
-    const int body = vsnprintf(line + used, sizeof line - used - 1, format, arguments);
-    if (body > 0) used += (size_t)body;
-    if (used > sizeof line - 2) used = sizeof line - 2;
+    if (vsnprintf(text, sizeof text, format, arguments) < 0) text[0] = '\0';
+    dho_utf8_print(text, line + used, sizeof line - used - 1);
+    used = strlen(line);
     line[used++] = '\n';
     ssize_t written = write(STDERR_FILENO, line, used);
     (void)written; /* nowhere left to report to */

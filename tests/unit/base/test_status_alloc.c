@@ -1,6 +1,9 @@
 #include "check_main.h"
 
+#include "dho/log.h"
+
 #include <string.h>
+#include <unistd.h>
 
 START_TEST(test_message_is_kept_and_cut)
 {
@@ -21,6 +24,22 @@ START_TEST(test_message_is_kept_and_cut)
     ck_assert_int_eq(strncmp(dho_error_message(), "prefix: xxx", 11), 0);
     dho_fail_prefix(DHO_ERR_IO, "%s", longest);
     ck_assert_uint_eq(strlen(dho_error_message()), 1023);
+}
+END_TEST
+
+/* A name that would clear the terminal and forge a line. */
+START_TEST(test_log_lines_have_no_control_characters)
+{
+    int ends[2];
+    char found[256] = "";
+    ck_assert_int_eq(pipe(ends), 0);
+    const int standard = dup(STDERR_FILENO);
+    ck_assert_int_ge(dup2(ends[1], STDERR_FILENO), 0);
+    dho_warn("%s: caf\xc3\xa9", "a\x1b[2Jb\nc\xff.jpg");
+    ck_assert_int_ge(dup2(standard, STDERR_FILENO), 0);
+    ck_assert_int_gt(read(ends[0], found, sizeof found - 1), 0);
+    ck_assert_str_eq(found, "dho: warning: a\\x1b[2Jb\\x0ac\\xff.jpg: caf\xc3\xa9\n");
+    close(ends[0]), close(ends[1]), close(standard);
 }
 END_TEST
 
@@ -141,6 +160,7 @@ int main(void)
     Suite *suite = suite_create("status and alloc");
     TCase *tests = tcase_create("status and alloc");
     tcase_add_test(tests, test_message_is_kept_and_cut);
+    tcase_add_test(tests, test_log_lines_have_no_control_characters);
     tcase_add_test(tests, test_exit_codes);
     tcase_add_test(tests, test_wrong_input);
     tcase_add_test(tests, test_blocks_are_aligned_zeroed_and_counted);
