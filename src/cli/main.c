@@ -4,6 +4,7 @@
 #include "dho/compute.h"
 #include "dho/log.h"
 #include "dho/processor.h"
+#include "dho/version.h"
 
 #include <jansson.h>
 #include <mpi.h>

@@ -2,6 +2,7 @@
 #include "train/session_log.h"
 
 #include "dho/session.h"
+#include "dho/version.h"
 
 #include <stdio.h>
 #include <string.h>

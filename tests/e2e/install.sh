@@ -9,9 +9,7 @@ sanitize=
 cxx=$(command -v g++ || command -v clang++) || skip_part "programs in C++: no g++ or clang++"
 
 cat >"$work/user.c" <<'EOC'
-#include <dho/graph.h>
-#include <dho/student.h>
-#include <dho/trainer.h>
+#include <dho/dho.h>
 #include <stdio.h>
 
 int main(void)
@@ -96,8 +94,16 @@ grep -q '^imagenet_semi ' "$work/log" || die "the installed dho does not find it
 pass "the installed tables and their configurations are found from any folder"
 
 for header in "$work"/usr/include/dho/*.h; do
-    case $header in *_rows.h) continue ;; esac # rows of a table, which another header includes
-    grep -q '^extern "C" {' "$header" || die "no extern \"C\" in $header"
+    case $header in
+    *_rows.h) continue ;; # rows of a table, which another header includes
+    */dho.h) [ "$(grep -c '^#include' "$header")" = $(($(ls "$work"/usr/include/dho/*.h | grep -vc '_rows.h$') - 1)) ] ||
+        die "dho.h does not include every header" ;;
+    */version.h)
+        numbers=$(sed -n 's/^#define DHO_VERSION_[MP].* \([0-9]*\)$/\1/p' "$header" | paste -sd.)
+        grep -qF "#define DHO_VERSION \"$numbers\"" "$header" || die "version.h: $numbers is not its text"
+        ;;
+    *) grep -q '^extern "C" {' "$header" || die "no extern \"C\" in $header" ;;
+    esac
     [ -n "$cxx" ] || continue
     "$cxx" -std=c++11 -Wall -Wextra -pedantic -Werror -fsyntax-only -x c++ -I "$work/usr/include" "$header" \
         >"$work/log" 2>&1 || die "$header alone, in C++"
