@@ -100,7 +100,7 @@ static void apply_block(const dho_compute *compute, norm *n, const float *mean, 
 }
 
 static norm norm_of(const dho_compute *compute, const dho_batch_norm_shape *shape,
-                    const dho_batch_norm_tensors *t, const float *scale)
+                    const dho_batch_norm_tensors *t)
 {
     return (norm){.rows = shape->rows,
                   .stride = shape->channels,
@@ -108,7 +108,6 @@ static norm norm_of(const dho_compute *compute, const dho_batch_norm_shape *shap
                   .x = t->x,
                   .residual = t->residual,
                   .out = t->y,
-                  .scale = scale,
                   .reduction = compute->reduction,
                   .parts = dho_compute_parts(compute, shape->rows * shape->channels)};
 }
@@ -119,7 +118,8 @@ static void batch_norm_forward(dho_compute *compute, const dho_batch_norm_shape 
 {
     float scale[DHO_REDUCTION_CHANNELS], shift[DHO_REDUCTION_CHANNELS];
     const double rows = (double)shape->rows;
-    norm n = norm_of(compute, shape, t, scale);
+    norm n = norm_of(compute, shape, t);
+    n.scale = scale;
     n.shift = shift;
     while (next_block(&n)) {
         rough_mean(&n, shift);
@@ -146,7 +146,8 @@ static void batch_norm_again(dho_compute *compute, const dho_batch_norm_shape *s
                              const float *restrict inv_std)
 {
     float scale[DHO_REDUCTION_CHANNELS];
-    norm n = norm_of(compute, shape, t, scale);
+    norm n = norm_of(compute, shape, t);
+    n.scale = scale;
     while (next_block(&n)) {
         for (int i = 0; i < n.count; i++)
             scale[i] = (float)((double)t->gamma[n.first + i] * (double)inv_std[n.first + i]);
@@ -160,7 +161,8 @@ static void batch_norm_inference(dho_compute *compute, const dho_batch_norm_shap
                                  const float *restrict running_var)
 {
     float scale[DHO_REDUCTION_CHANNELS];
-    norm n = norm_of(compute, shape, t, scale);
+    norm n = norm_of(compute, shape, t);
+    n.scale = scale;
     while (next_block(&n)) {
         for (int i = 0; i < n.count; i++) {
             const int c = n.first + i;
