@@ -52,6 +52,9 @@ make_copy() { # RELEASE root|user ...
         cp -L /etc/resolv.conf /etc/hosts "$copy/etc/" 2>/dev/null || true
         chroot "$copy" useradd --create-home --shell /bin/bash user
     fi
+    # Process numbers begin anew in each command's namespace: what a killed mpirun has left under its
+    # number would be in the way of the next one that has it.
+    find "$copy/tmp" -mindepth 1 -delete
     for user in "${@:2}"; do
         home=$copy/root/dho
         [ "$user" = root ] || home=$copy/home/$user/dho
