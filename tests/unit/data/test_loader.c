@@ -654,6 +654,18 @@ static void check_rounded(const dho_batch *batch, const dho_batch *floats, size_
         ck_assert_uint_eq(found[i], rounded(exact[i]));
 }
 
+/* Until the ring is full and the threads hold no image in work. */
+static void wait_for_idle(dho_loader *loader)
+{
+    int64_t before = -1;
+    for (int quiet = 0; quiet < 20; quiet++) {
+        const int64_t now = dho_loader_get_stats(loader).images;
+        if (now != before) quiet = 0;
+        before = now;
+        usleep(10000);
+    }
+}
+
 /* bf16 images of both loaders are the float ones rounded, in half the memory. */
 START_TEST(test_bf16_images)
 {
@@ -665,9 +677,11 @@ START_TEST(test_bf16_images)
     s.options.prefetch = 40; /* the ring is what takes memory */
     const int64_t before = dho_alloc_get_stats().live_bytes;
     restart(&s);
+    wait_for_idle(s.loader);
     const int64_t middle = dho_alloc_get_stats().live_bytes;
     s.options.pixels = DHO_DTYPE_BF16;
     ck_assert_ok(dho_loader_create(&loader, &s.options, &s.steps));
+    wait_for_idle(loader);
     ck_assert_int_lt(10 * (dho_alloc_get_stats().live_bytes - middle), 6 * (middle - before));
     do {
         ck_assert_ok(dho_loader_next(s.loader, &floats, NULL));
