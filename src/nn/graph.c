@@ -69,6 +69,11 @@ dho_status dho_graph_check_trainable(const dho_graph *graph)
             return dho_fail(DHO_ERR_CONFIG,
                             "model: operator %d, %s, can be run, not trained: it has no backward",
                             i, node->op->name);
+        if (!node->op->can_skip_dx && dho_node_is_given(&graph->nodes[node->inputs[0]]))
+            return dho_fail(DHO_ERR_CONFIG,
+                            "model: operator %d, %s, can be run, not trained: it reads the input "
+                            "itself, which has no gradient (a convolution may)",
+                            i, node->op->name);
         if (!is_read(graph, i))
             return dho_fail(DHO_ERR_CONFIG,
                             "model: operator %d, %s, can be run, not trained: nobody reads it", i,

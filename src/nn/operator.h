@@ -68,6 +68,7 @@ struct dho_operator {
     /* Makes dx and adds to the parameters' gradients. Empty: the operator cannot be trained. */
     void (*backward)(const dho_node_pass *pass);
     unsigned backward_reads;  /* which of x and y */
+    bool can_skip_dx;         /* backward looks for dx NULL: input 0 may be the caller's */
     bool only_sets;           /* backward ignores `add`: the inputs must not be read elsewhere */
     unsigned shares_gradient; /* inputs whose dx may lie in dy's memory */
 

@@ -15,8 +15,11 @@ static void backward(const dho_node_pass *pass)
                                              pass->dx[0]);
 }
 
-static const dho_operator average_pool = {
-    .name = "average pool", .shape = dho_shape_of_vector, .forward = forward, .backward = backward};
+static const dho_operator average_pool = {.name = "average pool",
+                                          .shape = dho_shape_of_vector,
+                                          .forward = forward,
+                                          .backward = backward,
+                                          .can_skip_dx = true};
 
 dho_value dho_graph_average_pool(dho_graph *graph, dho_value x)
 {

@@ -29,8 +29,11 @@ static void backward(const dho_node_pass *pass)
                                                  pass->dx[0]);
 }
 
-static const dho_operator average_pool_2x2 = {
-    .name = "average pool 2x2", .shape = shape, .forward = forward, .backward = backward};
+static const dho_operator average_pool_2x2 = {.name = "average pool 2x2",
+                                              .shape = shape,
+                                              .forward = forward,
+                                              .backward = backward,
+                                              .can_skip_dx = true};
 
 dho_value dho_graph_average_pool_2x2(dho_graph *graph, dho_value x)
 {

@@ -26,6 +26,7 @@ static const dho_operator l2_normalise = {.name = "normalise",
                                           .shape = dho_shape_of_vector,
                                           .forward = forward,
                                           .backward = backward,
+                                          .can_skip_dx = true,
                                           .backward_reads = DHO_OUTPUT,
                                           .saved_bytes = saved_bytes};
 

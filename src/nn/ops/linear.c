@@ -55,6 +55,7 @@ static const dho_operator linear = {.name = "linear",
                                     .shape = shape,
                                     .forward = forward,
                                     .backward = backward,
+                                    .can_skip_dx = true,
                                     .backward_reads = DHO_INPUT_0,
                                     .flops = dho_linear_flops,
                                     .backward_flops = 2};

@@ -40,6 +40,7 @@ static const dho_operator max_pool = {.name = "max pool",
                                       .shape = dho_shape_of_windows,
                                       .forward = forward,
                                       .backward = backward,
+                                      .can_skip_dx = true,
                                       .saved_bytes = saved_bytes};
 
 dho_value dho_graph_max_pool(dho_graph *graph, dho_value x, int kernel, int stride, int padding)

@@ -378,6 +378,38 @@ START_TEST(test_unread_value)
 }
 END_TEST
 
+/* Operators that write the gradient of their input: the images have none. */
+static dho_value on_image(dho_graph *graph, dho_value image, int which)
+{
+    switch (which) {
+    case 0:
+        return dho_graph_batch_norm(graph, image, "bn", -1, DHO_ACTIVATION_RELU);
+    case 1:
+        return dho_graph_widen(graph, image);
+    case 2:
+        return dho_graph_bias_gelu(graph, image, "bias", DHO_GELU_ERF);
+    case 3:
+        return dho_graph_attention(graph, image, 1, false);
+    case 4:
+        return dho_graph_pool_tokens(graph, image, "position");
+    case 5:
+        return dho_graph_embed_tokens(
+            graph, image, &(dho_token_spec){.class_token = "class", .position = "position"});
+    default:
+        return dho_graph_take_token(graph, image);
+    }
+}
+
+START_TEST(test_input_without_gradient)
+{
+    dho_graph *graph;
+    ck_assert_ok(dho_graph_create(&graph));
+    dho_graph_output(graph, on_image(graph, dho_graph_input(graph, SIZE, SIZE, 3), _i));
+    ck_assert_fails(dho_graph_finish(graph), DHO_ERR_CONFIG, "it reads the input itself");
+    dho_graph_destroy(&graph);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("operators");
@@ -386,6 +418,7 @@ int main(void)
     tcase_add_loop_test(tests, test_gradients, 0, 3 * CASES);
     tcase_add_test(tests, test_without_backward);
     tcase_add_test(tests, test_unread_value);
+    tcase_add_loop_test(tests, test_input_without_gradient, 0, 7);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
 }
