@@ -1,6 +1,8 @@
 # Of bits.sh: what bits depend on, rows of hashes, and stand-ins for the data sets of configs/.
 about=$("$DHO" version)
 onednn=$(sed -n 's/.*oneDNN \([0-9.]*\).*/\1/p' <<<"$about")
+bf16=$onednn
+grep -qw avx512bw /proc/cpuinfo || bf16= # oneDNN's bf16 needs AVX-512
 
 # --- what the bits depend on ---
 processor() { # vendor, family and model; vector units and caches, which decide how kernels cut their work
