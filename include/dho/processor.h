@@ -16,6 +16,11 @@ extern "C" {
  * architecture; call it before anything else of libdho, as the program dho does. */
 bool dho_processor_suits(char *why, size_t bytes);
 
+/* Local: the features beyond the plainest processor of the architecture, as words with a space
+ * between them: `built`, those that the library was compiled to use; `found`, those of this
+ * processor. Each has room for `bytes`; 512 are enough. */
+void dho_processor_describe(char *built, char *found, size_t bytes);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
 #elif defined(__aarch64__)
@@ -52,13 +53,35 @@ static void list(const feature *features, bool present, char *out, size_t bytes)
         snprintf(out + used, bytes - used, " and %zu more", hidden);
 }
 
+#define ROW(name, macro, has) {name, (has) != 0},
+#if defined(__x86_64__)
+#define LOOK(features)    \
+    __builtin_cpu_init(); \
+    const feature features[] = {DHO_PROCESSOR_FEATURES(ROW){NULL, false}}
+#else
+#define LOOK(features) const feature features[] = {DHO_PROCESSOR_FEATURES(ROW){NULL, false}}
+#endif
+
+/* Appends a name to a list of words. */
+static void append(char *out, size_t bytes, const char *name)
+{
+    const size_t used = strlen(out);
+    snprintf(out + used, bytes - used, "%s%s", used > 0 ? " " : "", name);
+}
+
+void dho_processor_describe(char *built, char *found, size_t bytes)
+{
+    LOOK(features);
+    built[0] = found[0] = '\0';
+    for (size_t i = 0; features[i].name != NULL; i++) {
+        if (is_needed(i)) append(built, bytes, features[i].name);
+        if (features[i].present) append(found, bytes, features[i].name);
+    }
+}
+
 bool dho_processor_suits(char *why, size_t bytes)
 {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-#endif
-#define ROW(name, macro, has) {name, (has) != 0},
-    const feature features[] = {DHO_PROCESSOR_FEATURES(ROW){NULL, false}};
+    LOOK(features);
     bool suits = true;
     for (size_t i = 0; features[i].name != NULL; i++)
         suits = suits && (features[i].present || !is_needed(i));

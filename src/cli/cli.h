@@ -6,6 +6,8 @@
 
 /* Prints rank 0's versions, libraries and ranks: what a log needs to be understood later. */
 void dho_cli_announce(const dho_comm *comm);
+/* `dho version` with the words behind it; the exit code. */
+int dho_version_print(int count, char **words);
 
 /* Sets OpenMP's number of threads, within reason, and says where OMP_NUM_THREADS is without.
  * Collective. */

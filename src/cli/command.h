@@ -125,5 +125,7 @@ void dho_help_print_all(FILE *out);
 bool dho_help_print(FILE *out, const char *word, const char *action);
 /* docs/commands.md */
 void dho_help_print_markdown(FILE *out);
+/* Man pages, dho.1 and dho-COMMAND.1, in a folder that is there; false: not all were written. */
+bool dho_help_write_man(const char *folder);
 
 #endif

@@ -1,8 +1,9 @@
-/* What the program says about its commands, made from their rows: help, usage lines, and
+/* What the program says about its commands, made from their rows: help, usage lines, man pages, and
  * docs/commands.md. */
 #include "cli/command.h"
 
 #include "dho/alloc.h"
+#include "dho/version.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -201,4 +202,99 @@ void dho_help_print_markdown(FILE *out)
     for (size_t i = 0; i < dho_command_count; i++) print_section(out, dho_commands[i]);
     fputs("\n## Exit codes\n\n", out);
     fputs(last_lines, out);
+}
+
+/* Text of a man page: no character of it is roff's. */
+static void print_roff(FILE *out, const char *text)
+{
+    for (const char *at = text; *at != '\0'; at++) {
+        if (at == text && (*at == '.' || *at == '\'')) fputs("\\&", out);
+        if (*at == '-' || *at == '\\')
+            fputs(*at == '-' ? "\\-" : "\\e", out);
+        else
+            fputc(*at == '\n' ? ' ' : *at, out);
+    }
+    fputc('\n', out);
+}
+
+/* "dho-cache-build" */
+static void write_page_name(char out[64], const dho_command *command)
+{
+    snprintf(out, 64, "dho-%s", command->name);
+    for (char *at = out; (at = strchr(at, ' ')) != NULL;) *at = '-';
+}
+
+static void print_man_head(FILE *out, const char *name, const char *line)
+{
+    fprintf(out, ".TH %s 1 \"\" \"dho %s\" \"dho\"\n.SH NAME\n", name, DHO_VERSION);
+    fprintf(out, "%s \\- ", name);
+    print_roff(out, line);
+    fputs(".SH SYNOPSIS\n", out);
+}
+
+static void print_man_end(FILE *out)
+{
+    fputs(".SH EXIT STATUS\n", out);
+    print_roff(out, last_lines);
+}
+
+static void print_man_page(FILE *out, const char *name, const dho_command *command)
+{
+    char usage[MOST_USAGE];
+    write_usage(command, usage);
+    print_man_head(out, name, command->line);
+    fprintf(out, "\\fBdho %s\\fR ", command->name);
+    print_roff(out, usage);
+    fputs(".SH DESCRIPTION\n", out);
+    print_roff(out, command->line);
+    if (command->help != NULL) fputs(".PP\n", out);
+    if (command->help != NULL) print_roff(out, command->help);
+    if (command->option_count > 0) fputs(".SH OPTIONS\n", out);
+    for (size_t i = 0; i < command->option_count; i++) {
+        shown as;
+        if (command->options[i].help == NULL) continue;
+        show(&command->options[i], &as);
+        fputs(".TP\n", out);
+        print_roff(out, as.name);
+        print_roff(out, as.text);
+    }
+    print_man_end(out);
+    fputs(".SH SEE ALSO\n.BR dho (1)\n", out);
+}
+
+static void print_man_list(FILE *out)
+{
+    print_man_head(out, "dho", "distributed dual-head optimization");
+    fputs("\\fBdho\\fR COMMAND [ARGUMENT ...]\n.SH COMMANDS\n", out);
+    for (size_t i = 0; i < dho_command_count; i++) {
+        char name[64];
+        write_page_name(name, dho_commands[i]);
+        fprintf(out, ".TP\n.BR %s (1)\n", name);
+        print_roff(out, dho_commands[i]->line);
+    }
+    print_man_end(out);
+}
+
+/* The page of a command, or (NULL) the list of them, in this folder. */
+static bool write_page(const char *folder, const dho_command *command)
+{
+    char name[64] = "dho", path[4096];
+    if (command != NULL) write_page_name(name, command);
+    if (snprintf(path, sizeof path, "%s/%s.1", folder, name) >= (int)sizeof path) return false;
+    FILE *out = fopen(path, "w");
+    if (out == NULL) return false;
+    if (command != NULL)
+        print_man_page(out, name, command);
+    else
+        print_man_list(out);
+    const bool failed = ferror(out) != 0;
+    return fclose(out) == 0 && !failed;
+}
+
+bool dho_help_write_man(const char *folder)
+{
+    bool written = write_page(folder, NULL);
+    for (size_t i = 0; i < dho_command_count; i++)
+        written = write_page(folder, dho_commands[i]) && written;
+    return written;
 }

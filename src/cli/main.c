@@ -1,43 +1,12 @@
 /* The program `dho`: picks the subcommand, and turns its status into one line and an exit code. */
 #include "base/machine.h"
 #include "cli/cli.h"
-#include "dho/compute.h"
 #include "dho/log.h"
 #include "dho/processor.h"
-#include "dho/version.h"
 
-#include <jansson.h>
-#include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void print_version(void)
-{
-    char library[MPI_MAX_LIBRARY_VERSION_STRING];
-    int length;
-    MPI_Get_library_version(library, &length);
-    library[strcspn(library, ",\n")] = '\0';
-    char compute[128];
-    dho_compute_versions(compute, sizeof compute);
-    printf("dho %s (%s, %s, Jansson %s)\n", DHO_VERSION, library, compute, JANSSON_VERSION);
-}
-
-void dho_cli_announce(const dho_comm *comm)
-{
-    char library[MPI_MAX_LIBRARY_VERSION_STRING];
-    int length;
-    if (dho_comm_rank(comm) != 0) return;
-    MPI_Get_library_version(library, &length);
-    library[strcspn(library, ",\n")] = '\0';
-    char compute[128];
-    dho_compute_versions(compute, sizeof compute);
-    dho_info("dho %s, %s, %s; rank 0 of %d on %s", DHO_VERSION, library, compute,
-             dho_comm_size(comm), dho_comm_host(comm));
-    if (strcmp(dho_compute_backends()[0], "onednn") != 0)
-        dho_info("built without oneDNN: training takes about twice as long, and there is no bf16 "
-                 "(apt-get install libdnnl-dev, then configure and build again)");
-}
 
 static bool asks_for_help(const char *word)
 {
@@ -45,7 +14,7 @@ static bool asks_for_help(const char *word)
 }
 
 /* The help that the arguments ask for, wherever "--help" stands among those of a command. */
-static bool print_help(int argc, char **argv)
+static bool print_help(int argc, char **argv, bool *failed)
 {
     bool asked = argc > 1 && strcmp(argv[1], "help") == 0;
     const int first = asked ? 2 : 1;
@@ -55,6 +24,8 @@ static bool print_help(int argc, char **argv)
         dho_help_print_all(stdout);
     else if (strcmp(argv[first], "--markdown") == 0)
         dho_help_print_markdown(stdout);
+    else if (strcmp(argv[first], "--man") == 0 && argc > first + 1)
+        *failed = !dho_help_write_man(argv[first + 1]);
     else
         return dho_help_print(stdout, argv[first], argc > first + 1 ? argv[first + 1] : NULL);
     return true;
@@ -80,11 +51,10 @@ int main(int argc, char **argv)
         return 2;
     }
     const char *name = argv[1];
-    if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
-        print_version();
-        return 0;
-    }
-    if (print_help(argc, argv)) return 0;
+    if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0)
+        return dho_version_print(argc - 2, argv + 2);
+    bool failed = false;
+    if (print_help(argc, argv, &failed)) return failed ? 1 : 0;
     dho_comm *comm;
     dho_status status = dho_comm_create_world(&comm, &argc, &argv);
     if (status != DHO_OK) {

@@ -65,6 +65,24 @@ pass "commands without options, and those with actions"
 cmp -s "$work/commands.md" "$here/docs/commands.md" || die "docs/commands.md is old: DHO_UPDATE_DOCS=1 DHO=$DHO $0"
 pass "docs/commands.md"
 
+# Man pages: one a command and the list; groff warns of nothing.
+mkdir "$work/man"
+"$DHO" help --man "$work/man" 2>"$work/log" || die "help --man"
+[ "$(ls "$work/man" | wc -l)" = $(($(grep -c '^## dho ' "$work/commands.md") + 1)) ] || die "man pages: not one a command"
+for page in "$work"/man/*.1; do
+    ! command -v groff >/dev/null || [ -z "$(groff -man -ww -z "$page" 2>&1)" ] || die "$page: groff warns"
+done
+grep -q '^.SH OPTIONS' "$work/man/dho-cache-build.1" && grep -q '^dho.-train ' "$work/man/dho-train.1" || die "the pages' content"
+"$DHO" help --man "$work/nowhere" 2>"$work/log" && die "man pages in a folder that is missing"
+pass "man pages"
+
+"$DHO" version --verbose >"$work/version" 2>"$work/log" || die "version --verbose"
+for word in commit build backends MPI "built for" "found here"; do
+    grep -q "^$word " "$work/version" || die "version --verbose does not say $word"
+done
+"$DHO" version --loud >"$work/log" 2>&1 && die "version --loud"
+pass "$(paste -sd' ' "$work/version" | cut -c 1-150)"
+
 # Completion: of a line, the words that bash would offer for the last one.
 "$DHO" completion bash >"$work/completion" 2>"$work/log" || die "completion bash"
 complete_line() { # WORD ...

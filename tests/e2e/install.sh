@@ -88,6 +88,13 @@ users() { # KIND: builds and runs each user's program against $prefix
 cmake --install "$build" --prefix "$work/usr" >"$work/log" 2>&1 || die "cmake --install"
 "$work/usr/bin/dho" version >"$work/log" 2>&1 || die "the installed dho"
 pass "$(cat "$work/log")"
+for file in man/man1/dho.1 man/man1/dho-train.1 bash-completion/completions/dho dho/launch/mpirun.sh dho/launch/open_mpi.sh \
+    dho/slurm/train.sbatch doc/dho/README.md; do
+    [ -s "$work/usr/share/$file" ] || die "no share/$file is installed"
+done
+(cd / && "$work/usr/share/dho/launch/mpirun.sh" 2 "$work/usr/bin/dho" bench allreduce --megabytes 1) >"$work/log" 2>&1 ||
+    die "the installed launcher"
+pass "man pages, completion, launchers and pages are installed; the launcher runs"
 (cd / && "$work/usr/bin/dho" table) >"$work/log" 2>&1 || die "the installed tables"
 grep -q '^imagenet_semi ' "$work/log" || die "the installed dho does not find its tables"
 (cd / && "$work/usr/bin/dho" table imagenet_semi) >"$work/log" 2>&1 || die "an installed table"
