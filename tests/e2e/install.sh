@@ -92,7 +92,7 @@ for file in man/man1/dho.1 man/man1/dho-train.1 bash-completion/completions/dho 
     dho/slurm/train.sbatch doc/dho/README.md; do
     [ -s "$work/usr/share/$file" ] || die "no share/$file is installed"
 done
-(cd / && "$work/usr/share/dho/launch/mpirun.sh" 2 "$work/usr/bin/dho" bench allreduce --megabytes 1) >"$work/log" 2>&1 ||
+(cd / && "$work/usr/share/dho/launch/mpirun.sh" 2 "$work/usr/bin/dho" bench allreduce --floats 1000 --steps 1) >"$work/log" 2>&1 ||
     die "the installed launcher"
 pass "man pages, completion, launchers and pages are installed; the launcher runs"
 (cd / && "$work/usr/bin/dho" table) >"$work/log" 2>&1 || die "the installed tables"
