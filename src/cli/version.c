@@ -12,22 +12,24 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { PARTS_BYTES = MPI_MAX_LIBRARY_VERSION_STRING + 160 };
+
 /* "Open MPI v4.1.4, BLIS 0.9.0, oneDNN 2.6.3" */
-static void write_parts(char *out, size_t bytes)
+static void write_parts(char out[PARTS_BYTES])
 {
     char library[MPI_MAX_LIBRARY_VERSION_STRING], compute[128];
     int length;
     MPI_Get_library_version(library, &length);
     library[strcspn(library, ",\n")] = '\0';
     dho_compute_versions(compute, sizeof compute);
-    snprintf(out, bytes, "%s, %s", library, compute);
+    snprintf(out, PARTS_BYTES, "%s, %s", library, compute);
 }
 
 void dho_cli_announce(const dho_comm *comm)
 {
-    char parts[MPI_MAX_LIBRARY_VERSION_STRING + 128];
+    char parts[PARTS_BYTES];
     if (dho_comm_rank(comm) != 0) return;
-    write_parts(parts, sizeof parts);
+    write_parts(parts);
     dho_info("dho %s, %s; rank 0 of %d on %s", DHO_VERSION, parts, dho_comm_size(comm),
              dho_comm_host(comm));
     if (strcmp(dho_compute_backends()[0], "onednn") != 0)
@@ -56,8 +58,8 @@ int dho_version_print(int count, char **words)
         fprintf(stderr, "dho: error: usage: dho version [--verbose]\n");
         return 2;
     }
-    char parts[MPI_MAX_LIBRARY_VERSION_STRING + 128];
-    write_parts(parts, sizeof parts);
+    char parts[PARTS_BYTES];
+    write_parts(parts);
     printf("dho %s (%s, Jansson %s)\n", DHO_VERSION, parts, JANSSON_VERSION);
     if (verbose) print_verbose();
     return 0;
