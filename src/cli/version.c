@@ -2,7 +2,7 @@
 #include "dho/version.h"
 #include "cli/cli.h"
 #include "cli/command.h"
-#include "commit.h" /* made by cmake/commit.cmake */
+#include "cli/commit.h" /* made by cmake/commit.cmake */
 #include "dho/compute.h"
 #include "dho/log.h"
 #include "dho/processor.h"

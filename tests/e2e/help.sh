@@ -72,7 +72,7 @@ mkdir "$work/man"
 for page in "$work"/man/*.1; do
     ! command -v groff >/dev/null || [ -z "$(groff -man -ww -z "$page" 2>&1)" ] || die "$page: groff warns"
 done
-grep -q '^.SH OPTIONS' "$work/man/dho-cache-build.1" && grep -q '^dho.-train ' "$work/man/dho-train.1" || die "the pages' content"
+grep -q '^.SH OPTIONS' "$work/man/dho-cache-build.1" && grep -q '^dho-train ' "$work/man/dho-train.1" || die "the pages' content"
 "$DHO" help --man "$work/nowhere" 2>"$work/log" && die "man pages in a folder that is missing"
 pass "man pages"
 

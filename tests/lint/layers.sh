@@ -34,7 +34,7 @@ declare -A module=(
 
 # The files that may include a library's header, as a pattern.
 declare -A library=(
-    [yaml.h]='src/config/*' [mpi.h]='src/comm/*|src/cli/main.c'
+    [yaml.h]='src/config/*' [mpi.h]='src/comm/*|src/cli/version.c'
     [unzip.h]='src/weights/torch/*' [jpeglib.h]='src/image/*' [png.h]='src/image/*'
     [gif_lib.h]='src/image/*' [tiffio.h]='src/image/*' [unistr.h]='src/base/*|src/clip/*'
     [archive.h]='src/data/*' [archive_entry.h]='src/data/*'
