@@ -36,6 +36,12 @@ typedef enum dho_head_form {
     DHO_HEAD_COSINE  /* scale * (W f/|f| + b) */
 } dho_head_form;
 typedef enum dho_feature_loss { DHO_FEATURE_MSE, DHO_FEATURE_COSINE } dho_feature_loss;
+/* How much a labelled image of a class counts in the cross-entropy (dho/distill.h). */
+typedef enum dho_class_weights {
+    DHO_WEIGHTS_NONE,
+    DHO_WEIGHTS_INVERSE,
+    DHO_WEIGHTS_EFFECTIVE
+} dho_class_weights;
 typedef enum dho_forward { DHO_FORWARD_STACKED, DHO_FORWARD_SEPARATE } dho_forward;
 typedef enum dho_epoch_of {
     DHO_EPOCH_UNLABELLED,
@@ -162,6 +168,9 @@ typedef struct dho_config {
         double lambda_kd;   /* distill.lambda_kd: 1.0, >= 0 */
         double lambda_feature;         /* distill.lambda_feature: 1.0, >= 0 */
         dho_feature_loss feature_loss; /* distill.feature_loss: mse | cosine */
+        dho_class_weights class_weights; /* distill.class_weights: none | inverse | effective */
+        double effective_beta;         /* distill.effective_beta: 0.999, [0, 1) */
+        double logit_adjust;           /* distill.logit_adjust: 0, >= 0; tau */
     } distill;
 
     struct {

@@ -9,6 +9,7 @@
 #define DHO_DISTILL_H
 
 #include "dho/config.h"
+#include "dho/dataset.h"
 #include "dho/status.h"
 
 #include <stdbool.h>
@@ -20,11 +21,33 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* Mean cross-entropy of rows of logits [rows][classes] against labels[rows];
- * dlogits += weight * (softmax - one-hot) / rows. Returns the mean (0 for no rows).
- * *correct (may be NULL): rows whose largest logit is the label's. */
+/* What makes up for classes with few labelled images in the cross-entropy. All zero: nothing. With
+ * n_c labelled images of class c, N in all:
+ *   weights  inverse:    w_c ~ 1 / n_c
+ *            effective:  w_c ~ (1 - beta) / (1 - beta^n_c)     (Cui et al. 2019, arXiv 1901.05555)
+ *            scaled so that the mean over the labelled images, sum of n_c w_c / N, is 1
+ *   shifts   tau log(n_c / N)                   (Menon et al. 2021, arXiv 2007.07314) */
+typedef struct dho_class_balance {
+    double *weights; /* owned, [classes]; NULL: each is 1 */
+    double *shifts;  /* owned, [classes], added to the logits; NULL: each is 0 */
+} dho_class_balance;
+
+/* What distill.class_weights and distill.logit_adjust ask for. A class without labelled images has
+ * weight 0. *out is owned (dho_class_balance_free), all zero on error. Errors: DHO_ERR_CONFIG
+ * naming a class that has no labelled image, for which logit_adjust has no logarithm;
+ * DHO_ERR_MEMORY. */
+dho_status dho_class_balance_create(dho_class_balance *out, const dho_config *config,
+                                    const dho_dataset *dataset, const dho_id_list *labelled);
+void dho_class_balance_free(dho_class_balance *balance);
+
+/* Mean over rows of w_y * cross-entropy of (logits + shifts), both [rows][classes], against
+ * labels[rows]; dlogits += weight * w_y * (softmax - one-hot) / rows. balance NULL, or without
+ * weights or shifts: w = 1, shifts = 0. Divided by the rows, not by the sum of their weights: so
+ * microbatches add up to the step. Returns the mean (0 for no rows). *correct (may be NULL): rows
+ * whose largest logit, without shifts, is the label's. */
 double dho_cross_entropy(int rows, int classes, const float *logits, const int32_t *labels,
-                         float weight, float *dlogits, int *correct);
+                         const dho_class_balance *balance, float weight, float *dlogits,
+                         int *correct);
 
 /* T^2 * mean over rows of KL(softmax(teacher/T) || softmax(student/T)), both [rows][classes];
  * dstudent += weight * T * (softmax(student/T) - softmax(teacher/T)) / rows. */
@@ -50,9 +73,10 @@ typedef struct dho_objective {
     dho_method method;
     float temperature, lambda_ce, lambda_kd, lambda_feature;
     dho_feature_loss feature_loss;
+    const dho_class_balance *balance; /* borrowed; of the cross-entropy; NULL: none */
 } dho_objective;
 
-/* The objective that a configuration names. */
+/* The objective that a configuration names; its balance is the caller's to set. */
 dho_objective dho_objective_create(const dho_config *config);
 /* The same with only its cross-entropy, or only what comes from the teacher. */
 dho_objective dho_objective_only_ce(const dho_objective *objective);
@@ -78,8 +102,8 @@ void dho_objective_add_features(const dho_objective *objective, int rows, int la
                                 const float *embeddings, const float *projected, float *dprojected,
                                 dho_loss_terms *inout);
 
-/* p = softmax(logits / temperature) over the classes with mask[c] (NULL: all); the others get 0. The
- * two heads' predictions are p = alpha softmax(ce, 1) + (1 - alpha) softmax(kd, beta). All
+/* p = softmax(logits / temperature) over the classes with mask[c] (NULL: all); the others get 0.
+ * The two heads' predictions are p = alpha softmax(ce, 1) + (1 - alpha) softmax(kd, beta). All
  * [classes]. */
 void dho_masked_softmax(int classes, const bool *mask, const float *logits, double temperature,
                         float *p);

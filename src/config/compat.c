@@ -64,6 +64,8 @@ static const reference references[] = {
     {"distill.lambda_kd", "1", FAMILY_SEMI, true, NULL, NULL},
     {"distill.lambda_ce", "0.5", FAMILY_FEW, true, NULL, NULL},
     {"distill.lambda_kd", "0.5", FAMILY_FEW, true, NULL, NULL},
+    {"distill.class_weights", "none", FAMILY_ALL, true, NULL, NULL},
+    {"distill.logit_adjust", "0", FAMILY_ALL, true, NULL, NULL},
     {"train.optimizer", "adamw", FAMILY_ALL, true, NULL, NULL},
     {"train.schedule", "warmup_times_cosine", FAMILY_SEMI, true, NULL, NULL},
     {"train.schedule", "cosine", FAMILY_SHOTS, true, NULL, NULL},

@@ -15,6 +15,7 @@ static const char *const compat_words[] = {
     [DHO_COMPAT_NONE] = "none", [DHO_COMPAT_REFERENCE] = "reference", NULL};
 static const char *const head_words[] = {
     [DHO_HEAD_AUTO] = "auto", [DHO_HEAD_LINEAR] = "linear", [DHO_HEAD_COSINE] = "cosine", NULL};
+static const char *const class_weight_words[] = {"none", "inverse", "effective", NULL};
 static const char *const feature_loss_words[] = {
     [DHO_FEATURE_MSE] = "mse", [DHO_FEATURE_COSINE] = "cosine", NULL};
 static const char *const forward_words[] = {
@@ -76,6 +77,7 @@ _Static_assert(sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof
                    sizeof(dho_schedule_kind) == sizeof(int) && sizeof(dho_compat) == sizeof(int) &&
                    sizeof(dho_head_form) == sizeof(int) &&
                    sizeof(dho_feature_loss) == sizeof(int) && sizeof(dho_forward) == sizeof(int) &&
+                   sizeof(dho_class_weights) == sizeof(int) &&
                    sizeof(dho_epoch_of) == sizeof(int) && sizeof(dho_batches) == sizeof(int) &&
                    sizeof(dho_small_classes) == sizeof(int) && sizeof(dho_ties) == sizeof(int),
                "enums are ints");
@@ -194,6 +196,12 @@ static const dho_field config_fields[] = {
            "weight of the feature loss; methods feature, logit_feature"),
     WORD(distill.feature_loss, NUMBERS, feature_loss_words, "mse",
          "distance of the projected features to the teacher's embedding"),
+    WORD(distill.class_weights, NUMBERS, class_weight_words, "none",
+         "labelled images of small classes count more in the cross-entropy (docs/method.md)"),
+    NUMBER(distill.effective_beta, NUMBERS, "0.999", IN_BELOW(0, 1), "",
+           "beta of the effective number; class_weights: effective"),
+    NUMBER(distill.logit_adjust, NUMBERS, "0", FROM(0), "",
+           "tau: the cross-entropy adds tau log(share of the class) to the logits; 0: off"),
 
     NUMBER(train.shards, NUMBERS, "4", IN(1, 65536), "microbatches a step",
            "virtual shards; ranks share them out"),

@@ -17,22 +17,44 @@ static double log_sum_exp(int classes, const float *row, float max, double scale
     return log(sum);
 }
 
-double dho_cross_entropy(int rows, int classes, const float *logits, const int32_t *labels,
-                         float weight, float *dlogits, int *correct)
+/* A logit with its shift. */
+static double shifted(const float *row, const double *shifts, int c)
 {
+    return shifts != NULL ? (double)row[c] + shifts[c] : (double)row[c];
+}
+
+/* dho_cross_entropy of one row; drow += weight * (softmax - one-hot) / rows. */
+static double row_cross_entropy(int rows, int classes, const float *row, int32_t label,
+                                const double *shifts, double weight, float *drow)
+{
+    double max = shifted(row, shifts, 0), sum = 0;
+    for (int c = 1; c < classes; c++) {
+        const double z = shifted(row, shifts, c);
+        max = z > max ? z : max;
+    }
+    for (int c = 0; c < classes; c++) sum += exp(shifted(row, shifts, c) - max);
+    const double log_sum = log(sum);
+    for (int c = 0; c < classes; c++) {
+        const double p = exp(shifted(row, shifts, c) - max - log_sum);
+        drow[c] += (float)(weight * (p - (c == label)) / rows);
+    }
+    return log_sum - (shifted(row, shifts, label) - max);
+}
+
+double dho_cross_entropy(int rows, int classes, const float *logits, const int32_t *labels,
+                         const dho_class_balance *balance, float weight, float *dlogits,
+                         int *correct)
+{
+    const double *weights = balance != NULL ? balance->weights : NULL;
+    const double *shifts = balance != NULL ? balance->shifts : NULL;
     double total = 0;
     int right = 0;
     for (int r = 0; r < rows; r++) {
         const float *row = logits + (size_t)r * (size_t)classes;
-        float *drow = dlogits + (size_t)r * (size_t)classes;
-        const float max = row_max(classes, row);
-        const double log_sum = log_sum_exp(classes, row, max, 1);
-        total += log_sum - ((double)row[labels[r]] - max);
-        right += row[labels[r]] == max;
-        for (int c = 0; c < classes; c++) {
-            const double p = exp((double)row[c] - max - log_sum);
-            drow[c] += (float)(weight * (p - (c == labels[r])) / rows);
-        }
+        const double own = weights != NULL ? weights[labels[r]] : 1;
+        total += own * row_cross_entropy(rows, classes, row, labels[r], shifts, weight * own,
+                                         dlogits + (size_t)r * (size_t)classes);
+        right += row[labels[r]] == row_max(classes, row);
     }
     if (correct != NULL) *correct = right;
     return rows > 0 ? total / rows : 0;

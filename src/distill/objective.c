@@ -54,8 +54,8 @@ dho_loss_terms dho_objective_evaluate(const dho_objective *objective, int rows, 
 
     /* kd ignores the labels: its accuracy is reported, its weight is 0. */
     const float ce_weight = objective->method == DHO_METHOD_KD ? 0 : objective->lambda_ce;
-    terms.ce = dho_cross_entropy(labelled, classes, heads[0], labels, ce_weight, dheads[0],
-                                 &terms.correct);
+    terms.ce = dho_cross_entropy(labelled, classes, heads[0], labels, objective->balance, ce_weight,
+                                 dheads[0], &terms.correct);
     terms.total = ce_weight * terms.ce;
 
     if (dho_method_uses_teacher(objective->method) && objective->method != DHO_METHOD_FEATURE) {

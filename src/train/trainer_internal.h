@@ -44,6 +44,7 @@ typedef struct dho_trainer {
     dho_compute *compute;
     dho_student student;
     dho_executor *executor;
+    dho_class_balance balance;
     dho_objective objective;
     dho_schedule schedule;
 

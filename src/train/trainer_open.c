@@ -3,10 +3,10 @@
 
 #include "dho/alloc.h"
 #include "dho/log.h"
+#include "dho/microbatch.h"
 #include "dho/run_setup.h"
 #include "dho/teacher.h"
 #include "train/initial_weights.h"
-#include "dho/microbatch.h"
 
 #include <unistd.h>
 
@@ -128,7 +128,10 @@ static dho_status open_model(dho_trainer *trainer)
         .recompute = config->compute.recompute};
     DHO_TRY(dho_executor_create(&trainer->executor, trainer->student.graph, &execution));
     DHO_TRY(dho_trainer_prepare_passes(trainer));
+    DHO_TRY(
+        dho_class_balance_create(&trainer->balance, config, &trainer->dataset, &trainer->labelled));
     trainer->objective = dho_objective_create(config);
+    trainer->objective.balance = &trainer->balance;
     if (trainer->cache != NULL) {
         const size_t dim = (size_t)dho_cache_get_spec(trainer->cache)->dim;
         DHO_TRY(dho_alloc(&trainer->teacher_payload, rows * dim, sizeof(float), "teacher"));
@@ -199,6 +202,7 @@ void dho_trainer_close(dho_trainer *trainer)
     dho_student_destroy(&trainer->student);
     dho_compute_destroy(&trainer->compute);
     dho_cache_close(&trainer->cache);
+    dho_class_balance_free(&trainer->balance);
     dho_id_list_free(&trainer->labelled);
     dho_dataset_free(&trainer->dataset);
     dho_free(trainer->order);

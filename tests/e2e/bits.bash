@@ -52,6 +52,10 @@ tensor_row() { # NAME FILE
 losses() { # FILE: metrics without times
     sed -E 's/,"[a-z_]*(_seconds?|per_second)":[^,}]*//g' "$1"
 }
+accuracies() { # RUN: its eval.json without the checkpoint's name and what an eval.json of 2025 did not have
+    sed -e '/"checkpoint"/d' -e '/"macro_top1"/d' -e '/"calibration.*": {/,/}/d' -e '/"temperature": {/,/}/d' \
+        "$1/eval.json"
+}
 dho() { # RANKS ARGUMENT ...
     local ranks=$1
     shift
@@ -71,7 +75,8 @@ rows_of() { # NAME CONFIG RANKS ARGUMENT ...
     losses "$out/metrics.jsonl" | row "$name losses"
     grep -oE '"(labelled_crc32|dataset_fingerprint)": [^,]*' "$last/state.json" | row_any "$name labels"
     dho "$ranks" eval -c "$config" --out "$out" "${small[@]}" "$@"
-    grep -v '"checkpoint"' "$out/eval.json" | row "$name eval"
+    accuracies "$out" | row "$name eval"
+    grep -v '"checkpoint"' "$out/eval.json" | row "$name calibration"
     for file in "$out"/eval/*.safetensors; do
         tensor_row "$name eval/$(basename "$file" .safetensors)" "$file"
     done

@@ -127,6 +127,8 @@ percent="train.batch_labelled=8 train.batch_unlabelled=16 train.shards=4 data.pe
 vit="data.image_size=32 student.width=16 student.layers=1 $percent"
 vit14="data.image_size=42 student.width=64 student.layers=1 $percent teacher.cache=caches/imagenet_42px student.head_init=\"\""
 quick="data.image_size=32 train.batch_labelled=8 train.batch_unlabelled=8"
+unequal="data.labels=file data.label_file=unequal"
+(cd data/quickstart/train && ls -d */* | awk -F/ '{ n[$1]++ } n[$1] <= 1 + length($1) % 4') >unequal
 on_blis=compute.backend=blis on_ref=compute.backend=ref on_onednn=compute.backend=onednn in_bf16=compute.dtype=bf16
 students <<END
 quickstart/one_rank quickstart 1 $quick student.width=8 $on_onednn
@@ -146,6 +148,8 @@ quickstart/clip_vit_h14_378 quickstart 1 $quick student.model=clip_vit_h14_378 s
 quickstart/recompute quickstart 1 $quick student.width=8 compute.recompute=block
 quickstart/separate quickstart 2 $quick student.width=8 train.forward=separate train.conflict_every=2
 quickstart/sgd quickstart 1 $quick student.width=8 train.optimizer=sgd $on_blis
+quickstart/class_weights quickstart 2 $quick student.width=8 $unequal distill.class_weights=effective $on_blis
+quickstart/logit_adjust quickstart 1 $quick student.width=8 $unequal distill.logit_adjust=1 $on_blis
 quickstart/threads quickstart 1 $quick student.width=16 compute.threads=2
 caltech101_real caltech101_real 1 $cnn method=single_head $on_ref
 eurosat eurosat 2 $cnn method=dho $on_onednn
@@ -177,7 +181,7 @@ dho 2 pack -c configs/quickstart.yaml --out packed --shards 3
 
 # --- other ways to the same numbers, names of other programs, files of PyTorch ---
 dho 1 eval runs/quickstart/one_rank --stored
-grep -v '"checkpoint"' runs/quickstart/one_rank/eval.json | row "quickstart/one_rank eval stored"
+accuracies runs/quickstart/one_rank | row "quickstart/one_rank eval stored"
 for names in openai bare huggingface timm; do
     dho 1 export runs/imagenet/vit_b16_10percent --head none --names $names --out named.safetensors
     tensor_row "imagenet/vit_b16_10percent export of $names" named.safetensors
@@ -224,12 +228,16 @@ head_of_record() { # of the machine and the program
     echo "# commit $(git -C "$(dirname "$DHO")" describe --always --dirty 2>/dev/null)"
 }
 same_rows() { # RECORD ROWS WHAT: the rows are those of the record
-    grep -v '^#' "$1" | diff - "$2" >differences || {
+    # A row that is younger than the record is named, no more: only that machine can record it.
+    awk 'FNR == NR { old[substr($0, 67)]; next } !(substr($0, 67) in old) { print "not recorded: " substr($0, 67) }' \
+        "$1" "$2"
+    awk 'FNR == NR { old[substr($0, 67)]; next } substr($0, 67) in old' "$1" "$2" >recorded_rows
+    grep -v '^#' "$1" | diff - recorded_rows >differences || {
         sed -n 's/^\([<>]\) [0-9a-f]*  /\1 /p' differences | sort -k 2 >&2
         : >log
         die "$3: the rows above (< recorded, > now) are not those of ${1#"$here/"}"
     }
-    pass "$3: $(wc -l <"$2") rows are those of ${1#"$here/"}"
+    pass "$3: $(wc -l <recorded_rows) rows are those of ${1#"$here/"}"
 }
 case $mode in
 rows) cat any rows && exit ;;

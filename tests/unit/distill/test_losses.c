@@ -69,7 +69,7 @@ START_TEST(test_cross_entropy_value_and_gradient)
     dho_rng_init(&rng, 12, DHO_RNG_TEST, 0, 0);
     fill(&rng, 2, ROWS * CLASSES, logits);
     const double value =
-        dho_cross_entropy(ROWS, CLASSES, logits, labels, 0.3f, gradient, &correct);
+        dho_cross_entropy(ROWS, CLASSES, logits, labels, NULL, 0.3f, gradient, &correct);
     for (int r = 0; r < ROWS; r++) {
         double z = 0;
         int best = 0;
@@ -86,9 +86,9 @@ START_TEST(test_cross_entropy_value_and_gradient)
     for (int i = 0; i < ROWS * CLASSES; i++) {
         const float kept = logits[i];
         logits[i] = kept + h;
-        const double high = dho_cross_entropy(ROWS, CLASSES, logits, labels, 0, ignored, NULL);
+        const double high = dho_cross_entropy(ROWS, CLASSES, logits, labels, NULL, 0, ignored, NULL);
         logits[i] = kept - h;
-        const double low = dho_cross_entropy(ROWS, CLASSES, logits, labels, 0, ignored, NULL);
+        const double low = dho_cross_entropy(ROWS, CLASSES, logits, labels, NULL, 0, ignored, NULL);
         logits[i] = kept;
         ck_assert_double_eq_tol(gradient[i], 0.3 * (high - low) / (2 * (double)h), 2e-4);
     }
@@ -102,7 +102,7 @@ START_TEST(test_extreme_logits_stay_finite)
     const int32_t label = 0;
     float gradient[CLASSES] = {0};
     ck_assert(isfinite(dho_kl_divergence(1, CLASSES, teacher, student, 2, 1, gradient)));
-    ck_assert(isfinite(dho_cross_entropy(1, CLASSES, student, &label, 1, gradient, NULL)));
+    ck_assert(isfinite(dho_cross_entropy(1, CLASSES, student, &label, NULL, 1, gradient, NULL)));
     for (int c = 0; c < CLASSES; c++) ck_assert(isfinite(gradient[c]));
 }
 END_TEST
@@ -210,7 +210,7 @@ START_TEST(test_objective_of_each_method)
                                                         teacher, heads, dheads);
     double total = 0;
     if (method != DHO_METHOD_KD)
-        total += 0.5 * dho_cross_entropy(LABELLED, CLASSES, head_ce, labels, 0.5f, want0, NULL);
+        total += 0.5 * dho_cross_entropy(LABELLED, CLASSES, head_ce, labels, NULL, 0.5f, want0, NULL);
     if (method != DHO_METHOD_CE && method != DHO_METHOD_FEATURE) {
         const float *student = dual ? head_kd : head_ce;
         float *want = dual ? want1 : want0;
