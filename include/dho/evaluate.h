@@ -79,6 +79,31 @@ dho_status dho_outputs_sweep(const dho_head_outputs *outputs, const double *alph
                              size_t alpha_count, const double *betas, size_t beta_count,
                              int threads, dho_accuracy *out);
 
+/* What is predicted for an image: the first class and its probability. A tie counts against the
+ * label: `top` is the label only where it is more probable than every other class. top -1: no
+ * probability is a number. */
+typedef struct dho_prediction {
+    int32_t top;
+    double probability;
+} dho_prediction;
+
+/* Of each row by p as above, out[outputs->count]. Errors: DHO_ERR_MEMORY. Local. */
+dho_status dho_outputs_predict(const dho_head_outputs *outputs, double alpha, double beta,
+                               int threads, dho_prediction *out);
+
+/* A class in a set: its images, how many of them are predicted right, and how many images of any
+ * class are taken for it. Recall: right / images. Precision: right / predicted. */
+typedef struct dho_class_count {
+    int64_t images, right, predicted;
+} dho_class_count;
+
+/* predictions: [outputs->count]; out: [outputs->classes]. Local. */
+void dho_outputs_count_classes(const dho_head_outputs *outputs, const dho_prediction *predictions,
+                               dho_class_count *out);
+/* The mean recall of the classes that have images, in 0..1: each class counts alike, however many
+ * images it has. 0 without images. Local. */
+double dho_macro_accuracy(const dho_class_count *counts, int classes);
+
 /* Index a * beta_count + b of the pair with the best top-1. Ties: middle: to the alpha nearest 0.5,
  * then the beta nearest 1, then the first alpha; first: to the first beta, then the first alpha, as
  * the method's public code goes through the grid. Local. */

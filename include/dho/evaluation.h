@@ -3,6 +3,7 @@
 #ifndef DHO_EVALUATION_H
 #define DHO_EVALUATION_H
 
+#include "dho/calibration.h"
 #include "dho/evaluate.h"
 #include "dho/plateau.h"
 #include "dho/status.h"
@@ -26,12 +27,17 @@ typedef enum dho_score_kind {
 } dho_score_kind;
 extern const char *const dho_score_names[DHO_SCORE_KINDS + 1]; /* eval.json's keys; then NULL */
 
-/* One accuracy, in percent; low, high: Wilson's 95 % interval of top1. */
+/* One accuracy, in percent; low, high: Wilson's 95 % interval of top1. NAN: a file does not have
+ * it, as those of older versions. */
 typedef struct dho_score {
     bool present;
-    double top1, low, high, top5; /* top5: NAN where a file does not have it */
+    double top1, low, high, top5;
+    double macro;           /* mean recall of the classes, percent; not of DHO_SCORE_EXACT */
+    dho_calibration plain;  /* of the probabilities as they are; not of DHO_SCORE_EXACT */
+    dho_calibration scaled; /* at the evaluation's temperature; NAN where none was chosen */
 } dho_score;
 
+/* Its accuracies; the rest is NAN. */
 dho_score dho_score_of(const dho_accuracy *accuracy);
 
 typedef struct dho_evaluated_set {
@@ -40,6 +46,9 @@ typedef struct dho_evaluated_set {
     int64_t classes;                   /* that take part */
     bool chosen_here;                  /* alpha and beta were chosen on this very set */
     dho_score scores[DHO_SCORE_KINDS]; /* combined is always present; each head's: of two heads */
+    /* Of the combined prediction, owned, [the student's classes]. They are written to a file of
+     * their own: NULL after a load. */
+    dho_class_count *counts;
 } dho_evaluated_set;
 
 typedef struct dho_evaluation {
@@ -49,6 +58,10 @@ typedef struct dho_evaluation {
     double alpha, beta; /* 0.5, 1 where they are not said */
     char *
         chosen_on; /* owned: a set, or "": alpha and beta are the configuration's; NULL: not said */
+    /* The temperatures with the least nll on the set `scaled_on` (owned; NULL: none were chosen):
+     * of the combined prediction and of each head that is scored; the others 1. */
+    char *scaled_on;
+    double temperatures[DHO_SCORE_KINDS];
     dho_evaluated_set *sets; /* owned, [set_count] */
     size_t set_count;
     /* The best plateau on `chosen_on` at each of eval.betas, owned, [plateau_count]. They are
@@ -64,6 +77,15 @@ dho_status dho_evaluation_save(const dho_evaluation *evaluation, const char *pat
  * Zeroed on error. */
 dho_status dho_evaluation_load(dho_evaluation *out, const char *run_folder);
 void dho_evaluation_free(dho_evaluation *evaluation);
+
+/* How the scores of a kind are made of the heads' logits, without a temperature. */
+dho_combination dho_evaluation_combination(const dho_evaluation *evaluation, dho_score_kind kind);
+
+/* Reads RUN/eval/<set>.safetensors of an evaluation that names its method and checkpoint, as the
+ * set was scored: mask NULL where all classes took part. Owned: dho_head_outputs_free. Errors:
+ * those of dho_outputs_load; DHO_ERR_FORMAT when it has not the record's number of images. */
+dho_status dho_evaluation_load_outputs(const dho_evaluation *evaluation, const char *run_folder,
+                                       const dho_evaluated_set *set, dho_head_outputs *out);
 
 /* A set by its name, or NULL. */
 const dho_evaluated_set *dho_evaluation_find(const dho_evaluation *evaluation, const char *name);

@@ -53,8 +53,10 @@ static dho_status eval(void *given, dho_comm *comm)
 const dho_command dho_command_eval = {
     .name = "eval",
     .line = "top-1 and top-5 of every set of eval.sets, by all ranks",
-    .help = "Chooses alpha and beta on eval.select_on, by a grid. Accuracies are those of the "
-            "combined prediction and of each head, with 95 % intervals (Wilson).",
+    .help =
+        "Chooses alpha and beta on eval.select_on, by a grid. Accuracies are those of the "
+        "combined prediction and of each head, with 95 % intervals (Wilson). Below: how true the "
+        "probabilities are (ECE, NLL, Brier), and at the temperature that suits them best.",
     DHO_OPTIONS(options),
     .size = sizeof(eval_arguments),
     .run = eval,

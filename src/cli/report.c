@@ -43,7 +43,9 @@ static dho_status report(void *given, dho_comm *comm)
 const dho_command dho_command_report = {
     .name = "report",
     .line = "runs side by side as one HTML page (docs/report.md)",
-    .help = "Curves, accuracies, the alpha-beta map, gradient conflict, confusions and thumbnails.",
+    .help =
+        "Curves, accuracies, the runs image by image, the alpha-beta map, calibration, gradient "
+        "conflict, confusions and thumbnails.",
     DHO_OPTIONS(options),
     .size = sizeof(report_arguments),
     .ranks = DHO_RANK_0,

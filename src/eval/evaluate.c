@@ -8,6 +8,7 @@
 #include "dho/file.h"
 #include "dho/log.h"
 #include "dho/run_setup.h"
+#include "eval/class_table.h"
 #include "eval/evaluation_print.h"
 #include "eval/outputs.h"
 #include "eval/scoring.h"
@@ -164,6 +165,21 @@ fail:
     return status;
 }
 
+/* OUT/eval/<set>.classes.csv of each set. */
+static dho_status save_class_tables(const evaluator *e, const dho_evaluation *evaluation)
+{
+    for (size_t i = 0; i < evaluation->set_count; i++) {
+        char *path;
+        DHO_TRY(dho_asprintf(&path, "%s/eval/%s.classes.csv", e->config->out,
+                             evaluation->sets[i].name));
+        const dho_status status =
+            dho_class_table_save(&e->outputs[i], evaluation->sets[i].counts, path);
+        dho_free(path);
+        DHO_TRY(status);
+    }
+    return DHO_OK;
+}
+
 /* Scores the outputs, prints and writes what was found. */
 static dho_status report(const evaluator *e)
 {
@@ -178,6 +194,7 @@ static dho_status report(const evaluator *e)
     dho_evaluation_print(&evaluation);
     DHO_TRY_GOTO(dho_path_join(&path, config->out, "eval.json"));
     DHO_TRY_GOTO(save_config(config, path));
+    DHO_TRY_GOTO(save_class_tables(e, &evaluation));
     DHO_TRY_GOTO(dho_evaluation_save(&evaluation, path));
 fail:
     dho_free(path);

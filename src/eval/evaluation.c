@@ -30,9 +30,13 @@ static void set_interval(dho_score *score, int64_t top1, int64_t images)
 
 dho_score dho_score_of(const dho_accuracy *accuracy)
 {
+    const dho_calibration none = {NAN, NAN, NAN, NAN};
     dho_score out = {.present = true,
                      .top1 = percent(accuracy->top1, accuracy->count),
-                     .top5 = percent(accuracy->top5, accuracy->count)};
+                     .top5 = percent(accuracy->top5, accuracy->count),
+                     .macro = NAN,
+                     .plain = none,
+                     .scaled = none};
     set_interval(&out, accuracy->top1, accuracy->count);
     return out;
 }
@@ -40,10 +44,36 @@ dho_score dho_score_of(const dho_accuracy *accuracy)
 /* --- writing ------------------------------------------------------------------------------------
  */
 
+static void add_calibration(json_t *score, const char *key, const dho_calibration *calibration)
+{
+    if (isnan(calibration->ece)) return;
+    json_object_set_new(score, key,
+                        json_pack("{s:f, s:f, s:f, s:f}", "ece", calibration->ece, "ece_adaptive",
+                                  calibration->ece_adaptive, "nll", calibration->nll, "brier",
+                                  calibration->brier));
+}
+
 static json_t *score_json(const dho_score *score)
 {
-    return json_pack("{s:f, s:f, s:[f,f]}", "top1", score->top1, "top5", score->top5,
-                     "top1_interval95", score->low, score->high);
+    json_t *out = json_object();
+    if (!isnan(score->macro)) json_object_set_new(out, "macro_top1", json_real(score->macro));
+    add_calibration(out, "calibration", &score->plain);
+    add_calibration(out, "calibration_scaled", &score->scaled);
+    json_object_update_new(out, json_pack("{s:f, s:f, s:[f,f]}", "top1", score->top1, "top5",
+                                          score->top5, "top1_interval95", score->low, score->high));
+    return out;
+}
+
+/* The temperatures of the kinds of scores that have a scaled calibration. */
+static json_t *temperature_json(const dho_evaluation *evaluation)
+{
+    json_t *out = json_pack("{s:s}", "chosen_on", evaluation->scaled_on);
+    for (int k = 0; k < DHO_SCORE_KINDS && evaluation->set_count > 0; k++) {
+        const dho_score *score = &evaluation->sets[0].scores[k];
+        if (score->present && !isnan(score->scaled.ece))
+            json_object_set_new(out, dho_score_names[k], json_real(evaluation->temperatures[k]));
+    }
+    return out;
 }
 
 static json_t *set_json(const dho_evaluated_set *set)
@@ -83,10 +113,15 @@ dho_status dho_evaluation_save(const dho_evaluation *evaluation, const char *pat
     json_t *sets = json_array();
     for (size_t i = 0; i < evaluation->set_count; i++)
         json_array_append_new(sets, set_json(&evaluation->sets[i]));
-    json_t *root =
-        json_pack("{s:s, s:s, s:I, s:o}", "checkpoint", evaluation->checkpoint, "method",
-                  evaluation->method, "step", (json_int_t)evaluation->step, "sets", sets);
-    if (root == NULL) return dho_fail(DHO_ERR_MEMORY, "%s: cannot format", path);
+    json_t *root = json_pack("{s:s, s:s, s:I}", "checkpoint", evaluation->checkpoint, "method",
+                             evaluation->method, "step", (json_int_t)evaluation->step);
+    if (root == NULL) {
+        json_decref(sets);
+        return dho_fail(DHO_ERR_MEMORY, "%s: cannot format", path);
+    }
+    if (evaluation->scaled_on != NULL)
+        json_object_set_new(root, "temperature", temperature_json(evaluation));
+    json_object_set_new(root, "sets", sets);
     if (evaluation->dual) {
         json_object_set_new(root, "alpha", json_real(evaluation->alpha));
         json_object_set_new(root, "beta", json_real(evaluation->beta));
@@ -102,10 +137,25 @@ dho_status dho_evaluation_save(const dho_evaluation *evaluation, const char *pat
 /* --- reading ------------------------------------------------------------------------------------
  */
 
-static double percent_of(const json_t *value)
+/* NAN for what is no number from 0 to `most`. */
+static double number_of(const json_t *object, const char *key, double most)
 {
+    const json_t *value = json_object_get(object, key);
     const double number = json_is_number(value) ? json_number_value(value) : NAN;
-    return number >= 0 && number <= 100 ? number : NAN;
+    return number >= 0 && number <= most ? number : NAN;
+}
+
+static dho_calibration calibration_of(const json_t *score, const char *key)
+{
+    const json_t *from = json_object_get(score, key);
+    const dho_calibration none = {NAN, NAN, NAN, NAN};
+    const dho_calibration out = {
+        .ece = number_of(from, "ece", 1),
+        .ece_adaptive = number_of(from, "ece_adaptive", 1),
+        .nll = number_of(from, "nll", 1e300),
+        .brier = number_of(from, "brier", 2),
+    };
+    return isnan(out.ece + out.ece_adaptive + out.nll + out.brier) ? none : out;
 }
 
 static dho_status read_score(const json_t *entry, const char *key, const char *path, int64_t images,
@@ -113,8 +163,11 @@ static dho_status read_score(const json_t *entry, const char *key, const char *p
 {
     const json_t *score = json_object_get(entry, key);
     if (score == NULL) return DHO_OK;
-    out->top1 = percent_of(json_object_get(score, "top1"));
-    out->top5 = percent_of(json_object_get(score, "top5"));
+    out->top1 = number_of(score, "top1", 100);
+    out->top5 = number_of(score, "top5", 100);
+    out->macro = number_of(score, "macro_top1", 100);
+    out->plain = calibration_of(score, "calibration");
+    out->scaled = calibration_of(score, "calibration_scaled");
     if (isnan(out->top1))
         return dho_fail(DHO_ERR_FORMAT, "%s: %s.top1 is no percentage", path, key);
     set_interval(out, llround(out->top1 / 100 * (double)images), images);
@@ -149,6 +202,17 @@ static dho_status read_set(dho_evaluation *evaluation, const json_t *entry, cons
     return DHO_OK;
 }
 
+/* Values that are no temperatures stay 1. */
+static dho_status read_temperatures(dho_evaluation *out, const json_t *root)
+{
+    const json_t *from = json_object_get(root, "temperature");
+    for (int k = 0; k < DHO_SCORE_KINDS; k++) {
+        const double found = number_of(from, dho_score_names[k], DHO_TEMPERATURE_MOST);
+        out->temperatures[k] = found >= DHO_TEMPERATURE_LEAST ? found : 1;
+    }
+    return dho_strdup(&out->scaled_on, json_string_value(json_object_get(from, "chosen_on")));
+}
+
 /* NULL for what is no text. */
 static dho_status copy_text(const json_t *root, const char *key, char **out)
 {
@@ -169,6 +233,7 @@ static dho_status read_all(dho_evaluation *out, const json_t *root, const char *
     DHO_TRY(copy_text(root, "method", &out->method));
     DHO_TRY(copy_text(root, "checkpoint", &out->checkpoint));
     DHO_TRY(copy_text(root, "chosen_on", &out->chosen_on));
+    DHO_TRY(read_temperatures(out, root));
     DHO_TRY(dho_alloc_zero(&out->sets, json_array_size(sets), sizeof *out->sets, "sets"));
     for (size_t i = 0; i < json_array_size(sets); i++)
         DHO_TRY(read_set(out, json_array_get(sets, i), path));
@@ -197,11 +262,15 @@ fail:
 
 void dho_evaluation_free(dho_evaluation *evaluation)
 {
-    for (size_t s = 0; s < evaluation->set_count; s++) dho_free(evaluation->sets[s].name);
+    for (size_t s = 0; s < evaluation->set_count; s++) {
+        dho_free(evaluation->sets[s].name);
+        dho_free(evaluation->sets[s].counts);
+    }
     dho_free(evaluation->sets);
     dho_free(evaluation->method);
     dho_free(evaluation->checkpoint);
     dho_free(evaluation->chosen_on);
+    dho_free(evaluation->scaled_on);
     dho_free(evaluation->plateaus);
     *evaluation = (dho_evaluation){0};
 }

@@ -1,5 +1,6 @@
 #include "eval/evaluation_print.h"
 
+#include <math.h>
 #include <stdio.h>
 
 static void print_choice(const dho_evaluation *evaluation)
@@ -20,6 +21,30 @@ static void print_choice(const dho_evaluation *evaluation)
     else
         printf("at this one of the grid alone");
     printf(" (column exact %%)\n");
+}
+
+/* A line a set and prediction. */
+static void print_calibration(const dho_evaluation *evaluation)
+{
+    static const char *const names[] = {"combined", "CE head", "KD head"};
+    const bool scaled = evaluation->scaled_on != NULL;
+    printf("calibration    %-10s %9s  %6s  %8s  %7s  %6s", "of", "macro-1 %", "ECE %", "adaptive",
+           "NLL", "Brier");
+    if (scaled) printf("  | %6s  %6s  %7s", "at T", "ECE %", "NLL");
+    putchar('\n');
+    for (size_t i = 0; i < evaluation->set_count; i++)
+        for (int k = 0; k < DHO_SCORE_EXACT; k++) {
+            const dho_score *score = &evaluation->sets[i].scores[k];
+            if (!score->present) continue;
+            printf("  %-12s %-10s %9.2f  %6.2f  %8.2f  %7.4f  %6.4f", evaluation->sets[i].name,
+                   names[k], score->macro, 100 * score->plain.ece, 100 * score->plain.ece_adaptive,
+                   score->plain.nll, score->plain.brier);
+            if (scaled)
+                printf("  | %6.3f  %6.2f  %7.4f", evaluation->temperatures[k],
+                       100 * score->scaled.ece, score->scaled.nll);
+            putchar('\n');
+        }
+    if (scaled) printf("T: the temperature with the least NLL on %s\n", evaluation->scaled_on);
 }
 
 void dho_evaluation_print(const dho_evaluation *evaluation)
@@ -44,5 +69,6 @@ void dho_evaluation_print(const dho_evaluation *evaluation)
         if (exact) printf("  %8.2f", set->scores[DHO_SCORE_EXACT].top1);
         printf("%s\n", set->chosen_here ? "  (alpha, beta chosen here)" : "");
     }
+    print_calibration(evaluation);
     fflush(stdout);
 }

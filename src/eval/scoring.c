@@ -43,13 +43,11 @@ static dho_head_outputs view_to_score(const dho_config_set *set, const dho_head_
 
 /* alpha and beta from the grid on eval.select_on; and, beside the grid, the plateaus of that set.
  */
-static dho_status choose(const scoring *job, dho_evaluation *out)
+static dho_status choose(const scoring *job, size_t chosen, dho_evaluation *out)
 {
     const dho_config *config = job->config;
     const size_t alphas = config->eval.alpha_count, betas = config->eval.beta_count;
     dho_accuracy *grid;
-    size_t chosen = 0;
-    while (strcmp(config->eval.sets[chosen].name, config->eval.select_on) != 0) chosen++;
     DHO_TRY(dho_alloc(&grid, alphas * betas, sizeof *grid, "alpha-beta grid"));
     dho_status status = dho_outputs_sweep(&job->sets[chosen], config->eval.alphas, alphas,
                                           config->eval.betas, betas, job->threads, grid);
@@ -68,30 +66,79 @@ static dho_status choose(const scoring *job, dho_evaluation *out)
     return status;
 }
 
-static dho_status score(const scoring *job, size_t i, double alpha, double beta, dho_score *out)
+/* What beside the accuracies is said of a kind of prediction. Counts of classes go to `counts`. */
+static dho_status describe(const scoring *job, size_t i, const dho_combination *by,
+                           const double *temperature, dho_class_count *counts, dho_score *out)
 {
-    dho_accuracy accuracy;
-    DHO_TRY(dho_outputs_sweep(&job->sets[i], &alpha, 1, &beta, 1, job->threads, &accuracy));
-    *out = dho_score_of(&accuracy);
-    return DHO_OK;
+    const dho_head_outputs *outputs = &job->sets[i];
+    dho_combination scaled = *by;
+    dho_prediction *predictions = NULL;
+    dho_status status;
+    DHO_TRY_GOTO(dho_alloc(&predictions, (size_t)outputs->count, sizeof *predictions, "scores"));
+    DHO_TRY_GOTO(dho_outputs_predict(outputs, by->alpha, by->beta, job->threads, predictions));
+    dho_outputs_count_classes(outputs, predictions, counts);
+    out->macro = 100 * dho_macro_accuracy(counts, outputs->classes);
+    DHO_TRY_GOTO(dho_outputs_calibrate(outputs, by, predictions, job->threads, &out->plain, NULL));
+    if (temperature != NULL) {
+        scaled.temperature = *temperature;
+        status =
+            dho_outputs_calibrate(outputs, &scaled, predictions, job->threads, &out->scaled, NULL);
+    }
+fail:
+    dho_free(predictions);
+    return status;
+}
+
+/* The kinds of scores that a set has. */
+static bool is_scored(const dho_evaluation *evaluation, dho_score_kind kind)
+{
+    return kind == DHO_SCORE_COMBINED ||
+           (evaluation->dual && (kind != DHO_SCORE_EXACT || evaluation->plateau_count > 0));
 }
 
 static dho_status score_set(const scoring *job, size_t i, const dho_evaluation *evaluation,
                             dho_evaluated_set *out)
 {
     const dho_config *config = job->config;
-    out->images = job->sets[i].count;
-    out->classes = count_classes(&job->sets[i]);
-    DHO_TRY(dho_strdup(&out->name, config->eval.sets[i].name));
-    DHO_TRY(score(job, i, evaluation->alpha, evaluation->beta, &out->scores[DHO_SCORE_COMBINED]));
-    if (!evaluation->dual) return DHO_OK;
-    out->chosen_here = strcmp(out->name, config->eval.select_on) == 0;
-    DHO_TRY(score(job, i, 1, 1, &out->scores[DHO_SCORE_CE_HEAD]));
-    DHO_TRY(score(job, i, 0, 1, &out->scores[DHO_SCORE_KD_HEAD]));
-    if (evaluation->plateau_count == 0) return DHO_OK;
-    const dho_plateau *best =
-        &evaluation->plateaus[dho_plateau_best(evaluation->plateaus, evaluation->plateau_count)];
-    return score(job, i, dho_plateau_alpha(best), best->beta, &out->scores[DHO_SCORE_EXACT]);
+    const dho_head_outputs *outputs = &job->sets[i];
+    dho_class_count *counts = NULL;
+    dho_accuracy accuracy;
+    dho_status status;
+    out->images = outputs->count;
+    out->classes = count_classes(outputs);
+    out->chosen_here =
+        evaluation->dual && strcmp(config->eval.sets[i].name, config->eval.select_on) == 0;
+    DHO_TRY_GOTO(dho_strdup(&out->name, config->eval.sets[i].name));
+    DHO_TRY_GOTO(dho_alloc(&counts, (size_t)outputs->classes, sizeof *counts, "classes"));
+    DHO_TRY_GOTO(dho_alloc(&out->counts, (size_t)outputs->classes, sizeof *counts, "classes"));
+    for (int k = 0; k < DHO_SCORE_KINDS; k++) {
+        if (!is_scored(evaluation, k)) continue;
+        const dho_combination by = dho_evaluation_combination(evaluation, k);
+        const double *temperature =
+            evaluation->scaled_on != NULL ? &evaluation->temperatures[k] : NULL;
+        DHO_TRY_GOTO(
+            dho_outputs_sweep(outputs, &by.alpha, 1, &by.beta, 1, job->threads, &accuracy));
+        out->scores[k] = dho_score_of(&accuracy);
+        if (k != DHO_SCORE_EXACT)
+            DHO_TRY_GOTO(describe(job, i, &by, temperature,
+                                  k == DHO_SCORE_COMBINED ? out->counts : counts, &out->scores[k]));
+    }
+fail:
+    dho_free(counts);
+    return status;
+}
+
+/* The temperatures on eval.select_on, after alpha and beta. */
+static dho_status choose_temperatures(const scoring *job, size_t chosen, dho_evaluation *out)
+{
+    if (job->sets[chosen].count == 0) return DHO_OK;
+    for (int k = 0; k < DHO_SCORE_EXACT; k++) {
+        if (!is_scored(out, k)) continue;
+        const dho_combination by = dho_evaluation_combination(out, k);
+        DHO_TRY(
+            dho_outputs_temperature(&job->sets[chosen], &by, job->threads, &out->temperatures[k]));
+    }
+    return dho_strdup(&out->scaled_on, job->config->eval.sets[chosen].name);
 }
 
 dho_status dho_evaluation_score(const dho_config *config, const dho_head_outputs *outputs,
@@ -109,7 +156,12 @@ dho_status dho_evaluation_score(const dho_config *config, const dho_head_outputs
     for (size_t i = 0; i < count; i++)
         job.sets[i] = view_to_score(&config->eval.sets[i], &outputs[i]);
     if (out->dual) DHO_TRY_GOTO(dho_strdup(&out->chosen_on, config->eval.select_on));
-    if (out->dual && config->eval.select_on[0] != '\0') DHO_TRY_GOTO(choose(&job, out));
+    size_t chosen = 0;
+    while (chosen < count && strcmp(config->eval.sets[chosen].name, config->eval.select_on) != 0)
+        chosen++;
+    if (out->dual && chosen < count) DHO_TRY_GOTO(choose(&job, chosen, out));
+    for (int k = 0; k < DHO_SCORE_KINDS; k++) out->temperatures[k] = 1;
+    if (chosen < count) DHO_TRY_GOTO(choose_temperatures(&job, chosen, out));
     for (size_t i = 0; i < count; i++) DHO_TRY_GOTO(score_set(&job, i, out, &out->sets[i]));
 fail:
     dho_free(job.sets);

@@ -80,15 +80,27 @@ fi
 
 report both.html "$work/dho" "$work/single_head" --svg "$work/svg"
 check both.html
+# What a person sees, at a phone's width and a desk's, in light and in dark.
+. "$here/tests/e2e/browser.bash"
+look() { # FILE
+    local width faults
+    for width in "390 light" "390 dark" "1400 light"; do
+        # shellcheck disable=SC2086
+        faults=$(browser "$work/$1" $width)
+        [ -z "$faults" ] || { echo "$faults" >&2; die "$1 at $width, in $chromium"; }
+    done
+    pass "$1 in $chromium at 390 and 1400 px: every chart has marks and a name, nothing is cut or out of reach"
+}
+if [ -n "$chromium" ]; then look both.html; else skip_part "pages in a browser (no Chromium)"; fi
 has both.html '<h1>2 runs</h1>' 'id="figure-accuracy"' 'id="figure-training"' 'id="figure-speed"' \
-    'id="figure-alpha-beta-1"' 'id="figure-conflict"' 'id="figure-conflict-cosine"' \
+    'id="figure-alpha-beta-1"' 'id="figure-paired"' 'id="figure-calibration"' 'id="figure-conflict"' 'id="figure-conflict-cosine"' \
     'id="figure-classes"' 'Most frequent confusions' 'data:image/jpeg;base64,/9j/' \
     'Where the runs differ' 'layer4.1' '<bdi>single_head</bdi>' 'threads a rank' 'resnet18' \
     '&lt;script&gt;alert(&quot;1&quot;)&lt;'
 hasnt both.html '<script'
 hasnt both.html 'What these runs do not have'
 pass "two runs side by side, every section, a hostile class name"
-for figure in accuracy training speed alpha-beta-1 conflict conflict-cosine conflict-ratio classes; do
+for figure in accuracy paired calibration training speed alpha-beta-1 conflict conflict-cosine conflict-ratio classes; do
     has "svg/$figure.svg" 'xmlns="http://www.w3.org/2000/svg"' 'prefers-color-scheme:dark'
     if command -v xmllint >/dev/null; then xmllint --noout "$work/svg/$figure.svg" || die "$figure"; fi
 done

@@ -29,7 +29,7 @@ declare -A module=(
     [tokenizer]=clip [clip]=clip [zero_shot]=clip
     [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher [cache_import]=teacher
     [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [evaluate]=eval
-    [metrics]=train [metric_rows]=train [microbatch]=train [session]=train [conflict]=distill [evaluation]=eval [plateau]=eval [export]=weights
+    [metrics]=train [metric_rows]=train [microbatch]=train [session]=train [conflict]=distill [evaluation]=eval [plateau]=eval [calibration]=eval [paired]=eval [export]=weights
 )
 
 # The files that may include a library's header, as a pattern.

@@ -102,7 +102,8 @@ static void add_panel(const dho_report_page *page, dho_figure *figure, const cha
             if (!score->present) continue;
             if (first) {
                 dho_text_add(&panel->body, "<text x=\"4\" y=\"%.1f\" class=\"name\">", y + 4);
-                dho_text_escape_cut(&panel->body, page->runs[r].name, above ? 52 : NAME_COLUMNS);
+                dho_text_escape_cut(&panel->body, page->runs[r].name,
+                                    above ? DHO_PANEL_COLUMNS : NAME_COLUMNS);
                 dho_text_add(&panel->body, "</text>");
                 if (above) y += row;
             }
@@ -137,7 +138,8 @@ static void add_cell(dho_report_page *page, const dho_evaluated_set *set, bool o
 
 static void add_table(dho_report_page *page, const char *const *names, size_t count)
 {
-    dho_text_add(&page->html, "<div class=\"box\"><table>\n<tr><th>run</th><th>α</th><th>β</th>");
+    dho_report_open_table(page, "accuracy of each run on each set");
+    dho_text_add(&page->html, "<tr><th>run</th><th>α</th><th>β</th>");
     for (size_t s = 0; s < count; s++) {
         long long images = 0;
         for (size_t r = 0; r < page->run_count && images == 0; r++) {
@@ -172,7 +174,7 @@ static void add_table(dho_report_page *page, const char *const *names, size_t co
         for (size_t s = 0; s < count; s++) add_cell(page, set_of(run, names[s]), run->age != NULL);
         dho_text_add(&page->html, "</tr>\n");
     }
-    dho_text_add(&page->html, "</table></div>\n");
+    dho_report_close_table(page);
 }
 
 dho_status dho_report_add_accuracy(dho_report_page *page)
@@ -201,5 +203,5 @@ dho_status dho_report_add_accuracy(dho_report_page *page)
                            "Top-1 % [95 % interval] of the combined prediction, below it each "
                            "head alone. * α and β were chosen on this very set; ! of an older "
                            "checkpoint than the run's newest.");
-    return page->html.status;
+    return dho_report_add_paired(page);
 }

@@ -83,13 +83,32 @@ static void add_path(const plot_area *plot, const dho_series *series, const char
     dho_text_add(body, "\"/>");
 }
 
+/* The only finite point of a series, or NULL: a curve of one point would hardly be seen. */
+static const double *lone_point(const dho_series *series, double *x)
+{
+    const double *found = NULL;
+    for (size_t i = 0; i < series->count; i++) {
+        const double *y = &series->y[i * series->stride];
+        if (!isfinite(*y)) continue;
+        if (found != NULL) return NULL;
+        found = y;
+        *x = series->x[i];
+    }
+    return found;
+}
+
 static void add_series(const plot_area *plot, const dho_series *series, bool smooth)
 {
     char css[48], raw[32];
     const int colour = series->style % DHO_SERIES_STYLES, dash = dho_style_dash(series->style);
     const size_t reach = series->count / 40;
     dho_text *body = &plot->panel->body;
-    double *mean;
+    double *mean, x;
+    const double *lone = lone_point(series, &x);
+    if (lone != NULL) {
+        dho_panel_marker(plot->panel, place_x(plot, x), place_y(plot, *lone), 'o', series->style);
+        return;
+    }
     snprintf(css, sizeof css, "curve s%d d%d", colour, dash);
     if (!smooth || reach == 0) {
         add_path(plot, series, css);

@@ -1,4 +1,5 @@
-/* Charts as SVG: a panel is one plot, a figure some panels with one legend. Private to tools/report.
+/* Charts as SVG: a panel is one plot, a figure some panels with one legend. Private to
+ * tools/report.
  *
  * Colours and dashes are classes of dho_style_svg (s0 .. s7, d0 .. d7), so that one drawing serves
  * light and dark. A panel is drawn 360 units wide, as wide as a phone shows it at its own size.
@@ -10,9 +11,11 @@
 #include "report/report_text.h"
 
 enum { DHO_PANEL_WIDTH = 360, DHO_MAX_PANELS = 128, DHO_SERIES_STYLES = 8 };
+/* Columns of a name that a panel is wide enough for. */
+enum { DHO_PANEL_COLUMNS = 48 };
 
 typedef struct dho_panel {
-    dho_text body, title; /* owned; the title is escaped */
+    dho_text body, title, short_title; /* owned; the titles are escaped; short: fits the width */
     double height;
 } dho_panel;
 

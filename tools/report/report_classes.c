@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WORST = 12 };
+/* How many of the worst classes are shown; sets of at most LISTED classes show all of them. */
+enum { WORST = 12, LISTED = 200 };
 
 /* One class that has images, for sorting. */
 typedef struct ranked {
@@ -30,8 +31,8 @@ static dho_status rank_classes(const dho_set_detail *detail, ranked **out, size_
     DHO_TRY(dho_alloc(out, (size_t)detail->classes, sizeof **out, "classes"));
     *out_count = 0;
     for (int32_t c = 0; c < detail->classes; c++)
-        if (detail->class_total[c] > 0)
-            (*out)[(*out_count)++] = (ranked){c, detail->class_total[c], detail->class_right[c]};
+        if (detail->counts[c].images > 0)
+            (*out)[(*out_count)++] = (ranked){c, detail->counts[c].images, detail->counts[c].right};
     if (*out_count > 0) qsort(*out, *out_count, sizeof **out, compare);
     return DHO_OK;
 }
@@ -57,15 +58,13 @@ static dho_status add_curves(const dho_report_page *page, dho_figure *figure, co
     size_t floats = 0, used = 0, count = 0;
     dho_status status = DHO_OK;
     for (size_t r = 0; r < page->run_count; r++) {
-        const size_t s = dho_report_run_find_set(&page->runs[r], name);
-        if (s < page->runs[r].set_count && page->runs[r].sets[s].has_detail)
-            floats += 2 * (size_t)page->runs[r].sets[s].detail.classes;
+        const dho_set_detail *detail = dho_report_run_detail(&page->runs[r], name);
+        if (detail != NULL) floats += 2 * (size_t)detail->classes;
     }
     DHO_TRY(dho_alloc(&memory, floats, sizeof *memory, "classes"));
     for (size_t r = 0; r < page->run_count; r++) {
-        const size_t s = dho_report_run_find_set(&page->runs[r], name);
-        if (s == page->runs[r].set_count || !page->runs[r].sets[s].has_detail) continue;
-        const dho_set_detail *detail = &page->runs[r].sets[s].detail;
+        const dho_set_detail *detail = dho_report_run_detail(&page->runs[r], name);
+        if (detail == NULL) continue;
         double *x = memory + used, *y = x + detail->classes;
         dho_series *own = &series[count++];
         *own = (dho_series){.x = x, .y = y, .stride = 1, .style = (int)r};
@@ -94,15 +93,20 @@ static void add_class(dho_report_page *page, const dho_set_detail *detail, const
     char buffer[24];
     double low, high;
     const dho_confusion *rival = &detail->worst_rival[class->label];
+    const int64_t predicted = detail->counts[class->label].predicted;
     dho_wilson_interval(class->right, class->total, &low, &high);
     dho_text_add(&page->html, "<tr><td><bdi>");
-    dho_text_escape_cut(&page->html, dho_class_word(detail, class->label, buffer), 48);
-    dho_text_add(&page->html,
-                 "</bdi></td><td>%lld</td><td>%.1f [%.0f %.0f]</td><td class=\"left\"><bdi>",
+    dho_text_escape(&page->html, dho_class_word(detail, class->label, buffer));
+    dho_text_add(&page->html, "</bdi></td><td>%lld</td><td>%.1f [%.0f %.0f]</td><td>",
                  (long long)class->total, 100.0 * (double)class->right / (double)class->total,
                  100 * low, 100 * high);
+    if (predicted > 0)
+        dho_text_add(&page->html, "%.1f", 100.0 * (double)class->right / (double)predicted);
+    else
+        dho_text_add(&page->html, "–");
+    dho_text_add(&page->html, "</td><td class=\"left\"><bdi>");
     if (rival->count > 0) {
-        dho_text_escape_cut(&page->html, dho_class_word(detail, rival->predicted, buffer), 48);
+        dho_text_escape(&page->html, dho_class_word(detail, rival->predicted, buffer));
         dho_text_add(&page->html, "</bdi> <small>%lld</small>", (long long)rival->count);
     } else {
         dho_text_add(&page->html, "–</bdi>");
@@ -110,17 +114,30 @@ static void add_class(dho_report_page *page, const dho_set_detail *detail, const
     dho_text_add(&page->html, "</td></tr>\n");
 }
 
+static void add_list(dho_report_page *page, const dho_set_detail *detail, const ranked *classes,
+                     size_t count, const char *name)
+{
+    dho_report_open_table(page, name);
+    dho_text_add(&page->html, "<tr><th>class</th><th>images</th><th>recall, %% [95 %%]</th>"
+                              "<th>precision, %%</th><th class=\"left\">most often taken "
+                              "for</th></tr>\n");
+    for (size_t i = 0; i < count; i++) add_class(page, detail, &classes[i]);
+    dho_report_close_table(page);
+}
+
 static dho_status add_worst(dho_report_page *page, const dho_set_detail *detail)
 {
     ranked *classes;
     size_t count;
     DHO_TRY(rank_classes(detail, &classes, &count));
-    dho_text_add(&page->html,
-                 "<div><h4>Worst classes</h4><div class=\"box\"><table>\n<tr><th>class</th>"
-                 "<th>images</th><th>top-1, %% [95 %%]</th><th class=\"left\">most often taken "
-                 "for</th></tr>\n");
-    for (size_t i = 0; i < count && i < WORST; i++) add_class(page, detail, &classes[i]);
-    dho_text_add(&page->html, "</table></div></div>\n");
+    dho_text_add(&page->html, "<div><h3>Worst classes</h3>");
+    add_list(page, detail, classes, count < WORST ? count : WORST, "worst classes");
+    if (count > WORST && count <= LISTED) {
+        dho_text_add(&page->html, "<details><summary>All %zu classes</summary>\n", count);
+        add_list(page, detail, classes, count, "all classes");
+        dho_text_add(&page->html, "</details>\n");
+    }
+    dho_text_add(&page->html, "</div>\n");
     dho_free(classes);
     return page->html.status;
 }
@@ -128,19 +145,23 @@ static dho_status add_worst(dho_report_page *page, const dho_set_detail *detail)
 static void add_confusions(dho_report_page *page, const dho_set_detail *detail)
 {
     char buffer[24];
-    dho_text_add(&page->html,
-                 "<div><h4>Most frequent confusions</h4><div class=\"box\"><table>\n<tr><th>is"
-                 "</th><th class=\"left\">taken for</th><th>images</th><th>of</th></tr>\n");
+    if (detail->confusion_count == 0) return;
+    dho_text_add(&page->html, "<div><h3>Most frequent confusions</h3>");
+    dho_report_open_table(page, "most frequent confusions");
+    dho_text_add(
+        &page->html,
+        "<tr><th>is</th><th class=\"left\">taken for</th><th>images</th><th>of</th></tr>\n");
     for (size_t i = 0; i < detail->confusion_count; i++) {
         const dho_confusion *pair = &detail->confusions[i];
         dho_text_add(&page->html, "<tr><td><bdi>");
-        dho_text_escape_cut(&page->html, dho_class_word(detail, pair->label, buffer), 48);
+        dho_text_escape(&page->html, dho_class_word(detail, pair->label, buffer));
         dho_text_add(&page->html, "</bdi></td><td class=\"left\"><bdi>");
-        dho_text_escape_cut(&page->html, dho_class_word(detail, pair->predicted, buffer), 48);
+        dho_text_escape(&page->html, dho_class_word(detail, pair->predicted, buffer));
         dho_text_add(&page->html, "</bdi></td><td>%lld</td><td>%lld</td></tr>\n",
-                     (long long)pair->count, (long long)detail->class_total[pair->label]);
+                     (long long)pair->count, (long long)detail->counts[pair->label].images);
     }
-    dho_text_add(&page->html, "</table></div></div>\n");
+    dho_report_close_table(page);
+    dho_text_add(&page->html, "</div>\n");
 }
 
 static dho_status add_run(dho_report_page *page, size_t r, bool open)
@@ -191,6 +212,11 @@ dho_status dho_report_add_classes(dho_report_page *page)
     dho_text_add(&figure.caption, "Top-1 %% of the combined prediction in each class, each run's "
                                   "classes sorted by themselves.");
     DHO_TRY(dho_report_add_figure(page, &figure));
+    dho_report_add_missing(page,
+                           "Recall: the share of the class's images that are predicted right. "
+                           "Precision: the share right among the images that are predicted "
+                           "as this class. All classes: "
+                           "<code>RUN/eval/SET.classes.csv</code>.");
     for (size_t r = 0; r < page->run_count; r++) DHO_TRY(add_run(page, r, r == 0));
     return page->html.status;
 }

@@ -82,6 +82,19 @@ static bool summarise(const dho_series *series, double *sorted, double out[3])
     return true;
 }
 
+/* Is there anything for the summary to show? */
+static bool has_cosines(const dho_report_page *page, const char *const *blocks, size_t count,
+                        dho_series *series)
+{
+    for (size_t b = 0; b < count; b++) {
+        const size_t runs = gather(page, blocks[b], COSINE, series);
+        for (size_t r = 0; r < runs; r++)
+            for (size_t i = 0; i < series[r].count; i++)
+                if (isfinite(series[r].y[i * series[r].stride])) return true;
+    }
+    return false;
+}
+
 /* One row a block: where its cosine lay during the run. */
 static dho_status add_summary(const dho_report_page *page, dho_figure *figure,
                               const char *const *blocks, size_t count, dho_series *series)
@@ -95,7 +108,7 @@ static dho_status add_summary(const dho_report_page *page, dho_figure *figure,
     for (size_t r = 0; r < page->run_count; r++)
         if (page->runs[r].metrics.conflict.count > longest)
             longest = page->runs[r].metrics.conflict.count;
-    if (count == 0) return DHO_OK;
+    if (!has_cosines(page, blocks, count, series)) return DHO_OK;
     DHO_TRY(dho_alloc(&sorted, longest, sizeof *sorted, "gradient conflict"));
     const dho_scale scale = dho_scale_fixed(-1, 1, 4);
     dho_panel *panel = dho_figure_add(figure, "Cosine by block: median, 10 to 90 %", height);

@@ -51,28 +51,12 @@ static dho_status find_class_names(const dho_report_run *run, dho_head_outputs *
 static dho_status read_detail(dho_report_run *run, dho_report_set *set,
                               const dho_report_reading *reading)
 {
-    char *path = NULL;
-    dho_head_outputs outputs = {0};
-    dho_status status;
-    const dho_outputs_origin origin = {run->evaluation.method, run->evaluation.checkpoint,
-                                       run->evaluation.step};
-    DHO_TRY_GOTO(dho_asprintf(&path, "%s/eval/%s.safetensors", run->path, set->record->name));
-    DHO_TRY_GOTO(dho_outputs_load(path, &origin, &outputs));
-    if (outputs.count != set->record->images) {
-        status = dho_fail(DHO_ERR_FORMAT, "%s: has %lld rows, eval.json says %lld images", path,
-                          (long long)outputs.count, (long long)set->record->images);
-        goto fail;
-    }
-    if (set->record->classes == outputs.classes) { /* all take part, whichever the set has */
-        dho_free(outputs.mask);
-        outputs.mask = NULL;
-    }
-    DHO_TRY_GOTO(find_class_names(run, &outputs));
-    DHO_TRY_GOTO(dho_set_detail_compute(&set->detail, &outputs, run, reading));
-    set->has_detail = true;
-fail:
+    dho_head_outputs outputs;
+    DHO_TRY(dho_evaluation_load_outputs(&run->evaluation, run->path, set->record, &outputs));
+    dho_status status = find_class_names(run, &outputs);
+    if (status == DHO_OK) status = dho_set_detail_compute(&set->detail, &outputs, run, reading);
+    set->has_detail = status == DHO_OK;
     dho_head_outputs_free(&outputs);
-    dho_free(path);
     return status;
 }
 

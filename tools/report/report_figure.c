@@ -14,6 +14,7 @@ void dho_figure_free(dho_figure *figure)
     for (size_t i = 0; i < figure->panel_count; i++) {
         dho_text_free(&figure->panels[i].body);
         dho_text_free(&figure->panels[i].title);
+        dho_text_free(&figure->panels[i].short_title);
     }
     dho_free(figure->panels);
     dho_text_free(&figure->caption);
@@ -28,7 +29,8 @@ dho_panel *dho_figure_add(dho_figure *figure, const char *title, double height)
     if (figure->status != DHO_OK || figure->panel_count == DHO_MAX_PANELS) return NULL;
     dho_panel *panel = &figure->panels[figure->panel_count++];
     panel->height = height;
-    dho_text_escape_cut(&panel->title, title, 52);
+    dho_text_escape(&panel->title, title);
+    dho_text_escape_cut(&panel->short_title, title, DHO_PANEL_COLUMNS);
     return panel;
 }
 
@@ -38,6 +40,8 @@ dho_status dho_figure_status(const dho_figure *figure)
     for (size_t i = 0; i < figure->panel_count; i++) {
         if (figure->panels[i].body.status != DHO_OK) return figure->panels[i].body.status;
         if (figure->panels[i].title.status != DHO_OK) return figure->panels[i].title.status;
+        if (figure->panels[i].short_title.status != DHO_OK)
+            return figure->panels[i].short_title.status;
     }
     return figure->caption.status;
 }
@@ -96,12 +100,13 @@ static void draw_sample(dho_text *out, const dho_legend_entry *entry, double x, 
 
 static void write_panel_html(const dho_panel *panel, dho_text *out)
 {
-    dho_text_add(out,
-                 "<svg class=\"chart\" role=\"img\" viewBox=\"0 0 %d %.0f\"><title>%s</title>"
-                 "<text class=\"title\" x=\"4\" y=\"15\">%s</text><g transform=\"translate(0,%g)\">"
-                 "%s</g></svg>\n",
-                 DHO_PANEL_WIDTH, panel->height + title_room, text_of(&panel->title),
-                 text_of(&panel->title), title_room, text_of(&panel->body));
+    dho_text_add(
+        out,
+        "<div class=\"panel\"><p class=\"heading\"><bdi>%s</bdi></p>"
+        "<svg class=\"chart\" role=\"img\" viewBox=\"0 0 %d %.0f\"><title>%s</title>%s</svg>"
+        "</div>\n",
+        text_of(&panel->title), DHO_PANEL_WIDTH, panel->height, text_of(&panel->title),
+        text_of(&panel->body));
 }
 
 void dho_figure_write_html(const dho_figure *figure, dho_text *out)
@@ -115,7 +120,7 @@ void dho_figure_write_html(const dho_figure *figure, dho_text *out)
                          "<li><svg class=\"sample\" viewBox=\"0 0 30 12\" aria-hidden=\"true\">");
             draw_sample(out, &figure->legend[i], 0, 6);
             dho_text_add(out, "</svg><bdi>");
-            dho_text_escape_cut(out, figure->legend[i].name, 60);
+            dho_text_escape(out, figure->legend[i].name);
             dho_text_add(out, "</bdi></li>\n");
         }
         dho_text_add(out, "</ul>\n");
@@ -186,7 +191,7 @@ void dho_figure_write_svg(const dho_figure *figure, dho_text *out)
                      "<g transform=\"translate(%.0f,%.0f)\"><text class=\"title\" x=\"4\" y=\"15\">"
                      "%s</text><g transform=\"translate(0,%g)\">%s</g></g>\n",
                      GAP + (double)(i % columns) * (DHO_PANEL_WIDTH + GAP), y,
-                     text_of(&panel->title), title_room, text_of(&panel->body));
+                     text_of(&panel->short_title), title_room, text_of(&panel->body));
     }
     dho_text_add(out, "</svg>\n");
 }

@@ -18,12 +18,25 @@ static const page_section sections[] = {
     {"accuracy", "Accuracy", dho_report_add_accuracy},
     {"training", "Training", dho_report_add_training},
     {"combination", "Choice of α and β", dho_report_add_combination},
+    {"calibration", "Calibration", dho_report_add_calibration},
     {"conflict", "Gradient conflict", dho_report_add_conflict},
     {"classes", "Classes and confusions", dho_report_add_classes},
     {"samples", "Sample predictions", dho_report_add_samples},
     {"setup", "Configuration and machine", dho_report_add_setup},
 };
 enum { SECTIONS = sizeof sections / sizeof *sections };
+
+void dho_report_open_table(dho_report_page *page, const char *name)
+{
+    dho_text_add(&page->html,
+                 "<div class=\"box\" role=\"region\" tabindex=\"0\" aria-label=\"%s\"><table>\n",
+                 name);
+}
+
+void dho_report_close_table(dho_report_page *page)
+{
+    dho_text_add(&page->html, "</table></div>\n");
+}
 
 void dho_report_add_missing(dho_report_page *page, const char *html)
 {
@@ -132,12 +145,13 @@ static void add_head(dho_report_page *page)
                  page->run_count == 1 ? "" : "s");
     for (int i = 0; i < SECTIONS; i++)
         dho_text_add(&page->html, "<a href=\"#%s\">%s</a> ", sections[i].id, sections[i].title);
-    dho_text_add(&page->html,
-                 "</nav>\n<div class=\"box\"><table>\n<tr><th>run</th><th "
-                 "class=\"left\">method</th><th class=\"left\">student</th><th>steps</th><th "
-                 "class=\"left\">folder</th></tr>\n");
+    dho_text_add(&page->html, "</nav>\n");
+    dho_report_open_table(page, "runs");
+    dho_text_add(&page->html, "<tr><th>run</th><th class=\"left\">method</th><th "
+                              "class=\"left\">student</th><th>steps</th><th "
+                              "class=\"left\">folder</th></tr>\n");
     for (size_t r = 0; r < page->run_count; r++) add_run_line(page, r);
-    dho_text_add(&page->html, "</table></div>\n");
+    dho_report_close_table(page);
     add_notes(page);
 }
 

@@ -2,7 +2,6 @@
  * worth a look. */
 #include "base/compare.h"
 #include "dho/alloc.h"
-#include "dho/distill.h"
 #include "dho/rng.h"
 #include "report/report_run.h"
 
@@ -21,8 +20,8 @@ void dho_set_detail_free(dho_set_detail *detail)
         }
     dho_free(detail->class_text);
     dho_free(detail->class_names);
-    dho_free(detail->class_total);
-    dho_free(detail->class_right);
+    dho_free(detail->counts);
+    dho_hits_free(&detail->hits);
     dho_free(detail->worst_rival);
     dho_free(detail->grid);
     dho_free(detail->plateaus);
@@ -50,47 +49,6 @@ static dho_status take_class_names(dho_set_detail *out, const dho_head_outputs *
         name += strlen(name) + 1;
     }
     return DHO_OK;
-}
-
-/* The first class of p other than `except`; -1 where nothing is a number. */
-static int32_t first_class(const double *p, int32_t classes, int32_t except)
-{
-    int32_t best = -1;
-    for (int32_t c = 0; c < classes; c++)
-        if (c != except && p[c] >= 0 && (best < 0 || p[c] > p[best])) best = c;
-    return best;
-}
-
-static dho_prediction predict(const double *p, int32_t classes, int32_t label)
-{
-    const bool right = dho_rank_of(classes, p, label) == 0;
-    const int32_t top = right ? label : first_class(p, classes, label);
-    return (dho_prediction){.top = top, .probability = top >= 0 ? p[top] : 0};
-}
-
-/* Memory of predicting one row. */
-typedef struct predictor {
-    const dho_head_outputs *outputs;
-    double alpha, beta;
-    float *heads[2]; /* owned together at heads[0], [classes] each */
-    double *p;       /* owned, [classes] */
-} predictor;
-
-static void predict_row(predictor *by, int64_t row, dho_prediction *combined,
-                        dho_prediction heads[2])
-{
-    const dho_head_outputs *outputs = by->outputs;
-    const int32_t classes = outputs->classes, label = outputs->labels[row];
-    const size_t offset = (size_t)row * (size_t)classes;
-    const bool dual = outputs->logits[1] != NULL;
-    for (int h = 0; h < 1 + dual; h++) {
-        dho_masked_softmax(classes, outputs->mask, outputs->logits[h] + offset,
-                           h == 0 ? 1 : by->beta, by->heads[h]);
-        dho_combine(classes, 1, by->heads[h], NULL, by->p);
-        heads[h] = predict(by->p, classes, label);
-    }
-    dho_combine(classes, by->alpha, by->heads[0], dual ? by->heads[1] : NULL, by->p);
-    *combined = predict(by->p, classes, label);
 }
 
 /* A fixed shuffle of the rows: the same picture of the same run every time. */
@@ -156,25 +114,65 @@ static void count_confusions(dho_set_detail *out, uint64_t *pairs, size_t count)
     }
 }
 
-static dho_status predict_all(dho_set_detail *out, predictor *by, size_t samples)
+/* What is predicted for each row: combined, by the CE head, by the KD head at the run's beta. */
+enum { COMBINED, OF_CE, OF_KD, PREDICTIONS };
+
+static dho_status look_at_rows(dho_set_detail *out, const dho_head_outputs *outputs,
+                               const dho_prediction *const predictions[PREDICTIONS], size_t samples)
 {
-    const dho_head_outputs *outputs = by->outputs;
     uint64_t *pairs;
     size_t wrong = 0;
     DHO_TRY(dho_alloc(&pairs, (size_t)outputs->count, sizeof *pairs, "confusions"));
     for (int64_t i = 0; i < outputs->count; i++) {
-        dho_pick pick = {.row = i, .label = outputs->labels[i]};
-        predict_row(by, i, &pick.combined, pick.heads);
-        const bool right = pick.combined.top == pick.label;
-        out->class_total[pick.label]++;
-        out->class_right[pick.label] += right;
-        if (!right && pick.combined.top >= 0)
+        dho_pick pick = {
+            .row = i, .label = outputs->labels[i], .combined = predictions[COMBINED][i]};
+        for (int h = 0; h < 1 + out->dual; h++) pick.heads[h] = predictions[OF_CE + h][i];
+        if (pick.combined.top != pick.label && pick.combined.top >= 0)
             pairs[wrong++] = (uint64_t)pick.label << 32 | (uint32_t)pick.combined.top;
         if (samples > 0) offer_row(out, &pick, samples);
     }
     count_confusions(out, pairs, wrong);
     dho_free(pairs);
     return DHO_OK;
+}
+
+/* The bins of the combined prediction, as it is and at the evaluation's temperature. */
+static dho_status calibrate(dho_set_detail *out, const dho_head_outputs *outputs,
+                            const dho_evaluation *evaluation, const dho_prediction *predictions,
+                            int threads)
+{
+    dho_combination by = dho_evaluation_combination(evaluation, DHO_SCORE_COMBINED);
+    dho_calibration numbers;
+    for (int scaled = 0; scaled < 2; scaled++) {
+        if (scaled) by.temperature = evaluation->temperatures[DHO_SCORE_COMBINED];
+        DHO_TRY(
+            dho_outputs_calibrate(outputs, &by, predictions, threads, &numbers, out->bins[scaled]));
+    }
+    return DHO_OK;
+}
+
+static dho_status predict_all(dho_set_detail *out, const dho_head_outputs *outputs,
+                              const dho_evaluation *evaluation, size_t samples, int threads)
+{
+    const double alphas[PREDICTIONS] = {evaluation->alpha, 1, 0};
+    const dho_prediction *views[PREDICTIONS];
+    dho_prediction *predictions;
+    dho_status status;
+    DHO_TRY(dho_alloc(&predictions, PREDICTIONS * (size_t)outputs->count, sizeof *predictions,
+                      "predictions"));
+    for (int k = 0; k < PREDICTIONS; k++) {
+        dho_prediction *own = predictions + (size_t)k * (size_t)outputs->count;
+        views[k] = own;
+        if (k == OF_KD && !out->dual) continue;
+        DHO_TRY_GOTO(dho_outputs_predict(outputs, alphas[k], evaluation->beta, threads, own));
+    }
+    dho_outputs_count_classes(outputs, views[COMBINED], out->counts);
+    DHO_TRY_GOTO(dho_hits_of(&out->hits, outputs, views[COMBINED]));
+    DHO_TRY_GOTO(look_at_rows(out, outputs, views, samples));
+    status = calibrate(out, outputs, evaluation, views[COMBINED], threads);
+fail:
+    dho_free(predictions);
+    return status;
 }
 
 /* The grid is that of the run's configuration; without one, or for one that no eye could read,
@@ -209,24 +207,16 @@ dho_status dho_set_detail_compute(dho_set_detail *out, const dho_head_outputs *o
 {
     const size_t classes = (size_t)outputs->classes;
     const size_t samples = reading->samples < DHO_MAX_PICKS ? reading->samples : DHO_MAX_PICKS;
-    predictor by = {
-        .outputs = outputs, .alpha = run->evaluation.alpha, .beta = run->evaluation.beta};
     dho_status status;
     *out = (dho_set_detail){
         .count = outputs->count, .classes = outputs->classes, .dual = outputs->logits[1] != NULL};
-    DHO_TRY_GOTO(dho_alloc_zero(&out->class_total, classes, sizeof(int64_t), "classes"));
-    DHO_TRY_GOTO(dho_alloc_zero(&out->class_right, classes, sizeof(int64_t), "classes"));
+    DHO_TRY_GOTO(dho_alloc_zero(&out->counts, classes, sizeof *out->counts, "classes"));
     DHO_TRY_GOTO(dho_alloc_zero(&out->worst_rival, classes, sizeof *out->worst_rival, "classes"));
-    DHO_TRY_GOTO(dho_alloc_zero(&by.heads[0], 2 * classes, sizeof(float), "predictions"));
-    by.heads[1] = by.heads[0] + classes;
-    DHO_TRY_GOTO(dho_alloc_zero(&by.p, classes, sizeof *by.p, "predictions"));
     DHO_TRY_GOTO(take_class_names(out, outputs));
-    DHO_TRY_GOTO(predict_all(out, &by, samples));
+    DHO_TRY_GOTO(predict_all(out, outputs, &run->evaluation, samples, reading->threads));
     DHO_TRY_GOTO(compute_map(out, outputs, run, reading->threads));
     DHO_TRY_GOTO(name_picks(out, outputs));
 fail:
-    dho_free(by.heads[0]);
-    dho_free(by.p);
     if (status != DHO_OK) dho_set_detail_free(out);
     return status;
 }

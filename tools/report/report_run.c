@@ -134,3 +134,9 @@ size_t dho_report_run_find_set(const dho_report_run *run, const char *name)
     while (s < run->set_count && strcmp(run->sets[s].record->name, name) != 0) s++;
     return s;
 }
+
+const dho_set_detail *dho_report_run_detail(const dho_report_run *run, const char *name)
+{
+    const size_t s = dho_report_run_find_set(run, name);
+    return s < run->set_count && run->sets[s].has_detail ? &run->sets[s].detail : NULL;
+}

@@ -9,6 +9,7 @@
 #include "dho/config.h"
 #include "dho/evaluation.h"
 #include "dho/metrics.h"
+#include "dho/paired.h"
 #include "dho/session.h"
 #include "report/report_text.h"
 
@@ -34,12 +35,6 @@ dho_status dho_metrics_load(dho_metrics *out, const char *path);
 /* The same from memory. Errors: DHO_ERR_MEMORY. */
 dho_status dho_metrics_parse(dho_metrics *out, const char *text, size_t bytes);
 
-/* What a prediction says: its first class and that one's probability; class -1: not a number. */
-typedef struct dho_prediction {
-    int32_t top;
-    double probability;
-} dho_prediction;
-
 /* An image to show. */
 typedef struct dho_pick {
     int64_t row;
@@ -64,9 +59,12 @@ typedef struct dho_set_detail {
     int64_t count;
     int32_t classes;
     bool dual;
-    char *class_text;                   /* owned: the bytes behind class_names */
-    char **class_names;                 /* owned, [classes]; NULL: not known */
-    int64_t *class_total, *class_right; /* owned, [classes] */
+    char *class_text;        /* owned: the bytes behind class_names */
+    char **class_names;      /* owned, [classes]; NULL: not known */
+    dho_class_count *counts; /* owned, [classes] */
+    dho_hits hits;
+    /* Of the combined prediction, as it is and at the evaluation's temperature. */
+    dho_calibration_bin bins[2][DHO_CALIBRATION_BINS];
     dho_confusion confusions[DHO_MAX_CONFUSIONS];
     size_t confusion_count;
     dho_confusion *worst_rival; /* owned, [classes]: what each class is most often taken for */
@@ -117,7 +115,7 @@ void dho_report_run_note(dho_report_run *run, const char *format, ...)
 
 /* report_evaluation.c: eval.json and the stored outputs. */
 dho_status dho_report_run_read_evaluation(dho_report_run *run, const dho_report_reading *reading);
-/* report_predictions.c: everything of `out` but the names and the pictures. */
+/* report_predictions.c: everything of `out` but the pictures. */
 dho_status dho_set_detail_compute(dho_set_detail *out, const dho_head_outputs *outputs,
                                   const dho_report_run *run, const dho_report_reading *reading);
 /* report_thumbnails.c: pictures of the picks of a set; what fails is noted. */
@@ -125,6 +123,8 @@ dho_status dho_set_detail_load_pictures(dho_report_run *run, dho_report_set *set
 
 /* The name of a class of a set: its own, or "class 17" in `buffer`; label -1: "not a number". */
 const char *dho_class_word(const dho_set_detail *detail, int32_t label, char buffer[24]);
+/* What the stored outputs of a set say; NULL where there are none. */
+const dho_set_detail *dho_report_run_detail(const dho_report_run *run, const char *name);
 /* The index of a set by its name in a run; set_count when it has none. */
 size_t dho_report_run_find_set(const dho_report_run *run, const char *name);
 

@@ -50,7 +50,7 @@ static void add_set(dho_report_page *page, size_t r, const dho_report_set *set, 
     dho_text_add(&page->html, "%s</summary>\n", detail->pictures ? "" : " (images not found)");
     for (int g = 0; g < DHO_PICK_GROUPS; g++) {
         if (detail->pick_count[g] == 0) continue;
-        dho_text_add(&page->html, "<h4>%s</h4>\n<ul class=\"shots\">\n", group_titles[g]);
+        dho_text_add(&page->html, "<h3>%s</h3>\n<ul class=\"shots\">\n", group_titles[g]);
         for (size_t i = 0; i < detail->pick_count[g]; i++)
             add_pick(page, detail, &detail->picks[g][i]);
         dho_text_add(&page->html, "</ul>\n");

@@ -32,8 +32,9 @@ static void add_table(dho_report_page *page, const dho_config_differences *diffe
     for (size_t k = 0; k < differences->count; k++) {
         if (strcmp(differences->keys[k].key, "out") == 0) continue; /* each has its own */
         if (!any) {
-            dho_text_add(&page->html, "<h3>Where the runs differ</h3>\n<div class=\"box\"><table>\n"
-                                      "<tr><th>key</th>");
+            dho_text_add(&page->html, "<h3>Where the runs differ</h3>\n");
+            dho_report_open_table(page, "keys in which the runs differ");
+            dho_text_add(&page->html, "<tr><th>key</th>");
             for (size_t r = 0; r < page->run_count; r++) {
                 dho_text_add(&page->html, "<th class=\"left\">");
                 dho_report_add_run_name(page, r);
@@ -44,7 +45,7 @@ static void add_table(dho_report_page *page, const dho_config_differences *diffe
         }
         add_difference(page, &differences->keys[k]);
     }
-    if (any) dho_text_add(&page->html, "</table></div>\n");
+    if (any) dho_report_close_table(page);
 }
 
 static dho_status add_differences(dho_report_page *page)
@@ -105,8 +106,9 @@ static void add_machines(dho_report_page *page)
         dho_report_add_missing(page, "Not stored in these runs (<code>sessions.jsonl</code>).");
         return;
     }
+    dho_report_open_table(page, "machines");
     dho_text_add(&page->html,
-                 "<div class=\"box\"><table>\n<tr><th>run</th><th class=\"left\">started (UTC)</th>"
+                 "<tr><th>run</th><th class=\"left\">started (UTC)</th>"
                  "<th>from step</th><th class=\"left\">host of rank 0</th><th class=\"left\">CPU"
                  "</th><th>cores</th><th>memory, GiB</th><th>ranks</th><th>threads a rank</th>"
                  "<th class=\"left\">backend</th><th class=\"left\">libraries</th>"
@@ -120,7 +122,7 @@ static void add_machines(dho_report_page *page)
         dho_report_add_run_name(page, r);
         dho_text_add(&page->html, "</td><td class=\"left\">not stored</td></tr>\n");
     }
-    dho_text_add(&page->html, "</table></div>\n");
+    dho_report_close_table(page);
 }
 
 dho_status dho_report_add_setup(dho_report_page *page)
@@ -135,7 +137,7 @@ dho_status dho_report_add_setup(dho_report_page *page)
             dho_text_escape(&page->html, page->runs[r].evaluation.checkpoint);
             dho_text_add(&page->html, "</bdi></small>");
         }
-        dho_text_add(&page->html, "</summary>\n<pre>");
+        dho_text_add(&page->html, "</summary>\n<pre tabindex=\"0\">");
         dho_text_escape(&page->html, page->runs[r].config_text != NULL
                                          ? page->runs[r].config_text
                                          : "the configuration is not there or cannot be read");

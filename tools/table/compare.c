@@ -3,6 +3,7 @@
 #include "dho/alloc.h"
 #include "dho/evaluation.h"
 #include "dho/file.h"
+#include "dho/paired.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -85,13 +86,19 @@ static void print_cell(const run *of, const dho_evaluated_set *set)
     printf("  %18s", cell);
 }
 
+static int name_width(const run *runs, int count)
+{
+    int width = NAME_COLUMNS;
+    for (int r = 0; r < count; r++)
+        if ((int)strlen(runs[r].name) > width) width = (int)strlen(runs[r].name);
+    return width;
+}
+
 static void print_table(const run *runs, int count)
 {
     const dho_evaluated_set *sets[MAX_SETS];
     const size_t set_count = list_sets(runs, count, sets);
-    int width = NAME_COLUMNS;
-    for (int r = 0; r < count; r++)
-        if ((int)strlen(runs[r].name) > width) width = (int)strlen(runs[r].name);
+    const int width = name_width(runs, count);
     printf("%-*s", width, "run");
     for (size_t s = 0; s < set_count; s++) {
         char head[64];
@@ -114,11 +121,82 @@ static void print_table(const run *runs, int count)
     fflush(stdout);
 }
 
-dho_status dho_compare(const char *const *folders, int count)
+/* --- image by image -----------------------------------------------------------------------------
+ */
+
+/* The hits of a run on a set; a failure but of memory becomes *remark (owned), and no hits. */
+static dho_status load_hits(const run *of, const char *set, int threads, dho_hits *out,
+                            char **remark)
+{
+    const dho_evaluated_set *record = dho_evaluation_find(&of->evaluation, set);
+    dho_status status;
+    *out = (dho_hits){0};
+    *remark = NULL;
+    if (record == NULL)
+        status = dho_fail(DHO_ERR_CONFIG, "not evaluated on this set");
+    else if (of->evaluation.method == NULL || of->evaluation.checkpoint == NULL)
+        status = dho_fail(DHO_ERR_CONFIG, "its eval.json names no checkpoint");
+    else
+        status = dho_hits_load(out, &of->evaluation, of->name, record, threads);
+    if (status == DHO_OK || status == DHO_ERR_MEMORY) return status;
+    return dho_strdup(remark, dho_error_message());
+}
+
+static void print_pair(const char *set, int width, const run *of, const dho_hits *first,
+                       const dho_hits *hits, const char *remark)
+{
+    printf("%-14s %-*s", set, width, of->name);
+    if (remark != NULL || !dho_hits_are_paired(first, hits)) {
+        printf("  %s\n", remark != NULL ? remark : "evaluated on other images than the first run");
+        return;
+    }
+    const dho_paired pair = dho_paired_compare(first, hits);
+    printf("  %8lld %10lld %10lld  %+6.2f [%+.2f %+.2f]  %.2g\n", (long long)pair.images,
+           (long long)pair.only_b, (long long)pair.only_a, 100 * pair.difference, 100 * pair.low,
+           100 * pair.high, pair.p);
+}
+
+/* Each run but the first, on one set. */
+static dho_status pair_set(const run *runs, int count, const char *set, int width, int threads)
+{
+    dho_hits first, hits;
+    char *why, *remark;
+    DHO_TRY(load_hits(&runs[0], set, threads, &first, &why));
+    dho_status status = DHO_OK;
+    if (why != NULL) printf("%-14s %-*s  %s\n", set, width, runs[0].name, why);
+    for (int r = 1; r < count && why == NULL && status == DHO_OK; r++) {
+        status = load_hits(&runs[r], set, threads, &hits, &remark);
+        if (status == DHO_OK) print_pair(set, width, &runs[r], &first, &hits, remark);
+        dho_hits_free(&hits);
+        dho_free(remark);
+    }
+    dho_hits_free(&first);
+    dho_free(why);
+    return status;
+}
+
+static dho_status print_pairs(const run *runs, int count, int threads)
+{
+    const dho_evaluated_set *sets[MAX_SETS];
+    const size_t set_count = list_sets(runs, count, sets);
+    const int width = name_width(runs, count);
+    printf("\nimage by image against %s\n%-14s %-*s  %8s %10s %10s  %s\n", runs[0].name, "set",
+           width, "run", "images", "only run", "only first", "difference % [95 % interval]  p");
+    for (size_t s = 0; s < set_count; s++)
+        DHO_TRY(pair_set(runs, count, sets[s]->name, width, threads));
+    puts("only run: images that the run has right and the first has wrong; p: McNemar's exact test "
+         "(docs/method.md)");
+    fflush(stdout);
+    return DHO_OK;
+}
+
+dho_status dho_compare(const char *const *folders, int count, bool paired, int threads)
 {
     run runs[DHO_COMPARE_MAX_RUNS] = {{0}};
     bool any = false;
     dho_status status = DHO_OK;
+    if (paired && count < 2)
+        return dho_fail(DHO_ERR_CONFIG, "--paired: needs two runs, one to compare the others with");
     for (int i = 0; i < count && status == DHO_OK; i++) {
         status = look(&runs[i], folders[i]);
         any |= runs[i].evaluated;
@@ -126,6 +204,7 @@ dho_status dho_compare(const char *const *folders, int count)
     if (status == DHO_OK && !any)
         status = dho_fail(DHO_ERR_CONFIG, "%s: %s", runs[0].name, runs[0].remark);
     if (status == DHO_OK) print_table(runs, count);
+    if (status == DHO_OK && paired) status = print_pairs(runs, count, threads);
     for (int i = 0; i < count; i++) {
         dho_evaluation_free(&runs[i].evaluation);
         dho_free(runs[i].remark);

@@ -29,6 +29,16 @@ static dho_score score_of(int64_t top1, int64_t top5, int64_t count)
     return dho_score_of(&accuracy);
 }
 
+static void ck_assert_calibration(const dho_calibration *a, const dho_calibration *b)
+{
+    ck_assert(isnan(a->ece) == isnan(b->ece));
+    if (isnan(a->ece)) return;
+    ck_assert_double_eq_tol(a->ece, b->ece, 1e-8);
+    ck_assert_double_eq_tol(a->ece_adaptive, b->ece_adaptive, 1e-8);
+    ck_assert_double_eq_tol(a->nll, b->nll, 1e-6);
+    ck_assert_double_eq_tol(a->brier, b->brier, 1e-8);
+}
+
 static void ck_assert_score(const dho_score *a, const dho_score *b)
 {
     ck_assert(a->present == b->present);
@@ -37,6 +47,9 @@ static void ck_assert_score(const dho_score *a, const dho_score *b)
     ck_assert_double_eq_tol(a->top5, b->top5, 1e-6);
     ck_assert_double_eq_tol(a->low, b->low, 1e-6);
     ck_assert_double_eq_tol(a->high, b->high, 1e-6);
+    ck_assert(isnan(a->macro) ? isnan(b->macro) : fabs(a->macro - b->macro) < 1e-6);
+    ck_assert_calibration(&a->plain, &b->plain);
+    ck_assert_calibration(&a->scaled, &b->scaled);
 }
 
 static void check_round_trip(const dho_evaluation *written)
@@ -52,6 +65,10 @@ static void check_round_trip(const dho_evaluation *written)
     ck_assert_double_eq(read.beta, written->dual ? written->beta : 1);
     ck_assert((read.chosen_on != NULL) == written->dual);
     if (written->dual) ck_assert_str_eq(read.chosen_on, written->chosen_on);
+    ck_assert((read.scaled_on != NULL) == (written->scaled_on != NULL));
+    if (written->scaled_on != NULL) ck_assert_str_eq(read.scaled_on, written->scaled_on);
+    for (int k = 0; k < DHO_SCORE_KINDS; k++)
+        ck_assert_double_eq_tol(read.temperatures[k], written->temperatures[k], 1e-8);
     ck_assert_uint_eq(read.set_count, written->set_count);
     for (size_t i = 0; i < read.set_count; i++) {
         const dho_evaluated_set *a = &written->sets[i], *b = &read.sets[i];
@@ -80,8 +97,13 @@ START_TEST(test_round_trip)
          .scores = {score_of(59, 70, 80), score_of(50, 70, 80), score_of(0, 5, 80),
                     score_of(80, 80, 80)}},
         {.name = other, .images = 3, .classes = 7, .scores = {score_of(1, 2, 3)}}};
+    sets[0].scores[DHO_SCORE_COMBINED].macro = 71.25;
+    sets[0].scores[DHO_SCORE_COMBINED].plain = (dho_calibration){0.125, 0.25, 1.5, 0.75};
+    sets[0].scores[DHO_SCORE_COMBINED].scaled = (dho_calibration){0, 0.0625, 1.25, 0.5};
     dho_evaluation evaluation = {.checkpoint = checkpoint,
                                  .method = method,
+                                 .scaled_on = val,
+                                 .temperatures = {1.75, 1, 1, 1},
                                  .step = 12,
                                  .dual = true,
                                  .alpha = 0.35,
@@ -95,9 +117,32 @@ START_TEST(test_round_trip)
     evaluation.chosen_on = empty; /* alpha and beta are the configuration's */
     evaluation.plateaus = NULL;
     evaluation.plateau_count = 0;
+    evaluation.scaled_on = NULL;
+    evaluation.temperatures[DHO_SCORE_COMBINED] = 1;
+    sets[0].scores[DHO_SCORE_COMBINED].scaled = (dho_calibration){NAN, NAN, NAN, NAN};
     check_round_trip(&evaluation);
     evaluation.dual = false; /* one head */
     check_round_trip(&evaluation);
+}
+END_TEST
+
+/* What is no number of its kind is left out; nothing else of the file is lost. */
+START_TEST(test_wrong_calibration)
+{
+    dho_evaluation evaluation;
+    ck_assert_ok(dho_file_write_text(
+        path,
+        "{\"temperature\": {\"chosen_on\": 7, \"combined\": 1e9, \"kd_head\": \"x\"}, \"sets\": "
+        "[{\"name\": \"a\", \"images\": 2, \"combined\": {\"top1\": 50, \"macro_top1\": -1, "
+        "\"calibration\": {\"ece\": 2, \"ece_adaptive\": 0, \"nll\": 1, \"brier\": 1}, "
+        "\"calibration_scaled\": []}}]}"));
+    ck_assert_ok(dho_evaluation_load(&evaluation, folder));
+    const dho_score *score = &evaluation.sets[0].scores[DHO_SCORE_COMBINED];
+    ck_assert(isnan(score->macro) && isnan(score->plain.nll) && isnan(score->scaled.ece));
+    ck_assert_double_eq(score->top1, 50);
+    ck_assert_ptr_null(evaluation.scaled_on);
+    for (int k = 0; k < DHO_SCORE_KINDS; k++) ck_assert_double_eq(evaluation.temperatures[k], 1);
+    dho_evaluation_free(&evaluation);
 }
 END_TEST
 
@@ -126,6 +171,7 @@ int main(void)
     TCase *cases = tcase_create("all");
     tcase_add_checked_fixture(cases, start, finish);
     tcase_add_test(cases, test_round_trip);
+    tcase_add_test(cases, test_wrong_calibration);
     tcase_add_test(cases, test_wrong_files);
     suite_add_tcase(suite, cases);
     return dho_check_run(suite);

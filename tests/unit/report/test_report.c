@@ -266,7 +266,7 @@ START_TEST(test_chart)
     dho_figure_free(&figure);
     figure = draw(x, one, 3);
     ck_assert_uint_eq(figure.panel_count, 1);
-    ck_assert(strstr(figure.panels[0].body.data, "h.1") != NULL);
+    ck_assert(strstr(figure.panels[0].body.data, "<circle") != NULL);
     dho_figure_free(&figure);
     ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }
@@ -306,14 +306,15 @@ START_TEST(test_detail)
                                       .class_names = classes,
                                       .class_name_bytes = sizeof classes};
     const dho_report_reading reading = {.samples = 2, .threads = 1};
-    const dho_report_run run = {.evaluation = {.alpha = 0.75, .beta = 1}};
+    const dho_report_run run = {
+        .evaluation = {.alpha = 0.75, .beta = 1, .temperatures = {1, 1, 1, 1}}};
     dho_set_detail detail;
     char buffer[24];
     ck_assert_ok(dho_set_detail_compute(&detail, &outputs, &run, &reading));
-    ck_assert_int_eq(detail.class_total[0], 2);
-    ck_assert_int_eq(detail.class_right[0], 1);
-    ck_assert_int_eq(detail.class_right[1], 1);
-    ck_assert_int_eq(detail.class_right[2], 0); /* not a number: a miss that is no confusion */
+    ck_assert_int_eq(detail.counts[0].images, 2);
+    ck_assert_int_eq(detail.counts[0].right, 1);
+    ck_assert_int_eq(detail.counts[1].right, 1);
+    ck_assert_int_eq(detail.counts[2].right, 0); /* not a number: a miss that is no confusion */
     ck_assert_uint_eq(detail.confusion_count, 1);
     ck_assert_int_eq(detail.confusions[0].predicted, 2);
     ck_assert_uint_eq(detail.pick_count[DHO_PICK_RIGHT], 2);
