@@ -31,6 +31,8 @@ build libjansson-dev      pkg:jansson
 build zlib1g-dev          pkg:zlib
 build libminizip-dev      pkg:minizip
 build libarchive-dev      pkg:libarchive
+build libprotobuf-c-dev   pkg:libprotobuf-c
+build protobuf-c-compiler protoc-c
 build libunistring-dev    unictype.h
 build libdnnl-dev         -
 build check               pkg:check
@@ -43,6 +45,7 @@ test  procps              pgrep
 test  bzip2               bzip2
 test  xz-utils            xz
 test  patch               patch
+test  tmux                tmux
 test  g++                 c++
 test  qemu-user-static    -
 arm64 gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc

@@ -16,6 +16,7 @@ extern "C" {
 typedef struct dho_session {
     const char *started; /* UTC, 2025-01-31T12:00:00Z */
     double step;         /* that it went on from */
+    double total_steps;  /* that the run is to have */
     const char *version, *libraries;
     const char *host, *cpu; /* of rank 0, as the two below */
     double cores, memory_gib;

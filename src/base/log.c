@@ -1,15 +1,32 @@
+#define _GNU_SOURCE
 #include "dho/log.h"
 
+#include "base/log_file.h"
 #include "base/utf8.h"
+#include "dho/file.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { LINE_BYTES = 2048, EARLIER_BYTES = 16384 };
 
 /* Set once before any thread starts; read-only after that. */
 static int log_rank = 0;
 static int log_ranks = 1;
+
+/* The file that gets the lines as well. `guard` is for what the threads write; the descriptor (-1:
+ * none) is also read by a signal handler. */
+static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
+static FILE *file;
+static _Atomic int descriptor = -1;
+static char earlier[EARLIER_BYTES]; /* lines while there is no file, as many as fit */
+static size_t earlier_used;
 
 void dho_log_set_rank(int rank, int ranks)
 {
@@ -17,19 +34,58 @@ void dho_log_set_rank(int rank, int ranks)
     log_ranks = ranks;
 }
 
-/* Whatever bytes a file's name has, it writes no control characters to a terminal. */
-static void write_line(const char *prefix, const char *format, va_list arguments)
+static void write_to_console(const char *line, size_t bytes)
 {
-    char text[2048], line[2048];
-    size_t used = (size_t)snprintf(line, sizeof line, "%s", prefix);
+    const ssize_t written = write(STDERR_FILENO, line, bytes);
+    (void)written; /* nowhere left to report to */
+}
+
+/* The guard is held. False: the file is closed. */
+static bool write_to_file(const char *bytes, size_t count)
+{
+    const int to = atomic_load(&descriptor);
+    if (to < 0 || write(to, bytes, count) == (ssize_t)count) return true;
+    atomic_store(&descriptor, -1);
+    fclose(file);
+    file = NULL;
+    return false;
+}
+
+static void keep(const char *line, size_t bytes)
+{
+    if (log_rank != 0) return;
+    pthread_mutex_lock(&guard);
+    if (atomic_load(&descriptor) < 0 && bytes <= sizeof earlier - earlier_used) {
+        memcpy(earlier + earlier_used, line, bytes);
+        earlier_used += bytes;
+    }
+    const bool failed = !write_to_file(line, bytes);
+    const int error = errno;
+    pthread_mutex_unlock(&guard);
+    if (failed) dho_warn("the log's file gets no more lines: %s", strerror(error));
+}
+
+/* Whatever bytes a file's name has, it writes no control characters to a terminal. */
+static size_t format_line(char line[LINE_BYTES], const char *prefix, const char *format,
+                          va_list arguments)
+{
+    char text[LINE_BYTES];
+    size_t used = (size_t)snprintf(line, LINE_BYTES, "%s", prefix);
     if (log_ranks > 1 && log_rank > 0)
-        used += (size_t)snprintf(line + used, sizeof line - used, "rank %d: ", log_rank);
+        used += (size_t)snprintf(line + used, LINE_BYTES - used, "rank %d: ", log_rank);
     if (vsnprintf(text, sizeof text, format, arguments) < 0) text[0] = '\0';
-    dho_utf8_print(text, line + used, sizeof line - used - 1);
+    dho_utf8_print(text, line + used, LINE_BYTES - used - 1);
     used = strlen(line);
     line[used++] = '\n';
-    ssize_t written = write(STDERR_FILENO, line, used);
-    (void)written; /* nowhere left to report to */
+    return used;
+}
+
+static void write_line(const char *prefix, const char *format, va_list arguments)
+{
+    char line[LINE_BYTES];
+    const size_t bytes = format_line(line, prefix, format, arguments);
+    write_to_console(line, bytes);
+    keep(line, bytes);
 }
 
 void dho_info(const char *format, ...)
@@ -56,4 +112,55 @@ void dho_warn(const char *format, ...)
     va_start(arguments, format);
     write_line("dho: warning: ", format, arguments);
     va_end(arguments);
+}
+
+/* --- the file -----------------------------------------------------------------------------------
+ */
+
+void dho_log_file_open(const char *path)
+{
+    char begin[64];
+    struct tm utc;
+    const time_t now = time(NULL);
+    if (log_rank != 0) return;
+    dho_log_file_close();
+    if (dho_file_append(&file, path) != DHO_OK) {
+        dho_warn("%s; the log is not kept", dho_error_message());
+        return;
+    }
+    gmtime_r(&now, &utc);
+    const size_t used = strftime(begin, sizeof begin, "--- %Y-%m-%dT%H:%M:%SZ\n", &utc);
+    pthread_mutex_lock(&guard);
+    atomic_store(&descriptor, fileno(file));
+    const bool whole = write_to_file(begin, used) && write_to_file(earlier, earlier_used);
+    const int error = errno;
+    earlier_used = 0;
+    pthread_mutex_unlock(&guard);
+    if (!whole) dho_warn("%s: cannot write: %s; the log is not kept", path, strerror(error));
+}
+
+void dho_log_file_close(void)
+{
+    pthread_mutex_lock(&guard);
+    atomic_store(&descriptor, -1);
+    if (file != NULL) fclose(file);
+    file = NULL;
+    pthread_mutex_unlock(&guard);
+}
+
+void dho_log_file_line(const char *format, ...)
+{
+    char line[LINE_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    keep(line, format_line(line, "", format, arguments));
+    va_end(arguments);
+}
+
+void dho_log_from_handler(const char *line)
+{
+    write_to_console(line, strlen(line));
+    const int to = atomic_load(&descriptor);
+    const ssize_t written = to < 0 ? 0 : write(to, line, strlen(line));
+    (void)written;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <unistr.h>
+#include <uniwidth.h>
 
 const uint8_t *dho_utf8_first_bad(const uint8_t *text, size_t size)
 {
@@ -14,6 +15,15 @@ size_t dho_utf8_decode(const char *text, size_t bytes, uint32_t *out)
 {
     const int length = u8_mbtoucr(out, (const uint8_t *)text, bytes);
     return length > 0 ? (size_t)length : 0;
+}
+
+int dho_utf8_columns(uint32_t character)
+{
+    /* Those that turn the direction of writing would turn the rest of the line. */
+    if ((character >= 0x202a && character <= 0x202e) ||
+        (character >= 0x2066 && character <= 0x2069))
+        return -1;
+    return uc_width(character, "UTF-8");
 }
 
 size_t dho_utf8_fit(const char *text, size_t most)

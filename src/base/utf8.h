@@ -12,6 +12,8 @@ const uint8_t *dho_utf8_first_bad(const uint8_t *text, size_t size);
 
 /* Reads the first character of text[bytes]: its length in bytes; 0 where it is not UTF-8. */
 size_t dho_utf8_decode(const char *text, size_t bytes, uint32_t *out);
+/* The columns that a character takes in a terminal: 0 to 2; -1: it is none to be shown there. */
+int dho_utf8_columns(uint32_t character);
 /* The length of the longest beginning of a UTF-8 text that has at most `most` bytes and ends with a
  * whole character. */
 size_t dho_utf8_fit(const char *text, size_t most);

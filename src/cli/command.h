@@ -70,6 +70,7 @@ typedef struct dho_command {
 #define DHO_COMMANDS(X)    \
     X(synth)               \
     X(train)               \
+    X(watch)               \
     X(eval)                \
     X(compare)             \
     X(table)               \

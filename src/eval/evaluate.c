@@ -9,6 +9,7 @@
 #include "dho/log.h"
 #include "dho/run_setup.h"
 #include "eval/class_table.h"
+#include "eval/evaluation_events.h"
 #include "eval/evaluation_print.h"
 #include "eval/outputs.h"
 #include "eval/scoring.h"
@@ -196,6 +197,7 @@ static dho_status report(const evaluator *e)
     DHO_TRY_GOTO(save_config(config, path));
     DHO_TRY_GOTO(save_class_tables(e, &evaluation));
     DHO_TRY_GOTO(dho_evaluation_save(&evaluation, path));
+    if (config->train.tensorboard) dho_evaluation_save_events(&evaluation, config->out);
 fail:
     dho_free(path);
     dho_evaluation_free(&evaluation);

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "train/progress.h"
 
+#include "base/clock.h"
+#include "base/log_file.h"
 #include "dho/alloc.h"
 #include "dho/distill.h"
 #include "dho/file.h"
@@ -53,16 +55,9 @@ dho_status dho_progress_open(dho_progress *progress, const dho_config *config, i
     progress->total_steps = total_steps;
     DHO_TRY(dho_path_join(&progress->path, config->out, "metrics.jsonl"));
     if (dho_path_exists(progress->path)) DHO_TRY(drop_later_lines(progress->path, step));
-    return dho_file_append(&progress->file, progress->path);
-}
-
-static void format_duration(double seconds, char *out, size_t bytes)
-{
-    const long long total = llround(seconds);
-    if (total >= 3600)
-        snprintf(out, bytes, "%lld:%02lld:%02lld", total / 3600, total / 60 % 60, total % 60);
-    else
-        snprintf(out, bytes, "%lld:%02lld", total / 60, total % 60);
+    DHO_TRY(dho_file_append(&progress->file, progress->path));
+    if (config->train.tensorboard) dho_tensorboard_open(&progress->board, config->out, step);
+    return DHO_OK;
 }
 
 static void format_bar(const dho_progress *progress, int64_t step, char out[BAR_WIDTH + 4])
@@ -80,8 +75,8 @@ static void format_line(const dho_progress *progress, int64_t step,
                         const double values[DHO_METRIC_COUNT], char *out, size_t bytes)
 {
     char left[32];
-    format_duration(progress->mean_seconds * (double)(progress->total_steps - step), left,
-                    sizeof left);
+    dho_format_duration(progress->mean_seconds * (double)(progress->total_steps - step), left,
+                        sizeof left);
     size_t used = (size_t)snprintf(out, bytes, "step %lld/%lld", (long long)step,
                                    (long long)progress->total_steps);
     for (int m = 0; m < DHO_METRIC_COUNT && used < bytes; m++)
@@ -99,6 +94,7 @@ static void show(const dho_progress *progress, int64_t step, const double values
         dho_info("%s", line);
         return;
     }
+    dho_log_file_line("%s", line);
     format_bar(progress, step, bar);
     fprintf(stderr, "\r%s%s\033[K%s", bar, line, step == progress->total_steps ? "\n" : "");
     fflush(stderr);
@@ -126,6 +122,7 @@ dho_status dho_progress_line(dho_progress *progress, json_t *line)
 {
     const long long step = json_integer_value(json_object_get(line, "step"));
     char *text = json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
+    if (text != NULL) dho_tensorboard_line(&progress->board, line);
     json_decref(line);
     if (text == NULL) /* JSON has no word for a value that is not finite */
         return dho_fail(DHO_ERR_NUMERIC, "step %lld: a metric is not finite", step);
@@ -165,6 +162,7 @@ dho_status dho_progress_sync(dho_progress *progress)
 void dho_progress_close(dho_progress *progress)
 {
     if (progress->file != NULL) fclose(progress->file);
+    dho_tensorboard_close(&progress->board);
     dho_free(progress->path);
     *progress = (dho_progress){0};
 }

@@ -7,6 +7,7 @@
 #include "dho/config.h"
 #include "dho/status.h"
 #include "train/metrics.h"
+#include "train/tensorboard.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +24,7 @@ typedef struct dho_step_metrics {
 typedef struct dho_progress {
     FILE *file; /* metrics.jsonl; NULL on other ranks */
     char *path; /* owned */
+    dho_tensorboard board;
     bool terminal;
     bool shows[DHO_RUNS_KINDS]; /* is this run one that such metrics are for? */
     int64_t log_every, total_steps;

@@ -39,6 +39,7 @@ dho_status dho_session_log_append(const dho_trainer *trainer, const char *config
     const double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
     const dho_session session = {.started = started,
                                  .step = (double)trainer->step,
+                                 .total_steps = (double)trainer->length.total_steps,
                                  .version = DHO_VERSION,
                                  .libraries = libraries,
                                  .host = dho_comm_host(trainer->comm),

@@ -28,7 +28,8 @@ static const struct field {
     FIELD(started, TEXT), FIELD(step, COUNT),    FIELD(version, TEXT),   FIELD(libraries, TEXT),
     FIELD(host, TEXT),    FIELD(cpu, TEXT),      FIELD(cores, COUNT),    FIELD(memory_gib, REAL),
     FIELD(ranks, COUNT),  FIELD(threads, COUNT), FIELD(backend, TEXT),   FIELD(parameters, COUNT),
-    FIELD(images, COUNT), FIELD(classes, COUNT), FIELD(labelled, COUNT), FIELD(config, TEXT),
+    FIELD(images, COUNT), FIELD(classes, COUNT), FIELD(labelled, COUNT), FIELD(total_steps, COUNT),
+    FIELD(config, TEXT),
 #undef FIELD
 };
 enum { FIELDS = sizeof fields / sizeof *fields };

@@ -1,12 +1,12 @@
 #define _GNU_SOURCE
 #include "train/stop_signal.h"
 
+#include "base/log_file.h"
 #include "dho/status.h"
 
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,9 +21,7 @@ static _Atomic int64_t first_term; /* nanoseconds; 0: none */
 
 static void say(const char *text)
 {
-    if (!speaks) return;
-    const ssize_t written = write(STDERR_FILENO, text, strlen(text));
-    (void)written; /* nowhere left to report to */
+    if (speaks) dho_log_from_handler(text);
 }
 
 static bool is_second_term(void)

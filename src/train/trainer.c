@@ -1,6 +1,7 @@
 /* The run: its steps, when it saves, when it stops, and what it says at its start. */
 #include "dho/trainer.h"
 
+#include "base/log_file.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
 #include "train/stop_signal.h"
@@ -26,12 +27,17 @@ static dho_status run(dho_trainer *trainer)
     return DHO_OK;
 }
 
-static void print_config(const dho_config *config)
+/* A log must hold what was run: the keys that are not the defaults. */
+static void log_config(const dho_config *config, bool terminal)
 {
     char *text;
     if (dho_config_format_changes(config, &text) != DHO_OK) return; /* the file has it all */
-    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
-        dho_info("  %s", line);
+    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        if (terminal)
+            dho_log_file_line("  %s", line);
+        else
+            dho_info("  %s", line);
+    }
     dho_free(text);
 }
 
@@ -53,8 +59,7 @@ static void announce(const dho_trainer *trainer)
     dho_run_length_describe(&trainer->length, config, length, sizeof length);
     dho_info("%s; from step %lld", length, (long long)trainer->step);
     dho_info("configuration: %s/config.yaml", config->out);
-    /* A log must hold what was run: the keys that are not the defaults. */
-    if (!trainer->progress.terminal && trainer->rank == 0) print_config(config);
+    if (trainer->rank == 0) log_config(config, trainer->progress.terminal);
 }
 
 static dho_status report_skipped(const dho_trainer *trainer)
@@ -94,6 +99,10 @@ dho_status dho_train(const dho_config *config, dho_comm *comm, const char *resum
     dho_status status = dho_trainer_open(&trainer, config, comm);
     if (status == DHO_OK) status = train_opened(&trainer, resume);
     dho_stop_signal_ignore();
+    if (status != DHO_OK) /* as the program will say it */
+        dho_log_file_line("dho: %s%s",
+                          status == DHO_PREEMPTED ? "" : "error: ", dho_error_message());
+    dho_log_file_close();
     dho_trainer_close(&trainer);
     return status;
 }

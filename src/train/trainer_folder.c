@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "train/trainer_internal.h"
 
+#include "base/log_file.h"
 #include "base/machine.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
@@ -12,6 +13,19 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
+
+/* Whether another run has the lock. One who looks whether the folder is in use (dho watch) has it
+ * for a moment, too. */
+static bool is_taken(int lock)
+{
+    const struct timespec moment = {.tv_nsec = 20 * 1000 * 1000};
+    for (int tries = 0; tries < 10; tries++) {
+        if (flock(lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return false;
+        nanosleep(&moment, NULL);
+    }
+    return true;
+}
 
 /* Two runs that write into one folder would destroy each other's checkpoints. The lock goes with
  * the process; file systems without locks are let pass. */
@@ -21,13 +35,11 @@ dho_status dho_trainer_lock(dho_trainer *trainer)
     DHO_TRY(dho_make_folders(trainer->config->out));
     DHO_TRY(dho_path_join(&path, trainer->config->out, ".lock"));
     trainer->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
-    const bool taken =
-        trainer->lock >= 0 && flock(trainer->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     dho_free(path);
     if (trainer->lock < 0)
         return dho_fail(DHO_ERR_IO, "%s/.lock: cannot create: %s", trainer->config->out,
                         strerror(errno));
-    if (taken)
+    if (is_taken(trainer->lock))
         return dho_fail(DHO_ERR_CONFIG, "%s: another run is writing there", trainer->config->out);
     return DHO_OK;
 }
@@ -48,6 +60,15 @@ static void warn_of_disk(const dho_trainer *trainer)
                  (long long)config->train.checkpoint_keep);
 }
 
+static dho_status open_log(const char *folder)
+{
+    char *path;
+    DHO_TRY(dho_path_join(&path, folder, "log.txt"));
+    dho_log_file_open(path);
+    dho_free(path);
+    return DHO_OK;
+}
+
 /* Only where steps follow: config.yaml and sessions.jsonl say with what a run was trained. The
  * session first: config.yaml alone would hide what the steps before it were trained with. */
 dho_status dho_trainer_open_folder(dho_trainer *trainer)
@@ -56,6 +77,7 @@ dho_status dho_trainer_open_folder(dho_trainer *trainer)
     char *path = NULL, *text = NULL;
     dho_status status;
     if (trainer->rank != 0) return DHO_OK;
+    DHO_TRY_GOTO(open_log(config->out));
     DHO_TRY_GOTO(dho_path_join(&path, config->out, "config.yaml"));
     DHO_TRY_GOTO(dho_config_format(config, false, &text));
     warn_of_disk(trainer);

@@ -92,7 +92,7 @@ dho_status dho_trainer_prepare_passes(dho_trainer *trainer);
 /* Takes the lock of the run's folder, until the process ends. Rank 0. Errors: DHO_ERR_CONFIG when
  * another run has it, DHO_ERR_IO. */
 dho_status dho_trainer_lock(dho_trainer *trainer);
-/* Begins to write: sessions.jsonl, config.yaml, metrics.jsonl. Does nothing on other ranks than 0.
+/* Begins to write: log.txt, sessions.jsonl, config.yaml, metrics.jsonl. Does nothing on other ranks than 0.
  * Local. */
 dho_status dho_trainer_open_folder(dho_trainer *trainer);
 

@@ -15,7 +15,7 @@ exceptions="
 "
 
 layers=(base config comm image data compute nn models weights infer heads clip teacher distill optim train eval
-    synth table report bench cli)
+    synth table report watch bench cli)
 
 # The layer that implements each public header.
 declare -A module=(
@@ -36,7 +36,8 @@ declare -A module=(
 declare -A library=(
     [yaml.h]='src/config/*' [mpi.h]='src/comm/*|src/cli/version.c'
     [unzip.h]='src/weights/torch/*' [jpeglib.h]='src/image/*' [png.h]='src/image/*'
-    [gif_lib.h]='src/image/*' [tiffio.h]='src/image/*' [unistr.h]='src/base/*|src/clip/*'
+    [gif_lib.h]='src/image/*' [tiffio.h]='src/image/*' [unistr.h]='src/base/*|src/clip/*' [uniwidth.h]='src/base/*'
+    [event_file.pb-c.h]='src/base/event_file.c'
     [archive.h]='src/data/*' [archive_entry.h]='src/data/*'
     [unicase.h]='src/clip/*' [unictype.h]='src/clip/*' [uninorm.h]='src/clip/*'
     [blis.h]='src/compute/blis/*' [dnnl.h]='src/compute/onednn/*'

@@ -1,8 +1,8 @@
-/* metrics.jsonl as columns. */
+#include "train/metrics_read.h"
+
 #include "base/json.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
-#include "report/report_run.h"
 
 #include <math.h>
 #include <string.h>
