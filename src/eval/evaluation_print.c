@@ -30,7 +30,7 @@ static void print_calibration(const dho_evaluation *evaluation)
     const bool scaled = evaluation->scaled_on != NULL;
     printf("calibration    %-10s %9s  %6s  %8s  %7s  %6s", "of", "macro-1 %", "ECE %", "adaptive",
            "NLL", "Brier");
-    if (scaled) printf("  | %6s  %6s  %7s", "at T", "ECE %", "NLL");
+    if (scaled) printf("  | %6s  %6s  %7s", "T", "ECE %", "NLL");
     putchar('\n');
     for (size_t i = 0; i < evaluation->set_count; i++)
         for (int k = 0; k < DHO_SCORE_EXACT; k++) {
@@ -44,7 +44,9 @@ static void print_calibration(const dho_evaluation *evaluation)
                        100 * score->scaled.ece, score->scaled.nll);
             putchar('\n');
         }
-    if (scaled) printf("T: the temperature with the least NLL on %s\n", evaluation->scaled_on);
+    if (scaled)
+        printf("right of |: at T, the temperature with the least NLL on %s\n",
+               evaluation->scaled_on);
 }
 
 void dho_evaluation_print(const dho_evaluation *evaluation)

@@ -44,7 +44,7 @@ evaluate plain
 evaluate unequal --set method=ce
 grep -q '"calibration_scaled"' "$work/plain/eval.json" || die "eval.json has no scaled calibration"
 grep -q '"macro_top1"' "$work/plain/eval.json" || die "eval.json has no macro accuracy"
-grep -q "^T: the temperature with the least NLL on val" "$work/plain.txt" || die "eval does not print T"
+grep -q "at T, the temperature with the least NLL on val" "$work/plain.txt" || die "eval does not print T"
 cp "$work/plain/eval.json" "$work/first.json"
 evaluate plain --stored
 cmp -s "$work/first.json" "$work/plain/eval.json" || die "--stored gives other numbers"
@@ -54,7 +54,7 @@ pass "calibration from stored outputs, the same on 1 and 2 threads"
 evaluate plain --stored --set 'eval.select_on=""'
 grep -q '"temperature"' "$work/plain/eval.json" && die "a temperature, chosen nowhere"
 grep -q '"calibration"' "$work/plain/eval.json" || die "no calibration without a temperature"
-grep -q '^T: ' "$work/plain.txt" && die "eval prints a temperature that was not chosen"
+grep -q 'at T, ' "$work/plain.txt" && die "eval prints a temperature that was not chosen"
 pass "no temperature where nothing is chosen"
 evaluate plain --stored
 [ "$(head -n 1 "$work/plain/eval/val.classes.csv")" = \

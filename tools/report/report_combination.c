@@ -17,7 +17,7 @@ typedef struct accuracy_map {
     bool words;       /* cells are large enough for their numbers */
 } accuracy_map;
 
-static const double left = 40, top = 4, below = 72;
+static const double left = 40, top = 4, below = 88;
 
 static double top1_at(const accuracy_map *map, size_t a, size_t b)
 {
@@ -138,13 +138,13 @@ static void draw_words(const accuracy_map *map, bool framed)
     dho_panel_text(map->panel, 4, base, "start", "", line);
     const int digits = dho_plateau_digits(best);
     const double percent = any->count > 0 ? 100.0 * (double)best->top1 / (double)any->count : 0;
-    if (best->low < best->high)
-        snprintf(line, sizeof line, "exact: %.2f %% for %.*g < α < %.*g at β %.3g", percent, digits,
-                 best->low, digits, best->high, best->beta);
-    else
-        snprintf(line, sizeof line, "exact: %.2f %% at α %.4g, β %.3g", percent, best->low,
-                 best->beta);
+    snprintf(line, sizeof line, "exact: %.2f %% at β %.3g and", percent, best->beta);
     dho_panel_text(map->panel, 4, base + 16, "start", "", line);
+    if (best->low < best->high)
+        snprintf(line, sizeof line, "%.*g < α < %.*g", digits, best->low, digits, best->high);
+    else
+        snprintf(line, sizeof line, "α %.4g", best->low);
+    dho_panel_text(map->panel, 40, base + 32, "start", "", line);
 }
 
 static void add_map(dho_figure *figure, const dho_report_run *run, const dho_report_set *set)
