@@ -50,7 +50,7 @@ LC_ALL=C.UTF-8 "$DHO" watch runs/first --once >view 2>log || die "dho watch --on
 cp view log
 grep -q '^runs/first  stopped ' view || die "the state"
 grep -q ' step 8 of 12 ' view || die "the steps"
-grep -q ' images/s .* waiting for images, .* in communication$' view || die "the speed"
+grep -q ' images/s .* data wait, .* communication$' view || die "the speed"
 grep -q '^val  *[0-9.]* % \[' view || die "the evaluation"
 grep -q '^loss  *[0-9.]* [▁▂▃▄▅▆▇█]*$' view || die "the loss's curve"
 LC_ALL=C "$DHO" watch runs/first runs/second | LC_ALL=C tee view | LC_ALL=C grep -q '^runs/second  finished ' ||
@@ -78,7 +78,7 @@ sed -i 's/"total_steps":8/"total_steps":80/' runs/live/sessions.jsonl
 touch runs/live/.lock
 flock runs/live/.lock "$DHO" watch --once runs/live >view || die "a run that has the lock"
 grep -q '^runs/live  running' view || die "not running"
-grep -q ' left$' view || die "no time left"
+grep -q ' left  step 8 of 80 ' view || die "no time left"
 touch -d '2 hours ago' runs/live/*.jsonl
 flock runs/live/.lock "$DHO" watch --once runs/live >view || die "a run without a line"
 grep -q '^runs/live  stalled: no new line for 2:00:0' view || die "not stalled"

@@ -44,6 +44,12 @@ dho_style dho_watch_state_style(dho_watch_state state)
     }
 }
 
+/* The line about the speed is two then. */
+static bool is_narrow(const dho_page *page)
+{
+    return page->width < 64;
+}
+
 static void put_title(dho_page *page, const dho_watch_run *run)
 {
     char silent[32];
@@ -85,16 +91,16 @@ static void put_progress(dho_page *page, const dho_watch_run *run)
         const int done = (int)floor(share * width);
         put_many(page, DHO_STYLE_BLUE, page->utf8 ? "█" : "#", done);
         put_many(page, DHO_STYLE_FAINT, page->utf8 ? "░" : ".", width - done);
-        dho_page_put(page, DHO_STYLE_PLAIN, " %.0f %%  step %.0f of %.0f", floor(100 * share),
-                     run->step, run->total_steps);
+        dho_page_put(page, DHO_STYLE_PLAIN, " %.0f %%", floor(100 * share));
+        if (!isnan(run->left) && run->state != DHO_WATCH_FINISHED) {
+            dho_watch_duration(run->left, left);
+            dho_page_put(page, DHO_STYLE_BOLD, "  %s left", left);
+        }
+        dho_page_put(page, DHO_STYLE_PLAIN, "  step %.0f of %.0f", run->step, run->total_steps);
     } else {
         dho_page_put(page, DHO_STYLE_PLAIN, "step %.0f", run->step);
     }
     if (!isnan(epoch)) dho_page_put(page, DHO_STYLE_PLAIN, "  epoch %.2f", epoch);
-    if (!isnan(run->left) && run->state != DHO_WATCH_FINISHED) {
-        dho_watch_duration(run->left, left);
-        dho_page_put(page, DHO_STYLE_BOLD, "  %s left", left);
-    }
     dho_page_end_line(page);
 }
 
@@ -105,12 +111,13 @@ static void put_speed(dho_page *page, const dho_watch_run *run)
     const double data = dho_watch_run_last(run, DHO_METRIC_DATA_SECONDS);
     const double comm = dho_watch_run_last(run, DHO_METRIC_COMM_SECONDS);
     if (!isnan(images)) dho_page_put(page, DHO_STYLE_PLAIN, "%.1f images/s", images);
-    if (step > 0) dho_page_put(page, DHO_STYLE_PLAIN, "  %.3g s a step", step);
-    if (step > 0 && !isnan(data))
-        dho_page_put(page, DHO_STYLE_PLAIN, ": %.0f %% waiting for images", 100 * data / step);
-    if (step > 0 && !isnan(comm))
-        dho_page_put(page, DHO_STYLE_PLAIN, ", %.0f %% in communication", 100 * comm / step);
+    if (step > 0) dho_page_put(page, DHO_STYLE_PLAIN, "  %.3g s a step: ", step);
     if (run->metrics.training.count == 0) dho_page_put(page, DHO_STYLE_FAINT, "no metrics yet");
+    if (is_narrow(page)) dho_page_end_line(page);
+    if (step > 0 && !isnan(data))
+        dho_page_put(page, DHO_STYLE_PLAIN, "%.0f %% data wait", 100 * data / step);
+    if (step > 0 && !isnan(comm))
+        dho_page_put(page, DHO_STYLE_PLAIN, ", %.0f %% communication", 100 * comm / step);
     dho_page_end_line(page);
 }
 
@@ -203,7 +210,7 @@ static void share_rows(const dho_watch_run *run, int room, int rows[DHO_METRIC_C
 void dho_watch_draw_panel(dho_page *page, const dho_watch_run *run, int height)
 {
     const size_t sets = run->evaluated ? run->evaluation.set_count : 0;
-    int rows[DHO_METRIC_COUNT], room = height - HEAD_LINES;
+    int rows[DHO_METRIC_COUNT], room = height - HEAD_LINES - is_narrow(page);
     size_t most = height > 0 ? (size_t)(room > 3 ? room / 3 : 1) : sets;
     if (most > sets) most = sets;
     put_title(page, run);
