@@ -85,12 +85,16 @@ static const dho_metric_row *find_row(const char *name)
     return NULL;
 }
 
-static void add_metric(dho_tensorboard *board, int64_t step, const dho_metric_row *row,
-                       double value)
+/* set: of an evaluation while training; NULL: the line is of the steps. */
+static void add_metric(dho_tensorboard *board, int64_t step, const char *set,
+                       const dho_metric_row *row, double value)
 {
     char tag[TAG_BYTES];
+    const char *short_name = dho_after(row->name, "eval_");
+    const char *name = set != NULL && short_name != NULL ? short_name : row->name;
     if (row->may_break && value < 0) return; /* was not finite */
-    snprintf(tag, sizeof tag, "%s/%s", group_of(row), row->name);
+    snprintf(tag, sizeof tag, "%s%s/%s", set != NULL ? "eval/" : "",
+             set != NULL ? set : group_of(row), name);
     dho_event_add_scalar(&board->records, step, tag, value);
 }
 
@@ -112,6 +116,7 @@ void dho_tensorboard_line(dho_tensorboard *board, const json_t *line)
 {
     char tag[TAG_BYTES];
     const int64_t step = json_integer_value(json_object_get(line, "step"));
+    const char *set = json_string_value(json_object_get(line, "evaluated"));
     if (board->file == NULL) return;
     for (void *i = json_object_iter((json_t *)line); i != NULL;
          i = json_object_iter_next((json_t *)line, i)) {
@@ -119,7 +124,7 @@ void dho_tensorboard_line(dho_tensorboard *board, const json_t *line)
         const json_t *value = json_object_iter_value(i);
         const dho_metric_row *row = find_row(name);
         if (row != NULL && json_is_number(value))
-            add_metric(board, step, row, json_number_value(value));
+            add_metric(board, step, set, row, json_number_value(value));
         else if (strcmp(name, "step") != 0)
             add_values(board, step, value, tag, 0, name);
     }

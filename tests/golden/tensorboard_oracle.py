@@ -36,8 +36,9 @@ def expected_of(run):
     for line in open(f"{run}/metrics.jsonl"):
         line = json.loads(line)
         step, flat = line.pop("step"), {}
+        of_a_set = line.pop("evaluated", None)
         for key, value in line.items():
-            flatten(value, key, flat)
+            flatten(value, f"eval/{of_a_set}/{key.removeprefix('eval_')}" if of_a_set else key, flat)
         for name, value in flat.items():
             if name != "gradient_norm" or value >= 0:
                 curves.setdefault(name, {})[step] = value

@@ -1,0 +1,106 @@
+#define _GNU_SOURCE
+/* Event files: which curves there are, the order of the files, a disk that is full. What is in a
+ * record is compared by tests/oracle/tensorboard.sh. */
+#include "check_main.h"
+#include "dho/file.h"
+#include "train/tensorboard.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/dho-tensorboard-XXXXXX";
+
+static void start(void)
+{
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void finish(void)
+{
+    ck_assert_ok(dho_remove_tree(folder));
+    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+}
+
+static void write_line(dho_tensorboard *board, const char *text)
+{
+    json_t *line = json_loads(text, 0, NULL);
+    ck_assert_ptr_nonnull(line);
+    dho_tensorboard_line(board, line);
+    json_decref(line);
+}
+
+/* A tag stands in its record as it is. */
+static bool has(const dho_mapping *file, const char *tag)
+{
+    return memmem(file->data, file->size, tag, strlen(tag)) != NULL;
+}
+
+START_TEST(test_tags)
+{
+    dho_tensorboard board;
+    dho_mapping file;
+    char *path;
+    dho_tensorboard_open(&board, folder, 0);
+    write_line(&board,
+               "{\"step\":5,\"loss\":0,\"lr\":0.5,\"gradient_norm\":-1,\"comm_seconds\":1}");
+    write_line(&board, "{\"step\":5,\"conflict\":{\"layer1.0\":{\"cosine\":0.5,\"ratio\":null}}}");
+    write_line(&board, "{\"step\":5,\"evaluated\":\"val\",\"loss\":0.5,\"eval_x\":{\"y\":1}}");
+    ck_assert_ok(dho_strdup(&path, board.path));
+    dho_tensorboard_close(&board);
+    ck_assert_ok(dho_mapping_open(&file, path));
+    static const char *const tags[] = {"training/loss",      "schedule/lr",
+                                       "speed/comm_seconds", "eval/val/loss",
+                                       "brain.Event:2",      "conflict/layer1.0/cosine"};
+    for (size_t t = 0; t < sizeof tags / sizeof *tags; t++)
+        ck_assert_msg(has(&file, tags[t]), "no %s", tags[t]);
+    ck_assert(!has(&file, "gradient_norm") && !has(&file, "ratio") && !has(&file, "step"));
+    dho_mapping_close(&file);
+    dho_free(path);
+}
+END_TEST
+
+/* Sessions within a second, and a clock that was put back: names in order all the same. */
+START_TEST(test_order)
+{
+    dho_tensorboard boards[3];
+    dho_name_list files;
+    for (int i = 0; i < 3; i++) dho_tensorboard_open(&boards[i], folder, i);
+    ck_assert_ok(dho_list_folder(&files, folder));
+    ck_assert_uint_eq(files.count, 3);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_str_eq(strrchr(boards[i].path, '/') + 1, files.names[i]);
+        dho_tensorboard_close(&boards[i]);
+    }
+    dho_name_list_free(&files);
+}
+END_TEST
+
+START_TEST(test_full_disk)
+{
+    dho_tensorboard board;
+    dho_tensorboard_open(&board, folder, 0);
+    const int full = open("/dev/full", O_WRONLY);
+    ck_assert_int_ge(full, 0);
+    ck_assert_int_ge(dup2(full, fileno(board.file)), 0);
+    close(full);
+    write_line(&board, "{\"step\":1,\"loss\":1}");
+    ck_assert_ptr_null(board.file);
+    write_line(&board, "{\"step\":2,\"loss\":1}"); /* does nothing */
+    dho_tensorboard_close(&board);
+    dho_tensorboard_open(&board, "/nowhere", 0);
+    ck_assert_ptr_null(board.file);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("tensorboard");
+    TCase *cases = tcase_create("all");
+    tcase_add_checked_fixture(cases, start, finish);
+    tcase_add_test(cases, test_tags);
+    tcase_add_test(cases, test_order);
+    tcase_add_test(cases, test_full_disk);
+    suite_add_tcase(suite, cases);
+    return dho_check_run(suite);
+}
