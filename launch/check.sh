@@ -82,8 +82,8 @@ if [ "$mode" != sanitize ]; then
         test_preset dev -E '^(e2e|oracle)'
     else
         test_preset dev
-        build blis --target unit_compute unit_nn unit_models unit_train
-        test_preset blis -L '^(compute|nn|models|train)$'
+        build blis --target unit_compute unit_nn unit_models unit_checkpoint unit_train
+        test_preset blis -L '^(compute|nn|models|checkpoint|train)$'
     fi
 fi
 if [ "$mode" != fast ]; then

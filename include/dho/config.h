@@ -74,6 +74,14 @@ typedef enum dho_label_source {
 } dho_label_source;
 /* What a broken image does to a batch, or a number that is not finite to a step. */
 typedef enum dho_skip_policy { DHO_POLICY_FAIL, DHO_POLICY_SKIP } dho_skip_policy;
+/* The metric of an evaluation by which a checkpoint is the best: DHO_BEST_EVAL_TOP1, ... */
+typedef enum dho_keep_best {
+    DHO_BEST_NONE,
+#define DHO_METRIC(id, ...)
+#define DHO_METRIC_SCORE(id, word, ...) DHO_BEST_##id,
+#include "dho/metric_rows.h"
+#undef DHO_METRIC
+} dho_keep_best;
 /* How images are resampled. */
 typedef enum dho_filter { DHO_FILTER_BILINEAR, DHO_FILTER_BICUBIC } dho_filter;
 typedef enum dho_backend { DHO_BACKEND_AUTO, DHO_BACKEND_REF, DHO_BACKEND_BLIS, DHO_BACKEND_ONEDNN } dho_backend;
@@ -198,6 +206,12 @@ typedef struct dho_config {
         int64_t conflict_every;    /* train.conflict_every: 0 = never; steps */
         bool tensorboard;          /* train.tensorboard: true; metrics as event files as well */
         dho_skip_policy on_nonfinite; /* train.on_nonfinite: fail | skip (the step) */
+        int64_t eval_every;        /* train.eval_every: 0 = never; steps */
+        char *eval_on;             /* train.eval_on: "" = eval.select_on; a set of eval.sets */
+        dho_keep_best keep_best;   /* train.keep_best: none | top1 | top5 | nll | ... */
+        int64_t patience;          /* train.patience: 0 = never stops early; evaluations */
+        double min_delta;          /* train.min_delta: 0; in units of keep_best */
+        double ema;                /* train.ema: 0 = none; decay of the weights' average a step */
     } train;
 
     struct {
@@ -287,6 +301,10 @@ void dho_config_free(dho_config *config);
 const char *dho_method_name(dho_method method);
 const dho_dataset_layout *dho_dataset_layout_of(dho_format format);
 const char *dho_filter_name(dho_filter filter); /* "bilinear", "bicubic" */
+const char *dho_keep_best_name(dho_keep_best metric); /* "none", "top1", ... */
+bool dho_keep_best_find(const char *name, dho_keep_best *out); /* false when none has this name */
+/* The set that is evaluated while training: train.eval_on, or eval.select_on. Borrowed. */
+const char *dho_config_eval_on(const dho_config *config);
 /* False when no method has this name. */
 bool dho_method_find(const char *name, dho_method *out);
 

@@ -3,6 +3,7 @@
 #ifndef DHO_EVALUATE_H
 #define DHO_EVALUATE_H
 
+#include "dho/checkpoint.h"
 #include "dho/comm.h"
 #include "dho/config.h"
 #include "dho/status.h"
@@ -36,6 +37,7 @@ void dho_head_outputs_free(dho_head_outputs *outputs);
 typedef struct dho_outputs_origin {
     const char *method, *checkpoint; /* borrowed */
     int64_t step;
+    bool ema; /* of the average of the weights */
 } dho_outputs_origin;
 
 /* Reads such a file. Errors: DHO_ERR_CONFIG when it is of another origin; DHO_ERR_IO,
@@ -110,13 +112,13 @@ double dho_macro_accuracy(const dho_class_count *counts, int classes);
 size_t dho_sweep_best(const dho_accuracy *grid, const double *alphas, size_t alpha_count,
                       const double *betas, size_t beta_count, dho_ties ties);
 
-/* Evaluates a checkpoint (a folder, or NULL: the newest of config->out) on every set of
+/* Evaluates a chosen checkpoint (its path NULL: of config->out) on every set of
  * config->eval: all ranks compute, rank 0 gathers, chooses alpha and beta on eval.select_on, prints
  * a table to standard output and writes OUT/eval.json, OUT/eval/<set>.safetensors and
  * OUT/eval/config.yaml.
  * stored: take the head outputs from OUT/eval/ instead of running the student. Collective. */
-dho_status dho_evaluate(const dho_config *config, dho_comm *comm, const char *checkpoint,
-                        bool stored);
+dho_status dho_evaluate(const dho_config *config, dho_comm *comm,
+                        const dho_checkpoint_choice *choice, bool stored);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

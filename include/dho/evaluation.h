@@ -54,6 +54,7 @@ typedef struct dho_evaluated_set {
 typedef struct dho_evaluation {
     char *checkpoint, *method; /* owned; NULL: not said */
     int64_t step;
+    bool ema;           /* of the average of the weights (train.ema) */
     bool dual;          /* two heads, combined with alpha and beta */
     double alpha, beta; /* 0.5, 1 where they are not said */
     char *
@@ -91,8 +92,8 @@ dho_status dho_evaluation_load_outputs(const dho_evaluation *evaluation, const c
 const dho_evaluated_set *dho_evaluation_find(const dho_evaluation *evaluation, const char *name);
 
 /* *out: "evaluated at step 2, its newest checkpoint is of step 4: dho eval RUN renews it"; NULL
- * when the evaluation is of the newest checkpoint, or the run keeps none. Owned by the caller.
- * Errors: DHO_ERR_MEMORY. */
+ * when the evaluation is of the newest checkpoint or of the best, or the run keeps none. Owned by
+ * the caller. Errors: DHO_ERR_MEMORY. */
 dho_status dho_evaluation_age(const dho_evaluation *evaluation, const char *run_folder, char **out);
 
 /* The command that evaluates a run, with the settings of its last evaluation: "dho eval RUN" where

@@ -44,12 +44,14 @@ typedef struct dho_export_options {
     const char *names; /* "openai", "bare", "huggingface" or "timm"; NULL: dho's own */
 } dho_export_options;
 
-/* Writes the student of a checkpoint, or of a run's newest, as safetensors to `path`. Its metadata
+struct dho_checkpoint_choice; /* dho/checkpoint.h */
+
+/* Writes the student of a chosen checkpoint as safetensors to `path`. Its metadata
  * say what the model is; alpha and beta come from the eval.json of the run that the checkpoint lies
  * in. Warns of what other tools cannot load. Collective; rank 0 writes.
  * Errors: DHO_ERR_CONFIG for a path that does not end in .safetensors, a head that the student does
  * not have, names that do not fit it; those of dho_checkpoint_open_model and of writing. */
-dho_status dho_export(dho_comm *comm, const char *checkpoint, const char *path,
+dho_status dho_export(dho_comm *comm, const struct dho_checkpoint_choice *choice, const char *path,
                       const dho_export_options *options);
 
 #pragma GCC visibility pop

@@ -30,7 +30,11 @@ dho_status dho_infer_open(dho_infer **out, const dho_config *config, const dho_m
 void dho_infer_close(dho_infer **infer);
 /* What computes. Borrowed. */
 dho_compute *dho_infer_compute(const dho_infer *infer);
-int dho_infer_batch(const dho_infer *infer); /* images that are run together at most */
+int dho_infer_batch(const dho_infer *infer);    /* images that are run together at most */
+size_t dho_infer_bytes(const dho_infer *infer); /* of activations */
+/* From now on dho_infer_next asks `stop` before each batch, and fails with DHO_PREEMPTED where it
+ * says yes. NULL: it asks nobody. */
+void dho_infer_stop_when(dho_infer *infer, bool (*stop)(void));
 
 /* --- on one rank, batch by batch --- */
 

@@ -15,8 +15,9 @@ extern "C" {
 typedef enum dho_metric_runs {
     DHO_RUNS_NONE,
     DHO_RUNS_ALL,
-    DHO_RUNS_WITH_TEACHER,  /* method other than ce */
-    DHO_RUNS_WITH_FEATURES, /* methods feature and logit_feature */
+    DHO_RUNS_WITH_TEACHER,   /* method other than ce */
+    DHO_RUNS_WITH_FEATURES,  /* methods feature and logit_feature */
+    DHO_RUNS_WITH_TWO_HEADS, /* method dho */
     DHO_RUNS_KINDS
 } dho_metric_runs;
 
@@ -39,7 +40,8 @@ typedef enum dho_metric_chart {
     DHO_CHART_NONE,
     DHO_CHART_TRAINING,
     DHO_CHART_SCHEDULE, /* behind those of training, in the same figure */
-    DHO_CHART_SPEED
+    DHO_CHART_SPEED,
+    DHO_CHART_EVALUATION
 } dho_metric_chart;
 
 typedef struct dho_metric_row {
@@ -52,6 +54,10 @@ typedef struct dho_metric_row {
     dho_metric_runs printed; /* on the progress line */
     const char *print;       /* its piece of that line: printf's format of one double */
     bool may_break;          /* can be not finite: -1 in metrics.jsonl stands for that */
+    /* Of an evaluation while training: in a line of its own, with "evaluated" (the set's name)
+     * behind the step, where `step` and `line` above say nothing. Not in the lines of the steps. */
+    bool evaluation;
+    bool lower_is_better; /* for train.keep_best */
     dho_metric_chart chart;
     bool smooth, log_if_wide, from_zero; /* how the curve is drawn: report/report_chart.h */
 } dho_metric_row;

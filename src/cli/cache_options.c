@@ -42,7 +42,8 @@ static dho_status open_clip(const dho_cli_teacher_options *from, dho_clip_image 
 static dho_status open_run(dho_cli_teacher *out, const dho_cli_teacher_options *options,
                            const dho_config *config, dho_comm *comm, bool embedding)
 {
-    DHO_TRY(dho_checkpoint_open_model(comm, options->checkpoint, embedding, &out->model, NULL));
+    const dho_checkpoint_choice choice = {.path = options->checkpoint};
+    DHO_TRY(dho_checkpoint_open_model(comm, &choice, embedding, &out->model, NULL));
     out->teacher = (dho_cache_teacher){
         .model = &out->model,
         .kind = "model",

@@ -3,6 +3,7 @@
 #define DHO_CLI_CLI_H
 
 #include "cli/command.h"
+#include "dho/checkpoint.h"
 
 /* Prints rank 0's versions, libraries and ranks: what a log needs to be understood later. */
 void dho_cli_announce(const dho_comm *comm);
@@ -58,6 +59,15 @@ dho_status dho_cli_find_run(const char *word, char out[DHO_CLI_PATH_BYTES], bool
 #define DHO_CLI_CLIP_MODELS                                                        \
     "clip_rn50, clip_vit_b16, clip_vit_l14, clip_vit_l14_336 or clip_vit_h14_378 " \
     "(docs/teachers.md)"
+
+/* The rows of --best and --weights, of the dho_checkpoint_choice at an offset. */
+#define DHO_OPTIONS_CHOICE(at)                                                                \
+    DHO_OPTION("--best", NULL, (at) + offsetof(dho_checkpoint_choice, best),                  \
+               "of a run: its best checkpoint (train.keep_best), not its newest"),            \
+        DHO_OPTION("--weights", "ema|last", (at) + offsetof(dho_checkpoint_choice, weights),  \
+                   "of a run with train.ema: the average over the steps, or the last step's " \
+                   "(default: ema where there is one)",                                       \
+                   DHO_OPTION_CHOICE)
 
 /* --resize-mode, of a dho_clip_resize. */
 #define DHO_OPTION_RESIZE_MODE(at, ...)                                                         \

@@ -5,7 +5,7 @@
 
 typedef struct eval_arguments {
     dho_config_arguments from;
-    const char *checkpoint;
+    dho_checkpoint_choice choice;
     bool stored;
 } eval_arguments;
 
@@ -18,9 +18,10 @@ static const dho_option options[] = {
                "says the rest",
                .before = "(", .after = " |"),
     DHO_OPTION_CONFIG(AT(from), .before = ""),
-    DHO_OPTION("--checkpoint", "PATH", AT(checkpoint),
+    DHO_OPTION("--checkpoint", "PATH", AT(choice.path),
                "a checkpoint or the folder of a run (default: the newest one of --out)",
                .before = "[", .after = "])"),
+    DHO_OPTIONS_CHOICE(AT(choice)),
     DHO_OPTION_SET(AT(from)),
     DHO_OPTION("--out", "DIR", AT(from.out),
                "the run's folder, instead of the configuration's out"),
@@ -32,19 +33,22 @@ static dho_status eval(void *given, dho_comm *comm)
 {
     eval_arguments *arguments = given;
     dho_config_arguments *from = &arguments->from;
-    const char *checkpoint = arguments->checkpoint;
+    dho_checkpoint_choice *choice = &arguments->choice;
     dho_config config;
     DHO_TRY(dho_cli_load_config(from, comm, &config));
     const bool is_run = from->run_folder[0] != '\0';
     dho_status status = DHO_OK;
-    if (is_run && checkpoint != NULL)
+    if (is_run && choice->path != NULL)
         status =
             dho_fail(DHO_ERR_CONFIG, "%s and --checkpoint %s: both say what is evaluated, give one",
-                     from->word, checkpoint);
+                     from->word, choice->path);
+    if (arguments->stored && (choice->best || choice->weights != DHO_CHECKPOINT_AUTO))
+        status = dho_fail(DHO_ERR_CONFIG, "--best, --weights: have no effect with --stored, which "
+                                          "takes what was evaluated");
     if (status == DHO_OK) {
         dho_cli_announce(comm);
-        if (is_run) checkpoint = from->is_checkpoint ? from->word : from->run_folder;
-        status = dho_evaluate(&config, comm, checkpoint, arguments->stored);
+        if (is_run) choice->path = from->is_checkpoint ? from->word : from->run_folder;
+        status = dho_evaluate(&config, comm, choice, arguments->stored);
     }
     dho_config_free(&config);
     return status;

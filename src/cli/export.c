@@ -4,7 +4,8 @@
 #include "cli/cli.h"
 
 typedef struct export_arguments {
-    const char *word, *checkpoint, *out, *names;
+    const char *word, *out, *names;
+    dho_checkpoint_choice choice;
     int head;
 } export_arguments;
 
@@ -14,8 +15,9 @@ static const dho_option options[] = {
     DHO_OPTION("RUN", NULL, AT(word),
                "the folder of a run (its newest checkpoint), or one of its checkpoints",
                .before = "(", .after = " |"),
-    DHO_OPTION("--checkpoint", "PATH", AT(checkpoint), "the same; needs --out", .before = "",
+    DHO_OPTION("--checkpoint", "PATH", AT(choice.path), "the same; needs --out", .before = "",
                .after = ")"),
+    DHO_OPTIONS_CHOICE(AT(choice)),
     DHO_OPTION("--out", "FILE.safetensors", AT(out),
                "default: student.safetensors in the run's folder"),
     DHO_OPTION("--head", "ce|kd|both|none", AT(head), "of a student with two heads (default: kd)",
@@ -28,21 +30,22 @@ static dho_status export(void *given, dho_comm *comm)
 {
     const export_arguments *from = given;
     const dho_export_options what = {.head = (dho_export_head)from->head, .names = from->names};
-    const char *checkpoint = from->checkpoint, *path = from->out;
+    dho_checkpoint_choice choice = from->choice;
+    const char *path = from->out;
     char run[DHO_CLI_PATH_BYTES], beside[DHO_CLI_PATH_BYTES];
     bool is_checkpoint;
-    if (from->word != NULL && checkpoint != NULL)
+    if (from->word != NULL && choice.path != NULL)
         return dho_fail(DHO_ERR_CONFIG,
                         "%s and --checkpoint %s: both say what is exported, give one", from->word,
-                        checkpoint);
+                        choice.path);
     if (from->word != NULL) {
         DHO_TRY(dho_comm_agree(comm, dho_cli_find_run(from->word, run, &is_checkpoint)));
         snprintf(beside, sizeof beside, "%.*s/student.safetensors", DHO_CLI_PATH_BYTES - 32, run);
-        checkpoint = is_checkpoint ? from->word : run;
+        choice.path = is_checkpoint ? from->word : run;
         if (path == NULL) path = beside;
     }
-    if (checkpoint == NULL || path == NULL) return dho_fail_usage(&dho_command_export);
-    return dho_export(comm, checkpoint, path, &what);
+    if (choice.path == NULL || path == NULL) return dho_fail_usage(&dho_command_export);
+    return dho_export(comm, &choice, path, &what);
 }
 
 const dho_command dho_command_export = {

@@ -225,6 +225,15 @@ static const char *word_of(const char *key, int value)
     return "?";
 }
 
+/* The value of a WORD key for a word; false when it has no such word. */
+static bool find_word(const char *key, const char *name, int *out)
+{
+    const dho_field *field = dho_schema_find(&dho_schema_config, key);
+    for (*out = 0; field->words[*out] != NULL; ++*out)
+        if (strcmp(name, field->words[*out]) == 0) return true;
+    return false;
+}
+
 const char *dho_method_name(dho_method method)
 {
     return word_of("method", (int)method);
@@ -245,12 +254,28 @@ const char *dho_filter_name(dho_filter filter)
     return word_of("data.interpolation", (int)filter);
 }
 
+const char *dho_keep_best_name(dho_keep_best metric)
+{
+    return word_of("train.keep_best", (int)metric);
+}
+
+bool dho_keep_best_find(const char *name, dho_keep_best *out)
+{
+    int value;
+    const bool found = find_word("train.keep_best", name, &value);
+    if (found) *out = (dho_keep_best)value;
+    return found;
+}
+
+const char *dho_config_eval_on(const dho_config *config)
+{
+    return config->train.eval_on[0] != '\0' ? config->train.eval_on : config->eval.select_on;
+}
+
 bool dho_method_find(const char *name, dho_method *out)
 {
-    for (int m = DHO_METHOD_CE; m < DHO_METHOD_COUNT; m++) {
-        if (strcmp(name, dho_method_name((dho_method)m)) != 0) continue;
-        *out = (dho_method)m;
-        return true;
-    }
-    return false;
+    int value;
+    const bool found = find_word("method", name, &value);
+    if (found) *out = (dho_method)value;
+    return found;
 }

@@ -211,6 +211,25 @@ static dho_status check_set(const checker *c, size_t i)
     return check_split(c, i, entry);
 }
 
+/* The value of a key is empty or the name of a set. */
+static dho_status check_set_name(const checker *c, const char *key, const char *value)
+{
+    const dho_config *k = c->config;
+    char names[256] = "", quoted[DHO_YAML_QUOTE_BYTES];
+    if (value[0] == '\0') return DHO_OK;
+    for (size_t i = 0; i < k->eval.set_count; i++) {
+        if (strcmp(k->eval.sets[i].name, value) == 0) return DHO_OK;
+        const size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, "%s%s", i > 0 ? ", " : "",
+                 k->eval.sets[i].name);
+    }
+    dho_yaml_quote(value, quoted);
+    if (k->eval.set_count == 0)
+        return fail_key(c, key, NULL, "no set has the name %s: eval.sets is empty", quoted);
+    return fail_key(c, key, NULL, "expected the name of a set in eval.sets (%s), got %s", names,
+                    quoted);
+}
+
 static dho_status check_eval(const checker *c)
 {
     const dho_config *k = c->config;
@@ -219,28 +238,35 @@ static dho_status check_eval(const checker *c)
         return fail_key(c, "eval.resize", NULL,
                         "expected 0 or at least data.image_size (%lld), got %lld",
                         (long long)k->data.image_size, (long long)k->eval.resize);
-    if (k->eval.select_on[0] == '\0') return DHO_OK;
-    char names[256] = "", quoted[DHO_YAML_QUOTE_BYTES];
-    for (size_t i = 0; i < k->eval.set_count; i++) {
-        if (strcmp(k->eval.sets[i].name, k->eval.select_on) == 0) return DHO_OK;
-        const size_t used = strlen(names);
-        snprintf(names + used, sizeof names - used, "%s%s", i > 0 ? ", " : "",
-                 k->eval.sets[i].name);
-    }
-    dho_yaml_quote(k->eval.select_on, quoted);
-    if (k->eval.set_count == 0)
-        return fail_key(c, "eval.select_on", NULL, "no set has the name %s: eval.sets is empty",
-                        quoted);
-    return fail_key(c, "eval.select_on", NULL,
-                    "expected the name of a set in eval.sets (%s), got %s", names, quoted);
+    return check_set_name(c, "eval.select_on", k->eval.select_on);
 }
 
-/* Written by a dho that knew no train.batches: its runs' config.yaml have every key, epochs beside
- * steps, and steps had the word. */
+/* Evaluations while training, and what follows from them. */
+static dho_status check_during(const checker *c)
+{
+    const dho_config *k = c->config;
+    if (k->train.eval_every > 0 && dho_config_eval_on(k)[0] == '\0')
+        return fail_key(c, "train.eval_on", "train.eval_every",
+                        "needed with train.eval_every where eval.select_on is empty: the name of a "
+                        "set in eval.sets");
+    DHO_TRY(check_set_name(c, "train.eval_on", k->train.eval_on));
+    if (k->train.keep_best != DHO_BEST_NONE && k->train.eval_every == 0)
+        return fail_key(c, "train.keep_best", NULL, "needs train.eval_every");
+    if (k->train.patience > 0 && k->train.keep_best == DHO_BEST_NONE)
+        return fail_key(c, "train.patience", NULL,
+                        "needs train.keep_best: the metric that has to become better");
+    if (k->train.min_delta > 0 && k->train.patience == 0)
+        return fail_key(c, "train.min_delta", NULL, "has no effect without train.patience");
+    return DHO_OK;
+}
+
+/* Written by a dho that knew no train.batches: its runs' config.yaml have every key that there was,
+ * up to train.on_nonfinite, epochs beside steps, and steps had the word. */
 static bool is_older_run(const dho_yaml_node *root)
 {
     static const char section[] = "train.", since[] = "train.batches";
-    for (size_t i = 0; i < dho_schema_config.count; i++) {
+    static const char last[] = "train.on_nonfinite";
+    for (size_t i = 0; i == 0 || strcmp(dho_schema_config.fields[i - 1].key, last) != 0; i++) {
         const char *key = dho_schema_config.fields[i].key;
         if (strncmp(key, section, strlen(section)) == 0 &&
             (dho_yaml_find(root, key) != NULL) != (strcmp(key, since) != 0))
@@ -279,7 +305,8 @@ dho_status dho_config_check(const dho_config *config, const dho_yaml_node *root,
     DHO_TRY(check_data(&c));
     DHO_TRY(check_losses(&c));
     DHO_TRY(check_train(&c));
-    return check_eval(&c);
+    DHO_TRY(check_eval(&c));
+    return check_during(&c);
 }
 
 dho_status dho_config_check_train(const dho_config *config, const char *name)

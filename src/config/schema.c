@@ -60,6 +60,12 @@ static const char *const schedule_words[] = {[DHO_SCHEDULE_COSINE] = "cosine",
                                              [DHO_SCHEDULE_WARMUP_TIMES_COSINE] =
                                                  "warmup_times_cosine",
                                              NULL};
+static const char *const best_words[] = {"none",
+#define DHO_METRIC(id, ...)
+#define DHO_METRIC_SCORE(id, word, ...) #word,
+#include "dho/metric_rows.h"
+#undef DHO_METRIC
+                                         NULL};
 static const char *const model_words[] = {
 #define DHO_MODEL(word, ...) #word,
 #include "dho/model_rows.h"
@@ -79,6 +85,7 @@ _Static_assert(sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof
                    sizeof(dho_feature_loss) == sizeof(int) && sizeof(dho_forward) == sizeof(int) &&
                    sizeof(dho_class_weights) == sizeof(int) &&
                    sizeof(dho_epoch_of) == sizeof(int) && sizeof(dho_batches) == sizeof(int) &&
+                   sizeof(dho_keep_best) == sizeof(int) &&
                    sizeof(dho_small_classes) == sizeof(int) && sizeof(dho_ties) == sizeof(int),
                "enums are ints");
 
@@ -240,6 +247,13 @@ static const dho_field config_fields[] = {
     BOOL(train.tensorboard, LOG, "true", "metrics also as TensorBoard's event files (docs/metrics.md)"),
     WORD(train.on_nonfinite, NUMBERS, policy_words, "fail",
          "what a loss or gradient that is not finite does to the step"),
+    NUMBER(train.eval_every, COURSE, "0", IN(0, MANY), "steps", "between two evaluations while training; 0: none"),
+    TEXT(train.eval_on, COURSE, "", "set of eval.sets that they are on; empty: eval.select_on"),
+    WORD(train.keep_best, COURSE, best_words, "none", "metric of the evaluations whose best checkpoint is kept"),
+    NUMBER(train.patience, COURSE, "0", IN(0, MANY), "evaluations",
+           "without a better train.keep_best, after which the run ends; 0: it runs to its last step"),
+    NUMBER(train.min_delta, COURSE, "0", FROM(0), "", "train.patience: how much better counts as better"),
+    NUMBER(train.ema, NUMBERS, "0", IN_BELOW(0, 1), "a step", "decay of an average of the weights, kept beside them; 0: none"),
 
     WORD(compute.backend, HARDWARE, backend_words, "auto", "kernels"),
     WORD(compute.dtype, NUMBERS, dtype_words, "fp32", "arithmetic of the matrix products"),

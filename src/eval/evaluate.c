@@ -3,12 +3,12 @@
 #include "dho/evaluate.h"
 
 #include "dho/alloc.h"
-#include "dho/checkpoint.h"
 #include "dho/distill.h"
 #include "dho/file.h"
 #include "dho/log.h"
 #include "dho/run_setup.h"
 #include "eval/class_table.h"
+#include "eval/eval_set.h"
 #include "eval/evaluation_events.h"
 #include "eval/evaluation_print.h"
 #include "eval/outputs.h"
@@ -69,33 +69,6 @@ static dho_status open_local(evaluator *e)
     return dho_alloc_zero(&e->outputs, config->eval.set_count, sizeof *e->outputs, "evaluation");
 }
 
-/* A CoOp file brings classes of its own: they must be the student's, in the same order. */
-static dho_status check_classes(const evaluator *e, const dho_dataset *dataset)
-{
-    const int classes = e->model.student.classes;
-    if (dataset->classes != classes)
-        return dho_fail(DHO_ERR_CONFIG, "has %d classes, the student %d", dataset->classes,
-                        classes);
-    for (int c = 0; c < classes; c++)
-        if (strcmp(dataset->class_names[c], e->model.class_names[c]) != 0)
-            return dho_fail(DHO_ERR_CONFIG, "its class %d is \"%s\", the student's is \"%s\"", c,
-                            dataset->class_names[c], e->model.class_names[c]);
-    return DHO_OK;
-}
-
-static dho_status open_set(const evaluator *e, const dho_config_set *set, dho_dataset *out)
-{
-    /* The classes are the checkpoint's: the training images need not be there. */
-    const dho_dataset reference = {.class_names = e->model.class_names,
-                                   .classes = e->model.student.classes};
-    dho_status status = dho_setup_set(set, &reference, out);
-    if (status == DHO_OK) {
-        status = check_classes(e, out);
-        if (status != DHO_OK) dho_dataset_free(out);
-    }
-    return status == DHO_OK ? status : dho_fail_prefix(status, "eval.sets %s: ", set->name);
-}
-
 static dho_status outputs_path(const evaluator *e, const dho_config_set *set, char **out)
 {
     return dho_asprintf(out, "%s/eval/%s.safetensors", e->config->out, set->name);
@@ -110,7 +83,8 @@ static dho_status save_outputs(const evaluator *e, const dho_config_set *set,
     dho_free(folder);
     DHO_TRY(status);
     DHO_TRY(outputs_path(e, set, &path));
-    const dho_outputs_origin origin = {dho_method_name(e->info.method), e->path, e->info.step};
+    const dho_outputs_origin origin = {dho_method_name(e->info.method), e->path, e->info.step,
+                                       e->info.is_ema};
     status = dho_outputs_save(outputs, &origin, path);
     dho_free(path);
     return status;
@@ -120,7 +94,8 @@ static dho_status run_set(evaluator *e, size_t i)
 {
     const dho_config_set *set = &e->config->eval.sets[i];
     dho_dataset dataset;
-    const dho_status opened = open_set(e, set, &dataset);
+    const dho_status opened =
+        dho_eval_set_open(set, e->model.class_names, e->model.student.classes, &dataset);
     dho_status status = dho_comm_agree(e->comm, opened);
     if (status == DHO_OK)
         status = dho_comm_check_equal(e->comm, &dataset.fingerprint, sizeof dataset.fingerprint,
@@ -140,7 +115,8 @@ static dho_status load_set(evaluator *e, size_t i)
 {
     char *path;
     DHO_TRY(outputs_path(e, &e->config->eval.sets[i], &path));
-    const dho_outputs_origin origin = {dho_method_name(e->config->method), e->path, e->info.step};
+    const dho_outputs_origin origin = {dho_method_name(e->config->method), e->path, e->info.step,
+                                       e->info.is_ema};
     const dho_status status = dho_outputs_load(path, &origin, &e->outputs[i]);
     dho_free(path);
     return status;
@@ -190,6 +166,7 @@ static dho_status report(const evaluator *e)
     dho_status status;
     DHO_TRY_GOTO(dho_evaluation_score(config, e->outputs, e->threads, &evaluation));
     evaluation.step = e->info.step;
+    evaluation.ema = e->info.is_ema;
     DHO_TRY_GOTO(dho_strdup(&evaluation.checkpoint, e->path));
     DHO_TRY_GOTO(dho_strdup(&evaluation.method, dho_method_name(config->method)));
     dho_evaluation_print(&evaluation);
@@ -226,8 +203,8 @@ static dho_status run_stored(evaluator *e)
     e->threads = dho_setup_threads(e->config->compute.threads);
     DHO_TRY(dho_alloc_zero(&e->outputs, sets, sizeof *e->outputs, "evaluation"));
     DHO_TRY(outputs_path(e, &e->config->eval.sets[0], &path));
-    dho_status status =
-        dho_input_status(dho_outputs_read_origin(path, &method, &e->path, &e->info.step));
+    dho_status status = dho_input_status(
+        dho_outputs_read_origin(path, &method, &e->path, &e->info.step, &e->info.is_ema));
     dho_free(path);
     DHO_TRY(status);
     const dho_config *given = e->config;
@@ -246,13 +223,15 @@ static dho_status run_sets(evaluator *e)
     return dho_comm_agree(e->comm, dho_comm_rank(e->comm) == 0 ? report(e) : DHO_OK);
 }
 
-static dho_status run(evaluator *e, const char *checkpoint)
+static dho_status run(evaluator *e, const dho_checkpoint_choice *choice)
 {
     dho_config own;
-    DHO_TRY(
-        dho_checkpoint_agree(e->comm, checkpoint != NULL ? checkpoint : e->config->out, &e->path));
+    dho_checkpoint_choice found = *choice;
+    if (found.path == NULL) found.path = e->config->out;
+    DHO_TRY(dho_checkpoint_agree(e->comm, &found, &e->path));
+    found = (dho_checkpoint_choice){.path = e->path, .weights = choice->weights};
     DHO_TRY(dho_comm_agree(e->comm, check_place(e)));
-    DHO_TRY(dho_checkpoint_open_model(e->comm, e->path, false, &e->model, &e->info));
+    DHO_TRY(dho_checkpoint_open_model(e->comm, &found, false, &e->model, &e->info));
     const dho_config *given = e->config;
     take_method(e, &own, e->info.method);
     const dho_status status = run_sets(e);
@@ -261,13 +240,13 @@ static dho_status run(evaluator *e, const char *checkpoint)
     return status;
 }
 
-dho_status dho_evaluate(const dho_config *config, dho_comm *comm, const char *checkpoint,
-                        bool stored)
+dho_status dho_evaluate(const dho_config *config, dho_comm *comm,
+                        const dho_checkpoint_choice *choice, bool stored)
 {
     evaluator e = {.config = config, .comm = comm};
     if (config->eval.set_count == 0)
         return dho_fail(DHO_ERR_CONFIG, "eval.sets: is empty, there is nothing to evaluate on");
-    const dho_status status = stored ? dho_comm_agree(comm, run_stored(&e)) : run(&e, checkpoint);
+    const dho_status status = stored ? dho_comm_agree(comm, run_stored(&e)) : run(&e, choice);
     for (size_t i = 0; e.outputs != NULL && i < config->eval.set_count; i++)
         dho_head_outputs_free(&e.outputs[i]);
     dho_free(e.outputs);

@@ -122,6 +122,7 @@ dho_status dho_evaluation_save(const dho_evaluation *evaluation, const char *pat
     if (evaluation->scaled_on != NULL)
         json_object_set_new(root, "temperature", temperature_json(evaluation));
     json_object_set_new(root, "sets", sets);
+    if (evaluation->ema) json_object_set_new(root, "weights", json_string("ema"));
     if (evaluation->dual) {
         json_object_set_new(root, "alpha", json_real(evaluation->alpha));
         json_object_set_new(root, "beta", json_real(evaluation->beta));
@@ -230,6 +231,8 @@ static dho_status read_all(dho_evaluation *out, const json_t *root, const char *
     if (json_number_value(beta) > 1e-6 && json_number_value(beta) < 1e6)
         out->beta = json_number_value(beta);
     out->step = json_integer_value(json_object_get(root, "step"));
+    const char *weights = json_string_value(json_object_get(root, "weights"));
+    out->ema = weights != NULL && strcmp(weights, "ema") == 0;
     DHO_TRY(copy_text(root, "method", &out->method));
     DHO_TRY(copy_text(root, "checkpoint", &out->checkpoint));
     DHO_TRY(copy_text(root, "chosen_on", &out->chosen_on));

@@ -71,6 +71,7 @@ dho_status dho_evaluation_age(const dho_evaluation *evaluation, const char *run_
     if (status == DHO_ERR_MEMORY) return status;
     if (status != DHO_OK || newest < 0 || newest == evaluation->step) return DHO_OK;
     if (evaluation->step <= 0) return DHO_OK; /* an eval.json that does not say */
+    if (evaluation->step == dho_checkpoint_best_step(run_folder)) return DHO_OK;
     DHO_TRY(dho_evaluation_command(run_folder, &command));
     status = dho_asprintf(out,
                           "evaluated at step %lld, its newest checkpoint is of step %lld: "

@@ -21,7 +21,7 @@ dho_status dho_evaluation_load_outputs(const dho_evaluation *evaluation, const c
 {
     char *path;
     const dho_outputs_origin origin = {evaluation->method, evaluation->checkpoint,
-                                       evaluation->step};
+                                       evaluation->step, evaluation->ema};
     *out = (dho_head_outputs){0};
     DHO_TRY(dho_asprintf(&path, "%s/eval/%s.safetensors", run_folder, set->name));
     dho_status status = dho_outputs_load(path, &origin, out);

@@ -39,7 +39,7 @@ static dho_status find_alpha(const char *checkpoint, const dho_checkpoint_info *
         dho_free(run);
     }
     out->has_alpha = status == DHO_OK && found.dual && found.step == info->step &&
-                     found.method != NULL &&
+                     found.ema == info->is_ema && found.method != NULL &&
                      strcmp(found.method, dho_method_name(info->method)) == 0;
     if (out->has_alpha) {
         snprintf(out->alpha, sizeof out->alpha, "%.9g", found.alpha);
@@ -90,6 +90,7 @@ static dho_status describe(export_about *out, const dho_model *model,
     add(out, &count, "mean", out->mean);
     add(out, &count, "std", out->std);
     add(out, &count, "head", head);
+    if (info->is_ema) add(out, &count, "weights", "ema");
     add(out, &count, "class_names", out->class_names);
     if (out->has_alpha) add(out, &count, "alpha", out->alpha);
     if (out->has_alpha) add(out, &count, "beta", out->beta);
@@ -188,15 +189,16 @@ fail:
     return status;
 }
 
-dho_status dho_export(dho_comm *comm, const char *checkpoint, const char *path,
+dho_status dho_export(dho_comm *comm, const dho_checkpoint_choice *choice, const char *path,
                       const dho_export_options *options)
 {
     dho_model model;
     dho_checkpoint_info info;
     const bool first = dho_comm_rank(comm) == 0;
     DHO_TRY(dho_comm_agree(comm, first ? dho_safetensors_check_place("--out", path) : DHO_OK));
-    DHO_TRY(dho_checkpoint_open_model(comm, checkpoint, false, &model, &info));
-    const dho_status status = first ? write_file(&model, &info, checkpoint, path, options) : DHO_OK;
+    DHO_TRY(dho_checkpoint_open_model(comm, choice, false, &model, &info));
+    const dho_status status =
+        first ? write_file(&model, &info, choice->path, path, options) : DHO_OK;
     dho_checkpoint_info_free(&info);
     dho_model_destroy(&model);
     return dho_comm_agree(comm, status);

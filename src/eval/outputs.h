@@ -17,8 +17,8 @@ dho_status dho_outputs_compute(const dho_config *config, dho_comm *comm, dho_inf
  * has), image_names and class_names (bytes, a NUL behind each); the origin in its metadata. */
 dho_status dho_outputs_save(const dho_head_outputs *outputs, const dho_outputs_origin *origin,
                             const char *path);
-/* The checkpoint (owned by the caller) and step that a file names. */
+/* The checkpoint (owned by the caller), step and weights that a file names. */
 dho_status dho_outputs_read_origin(const char *path, dho_method *method, char **checkpoint,
-                                   int64_t *step);
+                                   int64_t *step, bool *ema);
 
 #endif

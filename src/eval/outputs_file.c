@@ -38,8 +38,15 @@ dho_status dho_outputs_save(const dho_head_outputs *outputs, const dho_outputs_o
 {
     char step[32];
     snprintf(step, sizeof step, "%lld", (long long)origin->step);
-    const char *const metadata[] = {"method", origin->method, "checkpoint", origin->checkpoint,
-                                    "step",   step,           NULL};
+    const char *const metadata[] = {"method",
+                                    origin->method,
+                                    "checkpoint",
+                                    origin->checkpoint,
+                                    "step",
+                                    step,
+                                    origin->ema ? "weights" : NULL,
+                                    "ema",
+                                    NULL};
     dho_tensor_view tensors[6];
     size_t used = 0;
     const int64_t n = outputs->count, c = outputs->classes;
@@ -174,6 +181,13 @@ static dho_status metadata_of(const dho_safetensors *file, const char *key, cons
     return dho_fail(DHO_ERR_FORMAT, "metadata: has no \"%s\"", key);
 }
 
+/* Files of older versions, and those of the last step's weights, do not say. */
+static bool is_of_ema(const dho_safetensors *file)
+{
+    const char *weights = dho_safetensors_metadata(file, "weights");
+    return weights != NULL && strcmp(weights, "ema") == 0;
+}
+
 static dho_status check_origin(const dho_safetensors *file, const dho_outputs_origin *origin)
 {
     const char *method, *checkpoint, *step;
@@ -181,10 +195,11 @@ static dho_status check_origin(const dho_safetensors *file, const dho_outputs_or
     DHO_TRY(metadata_of(file, "checkpoint", &checkpoint));
     DHO_TRY(metadata_of(file, "step", &step));
     if (strcmp(method, origin->method) == 0 && strcmp(checkpoint, origin->checkpoint) == 0 &&
-        strtoll(step, NULL, 10) == origin->step)
+        strtoll(step, NULL, 10) == origin->step && is_of_ema(file) == origin->ema)
         return DHO_OK;
-    return dho_fail(DHO_ERR_CONFIG, "is of %s (method %s), not of %s (method %s)", checkpoint,
-                    method, origin->checkpoint, origin->method);
+    return dho_fail(DHO_ERR_CONFIG, "is of %s (method %s%s), not of %s (method %s%s)", checkpoint,
+                    method, is_of_ema(file) ? ", the average" : "", origin->checkpoint,
+                    origin->method, origin->ema ? ", the average" : "");
 }
 
 dho_status dho_outputs_load(const char *path, const dho_outputs_origin *origin,
@@ -204,7 +219,7 @@ dho_status dho_outputs_load(const char *path, const dho_outputs_origin *origin,
 }
 
 dho_status dho_outputs_read_origin(const char *path, dho_method *method, char **checkpoint,
-                                   int64_t *step)
+                                   int64_t *step, bool *ema)
 {
     dho_safetensors *file;
     const char *name, *number, *word;
@@ -218,6 +233,7 @@ dho_status dho_outputs_read_origin(const char *path, dho_method *method, char **
         status = dho_fail(DHO_ERR_FORMAT, "unknown method \"%.40s\"", word);
     if (status == DHO_OK) {
         *step = strtoll(number, NULL, 10);
+        *ema = is_of_ema(file);
         status = dho_strdup(checkpoint, name);
     } else {
         dho_fail_prefix(status, "%s: ", path);

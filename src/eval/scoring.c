@@ -41,27 +41,37 @@ static dho_head_outputs view_to_score(const dho_config_set *set, const dho_head_
     return view;
 }
 
+/* alpha and beta: the best of the grid on a set. *grid: owned, also on failure. */
+static dho_status choose_on_grid(const dho_config *config, const dho_head_outputs *set, int threads,
+                                 dho_accuracy **grid, double *alpha, double *beta)
+{
+    const size_t alphas = config->eval.alpha_count, betas = config->eval.beta_count;
+    DHO_TRY(dho_alloc(grid, alphas * betas, sizeof **grid, "alpha-beta grid"));
+    DHO_TRY(dho_outputs_sweep(set, config->eval.alphas, alphas, config->eval.betas, betas, threads,
+                              *grid));
+    const size_t best = dho_sweep_best(*grid, config->eval.alphas, alphas, config->eval.betas,
+                                       betas, config->eval.ties);
+    *alpha = config->eval.alphas[best / betas];
+    *beta = config->eval.betas[best % betas];
+    return DHO_OK;
+}
+
 /* alpha and beta from the grid on eval.select_on; and, beside the grid, the plateaus of that set.
  */
 static dho_status choose(const scoring *job, size_t chosen, dho_evaluation *out)
 {
     const dho_config *config = job->config;
-    const size_t alphas = config->eval.alpha_count, betas = config->eval.beta_count;
-    dho_accuracy *grid;
-    DHO_TRY(dho_alloc(&grid, alphas * betas, sizeof *grid, "alpha-beta grid"));
-    dho_status status = dho_outputs_sweep(&job->sets[chosen], config->eval.alphas, alphas,
-                                          config->eval.betas, betas, job->threads, grid);
-    if (status == DHO_OK) {
-        const size_t best = dho_sweep_best(grid, config->eval.alphas, alphas, config->eval.betas,
-                                           betas, config->eval.ties);
-        out->alpha = config->eval.alphas[best / betas];
-        out->beta = config->eval.betas[best % betas];
-        status = dho_alloc(&out->plateaus, betas, sizeof *out->plateaus, "plateaus");
-    }
-    if (status == DHO_OK)
-        status = dho_outputs_plateaus(&job->sets[chosen], grid, config->eval.alphas, alphas,
-                                      config->eval.betas, betas, job->threads, out->plateaus);
-    if (status == DHO_OK) out->plateau_count = betas;
+    const size_t betas = config->eval.beta_count;
+    dho_accuracy *grid = NULL;
+    dho_status status;
+    DHO_TRY_GOTO(
+        choose_on_grid(config, &job->sets[chosen], job->threads, &grid, &out->alpha, &out->beta));
+    DHO_TRY_GOTO(dho_alloc(&out->plateaus, betas, sizeof *out->plateaus, "plateaus"));
+    DHO_TRY_GOTO(dho_outputs_plateaus(&job->sets[chosen], grid, config->eval.alphas,
+                                      config->eval.alpha_count, config->eval.betas, betas,
+                                      job->threads, out->plateaus));
+    out->plateau_count = betas;
+fail:
     dho_free(grid);
     return status;
 }
@@ -166,4 +176,55 @@ dho_status dho_evaluation_score(const dho_config *config, const dho_head_outputs
 fail:
     dho_free(job.sets);
     return status;
+}
+
+/* Top-1, top-5 and negative log-likelihood at one alpha and beta. */
+typedef struct point_scores {
+    double top1, top5, nll;
+} point_scores;
+
+static dho_status score_at(const dho_head_outputs *set, double alpha, double beta, int threads,
+                           point_scores *out)
+{
+    const dho_combination by = {alpha, beta, 1};
+    dho_prediction *predictions = NULL;
+    dho_calibration calibration;
+    dho_accuracy accuracy;
+    dho_status status;
+    DHO_TRY_GOTO(dho_outputs_sweep(set, &alpha, 1, &beta, 1, threads, &accuracy));
+    DHO_TRY_GOTO(dho_alloc(&predictions, (size_t)set->count, sizeof *predictions, "scores"));
+    DHO_TRY_GOTO(dho_outputs_predict(set, alpha, beta, threads, predictions));
+    DHO_TRY_GOTO(dho_outputs_calibrate(set, &by, predictions, threads, &calibration, NULL));
+    *out = (point_scores){.top1 = (double)accuracy.top1 / (double)accuracy.count,
+                          .top5 = (double)accuracy.top5 / (double)accuracy.count,
+                          .nll = calibration.nll};
+fail:
+    dho_free(predictions);
+    return status;
+}
+
+dho_status dho_set_score(const dho_config *config, const dho_config_set *set,
+                         const dho_head_outputs *outputs, int threads, dho_set_scores *out)
+{
+    const dho_head_outputs view = view_to_score(set, outputs);
+    const bool dual = view.logits[1] != NULL;
+    point_scores combined, head;
+    *out = (dho_set_scores){.alpha = config->eval.alpha, .beta = config->eval.beta};
+    if (dual && strcmp(set->name, config->eval.select_on) == 0) {
+        dho_accuracy *grid = NULL;
+        const dho_status status =
+            choose_on_grid(config, &view, threads, &grid, &out->alpha, &out->beta);
+        dho_free(grid);
+        DHO_TRY(status);
+    }
+    for (int h = 0; h < 2 && dual; h++) {
+        DHO_TRY(score_at(&view, h == 0, 1, threads, &head));
+        out->head_top1[h] = head.top1;
+        out->head_nll[h] = head.nll;
+    }
+    DHO_TRY(score_at(&view, dual ? out->alpha : 1, dual ? out->beta : 1, threads, &combined));
+    out->top1 = combined.top1;
+    out->top5 = combined.top5;
+    out->nll = combined.nll;
+    return DHO_OK;
 }

@@ -11,4 +11,16 @@
 dho_status dho_evaluation_score(const dho_config *config, const dho_head_outputs *outputs,
                                 int threads, dho_evaluation *out);
 
+/* One set, with its own choice of alpha and beta: what an evaluation while training says. */
+typedef struct dho_set_scores {
+    double alpha, beta;
+    double top1, top5, nll;           /* combined: shares; nats */
+    double head_top1[2], head_nll[2]; /* of two heads: supervised, distillation (at beta 1) */
+} dho_set_scores;
+
+/* Scores one set: alpha and beta are chosen on it where eval.select_on names it, else they are
+ * eval.alpha and eval.beta. Does not depend on `threads`. Errors: DHO_ERR_MEMORY. Local. */
+dho_status dho_set_score(const dho_config *config, const dho_config_set *set,
+                         const dho_head_outputs *outputs, int threads, dho_set_scores *out);
+
 #endif

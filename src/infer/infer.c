@@ -11,6 +11,7 @@ struct dho_infer {
     dho_executor *executor;  /* owned */
     dho_eval_loader *loader; /* owned; NULL: not started */
     dho_batch batch;         /* count 0: none in hand */
+    bool (*stop)(void);      /* NULL: nobody asks to stop */
 };
 
 dho_status dho_infer_open(dho_infer **out, const dho_config *config, const dho_model *model)
@@ -51,6 +52,16 @@ int dho_infer_batch(const dho_infer *infer)
     return (int)infer->config->eval.batch;
 }
 
+size_t dho_infer_bytes(const dho_infer *infer)
+{
+    return dho_executor_arena_bytes(infer->executor);
+}
+
+void dho_infer_stop_when(dho_infer *infer, bool (*stop)(void))
+{
+    infer->stop = stop;
+}
+
 void dho_infer_stop(dho_infer *infer)
 {
     dho_eval_loader_destroy(&infer->loader);
@@ -81,6 +92,8 @@ dho_status dho_infer_next(dho_infer *infer, const dho_batch **out)
     *out = batch;
     if (batch->count > 0) dho_eval_loader_release(infer->loader, batch);
     batch->count = 0;
+    if (infer->stop != NULL && infer->stop())
+        return dho_fail(DHO_PREEMPTED, "stopped between two batches of images");
     DHO_TRY(dho_eval_loader_next(infer->loader, batch, NULL));
     if (batch->count == 0) return DHO_OK;
     DHO_TRY(dho_executor_prepare(infer->executor, batch->count));

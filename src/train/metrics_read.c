@@ -40,6 +40,7 @@ static dho_status add_row(dho_columns *columns, double step, double **row)
 void dho_metrics_free(dho_metrics *metrics)
 {
     free_columns(&metrics->training);
+    free_columns(&metrics->evaluation);
     free_columns(&metrics->conflict);
     for (size_t b = 0; b < metrics->block_count; b++) dho_free(metrics->blocks[b]);
     dho_free(metrics->blocks);
@@ -89,8 +90,10 @@ static dho_status add_line(dho_metrics *metrics, const json_t *line)
     }
     const json_t *conflict = json_object_get(line, "conflict");
     if (json_is_object(conflict)) return add_conflict(metrics, step, conflict);
-    DHO_TRY(add_row(&metrics->training, step, &row));
+    const bool evaluation = json_object_get(line, "evaluated") != NULL;
+    DHO_TRY(add_row(evaluation ? &metrics->evaluation : &metrics->training, step, &row));
     for (int m = 0; m < DHO_METRIC_COUNT; m++) {
+        if (dho_metric_table[m].evaluation != evaluation) continue;
         row[m] = number_of(json_object_get(line, dho_metric_table[m].name));
         if (dho_metric_table[m].may_break && row[m] < 0) row[m] = NAN;
     }
@@ -101,7 +104,8 @@ dho_status dho_metrics_parse(dho_metrics *out, const char *text, size_t bytes)
 {
     const char *line = text, *end = text + bytes;
     dho_status status = DHO_OK;
-    *out = (dho_metrics){.training = {.width = DHO_METRIC_COUNT}};
+    *out = (dho_metrics){.training = {.width = DHO_METRIC_COUNT},
+                         .evaluation = {.width = DHO_METRIC_COUNT}};
     while (line < end && status == DHO_OK) {
         const char *newline = memchr(line, '\n', (size_t)(end - line));
         out->torn = newline == NULL;

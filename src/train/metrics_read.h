@@ -18,9 +18,9 @@ typedef struct dho_columns {
 } dho_columns;
 
 typedef struct dho_metrics {
-    dho_columns training; /* width DHO_METRIC_COUNT */
-    dho_columns conflict; /* width 2 * block_count: cosine, ratio of each block */
-    char **blocks;        /* owned, [block_count]; blocks[0] is "features" */
+    dho_columns training, evaluation; /* width DHO_METRIC_COUNT */
+    dho_columns conflict;             /* width 2 * block_count: cosine, ratio of each block */
+    char **blocks;                    /* owned, [block_count]; blocks[0] is "features" */
     size_t block_count;
     size_t bad_lines; /* lines that are no JSON, the torn last one not among them */
     bool torn;        /* the last line has no end */

@@ -17,9 +17,18 @@
 #define MAX_METRICS_BYTES ((size_t)4 << 30)
 enum { BAR_WIDTH = 20 };
 
+/* Is the line of a step that a run which goes on from `step` does not make again? */
+static bool is_to_keep(const json_t *line, int64_t step, bool due)
+{
+    const json_t *at = json_object_get(line, "step");
+    if (!json_is_integer(at)) return false;
+    const bool again = due && json_object_get(line, "evaluated") != NULL;
+    return json_integer_value(at) <= (again ? step - 1 : step);
+}
+
 /* Keeps the lines of the file whose "step" is at most `step`: a run that resumes writes the later
  * ones again. */
-static dho_status drop_later_lines(const char *path, int64_t step)
+static dho_status drop_later_lines(const char *path, int64_t step, bool due)
 {
     uint8_t *data = NULL;
     size_t capacity = 0, size;
@@ -32,8 +41,7 @@ static dho_status drop_later_lines(const char *path, int64_t step)
         const char *newline = memchr(line, '\n', (size_t)(end - line));
         if (newline == NULL) break; /* torn by a crash */
         json_t *entry = json_loadb(line, (size_t)(newline - line), 0, NULL);
-        const json_t *at = json_object_get(entry, "step");
-        const bool keep = json_is_integer(at) && json_integer_value(at) <= step;
+        const bool keep = is_to_keep(entry, step, due);
         json_decref(entry);
         if (keep) dho_atomic_file_write(kept, line, (size_t)(newline + 1 - line));
         line = newline + 1;
@@ -45,16 +53,17 @@ fail:
 }
 
 dho_status dho_progress_open(dho_progress *progress, const dho_config *config, int64_t step,
-                             int64_t total_steps)
+                             int64_t total_steps, bool due)
 {
     progress->terminal = isatty(STDERR_FILENO);
     progress->shows[DHO_RUNS_ALL] = true;
     progress->shows[DHO_RUNS_WITH_TEACHER] = dho_method_uses_teacher(config->method);
     progress->shows[DHO_RUNS_WITH_FEATURES] = dho_method_uses_features(config->method);
+    progress->shows[DHO_RUNS_WITH_TWO_HEADS] = dho_method_is_dual(config->method);
     progress->log_every = config->train.log_every;
     progress->total_steps = total_steps;
     DHO_TRY(dho_path_join(&progress->path, config->out, "metrics.jsonl"));
-    if (dho_path_exists(progress->path)) DHO_TRY(drop_later_lines(progress->path, step));
+    if (dho_path_exists(progress->path)) DHO_TRY(drop_later_lines(progress->path, step, due));
     DHO_TRY(dho_file_append(&progress->file, progress->path));
     if (config->train.tensorboard) dho_tensorboard_open(&progress->board, config->out, step);
     return DHO_OK;
@@ -69,8 +78,20 @@ static void format_bar(const dho_progress *progress, int64_t step, char out[BAR_
     memcpy(out + 1 + BAR_WIDTH, "] ", 3);
 }
 
-/* "step 2/12 epoch 0.20 | loss 3.8744 (ce 3.327, ...": the pieces of the metrics that the run has.
- */
+/* Appends the pieces of the metrics that the run has, of the steps or of an evaluation. */
+static size_t format_metrics(const dho_progress *progress, bool evaluation,
+                             const double values[DHO_METRIC_COUNT], char *out, size_t bytes)
+{
+    size_t used = 0;
+    for (int m = 0; m < DHO_METRIC_COUNT && used < bytes; m++) {
+        const dho_metric_row *row = &dho_metric_table[m];
+        if (row->evaluation == evaluation && progress->shows[row->printed])
+            used += (size_t)snprintf(out + used, bytes - used, row->print, values[m]);
+    }
+    return used < bytes ? used : bytes - 1;
+}
+
+/* "step 2/12 epoch 0.20 | loss 3.8744 (ce 3.327, ...". */
 static void format_line(const dho_progress *progress, int64_t step,
                         const double values[DHO_METRIC_COUNT], char *out, size_t bytes)
 {
@@ -79,11 +100,8 @@ static void format_line(const dho_progress *progress, int64_t step,
                         sizeof left);
     size_t used = (size_t)snprintf(out, bytes, "step %lld/%lld", (long long)step,
                                    (long long)progress->total_steps);
-    for (int m = 0; m < DHO_METRIC_COUNT && used < bytes; m++)
-        if (progress->shows[dho_metric_table[m].printed])
-            used +=
-                (size_t)snprintf(out + used, bytes - used, dho_metric_table[m].print, values[m]);
-    if (used < bytes) snprintf(out + used, bytes - used, " | %s left", left);
+    used += format_metrics(progress, false, values, out + used, bytes - used);
+    snprintf(out + used, bytes - used, " | %s left", left);
 }
 
 static void show(const dho_progress *progress, int64_t step, const double values[DHO_METRIC_COUNT])
@@ -100,17 +118,17 @@ static void show(const dho_progress *progress, int64_t step, const double values
     fflush(stderr);
 }
 
-/* Keys that all runs have come first. NULL: a number is not finite, or memory. */
-static json_t *make_line(const dho_progress *progress, int64_t step,
-                         const double values[DHO_METRIC_COUNT])
+/* Adds the metrics that the run has, of the steps or of an evaluation; keys that all runs have come
+ * first. Takes over the line. NULL: a number is not finite, or memory. */
+static json_t *add_metrics(const dho_progress *progress, bool evaluation,
+                           const double values[DHO_METRIC_COUNT], json_t *line)
 {
-    json_t *line = json_pack("{s:I}", "step", (json_int_t)step);
     bool failed = line == NULL;
     for (int runs = DHO_RUNS_ALL; runs < DHO_RUNS_KINDS; runs++)
         for (int m = 0; m < DHO_METRIC_COUNT && progress->shows[runs]; m++) {
             const dho_metric_row *row = &dho_metric_table[m];
             const double value = row->may_break && !isfinite(values[m]) ? -1 : values[m];
-            if ((int)row->written == runs)
+            if (row->evaluation == evaluation && (int)row->written == runs)
                 failed |= json_object_set_new(line, row->name, json_real(value)) != 0;
         }
     if (!failed) return line;
@@ -133,9 +151,20 @@ dho_status dho_progress_line(dho_progress *progress, json_t *line)
     return DHO_OK;
 }
 
-dho_status dho_progress_step(dho_progress *progress, const dho_step_metrics *metrics)
+dho_status dho_progress_flush(dho_progress *progress, int64_t step)
 {
     double values[DHO_METRIC_COUNT];
+    if (progress->steps == 0) return DHO_OK;
+    dho_metrics_of_line(progress->sums, progress->steps, values);
+    show(progress, step, values);
+    memset(progress->sums, 0, sizeof progress->sums);
+    progress->steps = 0;
+    return dho_progress_line(progress, add_metrics(progress, false, values,
+                                                   json_pack("{s:I}", "step", (json_int_t)step)));
+}
+
+dho_status dho_progress_step(dho_progress *progress, const dho_step_metrics *metrics)
+{
     if (progress->file == NULL) return DHO_OK;
     const double weight = progress->mean_seconds == 0 ? 1 : 0.05;
     progress->mean_seconds +=
@@ -143,12 +172,22 @@ dho_status dho_progress_step(dho_progress *progress, const dho_step_metrics *met
     dho_metrics_add_step(progress->sums, metrics->values, metrics->skipped);
     progress->steps += !metrics->skipped;
     const bool due = metrics->step % progress->log_every == 0;
-    if ((!due && metrics->step != progress->total_steps) || progress->steps == 0) return DHO_OK;
-    dho_metrics_of_line(progress->sums, progress->steps, values);
-    show(progress, metrics->step, values);
-    memset(progress->sums, 0, sizeof progress->sums);
-    progress->steps = 0;
-    return dho_progress_line(progress, make_line(progress, metrics->step, values));
+    if (!due && metrics->step != progress->total_steps) return DHO_OK;
+    return dho_progress_flush(progress, metrics->step);
+}
+
+dho_status dho_progress_evaluation(dho_progress *progress, int64_t step, const char *set,
+                                   const double values[DHO_METRIC_COUNT], const char *note)
+{
+    char pieces[400];
+    if (progress->file == NULL) return DHO_OK;
+    format_metrics(progress, true, values, pieces, sizeof pieces);
+    if (progress->terminal) fprintf(stderr, "\r\033[K"); /* in the place of the bar */
+    dho_info("step %lld/%lld, evaluated on %s%s%s", (long long)step,
+             (long long)progress->total_steps, set, pieces, note);
+    return dho_progress_line(
+        progress, add_metrics(progress, true, values,
+                              json_pack("{s:I, s:s}", "step", (json_int_t)step, "evaluated", set)));
 }
 
 dho_status dho_progress_sync(dho_progress *progress)

@@ -33,11 +33,18 @@ typedef struct dho_progress {
     int64_t steps;                 /* of them */
 } dho_progress;
 
-/* Opens RUN/metrics.jsonl; lines of steps after `step` (of a run that was cut off) are dropped. */
+/* Opens RUN/metrics.jsonl; lines of steps after `step` (of a run that was cut off) are dropped.
+ * due: and that of an evaluation at `step`, which is to be made again. */
 dho_status dho_progress_open(dho_progress *progress, const dho_config *config, int64_t step,
-                             int64_t total_steps);
+                             int64_t total_steps, bool due);
 /* Takes one step's metrics; every log_every steps (and at the last) writes a line of means. */
 dho_status dho_progress_step(dho_progress *progress, const dho_step_metrics *metrics);
+/* Writes and shows an evaluation: its metrics (dho_metric_row.evaluation) at the step that is done.
+ * note: behind them on the console, "" or "best so far". */
+dho_status dho_progress_evaluation(dho_progress *progress, int64_t step, const char *set,
+                                   const double values[DHO_METRIC_COUNT], const char *note);
+/* Writes the line of the steps since the last one, if there are any: before an early end. */
+dho_status dho_progress_flush(dho_progress *progress, int64_t step);
 /* Appends a line of its own and releases it (NULL: out of memory). Its numbers must be finite. */
 dho_status dho_progress_line(dho_progress *progress, json_t *line);
 /* Makes what was written durable: before a checkpoint and at the end. */

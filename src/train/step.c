@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "dho/log.h"
 #include "dho/teacher.h"
+#include "train/ema.h"
 #include "train/not_finite.h"
 #include "train/stop_signal.h"
 
@@ -136,6 +137,12 @@ static void update(dho_trainer *trainer, const float *slab, double lr)
     /* Towards the mean of the microbatches' statistics. */
     dho_microbatch_move_statistics(trainer->buffer_floats, trainer->passes, scale,
                                    slab + trainer->parameter_floats, trainer->buffers);
+    if (trainer->ema_parameters == NULL) return;
+    const int threads = dho_compute_threads(trainer->compute);
+    dho_ema_update(trainer->parameter_floats, config->train.ema, trainer->parameters,
+                   trainer->ema_parameters, threads);
+    dho_ema_update(trainer->buffer_floats, config->train.ema, trainer->buffers,
+                   trainer->ema_buffers, threads);
 }
 
 /* The metrics of the step whose sum `slab` is, but for its times. */

@@ -9,21 +9,37 @@
 
 #include <string.h>
 
+/* "the run ends at step 300 of 600: ..." */
+static void say_early_end(const dho_trainer *trainer, const char *verb)
+{
+    const dho_standing *standing = &trainer->standing;
+    dho_info("the run %s at step %lld of %lld: %s on %s was not better in %lld evaluations "
+             "(train.patience); the best is %.4f at step %lld",
+             verb, (long long)trainer->step, (long long)trainer->length.total_steps,
+             dho_keep_best_name(standing->metric), standing->set, (long long)standing->waited,
+             standing->best, (long long)standing->best_step);
+}
+
 static dho_status run(dho_trainer *trainer)
 {
     const int64_t every = trainer->config->train.checkpoint_every;
     dho_local_failure log = {DHO_OK, ""};
-    while (trainer->step < trainer->length.total_steps) {
-        bool stop = false;
-        DHO_TRY(dho_trainer_step(trainer, &log, &stop));
-        dho_stop_signal_wait_for_step(); /* there is something to save */
-        const bool last = trainer->step == trainer->length.total_steps;
-        if (last || stop || (every > 0 && trainer->step % every == 0))
+    bool over = false;
+    while (!over) {
+        bool stop = false, best;
+        if (!trainer->standing.due) {
+            DHO_TRY(dho_trainer_step(trainer, &log, &stop));
+            dho_stop_signal_wait_for_step(); /* there is something to save */
+        }
+        DHO_TRY(dho_trainer_evaluate(trainer, &stop, &log, &best));
+        over = dho_trainer_is_over(trainer);
+        if (over || stop || best || (every > 0 && trainer->step % every == 0))
             DHO_TRY(dho_trainer_save(trainer, &log));
-        if (stop && !last)
+        if (stop && !over)
             return dho_fail(DHO_PREEMPTED, "stopped by a signal at step %lld; the state is saved",
                             (long long)trainer->step);
     }
+    if (dho_trainer_gives_up(trainer)) say_early_end(trainer, "ends");
     return DHO_OK;
 }
 
@@ -41,21 +57,36 @@ static void log_config(const dho_config *config, bool terminal)
     dho_free(text);
 }
 
+/* What evaluations and the average of the weights take; "" without both. */
+static void describe_memory(const dho_trainer *trainer, char *out, size_t bytes)
+{
+    const size_t floats = trainer->parameter_floats + trainer->buffer_floats;
+    size_t used = 0;
+    out[0] = '\0';
+    if (trainer->evaluator != NULL)
+        used = (size_t)snprintf(out, bytes, ", evaluation %.1f MiB on rank 0",
+                                (double)dho_set_evaluator_bytes(trainer->evaluator) / 0x1p20);
+    if (trainer->ema_parameters != NULL)
+        snprintf(out + used, bytes - used, ", average of the weights %.1f MiB",
+                 (double)(floats * sizeof(float)) / 0x1p20);
+}
+
 static void announce(const dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
-    char length[256];
+    char length[256], more[96];
+    describe_memory(trainer, more, sizeof more);
     dho_info("%s: %s (width %d, %zu parameters), %lld images of %d classes, %lld labelled",
              dho_method_name(config->method), trainer->student.model, trainer->student.width,
              trainer->parameter_floats, (long long)trainer->dataset.count, trainer->dataset.classes,
              (long long)trainer->labelled.count);
     dho_info("%d rank%s x %d thread%s, backend %s; %d shards of %d images (%d labelled); "
-             "activations %.1f MiB",
+             "activations %.1f MiB%s",
              trainer->ranks, trainer->ranks == 1 ? "" : "s", dho_compute_threads(trainer->compute),
              dho_compute_threads(trainer->compute) == 1 ? "" : "s",
              dho_compute_kernels(trainer->compute)->name, trainer->shards, trainer->micro_batch,
-             trainer->micro_labelled,
-             (double)dho_executor_arena_bytes(trainer->executor) / 1048576);
+             trainer->micro_labelled, (double)dho_executor_arena_bytes(trainer->executor) / 1048576,
+             more);
     dho_run_length_describe(&trainer->length, config, length, sizeof length);
     dho_info("%s; from step %lld", length, (long long)trainer->step);
     dho_info("configuration: %s/config.yaml", config->out);
@@ -73,8 +104,10 @@ static dho_status report_skipped(const dho_trainer *trainer)
 static dho_status train_opened(dho_trainer *trainer, const char *resume)
 {
     DHO_TRY(dho_trainer_resume(trainer, resume));
-    if (trainer->step >= trainer->length.total_steps) {
-        if (trainer->step > trainer->length.total_steps)
+    if (dho_trainer_is_over(trainer)) {
+        if (trainer->step < trainer->length.total_steps)
+            say_early_end(trainer, "ended");
+        else if (trainer->step > trainer->length.total_steps)
             dho_info("nothing to do: the run is already at step %lld, beyond the %lld asked for",
                      (long long)trainer->step, (long long)trainer->length.total_steps);
         else

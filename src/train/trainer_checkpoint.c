@@ -1,10 +1,10 @@
 /* A run and its checkpoints: going on from one, and saving one. */
 #include "train/trainer_internal.h"
 
+#include "checkpoint/resume_check.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
-#include "train/resume_check.h"
 
 #include <string.h>
 
@@ -13,7 +13,7 @@ static dho_checkpoint_info describe_run(const dho_trainer *trainer)
     const dho_config *config = trainer->config;
     dho_checkpoint_info info = {
         .step = trainer->step,
-        .total_steps = trainer->length.total_steps,
+        .total_steps = dho_trainer_is_over(trainer) ? trainer->step : trainer->length.total_steps,
         .method = config->method,
         .width = trainer->student.width,
         .layers = trainer->student.layers,
@@ -26,7 +26,8 @@ static dho_checkpoint_info describe_run(const dho_trainer *trainer)
         .labelled_crc =
             dho_crc32(0, trainer->labelled.ids, (size_t)trainer->labelled.count * sizeof(int64_t)),
         .teacher = trainer->teacher,
-        .settings = trainer->settings};
+        .settings = trainer->settings,
+        .standing = trainer->standing};
     memcpy(info.model, trainer->student.model, sizeof info.model);
     memcpy(info.mean, config->data.mean, sizeof info.mean);
     memcpy(info.std, config->data.std, sizeof info.std);
@@ -38,7 +39,9 @@ static dho_checkpoint_slabs slabs_of(const dho_trainer *trainer)
     return (dho_checkpoint_slabs){.parameters = trainer->parameters,
                                   .buffers = trainer->buffers,
                                   .moment1 = trainer->moment1,
-                                  .moment2 = trainer->moment2};
+                                  .moment2 = trainer->moment2,
+                                  .ema_parameters = trainer->ema_parameters,
+                                  .ema_buffers = trainer->ema_buffers};
 }
 
 static dho_status load_checkpoint(dho_trainer *trainer, const char *path)
@@ -57,6 +60,7 @@ static dho_status load_checkpoint(dho_trainer *trainer, const char *path)
                      "%s: is of a run that differs in %s (another --out starts anew)", path, what);
     if (status == DHO_OK) status = dho_checkpoint_load(path, &found, &trainer->student, &slabs);
     trainer->step = found.step;
+    dho_trainer_take_standing(trainer, &found.standing);
     dho_checkpoint_info_free(&found);
     if (status == DHO_OK) dho_info("resumed from %s", path);
     return status;
@@ -69,7 +73,8 @@ static dho_status resume_on_rank0(dho_trainer *trainer, const char *resume)
     dho_status status = DHO_OK;
     DHO_TRY(dho_trainer_lock(trainer));
     if (strcmp(resume, "auto") != 0 && strcmp(resume, "never") != 0) {
-        DHO_TRY(dho_input_status(dho_checkpoint_resolve(resume, &newest)));
+        const dho_checkpoint_choice choice = {.path = resume};
+        DHO_TRY(dho_input_status(dho_checkpoint_resolve(&choice, &newest)));
         status = dho_input_status(load_checkpoint(trainer, newest));
         dho_free(newest);
         return status == DHO_OK ? dho_checkpoint_set_aside(out, trainer->step) : status;
@@ -93,12 +98,23 @@ dho_status dho_trainer_resume(dho_trainer *trainer, const char *resume)
     const dho_status local = trainer->rank == 0 ? resume_on_rank0(trainer, resume) : DHO_OK;
     DHO_TRY(dho_comm_agree(trainer->comm, local));
     DHO_TRY(dho_comm_broadcast(trainer->comm, &trainer->step, sizeof trainer->step, 0));
-    const size_t bytes = trainer->parameter_floats * sizeof(float);
-    float *const slabs[3] = {trainer->parameters, trainer->moment1, trainer->moment2};
-    for (int i = 0; i < 3; i++)
-        if (slabs[i] != NULL) DHO_TRY(dho_comm_broadcast(trainer->comm, slabs[i], bytes, 0));
-    return dho_comm_broadcast(trainer->comm, trainer->buffers,
-                              trainer->buffer_floats * sizeof(float), 0);
+    char *const set = trainer->standing.set; /* each rank's own */
+    DHO_TRY(dho_comm_broadcast(trainer->comm, &trainer->standing, sizeof trainer->standing, 0));
+    trainer->standing.set = set;
+    const struct {
+        float *slab;
+        size_t floats;
+    } state[] = {{trainer->parameters, trainer->parameter_floats},
+                 {trainer->moment1, trainer->parameter_floats},
+                 {trainer->moment2, trainer->parameter_floats},
+                 {trainer->ema_parameters, trainer->parameter_floats},
+                 {trainer->ema_buffers, trainer->buffer_floats},
+                 {trainer->buffers, trainer->buffer_floats}};
+    for (size_t i = 0; i < sizeof state / sizeof *state; i++)
+        if (state[i].slab != NULL)
+            DHO_TRY(dho_comm_broadcast(trainer->comm, state[i].slab,
+                                       state[i].floats * sizeof(float), 0));
+    return DHO_OK;
 }
 
 dho_status dho_trainer_save(dho_trainer *trainer, const dho_local_failure *log)
@@ -106,6 +122,10 @@ dho_status dho_trainer_save(dho_trainer *trainer, const dho_local_failure *log)
     /* Replicas that have drifted apart would train on, wrongly and in silence. */
     DHO_TRY(dho_comm_check_equal(trainer->comm, trainer->parameters,
                                  trainer->parameter_floats * sizeof(float), "the weights"));
+    if (trainer->ema_parameters != NULL)
+        DHO_TRY(dho_comm_check_equal(trainer->comm, trainer->ema_parameters,
+                                     trainer->parameter_floats * sizeof(float),
+                                     "the average of the weights"));
     dho_status local = DHO_OK;
     if (trainer->rank == 0) {
         const dho_checkpoint_info info = describe_run(trainer);

@@ -48,10 +48,13 @@ dho_status dho_trainer_lock(dho_trainer *trainer)
 static void warn_of_disk(const dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
-    const size_t slabs = config->train.optimizer == DHO_OPTIMIZER_ADAMW ? 3 : 2;
+    const size_t ema = config->train.ema > 0;
+    const size_t slabs = (config->train.optimizer == DHO_OPTIMIZER_ADAMW ? 3 : 2) + ema;
     const double one =
-        (double)((slabs * trainer->parameter_floats + trainer->buffer_floats) * sizeof(float));
-    const double all = one * (double)(trainer->step == 0 ? config->train.checkpoint_keep + 1 : 1);
+        (double)((slabs * trainer->parameter_floats + (1 + ema) * trainer->buffer_floats) *
+                 sizeof(float));
+    const int64_t kept = config->train.checkpoint_keep + (config->train.keep_best != DHO_BEST_NONE);
+    const double all = one * (double)(trainer->step == 0 ? kept + 1 : 1);
     const double left = (double)dho_machine_disk(config->out);
     if (left < all)
         dho_warn("%s: %.1f MiB are free, %.1f MiB are needed (a checkpoint takes %.1f MiB; "
@@ -83,8 +86,9 @@ dho_status dho_trainer_open_folder(dho_trainer *trainer)
     warn_of_disk(trainer);
     DHO_TRY_GOTO(dho_session_log_append(trainer, text));
     DHO_TRY_GOTO(dho_file_write_text(path, text));
-    DHO_TRY_GOTO(
-        dho_progress_open(&trainer->progress, config, trainer->step, trainer->length.total_steps));
+    DHO_TRY_GOTO(dho_progress_open(&trainer->progress, config, trainer->step,
+                                   trainer->length.total_steps, trainer->standing.due));
+    dho_checkpoint_mark_best(config->out, trainer->standing.best_step);
 fail:
     dho_free(path);
     dho_free(text);

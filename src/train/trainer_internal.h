@@ -11,6 +11,7 @@
 #include "dho/optim.h"
 #include "dho/student.h"
 #include "dho/teacher_cache.h"
+#include "eval/set_evaluator.h"
 #include "train/local_failure.h"
 #include "train/progress.h"
 #include "train/run_length.h"
@@ -66,6 +67,11 @@ typedef struct dho_trainer {
     double *norm_chunks;                     /* [parameter_floats / DHO_NORM_CHUNK + 1] */
 
     dho_step_conflict conflict;
+    float *ema_parameters, *ema_buffers; /* train.ema: averages of both; NULL without */
+
+    dho_set_evaluator *evaluator; /* train.eval_every; NULL without */
+    dho_model evaluated;          /* what it runs: borrowed parts of the trainer */
+    dho_standing standing;        /* its set is the configuration's */
 
     int64_t step;
     dho_run_length length;
@@ -88,6 +94,21 @@ dho_status dho_trainer_start_loader(dho_trainer *trainer);
 /* Errors: DHO_ERR_CONFIG naming the layer that has one value a channel, and the keys. Local. */
 dho_status dho_trainer_check_passes(const dho_trainer *trainer);
 dho_status dho_trainer_prepare_passes(dho_trainer *trainer);
+
+/* Opens what evaluates while training, if anything does. Collective. */
+dho_status dho_trainer_open_evaluation(dho_trainer *trainer);
+/* Evaluates where an evaluation is due at this step; *inout_stop, that a signal has come, puts it
+ * off until the run goes on, and comes out true where one came meanwhile. *inout_log as in
+ * dho_trainer_step. *out_best: this step's weights are the best so far. Collective. */
+dho_status dho_trainer_evaluate(dho_trainer *trainer, bool *inout_stop,
+                                dho_local_failure *inout_log, bool *out_best);
+/* Has train.patience run out? */
+bool dho_trainer_gives_up(const dho_trainer *trainer);
+/* Is nothing left to do: neither a step nor an evaluation that was put off? */
+bool dho_trainer_is_over(const dho_trainer *trainer);
+/* Continues what a checkpoint says of the evaluations before it, where they were by the same metric
+ * on the same set. Takes over `found`. */
+void dho_trainer_take_standing(dho_trainer *trainer, dho_standing *found);
 
 /* Takes the lock of the run's folder, until the process ends. Rank 0. Errors: DHO_ERR_CONFIG when
  * another run has it, DHO_ERR_IO. */

@@ -8,6 +8,8 @@
 #include "dho/teacher.h"
 #include "train/initial_weights.h"
 
+#include <math.h>
+#include <string.h>
 #include <unistd.h>
 
 static dho_status check_shards(const dho_trainer *trainer)
@@ -73,6 +75,24 @@ static dho_status open_microbatches(dho_trainer *trainer)
     return DHO_OK;
 }
 
+/* The average begins as the weights; a checkpoint to go on from has its own. */
+static dho_status open_average(dho_trainer *trainer)
+{
+    const size_t floats = trainer->parameter_floats, buffer_floats = trainer->buffer_floats;
+    const double left = pow(trainer->config->train.ema, (double)trainer->length.total_steps);
+    const char *what = "average of the weights";
+    DHO_TRY(dho_alloc(&trainer->ema_parameters, floats, sizeof(float), what));
+    DHO_TRY(dho_alloc(&trainer->ema_buffers, buffer_floats, sizeof(float), what));
+    memcpy(trainer->ema_parameters, trainer->parameters, floats * sizeof(float));
+    memcpy(trainer->ema_buffers, trainer->buffers, buffer_floats * sizeof(float));
+    if (left > 0.01 && trainer->rank == 0)
+        dho_warn(
+            "train.ema: %g: after %lld steps, %.0f %% of the average are still the weights that "
+            "the run began with",
+            trainer->config->train.ema, (long long)trainer->length.total_steps, 100 * left);
+    return DHO_OK;
+}
+
 static dho_status open_slabs(dho_trainer *trainer)
 {
     const dho_graph *graph = trainer->student.graph;
@@ -95,7 +115,8 @@ static dho_status open_slabs(dho_trainer *trainer)
                                      &trainer->student, trainer->depth, trainer->micro_batch,
                                      trainer->passes));
     dho_graph_initialise(graph, trainer->config->seed, trainer->parameters, trainer->buffers);
-    return dho_initial_weights_load(trainer);
+    DHO_TRY(dho_initial_weights_load(trainer));
+    return trainer->config->train.ema > 0 ? open_average(trainer) : DHO_OK;
 }
 
 static dho_status open_model(dho_trainer *trainer)
@@ -168,6 +189,7 @@ dho_status dho_trainer_open(dho_trainer *trainer, const dho_config *config, dho_
                              .lock = -1,
                              .shards = (int)config->train.shards};
     DHO_TRY(dho_comm_agree(comm, open_local(trainer)));
+    DHO_TRY(dho_trainer_open_evaluation(trainer));
     DHO_TRY(dho_comm_check_equal(comm, &trainer->dataset.fingerprint,
                                  sizeof trainer->dataset.fingerprint, "the list of images"));
     return dho_comm_check_equal(comm, trainer->labelled.ids,
@@ -196,6 +218,7 @@ void dho_trainer_close(dho_trainer *trainer)
     if (trainer->lock >= 0) close(trainer->lock);
     dho_free(trainer->settings);
     dho_free(trainer->teacher);
+    dho_set_evaluator_close(&trainer->evaluator);
     dho_loader_destroy(&trainer->loader);
     dho_sampler_destroy(&trainer->sampler);
     dho_executor_destroy(&trainer->executor);
@@ -212,6 +235,8 @@ void dho_trainer_close(dho_trainer *trainer)
     dho_free(trainer->moment1);
     dho_free(trainer->moment2);
     dho_free(trainer->buffers);
+    dho_free(trainer->ema_parameters);
+    dho_free(trainer->ema_buffers);
     dho_free(trainer->partials);
     dho_free(trainer->norm_chunks);
     dho_free(trainer->teacher_payload);

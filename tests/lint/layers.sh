@@ -14,8 +14,8 @@ set -euo pipefail
 exceptions="
 "
 
-layers=(base config comm image data compute nn models weights infer heads clip teacher distill optim train eval
-    synth table report watch bench cli)
+layers=(base config comm image data compute nn models weights infer heads clip teacher distill optim checkpoint eval
+    train synth table report watch bench cli)
 
 # The layer that implements each public header.
 declare -A module=(
@@ -28,8 +28,8 @@ declare -A module=(
     [teacher_head]=heads [tip_adapter]=heads [head_file]=heads
     [tokenizer]=clip [clip]=clip [zero_shot]=clip
     [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher [cache_import]=teacher
-    [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [evaluate]=eval
-    [metrics]=train [metric_rows]=train [microbatch]=train [session]=train [conflict]=distill [evaluation]=eval [plateau]=eval [calibration]=eval [paired]=eval [export]=weights
+    [distill]=distill [optim]=optim [trainer]=train [checkpoint]=checkpoint [evaluate]=eval
+    [metrics]=train [metric_rows]=config [microbatch]=train [session]=train [conflict]=distill [evaluation]=eval [plateau]=eval [calibration]=eval [paired]=eval [export]=weights
 )
 
 # The files that may include a library's header, as a pattern.

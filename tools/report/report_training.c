@@ -22,7 +22,8 @@ static void add_curve(const dho_report_page *page, dho_figure *figure, dho_metri
     char title[128];
     size_t count = 0;
     for (size_t r = 0; r < page->run_count; r++) {
-        const dho_columns *columns = &page->runs[r].metrics.training;
+        const dho_metrics *metrics = &page->runs[r].metrics;
+        const dho_columns *columns = row->evaluation ? &metrics->evaluation : &metrics->training;
         const dho_series own = {.x = columns->steps,
                                 .y = columns->values + metric,
                                 .count = columns->count,
@@ -56,6 +57,13 @@ static dho_status add_group(dho_report_page *page, const char *id, const char *t
     return dho_report_add_figure(page, &figure);
 }
 
+static bool has_evaluations(const dho_report_page *page)
+{
+    for (size_t r = 0; r < page->run_count; r++)
+        if (page->runs[r].metrics.evaluation.count > 0) return true;
+    return false;
+}
+
 dho_status dho_report_add_training(dho_report_page *page)
 {
     dho_series *series;
@@ -68,12 +76,18 @@ dho_status dho_report_add_training(dho_report_page *page)
     DHO_TRY(dho_alloc(&series, page->run_count, sizeof *series, "curves"));
     static const dho_metric_chart training[2] = {DHO_CHART_TRAINING, DHO_CHART_SCHEDULE};
     static const dho_metric_chart speed[2] = {DHO_CHART_SPEED, DHO_CHART_NONE};
+    static const dho_metric_chart evaluation[2] = {DHO_CHART_EVALUATION, DHO_CHART_NONE};
     dho_status status;
     DHO_TRY_GOTO(add_group(page, "training", "Training", training, series,
                            "Each point is the mean of <code>train.log_every</code> steps. Strong: "
                            "moving mean over 5 % of the points; pale: the points themselves. Gaps "
                            "are values that are not finite. One curve where there are fewer than "
                            "40 points."));
+    if (has_evaluations(page))
+        DHO_TRY_GOTO(add_group(page, "evaluations", "Evaluations while training", evaluation,
+                               series,
+                               "On <code>train.eval_on</code>, every <code>train.eval_every</code> "
+                               "steps."));
     dho_text_add(&page->html, "<h3>Speed</h3>\n");
     status = add_group(page, "speed", "Speed of training", speed, series,
                        "Measured on rank 0; images of all ranks.");

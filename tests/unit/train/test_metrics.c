@@ -79,14 +79,16 @@ END_TEST
 static const char *const of_runs[DHO_RUNS_KINDS] = {[DHO_RUNS_NONE] = "no",
                                                     [DHO_RUNS_ALL] = "yes",
                                                     [DHO_RUNS_WITH_TEACHER] = "with a teacher",
-                                                    [DHO_RUNS_WITH_FEATURES] = "feature methods"};
+                                                    [DHO_RUNS_WITH_FEATURES] = "feature methods",
+                                                    [DHO_RUNS_WITH_TWO_HEADS] = "two heads"};
 static const char *const of_steps[] = {[DHO_LINE_MEAN] = "mean of its steps",
                                        [DHO_LINE_LAST] = "the last step's",
                                        [DHO_LINE_RATE] = "of all its steps"};
 static const char *const figures[] = {[DHO_CHART_NONE] = "no",
                                       [DHO_CHART_TRAINING] = "`training`",
                                       [DHO_CHART_SCHEDULE] = "`training`",
-                                      [DHO_CHART_SPEED] = "`speed`"};
+                                      [DHO_CHART_SPEED] = "`speed`",
+                                      [DHO_CHART_EVALUATION] = "`evaluations`"};
 
 static size_t format_table(char *out, size_t bytes)
 {
@@ -96,10 +98,11 @@ static size_t format_table(char *out, size_t bytes)
         "|---|---|---|---|---|---|---|\n");
     for (int m = 0; m < DHO_METRIC_COUNT && used < bytes; m++) {
         const dho_metric_row *row = &dho_metric_table[m];
-        used += (size_t)snprintf(out + used, bytes - used,
-                                 "| `%s` | %s | %s | %s | %s | %s | %s |\n", row->name, row->what,
-                                 row->unit != NULL ? row->unit : "", of_steps[row->line],
-                                 of_runs[row->written], of_runs[row->printed], figures[row->chart]);
+        used +=
+            (size_t)snprintf(out + used, bytes - used, "| `%s` | %s | %s | %s | %s | %s | %s |\n",
+                             row->name, row->what, row->unit != NULL ? row->unit : "",
+                             row->evaluation ? "an evaluation's" : of_steps[row->line],
+                             of_runs[row->written], of_runs[row->printed], figures[row->chart]);
     }
     ck_assert_uint_lt(used, bytes);
     return used;

@@ -32,7 +32,7 @@ static void finish(void)
 static void write_steps(int64_t first, int64_t last)
 {
     dho_progress progress = {0};
-    ck_assert_ok(dho_progress_open(&progress, &config, first - 1, 5));
+    ck_assert_ok(dho_progress_open(&progress, &config, first - 1, 5, false));
     for (int64_t n = first; n <= last; n++) {
         dho_step_metrics step = {.step = n, .skipped = n == 3};
         for (int m = 0; m < DHO_METRIC_COUNT; m++)
@@ -96,12 +96,64 @@ START_TEST(test_features)
 }
 END_TEST
 
+/* An evaluation is a line of its own, which a run that makes it again drops. */
+START_TEST(test_evaluation)
+{
+    static const char steps[] = "{\"step\":2,\"epoch\":0.0,";
+    char expected[1024];
+    double values[DHO_METRIC_COUNT] = {0};
+    for (int i = 0; i < 3; i++) { /* first; evaluates again; goes on behind it */
+        dho_progress progress = {0};
+        dho_step_metrics step = {.step = 2};
+        step.values[DHO_METRIC_STEP_SECONDS] = 1;
+        config.method = DHO_METHOD_DHO;
+        ck_assert_ok(dho_progress_open(&progress, &config, i == 0 ? 0 : 2, 5, i == 1));
+        if (i == 0) ck_assert_ok(dho_progress_step(&progress, &step));
+        values[DHO_METRIC_EVAL_TOP1] = i == 0 ? 0.25 : 0.5;
+        values[DHO_METRIC_EVAL_NLL_KD] = 1.5;
+        if (i < 2) ck_assert_ok(dho_progress_evaluation(&progress, 2, "val", values, ""));
+        dho_progress_close(&progress);
+    }
+    snprintf(expected, sizeof expected,
+             "%s\"loss\":0.0,\"ce\":0.0,\"kd_labelled\":0.0,\"kd_unlabelled\":0.0,"
+             "\"accuracy\":0.0,\"lr\":0.0,\"gradient_norm\":0.0,\"images_per_second\":0.0,"
+             "\"step_seconds\":1.0,\"data_wait_seconds\":0.0,\"comm_seconds\":0.0}\n"
+             "{\"step\":2,\"evaluated\":\"val\",\"eval_top1\":0.5,\"eval_top5\":0.0,"
+             "\"eval_nll\":0.0,\"eval_seconds\":0.0,\"eval_top1_ce\":0.0,\"eval_top1_kd\":0.0,"
+             "\"eval_nll_ce\":0.0,\"eval_nll_kd\":1.5,\"eval_alpha\":0.0,\"eval_beta\":0.0}\n",
+             steps);
+    check_file(expected);
+}
+END_TEST
+
+/* An early end writes the steps since the last line. */
+START_TEST(test_flush)
+{
+    dho_progress progress = {0};
+    dho_step_metrics step = {.step = 1};
+    step.values[DHO_METRIC_STEP_SECONDS] = 1;
+    config.method = DHO_METHOD_CE;
+    ck_assert_ok(dho_progress_open(&progress, &config, 0, 5, false));
+    ck_assert_ok(dho_progress_step(&progress, &step));
+    check_file("");
+    ck_assert_ok(dho_progress_flush(&progress, 1));
+    ck_assert_ok(dho_progress_flush(&progress, 1)); /* nothing is left */
+    dho_progress_close(&progress);
+    uint8_t *data = NULL;
+    size_t capacity = 0, bytes;
+    ck_assert_ok(dho_file_read_text(path, 1 << 20, &data, &capacity, &bytes));
+    ck_assert_int_eq(strncmp((char *)data, "{\"step\":1,", 10), 0);
+    ck_assert_ptr_eq(strchr((char *)data, '\n'), (char *)data + bytes - 1);
+    dho_free(data);
+}
+END_TEST
+
 /* A mean that is not finite has no word in JSON. */
 START_TEST(test_not_finite)
 {
     dho_progress progress = {0};
     dho_step_metrics step = {.step = 2};
-    ck_assert_ok(dho_progress_open(&progress, &config, 0, 5));
+    ck_assert_ok(dho_progress_open(&progress, &config, 0, 5, false));
     step.values[DHO_METRIC_CE] = NAN;
     ck_assert_fails(dho_progress_step(&progress, &step), DHO_ERR_NUMERIC, "is not finite");
     dho_progress_close(&progress);
@@ -116,6 +168,8 @@ int main(void)
     tcase_add_checked_fixture(cases, start, finish);
     tcase_add_test(cases, test_lines);
     tcase_add_test(cases, test_features);
+    tcase_add_test(cases, test_evaluation);
+    tcase_add_test(cases, test_flush);
     tcase_add_test(cases, test_not_finite);
     suite_add_tcase(suite, cases);
     return dho_check_run(suite);

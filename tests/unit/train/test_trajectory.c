@@ -4,15 +4,17 @@
  * tower like CLIP's, whose distillation head is the method's, 100 (W f/|f| + b) with b from 0
  * (make_clip_trajectory_golden.py, which has the formulas only).
  *
- * Tolerance 1e-4 of each tensor's largest value, on every parameter. */
+ * Tolerance 1e-4 of each tensor's largest value, on every parameter. The average of the weights
+ * over the steps of "semi" is compared, too (make_ema_golden.py). */
 #include "base/compare.h"
 #include "check_main.h"
 #include "dho/alloc.h"
 #include "dho/compute.h"
+#include "dho/microbatch.h"
 #include "dho/optim.h"
 #include "dho/safetensors.h"
 #include "dho/state_dict.h"
-#include "dho/microbatch.h"
+#include "train/ema.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -173,11 +175,12 @@ static double relative_error(size_t count, const float *a, const float *b)
     return error / scale;
 }
 
-static double compare_slots(fixture *f, bool buffers, const float *values)
+static double compare_slots(fixture *f, const dho_safetensors *golden, bool buffers,
+                            const float *values)
 {
     double worst = 0;
     const dho_graph *graph = f->student.graph;
-    ck_assert_ok(dho_state_dict_load(f->golden, graph, buffers, "", f->expected));
+    ck_assert_ok(dho_state_dict_load(golden, graph, buffers, "", f->expected));
     const size_t count = buffers ? dho_graph_buffer_count(graph) : dho_graph_parameter_count(graph);
     for (size_t i = 0; i < count; i++) {
         const dho_slot *slot = buffers ? dho_graph_buffer(graph, i) : dho_graph_parameter(graph, i);
@@ -266,13 +269,44 @@ static void run_case(const struct trajectory_case *c, dho_backend backend)
         const double error = relative_error(TERMS, found, expected);
         ck_assert_msg(error <= tolerance, "step %d: relative error of the losses %g", s, error);
     }
-    const double weights = compare_slots(&f, false, f.parameters);
+    const double weights = compare_slots(&f, f.golden, false, f.parameters);
     if (c->head_kd == DHO_HEAD_COSINE) check_bias(&f, c->name);
-    const double statistics = compare_slots(&f, true, f.buffers);
+    const double statistics = compare_slots(&f, f.golden, true, f.buffers);
     printf("%s, %s: relative errors after %d steps: weights %.1e, running statistics %.1e\n",
            c->name, dho_compute_kernels(f.compute)->name, STEPS, weights, statistics);
     close_fixture(&f);
 }
+
+/* The decay is the script's. */
+START_TEST(test_average)
+{
+    const double decay = 0.9;
+    fixture f;
+    dho_safetensors *golden;
+    if (dho_compute_create(&f.compute, backends[_i], DHO_DTYPE_FP32, 1) != DHO_OK)
+        skip_test("%s", dho_error_message());
+    dho_compute_destroy(&f.compute);
+    open_fixture(&f, &cases[0], backends[_i]);
+    float *parameters = slab(f.floats), *buffers = slab(f.buffer_floats);
+    memcpy(parameters, f.parameters, f.floats * sizeof *parameters);
+    memcpy(buffers, f.buffers, f.buffer_floats * sizeof *buffers);
+    for (int s = 0; s < STEPS; s++) {
+        step(&f, &cases[0], s);
+        dho_ema_update(f.floats, decay, f.parameters, parameters, 1 + s % 3);
+        dho_ema_update(f.buffer_floats, decay, f.buffers, buffers, 1 + s % 3);
+    }
+    ck_assert_ok(dho_safetensors_open(&golden, "tests/golden/trajectory_ema.safetensors"));
+    const double weights = compare_slots(&f, golden, false, parameters);
+    const double statistics = compare_slots(&f, golden, true, buffers);
+    printf("average, %s: relative errors after %d steps: weights %.1e, running statistics %.1e\n",
+           dho_compute_kernels(f.compute)->name, STEPS, weights, statistics);
+    dho_safetensors_close(&golden);
+    dho_free(parameters);
+    dho_free(buffers);
+    close_fixture(&f);
+    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+}
+END_TEST
 
 START_TEST(test_trajectory)
 {
@@ -295,5 +329,9 @@ int main(void)
         tcase_add_loop_test(tests, test_trajectory, i * BACKENDS, (i + 1) * BACKENDS);
         suite_add_tcase(suite, tests);
     }
+    TCase *average = tcase_create("average");
+    tcase_set_timeout(average, 120);
+    tcase_add_loop_test(average, test_average, 0, BACKENDS);
+    suite_add_tcase(suite, average);
     return dho_check_run(suite);
 }

@@ -1,4 +1,4 @@
-#include "train/resume_check.h"
+#include "checkpoint/resume_check.h"
 
 #include <stdio.h>
 #include <string.h>

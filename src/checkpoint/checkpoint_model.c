@@ -3,16 +3,35 @@
 
 #include "dho/alloc.h"
 #include "dho/distill.h"
+#include "dho/log.h"
 
 #include <string.h>
 
-static dho_status open_local(const char *path, bool expose_features, dho_model *out,
-                             dho_checkpoint_info *out_info)
+/* *out_ema: the average is what is asked for. */
+static dho_status choose_weights(const char *path, dho_checkpoint_weights asked,
+                                 const dho_checkpoint_info *info, bool *out_ema)
+{
+    *out_ema = asked == DHO_CHECKPOINT_EMA || (asked == DHO_CHECKPOINT_AUTO && info->has_ema);
+    if (*out_ema && !info->has_ema)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%s: has no average of the weights: it was trained without "
+                        "train.ema",
+                        path);
+    if (info->has_ema)
+        dho_info("%s: its weights are %s", path,
+                 *out_ema ? "the average over the steps (train.ema)"
+                          : "those of the last step, not the average (train.ema)");
+    return DHO_OK;
+}
+
+static dho_status open_local(const char *path, const dho_checkpoint_choice *choice,
+                             bool expose_features, dho_model *out, dho_checkpoint_info *out_info)
 {
     dho_checkpoint_info info;
     dho_status status;
     *out = (dho_model){0};
     DHO_TRY(dho_checkpoint_read_info(path, &info));
+    DHO_TRY_GOTO(choose_weights(path, choice->weights, &info, &info.is_ema));
     const dho_student_options options = {.model = info.model,
                                          .width = info.width,
                                          .layers = info.layers,
@@ -28,7 +47,9 @@ static dho_status open_local(const char *path, bool expose_features, dho_model *
                                 "parameters"));
     DHO_TRY_GOTO(
         dho_alloc_zero(&out->buffers, dho_graph_buffer_floats(graph), sizeof(float), "buffers"));
-    const dho_checkpoint_slabs slabs = {.parameters = out->parameters, .buffers = out->buffers};
+    dho_checkpoint_slabs slabs = {0};
+    *(info.is_ema ? &slabs.ema_parameters : &slabs.parameters) = out->parameters;
+    *(info.is_ema ? &slabs.ema_buffers : &slabs.buffers) = out->buffers;
     DHO_TRY_GOTO(dho_checkpoint_load(path, &info, &out->student, &slabs));
     memcpy(out->mean, info.mean, sizeof out->mean);
     memcpy(out->std, info.std, sizeof out->std);
@@ -42,36 +63,16 @@ fail:
     return status;
 }
 
-dho_status dho_checkpoint_agree(dho_comm *comm, const char *path, char **out)
-{
-    dho_status status = DHO_OK;
-    uint64_t bytes = 0;
-    *out = NULL;
-    if (dho_comm_rank(comm) == 0) {
-        status = dho_input_status(dho_checkpoint_resolve(path, out));
-        if (status == DHO_OK) bytes = strlen(*out) + 1;
-    }
-    DHO_TRY_GOTO(dho_comm_agree(comm, status));
-    DHO_TRY_GOTO(dho_comm_broadcast(comm, &bytes, sizeof bytes, 0));
-    if (dho_comm_rank(comm) != 0) status = dho_alloc(out, bytes, 1, "path");
-    DHO_TRY_GOTO(dho_comm_agree(comm, status));
-    DHO_TRY_GOTO(dho_comm_broadcast(comm, *out, bytes, 0));
-    return DHO_OK;
-fail:
-    dho_free(*out);
-    *out = NULL;
-    return status;
-}
-
-dho_status dho_checkpoint_open_model(dho_comm *comm, const char *path, bool expose_features,
-                                     dho_model *out, dho_checkpoint_info *out_info)
+dho_status dho_checkpoint_open_model(dho_comm *comm, const dho_checkpoint_choice *choice,
+                                     bool expose_features, dho_model *out,
+                                     dho_checkpoint_info *out_info)
 {
     dho_checkpoint_info info = {0};
     char *found;
     *out = (dho_model){0};
-    DHO_TRY(dho_checkpoint_agree(comm, path, &found));
-    dho_status status =
-        dho_comm_agree(comm, dho_input_status(open_local(found, expose_features, out, &info)));
+    DHO_TRY(dho_checkpoint_agree(comm, choice, &found));
+    dho_status status = dho_comm_agree(
+        comm, dho_input_status(open_local(found, choice, expose_features, out, &info)));
     if (status == DHO_OK) {
         const dho_graph *graph = out->student.graph;
         status = dho_comm_check_equal(comm, out->parameters,

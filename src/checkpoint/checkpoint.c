@@ -2,11 +2,11 @@
 #define _GNU_SOURCE
 #include "dho/checkpoint.h"
 
+#include "checkpoint/checkpoint_state.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
 #include "dho/state_dict.h"
-#include "train/checkpoint_state.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +20,21 @@ static dho_status save_tensors(const char *folder, const char *name, dho_state_d
     static const char *const metadata[] = {"format", "pt", NULL};
     dho_status status = dho_safetensors_save(path, dict->tensors, dict->count, metadata, &out->crc);
     if (status == DHO_OK) status = dho_checkpoint_file_measure(folder, name, out);
+    out->written = true;
     dho_free(path);
+    return status;
+}
+
+static dho_status save_weights(const char *folder, const char *name, const dho_student *student,
+                               float *parameters, float *buffers, dho_checkpoint_file *out)
+{
+    dho_state_dict dict = {0};
+    dho_status status;
+    DHO_TRY_GOTO(dho_state_dict_add(&dict, student->graph, false, "", parameters));
+    DHO_TRY_GOTO(dho_state_dict_add(&dict, student->graph, true, "", buffers));
+    DHO_TRY_GOTO(save_tensors(folder, name, &dict, out));
+fail:
+    dho_state_dict_free(&dict);
     return status;
 }
 
@@ -28,12 +42,13 @@ static dho_status write_folder(const char *folder, const dho_checkpoint_info *in
                                const dho_student *student, const dho_checkpoint_slabs *slabs)
 {
     dho_status status;
-    dho_state_dict model = {0}, optimizer = {0};
-    dho_checkpoint_file files[2];
-    DHO_TRY_GOTO(dho_state_dict_add(&model, student->graph, false, "", slabs->parameters));
-    DHO_TRY_GOTO(dho_state_dict_add(&model, student->graph, true, "", slabs->buffers));
-    DHO_TRY_GOTO(save_tensors(folder, DHO_CHECKPOINT_MODEL, &model, &files[0]));
-    dho_state_dict_free(&model);
+    dho_state_dict optimizer = {0};
+    dho_checkpoint_file files[DHO_CHECKPOINT_FILES] = {0};
+    DHO_TRY_GOTO(save_weights(folder, DHO_CHECKPOINT_MODEL, student, slabs->parameters,
+                              slabs->buffers, &files[0]));
+    if (slabs->ema_parameters != NULL)
+        DHO_TRY_GOTO(save_weights(folder, DHO_CHECKPOINT_EMA_FILE, student, slabs->ema_parameters,
+                                  slabs->ema_buffers, &files[2]));
     DHO_TRY_GOTO(dho_state_dict_add(&optimizer, student->graph, false, "exp_avg.", slabs->moment1));
     if (slabs->moment2 != NULL)
         DHO_TRY_GOTO(
@@ -43,7 +58,6 @@ static dho_status write_folder(const char *folder, const dho_checkpoint_info *in
     DHO_TRY_GOTO(dho_sync_folder(folder));
     DHO_TRY_GOTO(dho_checkpoint_read_back(folder, info));
 fail:
-    dho_state_dict_free(&model);
     dho_state_dict_free(&optimizer);
     return status;
 }
@@ -73,8 +87,9 @@ static dho_status list_steps(const char *checkpoints, dho_name_list *out)
     return DHO_OK;
 }
 
-/* Removes the oldest steps up to `step`, keeping `keep`. Failing here loses nothing: a warning. */
-static void remove_old(const char *checkpoints, int64_t step, int keep)
+/* Removes the oldest steps up to `step`, keeping `keep` and `best`. Failing here loses nothing: a
+ * warning. */
+static void remove_old(const char *checkpoints, int64_t step, int keep, int64_t best)
 {
     dho_name_list steps;
     dho_status status = list_steps(checkpoints, &steps);
@@ -83,6 +98,7 @@ static void remove_old(const char *checkpoints, int64_t step, int keep)
         while (own < steps.count && step_of(steps.names[own]) <= step) own++;
         for (size_t i = 0; i + (size_t)keep < own && status == DHO_OK; i++) {
             char *path;
+            if (step_of(steps.names[i]) == best) continue;
             status = dho_path_join(&path, checkpoints, steps.names[i]);
             if (status == DHO_OK) status = dho_remove_tree(path);
             dho_free(path);
@@ -90,6 +106,27 @@ static void remove_old(const char *checkpoints, int64_t step, int keep)
         dho_name_list_free(&steps);
     }
     if (status != DHO_OK) dho_warn("an old checkpoint stays: %s", dho_error_message());
+}
+
+/* Gives a written folder its name. One of that name, damaged or of the same step, stays until the
+ * new one has taken its place. */
+static dho_status take_place(const char *temporary, const char *final)
+{
+    char *aside;
+    dho_status status;
+    DHO_TRY(dho_asprintf(&aside, "%s.replaced", final));
+    DHO_TRY_GOTO(dho_remove_tree(aside));
+    const bool replaces = rename(final, aside) == 0;
+    if (rename(temporary, final) != 0) {
+        status =
+            dho_fail(DHO_ERR_IO, "%s: cannot rename to %s: %s", temporary, final, strerror(errno));
+        if (replaces) rename(aside, final);
+    } else if (replaces && dho_remove_tree(aside) != DHO_OK) {
+        dho_warn("an old checkpoint stays: %s", dho_error_message());
+    }
+fail:
+    dho_free(aside);
+    return status;
 }
 
 dho_status dho_checkpoint_save(const char *run_folder, const dho_checkpoint_info *info,
@@ -107,14 +144,11 @@ dho_status dho_checkpoint_save(const char *run_folder, const dho_checkpoint_info
     status = write_folder(temporary, info, student, slabs);
     if (status == DHO_ERR_NUMERIC) dho_fail_prefix(status, "%s: is not written: ", final);
     DHO_TRY_GOTO(status);
-    DHO_TRY_GOTO(dho_remove_tree(final)); /* a damaged one of the same step */
-    if (rename(temporary, final) != 0) {
-        status =
-            dho_fail(DHO_ERR_IO, "%s: cannot rename to %s: %s", temporary, final, strerror(errno));
-        goto fail;
-    }
+    DHO_TRY_GOTO(take_place(temporary, final));
     DHO_TRY_GOTO(dho_sync_folder(checkpoints));
-    remove_old(checkpoints, info->step, keep);
+    if (info->standing.best_step > 0)
+        dho_checkpoint_mark_best(run_folder, info->standing.best_step);
+    remove_old(checkpoints, info->step, keep, info->standing.best_step);
 fail:
     if (status != DHO_OK && temporary != NULL) {
         char message[512]; /* removing must not replace the reason */
@@ -183,26 +217,6 @@ fail:
     return status;
 }
 
-dho_status dho_checkpoint_resolve(const char *path, char **out)
-{
-    char *state;
-    *out = NULL;
-    DHO_TRY(dho_path_join(&state, path, DHO_CHECKPOINT_STATE));
-    const bool is_checkpoint = dho_path_exists(state);
-    dho_free(state);
-    if (is_checkpoint) return dho_strdup(out, path);
-    if (!dho_path_is_folder(path))
-        return dho_fail(DHO_ERR_CONFIG, "%s: no such checkpoint folder", path);
-    DHO_TRY(dho_checkpoint_find_newest(path, out));
-    if (*out == NULL)
-        return dho_fail(DHO_ERR_CONFIG,
-                        "%s: holds no checkpoint (name one, RUN/checkpoints/step-N, "
-                        "or the folder of a run)",
-                        path);
-    dho_info("%s: its newest checkpoint is %s", path, *out);
-    return DHO_OK;
-}
-
 dho_status dho_checkpoint_set_aside(const char *run_folder, int64_t step)
 {
     dho_status status;
@@ -239,8 +253,7 @@ static dho_status load_tensors(const char *path, const char *name, const dho_stu
     dho_safetensors *file = NULL;
     DHO_TRY(dho_path_join(&file_path, path, name));
     dho_status status = dho_safetensors_open(&file, file_path);
-    if (status == DHO_OK)
-        status = dho_state_dict_load(file, student->graph, buffers, prefix, slab);
+    if (status == DHO_OK) status = dho_state_dict_load(file, student->graph, buffers, prefix, slab);
     dho_safetensors_close(&file);
     dho_free(file_path);
     return status;
@@ -273,14 +286,21 @@ static void move_biases_inside(const dho_student *student, const dho_checkpoint_
 dho_status dho_checkpoint_load(const char *path, const dho_checkpoint_info *info,
                                const dho_student *student, const dho_checkpoint_slabs *slabs)
 {
-    DHO_TRY(load_tensors(path, DHO_CHECKPOINT_MODEL, student, false, "", slabs->parameters));
-    DHO_TRY(load_tensors(path, DHO_CHECKPOINT_MODEL, student, true, "", slabs->buffers));
-    if (slabs->moment1 != NULL)
-        DHO_TRY(load_tensors(path, DHO_CHECKPOINT_OPTIMIZER, student, false, "exp_avg.",
-                             slabs->moment1));
-    if (slabs->moment2 != NULL)
-        DHO_TRY(load_tensors(path, DHO_CHECKPOINT_OPTIMIZER, student, false, "exp_avg_sq.",
-                             slabs->moment2));
+    const struct part {
+        const char *file;
+        bool buffers;
+        const char *prefix;
+        float *slab;
+    } parts[] = {{DHO_CHECKPOINT_MODEL, false, "", slabs->parameters},
+                 {DHO_CHECKPOINT_MODEL, true, "", slabs->buffers},
+                 {DHO_CHECKPOINT_OPTIMIZER, false, "exp_avg.", slabs->moment1},
+                 {DHO_CHECKPOINT_OPTIMIZER, false, "exp_avg_sq.", slabs->moment2},
+                 {DHO_CHECKPOINT_EMA_FILE, false, "", slabs->ema_parameters},
+                 {DHO_CHECKPOINT_EMA_FILE, true, "", slabs->ema_buffers}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i].slab != NULL)
+            DHO_TRY(load_tensors(path, parts[i].file, student, parts[i].buffers, parts[i].prefix,
+                                 parts[i].slab));
     if (info->outer_bias) move_biases_inside(student, slabs);
     return DHO_OK;
 }

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "train/checkpoint_state.h"
+#include "checkpoint/checkpoint_state.h"
 
 #include "base/json.h"
 #include "dho/alloc.h"
@@ -18,7 +18,8 @@
 #define MAX_STATE_BYTES ((size_t)64 << 20)
 enum { STATE_VERSION = 3, FIRST_VERSION = 1, MAX_CLASSES = 1 << 20 };
 
-static const char *const file_names[2] = {DHO_CHECKPOINT_MODEL, DHO_CHECKPOINT_OPTIMIZER};
+static const char *const file_names[DHO_CHECKPOINT_FILES] = {
+    DHO_CHECKPOINT_MODEL, DHO_CHECKPOINT_OPTIMIZER, DHO_CHECKPOINT_EMA_FILE};
 
 dho_status dho_checkpoint_file_measure(const char *folder, const char *name,
                                        dho_checkpoint_file *out)
@@ -39,7 +40,7 @@ static json_t *triple(const double values[3])
 }
 
 dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_info *info,
-                                     const dho_checkpoint_file files[2])
+                                     const dho_checkpoint_file files[DHO_CHECKPOINT_FILES])
 {
     char fingerprint[32];
     char *path;
@@ -66,10 +67,12 @@ dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_in
         json_pack("{s:[b,b], s:f}", "cosine", info->head_forms[0] == DHO_HEAD_COSINE,
                   info->head_forms[1] == DHO_HEAD_COSINE, "scale", info->head_scale));
     json_t *list = json_object();
-    for (int i = 0; i < 2; i++)
-        json_object_set_new(list, file_names[i],
-                            json_pack("{s:I, s:I}", "bytes", (json_int_t)files[i].bytes, "crc32",
-                                      (json_int_t)files[i].crc));
+    for (int i = 0; i < DHO_CHECKPOINT_FILES; i++)
+        if (files[i].written)
+            json_object_set_new(list, file_names[i],
+                                json_pack("{s:I, s:I}", "bytes", (json_int_t)files[i].bytes,
+                                          "crc32", (json_int_t)files[i].crc));
+    dho_checkpoint_standing_save(state, &info->standing);
     dho_status status;
     if (state == NULL || json_object_set_new(state, "layers", json_integer(info->layers)) != 0 ||
         json_object_set_new(state, "files", list) != 0)
@@ -128,7 +131,7 @@ static bool in_range(json_int_t value, int64_t low, int64_t high)
 static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_info *out)
 {
     json_int_t version, step, total, width, image_size, classes, labelled_crc;
-    const char *method, *model, *fingerprint, *teacher, *settings;
+    const char *method, *model, *fingerprint, *teacher, *settings, *set;
     json_t *mean, *std, *names;
     json_error_t error;
     const int failed = json_unpack_ex(
@@ -148,7 +151,7 @@ static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_in
         !in_range(image_size, 1, 65536) || !in_range(classes, 1, MAX_CLASSES) ||
         !in_range(labelled_crc, 0, UINT32_MAX) || !read_triple(mean, out->mean) ||
         !read_triple(std, out->std) || !dho_method_find(method, &out->method) ||
-        !read_heads(state, out))
+        !read_heads(state, out) || !dho_checkpoint_standing_load(state, step, &out->standing, &set))
         return damaged(path, "a value is out of range");
     out->outer_bias = version < 2;
     out->lacks_dtype = version < 3;
@@ -163,6 +166,7 @@ static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_in
     snprintf(out->model, sizeof out->model, "%s", model);
     DHO_TRY(dho_strdup(&out->teacher, teacher));
     DHO_TRY(dho_strdup(&out->settings, settings));
+    DHO_TRY(dho_strdup(&out->standing.set, set));
     return read_class_names(path, names, out);
 }
 
@@ -185,11 +189,11 @@ static dho_status check_header(const char *file_path)
 }
 
 /* Size and CRC, or only the header, of one of the other files against what state.json says. */
-static dho_status check_file(const char *path, const json_t *state, const char *name, bool whole)
+static dho_status check_file(const char *path, const json_t *files, const char *name, bool whole)
 {
     char *file_path;
     dho_checkpoint_file found = {0};
-    const json_t *entry = json_object_get(json_object_get(state, "files"), name);
+    const json_t *entry = json_object_get(files, name);
     const json_int_t bytes = json_integer_value(json_object_get(entry, "bytes"));
     const json_int_t crc = json_integer_value(json_object_get(entry, "crc32"));
     if (entry == NULL) return damaged(path, "has no list of files");
@@ -222,8 +226,11 @@ static dho_status read_state(const char *path, check_depth depth, dho_checkpoint
     }
     DHO_TRY_GOTO(dho_json_load_sealed(&state, state_path, MAX_STATE_BYTES));
     DHO_TRY_GOTO(read_fields(path, state, out));
-    for (int i = 0; i < 2 && depth != STATE_ALONE; i++)
-        DHO_TRY_GOTO(check_file(path, state, file_names[i], depth == CHECKSUMS_TOO));
+    const json_t *files = json_object_get(state, "files");
+    out->has_ema = json_object_get(files, DHO_CHECKPOINT_EMA_FILE) != NULL;
+    for (int i = 0; i < DHO_CHECKPOINT_FILES && depth != STATE_ALONE; i++)
+        if (out->has_ema || strcmp(file_names[i], DHO_CHECKPOINT_EMA_FILE) != 0)
+            DHO_TRY_GOTO(check_file(path, files, file_names[i], depth == CHECKSUMS_TOO));
 fail:
     json_decref(state);
     dho_free(state_path);
@@ -265,6 +272,7 @@ void dho_checkpoint_info_free(dho_checkpoint_info *info)
     dho_free(info->class_names);
     dho_free(info->teacher);
     dho_free(info->settings);
+    dho_free(info->standing.set);
     info->class_names = NULL;
-    info->teacher = info->settings = NULL;
+    info->teacher = info->settings = info->standing.set = NULL;
 }

@@ -2,11 +2,11 @@
 #define _GNU_SOURCE
 #include "base/json.h"
 #include "check_main.h"
+#include "checkpoint/resume_check.h"
 #include "dho/alloc.h"
 #include "dho/checkpoint.h"
 #include "dho/file.h"
 #include "dho/rng.h"
-#include "train/resume_check.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -70,8 +70,10 @@ static void setup(void)
     ck_assert_ok(dho_student_create(&student, &options));
     floats = dho_graph_parameter_floats(student.graph);
     buffer_floats = dho_graph_buffer_floats(student.graph);
-    slabs = (dho_checkpoint_slabs){random_slab(floats, 1), random_slab(buffer_floats, 2),
-                                   random_slab(floats, 3), random_slab(floats, 4)};
+    slabs = (dho_checkpoint_slabs){.parameters = random_slab(floats, 1),
+                                   .buffers = random_slab(buffer_floats, 2),
+                                   .moment1 = random_slab(floats, 3),
+                                   .moment2 = random_slab(floats, 4)};
     ck_assert_ok(dho_alloc_zero(&loaded.parameters, floats, sizeof(float), "test"));
     ck_assert_ok(dho_alloc_zero(&loaded.buffers, buffer_floats, sizeof(float), "test"));
     ck_assert_ok(dho_alloc_zero(&loaded.moment1, floats, sizeof(float), "test"));
@@ -92,6 +94,23 @@ static void save(int64_t step, int keep)
 {
     const dho_checkpoint_info info = make_info(step);
     ck_assert_ok(dho_checkpoint_save(run_folder, &info, &student, &slabs, keep));
+}
+
+/* With an average, and evaluations of which the best was at `best`. */
+static void save_best(int64_t step, int keep, int64_t best)
+{
+    static char val[] = "val";
+    dho_checkpoint_info info = make_info(step);
+    dho_checkpoint_slabs both = slabs;
+    both.ema_parameters = slabs.moment1;
+    both.ema_buffers = slabs.buffers;
+    info.standing = (dho_standing){.metric = DHO_BEST_EVAL_NLL,
+                                   .set = val,
+                                   .best_step = best,
+                                   .best = 0.1,
+                                   .reference = 1.0 / 3,
+                                   .waited = 2};
+    ck_assert_ok(dho_checkpoint_save(run_folder, &info, &student, &both, keep));
 }
 
 static void path_of(int64_t step, const char *file, char *out, size_t bytes)
@@ -125,6 +144,83 @@ START_TEST(test_round_trip)
     ck_assert_mem_eq(loaded.buffers, slabs.buffers, buffer_floats * sizeof(float));
     ck_assert_mem_eq(loaded.moment1, slabs.moment1, floats * sizeof(float));
     ck_assert_mem_eq(loaded.moment2, slabs.moment2, floats * sizeof(float));
+}
+END_TEST
+
+START_TEST(test_average_and_standing)
+{
+    char path[256], state_path[256];
+    json_t *state;
+    dho_checkpoint_info info;
+    save_best(50, 2, 40);
+    path_of(50, "", path, sizeof path);
+    ck_assert_ok(dho_checkpoint_read_info(path, &info));
+    ck_assert(info.has_ema);
+    ck_assert(!info.standing.due);
+    ck_assert_int_eq(info.standing.metric, DHO_BEST_EVAL_NLL);
+    ck_assert_str_eq(info.standing.set, "val");
+    ck_assert_int_eq(info.standing.best_step, 40);
+    ck_assert(info.standing.best == 0.1 && info.standing.reference == 1.0 / 3);
+    ck_assert_int_eq(info.standing.waited, 2);
+    const dho_checkpoint_slabs average = {.ema_parameters = loaded.parameters,
+                                          .ema_buffers = loaded.buffers};
+    ck_assert_ok(dho_checkpoint_load(path, &info, &student, &average));
+    dho_checkpoint_info_free(&info);
+    ck_assert_mem_eq(loaded.parameters, slabs.moment1, floats * sizeof(float));
+    ck_assert_mem_eq(loaded.buffers, slabs.buffers, buffer_floats * sizeof(float));
+
+    path_of(50, "state.json", state_path, sizeof state_path);
+    ck_assert_ok(dho_json_load_sealed(&state, state_path, 1 << 20));
+    json_t *evaluations = json_object_get(state, "evaluations");
+    static const char *const bad[] = {"{\"best_step\": 51}", "{\"metric\": \"luck\"}",
+                                      "{\"best\": \"x\"}", "{\"waited\": -1}", "{\"set\": 3}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        json_t *copy = json_deep_copy(state), *change = json_loads(bad[i], 0, NULL);
+        json_object_update(json_object_get(copy, "evaluations"), change);
+        ck_assert_ok(dho_json_save_sealed(copy, state_path));
+        ck_assert_fails(dho_checkpoint_read_info(path, &info), DHO_ERR_FORMAT, "out of range");
+        json_decref(copy);
+        json_decref(change);
+    }
+    ck_assert_ptr_nonnull(evaluations);
+    json_decref(state);
+    path_of(50, "ema.safetensors", state_path, sizeof state_path);
+    save_best(50, 2, 40); /* takes the place of the damaged one */
+    ck_assert_int_eq(truncate(state_path, 100), 0);
+    ck_assert_fails(dho_checkpoint_read_info(path, &info), DHO_ERR_FORMAT, "truncated");
+}
+END_TEST
+
+/* The best stays however many follow, and the link names it; another best lets it go. */
+START_TEST(test_best)
+{
+    char path[256], *found;
+    dho_checkpoint_choice choice = {.path = run_folder, .best = true};
+    save(10, 1);
+    ck_assert_fails(dho_checkpoint_resolve(&choice, &found), DHO_ERR_CONFIG, "no best checkpoint");
+    save_best(20, 1, 20);
+    for (int step = 30; step <= 50; step += 10) save_best(step, 1, 20);
+    path_of(40, "", path, sizeof path);
+    ck_assert(!dho_path_exists(path));
+    ck_assert_int_eq(dho_checkpoint_best_step(run_folder), 20);
+    ck_assert_ok(dho_checkpoint_resolve(&choice, &found));
+    path_of(20, "", path, sizeof path);
+    ck_assert_str_eq(found, path);
+    dho_free(found);
+    save_best(60, 1, 60);
+    ck_assert(!dho_path_exists(path));
+    ck_assert_int_eq(dho_checkpoint_best_step(run_folder), 60);
+    choice.path = path;
+    path_of(60, "", path, sizeof path);
+    ck_assert_fails(dho_checkpoint_resolve(&choice, &found), DHO_ERR_CONFIG, "is a checkpoint");
+
+    dho_checkpoint_mark_best(run_folder, 20); /* which is not there any more: only a warning */
+    ck_assert_int_eq(dho_checkpoint_best_step(run_folder), 60);
+    dho_checkpoint_mark_best(run_folder, 0);
+    ck_assert_int_eq(dho_checkpoint_best_step(run_folder), -1);
+    snprintf(path, sizeof path, "%s/checkpoints/best", run_folder);
+    ck_assert_int_eq(symlink("../../elsewhere", path), 0); /* only a step-N beside it is followed */
+    ck_assert_int_eq(dho_checkpoint_best_step(run_folder), -1);
 }
 END_TEST
 
@@ -371,6 +467,8 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_round_trip);
+    tcase_add_test(tests, test_average_and_standing);
+    tcase_add_test(tests, test_best);
     tcase_add_test(tests, test_version_1);
     tcase_add_test(tests, test_resume_check);
     tcase_add_test(tests, test_resume_check_of_other_versions);

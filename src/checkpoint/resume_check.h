@@ -1,6 +1,6 @@
-/* May a run go on from a checkpoint? Private to src/train. */
-#ifndef DHO_TRAIN_RESUME_CHECK_H
-#define DHO_TRAIN_RESUME_CHECK_H
+/* May a run go on from a checkpoint? Private to src. */
+#ifndef DHO_CHECKPOINT_RESUME_CHECK_H
+#define DHO_CHECKPOINT_RESUME_CHECK_H
 
 #include "dho/checkpoint.h"
 

@@ -1,0 +1,84 @@
+#include "eval/set_evaluator.h"
+
+#include "dho/alloc.h"
+#include "dho/run_setup.h"
+#include "eval/eval_set.h"
+#include "eval/outputs.h"
+
+#include <string.h>
+
+struct dho_set_evaluator {
+    const dho_config *config;
+    const dho_config_set *set;
+    const dho_model *model;
+    dho_comm *comm;
+    dho_dataset dataset; /* owned */
+    dho_infer *infer;    /* owned */
+    int threads;
+};
+
+static dho_status open_local(dho_set_evaluator **out, const dho_config *config, dho_comm *comm,
+                             const char *set, const dho_model *model)
+{
+    size_t i = 0;
+    DHO_TRY(dho_alloc_zero(out, 1, sizeof **out, "evaluation"));
+    dho_set_evaluator *evaluator = *out;
+    while (i < config->eval.set_count && strcmp(config->eval.sets[i].name, set) != 0) i++;
+    if (i == config->eval.set_count)
+        return dho_fail(DHO_ERR_CONFIG, "train.eval_on: \"%s\" is no set of eval.sets", set);
+    *evaluator = (dho_set_evaluator){.config = config,
+                                     .set = &config->eval.sets[i],
+                                     .model = model,
+                                     .comm = comm,
+                                     .threads = dho_setup_threads(config->compute.threads)};
+    DHO_TRY(dho_eval_set_open(evaluator->set, model->class_names, model->student.classes,
+                              &evaluator->dataset));
+    return dho_infer_open(&evaluator->infer, config, model);
+}
+
+dho_status dho_set_evaluator_open(dho_set_evaluator **out, const dho_config *config, dho_comm *comm,
+                                  const char *set, const dho_model *model, bool (*stop)(void))
+{
+    dho_status status;
+    *out = NULL;
+    DHO_TRY_GOTO(dho_comm_agree(comm, open_local(out, config, comm, set, model)));
+    DHO_TRY_GOTO(dho_comm_check_equal(comm, &(*out)->dataset.fingerprint,
+                                      sizeof(*out)->dataset.fingerprint, set));
+    dho_infer_stop_when((*out)->infer, stop);
+    return DHO_OK;
+fail:
+    dho_set_evaluator_close(out);
+    return status;
+}
+
+void dho_set_evaluator_close(dho_set_evaluator **evaluator)
+{
+    if (*evaluator == NULL) return;
+    dho_infer_close(&(*evaluator)->infer);
+    dho_dataset_free(&(*evaluator)->dataset);
+    dho_free(*evaluator);
+    *evaluator = NULL;
+}
+
+size_t dho_set_evaluator_bytes(const dho_set_evaluator *evaluator)
+{
+    const dho_student *student = &evaluator->model->student;
+    const size_t row = (size_t)student->classes * sizeof(float);
+    return dho_infer_bytes(evaluator->infer) +
+           (size_t)evaluator->dataset.count * row * ((size_t)student->head_count + 1);
+}
+
+dho_status dho_set_evaluator_run(dho_set_evaluator *evaluator, dho_set_scores *out)
+{
+    dho_head_outputs outputs;
+    DHO_TRY(dho_outputs_compute(evaluator->config, evaluator->comm, evaluator->infer,
+                                evaluator->model, &evaluator->dataset, &outputs));
+    dho_status status = DHO_OK;
+    if (dho_comm_rank(evaluator->comm) == 0)
+        status =
+            dho_set_score(evaluator->config, evaluator->set, &outputs, evaluator->threads, out);
+    status = dho_comm_agree(evaluator->comm, status);
+    dho_head_outputs_free(&outputs);
+    DHO_TRY(status);
+    return dho_comm_broadcast(evaluator->comm, out, sizeof *out, 0);
+}
