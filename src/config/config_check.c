@@ -207,6 +207,9 @@ static dho_status check_set(const checker *c, size_t i)
         snprintf(text, sizeof text, "%s is also the name of eval.sets[%zu]", quoted, j);
         return fail_set(c, i, "name", text);
     }
+    if (c->config->data.holdout[0] != '\0' && strcmp(set->name, DHO_HOLDOUT_NAME) == 0)
+        return fail_set(c, i, "name",
+                        "\"holdout\" is the name of data.holdout's images: take another");
     if (set->root[0] == '\0') return fail_set(c, i, "root", "needed, because data.root is not set");
     return check_split(c, i, entry);
 }
@@ -220,6 +223,8 @@ static dho_status check_eval(const checker *c)
                         "expected 0 or at least data.image_size (%lld), got %lld",
                         (long long)k->data.image_size, (long long)k->eval.resize);
     if (k->eval.select_on[0] == '\0') return DHO_OK;
+    const bool holdout = strcmp(k->eval.select_on, DHO_HOLDOUT_NAME) == 0;
+    if (holdout && k->data.holdout[0] != '\0') return DHO_OK;
     char names[256] = "", quoted[DHO_YAML_QUOTE_BYTES];
     for (size_t i = 0; i < k->eval.set_count; i++) {
         if (strcmp(k->eval.sets[i].name, k->eval.select_on) == 0) return DHO_OK;
@@ -228,6 +233,10 @@ static dho_status check_eval(const checker *c)
                  k->eval.sets[i].name);
     }
     dho_yaml_quote(k->eval.select_on, quoted);
+    if (holdout)
+        return fail_key(
+            c, "eval.select_on", NULL,
+            "holdout needs data.holdout (10 %%, say), or a set of that name in eval.sets");
     if (k->eval.set_count == 0)
         return fail_key(c, "eval.select_on", NULL, "no set has the name %s: eval.sets is empty",
                         quoted);

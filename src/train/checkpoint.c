@@ -239,8 +239,7 @@ static dho_status load_tensors(const char *path, const char *name, const dho_stu
     dho_safetensors *file = NULL;
     DHO_TRY(dho_path_join(&file_path, path, name));
     dho_status status = dho_safetensors_open(&file, file_path);
-    if (status == DHO_OK)
-        status = dho_state_dict_load(file, student->graph, buffers, prefix, slab);
+    if (status == DHO_OK) status = dho_state_dict_load(file, student->graph, buffers, prefix, slab);
     dho_safetensors_close(&file);
     dho_free(file_path);
     return status;
