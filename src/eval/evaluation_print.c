@@ -1,8 +1,8 @@
 #include "eval/evaluation_print.h"
 
-#include <math.h>
 #include "dho/config.h"
 
+#include <math.h>
 #include <stdio.h>
 
 static void print_choice(const dho_evaluation *evaluation)
