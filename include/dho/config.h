@@ -131,6 +131,7 @@ typedef struct dho_config {
     struct {
         dho_format format;      /* data.format: imagefolder */
         char *root;             /* data.root: required to train; ImageFolder: the folder of class folders */
+        char *unlabelled;       /* data.unlabelled: "" or further images, without classes */
         char *split_file;       /* data.split_file: CoOp only */
         char *split;            /* data.split: train; CoOp only, which split to train on */
         dho_label_source labels; /* data.labels: all | shots | percent | file | balanced */
@@ -139,6 +140,7 @@ typedef struct dho_config {
         double percent;         /* data.percent: (0, 100]; with labels: percent or balanced */
         char *label_file;       /* data.label_file: with labels: file */
         char *class_file;       /* data.class_file: "" or a list of the class names */
+        char *holdout;          /* data.holdout: "", "10 %" or "2": dho_config_holdout */
         uint64_t label_seed;    /* data.label_seed: 1 */
         bool exclude_labelled;  /* data.exclude_labelled: false; from the unlabelled images */
         int64_t image_size;     /* data.image_size: 224; 32 .. 1024 */
@@ -224,7 +226,8 @@ typedef struct dho_config {
     struct {
         dho_config_set *sets;      /* eval.sets: [] */
         size_t set_count;
-        char *select_on;           /* eval.select_on: name of the set alpha and beta are chosen on; "" = none */
+        char *select_on;           /* eval.select_on: name of the set alpha and beta are chosen on,
+                                      or DHO_HOLDOUT_NAME with data.holdout; "" = none */
         int64_t resize;            /* eval.resize: 0 = round(image_size * 256 / 224); the short side */
         dho_filter interpolation; /* eval.interpolation: bicubic */
         int64_t batch;             /* eval.batch: 64 images a rank at a time */
@@ -289,6 +292,19 @@ void dho_config_differences_free(dho_config_differences *differences);
  * teacher.cache unless method: ce. `name` (the file's) starts the message.
  * Errors: DHO_ERR_CONFIG "name: key: ...". */
 dho_status dho_config_check_train(const dho_config *config, const char *name);
+
+/* The set of data.holdout among the evaluation sets. */
+#define DHO_HOLDOUT_NAME "holdout"
+
+/* data.holdout: a percentage of each class's labelled images, or a number of them; both 0: none. */
+typedef struct dho_holdout {
+    double percent; /* in (0, 100) */
+    int64_t images; /* >= 1 where percent is 0 */
+} dho_holdout;
+
+dho_holdout dho_config_holdout(const dho_config *config);
+/* "10 % of each class's labelled training images, held out of training"; "" when nothing is. */
+void dho_config_describe_holdout(const dho_config *config, char *out, size_t bytes);
 
 /* The schema as Markdown: the table in docs/configuration.md. *out: owned text (dho_free). */
 dho_status dho_config_schema_markdown(char **out);

@@ -34,7 +34,7 @@ typedef struct dho_data_findings {
     dho_finding *list;    /* owned, [listed], in the order of the sets; rank 0's, elsewhere NULL */
     size_t listed, room;  /* room: of the list */
     int64_t problems;     /* the same on all ranks, as all below */
-    int64_t count;        /* images of the training set; 0: it cannot be opened, or there is none */
+    int64_t count;        /* training images; 0: they cannot be opened, or there are none */
     uint64_t fingerprint; /* of the training set */
 } dho_data_findings;
 

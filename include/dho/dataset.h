@@ -7,6 +7,7 @@
 #ifndef DHO_DATASET_H
 #define DHO_DATASET_H
 
+#include "dho/config.h"
 #include "dho/status.h"
 
 #include <stdbool.h>
@@ -23,7 +24,7 @@ enum { DHO_NO_ID = -1, DHO_NO_LABEL = -1 };
 
 typedef struct dho_sample {
     const char *path; /* relative to root, borrowed from the dataset */
-    int32_t label;    /* 0 .. classes-1 */
+    int32_t label;    /* 0 .. classes-1; DHO_NO_LABEL: an image without a class */
 } dho_sample;
 
 /* The open tar shards of a packed dataset (docs/shards.md). */
@@ -38,15 +39,23 @@ typedef struct dho_dataset {
     int64_t count;
     char **class_names; /* owned, [classes]; folder name, or the CoOp class name */
     int32_t classes;
-    bool *class_present;  /* owned, [classes]: has at least one sample here */
-    uint64_t fingerprint; /* what a teacher cache is bound to: FNV-1a of path, NUL and
-                             label (4 bytes, little endian) of each sample in order, then of the
-                             count (8 bytes) */
-    char *path_pool;      /* owned: the bytes behind samples[].path */
-    dho_tar_set *shards;  /* owned; the samples' bytes are in tar shards under root; NULL: each
-                               sample is a file root/path */
-    dho_unused *unused;   /* owned; NULL: nothing is looked for (FGVC-Aircraft) */
+    bool *class_present;      /* owned, [classes]: has at least one sample here */
+    uint64_t fingerprint;     /* what a teacher cache is bound to: FNV-1a of path, NUL and
+                                 label (4 bytes, little endian) of each sample in order, then of the
+                                 count (8 bytes) */
+    char *path_pool;          /* owned: the bytes behind samples[].path */
+    dho_tar_set *shards;      /* owned; the samples' bytes are in tar shards under root; NULL: each
+                                   sample is a file root/path */
+    dho_unused *unused;       /* owned; NULL: nothing is looked for (FGVC-Aircraft) */
+    struct dho_dataset *heap; /* owned; of a set that has images with a class and, behind them,
+                                 others: root, count, shards and unused of those; else NULL */
 } dho_dataset;
+
+/* The first id without a class; count: there is none. */
+static inline int64_t dho_dataset_heap_start(const dho_dataset *dataset)
+{
+    return dataset->count - (dataset->heap != NULL ? dataset->heap->count : 0);
+}
 
 /* Lists an ImageFolder. With `reference` (NULL for a training set) labels are the indices of the
  * folder names in the reference's classes (so a subset of its classes is fine), and class_names
@@ -83,6 +92,26 @@ dho_status dho_dataset_open_coop(dho_dataset *out, const char *root, const char 
 dho_status dho_dataset_open_shards(dho_dataset *out, const char *folder,
                                    const dho_dataset *reference);
 
+/* Lists images without classes: a folder, whose images are found at any depth and ordered by folder
+ * and name in byte order; a folder with tars or an index in it (as dho_dataset_open_shards, but no
+ * label is needed or read); or a text file with a path a line, relative to the file's folder (blank
+ * lines and lines that start with # are passed over), ordered as a folder's. The set has no
+ * classes, and all its samples the label DHO_NO_LABEL. Errors: DHO_ERR_CONFIG (nothing there, no
+ * image, a path that is listed twice), and those of a folder and of tars. *out is
+ * all zero on error. */
+dho_status dho_dataset_open_unlabelled(dho_dataset *out, const char *path);
+
+/* Puts the images of *heap, an unlabelled set, behind those of *dataset, which has classes: they
+ * get the ids from dho_dataset_heap_start on, and count and fingerprint become those of both. Takes
+ * *heap, which is all zero then, also on error. Errors: DHO_ERR_MEMORY. */
+dho_status dho_dataset_add_heap(dho_dataset *dataset, dho_dataset *heap);
+
+/* Keeps the samples ids[count] alone, ascending and of images with a class, as ids 0 .. count-1. */
+void dho_dataset_keep(dho_dataset *dataset, const int64_t *ids, int64_t count);
+
+/* The folder that sample id's path starts at; "" for an absolute path. Borrowed. */
+const char *dho_dataset_root_of(const dho_dataset *dataset, int64_t id);
+
 /* Reads sample id's file, wherever it is, into *inout_data (as dho_file_read does). Thread-safe.
  * Errors: DHO_ERR_IO; DHO_ERR_FORMAT for more than 2 GiB, or a CRC that is not the index's. */
 dho_status dho_dataset_read(const dho_dataset *dataset, int64_t id, uint8_t **inout_data,
@@ -112,7 +141,7 @@ typedef struct dho_id_list {
 
 void dho_id_list_free(dho_id_list *list);
 
-/* All samples. */
+/* All samples that have a class, as of all subsets below. */
 dho_status dho_subset_all(dho_id_list *out, const dho_dataset *dataset);
 /* k per class, drawn by (seed, class); a class with fewer gives all it has, and is named; with
  * `repeat` k draws of them with repetition, as CoOp's code and the method's do. */
@@ -137,6 +166,14 @@ dho_status dho_subset_balanced(dho_id_list *out, const dho_dataset *dataset, dou
  * Errors: DHO_ERR_CONFIG naming file, line and the name that is not in the dataset, or is
  * ambiguous, or occurs twice; DHO_ERR_CONFIG when no name is listed; DHO_ERR_IO. */
 dho_status dho_subset_file(dho_id_list *out, const dho_dataset *dataset, const char *path);
+
+/* Moves a share of each class's images (a percentage is rounded to nearest, but to at least one)
+ * from the labelled list to *out, sorted, each once: one that is in the list several times leaves
+ * it. Which ones depends on the seed and the images' paths alone: those with the lowest random
+ * numbers, so a smaller share is a part of a larger one. Errors: DHO_ERR_CONFIG for a class that
+ * would have no labelled image left. */
+dho_status dho_subset_hold_out(dho_id_list *labelled, dho_id_list *out, const dho_dataset *dataset,
+                               const dho_holdout *share, uint64_t seed);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -63,6 +63,7 @@ typedef struct dho_evaluation {
      * of the combined prediction and of each head that is scored; the others 1. */
     char *scaled_on;
     double temperatures[DHO_SCORE_KINDS];
+    char *holdout; /* owned: what the set DHO_HOLDOUT_NAME is, as a phrase; NULL: there is none */
     dho_evaluated_set *sets; /* owned, [set_count] */
     size_t set_count;
     /* The best plateau on `chosen_on` at each of eval.betas, owned, [plateau_count]. They are

@@ -2,8 +2,8 @@
  * them ahead of time. All Local.
  *
  * Streams (README, "Sampling"):
- *  - unlabelled: virtual shard v holds the ids with id mod V == v, with exclude_labelled those of
- *    them that are not labelled. Its stream is infinite: pass k is the shard's ids shuffled by
+ *  - unlabelled: virtual shard v holds the ids with id mod V == v, but for those
+ *    that are excluded. Its stream is infinite: pass k is the shard's ids shuffled by
  *    (seed, k, v); step t takes positions t*unlabelled .. (t+1)*unlabelled - 1 of it.
  *  - labelled: one stream for all shards, pass k is the labelled list shuffled by (seed, k);
  *    microbatch v of step t takes `labelled` positions from (t*V + v)*labelled on.
@@ -47,8 +47,10 @@ typedef struct dho_sampler_options {
     int64_t dataset_count;
     const int64_t *labelled_ids; /* borrowed, [labelled_count], sorted; an id may be there twice */
     int64_t labelled_count;
-    bool exclude_labelled; /* unlabelled samples are those without a label */
-    int64_t epoch_steps;   /* 0: endless streams of full batches; else as above */
+    const int64_t *excluded_ids; /* borrowed, [excluded_count], sorted, each once: these are no
+                                    unlabelled samples */
+    int64_t excluded_count;
+    int64_t epoch_steps; /* 0: endless streams of full batches; else as above */
 } dho_sampler_options;
 
 /* *out is owned (dho_sampler_destroy). Memory: 8 bytes an id of each shard drawn from so far.
@@ -70,9 +72,6 @@ dho_step_rows dho_sampler_rows(const dho_sampler *sampler, int64_t step);
  * Not thread-safe. Errors: DHO_ERR_MEMORY; DHO_ERR_INTERNAL (no such step or shard). */
 dho_status dho_sampler_draw(dho_sampler *sampler, int64_t step, int shard, dho_draw *out);
 
-/* How many samples are unlabelled ones: all of the dataset, or those without a label. */
-int64_t dho_unlabelled_count(int64_t dataset_count, const int64_t *labelled_ids,
-                             int64_t labelled_count, bool exclude_labelled);
 /* Batches of a pass over `count` images as PyTorch's loaders of `shards` processes have them, the
  * smaller last one included; micro: images of a microbatch, from 1. */
 int64_t dho_loader_batches(int64_t count, int shards, int micro);

@@ -13,17 +13,37 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* The training set of data.*; class_file is checked. */
+/* The training images: those of data.root, whose class_file is checked, and behind them those of
+ * data.unlabelled. Errors: DHO_ERR_CONFIG (data.root is not set; one of the two folders lies in the
+ * other), and those of opening them. */
 dho_status dho_setup_dataset(const dho_config *config, dho_dataset *out);
+/* Those of data.root alone, and those of data.unlabelled alone. */
+dho_status dho_setup_classed(const dho_config *config, dho_dataset *out);
+dho_status dho_setup_heap(const dho_config *config, dho_dataset *out);
+/* The same without a word on what lies there and is not used. */
+dho_status dho_setup_heap_quietly(const dho_config *config, dho_dataset *out);
 /* An evaluation set. reference: whose classes the labels are (NULL: its own); a CoOp file's classes
  * are its own anyway. */
 dho_status dho_setup_set(const dho_config_set *set, const dho_dataset *reference, dho_dataset *out);
 /* The same without a word on what lies there and is not used. */
 dho_status dho_setup_set_quietly(const dho_config_set *set, const dho_dataset *reference,
                                  dho_dataset *out);
-/* Its labelled subset. */
+/* Its labelled images to train on; and beside them those of data.holdout, none without the key. */
 dho_status dho_setup_labelled(const dho_config *config, const dho_dataset *dataset,
                               dho_id_list *out);
+dho_status dho_setup_split(const dho_config *config, const dho_dataset *dataset,
+                           dho_id_list *labelled, dho_id_list *holdout);
+/* The images that are not drawn as unlabelled ones: held-out images, and with data.exclude_labelled
+ * the labelled ones. Sorted, each once. */
+dho_status dho_setup_excluded(const dho_config *config, const dho_id_list *labelled,
+                              const dho_id_list *holdout, dho_id_list *out);
+/* The held-out images as an evaluation set, of which training images: *out_origin (may be NULL). */
+typedef struct dho_holdout_origin {
+    uint64_t fingerprint;  /* of the training images */
+    uint32_t labelled_crc; /* CRC-32 of the labelled ids, int64_t each */
+} dho_holdout_origin;
+dho_status dho_setup_holdout_set(const dho_config *config, dho_dataset *out,
+                                 dho_holdout_origin *out_origin);
 dho_normalise dho_setup_normalise(const double mean[3], const double std[3]);
 /* What both loaders need of a configuration: random crops of the training set, as data.* says, as
  * an executor of compute.dtype reads them. dataset is borrowed. */

@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "dho/checkpoint.h"
+#include "dho/trainer.h"
 
 /* Prints rank 0's versions, libraries and ranks: what a log needs to be understood later. */
 void dho_cli_announce(const dho_comm *comm);
@@ -16,6 +17,9 @@ dho_status dho_cli_start_threads(dho_comm *comm);
 /* Are compute.threads and data.loader_threads within reason? Warns when the ranks of a machine have
  * more threads than CPUs. Errors: DHO_ERR_CONFIG. Collective. */
 dho_status dho_cli_check_threads(const dho_config *config, dho_comm *comm);
+
+/* train_plan.c: what dho train --dry-run says. */
+void dho_cli_print_dry_run(const dho_dry_run *run, const dho_config *config);
 
 /* --- config_arguments.c: the options of the commands that read a configuration --- */
 

@@ -68,6 +68,7 @@ typedef struct dho_command {
 /* The commands in the order of the help. A command is a word here and the file src/cli/WORD.c,
  * which defines dho_command_WORD. */
 #define DHO_COMMANDS(X)    \
+    X(init)                \
     X(synth)               \
     X(train)               \
     X(watch)               \

@@ -6,7 +6,7 @@
 typedef struct train_arguments {
     dho_config_arguments from;
     const char *resume;
-    bool print_config;
+    bool print_config, dry_run;
 } train_arguments;
 
 #define AT(member) offsetof(train_arguments, member)
@@ -24,6 +24,10 @@ static const dho_option options[] = {
                "there is one; "
                "PATH is a checkpoint or the folder of a run",
                .fallback = "auto"),
+    DHO_OPTION(
+        "--dry-run", NULL, AT(dry_run),
+        "checks all that a start checks, runs a few steps, says how long the run is and what "
+        "memory, time and disk it takes, and ends; writes nothing"),
     DHO_OPTION("--print-config", NULL, AT(print_config),
                "prints every key with its value and meaning, and ends"),
 };
@@ -35,6 +39,14 @@ static dho_status print(const dho_config *config)
     fputs(text, stdout);
     dho_free(text);
     return fflush(stdout) == 0 ? DHO_OK : dho_fail(DHO_ERR_IO, "standard output: cannot write");
+}
+
+static dho_status dry_run(const dho_config *config, dho_comm *comm, const char *resume)
+{
+    dho_dry_run found;
+    DHO_TRY(dho_train_dry_run(config, comm, resume, &found));
+    if (dho_comm_rank(comm) == 0) dho_cli_print_dry_run(&found, config);
+    return DHO_OK;
 }
 
 static dho_status train(void *given, dho_comm *comm)
@@ -53,7 +65,9 @@ static dho_status train(void *given, dho_comm *comm)
     } else {
         dho_cli_announce(comm);
         status = dho_comm_agree(comm, dho_config_check_train(&config, from->path));
-        if (status == DHO_OK) status = dho_train(&config, comm, arguments->resume);
+        if (status == DHO_OK)
+            status = arguments->dry_run ? dry_run(&config, comm, arguments->resume)
+                                        : dho_train(&config, comm, arguments->resume);
     }
     dho_config_free(&config);
     return status;

@@ -15,7 +15,7 @@ typedef struct zero_shot_inputs {
 static dho_status open_inputs(zero_shot_inputs *in, const dho_zero_shot_files *from,
                               const dho_config *config, bool dataset)
 {
-    if (dataset) DHO_TRY(dho_setup_dataset(config, &in->dataset));
+    if (dataset) DHO_TRY(dho_setup_classed(config, &in->dataset));
     DHO_TRY(dho_prompt_classes_read(&in->classes, from->classes, dataset ? &in->dataset : NULL));
     DHO_TRY(dho_templates_read(&in->templates, from->templates));
     DHO_TRY(dho_compute_create(&in->compute, config->compute.backend, config->compute.dtype,

@@ -124,6 +124,7 @@ static dho_status read_config(dho_config *config, const dho_yaml_node *root,
         DHO_TRY(dho_field_read_default(&field, config));
     }
     DHO_TRY(dho_config_settle_length(config, root, file));
+    DHO_TRY(dho_config_settle_holdout(config, root));
     DHO_TRY(dho_compat_check(config, root, file));
     DHO_TRY(read_sets(config, dho_yaml_find(root, "eval.sets")));
     return dho_config_check(config, root, file);

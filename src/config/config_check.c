@@ -207,6 +207,9 @@ static dho_status check_set(const checker *c, size_t i)
         snprintf(text, sizeof text, "%s is also the name of eval.sets[%zu]", quoted, j);
         return fail_set(c, i, "name", text);
     }
+    if (c->config->data.holdout[0] != '\0' && strcmp(set->name, DHO_HOLDOUT_NAME) == 0)
+        return fail_set(c, i, "name",
+                        "\"holdout\" is the name of data.holdout's images: take another");
     if (set->root[0] == '\0') return fail_set(c, i, "root", "needed, because data.root is not set");
     return check_split(c, i, entry);
 }
@@ -216,7 +219,8 @@ static dho_status check_set_name(const checker *c, const char *key, const char *
 {
     const dho_config *k = c->config;
     char names[256] = "", quoted[DHO_YAML_QUOTE_BYTES];
-    if (value[0] == '\0') return DHO_OK;
+    const bool holdout = strcmp(value, DHO_HOLDOUT_NAME) == 0;
+    if (value[0] == '\0' || (holdout && k->data.holdout[0] != '\0')) return DHO_OK;
     for (size_t i = 0; i < k->eval.set_count; i++) {
         if (strcmp(k->eval.sets[i].name, value) == 0) return DHO_OK;
         const size_t used = strlen(names);
@@ -224,6 +228,10 @@ static dho_status check_set_name(const checker *c, const char *key, const char *
                  k->eval.sets[i].name);
     }
     dho_yaml_quote(value, quoted);
+    if (holdout)
+        return fail_key(
+            c, key, NULL,
+            "holdout needs data.holdout (10 %%, say), or a set of that name in eval.sets");
     if (k->eval.set_count == 0)
         return fail_key(c, key, NULL, "no set has the name %s: eval.sets is empty", quoted);
     return fail_key(c, key, NULL, "expected the name of a set in eval.sets (%s), got %s", names,

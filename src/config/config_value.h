@@ -27,6 +27,10 @@ void dho_field_free(const dho_field *field, void *structure);
 dho_status dho_config_settle_length(dho_config *config, const dho_yaml_node *root,
                                     const dho_yaml_source *file);
 
+/* config_holdout.c: checks data.holdout and writes it in one way; with one, eval.select_on that is
+ * not given becomes DHO_HOLDOUT_NAME. */
+dho_status dho_config_settle_holdout(dho_config *config, const dho_yaml_node *root);
+
 /* The checks that need more than one key, or the tree. `root` may be NULL. `file` stands in for a
  * key that is not in the tree. */
 dho_status dho_config_check(const dho_config *config, const dho_yaml_node *root,

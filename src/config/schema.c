@@ -146,6 +146,8 @@ static const dho_field config_fields[] = {
 
     WORD(data.format, PLACE, format_words, "imagefolder", "how images and labels lie on disk (docs/datasets.md)"),
     PATH(data.root, PLACE, "", "image folder; needed to train"),
+    PATH(data.unlabelled, PLACE, "",
+         "further images, without classes: a folder of any depth, of tars, or a list of paths"),
     PATH(data.split_file, PLACE, "", "split JSON, or FGVC-Aircraft's variants.txt; format: coop only"),
     TEXT_WORD(data.split, NUMBERS, split_words, "train", "which split to train on; format: coop only"),
     WORD(data.labels, NUMBERS, label_words, "all", "which training images have a label"),
@@ -157,7 +159,10 @@ static const dho_field config_fields[] = {
            "labelled images; with labels: percent or balanced, above 0"),
     PATH(data.label_file, PLACE, "", "list of labelled image names; with labels: file"),
     PATH(data.class_file, PLACE, "", "list of the class names that must be there, and no others"),
-    NUMBER(data.label_seed, NUMBERS, "1", FROM(0), "", "seed of the labelled subset's choice (balanced: numpy's, 13 in the method's code)"),
+    TEXT(data.holdout, NUMBERS, "",
+         "labelled images that are not trained on, of each class: a percentage (10 %) or a number; "
+         "empty: none (docs/datasets.md)"),
+    NUMBER(data.label_seed, NUMBERS, "1", FROM(0), "", "seed of the labelled subset's choice (balanced: numpy's, 13 in the method's code) and of holdout's"),
     BOOL(data.exclude_labelled, NUMBERS, "false", "labelled images are no unlabelled ones as well"),
     NUMBER(data.image_size, NUMBERS, "224", IN(32, 1024), "pixels", "side of the student's input"),
     VECTOR(data.crop_scale, NUMBERS, "[0.5, 1.0]", IN_ABOVE(0, 1), "of the area",
@@ -263,7 +268,7 @@ static const dho_field config_fields[] = {
            "0: as OMP_NUM_THREADS says, else a share of the CPUs"),
 
     SETS(eval.sets, EVALUATION, eval.set_count, "[]", "what is evaluated: a list of mappings"),
-    TEXT(eval.select_on, EVALUATION, "", "set on which alpha and beta are chosen; empty: alpha and beta below"),
+    TEXT(eval.select_on, EVALUATION, "", "set on which alpha and beta are chosen; holdout: data.holdout's (the default where there is one); empty: alpha and beta below"),
     NUMBER(eval.resize, EVALUATION, "0", IN(0, 8192), "pixels",
            "short side before the centre crop; 0: image_size * 256 / 224"),
     WORD(eval.interpolation, EVALUATION, interpolation_words, "bicubic", "resampling of that resize"),

@@ -1,44 +1,24 @@
-#define _GNU_SOURCE
 #include "dho/data_check.h"
 
 #include "base/utf8.h"
-#include "data/tar_index.h"
+#include "data/data_check_read.h"
 #include "data/unused.h"
 #include "dho/alloc.h"
-#include "dho/file.h"
-#include "dho/image.h"
 #include "dho/run_setup.h"
-#include "image/image_codec.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { SHOWN = 20, MESSAGE_BYTES = 512, TEXT_BYTES = 4096 + 1024 };
-
-typedef struct broken_image {
-    int64_t id;
-    char message[MESSAGE_BYTES];
-} broken_image;
-
-/* The broken images that one rank has found in one set. */
-typedef struct broken_images {
-    int64_t broken;            /* images that cannot be read */
-    broken_image first[SHOWN]; /* the ones of the lowest ids, in their order */
-    int shown;
-    dho_status status; /* of what is not an image's fault: DHO_ERR_MEMORY */
-} broken_images;
+enum { TEXT_BYTES = 4096 + 1024 };
 
 typedef struct check {
     const dho_config *config;
     dho_comm *comm;
     const dho_data_check_options *options;
     dho_data_findings *out;
-    bool lists; /* rank 0 */
+    bool lists;   /* rank 0 */
+    bool no_heap; /* data.unlabelled cannot be opened */
     dho_status
         status; /* DHO_ERR_MEMORY when the list could not grow: all ranks learn it at the end */
 } check;
@@ -77,101 +57,24 @@ void dho_data_findings_free(dho_data_findings *findings)
 
 /* --- reading the images --- */
 
-static void note_broken(broken_images *f, int64_t id)
-{
-    int at = f->shown;
-    f->broken++;
-    while (at > 0 && f->first[at - 1].id > id) at--;
-    if (at == SHOWN) return;
-    const int moved = f->shown < SHOWN ? f->shown - at : SHOWN - 1 - at;
-    memmove(&f->first[at + 1], &f->first[at], (size_t)moved * sizeof *f->first);
-    if (f->shown < SHOWN) f->shown++;
-    f->first[at].id = id;
-    snprintf(f->first[at].message, sizeof f->first[at].message, "%s", dho_error_message());
-}
-
-/* Opens the file and looks at its first bytes: cheap enough for a million files. */
-static dho_status look(const dho_dataset *dataset, int64_t id)
-{
-    char path[PATH_MAX];
-    uint8_t head[DHO_IMAGE_HEAD_BYTES];
-    int file;
-    uint64_t bytes;
-    snprintf(path, sizeof path, "%s/%s", dataset->root, dataset->samples[id].path);
-    DHO_TRY(dho_file_open(&file, path, &bytes));
-    const ssize_t got = read(file, head, sizeof head);
-    const int error = errno;
-    close(file);
-    if (got < 0) return dho_fail(DHO_ERR_IO, "%s: cannot read: %s", path, strerror(error));
-    return dho_image_check_head(head, (size_t)got, path);
-}
-
-typedef struct image_reader {
-    dho_image image;
-    uint8_t *bytes;
-    size_t capacity;
-} image_reader;
-
-static dho_status read_image(const dho_dataset *dataset, int64_t id, bool decode, image_reader *r)
-{
-    size_t size;
-    if (!decode && dataset->shards == NULL) return look(dataset, id);
-    DHO_TRY(dho_dataset_read(dataset, id, &r->bytes, &r->capacity, &size));
-    if (!decode) return DHO_OK; /* its CRC was right */
-    const dho_status status =
-        dho_image_decode(&r->image, r->bytes, size, dataset->samples[id].path);
-    return status == DHO_OK ? status : dho_dataset_blame(dataset, id, status);
-}
-
-/* This rank's share, by all its threads. */
-static void read_share(const check *c, const dho_dataset *dataset, broken_images *f)
-{
-    const int64_t rank = dho_comm_rank(c->comm), ranks = dho_comm_size(c->comm);
-    const bool decode = c->options->decode;
-    const int threads = dho_setup_threads(c->config->data.loader_threads);
-#pragma omp parallel num_threads(threads)
-    {
-        image_reader reader = {0};
-#pragma omp for schedule(dynamic, 16)
-        for (int64_t id = rank; id < dataset->count; id += ranks) {
-            const dho_status status = read_image(dataset, id, decode, &reader);
-            if (status == DHO_OK) continue;
-#pragma omp critical(dho_data_check)
-            {
-                if (status == DHO_ERR_MEMORY) f->status = status;
-                note_broken(f, id);
-            }
-        }
-        dho_image_free(&reader.image);
-        dho_free(reader.bytes);
-    }
-}
-
 static dho_status read_all(check *c, const dho_dataset *dataset)
 {
-    broken_images *mine;
-    void *all = NULL;
-    DHO_TRY(dho_comm_agree(c->comm, dho_alloc_zero(&mine, 1, sizeof *mine, "data check")));
-    read_share(c, dataset, mine);
-    int64_t broken = mine->broken;
-    dho_status status = dho_comm_agree(
-        c->comm, mine->status == DHO_OK ? DHO_OK : dho_fail(mine->status, "data check: memory"));
-    if (status == DHO_OK) status = dho_comm_sum_int64(c->comm, &broken, 1);
-    if (status == DHO_OK) status = dho_comm_gather(c->comm, mine, sizeof *mine, &all, NULL);
-    dho_free(mine);
-    DHO_TRY(status);
+    dho_broken_images *all;
+    int64_t broken;
+    const bool decode = c->options->decode;
+    DHO_TRY(dho_data_check_read(dataset, c->comm, decode,
+                                dho_setup_threads(c->config->data.loader_threads), &broken, &all));
     add(c, DHO_FINDING_NOTE, "%s %lld images: %lld cannot be read",
-        c->options->decode        ? "decoded"
+        decode                    ? "decoded"
         : dataset->shards != NULL ? "read (checksums)"
                                   : "opened",
         (long long)dataset->count, (long long)broken);
-    int left = SHOWN;
-    for (int r = 0; all != NULL && r < dho_comm_size(c->comm); r++) {
-        const broken_images *theirs = (const broken_images *)all + r;
-        for (int i = 0; i < theirs->shown && left > 0; i++, left--)
-            add(c, DHO_FINDING_EXAMPLE, "%s", theirs->first[i].message);
-    }
-    if (broken > SHOWN) add(c, DHO_FINDING_EXAMPLE, "... and %lld more", (long long)broken - SHOWN);
+    int left = DHO_BROKEN_SHOWN;
+    for (int r = 0; all != NULL && r < dho_comm_size(c->comm); r++)
+        for (int i = 0; i < all[r].shown && left > 0; i++, left--)
+            add(c, DHO_FINDING_EXAMPLE, "%s", all[r].first[i].message);
+    if (broken > DHO_BROKEN_SHOWN)
+        add(c, DHO_FINDING_EXAMPLE, "... and %lld more", (long long)broken - DHO_BROKEN_SHOWN);
     if (broken > 0)
         add(c, DHO_FINDING_PROBLEM, "%lld unreadable image%s", (long long)broken,
             broken == 1 ? "" : "s");
@@ -257,23 +160,32 @@ static void report_unused(check *c, const dho_dataset *dataset)
     }
 }
 
-static dho_status report_labels(check *c, const dho_dataset *dataset)
+static dho_status report_list(check *c, const dho_dataset *dataset, const char *what,
+                              const dho_id_list *list)
 {
-    dho_id_list list;
     int64_t *counts;
     char text[160];
-    const dho_status status = dho_setup_labelled(c->config, dataset, &list);
+    const dho_status status = count_classes(dataset, list, false, &counts, text, sizeof text);
+    if (status == DHO_OK) add(c, DHO_FINDING_NOTE, "%s: %s", what, text);
+    dho_free(counts);
+    return status;
+}
+
+static dho_status report_labels(check *c, const dho_dataset *dataset)
+{
+    dho_id_list labelled, holdout;
+    const dho_status status = dho_setup_split(c->config, dataset, &labelled, &holdout);
     if (status == DHO_ERR_MEMORY) return status;
     if (status != DHO_OK) {
         add(c, DHO_FINDING_PROBLEM, "%s", dho_error_message());
         return DHO_OK;
     }
-    const dho_status counted = count_classes(dataset, &list, false, &counts, text, sizeof text);
-    dho_id_list_free(&list);
-    DHO_TRY(counted);
-    add(c, DHO_FINDING_NOTE, "labelled: %s", text);
-    dho_free(counts);
-    return DHO_OK;
+    dho_status counted = report_list(c, dataset, "labelled", &labelled);
+    if (counted == DHO_OK && holdout.count > 0)
+        counted = report_list(c, dataset, "held out (data.holdout)", &holdout);
+    dho_id_list_free(&labelled);
+    dho_id_list_free(&holdout);
+    return counted;
 }
 
 /* --- sets --- */
@@ -299,14 +211,12 @@ static void compare_with_training(check *c, const dho_dataset *training, const d
             (int)present, (int)dataset->classes);
 }
 
-/* Opens a set on all ranks; *out_open false (and a problem said) when one of them cannot. */
-static dho_status open_set(check *c, const char *name, const dho_config_set *set,
-                           const dho_dataset *reference, dho_dataset *out, bool *out_open)
+/* Is a set, opened on this rank or not, open on all? *out_open false (and a problem said) when it
+ * is not. */
+static dho_status agree_on_set(check *c, const char *title, dho_status opened, dho_dataset *out,
+                               bool *out_open)
 {
-    dho_config_set bare = *set;
-    char none[] = "";
-    bare.class_file = none; /* compared later, so that the counts are seen */
-    dho_status status = dho_comm_agree(c->comm, dho_setup_set_quietly(&bare, reference, out));
+    dho_status status = dho_comm_agree(c->comm, opened);
     if (status == DHO_OK)
         status = dho_comm_check_equal(c->comm, &out->fingerprint, sizeof out->fingerprint,
                                       "the list of images");
@@ -314,9 +224,20 @@ static dho_status open_set(check *c, const char *name, const dho_config_set *set
     if (*out_open) return DHO_OK;
     dho_dataset_free(out);
     if (status == DHO_ERR_COMM || status == DHO_ERR_MEMORY) return status;
-    add(c, DHO_FINDING_SET, "%s: %s %s", name, dho_dataset_layout_of(set->format)->what, set->root);
+    add(c, DHO_FINDING_SET, "%s", title);
     add(c, DHO_FINDING_PROBLEM, "%s", dho_error_message());
     return DHO_OK;
+}
+
+static dho_status open_set(check *c, const char *name, const dho_config_set *set,
+                           const dho_dataset *reference, dho_dataset *out, bool *out_open)
+{
+    char title[TEXT_BYTES], none[] = "";
+    dho_config_set bare = *set;
+    bare.class_file = none; /* compared later, so that the counts are seen */
+    snprintf(title, sizeof title, "%s: %s %s", name, dho_dataset_layout_of(set->format)->what,
+             set->root);
+    return agree_on_set(c, title, dho_setup_set_quietly(&bare, reference, out), out, out_open);
 }
 
 static dho_status check_set(check *c, const char *name, const dho_config_set *set,
@@ -338,6 +259,26 @@ static dho_status check_set(check *c, const char *name, const dho_config_set *se
     return read_all(c, out);
 }
 
+/* data.unlabelled, which becomes part of the training set. */
+static dho_status check_heap(check *c, dho_dataset *training)
+{
+    char title[TEXT_BYTES];
+    dho_dataset heap;
+    bool open;
+    const char *path = c->config->data.unlabelled;
+    snprintf(title, sizeof title, "unlabelled: %s", path);
+    DHO_TRY(agree_on_set(c, title, dho_setup_heap_quietly(c->config, &heap), &heap, &open));
+    c->no_heap = !open;
+    if (!open) return DHO_OK;
+    add(c, DHO_FINDING_SET, "%s: %lld images", title, (long long)heap.count);
+    report_unused(c, &heap);
+    dho_status status = read_all(c, &heap);
+    if (status == DHO_OK && training->count > 0)
+        status = dho_comm_agree(c->comm, dho_dataset_add_heap(training, &heap));
+    dho_dataset_free(&heap);
+    return status;
+}
+
 static dho_status check_all(check *c, dho_dataset *training)
 {
     const dho_config *config = c->config;
@@ -347,6 +288,7 @@ static dho_status check_all(check *c, dho_dataset *training)
                                 .split = config->data.split,
                                 .class_file = config->data.class_file};
     if (set.root[0] != '\0') DHO_TRY(check_set(c, "training", &set, NULL, training));
+    if (config->data.unlabelled[0] != '\0') DHO_TRY(check_heap(c, training));
     for (size_t i = 0; i < config->eval.set_count; i++) {
         dho_dataset dataset = {0};
         const dho_config_set *eval = &config->eval.sets[i];
@@ -369,7 +311,7 @@ dho_status dho_data_check(const dho_config *config, dho_comm *comm,
                .lists = dho_comm_rank(comm) == 0};
     dho_status status = check_all(&c, &training);
     if (status == DHO_OK) status = dho_comm_agree(comm, c.status);
-    out->count = training.count;
+    out->count = c.no_heap ? 0 : training.count;
     out->fingerprint = training.fingerprint;
     dho_dataset_free(&training);
     return status;

@@ -5,7 +5,10 @@
 #include "data/tar_index.h"
 #include "data/unused.h"
 #include "dho/alloc.h"
+#include "dho/file.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 uint64_t dho_fnv1a(uint64_t hash, const void *data, size_t bytes)
@@ -116,15 +119,91 @@ dho_status dho_dataset_finish(dho_dataset *out, dho_path_list *list)
         const dho_path_entry *entry = &list->entries[i];
         out->samples[i] =
             (dho_sample){.path = out->path_pool + entry->offset, .label = entry->label};
-        out->class_present[entry->label] = true;
+        if (out->classes > 0) out->class_present[entry->label] = true;
     }
     DHO_TRY(check_names(out));
     out->fingerprint = fingerprint(out);
     return DHO_OK;
 }
 
+/* --- images with a class, and a heap of others behind them --- */
+
+dho_status dho_dataset_add_heap(dho_dataset *dataset, dho_dataset *heap)
+{
+    const size_t own = (size_t)dataset->count, more = (size_t)heap->count;
+    dho_status status;
+    DHO_TRY_GOTO(dho_alloc_zero(&dataset->heap, 1, sizeof *dataset->heap, "dataset"));
+    DHO_TRY_GOTO(
+        dho_realloc(&dataset->samples, own + more, sizeof *dataset->samples, "dataset: samples"));
+    memcpy(dataset->samples + own, heap->samples, more * sizeof *heap->samples);
+    dataset->count += heap->count;
+    dataset->fingerprint = fingerprint(dataset);
+    dho_free(heap->samples);
+    heap->samples = NULL;
+    *dataset->heap = *heap;
+    *heap = (dho_dataset){0};
+    return DHO_OK;
+fail:
+    dho_dataset_free(heap);
+    return status;
+}
+
+void dho_dataset_keep(dho_dataset *dataset, const int64_t *ids, int64_t count)
+{
+    memset(dataset->class_present, 0, (size_t)dataset->classes * sizeof *dataset->class_present);
+    for (int64_t i = 0; i < count; i++) {
+        dataset->samples[i] = dataset->samples[ids[i]];
+        dataset->class_present[dataset->samples[i].label] = true;
+    }
+    if (dataset->shards != NULL) dho_tar_set_keep(dataset->shards, ids, count);
+    dho_dataset_free(dataset->heap);
+    dho_free(dataset->heap);
+    dataset->heap = NULL;
+    dataset->count = count;
+    dataset->fingerprint = fingerprint(dataset);
+}
+
+/* Where sample *inout_id lies: of a heap's, the heap, and its place there. */
+static const dho_dataset *part_of(const dho_dataset *dataset, int64_t *inout_id)
+{
+    if (dataset->heap == NULL || *inout_id < dho_dataset_heap_start(dataset)) return dataset;
+    *inout_id -= dho_dataset_heap_start(dataset);
+    return dataset->heap;
+}
+
+const char *dho_dataset_root_of(const dho_dataset *dataset, int64_t id)
+{
+    const bool absolute = dataset->samples[id].path[0] == '/';
+    return absolute ? "" : part_of(dataset, &id)->root;
+}
+
+dho_status dho_dataset_read(const dho_dataset *dataset, int64_t id, uint8_t **inout_data,
+                            size_t *inout_capacity, size_t *out_size)
+{
+    const char *name = dataset->samples[id].path;
+    const dho_dataset *part = part_of(dataset, &id);
+    if (part->shards != NULL)
+        return dho_tar_set_read(part->shards, id, inout_data, inout_capacity, out_size);
+    char path[PATH_MAX];
+    const size_t length = strlen(part->root);
+    const bool bare = name[0] == '/', slash = bare || length == 0 || part->root[length - 1] == '/';
+    if (snprintf(path, sizeof path, "%s%s%s", bare ? "" : part->root, slash ? "" : "/", name) >=
+        (int)sizeof path)
+        return dho_fail(DHO_ERR_IO, "%s/%s: path too long", part->root, name);
+    return dho_file_read(path, DHO_TAR_MAX_IMAGE_BYTES, inout_data, inout_capacity, out_size);
+}
+
+dho_status dho_dataset_blame(const dho_dataset *dataset, int64_t id, dho_status status)
+{
+    const dho_dataset *part = part_of(dataset, &id);
+    return part->shards != NULL ? dho_tar_set_blame(part->shards, id, status) : status;
+}
+
 void dho_dataset_free(dho_dataset *dataset)
 {
+    if (dataset == NULL) return;
+    dho_dataset_free(dataset->heap);
+    dho_free(dataset->heap);
     dho_tar_set_close(&dataset->shards);
     dho_unused_free(&dataset->unused);
     if (dataset->class_names != NULL)

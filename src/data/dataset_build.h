@@ -41,18 +41,22 @@ dho_status dho_read_list_file(const char *path, size_t max_bytes, uint8_t **out_
  * dho_read_list_file; more than 64 MiB), DHO_ERR_MEMORY. */
 dho_status dho_read_lines(dho_path_list *list, const char *path, bool comments);
 
-/* Labels a list of class names by the reference's: by name, or, when none is known to it and all are
- * integers 0 .. C-1 without leading zeros, by the integer. The order of the list stays.
- * Errors: DHO_ERR_CONFIG "root: ..." naming the first name, in byte order, that has no label. */
+/* Labels a list of class names by the reference's: by name, or, when none is known to it and all
+ * are integers 0 .. C-1 without leading zeros, by the integer. The order of the list stays. Errors:
+ * DHO_ERR_CONFIG "root: ..." naming the first name, in byte order, that has no label. */
 dho_status dho_dataset_label_names(dho_path_list *names, const char *root,
                                    const dho_dataset *reference);
+
+/* dho_dataset_open_unlabelled of a folder of tars. */
+dho_status dho_dataset_open_unlabelled_tars(dho_dataset *out, const char *folder);
 
 /* dho_dataset_open_coop of FGVC-Aircraft's variants.txt; *out must be all zero, and is on error. */
 dho_status dho_dataset_open_fgvc(dho_dataset *out, const char *root, const char *variants_file,
                                  const char *split);
 
-/* Checks that names are UTF-8, and makes samples, class_present, count and fingerprint of *out from the list (whose pool it takes;
- * free the list all the same); root, classes and class_names must be set, labels be in range. */
+/* Checks that names are UTF-8, and makes samples, class_present, count and fingerprint
+ * of *out from the list (whose pool it takes; free the list all the same); root, classes and
+ * class_names must be set, labels be in range, or, without classes, all be DHO_NO_LABEL. */
 dho_status dho_dataset_finish(dho_dataset *out, dho_path_list *list);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_FILE_BYTES = 1 << 26, SHOWN = 5 };
+enum { MAX_FILE_BYTES = 1 << 30, SHOWN = 5 };
 
 static dho_status split_lines(dho_path_list *list, char *text, bool comments)
 {

@@ -1,4 +1,4 @@
-/* Datasets in tar shards, and the one way to a sample's bytes. */
+/* Datasets in tar shards. */
 #define _GNU_SOURCE
 #include "data/layout.h"
 #include "data/tar_index.h"
@@ -6,12 +6,11 @@
 #include "dho/file.h"
 #include "dho/log.h"
 
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static dho_status load_index(dho_tar_index *out, const char *folder)
+/* What the tars hold, and with `unlabelled` nothing of its labels. */
+static dho_status load_index(dho_tar_index *out, const char *folder, bool unlabelled)
 {
     char *path;
     *out = (dho_tar_index){0};
@@ -25,11 +24,17 @@ static dho_status load_index(dho_tar_index *out, const char *folder)
             dho_mapping_close(&mapping);
         }
     } else {
-        status = dho_tar_scan_folder(out, folder);
+        status = dho_tar_scan_folder(out, folder, unlabelled);
         if (status == DHO_OK)
             dho_info("%s: no %s: %u tars scanned (dho pack --index %s writes one)", folder,
                      DHO_TAR_INDEX_NAME, out->file_count, folder);
     }
+    if (status == DHO_OK && !unlabelled && out->classes == 0)
+        status =
+            dho_fail(DHO_ERR_CONFIG,
+                     "%s: its images have no labels (data.unlabelled takes such a folder)", path);
+    for (size_t i = 0; unlabelled && i < out->paths.count; i++)
+        out->paths.entries[i].label = DHO_NO_LABEL;
     dho_free(path);
     return status;
 }
@@ -113,19 +118,20 @@ static dho_status copy_class_names(dho_dataset *out, char *const *names, int32_t
     return DHO_OK;
 }
 
-dho_status dho_dataset_open_shards(dho_dataset *out, const char *folder,
-                                   const dho_dataset *reference)
+static dho_status open_tars(dho_dataset *out, const char *folder, const dho_dataset *reference,
+                            bool unlabelled)
 {
     dho_tar_index index;
     dho_status status;
     *out = (dho_dataset){0};
     DHO_TRY(dho_require_folder(folder));
-    DHO_TRY_GOTO(load_index(&index, folder));
+    DHO_TRY_GOTO(load_index(&index, folder, unlabelled));
     if (reference != NULL) DHO_TRY_GOTO(relabel(&index, folder, reference));
     DHO_TRY_GOTO(dho_strdup(&out->root, folder));
-    DHO_TRY_GOTO(reference != NULL
-                     ? copy_class_names(out, reference->class_names, reference->classes)
-                     : copy_class_names(out, index.class_names, index.classes));
+    if (!unlabelled)
+        DHO_TRY_GOTO(reference != NULL
+                         ? copy_class_names(out, reference->class_names, reference->classes)
+                         : copy_class_names(out, index.class_names, index.classes));
     DHO_TRY_GOTO(dho_tar_count_unused(&index, folder));
     out->unused = index.unused;
     index.unused = NULL;
@@ -137,29 +143,19 @@ fail:
     return status;
 }
 
+dho_status dho_dataset_open_shards(dho_dataset *out, const char *folder,
+                                   const dho_dataset *reference)
+{
+    return open_tars(out, folder, reference, false);
+}
+
+dho_status dho_dataset_open_unlabelled_tars(dho_dataset *out, const char *folder)
+{
+    return open_tars(out, folder, NULL, true);
+}
+
 dho_status dho_layout_open_shards(dho_dataset *out, const dho_config_set *set,
                                   const dho_dataset *reference)
 {
     return dho_dataset_open_shards(out, set->root, reference);
-}
-
-/* --- a sample's bytes --- */
-
-dho_status dho_dataset_read(const dho_dataset *dataset, int64_t id, uint8_t **inout_data,
-                            size_t *inout_capacity, size_t *out_size)
-{
-    if (dataset->shards != NULL)
-        return dho_tar_set_read(dataset->shards, id, inout_data, inout_capacity, out_size);
-    char path[PATH_MAX];
-    const char *root = dataset->root, *name = dataset->samples[id].path;
-    const size_t length = strlen(root);
-    const bool slash = length == 0 || root[length - 1] == '/';
-    if (snprintf(path, sizeof path, "%s%s%s", root, slash ? "" : "/", name) >= (int)sizeof path)
-        return dho_fail(DHO_ERR_IO, "%s/%s: path too long", root, name);
-    return dho_file_read(path, DHO_TAR_MAX_IMAGE_BYTES, inout_data, inout_capacity, out_size);
-}
-
-dho_status dho_dataset_blame(const dho_dataset *dataset, int64_t id, dho_status status)
-{
-    return dataset->shards != NULL ? dho_tar_set_blame(dataset->shards, id, status) : status;
 }

@@ -20,8 +20,8 @@ typedef struct dho_ring_options {
     int rows;        /* of the largest batch */
     dho_ring_fill fill;
     void *fill_context;
-    const dho_sampler_options *drawing; /* borrowed; whose shards, labelled ids and exclude_labelled
-                                           say what takes a broken sample's place; with skip only */
+    const dho_sampler_options *drawing; /* borrowed; whose shards, labelled and excluded ids say
+                                           what takes a broken sample's place; with skip only */
 } dho_ring_options;
 
 typedef struct dho_decode_ring dho_decode_ring;

@@ -6,8 +6,8 @@
 
 /* How many samples may be tried for a draw, itself included; 1 without skip. */
 int64_t dho_skip_candidates(const dho_ring_options *o, const dho_draw *draw);
-/* The next one: of an unlabelled draw the next id of its shard (with exclude_labelled, that is not
- * labelled), of a labelled one the next labelled id; behind the last comes the first. */
+/* The next one: of an unlabelled draw the next id of its shard that is not excluded, of a labelled
+ * one the next labelled id; behind the last comes the first. */
 int64_t dho_skip_replacement(const dho_ring_options *o, const dho_draw *draw);
 
 #endif

@@ -67,7 +67,7 @@ dho_status dho_decode_worker_open(dho_decode_worker *worker, int64_t id)
     const dho_dataset *dataset = worker->plan->options.dataset;
     worker->open_id = DHO_NO_ID;
     worker->held = dho_no_box();
-    DHO_TRY(set_path(worker, dataset->root, dataset->samples[id].path));
+    DHO_TRY(set_path(worker, dho_dataset_root_of(dataset, id), dataset->samples[id].path));
     DHO_TRY(dho_dataset_read(dataset, id, &worker->file_bytes, &worker->file_capacity,
                              &worker->file_size));
     worker->stats.file_bytes += (int64_t)worker->file_size;

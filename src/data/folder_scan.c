@@ -123,6 +123,7 @@ static dho_status take_file(const scan *s, const char *folder, const char *name,
 /* The entries of an open folder; folders inside it go to *inner. */
 static dho_status read_entries(const scan *s, DIR *folder, const char *name, dho_path_list *inner)
 {
+    const char *in = name[0] != '\0' ? name : NULL; /* "": the folder of all */
     for (;;) {
         errno = 0;
         const struct dirent *entry = readdir(folder);
@@ -135,11 +136,11 @@ static dho_status read_entries(const scan *s, DIR *folder, const char *name, dho
         const entry_kind kind =
             kind_of(dirfd(folder), entry, dho_image_name_kind(file) == DHO_NAME_IMAGE);
         if (kind != IS_FOLDER)
-            DHO_TRY(take_file(s, name, file, kind));
+            DHO_TRY(take_file(s, in, file, kind));
         else if (is_litter(file))
-            DHO_TRY(dho_unused_add(s->unused, DHO_UNUSED_SYSTEM, name, file));
+            DHO_TRY(dho_unused_add(s->unused, DHO_UNUSED_SYSTEM, in, file));
         else
-            DHO_TRY(dho_path_list_append(inner, name, file, file[0] == '.'));
+            DHO_TRY(dho_path_list_append(inner, in, file, file[0] == '.'));
     }
 }
 

@@ -8,8 +8,8 @@
  * Errors: DHO_ERR_IO; DHO_ERR_MEMORY. */
 dho_status dho_scan_classes(dho_path_list *folders, const char *root, dho_unused *unused);
 
-/* Appends the images of root/name and the folders inside it, as "name/...", in ImageFolder's order
- * (dho_path_compare). Errors: DHO_ERR_IO; DHO_ERR_MEMORY. */
+/* Appends the images of root/name ("": of root) and the folders inside it, as "name/...", in
+ * ImageFolder's order (dho_path_compare). Errors: DHO_ERR_IO; DHO_ERR_MEMORY. */
 dho_status dho_scan_images(dho_path_list *files, const char *root, const char *name, int32_t label,
                            dho_unused *unused);
 

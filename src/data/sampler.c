@@ -21,16 +21,6 @@ struct dho_sampler {
     id_stream *unlabelled; /* owned, [shards] */
 };
 
-int64_t dho_unlabelled_count(int64_t dataset_count, const int64_t *labelled_ids,
-                             int64_t labelled_count, bool exclude_labelled)
-{
-    int64_t different = 0;
-    if (!exclude_labelled) return dataset_count;
-    for (int64_t i = 0; i < labelled_count; i++)
-        different += i == 0 || labelled_ids[i] != labelled_ids[i - 1];
-    return dataset_count - different;
-}
-
 /* Images of a shard in one pass of a loader. */
 static int64_t pass_length(int64_t count, int shards)
 {
@@ -57,6 +47,11 @@ static dho_status check_options(const dho_sampler_options *o)
     /* Random numbers below n are 32 bits wide. */
     if (o->dataset_count > UINT32_MAX || o->labelled_count > UINT32_MAX)
         return dho_fail(DHO_ERR_CONFIG, "sampler: more than %u images", UINT32_MAX);
+    for (int64_t i = 0; i < o->excluded_count; i++)
+        if (o->excluded_ids[i] < (i > 0 ? o->excluded_ids[i - 1] + 1 : 0) ||
+            o->excluded_ids[i] >= o->dataset_count)
+            return dho_fail(DHO_ERR_INTERNAL, "sampler: excluded_ids[%lld] is %lld", (long long)i,
+                            (long long)o->excluded_ids[i]);
     for (int64_t i = 0; i < o->labelled_count; i++) {
         const int64_t low = i > 0 ? o->labelled_ids[i - 1] : 0;
         if (o->labelled_ids[i] < low || o->labelled_ids[i] >= o->dataset_count)
@@ -66,26 +61,24 @@ static dho_status check_options(const dho_sampler_options *o)
     return DHO_OK;
 }
 
-/* The ids of shard v are v, v + V, ... below the dataset's count, perhaps without labelled ones. */
+/* The ids of shard v are v, v + V, ... below the dataset's count, but for the excluded ones. */
 static dho_status count_unlabelled(dho_sampler *sampler)
 {
     const dho_sampler_options *o = &sampler->options;
     for (int v = 0; v < o->shards; v++)
         sampler->unlabelled[v] = (id_stream){
             .count = (o->dataset_count - v + o->shards - 1) / o->shards, .pass = NO_PASS};
-    for (int64_t i = 0; o->exclude_labelled && i < o->labelled_count; i++)
-        if (i == 0 || o->labelled_ids[i] != o->labelled_ids[i - 1])
-            sampler->unlabelled[o->labelled_ids[i] % o->shards].count--;
-    sampler->unlabelled_count = dho_unlabelled_count(o->dataset_count, o->labelled_ids,
-                                                     o->labelled_count, o->exclude_labelled);
+    for (int64_t i = 0; i < o->excluded_count; i++)
+        sampler->unlabelled[o->excluded_ids[i] % o->shards].count--;
+    sampler->unlabelled_count = o->dataset_count - o->excluded_count;
     for (int v = 0; o->unlabelled > 0 && v < o->shards; v++)
         if (sampler->unlabelled[v].count < 1)
             return dho_fail(
                 DHO_ERR_CONFIG,
-                "data.exclude_labelled: %lld of %lld images are labelled, and shard %d "
-                "of train.shards %d has no other (fewer shards, fewer labels, or false)",
-                (long long)(o->dataset_count - sampler->unlabelled_count),
-                (long long)o->dataset_count, v, o->shards);
+                "data.exclude_labelled, data.holdout: %lld of %lld images are no unlabelled ones, "
+                "and shard %d of train.shards %d has no other (fewer shards, fewer labels, or "
+                "exclude_labelled: false)",
+                (long long)o->excluded_count, (long long)o->dataset_count, v, o->shards);
     return DHO_OK;
 }
 
@@ -134,12 +127,10 @@ void dho_sampler_destroy(dho_sampler **sampler)
 /* The ids of a shard, ascending. */
 static void list_shard(const dho_sampler_options *o, int shard, int64_t *ids)
 {
-    int64_t next = 0, count = 0; /* the first labelled id that is not below id */
+    int64_t next = 0, count = 0; /* next: the first excluded id that is not below id */
     for (int64_t id = shard; id < o->dataset_count; id += o->shards) {
-        while (o->exclude_labelled && next < o->labelled_count && o->labelled_ids[next] < id)
-            next++;
-        if (o->exclude_labelled && next < o->labelled_count && o->labelled_ids[next] == id)
-            continue;
+        while (next < o->excluded_count && o->excluded_ids[next] < id) next++;
+        if (next < o->excluded_count && o->excluded_ids[next] == id) continue;
         ids[count++] = id;
     }
 }

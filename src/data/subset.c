@@ -16,9 +16,10 @@ void dho_id_list_free(dho_id_list *list)
 dho_status dho_subset_all(dho_id_list *out, const dho_dataset *dataset)
 {
     *out = (dho_id_list){0};
-    DHO_TRY(dho_alloc(&out->ids, (size_t)dataset->count, sizeof *out->ids, "labelled subset"));
-    for (int64_t i = 0; i < dataset->count; i++) out->ids[i] = i;
-    out->count = dataset->count;
+    DHO_TRY(dho_alloc(&out->ids, (size_t)dho_dataset_heap_start(dataset), sizeof *out->ids,
+                      "labelled subset"));
+    for (int64_t i = 0; i < dho_dataset_heap_start(dataset); i++) out->ids[i] = i;
+    out->count = dho_dataset_heap_start(dataset);
     return DHO_OK;
 }
 
@@ -29,12 +30,15 @@ static dho_status group_by_class(const dho_dataset *dataset, int64_t **out_ids,
     int64_t *ids = NULL, *starts = NULL;
     dho_status status;
     const size_t classes = (size_t)dataset->classes;
-    DHO_TRY_GOTO(dho_alloc(&ids, (size_t)dataset->count, sizeof *ids, "labelled subset"));
+    DHO_TRY_GOTO(
+        dho_alloc(&ids, (size_t)dho_dataset_heap_start(dataset), sizeof *ids, "labelled subset"));
     /* starts[c + 2] counts class c at first, so that the scatter below leaves the begins behind. */
     DHO_TRY_GOTO(dho_alloc_zero(&starts, classes + 2, sizeof *starts, "labelled subset"));
-    for (int64_t i = 0; i < dataset->count; i++) starts[dataset->samples[i].label + 2]++;
+    for (int64_t i = 0; i < dho_dataset_heap_start(dataset); i++)
+        starts[dataset->samples[i].label + 2]++;
     for (size_t c = 2; c < classes + 2; c++) starts[c] += starts[c - 1];
-    for (int64_t i = 0; i < dataset->count; i++) ids[starts[dataset->samples[i].label + 1]++] = i;
+    for (int64_t i = 0; i < dho_dataset_heap_start(dataset); i++)
+        ids[starts[dataset->samples[i].label + 1]++] = i;
     *out_ids = ids;
     *out_starts = starts;
     return DHO_OK;
@@ -56,7 +60,8 @@ static dho_status draw_per_class(dho_id_list *out, const dho_dataset *dataset, u
     dho_status status;
     *out = (dho_id_list){0};
     DHO_TRY_GOTO(group_by_class(dataset, &ids, &starts));
-    DHO_TRY_GOTO(dho_alloc_zero(&taken, (size_t)dataset->count, sizeof *taken, "labelled subset"));
+    DHO_TRY_GOTO(dho_alloc_zero(&taken, (size_t)dho_dataset_heap_start(dataset), sizeof *taken,
+                                "labelled subset"));
     int64_t count = 0;
     for (int32_t label = 0; label < dataset->classes; label++) {
         const int64_t n = starts[label + 1] - starts[label];
@@ -70,7 +75,7 @@ static dho_status draw_per_class(dho_id_list *out, const dho_dataset *dataset, u
         count += take;
     }
     DHO_TRY_GOTO(dho_alloc(&out->ids, (size_t)count, sizeof *out->ids, "labelled subset"));
-    for (int64_t i = 0; i < dataset->count; i++)
+    for (int64_t i = 0; i < dho_dataset_heap_start(dataset); i++)
         if (taken[i]) out->ids[out->count++] = i;
 fail:
     dho_free(taken);
@@ -109,7 +114,8 @@ static dho_status repeat_small(dho_id_list *inout, const dho_dataset *dataset, i
     dho_status status;
     dho_id_list out = {0};
     DHO_TRY_GOTO(group_by_class(dataset, &ids, &starts));
-    DHO_TRY_GOTO(dho_alloc_zero(&times, (size_t)dataset->count, sizeof *times, "labelled subset"));
+    DHO_TRY_GOTO(dho_alloc_zero(&times, (size_t)dho_dataset_heap_start(dataset), sizeof *times,
+                                "labelled subset"));
     for (int64_t i = 0; i < inout->count; i++) times[inout->ids[i]] = 1;
     for (int32_t label = 0; label < dataset->classes; label++) {
         const int64_t *own = ids + starts[label], n = starts[label + 1] - starts[label];
@@ -121,7 +127,7 @@ static dho_status repeat_small(dho_id_list *inout, const dho_dataset *dataset, i
         for (int k = 0; k < shots; k++) times[own[dho_rng_below(&rng, (uint32_t)n)]]++;
     }
     DHO_TRY_GOTO(dho_alloc(&out.ids, (size_t)count, sizeof *out.ids, "labelled subset"));
-    for (int64_t i = 0; i < dataset->count; i++)
+    for (int64_t i = 0; i < dho_dataset_heap_start(dataset); i++)
         for (int64_t k = 0; k < times[i]; k++) out.ids[out.count++] = i;
     dho_id_list_free(inout);
     *inout = out;

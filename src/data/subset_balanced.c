@@ -50,7 +50,8 @@ static dho_status count_classes(balance *out, const dho_dataset *dataset)
     DHO_TRY(dho_alloc_zero(&out->counts, classes, sizeof *out->counts, "balanced subset"));
     DHO_TRY(dho_alloc(&out->wanted, classes, sizeof *out->wanted, "balanced subset"));
     DHO_TRY(dho_alloc(&out->take, classes, sizeof *out->take, "balanced subset"));
-    for (int64_t i = 0; i < dataset->count; i++) out->counts[dataset->samples[i].label]++;
+    for (int64_t i = 0; i < dho_dataset_heap_start(dataset); i++)
+        out->counts[dataset->samples[i].label]++;
     for (size_t c = 0; c < classes; c++)
         if (out->counts[c] > 0) out->counts[out->classes++] = out->counts[c];
     return DHO_OK;
@@ -59,7 +60,8 @@ static dho_status count_classes(balance *out, const dho_dataset *dataset)
 static dho_status draw(const balance *b, const dho_dataset *dataset, uint32_t seed, bool *taken)
 {
     int64_t *ids, *starts;
-    DHO_TRY(dho_alloc(&ids, (size_t)dataset->count, sizeof *ids, "balanced subset"));
+    DHO_TRY(
+        dho_alloc(&ids, (size_t)dho_dataset_heap_start(dataset), sizeof *ids, "balanced subset"));
     const dho_status status =
         dho_alloc_zero(&starts, (size_t)dataset->classes + 1, sizeof *starts, "balanced subset");
     if (status != DHO_OK) {
@@ -67,9 +69,11 @@ static dho_status draw(const balance *b, const dho_dataset *dataset, uint32_t se
         return status;
     }
     /* starts[c + 1] counts class c at first, then is where its next id goes. */
-    for (int64_t i = 0; i < dataset->count; i++) starts[dataset->samples[i].label + 1]++;
+    for (int64_t i = 0; i < dho_dataset_heap_start(dataset); i++)
+        starts[dataset->samples[i].label + 1]++;
     for (int32_t c = 1; c <= dataset->classes; c++) starts[c] += starts[c - 1];
-    for (int64_t i = 0; i < dataset->count; i++) ids[starts[dataset->samples[i].label]++] = i;
+    for (int64_t i = 0; i < dho_dataset_heap_start(dataset); i++)
+        ids[starts[dataset->samples[i].label]++] = i;
     dho_mt19937 rng;
     dho_mt19937_seed(&rng, seed);
     int64_t first = 0;
@@ -94,13 +98,14 @@ dho_status dho_subset_balanced(dho_id_list *out, const dho_dataset *dataset, dou
         return dho_fail(DHO_ERR_CONFIG, "%g percent: must be above 0 and at most 100", percent);
     if (percent == 100) return dho_subset_all(out, dataset);
     DHO_TRY_GOTO(count_classes(&b, dataset));
-    DHO_TRY_GOTO(dho_alloc_zero(&taken, (size_t)dataset->count, sizeof *taken, "balanced subset"));
-    plan(&b, dataset->count, percent / 100.0);
+    DHO_TRY_GOTO(dho_alloc_zero(&taken, (size_t)dho_dataset_heap_start(dataset), sizeof *taken,
+                                "balanced subset"));
+    plan(&b, dho_dataset_heap_start(dataset), percent / 100.0);
     DHO_TRY_GOTO(draw(&b, dataset, (uint32_t)seed, taken));
     int64_t count = 0;
     for (int32_t l = 0; l < b.classes; l++) count += b.take[l];
     DHO_TRY_GOTO(dho_alloc(&out->ids, (size_t)count, sizeof *out->ids, "balanced subset"));
-    for (int64_t i = 0; i < dataset->count; i++)
+    for (int64_t i = 0; i < dho_dataset_heap_start(dataset); i++)
         if (taken[i]) out->ids[out->count++] = i;
 fail:
     dho_free(taken);

@@ -27,11 +27,12 @@ static size_t bucket_of(const name_index *index, const char *name, size_t length
 static dho_status index_create(name_index *out, const dho_dataset *dataset)
 {
     *out = (name_index){.dataset = dataset, .buckets = 1};
-    while (out->buckets < (size_t)dataset->count) out->buckets *= 2;
+    while (out->buckets < (size_t)dho_dataset_heap_start(dataset)) out->buckets *= 2;
     DHO_TRY(dho_alloc(&out->heads, out->buckets, sizeof *out->heads, "label list"));
-    DHO_TRY(dho_alloc(&out->next, (size_t)dataset->count, sizeof *out->next, "label list"));
+    DHO_TRY(dho_alloc(&out->next, (size_t)dho_dataset_heap_start(dataset), sizeof *out->next,
+                      "label list"));
     for (size_t i = 0; i < out->buckets; i++) out->heads[i] = DHO_NO_ID;
-    for (int64_t id = 0; id < dataset->count; id++) {
+    for (int64_t id = 0; id < dho_dataset_heap_start(dataset); id++) {
         const char *name = dho_base_name(dataset->samples[id].path);
         int64_t *head = &out->heads[bucket_of(out, name, strlen(name))];
         out->next[id] = *head;
@@ -115,10 +116,11 @@ dho_status dho_subset_file(dho_id_list *out, const dho_dataset *dataset, const c
     *out = (dho_id_list){0};
     DHO_TRY_GOTO(dho_read_list_file(path, MAX_FILE_BYTES, &text, &size));
     DHO_TRY_GOTO(index_create(&index, dataset));
-    DHO_TRY_GOTO(dho_alloc_zero(&marked, (size_t)dataset->count, sizeof *marked, "label list"));
+    DHO_TRY_GOTO(dho_alloc_zero(&marked, (size_t)dho_dataset_heap_start(dataset), sizeof *marked,
+                                "label list"));
     DHO_TRY_GOTO(mark_lines(&index, (const char *)text, size, path, marked, &count));
     DHO_TRY_GOTO(dho_alloc(&out->ids, (size_t)count, sizeof *out->ids, "label list"));
-    for (int64_t i = 0; i < dataset->count; i++)
+    for (int64_t i = 0; i < dho_dataset_heap_start(dataset); i++)
         if (marked[i]) out->ids[out->count++] = i;
 fail:
     dho_free(marked);

@@ -11,8 +11,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-/* Does the file's name end as a tar's? */
-static bool is_tar(const char *name)
+bool dho_tar_is_name(const char *name)
 {
     static const char *const ends[] = {".tar",    ".tar.gz", ".tgz",     ".tar.bz2", ".tbz2",
                                        ".tar.xz", ".txz",    ".tar.zst", ".tzst",    ".tar.lz4"};
@@ -24,13 +23,24 @@ static bool is_tar(const char *name)
     return false;
 }
 
+dho_status dho_tar_is_folder(const char *folder, bool *out)
+{
+    dho_name_list names;
+    *out = false;
+    DHO_TRY(dho_list_folder(&names, folder));
+    for (size_t i = 0; i < names.count && !*out; i++)
+        *out = strcmp(names.names[i], DHO_TAR_INDEX_NAME) == 0 || dho_tar_is_name(names.names[i]);
+    dho_name_list_free(&names);
+    return DHO_OK;
+}
+
 static dho_status scan_files(dho_tar_index *out, const dho_name_list *names, const char *folder)
 {
     uint32_t packed = 0;
     for (size_t i = 0; i < names->count; i++) {
         struct stat info;
         char *path;
-        if (!is_tar(names->names[i])) continue;
+        if (!dho_tar_is_name(names->names[i])) continue;
         DHO_TRY(dho_path_join(&path, folder, names->names[i]));
         const uint64_t bytes = stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
         dho_status status = dho_tar_index_add_file(out, names->names[i], bytes);
@@ -78,8 +88,8 @@ dho_status dho_tar_count_unused(dho_tar_index *index, const char *folder)
             is_indexed(index, name))
             continue;
         status = dho_unused_add(index->unused,
-                                name[0] == '.' ? DHO_UNUSED_SYSTEM
-                                : is_tar(name) ? DHO_UNUSED_NOT_INDEXED
+                                name[0] == '.'          ? DHO_UNUSED_SYSTEM
+                                : dho_tar_is_name(name) ? DHO_UNUSED_NOT_INDEXED
                                 : dho_image_name_kind(name) != DHO_NAME_OTHER ? DHO_UNUSED_NO_LABEL
                                                                               : DHO_UNUSED_OTHER,
                                 NULL, name);
@@ -132,13 +142,14 @@ static dho_status deal_back(dho_tar_index *index)
     return DHO_OK;
 }
 
-/* classes.txt: line i is class i; without it, the labels as text. */
+/* classes.txt: line i is class i; without it, the labels as text. Of unlabelled images: none. */
 static dho_status name_classes(dho_tar_index *out, const char *folder)
 {
     dho_path_list names = {0};
     char *path = NULL;
     int32_t top = 0;
     dho_status status;
+    if (out->unlabelled) return DHO_OK;
     DHO_TRY_GOTO(dho_path_join(&path, folder, DHO_TAR_CLASSES_NAME));
     for (size_t i = 0; i < out->paths.count; i++)
         if (out->paths.entries[i].label >= top) top = out->paths.entries[i].label + 1;
@@ -162,11 +173,11 @@ fail:
     return status;
 }
 
-dho_status dho_tar_scan_folder(dho_tar_index *out, const char *folder)
+dho_status dho_tar_scan_folder(dho_tar_index *out, const char *folder, bool unlabelled)
 {
     dho_name_list names = {0};
     dho_status status;
-    *out = (dho_tar_index){0};
+    *out = (dho_tar_index){.unlabelled = unlabelled};
     DHO_TRY_GOTO(dho_list_folder(&names, folder));
     DHO_TRY_GOTO(scan_files(out, &names, folder));
     if (is_dealt_out(out)) DHO_TRY_GOTO(deal_back(out));

@@ -134,8 +134,7 @@ static dho_status check_header(reader *r, size_t size, dho_tar_index *out, uint3
     const uint64_t files = dho_get_le(data + 32, 4), classes = dho_get_le(data + 36, 4),
                    crc = dho_get_le(data + 40, 4);
     if (r->count < 1 || r->count > (uint64_t)1 << 40 || files < 1 || files > DHO_TAR_MAX_FILES ||
-        classes < 1 || classes > DHO_TAR_MAX_CLASSES || crc > 1 ||
-        r->text_bytes > (uint64_t)1 << 50)
+        classes > DHO_TAR_MAX_CLASSES || crc > 1 || r->text_bytes > (uint64_t)1 << 50)
         return dho_fail(DHO_ERR_FORMAT, "%s: offset 16: %llu samples, %llu shards, %llu classes",
                         r->name, (unsigned long long)r->count, (unsigned long long)files,
                         (unsigned long long)classes);
@@ -201,7 +200,8 @@ static dho_status read_members(reader *r, dho_tar_index *out)
                                        .crc = (uint32_t)dho_get_le(from + 20, 4)};
         const uint64_t label = dho_get_le(from + 16, 4);
         const char *path = NULL;
-        if (member.shard >= out->file_count || label >= (uint64_t)out->classes)
+        const bool known = out->classes > 0 ? label < (uint64_t)out->classes : label == UINT32_MAX;
+        if (member.shard >= out->file_count || !known)
             return dho_fail(DHO_ERR_FORMAT, "%s: offset %zu: shard %u of %u, label %u of %d",
                             r->name, at, member.shard, out->file_count, (unsigned)label,
                             (int)out->classes);
@@ -212,7 +212,8 @@ static dho_status read_members(reader *r, dho_tar_index *out)
                             r->name, at, member.bytes, (unsigned long long)member.offset,
                             out->files[member.shard].name);
         DHO_TRY(next_text(r, &path));
-        DHO_TRY(dho_tar_index_add(out, path, (int32_t)label, &member));
+        DHO_TRY(dho_tar_index_add(out, path, out->classes > 0 ? (int32_t)label : DHO_NO_LABEL,
+                                  &member));
     }
     if (r->cursor != r->text_end)
         return dho_fail(DHO_ERR_FORMAT, "%s: offset %zu: bytes behind the last name", r->name,

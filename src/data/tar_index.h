@@ -38,8 +38,9 @@ typedef struct dho_tar_index {
     size_t member_capacity;
     dho_path_list paths; /* with the labels */
     char **class_names;  /* owned, [classes]; NULL before they are known */
-    int32_t classes;
+    int32_t classes;     /* 0: all labels are DHO_NO_LABEL */
     bool has_crc;
+    bool unlabelled;    /* what is scanned needs no label, and what has one loses it */
     dho_unused *unused; /* owned; NULL: nothing is counted */
     int64_t dotted;     /* samples with a dot in their names, from a scan */
 } dho_tar_index;
@@ -77,9 +78,13 @@ dho_status dho_tar_scan_memory(dho_tar_index *index, const uint8_t *data, size_t
                                const char *name, uint32_t shard);
 
 /* All tars of a folder (.tar, .tar.gz, .tgz ...) and classes.txt, in the order
- * dho_dataset_open_shards says. *out as for parse. Errors: those, and DHO_ERR_CONFIG for a folder
- * without a tar. */
-dho_status dho_tar_scan_folder(dho_tar_index *out, const char *folder);
+ * dho_dataset_open_shards says; unlabelled: of the result. *out as for parse. Errors: those, and
+ * DHO_ERR_CONFIG for a folder without a tar. */
+dho_status dho_tar_scan_folder(dho_tar_index *out, const char *folder, bool unlabelled);
+/* Does the folder hold tars, or an index of some? Errors: DHO_ERR_IO, DHO_ERR_MEMORY. */
+dho_status dho_tar_is_folder(const char *folder, bool *out);
+/* Does the file's name end as a tar's? */
+bool dho_tar_is_name(const char *name);
 
 /* Counts what lies in the folder and is neither a tar of the index nor one of its two files. */
 dho_status dho_tar_count_unused(dho_tar_index *index, const char *folder);
@@ -115,6 +120,8 @@ enum { DHO_TAR_KEEP_OPEN = 512 };
 /* Takes files and members (nulls them in *index). *out is owned: dho_tar_set_close. */
 dho_status dho_tar_set_take(dho_tar_set **out, dho_tar_index *index, const char *folder);
 void dho_tar_set_close(dho_tar_set **set);
+/* Keeps the samples ids[count], ascending, as ids 0 .. count-1. */
+void dho_tar_set_keep(dho_tar_set *set, const int64_t *ids, int64_t count);
 uint32_t dho_tar_set_files(const dho_tar_set *set);
 /* Files opened so far: what a run has touched. */
 uint32_t dho_tar_set_touched(const dho_tar_set *set);

@@ -6,6 +6,7 @@
 #include "dho/log.h"
 #include "dho/tar.h"
 
+#include <stdio.h>
 #include <string.h>
 
 typedef struct packer {
@@ -36,7 +37,8 @@ static dho_status look_at_folder(const packer *p, bool *out_complete)
     const bool exists = dho_path_exists(path);
     dho_free(path);
     if (!exists) return DHO_OK;
-    DHO_TRY(dho_dataset_open_shards(&there, p->folder, NULL));
+    DHO_TRY(p->dataset->classes > 0 ? dho_dataset_open_shards(&there, p->folder, NULL)
+                                    : dho_dataset_open_unlabelled(&there, p->folder));
     const bool same = there.fingerprint == p->dataset->fingerprint;
     const uint32_t shards = dho_tar_set_files(there.shards);
     dho_dataset_free(&there);
@@ -85,8 +87,12 @@ static dho_status check_packable(const packer *p)
     for (int32_t c = 0; c < dataset->classes; c++)
         DHO_TRY(check_class_name(dataset->class_names[c]));
     for (int64_t id = 0; id < dataset->count; id++) {
+        const char *path = dataset->samples[id].path;
         char *name;
-        DHO_TRY(dho_tar_member_name(&name, dataset->samples[id].path));
+        if (path[0] == '/' || strncmp(path, "../", 3) == 0 || strstr(path, "/../") != NULL)
+            return dho_fail(DHO_ERR_CONFIG,
+                            "%s: cannot be packed: names in a tar start at its own folder", path);
+        DHO_TRY(dho_tar_member_name(&name, path));
         dho_free(name);
     }
     return DHO_OK;
@@ -170,19 +176,27 @@ static dho_status fill_index(const packer *p, const dho_tar_member *all, dho_tar
     return DHO_OK;
 }
 
+static const char *say_classes(int32_t classes, char *out, size_t bytes)
+{
+    if (classes == 0) return " without labels";
+    snprintf(out, bytes, " of %d classes", (int)classes);
+    return out;
+}
+
 static dho_status write_index(const packer *p, const dho_tar_member *all)
 {
     dho_tar_index index = {0};
     char *path = NULL;
     dho_status status;
-    DHO_TRY_GOTO(write_classes(p));
+    if (p->dataset->classes > 0) DHO_TRY_GOTO(write_classes(p));
     DHO_TRY_GOTO(fill_index(p, all, &index));
     DHO_TRY_GOTO(dho_path_join(&path, p->folder, DHO_TAR_INDEX_NAME));
     DHO_TRY_GOTO(dho_tar_index_save(&index, path));
     uint64_t bytes = 0;
     for (int s = 0; s < p->shards; s++) bytes += p->bytes[s];
-    dho_info("%s: %lld images of %d classes in %d tars, %.1f MiB", p->folder,
-             (long long)p->dataset->count, (int)p->dataset->classes, p->shards,
+    char classes[32];
+    dho_info("%s: %lld images%s in %d tars, %.1f MiB", p->folder, (long long)p->dataset->count,
+             say_classes(p->dataset->classes, classes, sizeof classes), p->shards,
              (double)bytes / 1048576);
 fail:
     dho_free(path);
@@ -231,25 +245,25 @@ dho_status dho_pack(const dho_dataset *dataset, dho_comm *comm, const char *fold
 }
 
 /* The tars are what the user names: DHO_ERR_CONFIG when they cannot be read. */
-static dho_status scan(dho_tar_index *index, const char *folder)
+static dho_status scan(dho_tar_index *index, const char *folder, bool unlabelled)
 {
-    DHO_TRY(dho_input_status(dho_tar_scan_folder(index, folder)));
+    DHO_TRY(dho_input_status(dho_tar_scan_folder(index, folder, unlabelled)));
     const dho_status status = dho_input_status(dho_tar_index_checksum(index, folder));
     if (status != DHO_OK) dho_tar_index_free(index);
     return status;
 }
 
-dho_status dho_pack_index(const char *folder)
+dho_status dho_pack_index(const char *folder, bool unlabelled)
 {
     dho_tar_index index;
-    char *path = NULL;
+    char *path = NULL, classes[32];
     dho_status status;
     DHO_TRY(dho_require_folder(folder));
-    DHO_TRY(scan(&index, folder));
+    DHO_TRY(scan(&index, folder, unlabelled));
     DHO_TRY_GOTO(dho_path_join(&path, folder, DHO_TAR_INDEX_NAME));
     DHO_TRY_GOTO(dho_tar_index_save(&index, path));
-    dho_info("%s: %zu images of %d classes in %u tars", path, index.paths.count, (int)index.classes,
-             index.file_count);
+    dho_info("%s: %zu images%s in %u tars", path, index.paths.count,
+             say_classes(index.classes, classes, sizeof classes), index.file_count);
 fail:
     dho_free(path);
     dho_tar_index_free(&index);

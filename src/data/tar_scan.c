@@ -63,14 +63,17 @@ static dho_status end_part(scan *s, const part *p, const part *plain)
 {
     char *path;
     const bool field = p != plain && plain != NULL; /* of a sample that has the plain names */
-    if (p->image_name != NULL && p->label != DHO_NO_LABEL) {
+    const bool unlabelled = s->index->unlabelled;
+    const bool alone = !field || plain->image_name == NULL;
+    if (p->image_name != NULL && (p->label != DHO_NO_LABEL || (unlabelled && alone))) {
         DHO_TRY(dho_tar_sample_path(&path, p->image_name));
-        const dho_status status = dho_tar_index_add(s->index, path, p->label, &p->image);
+        const dho_status status =
+            dho_tar_index_add(s->index, path, unlabelled ? DHO_NO_LABEL : p->label, &p->image);
         dho_free(path);
         s->index->dotted += p != plain;
         return status;
     }
-    if (p->image_name != NULL && field && plain->image_name != NULL)
+    if (p->image_name != NULL && !alone)
         return dho_unused_add(s->index->unused, DHO_UNUSED_FIELD, NULL, p->image_name);
     if (p->image_name != NULL)
         return dho_fail(DHO_ERR_FORMAT,

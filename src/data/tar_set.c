@@ -49,6 +49,11 @@ fail:
     return status;
 }
 
+void dho_tar_set_keep(dho_tar_set *set, const int64_t *ids, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) set->members[i] = set->members[ids[i]];
+}
+
 uint32_t dho_tar_set_files(const dho_tar_set *set)
 {
     return set->file_count;

@@ -68,7 +68,7 @@ static dho_status write_member(writer *w, const char *name, const void *data, si
     return check(w, archive_write_finish_entry(w->archive));
 }
 
-/* "KEY.jpg" and "KEY.cls"; *inout_key: the key before, then this one. */
+/* "KEY.jpg" and, of an image with a class, "KEY.cls"; *inout_key: the key before, then this one. */
 static dho_status write_sample(writer *w, const dho_sample *sample, const uint8_t *bytes,
                                size_t size, char **inout_key, dho_tar_member *out)
 {
@@ -91,6 +91,7 @@ static dho_status write_sample(writer *w, const dho_sample *sample, const uint8_
     DHO_TRY_GOTO(write_member(w, name, bytes, size, &out->offset));
     out->bytes = (uint32_t)size;
     out->crc = dho_crc32(0, bytes, size);
+    if (sample->label == DHO_NO_LABEL) goto fail;
     DHO_TRY_GOTO(dho_asprintf(&label_name, "%s.cls", *inout_key));
     snprintf(label, sizeof label, "%d", (int)sample->label);
     DHO_TRY_GOTO(write_member(w, label_name, label, strlen(label), &ignored));
@@ -146,7 +147,7 @@ fail:
 dho_status dho_tar_adopt(const dho_dataset *dataset, int shard, int shards, const char *folder,
                          const char *name, dho_tar_member *members, uint64_t *out_bytes)
 {
-    dho_tar_index index = {0};
+    dho_tar_index index = {.unlabelled = dataset->classes == 0};
     dho_mapping mapping = {0};
     char *path;
     dho_status status;

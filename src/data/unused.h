@@ -11,7 +11,7 @@ typedef enum dho_unused_reason {
     DHO_UNUSED_NO_DECODER,  /* an image of a format that dho does not read */
     DHO_UNUSED_DEAD_LINK,   /* leads nowhere; was a folder, perhaps */
     DHO_UNUSED_LOOP,        /* a link to a folder that it is in; a folder in too many others */
-    DHO_UNUSED_NO_LABEL,    /* an image beside the class folders */
+    DHO_UNUSED_NO_LABEL,    /* an image beside class folders or tars */
     DHO_UNUSED_HIDDEN,      /* an image with a leading dot in its name, or in a folder with one */
     DHO_UNUSED_SPECIAL,     /* the name of an image, but a pipe, a socket or a device */
     DHO_UNUSED_TAR_LINK,    /* a member that is a link */

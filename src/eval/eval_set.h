@@ -10,5 +10,9 @@
  * other classes, and those of its layout; each begins with "eval.sets NAME: ". */
 dho_status dho_eval_set_open(const dho_config_set *set, char *const *class_names, int classes,
                              dho_dataset *out);
+/* A CoOp file brings classes of its own: are they the student's, in the same order? Errors:
+ * DHO_ERR_CONFIG. */
+dho_status dho_eval_set_check_classes(const dho_dataset *dataset, char *const *class_names,
+                                      int classes);
 
 #endif

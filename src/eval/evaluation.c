@@ -128,6 +128,8 @@ dho_status dho_evaluation_save(const dho_evaluation *evaluation, const char *pat
         json_object_set_new(root, "beta", json_real(evaluation->beta));
         json_object_set_new(root, "chosen_on", json_string(evaluation->chosen_on));
     }
+    if (evaluation->holdout != NULL)
+        json_object_set_new(root, "holdout", json_string(evaluation->holdout));
     if (evaluation->plateau_count > 0)
         json_object_set_new(root, "exact_choice", exact_choice_json(evaluation));
     const dho_status status = dho_json_save(root, path);
@@ -237,6 +239,7 @@ static dho_status read_all(dho_evaluation *out, const json_t *root, const char *
     DHO_TRY(copy_text(root, "checkpoint", &out->checkpoint));
     DHO_TRY(copy_text(root, "chosen_on", &out->chosen_on));
     DHO_TRY(read_temperatures(out, root));
+    DHO_TRY(copy_text(root, "holdout", &out->holdout));
     DHO_TRY(dho_alloc_zero(&out->sets, json_array_size(sets), sizeof *out->sets, "sets"));
     for (size_t i = 0; i < json_array_size(sets); i++)
         DHO_TRY(read_set(out, json_array_get(sets, i), path));
@@ -274,6 +277,7 @@ void dho_evaluation_free(dho_evaluation *evaluation)
     dho_free(evaluation->checkpoint);
     dho_free(evaluation->chosen_on);
     dho_free(evaluation->scaled_on);
+    dho_free(evaluation->holdout);
     dho_free(evaluation->plateaus);
     *evaluation = (dho_evaluation){0};
 }

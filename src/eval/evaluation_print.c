@@ -1,5 +1,7 @@
 #include "eval/evaluation_print.h"
 
+#include "dho/config.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -55,6 +57,7 @@ void dho_evaluation_print(const dho_evaluation *evaluation)
            (long long)evaluation->step);
     const bool exact = evaluation->plateau_count > 0;
     if (evaluation->dual) print_choice(evaluation);
+    if (evaluation->holdout != NULL) printf("%s: %s\n", DHO_HOLDOUT_NAME, evaluation->holdout);
     printf("%-14s %8s %8s  %8s  %-15s  %8s", "set", "images", "classes", "top-1 %", "95 % interval",
            "top-5 %");
     if (evaluation->dual) printf("  %8s  %8s", "CE head", "KD head");

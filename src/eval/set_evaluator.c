@@ -9,7 +9,7 @@
 
 struct dho_set_evaluator {
     const dho_config *config;
-    const dho_config_set *set;
+    dho_config_set set; /* its members are borrowed */
     const dho_model *model;
     dho_comm *comm;
     dho_dataset dataset; /* owned */
@@ -17,22 +17,33 @@ struct dho_set_evaluator {
     int threads;
 };
 
+/* The set of that name in eval.sets, or the held-out images of the training set. */
+static dho_status open_set(dho_set_evaluator *evaluator, const char *name)
+{
+    static char holdout[] = DHO_HOLDOUT_NAME;
+    const dho_config *config = evaluator->config;
+    for (size_t i = 0; i < config->eval.set_count; i++) {
+        if (strcmp(config->eval.sets[i].name, name) != 0) continue;
+        evaluator->set = config->eval.sets[i];
+        return dho_eval_set_open(&evaluator->set, evaluator->model->class_names,
+                                 evaluator->model->student.classes, &evaluator->dataset);
+    }
+    if (strcmp(name, holdout) != 0 || config->data.holdout[0] == '\0')
+        return dho_fail(DHO_ERR_CONFIG, "train.eval_on: \"%s\" is no set of eval.sets", name);
+    evaluator->set = (dho_config_set){.name = holdout, .mask_classes = true};
+    return dho_setup_holdout_set(config, &evaluator->dataset, NULL);
+}
+
 static dho_status open_local(dho_set_evaluator **out, const dho_config *config, dho_comm *comm,
                              const char *set, const dho_model *model)
 {
-    size_t i = 0;
     DHO_TRY(dho_alloc_zero(out, 1, sizeof **out, "evaluation"));
     dho_set_evaluator *evaluator = *out;
-    while (i < config->eval.set_count && strcmp(config->eval.sets[i].name, set) != 0) i++;
-    if (i == config->eval.set_count)
-        return dho_fail(DHO_ERR_CONFIG, "train.eval_on: \"%s\" is no set of eval.sets", set);
     *evaluator = (dho_set_evaluator){.config = config,
-                                     .set = &config->eval.sets[i],
                                      .model = model,
                                      .comm = comm,
                                      .threads = dho_setup_threads(config->compute.threads)};
-    DHO_TRY(dho_eval_set_open(evaluator->set, model->class_names, model->student.classes,
-                              &evaluator->dataset));
+    DHO_TRY(open_set(evaluator, set));
     return dho_infer_open(&evaluator->infer, config, model);
 }
 
@@ -76,7 +87,7 @@ dho_status dho_set_evaluator_run(dho_set_evaluator *evaluator, dho_set_scores *o
     dho_status status = DHO_OK;
     if (dho_comm_rank(evaluator->comm) == 0)
         status =
-            dho_set_score(evaluator->config, evaluator->set, &outputs, evaluator->threads, out);
+            dho_set_score(evaluator->config, &evaluator->set, &outputs, evaluator->threads, out);
     status = dho_comm_agree(evaluator->comm, status);
     dho_head_outputs_free(&outputs);
     DHO_TRY(status);

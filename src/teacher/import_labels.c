@@ -76,7 +76,8 @@ typedef struct importer {
     uint8_t *bytes; /* the image's file */
     size_t capacity;
     int64_t written;     /* shards of this rank */
-    int64_t seen, right; /* views of this rank; those whose first class is the image's label */
+    int64_t seen, right; /* views of labelled images, this rank's; those whose first class is the
+                            image's label */
 } importer;
 
 static dho_status fill_image(void *context, int64_t id, dho_cache_record *views)
@@ -90,6 +91,7 @@ static dho_status fill_image(void *context, int64_t id, dho_cache_record *views)
     const dho_status status = dho_image_read_size(self->bytes, size, sample->path, &width, &height);
     if (status != DHO_OK) return dho_dataset_blame(dataset, id, status);
     DHO_TRY(self->source->read(self->source->context, id, width, height, views, self->best));
+    if (sample->label == DHO_NO_LABEL) return DHO_OK;
     for (int v = 0; v < self->spec.views; v++, self->seen++)
         self->right += self->best[v] == sample->label;
     return DHO_OK;

@@ -138,6 +138,10 @@ static json_t *add_metrics(const dho_progress *progress, bool evaluation,
 
 dho_status dho_progress_line(dho_progress *progress, json_t *line)
 {
+    if (progress->file == NULL) {
+        json_decref(line);
+        return DHO_OK;
+    }
     const long long step = json_integer_value(json_object_get(line, "step"));
     char *text = json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
     if (text != NULL) dho_tensorboard_line(&progress->board, line);

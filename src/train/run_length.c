@@ -74,10 +74,9 @@ void dho_run_length_describe(const dho_run_length *length, const dho_config *con
                               dho_run_length_passes(length, config, false)};
     const double epochs = (double)length->total_steps / (double)length->steps_per_epoch;
     int used = snprintf(out, bytes, "%lld step%s: %.4g epoch%s of %lld step%s (train.epoch_of: %s)",
-                        (long long)length->total_steps, plural((double)length->total_steps),
-                        epochs, plural(epochs), (long long)length->steps_per_epoch,
-                        plural((double)length->steps_per_epoch),
-                        words[config->train.epoch_of]);
+                        (long long)length->total_steps, plural((double)length->total_steps), epochs,
+                        plural(epochs), (long long)length->steps_per_epoch,
+                        plural((double)length->steps_per_epoch), words[config->train.epoch_of]);
     if (passes[0] > 0)
         used +=
             snprintf(out + used, bytes - (size_t)used, "; %.4g pass%s over %lld labelled images",

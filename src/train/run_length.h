@@ -11,7 +11,7 @@ typedef struct dho_run_length {
 
 /* The length depends on the images, the batches and train.*, not on the method: runs that are
  * compared have the same number of steps. labelled: of the list, repetitions included; unlabelled:
- * 0 when all images are labelled and data.exclude_labelled. Local. */
+ * 0 when none is an unlabelled one. Local. */
 dho_run_length dho_run_length_of(const dho_config *config, int64_t labelled, int64_t unlabelled);
 
 /* Passes over the labelled (or unlabelled) images in all steps. */

@@ -71,15 +71,29 @@ static void describe_memory(const dho_trainer *trainer, char *out, size_t bytes)
                  (double)(floats * sizeof(float)) / 0x1p20);
 }
 
+/* What is said of images that not every run has. */
+static void describe_images(const dho_trainer *trainer, char *out, size_t bytes)
+{
+    const dho_dataset *dataset = &trainer->dataset;
+    int used = 0;
+    out[0] = '\0';
+    if (trainer->held_out > 0)
+        used = snprintf(out, bytes, ", %lld held out", (long long)trainer->held_out);
+    if (dataset->heap != NULL)
+        snprintf(out + used, bytes - (size_t)used, "; %lld more without a class (data.unlabelled)",
+                 (long long)(dataset->count - dho_dataset_heap_start(dataset)));
+}
+
 static void announce(const dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
-    char length[256], more[96];
+    char length[256], more[96], images[128];
     describe_memory(trainer, more, sizeof more);
-    dho_info("%s: %s (width %d, %zu parameters), %lld images of %d classes, %lld labelled",
+    describe_images(trainer, images, sizeof images);
+    dho_info("%s: %s (width %d, %zu parameters), %lld images of %d classes, %lld labelled%s",
              dho_method_name(config->method), trainer->student.model, trainer->student.width,
-             trainer->parameter_floats, (long long)trainer->dataset.count, trainer->dataset.classes,
-             (long long)trainer->labelled.count);
+             trainer->parameter_floats, (long long)dho_dataset_heap_start(&trainer->dataset),
+             trainer->dataset.classes, (long long)trainer->labelled.count, images);
     dho_info("%d rank%s x %d thread%s, backend %s; %d shards of %d images (%d labelled); "
              "activations %.1f MiB%s",
              trainer->ranks, trainer->ranks == 1 ? "" : "s", dho_compute_threads(trainer->compute),

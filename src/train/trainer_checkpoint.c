@@ -66,6 +66,11 @@ static dho_status load_checkpoint(dho_trainer *trainer, const char *path)
     return status;
 }
 
+static dho_status set_aside(const dho_trainer *trainer)
+{
+    return trainer->dry ? DHO_OK : dho_checkpoint_set_aside(trainer->config->out, trainer->step);
+}
+
 static dho_status resume_on_rank0(dho_trainer *trainer, const char *resume)
 {
     const char *out = trainer->config->out;
@@ -77,7 +82,7 @@ static dho_status resume_on_rank0(dho_trainer *trainer, const char *resume)
         DHO_TRY(dho_input_status(dho_checkpoint_resolve(&choice, &newest)));
         status = dho_input_status(load_checkpoint(trainer, newest));
         dho_free(newest);
-        return status == DHO_OK ? dho_checkpoint_set_aside(out, trainer->step) : status;
+        return status == DHO_OK ? set_aside(trainer) : status;
     }
     DHO_TRY(dho_checkpoint_find_newest(out, &newest));
     if (newest == NULL) return DHO_OK;
@@ -89,7 +94,7 @@ static dho_status resume_on_rank0(dho_trainer *trainer, const char *resume)
     else
         status = load_checkpoint(trainer, newest);
     dho_free(newest);
-    return status == DHO_OK ? dho_checkpoint_set_aside(out, trainer->step) : status;
+    return status == DHO_OK ? set_aside(trainer) : status;
 }
 
 /* Rank 0 reads; all ranks get its state. */

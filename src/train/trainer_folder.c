@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Whether another run has the lock. One who looks whether the folder is in use (dho watch) has it
  * for a moment, too. */
@@ -32,10 +33,12 @@ static bool is_taken(int lock)
 dho_status dho_trainer_lock(dho_trainer *trainer)
 {
     char *path;
-    DHO_TRY(dho_make_folders(trainer->config->out));
+    const int create = trainer->dry ? 0 : O_CREAT;
+    if (!trainer->dry) DHO_TRY(dho_make_folders(trainer->config->out));
     DHO_TRY(dho_path_join(&path, trainer->config->out, ".lock"));
-    trainer->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+    trainer->lock = open(path, O_RDWR | create | O_CLOEXEC | O_NONBLOCK, 0666);
     dho_free(path);
+    if (trainer->lock < 0 && trainer->dry) return DHO_OK;
     if (trainer->lock < 0)
         return dho_fail(DHO_ERR_IO, "%s/.lock: cannot create: %s", trainer->config->out,
                         strerror(errno));
@@ -44,15 +47,20 @@ dho_status dho_trainer_lock(dho_trainer *trainer)
     return DHO_OK;
 }
 
-/* A full disk would end the run at its first checkpoint. */
-static void warn_of_disk(const dho_trainer *trainer)
+int64_t dho_trainer_checkpoint_bytes(const dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
     const size_t ema = config->train.ema > 0;
     const size_t slabs = (config->train.optimizer == DHO_OPTIMIZER_ADAMW ? 3 : 2) + ema;
-    const double one =
-        (double)((slabs * trainer->parameter_floats + (1 + ema) * trainer->buffer_floats) *
-                 sizeof(float));
+    return (int64_t)((slabs * trainer->parameter_floats + (1 + ema) * trainer->buffer_floats) *
+                     sizeof(float));
+}
+
+/* A full disk would end the run at its first checkpoint. */
+static void warn_of_disk(const dho_trainer *trainer)
+{
+    const dho_config *config = trainer->config;
+    const double one = (double)dho_trainer_checkpoint_bytes(trainer);
     const int64_t kept = config->train.checkpoint_keep + (config->train.keep_best != DHO_BEST_NONE);
     const double all = one * (double)(trainer->step == 0 ? kept + 1 : 1);
     const double left = (double)dho_machine_disk(config->out);
@@ -70,6 +78,27 @@ static dho_status open_log(const char *folder)
     dho_log_file_open(path);
     dho_free(path);
     return DHO_OK;
+}
+
+dho_status dho_trainer_look_at_place(const char *folder, int64_t *out_left)
+{
+    char *path;
+    DHO_TRY(dho_strdup(&path, folder));
+    while (!dho_path_exists(path)) { /* up to what is there */
+        char *slash = strrchr(path, '/');
+        if (slash == NULL)
+            strcpy(path, ".");
+        else
+            slash[slash == path] = '\0';
+    }
+    dho_status status = DHO_OK;
+    if (!dho_path_is_folder(path))
+        status = dho_fail(DHO_ERR_IO, "%s: is no folder", path);
+    else if (access(path, W_OK | X_OK) != 0)
+        status = dho_fail(DHO_ERR_IO, "%s: cannot write there: %s", path, strerror(errno));
+    *out_left = dho_machine_disk(path);
+    dho_free(path);
+    return status;
 }
 
 /* Only where steps follow: config.yaml and sessions.jsonl say with what a run was trained. The

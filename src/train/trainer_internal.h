@@ -36,7 +36,8 @@ typedef struct dho_trainer {
     int rank, ranks;
 
     dho_dataset dataset;
-    dho_id_list labelled;
+    dho_id_list labelled, excluded; /* excluded: no unlabelled ones */
+    int64_t held_out;               /* labelled images that are not trained on */
     dho_sampler *sampler;
     dho_loader *loader;
     dho_cache *cache;             /* NULL for method ce */
@@ -78,6 +79,7 @@ typedef struct dho_trainer {
     char *settings;     /* owned: what a continued run must share, as YAML */
     char *teacher;      /* owned: the cache's word about its teacher, and its head; "" without */
     int lock;           /* descriptor of OUT/.lock on rank 0; -1: none */
+    bool dry;           /* nothing may be written */
     int skips_in_a_row; /* steps without an update because they were not finite */
     dho_progress progress;
 } dho_trainer;
@@ -110,9 +112,14 @@ bool dho_trainer_is_over(const dho_trainer *trainer);
  * on the same set. Takes over `found`. */
 void dho_trainer_take_standing(dho_trainer *trainer, dho_standing *found);
 
-/* Takes the lock of the run's folder, until the process ends. Rank 0. Errors: DHO_ERR_CONFIG when
- * another run has it, DHO_ERR_IO. */
+/* Takes the lock of the run's folder, until the process ends; a dry run only looks at it. Rank 0.
+ * Errors: DHO_ERR_CONFIG when another run has it, DHO_ERR_IO. */
 dho_status dho_trainer_lock(dho_trainer *trainer);
+/* Bytes of a checkpoint. */
+int64_t dho_trainer_checkpoint_bytes(const dho_trainer *trainer);
+/* Could the folder be made, and written to? *out_left: bytes that are free there. Local. Errors:
+ * DHO_ERR_IO naming what is in the way. */
+dho_status dho_trainer_look_at_place(const char *folder, int64_t *out_left);
 /* Begins to write: log.txt, sessions.jsonl, config.yaml, metrics.jsonl. Does nothing on other ranks than 0.
  * Local. */
 dho_status dho_trainer_open_folder(dho_trainer *trainer);

@@ -38,10 +38,24 @@ static dho_status open_sampler(dho_trainer *trainer)
                                          .dataset_count = trainer->dataset.count,
                                          .labelled_ids = trainer->labelled.ids,
                                          .labelled_count = trainer->labelled.count,
-                                         .exclude_labelled = config->data.exclude_labelled,
+                                         .excluded_ids = trainer->excluded.ids,
+                                         .excluded_count = trainer->excluded.count,
                                          .epoch_steps =
                                              loader ? trainer->length.steps_per_epoch : 0};
     return dho_sampler_create(&trainer->sampler, &options);
+}
+
+/* Which images are labelled, and which are not drawn as unlabelled ones. */
+static dho_status open_subsets(dho_trainer *trainer)
+{
+    const dho_config *config = trainer->config;
+    dho_id_list holdout;
+    DHO_TRY(dho_setup_split(config, &trainer->dataset, &trainer->labelled, &holdout));
+    trainer->held_out = holdout.count;
+    const dho_status status =
+        dho_setup_excluded(config, &trainer->labelled, &holdout, &trainer->excluded);
+    dho_id_list_free(&holdout);
+    return status;
 }
 
 static dho_status open_data(dho_trainer *trainer)
@@ -51,12 +65,10 @@ static dho_status open_data(dho_trainer *trainer)
     if (trainer->dataset.classes == 1 && trainer->rank == 0)
         dho_warn("%s: the task has one class: there is nothing to learn, and every answer is right",
                  config->data.root);
-    DHO_TRY(dho_setup_labelled(config, &trainer->dataset, &trainer->labelled));
+    DHO_TRY(open_subsets(trainer));
     DHO_TRY(dho_trainer_open_teacher(trainer));
-    const int64_t unlabelled =
-        dho_unlabelled_count(trainer->dataset.count, trainer->labelled.ids, trainer->labelled.count,
-                             config->data.exclude_labelled);
-    trainer->length = dho_run_length_of(config, trainer->labelled.count, unlabelled);
+    trainer->length = dho_run_length_of(config, trainer->labelled.count,
+                                        trainer->dataset.count - trainer->excluded.count);
     DHO_TRY(open_sampler(trainer));
     trainer->schedule = dho_schedule_create(config, trainer->length.total_steps);
     return dho_schedule_check(&trainer->schedule);
@@ -227,6 +239,7 @@ void dho_trainer_close(dho_trainer *trainer)
     dho_cache_close(&trainer->cache);
     dho_class_balance_free(&trainer->balance);
     dho_id_list_free(&trainer->labelled);
+    dho_id_list_free(&trainer->excluded);
     dho_dataset_free(&trainer->dataset);
     dho_free(trainer->order);
     dho_free(trainer->merges);

@@ -78,7 +78,7 @@ sed 's/steps: 50/steps: 50, epochs: 2/' "$work/base.yaml" >"$work/both.yaml"
 refuse "train.steps: train.steps and train.epochs cannot both be set: leave one out" -c "$work/both.yaml"
 refuse "cannot both be set" -c "$work/base.yaml" --set train.steps=5 --set train.epochs=2
 refuse "train.epochs and train.steps are both 0" -c "$work/base.yaml" --set train.steps=0 --set train.epochs=0
-refuse "data.exclude_labelled: 240 of 240 images are labelled, and shard 0" -c "$work/base.yaml" \
+refuse "data.exclude_labelled, data.holdout: 240 of 240 images are no unlabelled ones, and shard 0" -c "$work/base.yaml" \
     --set data.labels=all --set data.exclude_labelled=true
 refuse "expected one of unlabelled, labelled, shorter" -c "$work/base.yaml" --set train.epoch_of=both
 finish

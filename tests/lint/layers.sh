@@ -15,7 +15,7 @@ exceptions="
 "
 
 layers=(base config comm image data compute nn models weights infer heads clip teacher distill optim checkpoint eval
-    train synth table report watch bench cli)
+    train synth init table report watch bench cli)
 
 # The layer that implements each public header.
 declare -A module=(

@@ -5,7 +5,7 @@ set -euo pipefail
 
 # Functions that only tests, fuzzers or programs of others use. The list only shrinks.
 allowed="
-dho_alloc_fail_at dho_alloc_get_stats dho_alloc_reset_peak       what tests look at
+dho_alloc_fail_at dho_alloc_reset_peak                  what tests look at
 dho_mt19937_u32 dho_pcg64_u64                               the published sequences are tested by the word
 dho_tokenizer_open_memory dho_text_unpack                   fuzzers and tests read from memory
 dho_head_file_parse dho_torch_file_open_memory              so do these
@@ -13,7 +13,6 @@ dho_tar_scan_memory dho_table_spec_parse                  so do these
 cache_header_bytes                                          fuzzers set a shard's header right
 dho_tar_set_member dho_tar_set_touched                  tests: what a virtual shard opens
 dho_cache_read_shots                                        tests: a head from a cache alone
-dho_dataset_open_coop dho_dataset_open_folder               public; dho itself opens them by their row
 dho_cache_finish dho_image_save_jpeg                        public, with their pair dho_cache_write_shard
 dho_image_to_network dho_resize_center_crop_geometry        the two halves of dho_image_eval_transform
 dho_config_schema_markdown dho_config_decides_markdown      tests write docs/configuration.md and checkpoint.md

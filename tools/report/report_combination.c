@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 /* alpha goes up, beta to the right: as narrow as a phone. */
 typedef struct accuracy_map {
@@ -173,6 +174,15 @@ static void add_map(dho_figure *figure, const dho_report_run *run, const dho_rep
     draw_words(&map, draw_choice(&map));
 }
 
+/* Behind the name of the set of the choice: what it is, when it is no test set. */
+static void add_holdout(dho_report_page *page, const dho_evaluation *evaluation)
+{
+    if (evaluation->holdout == NULL || strcmp(evaluation->chosen_on, DHO_HOLDOUT_NAME) != 0) return;
+    dho_text_add(&page->html, " (");
+    dho_text_escape(&page->html, evaluation->holdout);
+    dho_text_add(&page->html, ")");
+}
+
 static dho_status add_run(dho_report_page *page, size_t r)
 {
     const dho_report_run *run = &page->runs[r];
@@ -191,6 +201,7 @@ static dho_status add_run(dho_report_page *page, size_t r)
         if (run->evaluation.chosen_on != NULL && run->evaluation.chosen_on[0] != '\0') {
             dho_text_add(&page->html, ", the grid's best on ");
             dho_text_escape(&page->html, run->evaluation.chosen_on);
+            add_holdout(page, &run->evaluation);
         } else {
             dho_text_add(&page->html, ", from the configuration");
         }

@@ -90,23 +90,25 @@ fail:
     return status;
 }
 
-dho_status dho_set_detail_load_pictures(dho_report_run *run, dho_report_set *set)
+static dho_status open_images(const dho_config *config, const char *name,
+                              const dho_set_detail *detail, dho_dataset *out)
 {
-    dho_set_detail *detail = &set->detail;
-    dho_dataset dataset;
-    size_t s = 0;
-    if (!run->has_config) return DHO_OK; /* noted already */
-    while (s < run->config.eval.set_count &&
-           strcmp(run->config.eval.sets[s].name, set->record->name) != 0)
-        s++;
-    dho_status status = DHO_OK;
-    if (s == run->config.eval.set_count)
-        status = dho_fail(DHO_ERR_CONFIG, "the configuration has no such set");
     /* Without the classes' names the labels of a part of the classes would be wrong ones. */
     const dho_dataset reference = {.class_names = detail->class_names, .classes = detail->classes};
-    if (status == DHO_OK)
-        status = dho_setup_set_quietly(&run->config.eval.sets[s],
-                                       detail->class_names != NULL ? &reference : NULL, &dataset);
+    if (config->data.holdout[0] != '\0' && strcmp(name, DHO_HOLDOUT_NAME) == 0)
+        return dho_setup_holdout_set(config, out, NULL);
+    for (size_t s = 0; s < config->eval.set_count; s++)
+        if (strcmp(config->eval.sets[s].name, name) == 0)
+            return dho_setup_set_quietly(&config->eval.sets[s],
+                                         detail->class_names != NULL ? &reference : NULL, out);
+    return dho_fail(DHO_ERR_CONFIG, "the configuration has no such set");
+}
+
+dho_status dho_set_detail_load_pictures(dho_report_run *run, dho_report_set *set)
+{
+    dho_dataset dataset;
+    if (!run->has_config) return DHO_OK; /* noted already */
+    dho_status status = open_images(&run->config, set->record->name, &set->detail, &dataset);
     if (status == DHO_OK) {
         status = take_all(run, set, &dataset);
         dho_dataset_free(&dataset);

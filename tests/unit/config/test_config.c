@@ -58,6 +58,20 @@ static const wrong wrongs[] = {
     {"eval: {alpha: 1.5}\n", NULL, "t.yaml:1:8: eval.alpha: expected a number in [0, 1], got ~"},
     {"data: {percent: 101}\n", NULL,
      "t.yaml:1:8: data.percent: expected a number in [0, 100], got \"101\""},
+    /* A share of each class. */
+    {"data: {holdout: 0 %}\n", NULL,
+     "t.yaml:1:8: data.holdout: expected a percentage above 0 % and below 100 %, or a number of "
+     "images of each class from 1, got \"0 %\""},
+    {"data: {holdout: 100 %}\n", NULL, "t.yaml:1:8: data.holdout: expected a percentage ~"},
+    {"data: {holdout: 0}\n", NULL, "t.yaml:1:8: data.holdout: expected a percentage ~"},
+    {"data: {holdout: 0.1}\n", NULL, "t.yaml:1:8: data.holdout: expected a percentage ~"},
+    {"data: {holdout: ten}\n", NULL, "t.yaml:1:8: data.holdout: expected a percentage ~"},
+    {"data: {holdout: 2 %}\neval: {sets: [{name: holdout, root: r}]}\n", NULL,
+     "t.yaml:2:16: eval.sets[0].name: \"holdout\" is the name of data.holdout's images: take "
+     "another"},
+    {"eval: {select_on: holdout}\n", NULL,
+     "t.yaml:1:8: eval.select_on: holdout needs data.holdout (10 %, say), or a set of that name in "
+     "eval.sets"},
     /* Integers. */
     {"train: {steps: 1e3}\n", NULL,
      "t.yaml:1:9: train.steps: expected an integer in [0, 1000000000], got \"1e3\" (write 1000)"},
@@ -778,6 +792,34 @@ START_TEST(test_check_train)
 }
 END_TEST
 
+START_TEST(test_holdout)
+{
+    dho_config c;
+    char text[160];
+    ck_assert_ok(parse(&c, "data: {root: x}\n", NULL));
+    ck_assert(dho_config_holdout(&c).percent == 0 && dho_config_holdout(&c).images == 0);
+    dho_config_describe_holdout(&c, text, sizeof text);
+    ck_assert_str_eq(text, "");
+    dho_config_free(&c);
+    ck_assert_ok(parse(&c, "data: {root: x, holdout: 12.50%}\n", NULL));
+    ck_assert_str_eq(c.data.holdout, "12.5 %");
+    ck_assert_str_eq(c.eval.select_on, "holdout");
+    ck_assert_double_eq(dho_config_holdout(&c).percent, 12.5);
+    dho_config_describe_holdout(&c, text, sizeof text);
+    ck_assert_str_eq(text, "12.5 % of each class's labelled training images, held out of training");
+    dho_config_free(&c);
+    ck_assert_ok(parse(&c, "data: {root: x}\neval: {select_on: \"\"}\n", "data.holdout=1"));
+    ck_assert_int_eq(dho_config_holdout(&c).images, 1);
+    ck_assert_str_eq(c.eval.select_on, "");
+    dho_config_describe_holdout(&c, text, sizeof text);
+    ck_assert_str_eq(text, "1 labelled training image of each class, held out of training");
+    dho_config_free(&c);
+    /* Without the key the name is a set's like any other. */
+    ck_assert_ok(parse(&c, "eval: {select_on: holdout, sets: [{name: holdout, root: r}]}\n", NULL));
+    dho_config_free(&c);
+}
+END_TEST
+
 START_TEST(test_method_names)
 {
     ck_assert_str_eq(dho_method_name(DHO_METHOD_CE), "ce");
@@ -1043,6 +1085,7 @@ int main(void)
     tcase_add_test(tests, test_values);
     tcase_add_test(tests, test_overrides);
     tcase_add_test(tests, test_check_train);
+    tcase_add_test(tests, test_holdout);
     tcase_add_test(tests, test_method_names);
     tcase_add_test(tests, test_round_trip);
     tcase_add_test(tests, test_changes);

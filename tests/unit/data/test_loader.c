@@ -779,15 +779,16 @@ START_TEST(test_replacements)
     ck_assert_int_eq(dho_skip_replacement(&o, &draw), 7);
     draw.id = 7;
     ck_assert_int_eq(dho_skip_replacement(&o, &draw), 1);
-    drawing.exclude_labelled = true;
+    drawing.excluded_ids = drawing.labelled_ids;
+    drawing.excluded_count = drawing.labelled_count;
     drawing.shards = 1;
     draw = (dho_draw){.id = 0};
     ck_assert_int_eq(dho_skip_replacement(&o, &draw), 2);
     draw.id = 3;
     ck_assert_int_eq(dho_skip_replacement(&o, &draw), 5);
     drawing.shards = 3;
-    drawing.labelled_ids = (const int64_t[]){0, 3, 6};
-    drawing.labelled_count = 3;
+    drawing.excluded_ids = (const int64_t[]){0, 3, 6};
+    drawing.excluded_count = 3;
     draw.id = 9; /* the only one of its shard without a label */
     ck_assert_int_eq(dho_skip_replacement(&o, &draw), 9);
 }

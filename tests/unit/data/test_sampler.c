@@ -165,10 +165,8 @@ static bool is_labelled(int64_t id)
 START_TEST(test_exclude_labelled)
 {
     dho_sampler_options options = standard;
-    options.exclude_labelled = true;
-    ck_assert_int_eq(dho_unlabelled_count(COUNT, labelled_ids, 7, true), COUNT - 7);
-    ck_assert_int_eq(dho_unlabelled_count(COUNT, labelled_ids, 7, false), COUNT);
-    ck_assert_int_eq(dho_unlabelled_count(COUNT, (const int64_t[]){4, 4, 9}, 3, true), COUNT - 2);
+    options.excluded_ids = labelled_ids;
+    options.excluded_count = 7;
     dho_sampler *sampler = make(&options);
     for (int v = 0; v < SHARDS; v++) {
         int seen[COUNT] = {0};
@@ -188,9 +186,17 @@ START_TEST(test_exclude_labelled)
     dho_sampler_destroy(&sampler);
     options.dataset_count = 42; /* shard 0: 0, 4, ... 40, of which one is labelled */
     options.labelled_ids = (const int64_t[]){0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40};
-    options.labelled_count = 11;
+    options.labelled_count = options.excluded_count = 11;
+    options.excluded_ids = options.labelled_ids;
     ck_assert_fails(dho_sampler_create(&sampler, &options), DHO_ERR_CONFIG,
-                    "data.exclude_labelled: 11 of 42 images are labelled, and shard 0");
+                    "data.exclude_labelled, data.holdout: 11 of 42 images are no unlabelled ones, "
+                    "and shard 0");
+    options.excluded_ids = (const int64_t[]){0, 4, 4};
+    options.excluded_count = 3;
+    ck_assert_fails(dho_sampler_create(&sampler, &options), DHO_ERR_INTERNAL, "excluded_ids[2]");
+    options.excluded_ids = (const int64_t[]){42};
+    options.excluded_count = 1;
+    ck_assert_fails(dho_sampler_create(&sampler, &options), DHO_ERR_INTERNAL, "excluded_ids[0]");
 }
 END_TEST
 
@@ -258,7 +264,8 @@ END_TEST
 START_TEST(test_loader_shards)
 {
     dho_sampler_options options = standard;
-    options.exclude_labelled = true;
+    options.excluded_ids = labelled_ids;
+    options.excluded_count = 7;
     options.epoch_steps = dho_loader_batches(COUNT - 7, SHARDS, UNLABELLED);
     ck_assert_int_eq(options.epoch_steps, 6); /* 24 images a shard */
     dho_sampler *sampler = make(&options);

@@ -113,7 +113,7 @@ START_TEST(test_round_trip)
         ck_assert_ok(dho_dataset_open_shards(&again, fixture_path("packed"), NULL));
         assert_same(&folder, &again);
         dho_dataset_free(&again);
-        ck_assert_ok(dho_pack_index(fixture_path("packed")));
+        ck_assert_ok(dho_pack_index(fixture_path("packed"), false));
         ck_assert_ok(dho_dataset_open_shards(&again, fixture_path("packed"), NULL));
         assert_same(&folder, &again);
         dho_dataset_free(&again);

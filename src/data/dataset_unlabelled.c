@@ -1,0 +1,107 @@
+/* Images without classes: a folder of any depth, a folder of tars, or a list of paths. */
+#define _GNU_SOURCE
+#include "base/text.h"
+#include "data/folder_scan.h"
+#include "data/tar_index.h"
+#include "dho/alloc.h"
+#include "dho/file.h"
+#include "image/image_name.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_paths(const void *a, const void *b, void *pool)
+{
+    const dho_path_entry *x = a, *y = b;
+    return dho_path_compare((const char *)pool + x->offset, (const char *)pool + y->offset);
+}
+
+/* A list's entries, from its lines. */
+static dho_status take_lines(dho_path_list *images, const dho_path_list *lines, const char *list,
+                             dho_unused *unused)
+{
+    for (size_t i = 0; i < lines->count; i++) {
+        const char *path = lines->pool + lines->entries[i].offset;
+        while (strncmp(path, "./", 2) == 0) path += 2; /* as `find .` writes them */
+        const dho_name_kind kind = dho_image_name_kind(dho_base_name(path));
+        if (kind == DHO_NAME_IMAGE)
+            DHO_TRY(dho_path_list_append(images, NULL, path, DHO_NO_LABEL));
+        else /* `find . >list` lists the list, too */
+            DHO_TRY(dho_unused_add(
+                unused, kind == DHO_NAME_OTHER ? DHO_UNUSED_OTHER : DHO_UNUSED_NO_DECODER, NULL,
+                path));
+    }
+    if (images->count > 1)
+        qsort_r(images->entries, images->count, sizeof *images->entries, compare_paths,
+                images->pool);
+    for (size_t i = 1; i < images->count; i++) {
+        const char *path = images->pool + images->entries[i].offset;
+        if (strcmp(path, images->pool + images->entries[i - 1].offset) == 0)
+            return dho_fail(DHO_ERR_CONFIG, "%s: \"%.200s\" is listed twice", list, path);
+    }
+    return DHO_OK;
+}
+
+/* The folder that a file lies in. */
+static dho_status folder_of(char **out, const char *file)
+{
+    const char *name = dho_base_name(file);
+    if (name == file) return dho_strdup(out, ".");
+    return dho_strndup(out, file, name - 1 > file ? (size_t)(name - 1 - file) : 1);
+}
+
+static dho_status read_list(dho_dataset *out, dho_path_list *images, const char *list)
+{
+    dho_path_list lines = {0};
+    dho_status status;
+    if (dho_tar_is_name(list))
+        return dho_fail(DHO_ERR_CONFIG, "%s: is a tar: name the folder that it lies in", list);
+    if (dho_image_name_kind(list) != DHO_NAME_OTHER)
+        return dho_fail(DHO_ERR_CONFIG, "%s: is an image: expected a folder, or a list of images",
+                        list);
+    DHO_TRY_GOTO(dho_require_file(list));
+    DHO_TRY_GOTO(folder_of(&out->root, list));
+    DHO_TRY_GOTO(dho_read_lines(&lines, list, true));
+    DHO_TRY_GOTO(take_lines(images, &lines, list, out->unused));
+fail:
+    dho_path_list_free(&lines);
+    return status;
+}
+
+static dho_status read_folder(dho_dataset *out, dho_path_list *images, const char *folder)
+{
+    DHO_TRY(dho_strdup(&out->root, folder));
+    return dho_scan_images(images, folder, "", DHO_NO_LABEL, out->unused);
+}
+
+static dho_status no_image(const dho_dataset *dataset, const char *path)
+{
+    char why[512];
+    dho_unused_describe(dataset->unused, 0, DHO_UNUSED_REASONS, why, sizeof why);
+    return dho_fail(DHO_ERR_CONFIG, "%s: no image in it%s%s%s", path,
+                    why[0] != '\0' ? " (not used: " : "", why, why[0] != '\0' ? ")" : "");
+}
+
+dho_status dho_dataset_open_unlabelled(dho_dataset *out, const char *path)
+{
+    dho_path_list images = {0};
+    bool tars = false;
+    dho_status status;
+    *out = (dho_dataset){0};
+    if (!dho_path_exists(path))
+        return dho_fail(DHO_ERR_CONFIG, "%s: no such folder, and no such list", path);
+    const bool folder = dho_path_is_folder(path);
+    if (folder) DHO_TRY(dho_tar_is_folder(path, &tars));
+    if (tars) return dho_dataset_open_unlabelled_tars(out, path);
+    DHO_TRY_GOTO(dho_alloc_zero(&out->unused, 1, sizeof *out->unused, "dataset"));
+    DHO_TRY_GOTO(folder ? read_folder(out, &images, path) : read_list(out, &images, path));
+    if (images.count == 0) {
+        status = no_image(out, path);
+        goto fail;
+    }
+    DHO_TRY_GOTO(dho_dataset_finish(out, &images));
+fail:
+    if (status != DHO_OK) dho_dataset_free(out);
+    dho_path_list_free(&images);
+    return status;
+}

@@ -1,0 +1,110 @@
+/* A run that is opened, tried for a few steps and thrown away: what it would take, and what it
+ * would write. */
+#include "base/clock.h"
+#include "base/machine.h"
+#include "dho/alloc.h"
+#include "dho/trainer.h"
+#include "train/trainer_internal.h"
+
+enum { MOST_TIMED = 20 };
+#define TIMED_SECONDS 10.0
+
+/* Until what the loader has decoded ahead is used up, steps are faster than those of a long run. */
+static int64_t warm_up_steps(const dho_trainer *trainer)
+{
+    return 1 + trainer->config->data.prefetch / trainer->local_count + 1;
+}
+
+/* Rank 0's clock says for all when it is enough. */
+static dho_status is_enough(const dho_trainer *trainer, double seconds, int64_t steps, bool *out)
+{
+    *out = steps == MOST_TIMED || (steps > 0 && seconds > TIMED_SECONDS);
+    return dho_comm_broadcast(trainer->comm, out, sizeof *out, 0);
+}
+
+/* Steps on the weights in memory, which are thrown away. */
+static dho_status run_steps(dho_trainer *trainer, int64_t warm_up, dho_dry_run *out)
+{
+    dho_local_failure log = {DHO_OK, ""};
+    const int64_t last = trainer->length.total_steps;
+    double start = dho_seconds_now();
+    bool enough = false;
+    while (!enough && trainer->step < last) {
+        bool stop;
+        DHO_TRY(dho_trainer_step(trainer, &log, &stop));
+        if (warm_up > 0 && trainer->step < last) {
+            warm_up--;
+            out->warm_up++;
+            start = dho_seconds_now();
+            continue;
+        }
+        out->timed++;
+        const double seconds = dho_seconds_now() - start;
+        out->step_seconds = seconds / (double)out->timed;
+        DHO_TRY(is_enough(trainer, seconds, out->timed, &enough));
+    }
+    return DHO_OK;
+}
+
+/* Of one rank, by the planner and the slabs; and all that was allocated, by the counter. */
+static dho_status describe_memory(const dho_trainer *trainer, dho_dry_run *out)
+{
+    const size_t floats = trainer->parameter_floats;
+    const int moments = trainer->moment2 != NULL ? 2 : 1;
+    out->weights = (int64_t)((floats + trainer->buffer_floats) * sizeof(float));
+    out->gradients = (int64_t)((size_t)trainer->depth * trainer->slab_floats * sizeof(float));
+    out->optimizer = (int64_t)((size_t)moments * floats * sizeof(float));
+    out->activations = (int64_t)dho_executor_arena_bytes(trainer->executor);
+    out->rank_bytes = out->all_bytes = dho_alloc_get_stats().peak_bytes;
+    out->memory_left = dho_machine_memory("");
+    return dho_comm_sum_int64(trainer->comm, &out->all_bytes, 1);
+}
+
+static dho_status describe_files(const dho_trainer *trainer, dho_dry_run *out)
+{
+    enum { LINE_BYTES = 400 }; /* of metrics.jsonl, about */
+    const dho_config *config = trainer->config;
+    const int64_t left = out->total_steps - out->first_step, every = config->train.checkpoint_every;
+    const int64_t saved = every > 0 ? (left + every - 1) / every : 1;
+    out->checkpoint_bytes = dho_trainer_checkpoint_bytes(trainer);
+    out->checkpoints =
+        saved <= config->train.checkpoint_keep ? saved : config->train.checkpoint_keep + 1;
+    out->metrics_bytes = (left / config->train.log_every + 1) * LINE_BYTES;
+    if (trainer->rank == 0)
+        DHO_TRY(dho_trainer_look_at_place(trainer->config->out, &out->disk_left));
+    return DHO_OK;
+}
+
+static dho_status look(dho_trainer *trainer, const char *resume, dho_dry_run *out)
+{
+    trainer->dry = true;
+    DHO_TRY(dho_trainer_resume(trainer, resume));
+    *out = (dho_dry_run){.first_step = trainer->step,
+                         .total_steps = trainer->length.total_steps,
+                         .parameters = (int64_t)trainer->parameter_floats,
+                         .classes = trainer->dataset.classes,
+                         .images = dho_dataset_heap_start(&trainer->dataset),
+                         .heap = trainer->dataset.count - dho_dataset_heap_start(&trainer->dataset),
+                         .labelled = trainer->labelled.count,
+                         .held_out = trainer->held_out,
+                         .ranks = trainer->ranks,
+                         .threads = dho_compute_threads(trainer->compute)};
+    dho_run_length_describe(&trainer->length, trainer->config, out->length, sizeof out->length);
+    DHO_TRY(dho_comm_agree(trainer->comm, describe_files(trainer, out)));
+    if (trainer->step < trainer->length.total_steps) {
+        DHO_TRY(dho_trainer_start_loader(trainer));
+        DHO_TRY(run_steps(trainer, warm_up_steps(trainer), out));
+    }
+    return describe_memory(trainer, out);
+}
+
+dho_status dho_train_dry_run(const dho_config *config, dho_comm *comm, const char *resume,
+                             dho_dry_run *out)
+{
+    dho_trainer trainer;
+    *out = (dho_dry_run){0};
+    dho_status status = dho_trainer_open(&trainer, config, comm);
+    if (status == DHO_OK) status = look(&trainer, resume, out);
+    dho_trainer_close(&trainer);
+    return status;
+}
