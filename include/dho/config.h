@@ -131,6 +131,7 @@ typedef struct dho_config {
         double percent;         /* data.percent: (0, 100]; with labels: percent or balanced */
         char *label_file;       /* data.label_file: with labels: file */
         char *class_file;       /* data.class_file: "" or a list of the class names */
+        char *class_names;      /* data.class_names: "" or a file of lines "class name" */
         uint64_t label_seed;    /* data.label_seed: 1 */
         bool exclude_labelled;  /* data.exclude_labelled: false; from the unlabelled images */
         int64_t image_size;     /* data.image_size: 224; 32 .. 1024 */

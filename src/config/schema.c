@@ -150,6 +150,7 @@ static const dho_field config_fields[] = {
            "labelled images; with labels: percent or balanced, above 0"),
     PATH(data.label_file, PLACE, "", "list of labelled image names; with labels: file"),
     PATH(data.class_file, PLACE, "", "list of the class names that must be there, and no others"),
+    PATH(data.class_names, LOG, "", "what people call the classes: lines \"n01440764 tench\"; kept for predictions"),
     NUMBER(data.label_seed, NUMBERS, "1", FROM(0), "", "seed of the labelled subset's choice (balanced: numpy's, 13 in the method's code)"),
     BOOL(data.exclude_labelled, NUMBERS, "false", "labelled images are no unlabelled ones as well"),
     NUMBER(data.image_size, NUMBERS, "224", IN(32, 1024), "pixels", "side of the student's input"),

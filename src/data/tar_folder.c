@@ -1,4 +1,5 @@
 /* A folder of tars without an index: which tars, the order of the samples, the classes' names. */
+#include "base/text.h"
 #include "data/tar_index.h"
 #include "image/image_name.h"
 
@@ -11,11 +12,11 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-/* Does the file's name end as a tar's? */
-static bool is_tar(const char *name)
+bool dho_tar_is_name(const char *path)
 {
     static const char *const ends[] = {".tar",    ".tar.gz", ".tgz",     ".tar.bz2", ".tbz2",
                                        ".tar.xz", ".txz",    ".tar.zst", ".tzst",    ".tar.lz4"};
+    const char *name = dho_base_name(path);
     const size_t length = strlen(name);
     for (size_t i = 0; i < sizeof ends / sizeof *ends && name[0] != '.'; i++) {
         const size_t end = strlen(ends[i]);
@@ -30,7 +31,7 @@ static dho_status scan_files(dho_tar_index *out, const dho_name_list *names, con
     for (size_t i = 0; i < names->count; i++) {
         struct stat info;
         char *path;
-        if (!is_tar(names->names[i])) continue;
+        if (!dho_tar_is_name(names->names[i])) continue;
         DHO_TRY(dho_path_join(&path, folder, names->names[i]));
         const uint64_t bytes = stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
         dho_status status = dho_tar_index_add_file(out, names->names[i], bytes);
@@ -78,8 +79,8 @@ dho_status dho_tar_count_unused(dho_tar_index *index, const char *folder)
             is_indexed(index, name))
             continue;
         status = dho_unused_add(index->unused,
-                                name[0] == '.' ? DHO_UNUSED_SYSTEM
-                                : is_tar(name) ? DHO_UNUSED_NOT_INDEXED
+                                name[0] == '.'          ? DHO_UNUSED_SYSTEM
+                                : dho_tar_is_name(name) ? DHO_UNUSED_NOT_INDEXED
                                 : dho_image_name_kind(name) != DHO_NAME_OTHER ? DHO_UNUSED_NO_LABEL
                                                                               : DHO_UNUSED_OTHER,
                                 NULL, name);

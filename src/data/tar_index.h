@@ -42,6 +42,7 @@ typedef struct dho_tar_index {
     bool has_crc;
     dho_unused *unused; /* owned; NULL: nothing is counted */
     int64_t dotted;     /* samples with a dot in their names, from a scan */
+    bool every_image;   /* a scan takes every image, without a label, and no .cls */
 } dho_tar_index;
 
 void dho_tar_index_free(dho_tar_index *index);

@@ -203,6 +203,17 @@ dho_status dho_checkpoint_resolve(const char *path, char **out)
     return DHO_OK;
 }
 
+dho_status dho_checkpoint_run(const char *checkpoint, char **out)
+{
+    static const char part[] = "/checkpoints/";
+    const char *found = NULL, *at = checkpoint;
+    while ((at = strstr(at, part)) != NULL) found = at++;
+    const char *last = found != NULL ? found + sizeof part - 1 : NULL;
+    if (last != NULL && last[strcspn(last, "/")] == '\0' && last[0] != '.' && found != checkpoint)
+        return dho_strndup(out, checkpoint, (size_t)(found - checkpoint));
+    return dho_path_join(out, checkpoint, "../..");
+}
+
 dho_status dho_checkpoint_set_aside(const char *run_folder, int64_t step)
 {
     dho_status status;
@@ -239,8 +250,7 @@ static dho_status load_tensors(const char *path, const char *name, const dho_stu
     dho_safetensors *file = NULL;
     DHO_TRY(dho_path_join(&file_path, path, name));
     dho_status status = dho_safetensors_open(&file, file_path);
-    if (status == DHO_OK)
-        status = dho_state_dict_load(file, student->graph, buffers, prefix, slab);
+    if (status == DHO_OK) status = dho_state_dict_load(file, student->graph, buffers, prefix, slab);
     dho_safetensors_close(&file);
     dho_free(file_path);
     return status;

@@ -33,7 +33,8 @@ static dho_status open_local(const char *path, bool expose_features, dho_model *
     memcpy(out->mean, info.mean, sizeof out->mean);
     memcpy(out->std, info.std, sizeof out->std);
     out->class_names = info.class_names;
-    info.class_names = NULL;
+    out->class_titles = info.class_titles;
+    info.class_names = info.class_titles = NULL;
     *out_info = info;
     return DHO_OK;
 fail:

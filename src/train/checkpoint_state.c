@@ -38,6 +38,19 @@ static json_t *triple(const double values[3])
     return json_pack("[f,f,f]", values[0], values[1], values[2]);
 }
 
+/* *out: json_decref. */
+static dho_status pack_names(char *const *names, int classes, json_t **out)
+{
+    *out = json_array();
+    for (int c = 0; c < classes; c++) {
+        if (json_array_append_new(*out, json_string(names[c])) == 0) continue;
+        json_decref(*out);
+        *out = NULL;
+        return dho_fail(DHO_ERR_CONFIG, "class %d: its name is not UTF-8 text", c);
+    }
+    return DHO_OK;
+}
+
 dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_info *info,
                                      const dho_checkpoint_file files[2])
 {
@@ -46,12 +59,14 @@ dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_in
     DHO_TRY(dho_path_join(&path, folder, DHO_CHECKPOINT_STATE));
     /* As text: JSON readers know 53 bits only. */
     snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, info->dataset_fingerprint);
-    json_t *names = json_array();
-    for (int c = 0; c < info->classes; c++) {
-        if (json_array_append_new(names, json_string(info->class_names[c])) == 0) continue;
+    json_t *names = NULL, *titles = NULL;
+    dho_status status = pack_names(info->class_names, info->classes, &names);
+    if (status == DHO_OK && info->class_titles != NULL)
+        status = pack_names(info->class_titles, info->classes, &titles);
+    if (status != DHO_OK) {
         json_decref(names);
         dho_free(path);
-        return dho_fail(DHO_ERR_CONFIG, "class %d: its name is not UTF-8 text", c);
+        return status;
     }
     json_t *state = json_pack(
         "{s:i, s:I, s:I, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:s, s:I, s:s, s:s, s:o}", "version",
@@ -70,7 +85,7 @@ dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_in
         json_object_set_new(list, file_names[i],
                             json_pack("{s:I, s:I}", "bytes", (json_int_t)files[i].bytes, "crc32",
                                       (json_int_t)files[i].crc));
-    dho_status status;
+    if (titles != NULL) json_object_set_new(state, "class_titles", titles);
     if (state == NULL || json_object_set_new(state, "layers", json_integer(info->layers)) != 0 ||
         json_object_set_new(state, "files", list) != 0)
         status = dho_fail(DHO_ERR_MEMORY, "%s: cannot format", path);
@@ -93,15 +108,15 @@ static bool read_triple(const json_t *list, double out[3])
     return out[0] == out[0];
 }
 
-static dho_status read_class_names(const char *path, const json_t *names, dho_checkpoint_info *out)
+static dho_status read_names(const char *path, const json_t *names, int classes, char ***out)
 {
-    if (json_array_size(names) != (size_t)out->classes)
+    if (json_array_size(names) != (size_t)classes)
         return damaged(path, "classes and class_names do not agree");
-    DHO_TRY(dho_alloc_zero(&out->class_names, (size_t)out->classes, sizeof(char *), "class names"));
-    for (int c = 0; c < out->classes; c++) {
+    DHO_TRY(dho_alloc_zero(out, (size_t)classes, sizeof(char *), "class names"));
+    for (int c = 0; c < classes; c++) {
         const char *name = json_string_value(json_array_get(names, (size_t)c));
         if (name == NULL) return damaged(path, "class_names holds something that is no text");
-        DHO_TRY(dho_strdup(&out->class_names[c], name));
+        DHO_TRY(dho_strdup(&(*out)[c], name));
     }
     return DHO_OK;
 }
@@ -163,7 +178,9 @@ static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_in
     snprintf(out->model, sizeof out->model, "%s", model);
     DHO_TRY(dho_strdup(&out->teacher, teacher));
     DHO_TRY(dho_strdup(&out->settings, settings));
-    return read_class_names(path, names, out);
+    DHO_TRY(read_names(path, names, out->classes, &out->class_names));
+    const json_t *titles = json_object_get(state, "class_titles");
+    return titles == NULL ? DHO_OK : read_names(path, titles, out->classes, &out->class_titles);
 }
 
 static dho_status check_crc(const char *file_path, uint32_t crc)
@@ -260,11 +277,14 @@ dho_status dho_checkpoint_read_back(const char *folder, const dho_checkpoint_inf
 
 void dho_checkpoint_info_free(dho_checkpoint_info *info)
 {
-    for (int c = 0; c < info->classes && info->class_names != NULL; c++)
-        dho_free(info->class_names[c]);
+    for (int c = 0; c < info->classes; c++) {
+        if (info->class_names != NULL) dho_free(info->class_names[c]);
+        if (info->class_titles != NULL) dho_free(info->class_titles[c]);
+    }
     dho_free(info->class_names);
+    dho_free(info->class_titles);
     dho_free(info->teacher);
     dho_free(info->settings);
-    info->class_names = NULL;
+    info->class_names = info->class_titles = NULL;
     info->teacher = info->settings = NULL;
 }
