@@ -15,8 +15,7 @@ exceptions="
 "
 
 layers=(base config comm image data compute nn models weights infer heads clip teacher distill optim train eval
-    synth table report watch bench cli)
-    [classifier]=eval
+    synth table report watch predict bench cli)
 
 # The layer that implements each public header.
 declare -A module=(
