@@ -38,8 +38,8 @@ void dho_free(void *block);
 typedef struct dho_alloc_stats {
     int64_t live_blocks; /* allocated and not yet freed */
     int64_t live_bytes;
-    int64_t peak_bytes;  /* the most that was live at one time since the start or the reset */
-    int64_t calls;       /* allocations asked for so far */
+    int64_t peak_bytes; /* the most that was live at one time since the start or the reset */
+    int64_t calls;      /* allocations asked for so far */
 } dho_alloc_stats;
 
 dho_alloc_stats dho_alloc_get_stats(void);

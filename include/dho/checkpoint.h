@@ -39,9 +39,10 @@ typedef struct dho_checkpoint_info {
     int width, layers, image_size, classes; /* layers: of a transformer; 0 for the others */
     dho_head_form head_forms[2];
     double head_scale;
-    bool outer_bias;    /* read only: of version 1, cosine heads are s W f/|f| + b there */
-    bool lacks_dtype;   /* read only: of version 1 or 2, whose settings do not say compute.dtype */
-    char **class_names; /* [classes] */
+    bool outer_bias;     /* read only: of version 1, cosine heads are s W f/|f| + b there */
+    bool lacks_dtype;    /* read only: of version 1 or 2, whose settings do not say compute.dtype */
+    char **class_names;  /* [classes] */
+    char **class_titles; /* [classes]: what people call them (data.class_names); NULL: not told */
     double mean[3], std[3];
     uint64_t dataset_fingerprint;
     uint32_t labelled_crc; /* of the labelled ids */
@@ -108,6 +109,11 @@ dho_status dho_checkpoint_resolve(const dho_checkpoint_choice *choice, char **ou
 
 /* The same by rank 0 alone: ranks that look while a run saves could differ. Collective. */
 dho_status dho_checkpoint_agree(dho_comm *comm, const dho_checkpoint_choice *choice, char **out);
+
+/* The folder of the run that a checkpoint lies in: "RUN" of "RUN/checkpoints/step-N",
+ * "RUN/checkpoints/step-N/../.." where the text does not say. Owned by the caller. Errors:
+ * DHO_ERR_MEMORY. */
+dho_status dho_checkpoint_run(const char *checkpoint, char **out);
 
 /* Renames the checkpoints of a run that are newer than `step` to "step-N.set-aside": those of a run
  * that goes on from `step` are written in their place. */

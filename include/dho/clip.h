@@ -31,10 +31,10 @@ typedef enum dho_clip_resize {
 } dho_clip_resize;
 
 typedef struct dho_clip_source {
-    const char *model; /* "clip_rn50", "clip_vit_b16", "clip_vit_l14", "clip_vit_l14_336",
-                          "clip_vit_h14_378"; or open_clip's name of it ("RN50", "ViT-B-16" ...) */
-    const char *path;  /* safetensors, or a PyTorch checkpoint */
-    const char *key;   /* see dho_weights_open; NULL: none */
+    const char *model;      /* "clip_rn50", "clip_vit_b16", "clip_vit_l14", "clip_vit_l14_336",
+                               "clip_vit_h14_378"; or open_clip's name of it ("RN50", "ViT-B-16" ...) */
+    const char *path;       /* safetensors, or a PyTorch checkpoint */
+    const char *key;        /* see dho_weights_open; NULL: none */
     dho_clip_resize resize; /* of an image tower */
 } dho_clip_source;
 

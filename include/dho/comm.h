@@ -21,8 +21,8 @@ typedef struct dho_comm dho_comm;
 
 /* The world communicator of MPI; initialises MPI (MPI_THREAD_FUNNELED or more) when it is not.
  * Collective. *out owned: dho_comm_destroy, which also finalises MPI if this call started it.
- * Errors: DHO_ERR_CONFIG when a launcher of another MPI has started several such worlds of one rank;
- * DHO_ERR_MEMORY; DHO_ERR_COMM. */
+ * Errors: DHO_ERR_CONFIG when a launcher of another MPI has started several such worlds of one
+ * rank; DHO_ERR_MEMORY; DHO_ERR_COMM. */
 dho_status dho_comm_create_mpi(dho_comm **out, int *argc, char ***argv);
 /* One rank, no MPI at all. */
 dho_status dho_comm_create_serial(dho_comm **out);
@@ -79,9 +79,9 @@ dho_status dho_comm_share(dho_comm *comm, int count, dho_status (*work)(void *co
  * Errors: DHO_ERR_CONFIG "what differs between rank 0 and rank R". Collective. */
 dho_status dho_comm_check_equal(dho_comm *comm, const void *data, size_t bytes, const char *what);
 
-/* How many OpenMP threads this rank shall have: `asked`, or with 0 its share of the CPUs that it may
- * use (affinity, a container's limit) together with the other ranks of its machine. `what` asked, for
- * messages; warn: rank 0 says when the ranks of a machine have more threads than CPUs.
+/* How many OpenMP threads this rank shall have: `asked`, or with 0 its share of the CPUs that it
+ * may use (affinity, a container's limit) together with the other ranks of its machine. `what`
+ * asked, for messages; warn: rank 0 says when the ranks of a machine have more threads than CPUs.
  * Errors: DHO_ERR_CONFIG when more are asked for than make sense; DHO_ERR_MEMORY. Collective. */
 dho_status dho_comm_plan_threads(dho_comm *comm, int asked, const char *what, bool warn,
                                  int *out_threads);

@@ -39,6 +39,7 @@ typedef struct dho_dataset {
     int64_t count;
     char **class_names; /* owned, [classes]; folder name, or the CoOp class name */
     int32_t classes;
+    char **class_titles;      /* owned, [classes]: what people call them; NULL: not told */
     bool *class_present;      /* owned, [classes]: has at least one sample here */
     uint64_t fingerprint;     /* what a teacher cache is bound to: FNV-1a of path, NUL and
                                  label (4 bytes, little endian) of each sample in order, then of the
@@ -111,6 +112,20 @@ void dho_dataset_keep(dho_dataset *dataset, const int64_t *ids, int64_t count);
 
 /* The folder that sample id's path starts at; "" for an absolute path. Borrowed. */
 const char *dho_dataset_root_of(const dho_dataset *dataset, int64_t id);
+/* --- images without labels: every label is DHO_NO_LABEL, and there are no classes --- */
+
+/* The files of these names, in this order; nothing is looked at. root is "".
+ * Errors: DHO_ERR_FORMAT (a name that is not UTF-8), DHO_ERR_MEMORY; as in the next two, *out is
+ * all zero then. */
+dho_status dho_dataset_open_files(dho_dataset *out, const char *const *paths, size_t count);
+/* The images of a folder and of the folders inside it, in ImageFolder's order; there may be none.
+ * What counts as an image: dho_dataset_open_folder. Errors: those, DHO_ERR_IO. */
+dho_status dho_dataset_open_heap(dho_dataset *out, const char *folder);
+/* The images of a tar, plain or compressed, in its order; root is the tar's name. There may be
+ * none. Errors: DHO_ERR_IO; DHO_ERR_FORMAT (not a whole tar); DHO_ERR_MEMORY. */
+dho_status dho_dataset_open_tar(dho_dataset *out, const char *tar);
+/* Does the file's name end as a tar's: .tar, .tar.gz, .tgz ...? */
+bool dho_tar_is_name(const char *path);
 
 /* Reads sample id's file, wherever it is, into *inout_data (as dho_file_read does). Thread-safe.
  * Errors: DHO_ERR_IO; DHO_ERR_FORMAT for more than 2 GiB, or a CRC that is not the index's. */
@@ -125,6 +140,13 @@ dho_status dho_dataset_blame(const dho_dataset *dataset, int64_t id, dho_status 
  * start with # are passed over): 199 of the 200 classes of a benchmark would go unnoticed.
  * Errors: DHO_ERR_CONFIG naming up to five missing and five unexpected classes; DHO_ERR_IO. */
 dho_status dho_dataset_check_classes(const dho_dataset *dataset, const char *class_file);
+
+/* Fills class_titles from a text file of lines "class<TAB>name", or "class name" without a tab
+ * (blank lines and lines that start with # are passed over). The file may name more classes; one
+ * that it does not name keeps its own name, with a warning. Errors: DHO_ERR_CONFIG (no such file;
+ * it names no class of the set), DHO_ERR_FORMAT (a line without a name, a class twice), DHO_ERR_IO,
+ * DHO_ERR_MEMORY. */
+dho_status dho_dataset_load_titles(dho_dataset *dataset, const char *file);
 
 /* Says in one line, by rank 0, what lies in the set and is not used, if anything is: a warning
  * where torchvision's ImageFolder or webdataset would have used it or refused the set. */

@@ -7,6 +7,7 @@
 #include "dho/cache_import.h"
 #include "dho/calibration.h"
 #include "dho/checkpoint.h"
+#include "dho/classifier.h"
 #include "dho/clip.h"
 #include "dho/comm.h"
 #include "dho/compute.h"

@@ -25,16 +25,16 @@ typedef enum dho_export_head {
 typedef struct dho_export_list {
     dho_tensor_view *tensors; /* owned, [count]; their names and data lie in `parts` or the model */
     size_t count;
-    char classifier[32]; /* the head's name there; "" without one */
-    bool folded;         /* the head is in the place of CLIP's projection */
+    char classifier[32];            /* the head's name there; "" without one */
+    bool folded;                    /* the head is in the place of CLIP's projection */
     struct dho_export_parts *parts; /* owned */
 } dho_export_list;
 
 /* names: "openai", "bare", "huggingface" or "timm"; NULL: dho's own. steps: of the training, which
  * PyTorch's batch normalisation counts. Free it also on failure. Local.
  * Errors: DHO_ERR_CONFIG for names that the model does not have, or that cannot say the head. */
-dho_status dho_export_list_build(dho_export_list *out, const dho_model *model,
-                                 dho_export_head head, const char *names, int64_t steps);
+dho_status dho_export_list_build(dho_export_list *out, const dho_model *model, dho_export_head head,
+                                 const char *names, int64_t steps);
 void dho_export_list_free(dho_export_list *list);
 /* "head_ce", "head_kd" or, where there is one only, "head". */
 const char *dho_export_head_name(const dho_student *student, dho_export_head head);

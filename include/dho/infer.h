@@ -43,7 +43,8 @@ typedef struct dho_infer_images {
     const dho_dataset *dataset;
     const int64_t *ids; /* [count] */
     int64_t count;
-    int views; /* of each image, >= 1 */
+    int views;        /* of each image, >= 1 */
+    bool keep_broken; /* an image that cannot be read fails nothing: its batch says why */
     /* Neither resize_short nor squash: random views of data.*, or those of view_source. */
     dho_eval_transform transform;
     dho_view_source view_source; /* NULL: none */

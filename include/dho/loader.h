@@ -103,6 +103,7 @@ typedef struct dho_loader_options {
     dho_skip_policy on_error; /* skip: the place of a broken sample is taken by the next id of its
                                  shard (unlabelled), or by the next labelled id (labelled); the
                                  evaluation loader never skips */
+    bool keep_broken; /* evaluation loader: a broken image is a row of zeros; its batch says why */
     dho_view_source view_source; /* NULL: as above; else asked first for (id, pass) */
     void *view_context;
 } dho_loader_options;
@@ -122,6 +123,7 @@ typedef struct dho_batch {
     const dho_box *boxes;  /* [count]; the crop in source pixels, none for Resize + CenterCrop */
     const bool *flips;     /* [count] */
     const dho_draw *draws; /* [count]; ids as really delivered (after skips) */
+    char *const *errors;   /* [count]; with keep_broken: why an image cannot be read, or NULL */
     int count, labelled;   /* the first `labelled` rows are labelled */
     int64_t step;
     int shard;

@@ -1,6 +1,6 @@
-/* The students: DHO_MODEL(word of student.model, builder function, the published model's name of its
- * head, columns of dho_model_size as published). Everything that knows of students is made from these
- * rows; docs/extending.md shows how to add one. No include guard: it is read several times.
+/* The students: DHO_MODEL(word of student.model, builder function, the published model's name of
+ * its head, columns of dho_model_size as published). Everything that knows of students is made from
+ * these rows; docs/extending.md shows how to add one. No include guard: it is read several times.
  *
  * CLIP's sizes are those of table 20 of its paper; H/14: open_clip's ViT-H-14-378-quickgelu. */
 DHO_MODEL(resnet18, dho_build_resnet18, "fc", .width = 64)

@@ -15,26 +15,26 @@ extern "C" {
 /* What a stream is for; two purposes never share numbers. Values are part of the results: append,
  * never renumber. */
 typedef enum dho_rng_purpose {
-    DHO_RNG_INIT = 1,        /* parameter initialisation; id = parameter index */
-    DHO_RNG_SHUFFLE = 2,     /* order of the unlabelled stream; epoch = pass, id = virtual shard */
+    DHO_RNG_INIT = 1,    /* parameter initialisation; id = parameter index */
+    DHO_RNG_SHUFFLE = 2, /* order of the unlabelled stream; epoch = pass, id = virtual shard */
     DHO_RNG_SHUFFLE_LABELLED = 3, /* order of the labelled stream; epoch = pass */
-    DHO_RNG_AUGMENT = 4,     /* crop and flip of an unlabelled sample; epoch = pass, id = sample */
+    DHO_RNG_AUGMENT = 4, /* crop and flip of an unlabelled sample; epoch = pass, id = sample */
     DHO_RNG_AUGMENT_LABELLED = 5, /* the same for a labelled sample */
-    DHO_RNG_SUBSET = 6,      /* choice of the labelled subset; id = class */
-    DHO_RNG_SYNTH = 7,       /* synthetic data; epoch = split, id = image */
-    DHO_RNG_CACHE_VIEW = 8,  /* cached views; epoch = view, id = sample */
-    DHO_RNG_TIP_ADAPTER = 9, /* order of an epoch of Tip-Adapter-F; epoch = epoch */
-    DHO_RNG_CACHE_SAMPLE = 10, /* cached views that are computed again; epoch 0: which images, 1:
-                                  which view of image id */
-    DHO_RNG_HOLDOUT = 12,    /* which labelled images are held out; id = the path's FNV-1a */
-    DHO_RNG_TEST = 255       /* tests and benchmarks */
+    DHO_RNG_SUBSET = 6,           /* choice of the labelled subset; id = class */
+    DHO_RNG_SYNTH = 7,            /* synthetic data; epoch = split, id = image */
+    DHO_RNG_CACHE_VIEW = 8,       /* cached views; epoch = view, id = sample */
+    DHO_RNG_TIP_ADAPTER = 9,      /* order of an epoch of Tip-Adapter-F; epoch = epoch */
+    DHO_RNG_CACHE_SAMPLE = 10,    /* cached views that are computed again; epoch 0: which images, 1:
+                                     which view of image id */
+    DHO_RNG_HOLDOUT = 12,         /* which labelled images are held out; id = the path's FNV-1a */
+    DHO_RNG_TEST = 255            /* tests and benchmarks */
 } dho_rng_purpose;
 
 typedef struct dho_rng {
     uint32_t key[2];     /* the seed */
     uint32_t counter[4]; /* [block, purpose << 24 | epoch, id low, id high] */
     uint32_t output[4];
-    unsigned used;       /* numbers of `output` already given out */
+    unsigned used; /* numbers of `output` already given out */
 } dho_rng;
 
 /* One Philox 4x32-10 block. */

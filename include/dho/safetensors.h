@@ -39,9 +39,9 @@ enum { DHO_MAX_DIMS = 8 };
 typedef struct dho_tensor_view {
     const char *name; /* borrowed from the file or the caller */
     dho_dtype dtype;
-    int dims;                       /* 0 .. DHO_MAX_DIMS */
+    int dims; /* 0 .. DHO_MAX_DIMS */
     int64_t shape[DHO_MAX_DIMS];
-    const void *data;               /* borrowed, little endian, any alignment */
+    const void *data; /* borrowed, little endian, any alignment */
     size_t bytes;
 } dho_tensor_view;
 
@@ -66,8 +66,8 @@ const char *dho_safetensors_metadata(const dho_safetensors *file, const char *ke
 
 /* Converts any dtype to float, [bytes / dtype size] values; F64/ints are rounded. */
 void dho_tensor_to_float(const dho_tensor_view *tensor, float *out);
-/* The same, and all values must be finite. Errors: DHO_ERR_FORMAT `path: tensor "x": value [3, 7] is
- * nan`, also for an F64 beyond float's range. */
+/* The same, and all values must be finite. Errors: DHO_ERR_FORMAT `path: tensor "x": value [3, 7]
+ * is nan`, also for an F64 beyond float's range. */
 dho_status dho_tensor_to_finite(const dho_tensor_view *tensor, const char *path, float *out);
 /* Integers of any width (and BOOL) to int64. Errors: DHO_ERR_FORMAT for a float dtype. */
 dho_status dho_tensor_to_int64(const dho_tensor_view *tensor, int64_t *out);

@@ -1,8 +1,8 @@
 /* Between slabs (how the engine keeps values) and named tensors (how files keep them). Local.
  *
  * In files a convolution's weight is [out][in/groups][kh][kw] as everywhere; in a slab it is
- * [out][kh][kw][in/groups]. A linear layer's is [out][in] in both; a slot that says so is [in][out] in
- * files. */
+ * [out][kh][kw][in/groups]. A linear layer's is [out][in] in both; a slot that says so is [in][out]
+ * in files. */
 #ifndef DHO_STATE_DICT_H
 #define DHO_STATE_DICT_H
 
@@ -46,13 +46,13 @@ typedef struct dho_init_report {
 /* Starts a student from published weights: fills the parameters and the buffers of its backbone
  * from a file whose names are the graph's, or for CLIP's towers those of Hugging Face or timm or
  * without "visual.", all behind one prefix, whatever it is. Position
- * embeddings of another square grid are resized (bicubic, as open_clip). The heads ("head*.weight", "head*.bias") keep the slab's values or, with take_head,
- * are all filled from the file's tensors of that name, of the method's public code's ("ce_head",
- * "kd_head"), or else from its classifier "fc", "head", "classifier" or "classifier.1".
- * Errors: DHO_ERR_FORMAT naming the first tensor that is missing (and how many others are), or that
- * has another shape (and both shapes), or a value that is not finite, or a negative variance; several
- * prefixes that would do; tensors that are left over in the backbone's own name space, which are of
- * another model. */
+ * embeddings of another square grid are resized (bicubic, as open_clip). The heads ("head*.weight",
+ * "head*.bias") keep the slab's values or, with take_head, are all filled from the file's tensors
+ * of that name, of the method's public code's ("ce_head", "kd_head"), or else from its classifier
+ * "fc", "head", "classifier" or "classifier.1". Errors: DHO_ERR_FORMAT naming the first tensor that
+ * is missing (and how many others are), or that has another shape (and both shapes), or a value
+ * that is not finite, or a negative variance; several prefixes that would do; tensors that are left
+ * over in the backbone's own name space, which are of another model. */
 dho_status dho_state_dict_init(const dho_weights *weights, const dho_graph *graph, bool take_head,
                                float *parameters, float *buffers, dho_init_report *out);
 
@@ -63,8 +63,8 @@ typedef struct dho_file_names {
 } dho_file_names;
 
 /* The naming and the prefix of wrappers (dho_weights_bare_name) under which the file has `first`, a
- * tensor by the engine's name; those of the model's other tensors are the same. Errors: DHO_ERR_FORMAT for several prefixes that would
- * do. */
+ * tensor by the engine's name; those of the model's other tensors are the same. Errors:
+ * DHO_ERR_FORMAT for several prefixes that would do. */
 dho_status dho_state_dict_find_names(const dho_weights *weights, const char *first,
                                      dho_file_names *out);
 /* A tensor by the engine's name; NULL: the file does not have it. Of names that stand for several

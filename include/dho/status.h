@@ -44,17 +44,17 @@ dho_status dho_input_status(dho_status status);
 int dho_exit_code(dho_status status);
 
 /* Forwards a failure to the caller. */
-#define DHO_TRY(expression)                                                                        \
-    do {                                                                                           \
-        const dho_status dho_try_status_ = (expression);                                           \
-        if (dho_try_status_ != DHO_OK) return dho_try_status_;                                     \
+#define DHO_TRY(expression)                                    \
+    do {                                                       \
+        const dho_status dho_try_status_ = (expression);       \
+        if (dho_try_status_ != DHO_OK) return dho_try_status_; \
     } while (0)
 
 /* Forwards a failure to the function's single clean-up label `fail`; needs `dho_status status`. */
-#define DHO_TRY_GOTO(expression)                                                                   \
-    do {                                                                                           \
-        status = (expression);                                                                     \
-        if (status != DHO_OK) goto fail;                                                           \
+#define DHO_TRY_GOTO(expression)         \
+    do {                                 \
+        status = (expression);           \
+        if (status != DHO_OK) goto fail; \
     } while (0)
 
 #pragma GCC visibility pop

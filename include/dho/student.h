@@ -57,6 +57,7 @@ typedef struct dho_model {
     float *parameters, *buffers; /* owned slabs */
     double mean[3], std[3];      /* the normalisation it was trained with */
     char **class_names;          /* owned, [student.classes] */
+    char **class_titles;         /* owned, [student.classes]: data.class_names; NULL: not told */
 } dho_model;
 
 void dho_model_destroy(dho_model *model);

@@ -39,7 +39,7 @@ typedef enum dho_cache_encoding {
     DHO_CACHE_FP16,
     /* 1 was int8 with one scale a record, which is not read any more */
     DHO_CACHE_TOPK = 2, /* logits only: the `top` largest, and one number for the rest */
-    DHO_CACHE_INT8X, /* int8, one scale a record; the 4 values largest in magnitude are floats */
+    DHO_CACHE_INT8X,    /* int8, one scale a record; the 4 values largest in magnitude are floats */
     DHO_CACHE_ENCODINGS
 } dho_cache_encoding;
 

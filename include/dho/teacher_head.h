@@ -67,8 +67,8 @@ void dho_teacher_head_inner_bias(const dho_teacher_head *head, float *out);
 dho_status dho_teacher_head_check(const dho_teacher_head *head, dho_status status,
                                   const char *name);
 
-/* A head that someone hands in: can it be one? DHO_ERR_CONFIG for a scale that is not positive, or is
- * ln 100 in place of 100, and for weights that are all 0, or the same for all classes; warns of
+/* A head that someone hands in: can it be one? DHO_ERR_CONFIG for a scale that is not positive, or
+ * is ln 100 in place of 100, and for weights that are all 0, or the same for all classes; warns of
  * classes without weights. `path` is for messages. */
 dho_status dho_teacher_head_judge(const dho_teacher_head *head, const char *path);
 

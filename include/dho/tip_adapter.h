@@ -129,16 +129,16 @@ typedef struct dho_tip_line {
 } dho_tip_line;
 
 typedef struct dho_tip_result {
-    dho_teacher_head head; /* owned, with the chosen alpha and beta */
-    const char *kind;      /* "Tip-Adapter" or "Tip-Adapter-F" */
+    dho_teacher_head head;           /* owned, with the chosen alpha and beta */
+    const char *kind;                /* "Tip-Adapter" or "Tip-Adapter-F" */
     char training[256], chosen[160]; /* for people */
     dho_tip_column columns[DHO_TIP_COLUMNS];
     dho_tip_line lines[DHO_TIP_LINES]; /* the head alone, then with keys */
     int line_count;                    /* 0: there is no set to measure on */
 } dho_tip_result;
 
-/* Builds the head of all shots, trains its keys where that is asked for, chooses alpha and beta, and
- * measures. Rank 0 trains and logs each epoch. The same on all ranks. Collective. */
+/* Builds the head of all shots, trains its keys where that is asked for, chooses alpha and beta,
+ * and measures. Rank 0 trains and logs each epoch. The same on all ranks. Collective. */
 dho_status dho_tip_run(dho_compute *compute, dho_comm *comm, const dho_tip_inputs *inputs,
                        const dho_tip_options *options, dho_tip_result *out);
 /* The head as a file (dho/teacher_head.h). Local. Errors: DHO_ERR_NUMERIC for a number that is not

@@ -12,10 +12,10 @@ extern "C" {
 
 typedef struct dho_weights dho_weights;
 
-/* A JSON file with a weight_map ("model.safetensors.index.json", "pytorch_model.bin.index.json") stands
- * for all the files that it names, which lie beside it. key: see dho_torch_file_open; a safetensors
- * file has none (DHO_ERR_CONFIG). Errors: those of the two readers; DHO_ERR_FORMAT for any other
- * file, and says what it is where that can be told (a git LFS pointer, a web page). */
+/* A JSON file with a weight_map ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+ * stands for all the files that it names, which lie beside it. key: see dho_torch_file_open; a
+ * safetensors file has none (DHO_ERR_CONFIG). Errors: those of the two readers; DHO_ERR_FORMAT for
+ * any other file, and says what it is where that can be told (a git LFS pointer, a web page). */
 dho_status dho_weights_open(dho_weights **out, const char *path, const char *key);
 void dho_weights_close(dho_weights **weights);
 
@@ -43,9 +43,9 @@ const char *dho_weights_other_keys(const dho_weights *weights);
  * number). */
 const char *dho_weights_bare_name(const char *name);
 
-/* Writes the tensors of the file `from` whose names begin with `prefix`, without it, as safetensors.
- * Errors: DHO_ERR_CONFIG when `to` is the same file, has another format's name, or when no tensor
- * begins so; those of dho_weights_open and of writing. */
+/* Writes the tensors of the file `from` whose names begin with `prefix`, without it, as
+ * safetensors. Errors: DHO_ERR_CONFIG when `to` is the same file, has another format's name, or
+ * when no tensor begins so; those of dho_weights_open and of writing. */
 dho_status dho_weights_convert(const char *from, const char *key, const char *prefix,
                                const char *to);
 

@@ -38,8 +38,8 @@ typedef struct dho_templates {
 } dho_templates;
 
 /* One a line; blank lines and lines that start with # are passed over. Local.
- * Errors: DHO_ERR_CONFIG (none at all, one without "{}" or with several, one that dho_tokenizer_encode
- * refuses), DHO_ERR_IO ... */
+ * Errors: DHO_ERR_CONFIG (none at all, one without "{}" or with several, one that
+ * dho_tokenizer_encode refuses), DHO_ERR_IO ... */
 dho_status dho_templates_read(dho_templates *out, const char *path);
 void dho_templates_free(dho_templates *templates);
 

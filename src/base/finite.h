@@ -1,4 +1,4 @@
-/* Values that are not finite, found fast. Private to src. */
+/* Values that are not finite, found fast. Private to src and tools. */
 #ifndef DHO_BASE_FINITE_H
 #define DHO_BASE_FINITE_H
 

@@ -54,7 +54,8 @@ static dho_status open_local(const char *path, const dho_checkpoint_choice *choi
     memcpy(out->mean, info.mean, sizeof out->mean);
     memcpy(out->std, info.std, sizeof out->std);
     out->class_names = info.class_names;
-    info.class_names = NULL;
+    out->class_titles = info.class_titles;
+    info.class_names = info.class_titles = NULL;
     *out_info = info;
     return DHO_OK;
 fail:

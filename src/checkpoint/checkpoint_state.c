@@ -39,6 +39,19 @@ static json_t *triple(const double values[3])
     return json_pack("[f,f,f]", values[0], values[1], values[2]);
 }
 
+/* *out: json_decref. */
+static dho_status pack_names(char *const *names, int classes, json_t **out)
+{
+    *out = json_array();
+    for (int c = 0; c < classes; c++) {
+        if (json_array_append_new(*out, json_string(names[c])) == 0) continue;
+        json_decref(*out);
+        *out = NULL;
+        return dho_fail(DHO_ERR_CONFIG, "class %d: its name is not UTF-8 text", c);
+    }
+    return DHO_OK;
+}
+
 dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_info *info,
                                      const dho_checkpoint_file files[DHO_CHECKPOINT_FILES])
 {
@@ -47,12 +60,14 @@ dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_in
     DHO_TRY(dho_path_join(&path, folder, DHO_CHECKPOINT_STATE));
     /* As text: JSON readers know 53 bits only. */
     snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, info->dataset_fingerprint);
-    json_t *names = json_array();
-    for (int c = 0; c < info->classes; c++) {
-        if (json_array_append_new(names, json_string(info->class_names[c])) == 0) continue;
+    json_t *names = NULL, *titles = NULL;
+    dho_status status = pack_names(info->class_names, info->classes, &names);
+    if (status == DHO_OK && info->class_titles != NULL)
+        status = pack_names(info->class_titles, info->classes, &titles);
+    if (status != DHO_OK) {
         json_decref(names);
         dho_free(path);
-        return dho_fail(DHO_ERR_CONFIG, "class %d: its name is not UTF-8 text", c);
+        return status;
     }
     json_t *state = json_pack(
         "{s:i, s:I, s:I, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:s, s:I, s:s, s:s, s:o}", "version",
@@ -67,6 +82,7 @@ dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_in
         json_pack("{s:[b,b], s:f}", "cosine", info->head_forms[0] == DHO_HEAD_COSINE,
                   info->head_forms[1] == DHO_HEAD_COSINE, "scale", info->head_scale));
     json_t *list = json_object();
+<<<<<<< HEAD:src/checkpoint/checkpoint_state.c
     for (int i = 0; i < DHO_CHECKPOINT_FILES; i++)
         if (files[i].written)
             json_object_set_new(list, file_names[i],
@@ -74,6 +90,13 @@ dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_in
                                           "crc32", (json_int_t)files[i].crc));
     dho_checkpoint_standing_save(state, &info->standing);
     dho_status status;
+=======
+    for (int i = 0; i < 2; i++)
+        json_object_set_new(list, file_names[i],
+                            json_pack("{s:I, s:I}", "bytes", (json_int_t)files[i].bytes, "crc32",
+                                      (json_int_t)files[i].crc));
+    if (titles != NULL) json_object_set_new(state, "class_titles", titles);
+>>>>>>> main:src/train/checkpoint_state.c
     if (state == NULL || json_object_set_new(state, "layers", json_integer(info->layers)) != 0 ||
         json_object_set_new(state, "files", list) != 0)
         status = dho_fail(DHO_ERR_MEMORY, "%s: cannot format", path);
@@ -96,15 +119,15 @@ static bool read_triple(const json_t *list, double out[3])
     return out[0] == out[0];
 }
 
-static dho_status read_class_names(const char *path, const json_t *names, dho_checkpoint_info *out)
+static dho_status read_names(const char *path, const json_t *names, int classes, char ***out)
 {
-    if (json_array_size(names) != (size_t)out->classes)
+    if (json_array_size(names) != (size_t)classes)
         return damaged(path, "classes and class_names do not agree");
-    DHO_TRY(dho_alloc_zero(&out->class_names, (size_t)out->classes, sizeof(char *), "class names"));
-    for (int c = 0; c < out->classes; c++) {
+    DHO_TRY(dho_alloc_zero(out, (size_t)classes, sizeof(char *), "class names"));
+    for (int c = 0; c < classes; c++) {
         const char *name = json_string_value(json_array_get(names, (size_t)c));
         if (name == NULL) return damaged(path, "class_names holds something that is no text");
-        DHO_TRY(dho_strdup(&out->class_names[c], name));
+        DHO_TRY(dho_strdup(&(*out)[c], name));
     }
     return DHO_OK;
 }
@@ -166,8 +189,14 @@ static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_in
     snprintf(out->model, sizeof out->model, "%s", model);
     DHO_TRY(dho_strdup(&out->teacher, teacher));
     DHO_TRY(dho_strdup(&out->settings, settings));
+<<<<<<< HEAD:src/checkpoint/checkpoint_state.c
     DHO_TRY(dho_strdup(&out->standing.set, set));
     return read_class_names(path, names, out);
+=======
+    DHO_TRY(read_names(path, names, out->classes, &out->class_names));
+    const json_t *titles = json_object_get(state, "class_titles");
+    return titles == NULL ? DHO_OK : read_names(path, titles, out->classes, &out->class_titles);
+>>>>>>> main:src/train/checkpoint_state.c
 }
 
 static dho_status check_crc(const char *file_path, uint32_t crc)
@@ -267,12 +296,20 @@ dho_status dho_checkpoint_read_back(const char *folder, const dho_checkpoint_inf
 
 void dho_checkpoint_info_free(dho_checkpoint_info *info)
 {
-    for (int c = 0; c < info->classes && info->class_names != NULL; c++)
-        dho_free(info->class_names[c]);
+    for (int c = 0; c < info->classes; c++) {
+        if (info->class_names != NULL) dho_free(info->class_names[c]);
+        if (info->class_titles != NULL) dho_free(info->class_titles[c]);
+    }
     dho_free(info->class_names);
+    dho_free(info->class_titles);
     dho_free(info->teacher);
     dho_free(info->settings);
+<<<<<<< HEAD:src/checkpoint/checkpoint_state.c
     dho_free(info->standing.set);
     info->class_names = NULL;
     info->teacher = info->settings = info->standing.set = NULL;
+=======
+    info->class_names = info->class_titles = NULL;
+    info->teacher = info->settings = NULL;
+>>>>>>> main:src/train/checkpoint_state.c
 }

@@ -87,6 +87,7 @@ typedef struct dho_command {
     X(pack)                \
     X(weights_inspect)     \
     X(weights_convert)     \
+    X(predict)             \
     X(export)              \
     X(bench_step)          \
     X(bench_allreduce)     \

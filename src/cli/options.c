@@ -40,7 +40,7 @@ static int choice_of(const dho_option *option, const char *word)
 
 static bool is_option(const char *word)
 {
-    return word[0] == '-';
+    return word[0] == '-' && word[1] != '\0'; /* "-": standard input */
 }
 
 static ptrdiff_t find_option(const dho_command *command, const char *word)

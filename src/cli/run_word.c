@@ -1,6 +1,7 @@
 /* What the word of `dho train WORD`, `dho eval WORD` and `dho export WORD` stands for. */
 #include "cli/cli.h"
 #include "dho/alloc.h"
+#include "dho/checkpoint.h"
 #include "dho/file.h"
 
 #include <stdio.h>
@@ -15,19 +16,6 @@ static bool has_file(const char *folder, const char *name)
     return there;
 }
 
-/* "RUN" of "RUN/checkpoints/step-N"; "RUN/checkpoints/step-N/../.." where the text does not say. */
-static void run_of_checkpoint(const char *checkpoint, char out[DHO_CLI_PATH_BYTES])
-{
-    static const char part[] = "/checkpoints/";
-    const char *found = NULL, *at = checkpoint;
-    while ((at = strstr(at, part)) != NULL) found = at++;
-    const char *last = found != NULL ? found + sizeof part - 1 : NULL;
-    if (last != NULL && last[strcspn(last, "/")] == '\0' && last[0] != '.' && found != checkpoint)
-        snprintf(out, DHO_CLI_PATH_BYTES, "%.*s", (int)(found - checkpoint), checkpoint);
-    else
-        snprintf(out, DHO_CLI_PATH_BYTES, "%.*s/../..", DHO_CLI_PATH_BYTES - 16, checkpoint);
-}
-
 dho_status dho_cli_find_run(const char *word, char out[DHO_CLI_PATH_BYTES], bool *is_checkpoint)
 {
     char path[DHO_CLI_PATH_BYTES];
@@ -37,10 +25,14 @@ dho_status dho_cli_find_run(const char *word, char out[DHO_CLI_PATH_BYTES], bool
     snprintf(path, sizeof path, "%.*s", (int)length, word);
     *is_checkpoint = has_file(path, "state.json");
     if (length > 12 && strcmp(path + length - 12, "/checkpoints") == 0) path[length - 12] = '\0';
-    if (*is_checkpoint)
-        run_of_checkpoint(path, out);
-    else
+    if (*is_checkpoint) {
+        char *run;
+        DHO_TRY(dho_checkpoint_run(path, &run));
+        snprintf(out, DHO_CLI_PATH_BYTES, "%.*s", DHO_CLI_PATH_BYTES - 1, run);
+        dho_free(run);
+    } else {
         memcpy(out, path, sizeof path);
+    }
     if (dho_path_is_folder(path)) return DHO_OK;
     return dho_fail(DHO_ERR_CONFIG,
                     dho_path_exists(path) ? "%s: is no folder" : "%s: no such file or folder",

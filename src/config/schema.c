@@ -159,6 +159,7 @@ static const dho_field config_fields[] = {
            "labelled images; with labels: percent or balanced, above 0"),
     PATH(data.label_file, PLACE, "", "list of labelled image names; with labels: file"),
     PATH(data.class_file, PLACE, "", "list of the class names that must be there, and no others"),
+    PATH(data.class_names, LOG, "", "what people call the classes: lines \"n01440764 tench\"; kept for predictions"),
     TEXT(data.holdout, NUMBERS, "",
          "labelled images that are not trained on, of each class: a percentage (10 %) or a number; "
          "empty: none (docs/datasets.md)"),

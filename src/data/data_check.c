@@ -253,6 +253,9 @@ static dho_status check_set(check *c, const char *name, const dho_config_set *se
         add(c, DHO_FINDING_PROBLEM, "%s", dho_error_message());
     else if (set->class_file[0] != '\0')
         add(c, DHO_FINDING_NOTE, "classes: those of %s", set->class_file);
+    if (is_training && c->config->data.class_names[0] != '\0' &&
+        dho_dataset_load_titles(out, c->config->data.class_names) != DHO_OK)
+        add(c, DHO_FINDING_PROBLEM, "data.class_names: %s", dho_error_message());
     report_unused(c, out);
     if (compared) compare_with_training(c, training, out);
     if (is_training) DHO_TRY(dho_comm_agree(c->comm, report_labels(c, out)));

@@ -86,7 +86,8 @@ static dho_status check_names(const dho_dataset *dataset)
     for (int32_t c = 0; c < dataset->classes; c++)
         DHO_TRY(dho_utf8_check_name(dataset->class_names[c], dataset->root, hint));
     for (int64_t i = 0; i < dataset->count; i++)
-        DHO_TRY(dho_utf8_check_name(dataset->samples[i].path, dataset->root, hint));
+        DHO_TRY(dho_utf8_check_name(dataset->samples[i].path,
+                                    dataset->root[0] != '\0' ? dataset->root : "images", hint));
     return DHO_OK;
 }
 
@@ -119,7 +120,7 @@ dho_status dho_dataset_finish(dho_dataset *out, dho_path_list *list)
         const dho_path_entry *entry = &list->entries[i];
         out->samples[i] =
             (dho_sample){.path = out->path_pool + entry->offset, .label = entry->label};
-        if (out->classes > 0) out->class_present[entry->label] = true;
+        if (entry->label != DHO_NO_LABEL) out->class_present[entry->label] = true;
     }
     DHO_TRY(check_names(out));
     out->fingerprint = fingerprint(out);
@@ -206,9 +207,12 @@ void dho_dataset_free(dho_dataset *dataset)
     dho_free(dataset->heap);
     dho_tar_set_close(&dataset->shards);
     dho_unused_free(&dataset->unused);
-    if (dataset->class_names != NULL)
-        for (int32_t i = 0; i < dataset->classes; i++) dho_free(dataset->class_names[i]);
+    for (int32_t i = 0; i < dataset->classes; i++) {
+        if (dataset->class_names != NULL) dho_free(dataset->class_names[i]);
+        if (dataset->class_titles != NULL) dho_free(dataset->class_titles[i]);
+    }
     dho_free(dataset->class_names);
+    dho_free(dataset->class_titles);
     dho_free(dataset->class_present);
     dho_free(dataset->samples);
     dho_free(dataset->path_pool);

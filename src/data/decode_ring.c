@@ -24,7 +24,8 @@ typedef struct ring_slot {
     dho_draw *draws;
     dho_box *boxes;
     bool *flips;
-    bool busy; /* queued or held by the caller; caller's thread only */
+    char **errors; /* each owned, too; only with keep_broken */
+    bool busy;     /* queued or held by the caller; caller's thread only */
     /* Under the lock: */
     int done;          /* rows */
     int skipped;       /* rows whose sample was replaced */
@@ -159,6 +160,15 @@ static void add_stats(dho_loader_stats *sum, dho_loader_stats *part)
     *part = (dho_loader_stats){0};
 }
 
+/* A broken image becomes a row of zeros, and its message is kept. */
+static dho_status keep_broken(const dho_decode_ring *ring, ring_slot *slot, int row,
+                              dho_status status)
+{
+    if (status != DHO_ERR_FORMAT && status != DHO_ERR_IO) return status;
+    memset(slot->images + (size_t)row * ring->row_bytes, 0, ring->row_bytes);
+    return dho_strdup(&slot->errors[row], dho_error_message());
+}
+
 static void *run_thread(void *argument)
 {
     ring_thread *self = argument;
@@ -170,7 +180,9 @@ static void *run_thread(void *argument)
         for (int row = first; row < first + count; row++) {
             const int64_t id = slot->draws[row].id;
             pthread_mutex_unlock(&ring->lock);
-            const dho_status status = decode_row(ring, &self->worker, slot, row, count > 1);
+            dho_status status = decode_row(ring, &self->worker, slot, row, count > 1);
+            if (status != DHO_OK && slot->errors != NULL)
+                status = keep_broken(ring, slot, row, status);
             pthread_mutex_lock(&ring->lock);
             add_stats(&ring->stats, &self->worker.stats);
             slot->skipped += slot->draws[row].id != id;
@@ -189,12 +201,21 @@ static void *run_thread(void *argument)
 
 /* --- the caller's side --- */
 
+static void forget_errors(const dho_decode_ring *ring, ring_slot *slot)
+{
+    for (int row = 0; slot->errors != NULL && row < ring->options.rows; row++) {
+        dho_free(slot->errors[row]);
+        slot->errors[row] = NULL;
+    }
+}
+
 /* Queues batches as far as there are free slots. A failure is kept until its batch's turn. */
 static void queue_batches(dho_decode_ring *ring)
 {
     while (ring->queued < ring->options.batches && ring->fill_status == DHO_OK) {
         ring_slot *slot = &ring->slots[ring->queued % ring->slot_count];
         if (slot->busy) return;
+        forget_errors(ring, slot);
         ring->fill_status =
             ring->options.fill(ring->options.fill_context, ring->queued, slot->draws, &slot->batch);
         if (ring->fill_status != DHO_OK) {
@@ -258,8 +279,10 @@ dho_loader_stats dho_decode_ring_stats(dho_decode_ring *ring)
 
 /* --- life --- */
 
-static dho_status create_slot(ring_slot *slot, size_t rows, size_t row_bytes)
+static dho_status create_slot(ring_slot *slot, size_t rows, size_t row_bytes, bool errors)
 {
+    if (errors)
+        DHO_TRY(dho_alloc_zero(&slot->errors, rows, sizeof *slot->errors, "loader: errors"));
     DHO_TRY(dho_alloc(&slot->images, rows, row_bytes, "loader: images"));
     DHO_TRY(dho_alloc(&slot->labels, rows, sizeof *slot->labels, "loader: labels"));
     DHO_TRY(dho_alloc(&slot->draws, rows, sizeof *slot->draws, "loader: draws"));
@@ -269,7 +292,8 @@ static dho_status create_slot(ring_slot *slot, size_t rows, size_t row_bytes)
                               .labels = slot->labels,
                               .draws = slot->draws,
                               .boxes = slot->boxes,
-                              .flips = slot->flips};
+                              .flips = slot->flips,
+                              .errors = slot->errors};
     return DHO_OK;
 }
 
@@ -322,7 +346,8 @@ dho_status dho_decode_ring_create(dho_decode_ring **out, const dho_ring_options 
     DHO_TRY_GOTO(dho_alloc_zero(&ring->slots, (size_t)ring->slot_count, sizeof *ring->slots,
                                 "loader: slots"));
     for (int i = 0; i < ring->slot_count; i++)
-        DHO_TRY_GOTO(create_slot(&ring->slots[i], (size_t)options->rows, ring->row_bytes));
+        DHO_TRY_GOTO(
+            create_slot(&ring->slots[i], (size_t)options->rows, ring->row_bytes, o->keep_broken));
     if (o->on_error == DHO_POLICY_SKIP)
         DHO_TRY_GOTO(dho_alloc_zero(&ring->warned, (size_t)o->dataset->count / 8 + 1, 1,
                                     "loader: broken files"));
@@ -352,6 +377,8 @@ void dho_decode_ring_destroy(dho_decode_ring **inout)
         dho_free(slot->draws);
         dho_free(slot->boxes);
         dho_free(slot->flips);
+        forget_errors(ring, slot);
+        dho_free(slot->errors);
     }
     pthread_cond_destroy(&ring->ready);
     pthread_cond_destroy(&ring->work);

@@ -20,6 +20,14 @@ dho_status dho_setup_classed(const dho_config *config, dho_dataset *out)
                                 .split = config->data.split,
                                 .class_file = config->data.class_file};
     DHO_TRY(dho_setup_set(&set, NULL, out));
+    if (config->data.class_names[0] != '\0') {
+        const dho_status status =
+            dho_input_status(dho_dataset_load_titles(out, config->data.class_names));
+        if (status != DHO_OK) {
+            dho_dataset_free(out);
+            return dho_fail_prefix(status, "data.class_names: ");
+        }
+    }
     int32_t present = 0;
     for (int32_t c = 0; c < out->classes; c++) present += out->class_present[c];
     if (present < out->classes)

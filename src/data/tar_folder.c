@@ -1,4 +1,5 @@
 /* A folder of tars without an index: which tars, the order of the samples, the classes' names. */
+#include "base/text.h"
 #include "data/tar_index.h"
 #include "image/image_name.h"
 
@@ -11,10 +12,11 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-bool dho_tar_is_name(const char *name)
+bool dho_tar_is_name(const char *path)
 {
     static const char *const ends[] = {".tar",    ".tar.gz", ".tgz",     ".tar.bz2", ".tbz2",
                                        ".tar.xz", ".txz",    ".tar.zst", ".tzst",    ".tar.lz4"};
+    const char *name = dho_base_name(path);
     const size_t length = strlen(name);
     for (size_t i = 0; i < sizeof ends / sizeof *ends && name[0] != '.'; i++) {
         const size_t end = strlen(ends[i]);

@@ -158,6 +158,25 @@ static dho_status take_image(scan *s, part *p, const char *name, int64_t size)
     return dho_strdup(&p->image_name, name);
 }
 
+/* Of a tar whose images have no labels. */
+static dho_status take_any_image(scan *s, struct archive_entry *entry, const char *name)
+{
+    part only = {.label = DHO_NO_LABEL};
+    char *path = NULL;
+    dho_status status;
+    if (!dho_is_image_extension(strrchr(name, '.') + 1))
+        return dho_unused_add(s->index->unused, DHO_UNUSED_OTHER, NULL, name);
+    if (archive_entry_sparse_count(entry) > 0)
+        return dho_fail(DHO_ERR_FORMAT, "%s: \"%s\" is a sparse member", s->name, name);
+    DHO_TRY_GOTO(take_image(s, &only, name, archive_entry_size(entry)));
+    DHO_TRY_GOTO(dho_tar_sample_path(&path, name));
+    DHO_TRY_GOTO(dho_tar_index_add(s->index, path, DHO_NO_LABEL, &only.image));
+fail:
+    dho_free(only.image_name);
+    dho_free(path);
+    return status;
+}
+
 /* What cannot be of a sample. *out_passed: counted, or nothing to count (a folder). */
 static dho_status pass_over(scan *s, struct archive_entry *entry, const char *name,
                             bool *out_passed)
@@ -195,6 +214,7 @@ static dho_status take_member(scan *s, struct archive_entry *entry)
     DHO_TRY(pass_over(s, entry, name, &passed));
     if (passed) return DHO_OK;
     DHO_TRY(dho_utf8_check_name(name, s->name, "rename the files and make the tar anew"));
+    if (s->index->every_image) return take_any_image(s, entry, name);
     dho_tar_split_name(name, &key, &extension);
     if (s->key == NULL || strlen(s->key) != key || memcmp(s->key, name, key) != 0) {
         DHO_TRY(end_key(s));

@@ -3,51 +3,22 @@
 
 #include "base/json.h"
 #include "dho/alloc.h"
-#include "dho/checkpoint.h"
-#include "dho/distill.h"
-#include "dho/evaluation.h"
-#include "dho/file.h"
+#include "dho/classifier.h"
 #include "dho/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_TEXTS = 32 };
+enum { MOST_TEXTS = 48 };
 
 /* Metadata of the file: texts, key and value in turn, NULL at the end. */
 typedef struct export_about {
     const char *list[MOST_TEXTS];
     char mean[96], std[96], size[16], width[16], layers[16], alpha[32], beta[32];
-    char *class_names; /* Jansson's memory: a JSON list */
-    bool has_alpha;    /* the run's evaluation is of this checkpoint */
+    char step[32], resize[16], forms[32], scale[32];
+    char *class_names, *class_titles; /* Jansson's memory: JSON lists */
 } export_about;
-
-/* Texts of alpha and beta, from the eval.json of the checkpoint's run when it is of this
- * checkpoint. */
-static dho_status find_alpha(const char *checkpoint, const dho_checkpoint_info *info,
-                             export_about *out)
-{
-    static const char *const places[] = {".", "../.."}; /* RUN, or RUN/checkpoints/step-N */
-    dho_evaluation found = {0};
-    dho_status status = DHO_ERR_CONFIG; /* there is none */
-    if (!dho_method_is_dual(info->method)) return DHO_OK;
-    for (size_t i = 0; i < sizeof places / sizeof *places && status == DHO_ERR_CONFIG; i++) {
-        char *run;
-        DHO_TRY(dho_path_join(&run, checkpoint, places[i]));
-        status = dho_evaluation_load(&found, run);
-        dho_free(run);
-    }
-    out->has_alpha = status == DHO_OK && found.dual && found.step == info->step &&
-                     found.ema == info->is_ema && found.method != NULL &&
-                     strcmp(found.method, dho_method_name(info->method)) == 0;
-    if (out->has_alpha) {
-        snprintf(out->alpha, sizeof out->alpha, "%.9g", found.alpha);
-        snprintf(out->beta, sizeof out->beta, "%.9g", found.beta);
-    }
-    dho_evaluation_free(&found);
-    return status == DHO_ERR_CONFIG ? DHO_OK : status;
-}
 
 static dho_status format_names(char *const *names, int classes, char **out)
 {
@@ -67,39 +38,87 @@ static void add(export_about *about, size_t *count, const char *key, const char 
     about->list[*count] = NULL;
 }
 
-static dho_status describe(export_about *out, const dho_model *model,
-                           const dho_checkpoint_info *info, const char *checkpoint,
-                           const char *head)
+static void add_number(export_about *about, size_t *count, const char *key, double value,
+                       char *text, size_t bytes)
 {
+    snprintf(text, bytes, "%.9g", value);
+    add(about, count, key, text);
+}
+
+static void add_triple(export_about *about, size_t *count, const char *key, const double v[3],
+                       char text[96])
+{
+    snprintf(text, 96, "%.9g %.9g %.9g", v[0], v[1], v[2]);
+    add(about, count, key, text);
+}
+
+/* What the prediction is made of beside the weights. */
+static void add_prediction(export_about *out, size_t *count, const dho_classifier *from)
+{
+    const dho_model *model = &from->model;
+    add_number(out, count, "image_size", model->student.image_size, out->size, sizeof out->size);
+    add_number(out, count, "resize", from->transform.resize_short, out->resize, sizeof out->resize);
+    add(out, count, "interpolation", dho_filter_name(from->transform.filter));
+    add_triple(out, count, "mean", model->mean, out->mean);
+    add_triple(out, count, "std", model->std, out->std);
+    if (!from->chosen) return;
+    add_number(out, count, "alpha", from->alpha, out->alpha, sizeof out->alpha);
+    add_number(out, count, "beta", from->beta, out->beta, sizeof out->beta);
+}
+
+static const char *form_word(const dho_student *student, int head)
+{
+    return student->head_forms[head] == DHO_HEAD_COSINE ? "cosine" : "linear";
+}
+
+/* The heads as dho_classifier_open reads them; `heads` NULL: there is none that it could. */
+static void add_heads(export_about *out, size_t *count, const dho_student *student,
+                      dho_export_head head)
+{
+    const char *heads =
+        head == DHO_EXPORT_BOTH ? "head_ce head_kd" : dho_export_head_name(student, head);
+    if (head == DHO_EXPORT_BOTH)
+        snprintf(out->forms, sizeof out->forms, "%s %s", form_word(student, 0),
+                 form_word(student, 1));
+    else
+        snprintf(out->forms, sizeof out->forms, "%s", form_word(student, head == DHO_EXPORT_KD));
+    add(out, count, "heads", heads);
+    add(out, count, "head_forms", out->forms);
+    add_number(out, count, "head_scale", (double)student->head_scale, out->scale,
+               sizeof out->scale);
+}
+
+static dho_status describe(export_about *out, const dho_classifier *from, dho_export_head head,
+                           bool folded, const char *form)
+{
+    const dho_model *model = &from->model;
+    const dho_student *student = &model->student;
     size_t count = 0;
     *out = (export_about){0};
-    snprintf(out->mean, sizeof out->mean, "%.9g %.9g %.9g", info->mean[0], info->mean[1],
-             info->mean[2]);
-    snprintf(out->std, sizeof out->std, "%.9g %.9g %.9g", info->std[0], info->std[1], info->std[2]);
-    snprintf(out->size, sizeof out->size, "%d", info->image_size);
-    snprintf(out->width, sizeof out->width, "%d", info->width);
-    snprintf(out->layers, sizeof out->layers, "%d", info->layers);
-    DHO_TRY(find_alpha(checkpoint, info, out));
-    DHO_TRY(format_names(model->class_names, model->student.classes, &out->class_names));
+    snprintf(out->step, sizeof out->step, "%lld", (long long)from->step);
+    DHO_TRY(format_names(model->class_names, student->classes, &out->class_names));
+    if (model->class_titles != NULL)
+        DHO_TRY(format_names(model->class_titles, student->classes, &out->class_titles));
     add(out, &count, "format", "pt");
-    add(out, &count, "model", model->student.model);
-    add(out, &count, "method", dho_method_name(info->method));
-    add(out, &count, "width", out->width);
-    if (info->layers > 0) add(out, &count, "layers", out->layers);
-    add(out, &count, "image_size", out->size);
-    add(out, &count, "mean", out->mean);
-    add(out, &count, "std", out->std);
-    add(out, &count, "head", head);
-    if (info->is_ema) add(out, &count, "weights", "ema");
+    add(out, &count, "model", student->model);
+    add(out, &count, "method", dho_method_name(from->method));
+    add(out, &count, "step", out->step);
+    add_number(out, &count, "width", student->width, out->width, sizeof out->width);
+    if (student->layers > 0)
+        add_number(out, &count, "layers", student->layers, out->layers, sizeof out->layers);
+    add(out, &count, "head", form);
+    if (from->ema) add(out, &count, "weights", "ema");
+    if (head != DHO_EXPORT_NONE && !folded) add_heads(out, &count, student, head);
+    add_prediction(out, &count, from);
     add(out, &count, "class_names", out->class_names);
-    if (out->has_alpha) add(out, &count, "alpha", out->alpha);
-    if (out->has_alpha) add(out, &count, "beta", out->beta);
+    if (out->class_titles != NULL) add(out, &count, "class_titles", out->class_titles);
     return DHO_OK;
 }
 
 static void about_free(export_about *about)
 {
     free(about->class_names);
+    free(about->class_titles);
     *about = (export_about){0};
 }
 
@@ -154,35 +173,35 @@ static void describe_head(const dho_student *student, dho_export_head head, char
 }
 
 /* Rank 0 writes. */
-static dho_status write_file(const dho_model *model, const dho_checkpoint_info *info,
-                             const char *checkpoint, const char *path,
+static dho_status write_file(const dho_classifier *from, const char *path,
                              const dho_export_options *options)
 {
+    const dho_student *student = &from->model.student;
     dho_export_list list = {0};
     export_about about = {0};
     dho_export_head head;
     char form[64], as[128];
     dho_status status;
-    DHO_TRY(choose_head(options->head, &model->student, &head));
-    DHO_TRY_GOTO(dho_export_list_build(&list, model, head, options->names, info->step));
-    describe_head(&model->student, head, form);
-    DHO_TRY_GOTO(describe(&about, model, info, checkpoint, form));
+    DHO_TRY(choose_head(options->head, student, &head));
+    DHO_TRY_GOTO(dho_export_list_build(&list, &from->model, head, options->names, from->step));
+    describe_head(student, head, form);
+    DHO_TRY_GOTO(describe(&about, from, head, list.folded, form));
     DHO_TRY_GOTO(dho_safetensors_save(path, list.tensors, list.count, about.list, NULL));
     if (head == DHO_EXPORT_NONE || head == DHO_EXPORT_BOTH)
         snprintf(as, sizeof as, "%s", head == DHO_EXPORT_NONE ? "no head" : "head_ce and head_kd");
     else
-        snprintf(as, sizeof as, "%s as %s", dho_export_head_name(&model->student, head),
+        snprintf(as, sizeof as, "%s as %s", dho_export_head_name(student, head),
                  list.folded ? "one layer with the projection" : list.classifier);
-    dho_info("%s: %s, width %d, %d classes, %s: %zu tensors", path, model->student.model,
-             info->width, info->classes, as, list.count);
+    dho_info("%s: %s, width %d, %d classes, %s: %zu tensors", path, student->model, student->width,
+             student->classes, as, list.count);
     if (strcmp(form, "linear") != 0 && (head == DHO_EXPORT_CE || head == DHO_EXPORT_KD))
         dho_warn("%s: this head is %s, which a plain linear layer does not compute", path, form);
-    if (head == DHO_EXPORT_BOTH && !about.has_alpha)
+    if (head == DHO_EXPORT_BOTH && !from->chosen)
         dho_warn(
             "%s: alpha and beta of the two heads are not in it: there is no evaluation of this "
             "checkpoint (dho eval)",
             path);
-    DHO_TRY_GOTO(tell_size(path, &model->student));
+    DHO_TRY_GOTO(tell_size(path, student));
 fail:
     about_free(&about);
     dho_export_list_free(&list);
@@ -192,14 +211,11 @@ fail:
 dho_status dho_export(dho_comm *comm, const dho_checkpoint_choice *choice, const char *path,
                       const dho_export_options *options)
 {
-    dho_model model;
-    dho_checkpoint_info info;
+    dho_classifier from;
     const bool first = dho_comm_rank(comm) == 0;
     DHO_TRY(dho_comm_agree(comm, first ? dho_safetensors_check_place("--out", path) : DHO_OK));
-    DHO_TRY(dho_checkpoint_open_model(comm, choice, false, &model, &info));
-    const dho_status status =
-        first ? write_file(&model, &info, choice->path, path, options) : DHO_OK;
-    dho_checkpoint_info_free(&info);
-    dho_model_destroy(&model);
+    DHO_TRY(dho_classifier_open_checkpoint(comm, choice, &from));
+    const dho_status status = first ? write_file(&from, path, options) : DHO_OK;
+    dho_classifier_close(&from);
     return dho_comm_agree(comm, status);
 }

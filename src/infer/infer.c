@@ -77,6 +77,7 @@ dho_status dho_infer_start(dho_infer *infer, const dho_infer_images *images)
     options.image_size = model->student.image_size;
     options.transform = images->transform;
     options.normalise = dho_setup_normalise(model->mean, model->std);
+    options.keep_broken = images->keep_broken;
     options.view_source = images->view_source;
     options.view_context = images->view_context;
     const dho_eval_rows rows = {.ids = images->ids,

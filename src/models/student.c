@@ -155,9 +155,12 @@ void dho_student_destroy(dho_student *student)
 
 void dho_model_destroy(dho_model *model)
 {
-    for (int c = 0; model->class_names != NULL && c < model->student.classes; c++)
-        dho_free(model->class_names[c]);
+    for (int c = 0; c < model->student.classes; c++) {
+        if (model->class_names != NULL) dho_free(model->class_names[c]);
+        if (model->class_titles != NULL) dho_free(model->class_titles[c]);
+    }
     dho_free(model->class_names);
+    dho_free(model->class_titles);
     dho_free(model->parameters);
     dho_free(model->buffers);
     dho_student_destroy(&model->student);

@@ -22,6 +22,7 @@ static dho_checkpoint_info describe_run(const dho_trainer *trainer)
         .image_size = trainer->student.image_size,
         .classes = trainer->student.classes,
         .class_names = trainer->dataset.class_names,
+        .class_titles = trainer->dataset.class_titles,
         .dataset_fingerprint = trainer->dataset.fingerprint,
         .labelled_crc =
             dho_crc32(0, trainer->labelled.ids, (size_t)trainer->labelled.count * sizeof(int64_t)),

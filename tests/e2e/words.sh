@@ -122,7 +122,7 @@ refuse "is a checkpoint: dho train runs/first --resume" train runs/first/checkpo
 refuse "not evaluated: dho eval unevaluated" compare unevaluated
 refuse "nowhere" compare moved nowhere
 refuse "is no run" compare moved data
-refuse "compare takes runs only" compare --out x moved
+refuse "unknown argument \"--out\" .known: --paired" compare --out x moved
 
 refuse "did you mean dho train?" trian my.yaml
 slip "did you mean dho eval?" evla

@@ -1,4 +1,4 @@
-/* Colours and type of the report. Private to tools/report.
+/* Colours and type of the report. Private to src and tools.
  *
  * The series' colours are told apart under the common kinds of colour blindness (they go back to
  * Okabe and Ito's palette, darkened or lightened until each has a contrast of 3:1 or more to the

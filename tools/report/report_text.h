@@ -1,4 +1,4 @@
-/* The escaping that HTML and SVG need, into a growing text. Private to tools/report.
+/* The escaping that HTML and SVG need, into a growing text. Private to src and tools.
  *
  * What dho_text_add gets must be text of our own. Names come from files and folders of strangers:
  * they reach a page through dho_text_escape (or its short form below) and in no other way. */

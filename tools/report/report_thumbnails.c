@@ -1,54 +1,17 @@
 /* Thumbnails of the picks: the evaluation's images, found again, small, as JPEG in base64. */
 #include "dho/alloc.h"
 #include "dho/run_setup.h"
-#include "image/image_codec.h"
+#include "report/report_picture.h"
 #include "report/report_run.h"
 
 #include <string.h>
 
-enum { SIDE = 96, QUALITY = 72 };
+enum { SIDE = 96 };
 
-/* Reused from image to image. */
-typedef struct picture_memory {
-    dho_image full, small;
-    dho_resample_scratch scratch;
-    uint8_t *file, *jpeg; /* owned */
-    size_t file_capacity, jpeg_capacity;
-} picture_memory;
-
-static void studio_free(picture_memory *studio)
+static dho_status take(dho_picture_memory *memory, const dho_dataset *dataset, dho_pick *pick)
 {
-    dho_image_free(&studio->full);
-    dho_image_free(&studio->small);
-    dho_resample_scratch_free(&studio->scratch);
-    dho_free(studio->file);
-    dho_free(studio->jpeg);
-}
-
-/* The long side becomes SIDE pixels; small images stay as they are. */
-static void fit(int width, int height, int *out_width, int *out_height)
-{
-    const int longer = width > height ? width : height, side = longer < SIDE ? longer : SIDE;
-    *out_width = (int)((int64_t)width * side / longer);
-    *out_height = (int)((int64_t)height * side / longer);
-    if (*out_width < 1) *out_width = 1;
-    if (*out_height < 1) *out_height = 1;
-}
-
-static dho_status take(picture_memory *studio, const dho_dataset *dataset, dho_pick *pick)
-{
-    size_t size;
-    const char *name = dataset->samples[pick->row].path;
-    DHO_TRY(dho_dataset_read(dataset, pick->row, &studio->file, &studio->file_capacity, &size));
-    DHO_TRY(dho_image_decode(&studio->full, studio->file, size, name));
-    const dho_box all = {0, 0, studio->full.width, studio->full.height};
-    fit(all.width, all.height, &pick->width, &pick->height);
-    DHO_TRY(dho_image_resize(&studio->full, all, pick->width, pick->height, DHO_FILTER_BICUBIC,
-                             &studio->scratch, &studio->small));
-    DHO_TRY(dho_jpeg_encode(&studio->small, QUALITY, name, &studio->jpeg, &studio->jpeg_capacity,
-                            &size));
-    dho_text_base64(&pick->jpeg, studio->jpeg, size);
-    return pick->jpeg.status;
+    return dho_picture_encode(memory, dataset, pick->row, SIDE, &pick->jpeg, &pick->width,
+                              &pick->height);
 }
 
 /* Row i of the outputs must be image i: by its name, or for outputs without names by its label. */
@@ -62,7 +25,7 @@ static bool is_same(const dho_dataset *dataset, const dho_pick *pick)
 static dho_status take_all(dho_report_run *run, dho_report_set *set, const dho_dataset *dataset)
 {
     dho_set_detail *detail = &set->detail;
-    picture_memory studio = {0};
+    dho_picture_memory memory = {0};
     dho_status status = DHO_OK;
     size_t failed = 0;
     if (dataset->count != detail->count)
@@ -77,7 +40,7 @@ static dho_status take_all(dho_report_run *run, dho_report_set *set, const dho_d
             }
             if (pick->name == NULL)
                 DHO_TRY_GOTO(dho_strdup(&pick->name, dataset->samples[pick->row].path));
-            status = take(&studio, dataset, pick);
+            status = take(&memory, dataset, pick);
             if (status == DHO_ERR_MEMORY) goto fail;
             if (status == DHO_OK) detail->pictures = true;
             if (status != DHO_OK && failed++ == 0)
@@ -86,7 +49,7 @@ static dho_status take_all(dho_report_run *run, dho_report_set *set, const dho_d
         }
     status = DHO_OK;
 fail:
-    studio_free(&studio);
+    dho_picture_memory_free(&memory);
     return status;
 }
 
