@@ -69,6 +69,8 @@ dho_value dho_graph_conv(dho_graph *graph, dho_value x, const dho_conv_spec *spe
  * "name.weight", "name.bias"; buffers "name.running_mean", "name.running_var". */
 dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, dho_value residual,
                                dho_activation activation);
+/* The activation of x + y, which have one shape. To be run, not trained, in fp32. */
+dho_value dho_graph_sum(dho_graph *graph, dho_value x, dho_value y, dho_activation activation);
 dho_value dho_graph_max_pool(dho_graph *graph, dho_value x, int kernel, int stride, int padding);
 /* Mean over all positions. */
 dho_value dho_graph_average_pool(dho_graph *graph, dho_value x);
@@ -165,6 +167,10 @@ void dho_graph_output(dho_graph *graph, dho_value x);
 /* The graph is to be run, not trained: operators without a backward, and values that nobody reads,
  * are allowed. */
 void dho_graph_run_only(dho_graph *graph);
+/* The same, and the graph is to be exported: whatever an export may round to 8 bits is the output
+ * of an operator of its own, also the images, and a sum behind a batch normalisation. To be called
+ * before the first operator is appended. */
+void dho_graph_deploy(dho_graph *graph);
 
 /* Reports the first failure of the builder calls. Errors: theirs; unless dho_graph_run_only was
  * called, DHO_ERR_CONFIG for what cannot be trained: an operator without a backward, or whose value
@@ -225,6 +231,10 @@ size_t dho_executor_input_bytes(const dho_executor *executor);
 
 /* An output's values [batch][channels]; valid until the next forward (training: or backward). */
 const float *dho_executor_output(const dho_executor *executor, dho_value x);
+/* From now on each forward shows every value that an operator has made to `see`, in order, which
+ * may change it: [batch][height][width][channels]. NULL: no longer. */
+typedef void (*dho_value_observer)(void *context, dho_value x, size_t count, void *values);
+void dho_executor_observe(dho_executor *executor, dho_value_observer see, void *context);
 /* Where the caller puts the gradient of an output, before backward. Training only. */
 float *dho_executor_output_gradient(dho_executor *executor, dho_value x);
 

@@ -59,6 +59,8 @@ dho_status dho_infer_next(dho_infer *infer, const dho_batch **out);
 /* Output [count][width] of a node of the model's graph for the batch in hand. */
 const float *dho_infer_output(const dho_infer *infer, int node);
 void dho_infer_stop(dho_infer *infer);
+/* From now on each batch shows its values (dho_executor_observe). */
+void dho_infer_observe(dho_infer *infer, dho_value_observer see, void *context);
 
 /* --- a whole data set on all ranks --- */
 

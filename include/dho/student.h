@@ -23,6 +23,7 @@ typedef struct dho_student_options {
     dho_head_form head_forms[2]; /* of heads[0] and heads[1] */
     float head_scale;            /* of cosine heads; 0: 100 */
     int projection; /* width of a linear projection of the features, "head_feature"; 0: none */
+    bool deploy;    /* to be run and exported, not trained (dho_graph_deploy) */
     bool expose_features; /* features are an output too (evaluation only: they get no gradient) */
 } dho_student_options;
 
@@ -39,6 +40,8 @@ typedef struct dho_student {
     char model[32];
     int width;              /* never 0 */
     int layers;             /* of a transformer; 0 for the others */
+    bool is_clip;           /* the features are CLIP's embedding of the image */
+    const char *timm;       /* what timm calls the published model; NULL: it has none */
     const char *classifier; /* the published model's name for its head: "fc", "classifier.1" */
 } dho_student;
 

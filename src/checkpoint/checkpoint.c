@@ -217,28 +217,6 @@ fail:
     return status;
 }
 
-<<<<<<< HEAD:src/checkpoint/checkpoint.c
-=======
-dho_status dho_checkpoint_resolve(const char *path, char **out)
-{
-    char *state;
-    *out = NULL;
-    DHO_TRY(dho_path_join(&state, path, DHO_CHECKPOINT_STATE));
-    const bool is_checkpoint = dho_path_exists(state);
-    dho_free(state);
-    if (is_checkpoint) return dho_strdup(out, path);
-    if (!dho_path_is_folder(path))
-        return dho_fail(DHO_ERR_CONFIG, "%s: no such checkpoint folder", path);
-    DHO_TRY(dho_checkpoint_find_newest(path, out));
-    if (*out == NULL)
-        return dho_fail(DHO_ERR_CONFIG,
-                        "%s: holds no checkpoint (name one, RUN/checkpoints/step-N, "
-                        "or the folder of a run)",
-                        path);
-    dho_info("%s: its newest checkpoint is %s", path, *out);
-    return DHO_OK;
-}
-
 dho_status dho_checkpoint_run(const char *checkpoint, char **out)
 {
     static const char part[] = "/checkpoints/";
@@ -250,7 +228,6 @@ dho_status dho_checkpoint_run(const char *checkpoint, char **out)
     return dho_path_join(out, checkpoint, "../..");
 }
 
->>>>>>> main:src/train/checkpoint.c
 dho_status dho_checkpoint_set_aside(const char *run_folder, int64_t step)
 {
     dho_status status;

@@ -82,21 +82,13 @@ dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_in
         json_pack("{s:[b,b], s:f}", "cosine", info->head_forms[0] == DHO_HEAD_COSINE,
                   info->head_forms[1] == DHO_HEAD_COSINE, "scale", info->head_scale));
     json_t *list = json_object();
-<<<<<<< HEAD:src/checkpoint/checkpoint_state.c
     for (int i = 0; i < DHO_CHECKPOINT_FILES; i++)
         if (files[i].written)
             json_object_set_new(list, file_names[i],
                                 json_pack("{s:I, s:I}", "bytes", (json_int_t)files[i].bytes,
                                           "crc32", (json_int_t)files[i].crc));
     dho_checkpoint_standing_save(state, &info->standing);
-    dho_status status;
-=======
-    for (int i = 0; i < 2; i++)
-        json_object_set_new(list, file_names[i],
-                            json_pack("{s:I, s:I}", "bytes", (json_int_t)files[i].bytes, "crc32",
-                                      (json_int_t)files[i].crc));
     if (titles != NULL) json_object_set_new(state, "class_titles", titles);
->>>>>>> main:src/train/checkpoint_state.c
     if (state == NULL || json_object_set_new(state, "layers", json_integer(info->layers)) != 0 ||
         json_object_set_new(state, "files", list) != 0)
         status = dho_fail(DHO_ERR_MEMORY, "%s: cannot format", path);
@@ -189,14 +181,10 @@ static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_in
     snprintf(out->model, sizeof out->model, "%s", model);
     DHO_TRY(dho_strdup(&out->teacher, teacher));
     DHO_TRY(dho_strdup(&out->settings, settings));
-<<<<<<< HEAD:src/checkpoint/checkpoint_state.c
     DHO_TRY(dho_strdup(&out->standing.set, set));
-    return read_class_names(path, names, out);
-=======
     DHO_TRY(read_names(path, names, out->classes, &out->class_names));
     const json_t *titles = json_object_get(state, "class_titles");
     return titles == NULL ? DHO_OK : read_names(path, titles, out->classes, &out->class_titles);
->>>>>>> main:src/train/checkpoint_state.c
 }
 
 static dho_status check_crc(const char *file_path, uint32_t crc)
@@ -304,12 +292,7 @@ void dho_checkpoint_info_free(dho_checkpoint_info *info)
     dho_free(info->class_titles);
     dho_free(info->teacher);
     dho_free(info->settings);
-<<<<<<< HEAD:src/checkpoint/checkpoint_state.c
     dho_free(info->standing.set);
-    info->class_names = NULL;
-    info->teacher = info->settings = info->standing.set = NULL;
-=======
     info->class_names = info->class_titles = NULL;
-    info->teacher = info->settings = NULL;
->>>>>>> main:src/train/checkpoint_state.c
+    info->teacher = info->settings = info->standing.set = NULL;
 }

@@ -47,6 +47,11 @@ dho_compute *dho_infer_compute(const dho_infer *infer)
     return infer->compute;
 }
 
+void dho_infer_observe(dho_infer *infer, dho_value_observer see, void *context)
+{
+    dho_executor_observe(infer->executor, see, context);
+}
+
 int dho_infer_batch(const dho_infer *infer)
 {
     return (int)infer->config->eval.batch;

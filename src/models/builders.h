@@ -13,6 +13,7 @@ typedef struct dho_model_size {
     int head_dim; /* channels of an attention head; 0: no attention */
     int embed;    /* CLIP: channels of the embedding that it shares with the text; 0: no CLIP */
     dho_gelu gelu;
+    const char *timm; /* timm's name of the published model; NULL: it has none */
 } dho_model_size;
 
 /* Each file says what its widths and features are. */

@@ -120,11 +120,14 @@ dho_status dho_student_create(dho_student *out, const dho_student_options *optio
     DHO_TRY(find_model(options->model, &model));
     DHO_TRY(size_of(model, options, &size));
     out->classifier = model->classifier;
+    out->timm = model->published.timm;
+    out->is_clip = size.embed > 0;
     out->width = size.width;
     out->layers = size.layers;
     snprintf(out->model, sizeof out->model, "%s", model->name);
     DHO_TRY(dho_graph_create(&out->graph));
     dho_graph *graph = out->graph;
+    if (options->deploy) dho_graph_deploy(graph);
     const dho_value image = dho_graph_input(graph, options->image_size, options->image_size, 3);
     out->features = model->build(graph, image, &size);
     for (int h = 0; h < 2; h++) {

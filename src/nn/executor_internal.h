@@ -34,10 +34,12 @@ struct dho_executor {
     dho_node_memory *memory; /* owned, [graph->count] */
     void *arena;             /* owned */
     size_t arena_bytes;
-    bool backward;      /* values are read as backward has them */
-    dho_slabs slabs;    /* of the pass that runs */
-    dho_value captured; /* its gradient is copied to capture_out, unless that is NULL */
-    float *capture_out; /* borrowed */
+    bool backward;          /* values are read as backward has them */
+    dho_slabs slabs;        /* of the pass that runs */
+    dho_value_observer see; /* NULL: nobody looks */
+    void *see_context;      /* borrowed */
+    dho_value captured;     /* its gradient is copied to capture_out, unless that is NULL */
+    float *capture_out;     /* borrowed */
 };
 
 /* A node as its operator sees it in the pass that runs, or, for sizes, in one of `batch`. */

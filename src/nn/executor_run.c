@@ -98,6 +98,15 @@ static void run_node(dho_executor *executor, int index, void (*run)(const dho_no
     *start = now;
 }
 
+static void show(const dho_executor *executor, int index)
+{
+    const dho_node *node = &executor->graph->nodes[index];
+    const size_t count = (size_t)executor->batch * (size_t)node->height * (size_t)node->width *
+                         (size_t)node->channels;
+    if (!dho_node_is_given(node))
+        executor->see(executor->see_context, index, count, executor->memory[index].value);
+}
+
 void dho_executor_forward(dho_executor *executor, int batch, const void *input,
                           const float *parameters, const float *buffers, float *statistics)
 {
@@ -108,8 +117,16 @@ void dho_executor_forward(dho_executor *executor, int batch, const void *input,
     executor->slabs =
         (dho_slabs){.parameters = parameters, .buffers = buffers, .statistics = statistics};
     double start = dho_seconds_now();
-    for (int i = 0; i < executor->graph->count; i++)
+    for (int i = 0; i < executor->graph->count; i++) {
         run_node(executor, i, executor->graph->nodes[i].op->forward, &start);
+        if (executor->see != NULL) show(executor, i);
+    }
+}
+
+void dho_executor_observe(dho_executor *executor, dho_value_observer see, void *context)
+{
+    executor->see = see;
+    executor->see_context = context;
 }
 
 void dho_executor_capture_gradient(dho_executor *executor, dho_value x, float *out)

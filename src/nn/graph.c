@@ -51,6 +51,17 @@ void dho_graph_run_only(dho_graph *graph)
     graph->run_only = true;
 }
 
+void dho_graph_deploy(dho_graph *graph)
+{
+    graph->deployed = true;
+    dho_graph_run_only(graph);
+}
+
+bool dho_graph_is_deployed(const dho_graph *graph)
+{
+    return graph->deployed;
+}
+
 /* Does the caller or a later operator read the value? Otherwise it has no gradient. */
 static bool is_read(const dho_graph *graph, dho_value x)
 {

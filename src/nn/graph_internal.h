@@ -16,6 +16,7 @@ struct dho_graph {
     dho_slot_list parameters, buffers;
     int blocks, block;  /* blocks begun; the one that is open, 0: none */
     bool run_only;      /* not to be trained */
+    bool deployed;      /* dho_graph_deploy */
     dho_status failure; /* the first one of a builder call */
     char message[256];
 };

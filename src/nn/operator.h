@@ -9,6 +9,7 @@
 enum { DHO_NODE_INPUTS = 3, DHO_NODE_PARAMETERS = 2, DHO_NODE_BUFFERS = 2 };
 
 typedef struct dho_operator dho_operator;
+typedef struct dho_onnx_pass dho_onnx_pass; /* nn/onnx_pass.h */
 
 /* An operator in a graph. Each operator's file names its inputs, parameters and buffers. */
 typedef struct dho_node {
@@ -55,6 +56,10 @@ typedef struct dho_node_pass {
 /* Sets of a node's values. */
 enum { DHO_INPUT_0 = 1, DHO_INPUT_1 = 2, DHO_INPUT_2 = 4, DHO_OUTPUT = 8 };
 
+/* What a model in 8 bits rounds: the values that an operator reads, the one that it makes, that one
+ * in the range of input 0's. */
+enum { DHO_ROUNDS_INPUTS = 1, DHO_ROUNDS_OUTPUT = 2, DHO_ROUNDS_AS_INPUT = 4 };
+
 /* Slots that say nothing else may be empty. */
 struct dho_operator {
     const char *name; /* in the table of time, and in errors */
@@ -83,6 +88,12 @@ struct dho_operator {
     /* Multiplications and additions of forward; 0 for what is bound by memory. */
     double (*flops)(const dho_node_pass *pass);
     double backward_flops; /* those of backward over those of forward */
+
+    /* Adds the operator to an ONNX model. Empty: `dho export` refuses it there. */
+    void (*onnx)(const dho_onnx_pass *pass);
+    const dho_operator *onnx_takes; /* `onnx` writes input 0 as well, if that is such an operator
+                                       and nobody else reads it */
+    unsigned in_8_bits; /* DHO_ROUNDS_*; a weight is parameters[0], with its rows [channels] */
 };
 
 /* --- for builder functions --- */
@@ -108,6 +119,9 @@ int dho_graph_add_buffer(dho_graph *graph, const char *name, const char *suffix,
                          dho_init init);
 /* Notes a failure of the operator that comes next, unless the condition holds. */
 void dho_graph_demand(dho_graph *graph, bool condition, const char *what);
+
+/* dho_graph_deploy was called. */
+bool dho_graph_is_deployed(const dho_graph *graph);
 
 /* --- for descriptors --- */
 

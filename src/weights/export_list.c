@@ -104,6 +104,12 @@ static void unsqueeze(dho_tensor_view *view, int dims)
     }
 }
 
+/* timm's scales of ConvNeXt's channels are vectors. */
+static void squeeze(dho_tensor_view *view)
+{
+    while (view->dims > 1 && view->shape[view->dims - 1] == 1) view->dims--;
+}
+
 /* One tensor of the backbone, under the names that are asked for. parse_names has made sure that
  * there are such. */
 static dho_status add_renamed(dho_export_list *list, const dho_tensor_view *tensor)
@@ -120,6 +126,7 @@ static dho_status add_renamed(dho_export_list *list, const dho_tensor_view *tens
         if (list->parts->naming == DHO_NAMES_TIMM &&
             (strcmp(names.names[i], "cls_token") == 0 || strcmp(names.names[i], "pos_embed") == 0))
             unsqueeze(view, 3);
+        if (dho_ends_with(names.names[i], ".gamma")) squeeze(view);
         DHO_TRY(add_name(list, view, names.names[i], ""));
     }
     return DHO_OK;

@@ -24,6 +24,14 @@ static dho_slot part_of(const dho_slot *slot, const dho_tensor_names *names, int
     return out;
 }
 
+/* Without dimensions of 1 behind those of the tensor: timm's scale of ConvNeXt's channels is a
+ * vector.
+ */
+static void shorten(dho_slot *slot, const dho_tensor_view *tensor)
+{
+    while (slot->dims > tensor->dims && slot->shape[slot->dims - 1] == 1) slot->dims--;
+}
+
 /* Without leading dimensions of 1, down to `dims`. */
 static dho_tensor_view squeezed(const dho_tensor_view *tensor, int dims)
 {
@@ -101,8 +109,9 @@ dho_status dho_state_dict_take(const dho_weights *weights, const char *prefix, d
         return DHO_OK;
     }
     for (int i = 0; i < names.count; i++) {
-        const dho_slot part = part_of(slot, &names, i);
+        dho_slot part = part_of(slot, &names, i);
         dho_tensor_view tensor = *out->tensors[i];
+        if (naming == DHO_NAMES_TIMM_CONVNEXT) shorten(&part, &tensor);
         if (naming == DHO_NAMES_TIMM) tensor = squeezed(out->tensors[i], part.dims);
         if (same_shape(&part, &tensor))
             DHO_TRY(dho_state_dict_fill(&part, &tensor, dho_weights_path(weights), slab));

@@ -11,6 +11,7 @@ const char *const dho_naming_words[DHO_NAMING_COUNT] = {
     [DHO_NAMES_HUGGINGFACE] = "huggingface",
     [DHO_NAMES_TIMM] = "timm",
     [DHO_NAMES_TIMM_BYOB] = "timm",
+    [DHO_NAMES_TIMM_CONVNEXT] = "timm",
 };
 
 /* A name, or the beginning of names where it ends with a point. NULL: the tool has none. */
@@ -76,6 +77,28 @@ static const entry resnet[] = {
     {"conv1.", NULL, "conv1."},   {"bn1.", NULL, "bn1."},       {"layer1.", NULL, "layer1."},
     {"layer2.", NULL, "layer2."}, {"layer3.", NULL, "layer3."}, {"layer4.", NULL, "layer4."},
     {"fc.", NULL, "fc."},
+};
+
+/* timm's own vision transformers: the same. */
+static const entry vit[] = {
+    {"cls_token", NULL, "cls_token"},
+    {"pos_embed", NULL, "pos_embed"},
+    {"patch_embed.", NULL, "patch_embed."},
+    {"blocks.", NULL, "blocks."},
+    {"norm.", NULL, "norm."},
+    {"head.", NULL, "head."},
+};
+
+/* torchvision's ConvNeXt, and below "features.N.N." of a block. */
+static const entry convnext[] = {
+    {"features.0.0.", NULL, "stem.0."},
+    {"features.0.1.", NULL, "stem.1."},
+    {"classifier.0.", NULL, "head.norm."},
+    {"classifier.2.", NULL, "head.fc."},
+};
+static const entry convnext_block[] = {
+    {"layer_scale", NULL, "gamma"}, {"block.0.", NULL, "conv_dw."}, {"block.2.", NULL, "norm."},
+    {"block.3.", NULL, "mlp.fc1."}, {"block.5.", NULL, "mlp.fc2."},
 };
 
 /* CLIP's ResNet below "visual.", and below "visual.layerN.N.". */
@@ -182,6 +205,23 @@ static bool mobilenet_names_of(const char *own, dho_tensor_names *out)
     return names_in(TABLE(inverted_residual), DHO_NAMES_TIMM, prefix, own + used, out);
 }
 
+/* torchvision counts ConvNeXt's stages and what halves the image in front of each as one list. */
+static bool convnext_names_of(const char *own, dho_tensor_names *out)
+{
+    char prefix[64];
+    int part, number, used = 0;
+    if (names_in(TABLE(convnext), DHO_NAMES_TIMM_CONVNEXT, "", own, out)) return true;
+    if (sscanf(own, "features.%d.%d.%n", &part, &number, &used) != 2 || used == 0 || part < 1)
+        return false;
+    if (part % 2 == 0) {
+        snprintf(prefix, sizeof prefix, "stages.%d.downsample.%d.", part / 2, number);
+        write_names(prefix, "", own + used, out);
+        return true;
+    }
+    snprintf(prefix, sizeof prefix, "stages.%d.blocks.%d.", part / 2, number);
+    return names_in(TABLE(convnext_block), DHO_NAMES_TIMM_CONVNEXT, prefix, own + used, out);
+}
+
 static bool clip_resnet_names_of(const char *bare, dho_tensor_names *out)
 {
     char prefix[64];
@@ -217,9 +257,12 @@ bool dho_tensor_names_of(dho_naming naming, const char *own, dho_tensor_names *o
         return bare != NULL ? tower_names_of(naming, bare, out) : text_names_of(own, out);
     case DHO_NAMES_TIMM:
         if (bare != NULL) return tower_names_of(naming, bare, out);
-        return mobilenet_names_of(own, out) || names_in(TABLE(resnet), naming, "", own, out);
+        return mobilenet_names_of(own, out) || names_in(TABLE(resnet), naming, "", own, out) ||
+               names_in(TABLE(vit), naming, "", own, out);
     case DHO_NAMES_TIMM_BYOB:
         return bare != NULL && clip_resnet_names_of(bare, out);
+    case DHO_NAMES_TIMM_CONVNEXT:
+        return convnext_names_of(own, out);
     case DHO_NAMING_COUNT:
         break;
     }

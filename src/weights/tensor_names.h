@@ -1,5 +1,5 @@
-/* Under which names the tools that publish a model keep a tensor. Private to src/weights; the engine's own
- * names are torchvision's, and for CLIP OpenAI's. */
+/* Under which names the tools that publish a model keep a tensor. Private to src/weights; the
+ * engine's own names are torchvision's, and for CLIP OpenAI's. */
 #ifndef DHO_WEIGHTS_TENSOR_NAMES_H
 #define DHO_WEIGHTS_TENSOR_NAMES_H
 
@@ -11,9 +11,11 @@ typedef enum dho_naming {
     DHO_NAMES_BARE,        /* the same without "visual.": a tower on its own */
     DHO_NAMES_HUGGINGFACE, /* transformers' CLIPModel and CLIPVisionModelWithProjection */
     DHO_NAMES_TIMM,        /* timm's vit_*_clip_*, whose head is the projection; mobilenetv2_*;
-                              resnet*, which are torchvision's */
+                              resnet* and vit_*, which are the engine's own */
     DHO_NAMES_TIMM_BYOB,   /* timm's resnet50_clip, whose tensors have OpenAI's names in common with
                               those of vit_*_clip_*, but not timm's */
+    DHO_NAMES_TIMM_CONVNEXT, /* timm's convnext_*; MobileNetV2 has some of torchvision's names, too
+                              */
     DHO_NAMING_COUNT
 } dho_naming;
 
@@ -26,7 +28,7 @@ typedef struct dho_tensor_names {
     bool transposed; /* against the engine's published layout */
 } dho_tensor_names;
 
-/* "openai", "huggingface", ... for messages and options; "timm" stands for two. */
+/* "openai", "huggingface", ... for messages and options; "timm" stands for three. */
 extern const char *const dho_naming_words[DHO_NAMING_COUNT];
 
 /* false when this naming has no such tensor. */

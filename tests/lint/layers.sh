@@ -14,7 +14,7 @@ set -euo pipefail
 exceptions="
 "
 
-layers=(base config comm image data compute nn models weights infer heads clip teacher distill optim checkpoint eval
+layers=(base config comm image data compute onnx nn models weights infer heads clip teacher distill optim checkpoint eval
     train synth init table report watch predict bench cli)
 
 # The layer that implements each public header.
@@ -41,6 +41,7 @@ declare -A library=(
     [event_file.pb-c.h]='src/base/event_file.c'
     [archive.h]='src/data/*' [archive_entry.h]='src/data/*'
     [unicase.h]='src/clip/*' [unictype.h]='src/clip/*' [uninorm.h]='src/clip/*'
+    [onnx_file.pb-c.h]='src/onnx/*'
     [blis.h]='src/compute/blis/*' [dnnl.h]='src/compute/onednn/*'
 )
 

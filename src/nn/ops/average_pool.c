@@ -1,5 +1,5 @@
 /* Mean over all positions. */
-#include "nn/operator.h"
+#include "nn/onnx_pass.h"
 
 static void forward(const dho_node_pass *pass)
 {
@@ -15,11 +15,19 @@ static void backward(const dho_node_pass *pass)
                                              pass->dx[0]);
 }
 
+static void onnx(const dho_onnx_pass *pass)
+{
+    const char *x = dho_onnx_read(pass, 0, DHO_ONNX_MAP);
+    const char *mean = dho_onnx_call(pass->onnx, "GlobalAveragePool", x, NULL);
+    dho_onnx_write(pass, dho_onnx_call(pass->onnx, "Flatten", mean, NULL), DHO_ONNX_ROWS);
+}
+
 static const dho_operator average_pool = {.name = "average pool",
                                           .shape = dho_shape_of_vector,
                                           .forward = forward,
                                           .backward = backward,
-                                          .can_skip_dx = true};
+                                          .can_skip_dx = true,
+                                          .onnx = onnx};
 
 dho_value dho_graph_average_pool(dho_graph *graph, dho_value x)
 {

@@ -1,5 +1,5 @@
 /* Means of 2x2 windows. */
-#include "nn/operator.h"
+#include "nn/onnx_pass.h"
 
 static void shape(dho_graph *graph, dho_node *node)
 {
@@ -29,11 +29,22 @@ static void backward(const dho_node_pass *pass)
                                                  pass->dx[0]);
 }
 
+static void onnx(const dho_onnx_pass *pass)
+{
+    const dho_onnx_node node = {.op = "AveragePool",
+                                .inputs = {dho_onnx_read(pass, 0, DHO_ONNX_MAP)},
+                                .attributes = {DHO_ONNX_ATTRIBUTE_INTS("kernel_shape", 2, 2, 2),
+                                               DHO_ONNX_ATTRIBUTE_INTS("strides", 2, 2, 2)}};
+    dho_onnx_write(pass, dho_onnx_add(pass->onnx, &node), DHO_ONNX_MAP);
+}
+
 static const dho_operator average_pool_2x2 = {.name = "average pool 2x2",
                                               .shape = shape,
                                               .forward = forward,
                                               .backward = backward,
-                                              .can_skip_dx = true};
+                                              .can_skip_dx = true,
+                                              .onnx = onnx,
+                                              .in_8_bits = DHO_ROUNDS_INPUTS | DHO_ROUNDS_OUTPUT};
 
 dho_value dho_graph_average_pool_2x2(dho_graph *graph, dho_value x)
 {

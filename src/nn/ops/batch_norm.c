@@ -1,6 +1,9 @@
 /* Batch normalisation, a residual and an activation. */
-#include "nn/operator.h"
+#include "dho/alloc.h"
+#include "nn/onnx_pass.h"
+#include "nn/ops/conv.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { X, RESIDUAL };
@@ -91,6 +94,34 @@ static dho_status check_batch(const dho_graph *graph, const dho_node *node, int 
                     (int)(strlen(name) - strlen(".weight")), name);
 }
 
+/* With its running statistics it is a factor and a term for each channel of the convolution in
+ * front of it, as which it is written. */
+static void onnx(const dho_onnx_pass *pass)
+{
+    const dho_activation *activation = pass->node->attributes;
+    const size_t channels = (size_t)pass->node->channels;
+    float *factors = NULL;
+    if (pass->in[X]->op != &dho_conv_operator || pass->in[RESIDUAL] != NULL) {
+        dho_onnx_refuse(pass, "is not behind a convolution of its own, or has a residual");
+        return;
+    }
+    dho_onnx_keep_failure(pass->onnx,
+                          dho_alloc(&factors, 2 * channels, sizeof *factors, "ONNX model"));
+    if (factors == NULL) return;
+    float *terms = factors + channels;
+    for (size_t c = 0; c < channels; c++) {
+        const double inv_std = 1 / sqrt((double)pass->buffers[VARIANCE][c] + (double)eps);
+        const double factor = (double)pass->parameters[GAMMA][c] * inv_std;
+        factors[c] = (float)factor;
+        terms[c] =
+            (float)((double)pass->parameters[BETA][c] - factor * (double)pass->buffers[MEAN][c]);
+    }
+    const dho_onnx_pass conv = dho_onnx_pass_before(pass);
+    const char *y = dho_conv_to_onnx(&conv, factors, terms);
+    dho_onnx_write(pass, dho_onnx_activate(pass->onnx, y, *activation), DHO_ONNX_MAP);
+    dho_free(factors);
+}
+
 static const dho_operator batch_norm = {.name = "batch norm",
                                         .attribute_bytes = sizeof(dho_activation),
                                         .shape = shape,
@@ -98,11 +129,18 @@ static const dho_operator batch_norm = {.name = "batch norm",
                                         .backward = backward,
                                         .backward_reads = DHO_INPUT_0 | DHO_OUTPUT,
                                         .saved_bytes = saved_bytes,
-                                        .check_batch = check_batch};
+                                        .check_batch = check_batch,
+                                        .onnx = onnx,
+                                        .onnx_takes = &dho_conv_operator,
+                                        .in_8_bits = DHO_ROUNDS_OUTPUT};
 
 dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, dho_value residual,
                                dho_activation activation)
 {
+    if (residual >= 0 && dho_graph_is_deployed(graph)) {
+        x = dho_graph_batch_norm(graph, x, name, -1, DHO_ACTIVATION_NONE);
+        return dho_graph_sum(graph, x, residual, activation);
+    }
     const int channels = dho_graph_node(graph, x)->channels;
     dho_node node = dho_node_begin(&batch_norm, x);
     node.attributes = &activation;

@@ -1,5 +1,5 @@
 /* A linear layer's bias, and GELU. */
-#include "nn/operator.h"
+#include "nn/onnx_pass.h"
 
 static void shape(dho_graph *graph, dho_node *node)
 {
@@ -27,6 +27,26 @@ static void backward(const dho_node_pass *pass)
                                       pass->dx[0], pass->gradients[0]);
 }
 
+/* x (1 + erf(x / sqrt 2)) / 2, or x sigmoid(1.702 x). */
+static void onnx(const dho_onnx_pass *pass)
+{
+    dho_onnx *to = pass->onnx;
+    const dho_gelu *kind = pass->node->attributes;
+    const int64_t channels = pass->node->channels;
+    const char *x = dho_onnx_call(to, "Add", dho_onnx_read(pass, 0, DHO_ONNX_ROWS),
+                                  dho_onnx_parameter(pass, 0, 1, &channels));
+    if (*kind == DHO_GELU_QUICK) {
+        const char *y = dho_onnx_call(to, "Mul", x, dho_onnx_scalar(to, 1.702f));
+        y = dho_onnx_call(to, "Mul", x, dho_onnx_call(to, "Sigmoid", y, NULL));
+        dho_onnx_write(pass, y, DHO_ONNX_ROWS);
+        return;
+    }
+    const char *y = dho_onnx_call(to, "Div", x, dho_onnx_scalar(to, 1.41421356f));
+    y = dho_onnx_call(to, "Add", dho_onnx_call(to, "Erf", y, NULL), dho_onnx_scalar(to, 1));
+    y = dho_onnx_call(to, "Mul", dho_onnx_call(to, "Mul", x, y), dho_onnx_scalar(to, 0.5f));
+    dho_onnx_write(pass, y, DHO_ONNX_ROWS);
+}
+
 static const dho_operator bias_gelu = {.name = "gelu",
                                        .attribute_bytes = sizeof(dho_gelu),
                                        .shape = shape,
@@ -34,7 +54,8 @@ static const dho_operator bias_gelu = {.name = "gelu",
                                        .backward = backward,
                                        .backward_reads = DHO_INPUT_0,
                                        .only_sets = true,
-                                       .shares_gradient = DHO_INPUT_0};
+                                       .shares_gradient = DHO_INPUT_0,
+                                       .onnx = onnx};
 
 dho_value dho_graph_bias_gelu(dho_graph *graph, dho_value x, const char *bias, dho_gelu kind)
 {

@@ -1,6 +1,9 @@
 /* Convolution. */
 #include "nn/ops/conv.h"
 
+#include "dho/alloc.h"
+#include "nn/onnx_pass.h"
+
 enum { WEIGHT, BIAS };
 
 typedef struct conv_attributes {
@@ -59,6 +62,48 @@ static double flops(const dho_node_pass *pass)
            s.kernel_w;
 }
 
+/* [out][kh][kw][in] to [out][in][kh][kw], times the factors. */
+static void turn_weight(const dho_onnx_pass *pass, int64_t in, int64_t window, const float *factors,
+                        float *to)
+{
+    const float *from = pass->parameters[WEIGHT];
+    for (int64_t o = 0; o < pass->node->channels; o++)
+        for (int64_t k = 0; k < window; k++)
+            for (int64_t i = 0; i < in; i++)
+                to[(o * in + i) * window + k] = *from++ * (factors != NULL ? factors[o] : 1);
+}
+
+const char *dho_conv_to_onnx(const dho_onnx_pass *pass, const float *factors, const float *bias)
+{
+    const conv_attributes *a = pass->node->attributes;
+    const int k = a->window.kernel, s = a->window.stride, p = a->window.padding;
+    const int64_t in = pass->in[0]->channels / a->groups, out = pass->node->channels;
+    dho_onnx_weight weight = {.name = pass->slots[WEIGHT]->name,
+                              .dims = 4,
+                              .shape = {out, in, k, k},
+                              .bias = bias != NULL ? bias : pass->parameters[BIAS]};
+    float *values = NULL;
+    dho_onnx_keep_failure(
+        pass->onnx, dho_alloc(&values, pass->slots[WEIGHT]->count, sizeof *values, "ONNX model"));
+    if (values == NULL) return "";
+    turn_weight(pass, in, (int64_t)k * k, factors, values);
+    weight.values = values;
+    dho_onnx_node node = {.op = "Conv",
+                          .inputs = {dho_onnx_read(pass, 0, DHO_ONNX_MAP)},
+                          .attributes = {DHO_ONNX_ATTRIBUTE_INTS("kernel_shape", 2, k, k),
+                                         DHO_ONNX_ATTRIBUTE_INTS("strides", 2, s, s),
+                                         DHO_ONNX_ATTRIBUTE_INTS("pads", 4, p, p, p, p),
+                                         DHO_ONNX_ATTRIBUTE_INT("group", a->groups)}};
+    dho_onnx_add_weight(pass, &weight, &node.inputs[1], &node.inputs[2]);
+    dho_free(values);
+    return dho_onnx_add(pass->onnx, &node);
+}
+
+static void onnx(const dho_onnx_pass *pass)
+{
+    dho_onnx_write(pass, dho_conv_to_onnx(pass, NULL, NULL), DHO_ONNX_MAP);
+}
+
 const dho_operator dho_conv_operator = {.name = "convolution",
                                         .attribute_bytes = sizeof(conv_attributes),
                                         .shape = dho_shape_of_windows,
@@ -68,7 +113,9 @@ const dho_operator dho_conv_operator = {.name = "convolution",
                                         .backward_reads = DHO_INPUT_0,
                                         .reserve = reserve,
                                         .flops = flops,
-                                        .backward_flops = 2};
+                                        .backward_flops = 2,
+                                        .onnx = onnx,
+                                        .in_8_bits = DHO_ROUNDS_INPUTS | DHO_ROUNDS_OUTPUT};
 
 dho_value dho_graph_conv(dho_graph *graph, dho_value x, const dho_conv_spec *spec)
 {

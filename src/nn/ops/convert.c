@@ -1,9 +1,16 @@
 /* Between the float residual stream and activations in the context's dtype. */
-#include "nn/operator.h"
+#include "nn/onnx_pass.h"
 
 static size_t count_of(const dho_node_pass *pass)
 {
     return (size_t)pass->rows * (size_t)pass->node->channels;
+}
+
+/* The same value. */
+static void onnx(const dho_onnx_pass *pass)
+{
+    const dho_onnx_form form = dho_onnx_form_of(pass, 0);
+    dho_onnx_write(pass, dho_onnx_read(pass, 0, form), form);
 }
 
 static void narrow_shape(dho_graph *graph, dho_node *node)
@@ -26,7 +33,8 @@ static void narrow_backward(const dho_node_pass *pass)
 static const dho_operator narrow = {.name = "rounding",
                                     .shape = narrow_shape,
                                     .forward = narrow_forward,
-                                    .backward = narrow_backward};
+                                    .backward = narrow_backward,
+                                    .onnx = onnx};
 
 dho_value dho_graph_narrow(dho_graph *graph, dho_value x)
 {
@@ -57,7 +65,8 @@ static const dho_operator widen = {.name = "widening",
                                    .shape = widen_shape,
                                    .forward = widen_forward,
                                    .backward = widen_backward,
-                                   .only_sets = true};
+                                   .only_sets = true,
+                                   .onnx = onnx};
 
 dho_value dho_graph_widen(dho_graph *graph, dho_value x)
 {

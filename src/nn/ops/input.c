@@ -1,7 +1,15 @@
 /* The caller's values: images, or token ids. */
-#include "nn/operator.h"
+#include "nn/onnx_pass.h"
 
-static const dho_operator input = {.name = "input"};
+static void onnx(const dho_onnx_pass *pass)
+{
+    const dho_node *node = pass->node;
+    const int64_t shape[3] = {node->channels, node->height, node->width};
+    const char *about = "RGB, normalised: (pixel / 255 - mean) / std";
+    dho_onnx_write(pass, dho_onnx_input(pass->onnx, "images", about, 3, shape), DHO_ONNX_MAP);
+}
+
+static const dho_operator input = {.name = "input", .onnx = onnx};
 
 dho_value dho_graph_input(dho_graph *graph, int height, int width, int channels)
 {
@@ -9,7 +17,8 @@ dho_value dho_graph_input(dho_graph *graph, int height, int width, int channels)
     node.height = height;
     node.width = width;
     node.channels = channels;
-    return dho_graph_append(graph, node);
+    const dho_value x = dho_graph_append(graph, node);
+    return dho_graph_is_deployed(graph) ? dho_graph_narrow(graph, dho_graph_widen(graph, x)) : x;
 }
 
 dho_value dho_graph_text_input(dho_graph *graph, int length)

@@ -1,5 +1,5 @@
 /* Layer normalisation. */
-#include "nn/operator.h"
+#include "nn/onnx_pass.h"
 
 enum { GAMMA, BETA };
 
@@ -45,13 +45,27 @@ static size_t saved_bytes(const dho_node_pass *pass)
     return 2 * (size_t)pass->rows * sizeof(float);
 }
 
+static void onnx(const dho_onnx_pass *pass)
+{
+    const int64_t channels = pass->node->channels;
+    const float eps = *(const float *)pass->node->attributes;
+    const dho_onnx_node node = {.op = "LayerNormalization",
+                                .inputs = {dho_onnx_read(pass, 0, DHO_ONNX_ROWS),
+                                           dho_onnx_parameter(pass, GAMMA, 1, &channels),
+                                           dho_onnx_parameter(pass, BETA, 1, &channels)},
+                                .attributes = {DHO_ONNX_ATTRIBUTE_INT("axis", -1),
+                                               DHO_ONNX_ATTRIBUTE_FLOAT("epsilon", eps)}};
+    dho_onnx_write(pass, dho_onnx_add(pass->onnx, &node), DHO_ONNX_ROWS);
+}
+
 static const dho_operator layer_norm = {.name = "layer norm",
                                         .attribute_bytes = sizeof(float), /* eps */
                                         .shape = shape,
                                         .forward = forward,
                                         .backward = backward,
                                         .backward_reads = DHO_INPUT_0,
-                                        .saved_bytes = saved_bytes};
+                                        .saved_bytes = saved_bytes,
+                                        .onnx = onnx};
 
 dho_value dho_graph_layer_norm(dho_graph *graph, dho_value x, const dho_layer_norm_spec *spec)
 {

@@ -1,5 +1,5 @@
 /* ConvNeXt's and CaiT's scale of each channel of a branch, with the sum of branch and stream. */
-#include "nn/operator.h"
+#include "nn/onnx_pass.h"
 
 enum { X, RESIDUAL };
 
@@ -34,12 +34,22 @@ static void backward(const dho_node_pass *pass)
     dho_pass_residual_backward(pass, RESIDUAL);
 }
 
+static void onnx(const dho_onnx_pass *pass)
+{
+    const int64_t channels = pass->node->channels;
+    const char *x = dho_onnx_call(pass->onnx, "Mul", dho_onnx_read(pass, X, DHO_ONNX_ROWS),
+                                  dho_onnx_parameter(pass, 0, 1, &channels));
+    const char *residual = dho_onnx_read(pass, RESIDUAL, DHO_ONNX_ROWS);
+    dho_onnx_write(pass, dho_onnx_call(pass->onnx, "Add", residual, x), DHO_ONNX_ROWS);
+}
+
 static const dho_operator layer_scale = {.name = "layer scale",
                                          .shape = shape,
                                          .forward = forward,
                                          .backward = backward,
                                          .backward_reads = DHO_INPUT_0,
-                                         .shares_gradient = DHO_INPUT_1};
+                                         .shares_gradient = DHO_INPUT_1,
+                                         .onnx = onnx};
 
 dho_value dho_graph_layer_scale(dho_graph *graph, dho_value x, const char *name, dho_value residual)
 {

@@ -1,6 +1,9 @@
 /* The linear layer of float vectors, and the builder of both linear layers. */
 #include "nn/ops/linear.h"
 
+#include "dho/alloc.h"
+#include "nn/onnx_pass.h"
+
 #include <stdio.h>
 
 enum { WEIGHT = DHO_LINEAR_WEIGHT, BIAS = DHO_LINEAR_BIAS, NAME_BYTES = 128 };
@@ -50,6 +53,41 @@ double dho_linear_flops(const dho_node_pass *pass)
     return 2.0 * (double)pass->rows * pass->node->channels * pass->in[0]->channels;
 }
 
+const char *dho_linear_to_onnx(const dho_onnx_pass *pass, float scale)
+{
+    const int64_t in = pass->in[0]->channels, out = pass->node->channels;
+    const char *weight, *none;
+    float *values = NULL;
+    dho_onnx_keep_failure(pass->onnx,
+                          dho_alloc(&values, (size_t)(in * out), sizeof *values, "ONNX model"));
+    for (int64_t o = 0; values != NULL && o < out; o++)
+        for (int64_t i = 0; i < in; i++)
+            values[i * out + o] = scale * pass->parameters[WEIGHT][o * in + i];
+    if (values == NULL) return "";
+    dho_onnx_add_weight(pass,
+                        &(dho_onnx_weight){.name = pass->slots[WEIGHT]->name,
+                                           .dims = 2,
+                                           .axis = 1,
+                                           .shape = {in, out},
+                                           .values = values},
+                        &weight, &none);
+    const char *y =
+        dho_onnx_call(pass->onnx, "MatMul", dho_onnx_read(pass, 0, DHO_ONNX_ROWS), weight);
+    if (pass->parameters[BIAS] != NULL) {
+        for (int64_t o = 0; o < out; o++) values[o] = scale * pass->parameters[BIAS][o];
+        y = dho_onnx_call(pass->onnx, "Add", y,
+                          dho_onnx_floats(pass->onnx, pass->slots[BIAS]->name, 1, &out, values));
+    }
+    dho_free(values);
+    return y;
+}
+
+static void onnx(const dho_onnx_pass *pass)
+{
+    const float scale = *(const float *)pass->node->attributes;
+    dho_onnx_write(pass, dho_linear_to_onnx(pass, scale), DHO_ONNX_ROWS);
+}
+
 static const dho_operator linear = {.name = "linear",
                                     .attribute_bytes = sizeof(float),
                                     .shape = shape,
@@ -58,7 +96,9 @@ static const dho_operator linear = {.name = "linear",
                                     .can_skip_dx = true,
                                     .backward_reads = DHO_INPUT_0,
                                     .flops = dho_linear_flops,
-                                    .backward_flops = 2};
+                                    .backward_flops = 2,
+                                    .onnx = onnx,
+                                    .in_8_bits = DHO_ROUNDS_INPUTS};
 
 dho_value dho_graph_linear_of(dho_graph *graph, dho_value x, const dho_linear_spec *spec)
 {

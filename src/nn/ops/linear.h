@@ -11,5 +11,7 @@ enum { DHO_LINEAR_X, DHO_LINEAR_RESIDUAL };
 extern const dho_operator dho_tokens_linear_operator;
 
 double dho_linear_flops(const dho_node_pass *pass);
+/* scale (x W^T + b) in ONNX. */
+const char *dho_linear_to_onnx(const dho_onnx_pass *pass, float scale);
 
 #endif

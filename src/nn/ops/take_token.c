@@ -1,5 +1,5 @@
 /* The first token. */
-#include "nn/operator.h"
+#include "nn/onnx_pass.h"
 
 static void forward(const dho_node_pass *pass)
 {
@@ -15,8 +15,21 @@ static void backward(const dho_node_pass *pass)
                                        pass->add[0], pass->dx[0]);
 }
 
-static const dho_operator take_token = {
-    .name = "class token", .shape = dho_shape_of_vector, .forward = forward, .backward = backward};
+static void onnx(const dho_onnx_pass *pass)
+{
+    int64_t *first; /* token 0, as it is */
+    const char *index = dho_onnx_constant(pass->onnx, NULL, DHO_ONNX_INT64, 0, NULL, &first);
+    const dho_onnx_node node = {.op = "Gather",
+                                .inputs = {dho_onnx_read(pass, 0, DHO_ONNX_ROWS), index},
+                                .attributes = {DHO_ONNX_ATTRIBUTE_INT("axis", 1)}};
+    dho_onnx_write(pass, dho_onnx_add(pass->onnx, &node), DHO_ONNX_ROWS);
+}
+
+static const dho_operator take_token = {.name = "class token",
+                                        .shape = dho_shape_of_vector,
+                                        .forward = forward,
+                                        .backward = backward,
+                                        .onnx = onnx};
 
 dho_value dho_graph_take_token(dho_graph *graph, dho_value x)
 {

@@ -2,6 +2,8 @@
  * linear.c. */
 #include "nn/ops/linear.h"
 
+#include "nn/onnx_pass.h"
+
 #include <string.h>
 
 enum { X = DHO_LINEAR_X, RESIDUAL = DHO_LINEAR_RESIDUAL };
@@ -69,6 +71,14 @@ static dho_status reserve(const dho_node_pass *pass)
     return dho_compute_reserve_linear(pass->compute, &s, calls | dho_pass_backward_calls(pass));
 }
 
+static void onnx(const dho_onnx_pass *pass)
+{
+    const char *y = dho_linear_to_onnx(pass, 1);
+    if (pass->in[RESIDUAL] != NULL)
+        y = dho_onnx_call(pass->onnx, "Add", dho_onnx_read(pass, RESIDUAL, DHO_ONNX_ROWS), y);
+    dho_onnx_write(pass, y, DHO_ONNX_ROWS);
+}
+
 const dho_operator dho_tokens_linear_operator = {.name = "linear on tokens",
                                                  .shape = shape,
                                                  .forward = forward,
@@ -79,4 +89,6 @@ const dho_operator dho_tokens_linear_operator = {.name = "linear on tokens",
                                                  .scratch_bytes = scratch_bytes,
                                                  .reserve = reserve,
                                                  .flops = dho_linear_flops,
-                                                 .backward_flops = 2};
+                                                 .backward_flops = 2,
+                                                 .onnx = onnx,
+                                                 .in_8_bits = DHO_ROUNDS_INPUTS};
