@@ -14,7 +14,7 @@ set -euo pipefail
 exceptions="
 "
 
-layers=(base config comm image data compute nn models weights infer heads clip teacher distill optim train eval
+layers=(base config comm image data compute nn models weights infer heads clip teacher distill optim train eval select
     synth table report watch bench cli)
 
 # The layer that implements each public header.
@@ -29,7 +29,7 @@ declare -A module=(
     [tokenizer]=clip [clip]=clip [zero_shot]=clip
     [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher [cache_import]=teacher
     [distill]=distill [optim]=optim [trainer]=train [checkpoint]=train [evaluate]=eval
-    [metrics]=train [metric_rows]=train [microbatch]=train [session]=train [conflict]=distill [evaluation]=eval [plateau]=eval [calibration]=eval [paired]=eval [export]=weights
+    [metrics]=train [metric_rows]=train [microbatch]=train [session]=train [conflict]=distill [evaluation]=eval [plateau]=eval [calibration]=eval [paired]=eval [export]=weights [select]=select
 )
 
 # The files that may include a library's header, as a pattern.
