@@ -73,6 +73,7 @@ int main(void)
 {
     Suite *suite = suite_create("k_center");
     TCase *tests = tcase_create("k_center");
+    tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_is_the_naive_loop);
     tcase_add_test(tests, test_many_centres);
