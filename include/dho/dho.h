@@ -35,6 +35,7 @@
 #include "dho/rng.h"
 #include "dho/run_setup.h"
 #include "dho/safetensors.h"
+#include "dho/select.h"
 #include "dho/session.h"
 #include "dho/state_dict.h"
 #include "dho/status.h"

@@ -62,7 +62,19 @@ void dho_infer_stop(dho_infer *infer);
 /* From now on each batch shows its values (dho_executor_observe). */
 void dho_infer_observe(dho_infer *infer, dho_value_observer see, void *context);
 
-/* --- a whole data set on all ranks --- */
+/* --- a list of images on all ranks --- */
+
+/* How a list is dealt: batch b of it goes to rank b mod P, so what is computed of an image does not
+ * depend on P. A place is an index into the list. Local. */
+typedef struct dho_deal {
+    int64_t total; /* images of the list */
+    int batch, ranks;
+} dho_deal;
+
+dho_deal dho_infer_deal(const dho_infer *infer, const dho_comm *comm, int64_t total);
+/* How many images a rank has, and the place of its i-th. */
+int64_t dho_deal_count(const dho_deal *deal, int rank);
+int64_t dho_deal_place(const dho_deal *deal, int rank, int64_t i);
 
 /* One output of each image. */
 typedef struct dho_infer_rows {
@@ -72,10 +84,30 @@ typedef struct dho_infer_rows {
     float *rows;      /* [dataset.count][width] on rank 0, owned by the caller; NULL elsewhere */
 } dho_infer_rows;
 
-/* Runs all images through the model and fills `rows` of the outputs in the data set's order. Batch
- * b is computed by rank b mod P, so the numbers do not depend on P. Collective.
- * Errors: those of dho_infer_next; DHO_ERR_NUMERIC naming the image whose output is not finite. The
- * outputs are released then. */
+/* Takes the outputs of a batch: outputs[o] is [count][width], and valid until it returns; the first
+ * image is the rank's i-th. */
+typedef dho_status dho_infer_take(void *context, const float *const *outputs, int64_t i, int count);
+
+/* Runs this rank's images of a list through the model and hands over at most
+ * DHO_INFER_MAX_OUTPUTS outputs of each batch (`rows` is not used). ids: [total], or NULL: image i
+ * of the data set is at place i. Local: callers agree.
+ * Errors: those of dho_infer_next and of `take`; DHO_ERR_NUMERIC naming the image whose output is
+ * not finite. */
+enum { DHO_INFER_MAX_OUTPUTS = 4 };
+typedef struct dho_infer_list {
+    const dho_dataset *dataset;
+    const int64_t *ids; /* [deal.total] or NULL; borrowed */
+    dho_deal deal;
+    int rank;
+    dho_eval_transform transform;
+    const dho_infer_rows *outputs; /* [count] */
+    int count;
+} dho_infer_list;
+dho_status dho_infer_share(dho_infer *infer, const dho_infer_list *list, dho_infer_take *take,
+                           void *context);
+
+/* Runs all images through the model and fills `rows` of the outputs in the data set's order.
+ * Collective. Errors: those of dho_infer_share. The outputs are released then. */
 dho_status dho_infer_all(dho_infer *infer, dho_comm *comm, const dho_dataset *dataset,
                          dho_eval_transform transform, dho_infer_rows *outputs, int count);
 

@@ -26,6 +26,7 @@ typedef enum dho_rng_purpose {
     DHO_RNG_TIP_ADAPTER = 9,      /* order of an epoch of Tip-Adapter-F; epoch = epoch */
     DHO_RNG_CACHE_SAMPLE = 10,    /* cached views that are computed again; epoch 0: which images, 1:
                                      which view of image id */
+    DHO_RNG_SELECT = 11,          /* dho select --by random; id = sample */
     DHO_RNG_HOLDOUT = 12,         /* which labelled images are held out; id = the path's FNV-1a */
     DHO_RNG_TEST = 255            /* tests and benchmarks */
 } dho_rng_purpose;

@@ -76,6 +76,7 @@ typedef struct dho_command {
     X(compare)             \
     X(table)               \
     X(report)              \
+    X(select)              \
     X(cache_build)         \
     X(cache_import)        \
     X(cache_info)          \

@@ -64,13 +64,40 @@ static int find_name(const name_index *index, const char *name, size_t length, i
     return found;
 }
 
+/* "name", or "name TAB class": *inout_length becomes the name's, *out_class is NULL without one. A
+ * name that has a tab itself is found as it is. */
+static int find_line(const name_index *index, const char *line, size_t *inout_length,
+                     const char **out_class, int64_t out[2])
+{
+    const int found = find_name(index, line, *inout_length, out);
+    const char *tab = memrchr(line, '\t', *inout_length);
+    *out_class = NULL;
+    if (found > 0 || tab == NULL) return found;
+    *out_class = tab + 1;
+    *inout_length = (size_t)(tab - line);
+    while (*inout_length > 0 && dho_is_blank(line[*inout_length - 1])) (*inout_length)--;
+    return find_name(index, line, *inout_length, out);
+}
+
+/* The class that a list gives must be that of the listing. */
+static dho_status check_class(const dho_dataset *dataset, int64_t id, const char *class_name,
+                              size_t length)
+{
+    const dho_sample *sample = &dataset->samples[id];
+    const char *is = dataset->class_names[sample->label];
+    if (strlen(is) == length && memcmp(is, class_name, length) == 0) return DHO_OK;
+    return dho_fail(DHO_ERR_CONFIG, "%s is of class \"%s\", not \"%.*s\"", sample->path, is,
+                    length < 200 ? (int)length : 200, class_name);
+}
+
 static dho_status mark_line(const name_index *index, const char *line, size_t length, bool *marked,
                             int64_t *inout_count)
 {
     const dho_sample *samples = index->dataset->samples;
-    const int shown = length < 200 ? (int)length : 200;
+    const char *class_name, *end = line + length;
     int64_t ids[2];
-    const int found = find_name(index, line, length, ids);
+    const int found = find_line(index, line, &length, &class_name, ids);
+    const int shown = length < 200 ? (int)length : 200;
     if (found == 0)
         return dho_fail(DHO_ERR_CONFIG, "\"%.*s\" is not in the dataset %s", shown, line,
                         index->dataset->root);
@@ -80,7 +107,9 @@ static dho_status mark_line(const name_index *index, const char *line, size_t le
     if (marked[ids[0]]) return dho_fail(DHO_ERR_CONFIG, "\"%.*s\" occurs twice", shown, line);
     marked[ids[0]] = true;
     (*inout_count)++;
-    return DHO_OK;
+    if (class_name == NULL) return DHO_OK;
+    while (class_name < end && dho_is_blank(*class_name)) class_name++;
+    return check_class(index->dataset, ids[0], class_name, (size_t)(end - class_name));
 }
 
 static dho_status mark_lines(const name_index *index, const char *text, size_t size,
@@ -126,5 +155,33 @@ fail:
     dho_free(marked);
     index_free(&index);
     dho_free(text);
+    return status;
+}
+
+/* What the reader would take for something else. */
+static bool fits_line(const char *path)
+{
+    const size_t length = strlen(path);
+    return length > 0 && path[0] != '#' && !dho_is_blank(path[0]) &&
+           !dho_is_blank(path[length - 1]) && strpbrk(path, "\t\n\r") == NULL;
+}
+
+dho_status dho_subset_file_save(const char *path, const dho_dataset *dataset,
+                                const dho_id_list *list)
+{
+    dho_text text = {0};
+    dho_status status = DHO_OK;
+    for (int64_t i = 0; i < list->count && status == DHO_OK; i++) {
+        const dho_sample *sample = &dataset->samples[list->ids[i]];
+        if (!fits_line(sample->path))
+            status = dho_fail(DHO_ERR_CONFIG,
+                              "\"%s\": a name with a tab, # or white space there cannot stand in a "
+                              "label list: rename it",
+                              sample->path);
+        dho_text_add(&text, "%s\t%s\n", sample->path, dataset->class_names[sample->label]);
+    }
+    if (status == DHO_OK) status = text.status;
+    if (status == DHO_OK) status = dho_file_write_text(path, text.data != NULL ? text.data : "");
+    dho_text_free(&text);
     return status;
 }

@@ -1,54 +1,26 @@
-/* A model over a whole data set on all ranks. */
+/* A model over a list of images on all ranks. */
 #include "base/finite.h"
 #include "dho/alloc.h"
 #include "dho/infer.h"
 
 #include <string.h>
 
-/* Batch b of the data set is the next one of rank b mod ranks. */
-typedef struct deal {
-    int64_t total; /* images */
-    int batch, ranks;
-} deal;
-
-/* The first image behind `first` (-1: none yet) of a rank's next batch, and how many it has. */
-static int64_t next_batch(const deal *d, int rank, int64_t first, int64_t *out_count)
+dho_deal dho_infer_deal(const dho_infer *infer, const dho_comm *comm, int64_t total)
 {
-    first = first < 0 ? (int64_t)rank * d->batch : first + (int64_t)d->ranks * d->batch;
-    *out_count = d->total - first < d->batch ? d->total - first : d->batch;
-    return first;
+    return (dho_deal){
+        .total = total, .batch = dho_infer_batch(infer), .ranks = dho_comm_size(comm)};
 }
 
-/* This rank's images, and its rows of each output. */
-typedef struct own_part {
-    int64_t *ids; /* owned, [count] */
-    int64_t count;
-    float **rows; /* owned, [outputs], each owned, [count][width] */
-} own_part;
-
-static dho_status open_part(own_part *own, const deal *d, int rank, const dho_infer_rows *outputs,
-                            int count)
+int64_t dho_deal_count(const dho_deal *deal, int rank)
 {
-    int64_t images, used = 0;
-    for (int64_t i = next_batch(d, rank, -1, &images); i < d->total;
-         i = next_batch(d, rank, i, &images))
-        own->count += images;
-    DHO_TRY(dho_alloc(&own->ids, (size_t)own->count, sizeof *own->ids, "inference"));
-    for (int64_t i = next_batch(d, rank, -1, &images); i < d->total;
-         i = next_batch(d, rank, i, &images))
-        for (int64_t k = 0; k < images; k++) own->ids[used++] = i + k;
-    DHO_TRY(dho_alloc_zero(&own->rows, (size_t)count, sizeof *own->rows, "inference"));
-    for (int o = 0; o < count; o++)
-        DHO_TRY(dho_alloc(&own->rows[o], (size_t)own->count * outputs[o].width, sizeof(float),
-                          "outputs of the model"));
-    return DHO_OK;
+    const int64_t batch = deal->batch, round = deal->ranks * batch;
+    const int64_t rest = deal->total % round - rank * batch;
+    return deal->total / round * batch + (rest < 0 ? 0 : rest < batch ? rest : batch);
 }
 
-static void close_part(own_part *own, int count)
+int64_t dho_deal_place(const dho_deal *deal, int rank, int64_t i)
 {
-    for (int o = 0; own->rows != NULL && o < count; o++) dho_free(own->rows[o]);
-    dho_free(own->rows);
-    dho_free(own->ids);
+    return (i / deal->batch * deal->ranks + rank) * deal->batch + i % deal->batch;
 }
 
 /* As a prediction, a value that is not finite would be wrong without a word. */
@@ -64,48 +36,97 @@ static dho_status check_rows(const float *values, size_t rows, const dho_infer_r
                     at % output->width, dho_shown_value(values[at]));
 }
 
-static dho_status run_part(dho_infer *infer, const dho_infer_images *images, const own_part *own,
-                           const dho_infer_rows *outputs, int count)
+static dho_status run_batches(dho_infer *infer, const dho_infer_list *list,
+                              const dho_infer_images *images, dho_infer_take *take, void *context)
 {
+    const float *rows[DHO_INFER_MAX_OUTPUTS];
     const dho_batch *batch;
     DHO_TRY(dho_infer_start(infer, images));
-    for (size_t done = 0; done < (size_t)own->count; done += (size_t)batch->count) {
+    for (int64_t done = 0; done < images->count; done += batch->count) {
         DHO_TRY(dho_infer_next(infer, &batch));
         if (batch->count == 0) return dho_fail(DHO_ERR_INTERNAL, "the loader ended too early");
-        for (int o = 0; o < count; o++) {
-            float *rows = own->rows[o] + done * outputs[o].width;
-            memcpy(rows, dho_infer_output(infer, outputs[o].node),
-                   (size_t)batch->count * outputs[o].width * sizeof *rows);
-            DHO_TRY(check_rows(rows, (size_t)batch->count, &outputs[o], images->dataset,
-                               own->ids + done));
+        for (int o = 0; o < list->count; o++) {
+            rows[o] = dho_infer_output(infer, list->outputs[o].node);
+            DHO_TRY(check_rows(rows[o], (size_t)batch->count, &list->outputs[o], list->dataset,
+                               images->ids + done));
         }
+        DHO_TRY(take(context, rows, done, batch->count));
     }
     return DHO_OK;
 }
 
-/* Rows in the order of the ranks, back to that of the data set. */
-static void restore_order(const float *gathered, const deal *d, size_t width, float *out)
+dho_status dho_infer_share(dho_infer *infer, const dho_infer_list *list, dho_infer_take *take,
+                           void *context)
 {
-    int64_t images;
-    for (int rank = 0; rank < d->ranks; rank++)
-        for (int64_t i = next_batch(d, rank, -1, &images); i < d->total;
-             i = next_batch(d, rank, i, &images)) {
-            memcpy(out + (size_t)i * width, gathered, (size_t)images * width * sizeof *out);
-            gathered += (size_t)images * width;
-        }
+    const int64_t count = dho_deal_count(&list->deal, list->rank);
+    int64_t *ids;
+    DHO_TRY(dho_alloc(&ids, (size_t)count, sizeof *ids, "inference"));
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t place = dho_deal_place(&list->deal, list->rank, i);
+        ids[i] = list->ids != NULL ? list->ids[place] : place;
+    }
+    const dho_infer_images images = {.dataset = list->dataset,
+                                     .ids = ids,
+                                     .count = count,
+                                     .views = 1,
+                                     .transform = list->transform};
+    const dho_status status = run_batches(infer, list, &images, take, context);
+    dho_infer_stop(infer);
+    dho_free(ids);
+    return status;
 }
 
-static dho_status gather(dho_comm *comm, const deal *d, const own_part *own, int at,
+/* --- a whole data set, gathered on rank 0 --- */
+
+/* This rank's rows of each output. */
+typedef struct own_part {
+    const dho_infer_rows *outputs;
+    int count;
+    float *rows[DHO_INFER_MAX_OUTPUTS]; /* owned, [images][width] */
+} own_part;
+
+static dho_status keep_rows(void *context, const float *const *outputs, int64_t i, int count)
+{
+    const own_part *own = context;
+    for (int o = 0; o < own->count; o++) {
+        const size_t width = own->outputs[o].width;
+        memcpy(own->rows[o] + (size_t)i * width, outputs[o],
+               (size_t)count * width * sizeof *outputs[o]);
+    }
+    return DHO_OK;
+}
+
+static dho_status run_part(dho_infer *infer, const dho_infer_list *list, own_part *own)
+{
+    const size_t images = (size_t)dho_deal_count(&list->deal, list->rank);
+    for (int o = 0; o < own->count; o++)
+        DHO_TRY(dho_alloc(&own->rows[o], images * own->outputs[o].width, sizeof(float),
+                          "outputs of the model"));
+    return dho_infer_share(infer, list, keep_rows, own);
+}
+
+/* Rows in the order of the ranks, back to that of the data set. */
+static void restore_order(const float *gathered, const dho_deal *deal, size_t width, float *out)
+{
+    for (int rank = 0; rank < deal->ranks; rank++) {
+        const int64_t count = dho_deal_count(deal, rank);
+        for (int64_t i = 0; i < count; i++, gathered += width)
+            memcpy(out + (size_t)dho_deal_place(deal, rank, i) * width, gathered,
+                   width * sizeof *out);
+    }
+}
+
+static dho_status gather(dho_comm *comm, const dho_infer_list *list, const float *own,
                          dho_infer_rows *output)
 {
+    const size_t images = (size_t)dho_deal_count(&list->deal, list->rank);
     void *gathered;
     dho_status status = DHO_OK;
-    DHO_TRY(dho_comm_gather(comm, own->rows[at], (size_t)own->count * output->width * sizeof(float),
-                            &gathered, NULL));
+    DHO_TRY(dho_comm_gather(comm, own, images * output->width * sizeof *own, &gathered, NULL));
     if (gathered != NULL) {
-        status =
-            dho_alloc(&output->rows, (size_t)d->total * output->width, sizeof(float), output->name);
-        if (status == DHO_OK) restore_order(gathered, d, output->width, output->rows);
+        status = dho_alloc(&output->rows, (size_t)list->deal.total * output->width, sizeof *own,
+                           output->name);
+        if (status == DHO_OK) restore_order(gathered, &list->deal, output->width, output->rows);
     }
     dho_free(gathered);
     return dho_comm_agree(comm, status);
@@ -114,18 +135,18 @@ static dho_status gather(dho_comm *comm, const deal *d, const own_part *own, int
 dho_status dho_infer_all(dho_infer *infer, dho_comm *comm, const dho_dataset *dataset,
                          dho_eval_transform transform, dho_infer_rows *outputs, int count)
 {
-    const deal d = {dataset->count, dho_infer_batch(infer), dho_comm_size(comm)};
-    own_part own = {0};
+    const dho_infer_list list = {.dataset = dataset,
+                                 .deal = dho_infer_deal(infer, comm, dataset->count),
+                                 .rank = dho_comm_rank(comm),
+                                 .transform = transform,
+                                 .outputs = outputs,
+                                 .count = count};
+    own_part own = {.outputs = outputs, .count = count};
     for (int o = 0; o < count; o++) outputs[o].rows = NULL;
-    dho_status status = open_part(&own, &d, dho_comm_rank(comm), outputs, count);
-    const dho_infer_images images = {
-        .dataset = dataset, .ids = own.ids, .count = own.count, .views = 1, .transform = transform};
-    if (status == DHO_OK) status = run_part(infer, &images, &own, outputs, count);
-    dho_infer_stop(infer);
-    status = dho_comm_agree(comm, status);
+    dho_status status = dho_comm_agree(comm, run_part(infer, &list, &own));
     for (int o = 0; o < count && status == DHO_OK; o++)
-        status = gather(comm, &d, &own, o, &outputs[o]);
-    close_part(&own, count);
+        status = gather(comm, &list, own.rows[o], &outputs[o]);
+    for (int o = 0; o < count; o++) dho_free(own.rows[o]);
     for (int o = 0; o < count && status != DHO_OK; o++) {
         dho_free(outputs[o].rows);
         outputs[o].rows = NULL;

@@ -38,6 +38,7 @@ check train
 check eval
 check table -- caltech101
 check report -- a
+check select -- a
 check cache build
 check cache import
 check cache verify -- a

@@ -15,7 +15,7 @@ exceptions="
 "
 
 layers=(base config comm image data compute onnx nn models weights infer heads clip teacher distill optim checkpoint eval
-    train synth init table report watch predict bench cli)
+    select train synth init table report watch predict bench cli)
 
 # The layer that implements each public header.
 declare -A module=(
@@ -30,7 +30,7 @@ declare -A module=(
     [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher [cache_import]=teacher
     [distill]=distill [optim]=optim [trainer]=train [checkpoint]=checkpoint [evaluate]=eval
     [metrics]=train [metric_rows]=config [microbatch]=train [session]=train [conflict]=distill [evaluation]=eval [plateau]=eval [calibration]=eval [paired]=eval [export]=weights
-    [classifier]=eval
+    [classifier]=eval [select]=select
 )
 
 # The files that may include a library's header, as a pattern.

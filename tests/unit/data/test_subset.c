@@ -136,6 +136,33 @@ START_TEST(test_file)
 }
 END_TEST
 
+/* With a class behind a tab; written and read again. */
+START_TEST(test_file_with_classes)
+{
+    dho_dataset dataset;
+    dho_id_list list;
+    make_set(&dataset, (const int[]){3, 3}, 2);
+    fixture_write("set/c1/a\tb.jpg", "x");
+    dho_dataset_free(&dataset);
+    ck_assert_ok(dho_dataset_open_folder(&dataset, fixture_path("set"), NULL));
+    fixture_write("list.txt", "c1_002.JPEG \t c1\nc0/c0_001.JPEG\t\na\tb.jpg\nc0_000.JPEG\tc0");
+    ck_assert_ok(dho_subset_file(&list, &dataset, fixture_path("list.txt")));
+    const int64_t expected[] = {0, 1, 3, 6}; /* 3: a TAB b.jpg, the first of c1 */
+    ck_assert_int_eq(list.count, 4);
+    ck_assert_mem_eq(list.ids, expected, sizeof expected);
+    ck_assert_fails(dho_subset_file_save(fixture_path("saved.txt"), &dataset, &list),
+                    DHO_ERR_CONFIG, "rename it");
+    list.ids[2] = 4;
+    ck_assert_ok(dho_subset_file_save(fixture_path("saved.txt"), &dataset, &list));
+    dho_id_list_free(&list);
+    ck_assert_ok(dho_subset_file(&list, &dataset, fixture_path("saved.txt")));
+    ck_assert_int_eq(list.count, 4);
+    ck_assert_int_eq(list.ids[2], 4);
+    dho_id_list_free(&list);
+    dho_dataset_free(&dataset);
+}
+END_TEST
+
 START_TEST(test_file_errors)
 {
     static const char *const cases[][2] = {
@@ -146,6 +173,9 @@ START_TEST(test_file_errors)
         {"c0/\n", "is not in"},
         {"c0_000.JPEG\n\nc0/c0_000.JPEG\n", "list.txt:3: \"c0/c0_000.JPEG\" occurs twice"},
         {"same.jpg\n", "\"same.jpg\" is ambiguous: c0/same.jpg or c1/same.jpg"},
+        {"c0_000.JPEG\tc1\n", "list.txt:1: c0/c0_000.JPEG is of class \"c0\", not \"c1\""},
+        {"c0_000.JPEG\tc\n", "not \"c\""},
+        {"c0_00.JPEG\tc0\n", "\"c0_00.JPEG\" is not in the dataset"},
         {"# nothing\n\n", "list.txt: lists no file"},
         {"", "lists no file"},
     };
@@ -245,6 +275,7 @@ int main(void)
     tcase_add_test(tests, test_draw_does_not_depend_on_other_classes);
     tcase_add_test(tests, test_percent);
     tcase_add_test(tests, test_file);
+    tcase_add_test(tests, test_file_with_classes);
     tcase_add_test(tests, test_file_errors);
     tcase_add_test(tests, test_allocation_failures);
     suite_add_tcase(suite, tests);
