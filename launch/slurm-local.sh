@@ -134,7 +134,7 @@ stop() {
             alive $name || break
             sleep 0.25
         done
-        alive $name && fail "$name does not stop"
+        ! alive "$name" || fail "$name does not stop"
     done
 }
 

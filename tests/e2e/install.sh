@@ -144,6 +144,22 @@ mv "$work/first" "$prefix"
 sanitize=
 users "BUILD_SHARED_LIBS=$shared, DHO_NATIVE=OFF, moved"
 
+if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null; then
+    (cd "$work/other" && cpack -G DEB -B "$work/package") >"$work/log" 2>&1 || die "cpack"
+    package=$(echo "$work"/package/dho_*.deb)
+    dpkg-deb -x "$package" "$work/unpacked" >"$work/log" 2>&1 || die "unpacking $package"
+    dpkg-deb -f "$package" Depends >"$work/log" || die "the package's fields"
+    for needed in openmpi-bin libjpeg libyaml; do grep -q "$needed" "$work/log" || die "the package does not need $needed"; done
+    for file in bin/dho share/man/man1/dho.1 share/dho/launch/mpirun.sh share/dho/configs/quickstart.yaml; do
+        [ -e "$work/unpacked/usr/$file" ] || [ -e "$work/unpacked/usr/$file.gz" ] || die "the package has no $file"
+    done
+    LD_LIBRARY_PATH=$(dirname "$(find "$work/unpacked" -name 'libdho.*' -print -quit)") "$work/unpacked/usr/bin/dho" version \
+        >"$work/log" 2>&1 || die "the program of the package"
+    pass "a Debian package: $(basename "$package")"
+else
+    skip_part "a Debian package: needs dpkg-deb and dpkg-shlibdeps (dpkg-dev)"
+fi
+
 # Another processor: QEMU's have no AVX-512, Nehalem has no AVX either.
 emulator=$(command -v qemu-x86_64-static || command -v qemu-x86_64) || emulator=
 if [ -z "$emulator" ] || [ "$(uname -m)" != x86_64 ] || [ -n "$(of_cache DHO_SANITIZE | grep ON)" ]; then
