@@ -33,7 +33,7 @@ static dho_status init(void *given, dho_comm *comm)
     (void)comm;
     arguments->init.folders = (const char *const *)arguments->folders.values;
     arguments->init.count = arguments->folders.count;
-    return dho_init(&arguments->init);
+    return dho_init_folders(&arguments->init);
 }
 
 const dho_command dho_command_init = {

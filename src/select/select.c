@@ -54,27 +54,35 @@ dho_status dho_selection_save(const dho_selection *selection, const char *path)
 
 /* --- the images --- */
 
-static dho_status list_unlabelled(selector *s)
+/* The labelled images, and all others but those that are held out, whose classes are known. */
+static dho_status split_images(selector *s)
 {
-    const dho_id_list *labelled = &s->out->labelled;
-    const int64_t images = s->out->dataset.count;
-    int64_t next = 0, *ids;
-    DHO_TRY(dho_alloc(&ids, (size_t)images, sizeof *ids, "unlabelled images"));
-    s->unlabelled.ids = ids;
-    for (int64_t id = 0; id < images; id++) {
-        const bool is_labelled = next < labelled->count && labelled->ids[next] == id;
-        while (next < labelled->count && labelled->ids[next] == id) next++; /* some repeat */
-        if (!is_labelled) ids[s->unlabelled.count++] = id;
-    }
-    return DHO_OK;
+    dho_selection *out = s->out;
+    dho_id_list holdout = {0}, known = {0};
+    dho_config all = *s->config;
+    dho_status status;
+    int64_t next = 0;
+    all.data.exclude_labelled = true;
+    DHO_TRY_GOTO(dho_setup_split(s->config, &out->dataset, &out->labelled, &holdout));
+    DHO_TRY_GOTO(dho_setup_excluded(&all, &out->labelled, &holdout, &known));
+    DHO_TRY_GOTO(dho_alloc(&s->unlabelled.ids, (size_t)out->dataset.count,
+                           sizeof *s->unlabelled.ids, "unlabelled images"));
+    for (int64_t id = 0; id < out->dataset.count; id++)
+        if (next < known.count && known.ids[next] == id)
+            next++;
+        else
+            s->unlabelled.ids[s->unlabelled.count++] = id;
+fail:
+    dho_id_list_free(&holdout);
+    dho_id_list_free(&known);
+    return status;
 }
 
 static dho_status open_images(selector *s)
 {
     const int64_t budget = s->options->budget;
     DHO_TRY(dho_setup_dataset(s->config, &s->out->dataset));
-    DHO_TRY(dho_setup_labelled(s->config, &s->out->dataset, &s->out->labelled));
-    DHO_TRY(list_unlabelled(s));
+    DHO_TRY(split_images(s));
     if (budget > s->unlabelled.count)
         return dho_fail(
             DHO_ERR_CONFIG, "%lld images to choose: of the %lld training images %lld have no label",
@@ -126,8 +134,10 @@ static dho_status open_student(selector *s)
 {
     const bool features = s->options->by == DHO_SELECT_CORESET;
     double combination[2] = {1, 1};
-    DHO_TRY(dho_checkpoint_agree(s->comm, s->options->checkpoint, &s->path));
-    DHO_TRY(dho_checkpoint_open_model(s->comm, s->path, features, &s->model, NULL));
+    const dho_checkpoint_choice given = {.path = s->options->checkpoint};
+    DHO_TRY(dho_checkpoint_agree(s->comm, &given, &s->path));
+    const dho_checkpoint_choice found = {.path = s->path};
+    DHO_TRY(dho_checkpoint_open_model(s->comm, &found, features, &s->model, NULL));
     if (!features && s->model.student.head_count == 2) {
         const bool first = dho_comm_rank(s->comm) == 0;
         DHO_TRY(dho_comm_agree(s->comm, first ? read_evaluation(s, combination) : DHO_OK));

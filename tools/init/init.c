@@ -66,7 +66,7 @@ static dho_status check_options(const dho_init_options *o)
     return DHO_OK;
 }
 
-dho_status dho_init(const dho_init_options *options)
+dho_status dho_init_folders(const dho_init_options *options)
 {
     dho_init_found found = {0};
     dho_init_plan plan;

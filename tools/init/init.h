@@ -24,7 +24,7 @@ typedef struct dho_init_options {
  * it), and prints what it found and the commands that follow to standard output. No file is
  * replaced. Errors: DHO_ERR_CONFIG (nothing labelled among the folders; several heaps; the file is
  * there already), those of opening data sets, DHO_ERR_IO, DHO_ERR_MEMORY. */
-dho_status dho_init(const dho_init_options *options);
+dho_status dho_init_folders(const dho_init_options *options);
 
 #ifdef __cplusplus
 }
