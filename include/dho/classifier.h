@@ -28,8 +28,9 @@ typedef struct dho_classifier {
     bool chosen;  /* alpha and beta are those of an evaluation of these very weights */
     char *source; /* owned: the folder of the checkpoint, or the file of the export */
     dho_method method;
-    int64_t step; /* optimiser steps that the weights have seen */
-    bool ema;     /* they are the average over the steps (train.ema) */
+    int64_t step;                   /* optimiser steps that the weights have seen */
+    bool ema;                       /* they are the average over the steps (train.ema) */
+    struct dho_classifier_run *run; /* owned; of dho_classifier_predict_file, NULL before it */
 } dho_classifier;
 
 /* choice->path: a run's folder (its newest checkpoint, or its best), a checkpoint, or a file that
@@ -48,6 +49,11 @@ void dho_classifier_close(dho_classifier *classifier);
 
 /* What people call class c: data.class_names, or else the name that it has in the data set. */
 const char *dho_classifier_title(const dho_classifier *classifier, int c);
+
+/* Decodes an image file and predicts it: p [classes] of the combination, by compute's defaults.
+ * What it makes at the first image stays for the next ones; not for two threads at once. Local.
+ * Errors: those of reading and decoding, and of dho_infer_open. */
+dho_status dho_classifier_predict_file(dho_classifier *classifier, const char *path, double *p);
 
 /* The prediction of one image from the logits of its heads; heads[1] is not read of one head.
  * ce, kd (two heads) and p: [classes]. Local. */

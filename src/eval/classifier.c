@@ -9,6 +9,7 @@
 #include "dho/log.h"
 #include "dho/run_setup.h"
 #include "eval/classifier_export.h"
+#include "eval/classifier_file.h"
 
 #include <string.h>
 
@@ -122,6 +123,7 @@ dho_status dho_classifier_open(dho_comm *comm, const dho_checkpoint_choice *choi
 
 void dho_classifier_close(dho_classifier *classifier)
 {
+    dho_classifier_run_close(&classifier->run);
     dho_model_destroy(&classifier->model);
     dho_free(classifier->source);
     *classifier = (dho_classifier){0};

@@ -75,6 +75,20 @@ users() { # KIND: builds and runs each user's program against $prefix
         done
     done
     pass "$kind: programs build by pkg-config, with --static and without, and run"
+    for language in c c++; do
+        compiler=cc
+        [ $language = c ] || compiler=$cxx
+        [ -n "$compiler" ] || continue
+        # shellcheck disable=SC2086
+        "$compiler" -x $language "$here/examples/classify.c" -x none $sanitize $flags -o "$work/classify" >"$work/log" 2>&1 ||
+            die "$kind: examples/classify.c as $language"
+        LD_LIBRARY_PATH=$prefix/$lib "$work/classify" "$work/student.safetensors" "$image" >"$work/said" 2>"$work/log" ||
+            die "$kind: classify, as $language"
+        grep -Eq "$image: $expected, [0-9.]+ %" "$work/said" || die "$kind: classify does not say $expected: $(cat "$work/said")"
+        LD_LIBRARY_PATH=$prefix/$lib "$work/classify" "$work/student.safetensors" "$work/user.c" >"$work/log" 2>&1 &&
+            die "$kind: classify takes a text for an image"
+    done
+    pass "$kind: examples/classify.c says what dho predict says, as C and as C++"
     for language in C ${cxx:+CXX}; do
         rm -rf "$work/project/build"
         cmake -G Ninja -S "$work/project" -B "$work/project/build" -DLANGUAGE=$language -DCMAKE_PREFIX_PATH="$prefix" \
@@ -116,6 +130,23 @@ for header in "$work"/usr/include/dho/*.h; do
         >"$work/log" 2>&1 || die "$header alone, in C++"
 done
 pass "each public header compiles alone${cxx:+, in C++}"
+
+# A student for examples/classify.c, and what dho predict says with it.
+installed() { (cd "$work" && ./usr/bin/dho "$@" 2>"$work/log") || die "$1"; }
+installed synth --out data --train 4 --val 2 --test 1 >"$work/log"
+cat >"$work/student.yaml" <<EOC
+method: ce
+out: run
+data: {root: data/train, labels: all, image_size: 32}
+student: {model: resnet18, width: 8}
+train: {shards: 2, batch_labelled: 16, batch_unlabelled: 0, steps: 3}
+EOC
+installed train student.yaml >"$work/log"
+installed export run --out student.safetensors
+image=$(find "$work/data/val" -name '*.jpg' | LC_ALL=C sort | head -n 1)
+installed predict student.safetensors "$image" --top 1 >"$work/predicted"
+expected=$(sed -n 's/.*"class": *"\([^"]*\)".*/\1/p' "$work/predicted")
+[ -n "$expected" ] || die "dho predict says no class: $(cat "$work/predicted")"
 
 prefix=$work/usr
 users "as built"
