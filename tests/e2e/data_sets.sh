@@ -86,7 +86,7 @@ mkfifo "$work/web/b/pipe.png"
 dho 0 "warning: .*web: 12 not used: 2 in formats that dho does not read, 1 dead link, 1 folder that leads back" 2 train
 [ "$(grep -c 'not used' "$work/log")" = 1 ] || die "not said once"
 dho 1 "PROBLEM: not used: 1 dead link$" 2 data check
-for text in "PROBLEM: not used: 2 in formats" "    a/x.avif" "    a/y.HEIC" "PROBLEM: .*beside the class folders)" "^    top.jpg" \
+for text in "PROBLEM: not used: 2 in formats" "    a/x.avif" "    a/y.HEIC" "PROBLEM: .*beside class folders or tars)" "^    top.jpg" \
     "PROBLEM: .*hidden image" "^    a/.z.jpg" "PROBLEM: .*device" "^    b/pipe.png" "  not used: 4 of the operating system" \
     "  not used: 1 not an image by its name" "^    README"; do
     grep -q -- "$text" "$work/log" || die "data check does not say $text"
