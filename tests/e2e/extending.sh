@@ -3,7 +3,7 @@
 command -v patch >/dev/null || die "patch is not installed"
 tree=$work/tree
 mkdir "$tree"
-cp -r "$here"/{CMakeLists.txt,cmake,configs,include,src,tests,tools} "$tree"
+cp -r "$here"/{CMakeLists.txt,LICENSE,README.md,cmake,configs,docs,examples,include,launch,slurm,src,tests,tools} "$tree"
 
 # Blocks of one kind, without their fences.
 awk '/^```/ { on = $0 == "```diff"; next } on' "$here/docs/extending.md" >"$work/examples.diff"
