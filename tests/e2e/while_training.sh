@@ -10,7 +10,7 @@ train() { # RANKS NAME ARGUMENT ...
     run "$ranks" train -c "$work/base.yaml" --out "$work/$name" "$@" >"$work/log" 2>&1 || die "training $name"
 }
 evaluations() { # NAME: its lines, without times
-    grep '"evaluated"' "$work/$1/metrics.jsonl" | sed 's/"eval_seconds":[^,]*,//'
+    grep '"evaluated"' "$work/$1/metrics.jsonl" | sed 's/,"eval_seconds":[^,}]*//'
 }
 state() { # NAME STEP: weights, optimiser, average, and what the evaluations said
     cat "$work/$1/checkpoints/step-000000$2"/*.safetensors
