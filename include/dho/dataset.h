@@ -183,24 +183,24 @@ dho_status dho_subset_percent(dho_id_list *out, const dho_dataset *dataset, doub
  * 128,286 for 10 %. `seed` is taken modulo 2^32. Errors: DHO_ERR_CONFIG for another p. */
 dho_status dho_subset_balanced(dho_id_list *out, const dho_dataset *dataset, double percent,
                                uint64_t seed);
-/* One file name a line: a bare name ("n01440764_10026.JPEG"), or with a '/' the sample's whole path
+/* One file name a line: a bare name ("n01440764_10026.JPEG"), or the sample's whole path
  * ("class/name"); behind it, if at all, a tab and the name of its class. Blank lines and lines that
- * start with # are passed over.
+ * start with # are passed over. An image of a heap must have a class there, which becomes its label.
  * Errors: DHO_ERR_CONFIG naming file, line and the name that is not in the dataset, or is
- * ambiguous, or occurs twice, or whose class is not the dataset's; DHO_ERR_CONFIG when no name is
- * listed; DHO_ERR_IO. */
-dho_status dho_subset_file(dho_id_list *out, const dho_dataset *dataset, const char *path);
-/* Writes such a file, atomically: whole paths in the order of `list`, each with its class.
+ * ambiguous, or occurs twice, or whose class is not the dataset's, or missing; DHO_ERR_CONFIG when
+ * no name is listed; DHO_ERR_IO. */
+dho_status dho_subset_file(dho_id_list *out, dho_dataset *dataset, const char *path);
+/* Writes such a file, atomically: whole paths in the order of `list`, each with its class; that of
+ * an image without one is left empty.
  * Errors: DHO_ERR_CONFIG for a path that such a file cannot have (a tab, a line's end, # or white
- * space at its edges); DHO_ERR_IO, DHO_ERR_MEMORY. */
-dho_status dho_subset_file_save(const char *path, const dho_dataset *dataset,
-                                const dho_id_list *list);
+ * space at its edges; that of another image, too); DHO_ERR_IO, DHO_ERR_MEMORY. */
+dho_status dho_subset_file_save(const char *path, dho_dataset *dataset, const dho_id_list *list);
 
 /* Moves a share of each class's images (a percentage is rounded to nearest, but to at least one)
  * from the labelled list to *out, sorted, each once: one that is in the list several times leaves
- * it. Which ones depends on the seed and the images' paths alone: those with the lowest random
- * numbers, so a smaller share is a part of a larger one. Errors: DHO_ERR_CONFIG for a class that
- * would have no labelled image left. */
+ * it. Images of a heap are not held out. Which ones depends on the seed and the images' paths alone:
+ * those with the lowest random numbers, so a smaller share is a part of a larger one.
+ * Errors: DHO_ERR_CONFIG for a class that would have no labelled image left. */
 dho_status dho_subset_hold_out(dho_id_list *labelled, dho_id_list *out, const dho_dataset *dataset,
                                const dho_holdout *share, uint64_t seed);
 

@@ -28,11 +28,14 @@ dho_status dho_setup_set(const dho_config_set *set, const dho_dataset *reference
 /* The same without a word on what lies there and is not used. */
 dho_status dho_setup_set_quietly(const dho_config_set *set, const dho_dataset *reference,
                                  dho_dataset *out);
-/* Its labelled images to train on; and beside them those of data.holdout, none without the key. */
-dho_status dho_setup_labelled(const dho_config *config, const dho_dataset *dataset,
-                              dho_id_list *out);
-dho_status dho_setup_split(const dho_config *config, const dho_dataset *dataset,
-                           dho_id_list *labelled, dho_id_list *holdout);
+/* Its labelled images to train on; and beside them those of data.holdout, none without the key. An
+ * image of data.unlabelled that data.label_file lists gets its label in the data set. */
+dho_status dho_setup_labelled(const dho_config *config, dho_dataset *dataset, dho_id_list *out);
+dho_status dho_setup_split(const dho_config *config, dho_dataset *dataset, dho_id_list *labelled,
+                           dho_id_list *holdout);
+/* What a checkpoint remembers of them: the CRC-32 of the ids, int64_t each, and of the labels of
+ * those that have none by the listing, int32_t each. */
+uint32_t dho_setup_labelled_crc(const dho_dataset *dataset, const dho_id_list *labelled);
 /* The images that are not drawn as unlabelled ones: held-out images, and with data.exclude_labelled
  * the labelled ones. Sorted, each once. */
 dho_status dho_setup_excluded(const dho_config *config, const dho_id_list *labelled,
@@ -40,7 +43,7 @@ dho_status dho_setup_excluded(const dho_config *config, const dho_id_list *label
 /* The held-out images as an evaluation set, of which training images: *out_origin (may be NULL). */
 typedef struct dho_holdout_origin {
     uint64_t fingerprint;  /* of the training images */
-    uint32_t labelled_crc; /* CRC-32 of the labelled ids, int64_t each */
+    uint32_t labelled_crc; /* dho_setup_labelled_crc */
 } dho_holdout_origin;
 dho_status dho_setup_holdout_set(const dho_config *config, dho_dataset *out,
                                  dho_holdout_origin *out_origin);

@@ -40,7 +40,7 @@ typedef struct dho_choice {
 
 typedef struct dho_selection {
     dho_dataset dataset;  /* owned: the training images */
-    dho_id_list labelled; /* owned */
+    dho_id_list labelled; /* owned: those that have a label, held out or not; each once */
     dho_choice *chosen;   /* owned, [count], the best first; on every rank */
     int64_t count;
 } dho_selection;
@@ -57,7 +57,7 @@ void dho_selection_free(dho_selection *selection);
 
 /* Writes a label list (dho_subset_file) of the labelled images and, behind them, the chosen ones,
  * atomically. Local. Errors: those of dho_subset_file_save. */
-dho_status dho_selection_save(const dho_selection *selection, const char *path);
+dho_status dho_selection_save(dho_selection *selection, const char *path);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -50,7 +50,7 @@ static dho_status check_out(const char *path)
     return dho_file_check_place(path);
 }
 
-static dho_status print(const select_arguments *arguments, const dho_selection *chosen)
+static dho_status print(const select_arguments *arguments, dho_selection *chosen)
 {
     const dho_choice *list = chosen->chosen;
     if (arguments->out != NULL) DHO_TRY(dho_selection_save(chosen, arguments->out));

@@ -171,7 +171,7 @@ static dho_status report_list(check *c, const dho_dataset *dataset, const char *
     return status;
 }
 
-static dho_status report_labels(check *c, const dho_dataset *dataset)
+static dho_status report_labels(check *c, dho_dataset *dataset)
 {
     dho_id_list labelled, holdout;
     const dho_status status = dho_setup_split(c->config, dataset, &labelled, &holdout);
@@ -240,6 +240,12 @@ static dho_status open_set(check *c, const char *name, const dho_config_set *set
     return agree_on_set(c, title, dho_setup_set_quietly(&bare, reference, out), out, out_open);
 }
 
+/* Can the label list name images of data.unlabelled? Then it is read when these are there, too. */
+static bool lists_heap(const dho_config *config)
+{
+    return config->data.labels == DHO_LABELS_FILE && config->data.unlabelled[0] != '\0';
+}
+
 static dho_status check_set(check *c, const char *name, const dho_config_set *set,
                             const dho_dataset *training, dho_dataset *out)
 {
@@ -258,7 +264,8 @@ static dho_status check_set(check *c, const char *name, const dho_config_set *se
         add(c, DHO_FINDING_PROBLEM, "data.class_names: %s", dho_error_message());
     report_unused(c, out);
     if (compared) compare_with_training(c, training, out);
-    if (is_training) DHO_TRY(dho_comm_agree(c->comm, report_labels(c, out)));
+    if (is_training && !lists_heap(c->config))
+        DHO_TRY(dho_comm_agree(c->comm, report_labels(c, out)));
     return read_all(c, out);
 }
 
@@ -292,6 +299,8 @@ static dho_status check_all(check *c, dho_dataset *training)
                                 .class_file = config->data.class_file};
     if (set.root[0] != '\0') DHO_TRY(check_set(c, "training", &set, NULL, training));
     if (config->data.unlabelled[0] != '\0') DHO_TRY(check_heap(c, training));
+    if (lists_heap(config) && training->count > 0 && !c->no_heap)
+        DHO_TRY(dho_comm_agree(c->comm, report_labels(c, training)));
     for (size_t i = 0; i < config->eval.set_count; i++) {
         dho_dataset dataset = {0};
         const dho_config_set *eval = &config->eval.sets[i];

@@ -113,8 +113,7 @@ dho_status dho_setup_set(const dho_config_set *set, const dho_dataset *reference
 }
 
 /* All labelled images, held-out ones among them. */
-static dho_status draw_labelled(const dho_config *config, const dho_dataset *dataset,
-                                dho_id_list *out)
+static dho_status draw_labelled(const dho_config *config, dho_dataset *dataset, dho_id_list *out)
 {
     switch (config->data.labels) {
     case DHO_LABELS_SHOTS:
@@ -135,8 +134,8 @@ static dho_status draw_labelled(const dho_config *config, const dho_dataset *dat
     return dho_subset_all(out, dataset);
 }
 
-dho_status dho_setup_split(const dho_config *config, const dho_dataset *dataset,
-                           dho_id_list *labelled, dho_id_list *holdout)
+dho_status dho_setup_split(const dho_config *config, dho_dataset *dataset, dho_id_list *labelled,
+                           dho_id_list *holdout)
 {
     const dho_holdout share = dho_config_holdout(config);
     *holdout = (dho_id_list){0};
@@ -148,13 +147,22 @@ dho_status dho_setup_split(const dho_config *config, const dho_dataset *dataset,
     return status;
 }
 
-dho_status dho_setup_labelled(const dho_config *config, const dho_dataset *dataset,
-                              dho_id_list *out)
+dho_status dho_setup_labelled(const dho_config *config, dho_dataset *dataset, dho_id_list *out)
 {
     dho_id_list holdout;
     DHO_TRY(dho_setup_split(config, dataset, out, &holdout));
     dho_id_list_free(&holdout);
     return DHO_OK;
+}
+
+uint32_t dho_setup_labelled_crc(const dho_dataset *dataset, const dho_id_list *labelled)
+{
+    const int64_t *ids = labelled->ids;
+    uint32_t crc = dho_crc32(0, ids, (size_t)labelled->count * sizeof *ids);
+    for (int64_t i = 0; i < labelled->count; i++)
+        if (ids[i] >= dho_dataset_heap_start(dataset))
+            crc = dho_crc32(crc, &dataset->samples[ids[i]].label, sizeof(int32_t));
+    return crc;
 }
 
 /* Two sorted lists as one; what is in a list twice comes once. */
@@ -180,10 +188,8 @@ dho_status dho_setup_holdout_set(const dho_config *config, dho_dataset *out,
     DHO_TRY(dho_setup_dataset(config, out));
     const dho_status status = dho_setup_split(config, out, &labelled, &holdout);
     if (out_origin != NULL && status == DHO_OK)
-        *out_origin = (dho_holdout_origin){
-            .fingerprint = out->fingerprint,
-            .labelled_crc =
-                dho_crc32(0, labelled.ids, (size_t)labelled.count * sizeof *labelled.ids)};
+        *out_origin = (dho_holdout_origin){.fingerprint = out->fingerprint,
+                                           .labelled_crc = dho_setup_labelled_crc(out, &labelled)};
     if (status == DHO_OK)
         dho_dataset_keep(out, holdout.ids, holdout.count);
     else

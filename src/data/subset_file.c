@@ -1,4 +1,4 @@
-/* Labelled subsets from published lists of file names. */
+/* Labelled subsets from lists of file names: published ones, and those of dho select. */
 #define _GNU_SOURCE
 #include "base/text.h"
 #include "data/dataset_build.h"
@@ -12,7 +12,7 @@ enum { MAX_FILE_BYTES = 1 << 30 };
 /* Samples by the hash of their base name. Chained, because in some datasets very many samples share
  * a base name (Caltech-101's image_0001.jpg). */
 typedef struct name_index {
-    const dho_dataset *dataset;
+    dho_dataset *dataset;
     int64_t *heads; /* owned, [buckets]; DHO_NO_ID: empty */
     int64_t *next;  /* owned, [count] */
     size_t buckets; /* a power of two */
@@ -24,15 +24,14 @@ static size_t bucket_of(const name_index *index, const char *name, size_t length
     return (size_t)(hash ^ hash >> 32) & (index->buckets - 1);
 }
 
-static dho_status index_create(name_index *out, const dho_dataset *dataset)
+static dho_status index_create(name_index *out, dho_dataset *dataset)
 {
     *out = (name_index){.dataset = dataset, .buckets = 1};
-    while (out->buckets < (size_t)dho_dataset_heap_start(dataset)) out->buckets *= 2;
+    while (out->buckets < (size_t)dataset->count) out->buckets *= 2;
     DHO_TRY(dho_alloc(&out->heads, out->buckets, sizeof *out->heads, "label list"));
-    DHO_TRY(dho_alloc(&out->next, (size_t)dho_dataset_heap_start(dataset), sizeof *out->next,
-                      "label list"));
+    DHO_TRY(dho_alloc(&out->next, (size_t)dataset->count, sizeof *out->next, "label list"));
     for (size_t i = 0; i < out->buckets; i++) out->heads[i] = DHO_NO_ID;
-    for (int64_t id = 0; id < dho_dataset_heap_start(dataset); id++) {
+    for (int64_t id = 0; id < dataset->count; id++) {
         const char *name = dho_base_name(dataset->samples[id].path);
         int64_t *head = &out->heads[bucket_of(out, name, strlen(name))];
         out->next[id] = *head;
@@ -47,19 +46,33 @@ static void index_free(name_index *index)
     dho_free(index->next);
 }
 
-/* How many samples have the name (which is a whole path when it holds a '/'); the last two found
- * in out[]. */
+/* How well a sample has the name; the least wins. */
+enum { WHOLE_PATH, WHOLE_PATH_IN_HEAP, BASE_NAME, BASE_NAME_IN_HEAP, ANOTHER };
+
+static int match(const name_index *index, int64_t id, const char *name, size_t length)
+{
+    const char *path = index->dataset->samples[id].path, *base = dho_base_name(path);
+    const bool in_heap = id >= dho_dataset_heap_start(index->dataset);
+    if (strlen(path) == length && memcmp(path, name, length) == 0)
+        return in_heap ? WHOLE_PATH_IN_HEAP : WHOLE_PATH;
+    if (strlen(base) == length && memcmp(base, name, length) == 0)
+        return in_heap ? BASE_NAME_IN_HEAP : BASE_NAME;
+    return ANOTHER;
+}
+
+/* How many samples have the name: a whole path, or the last part of one. An image with a class
+ * comes before one of data.unlabelled. The last two found in out[]. */
 static int find_name(const name_index *index, const char *name, size_t length, int64_t out[2])
 {
     const char *slash = memrchr(name, '/', length);
     const char *base = slash != NULL ? slash + 1 : name;
-    const size_t base_length = length - (size_t)(base - name);
-    int found = 0;
-    int64_t id = index->heads[bucket_of(index, base, base_length)];
-    for (; id != DHO_NO_ID && found < 2; id = index->next[id]) {
-        const char *path = index->dataset->samples[id].path;
-        if (slash == NULL) path = dho_base_name(path);
-        if (strlen(path) == length && memcmp(path, name, length) == 0) out[found++] = id;
+    int found = 0, best = ANOTHER;
+    int64_t id = index->heads[bucket_of(index, base, length - (size_t)(base - name))];
+    for (; id != DHO_NO_ID; id = index->next[id]) {
+        const int how = match(index, id, name, length);
+        if (how < best) found = 0;
+        if (how <= best && how != ANOTHER && found < 2) out[found++] = id;
+        if (how < best) best = how;
     }
     return found;
 }
@@ -79,15 +92,24 @@ static int find_line(const name_index *index, const char *line, size_t *inout_le
     return find_name(index, line, *inout_length, out);
 }
 
-/* The class that a list gives must be that of the listing. */
-static dho_status check_class(const dho_dataset *dataset, int64_t id, const char *class_name,
-                              size_t length)
+/* The class that a list gives: that of the listing, or of an image that has none there, its own. */
+static dho_status take_class(dho_dataset *dataset, int64_t id, const char *class_name,
+                             size_t length)
 {
-    const dho_sample *sample = &dataset->samples[id];
-    const char *is = dataset->class_names[sample->label];
-    if (strlen(is) == length && memcmp(is, class_name, length) == 0) return DHO_OK;
-    return dho_fail(DHO_ERR_CONFIG, "%s is of class \"%s\", not \"%.*s\"", sample->path, is,
-                    length < 200 ? (int)length : 200, class_name);
+    dho_sample *sample = &dataset->samples[id];
+    const int shown = length < 200 ? (int)length : 200;
+    int32_t label = 0;
+    while (label < dataset->classes && (strlen(dataset->class_names[label]) != length ||
+                                        memcmp(dataset->class_names[label], class_name, length)))
+        label++;
+    if (sample->label != DHO_NO_LABEL && sample->label != label)
+        return dho_fail(DHO_ERR_CONFIG, "%s is of class \"%s\", not \"%.*s\"", sample->path,
+                        dataset->class_names[sample->label], shown, class_name);
+    if (label == dataset->classes)
+        return dho_fail(DHO_ERR_CONFIG, "%s: \"%.*s\" is no class of %s", sample->path, shown,
+                        class_name, dataset->root);
+    sample->label = label;
+    return DHO_OK;
 }
 
 static dho_status mark_line(const name_index *index, const char *line, size_t length, bool *marked,
@@ -107,9 +129,12 @@ static dho_status mark_line(const name_index *index, const char *line, size_t le
     if (marked[ids[0]]) return dho_fail(DHO_ERR_CONFIG, "\"%.*s\" occurs twice", shown, line);
     marked[ids[0]] = true;
     (*inout_count)++;
+    if (class_name == NULL && samples[ids[0]].label == DHO_NO_LABEL)
+        return dho_fail(DHO_ERR_CONFIG, "%s has no class yet: write it behind a tab",
+                        samples[ids[0]].path);
     if (class_name == NULL) return DHO_OK;
     while (class_name < end && dho_is_blank(*class_name)) class_name++;
-    return check_class(index->dataset, ids[0], class_name, (size_t)(end - class_name));
+    return take_class(index->dataset, ids[0], class_name, (size_t)(end - class_name));
 }
 
 static dho_status mark_lines(const name_index *index, const char *text, size_t size,
@@ -134,7 +159,7 @@ static dho_status mark_lines(const name_index *index, const char *text, size_t s
     return DHO_OK;
 }
 
-dho_status dho_subset_file(dho_id_list *out, const dho_dataset *dataset, const char *path)
+dho_status dho_subset_file(dho_id_list *out, dho_dataset *dataset, const char *path)
 {
     uint8_t *text;
     size_t size;
@@ -145,11 +170,10 @@ dho_status dho_subset_file(dho_id_list *out, const dho_dataset *dataset, const c
     *out = (dho_id_list){0};
     DHO_TRY_GOTO(dho_read_list_file(path, MAX_FILE_BYTES, &text, &size));
     DHO_TRY_GOTO(index_create(&index, dataset));
-    DHO_TRY_GOTO(dho_alloc_zero(&marked, (size_t)dho_dataset_heap_start(dataset), sizeof *marked,
-                                "label list"));
+    DHO_TRY_GOTO(dho_alloc_zero(&marked, (size_t)dataset->count, sizeof *marked, "label list"));
     DHO_TRY_GOTO(mark_lines(&index, (const char *)text, size, path, marked, &count));
     DHO_TRY_GOTO(dho_alloc(&out->ids, (size_t)count, sizeof *out->ids, "label list"));
-    for (int64_t i = 0; i < dho_dataset_heap_start(dataset); i++)
+    for (int64_t i = 0; i < dataset->count; i++)
         if (marked[i]) out->ids[out->count++] = i;
 fail:
     dho_free(marked);
@@ -166,22 +190,37 @@ static bool fits_line(const char *path)
            !dho_is_blank(path[length - 1]) && strpbrk(path, "\t\n\r") == NULL;
 }
 
-dho_status dho_subset_file_save(const char *path, const dho_dataset *dataset,
-                                const dho_id_list *list)
+static dho_status add_line(dho_text *text, const name_index *index, int64_t id)
+{
+    const dho_dataset *dataset = index->dataset;
+    const dho_sample *sample = &dataset->samples[id];
+    int64_t ids[2] = {DHO_NO_ID};
+    if (!fits_line(sample->path))
+        return dho_fail(DHO_ERR_CONFIG,
+                        "\"%s\": a name with a tab, # or white space there cannot stand in a "
+                        "label list: rename it",
+                        sample->path);
+    find_name(index, sample->path, strlen(sample->path), ids);
+    if (ids[0] != id)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "\"%s\" is a path in %s and in %s: a label list cannot tell them apart, "
+                        "rename one",
+                        sample->path, dataset->root, dataset->heap->root);
+    dho_text_add(text, "%s\t%s\n", sample->path,
+                 sample->label != DHO_NO_LABEL ? dataset->class_names[sample->label] : "");
+    return text->status;
+}
+
+dho_status dho_subset_file_save(const char *path, dho_dataset *dataset, const dho_id_list *list)
 {
     dho_text text = {0};
-    dho_status status = DHO_OK;
-    for (int64_t i = 0; i < list->count && status == DHO_OK; i++) {
-        const dho_sample *sample = &dataset->samples[list->ids[i]];
-        if (!fits_line(sample->path))
-            status = dho_fail(DHO_ERR_CONFIG,
-                              "\"%s\": a name with a tab, # or white space there cannot stand in a "
-                              "label list: rename it",
-                              sample->path);
-        dho_text_add(&text, "%s\t%s\n", sample->path, dataset->class_names[sample->label]);
-    }
-    if (status == DHO_OK) status = text.status;
-    if (status == DHO_OK) status = dho_file_write_text(path, text.data != NULL ? text.data : "");
+    name_index index = {0};
+    dho_status status;
+    DHO_TRY_GOTO(index_create(&index, dataset));
+    for (int64_t i = 0; i < list->count; i++) DHO_TRY_GOTO(add_line(&text, &index, list->ids[i]));
+    DHO_TRY_GOTO(dho_file_write_text(path, text.data != NULL ? text.data : ""));
+fail:
+    index_free(&index);
     dho_text_free(&text);
     return status;
 }

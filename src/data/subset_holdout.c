@@ -91,6 +91,7 @@ dho_status dho_subset_hold_out(dho_id_list *labelled, dho_id_list *out, const dh
     for (int64_t i = 0; i < labelled->count; i++) {
         const int64_t id = labelled->ids[i];
         if (i > 0 && labelled->ids[i - 1] == id) continue;
+        if (id >= dho_dataset_heap_start(dataset)) break; /* the heap's are the last */
         const dho_sample *sample = &dataset->samples[id];
         all[count++] =
             (candidate){.id = id, .label = sample->label, .number = number_of(sample, seed)};

@@ -37,15 +37,13 @@ void dho_selection_free(dho_selection *selection)
     *selection = (dho_selection){0};
 }
 
-dho_status dho_selection_save(const dho_selection *selection, const char *path)
+dho_status dho_selection_save(dho_selection *selection, const char *path)
 {
     const dho_id_list *labelled = &selection->labelled;
     dho_id_list all = {0};
     DHO_TRY(dho_alloc(&all.ids, (size_t)(labelled->count + selection->count), sizeof *all.ids,
                       "label list"));
-    for (int64_t i = 0; i < labelled->count; i++)
-        if (i == 0 || labelled->ids[i] != labelled->ids[i - 1])
-            all.ids[all.count++] = labelled->ids[i];
+    for (int64_t i = 0; i < labelled->count; i++) all.ids[all.count++] = labelled->ids[i];
     for (int64_t i = 0; i < selection->count; i++) all.ids[all.count++] = selection->chosen[i].id;
     const dho_status status = dho_subset_file_save(path, &selection->dataset, &all);
     dho_id_list_free(&all);
@@ -54,27 +52,27 @@ dho_status dho_selection_save(const dho_selection *selection, const char *path)
 
 /* --- the images --- */
 
-/* The labelled images, and all others but those that are held out, whose classes are known. */
+/* The images that have a label, held out or not, and the others. */
 static dho_status split_images(selector *s)
 {
     dho_selection *out = s->out;
-    dho_id_list holdout = {0}, known = {0};
-    dho_config all = *s->config;
+    dho_id_list labelled = {0}, holdout = {0};
+    dho_config both = *s->config;
     dho_status status;
     int64_t next = 0;
-    all.data.exclude_labelled = true;
-    DHO_TRY_GOTO(dho_setup_split(s->config, &out->dataset, &out->labelled, &holdout));
-    DHO_TRY_GOTO(dho_setup_excluded(&all, &out->labelled, &holdout, &known));
+    both.data.exclude_labelled = true;
+    DHO_TRY_GOTO(dho_setup_split(s->config, &out->dataset, &labelled, &holdout));
+    DHO_TRY_GOTO(dho_setup_excluded(&both, &labelled, &holdout, &out->labelled));
     DHO_TRY_GOTO(dho_alloc(&s->unlabelled.ids, (size_t)out->dataset.count,
                            sizeof *s->unlabelled.ids, "unlabelled images"));
     for (int64_t id = 0; id < out->dataset.count; id++)
-        if (next < known.count && known.ids[next] == id)
+        if (next < out->labelled.count && out->labelled.ids[next] == id)
             next++;
         else
             s->unlabelled.ids[s->unlabelled.count++] = id;
 fail:
+    dho_id_list_free(&labelled);
     dho_id_list_free(&holdout);
-    dho_id_list_free(&known);
     return status;
 }
 

@@ -5,6 +5,7 @@
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
+#include "dho/run_setup.h"
 
 #include <string.h>
 
@@ -24,8 +25,7 @@ static dho_checkpoint_info describe_run(const dho_trainer *trainer)
         .class_names = trainer->dataset.class_names,
         .class_titles = trainer->dataset.class_titles,
         .dataset_fingerprint = trainer->dataset.fingerprint,
-        .labelled_crc =
-            dho_crc32(0, trainer->labelled.ids, (size_t)trainer->labelled.count * sizeof(int64_t)),
+        .labelled_crc = dho_setup_labelled_crc(&trainer->dataset, &trainer->labelled),
         .teacher = trainer->teacher,
         .settings = trainer->settings,
         .standing = trainer->standing};

@@ -56,7 +56,40 @@ for by in pcoreset entropy; do
 done
 pass "a student of one head"
 
+# Images without a class: 4 of each class in its folder, 8 in a heap whose names say what they are.
+mkdir "$work/heap"
+for folder in "$work"/data/train/*/; do
+    class=$(basename "$folder")
+    mkdir -p "$work/own/$class"
+    cp $(ls "$folder"* | head -n 4) "$work/own/$class"
+    cp $(ls "$folder"* | tail -n 8) "$work/heap"
+done
+heap=(--set method=ce --set data.labels=all --set data.root="$work/own" --set data.unlabelled="$work/heap"
+    --set data.holdout=1 --set eval.select_on='""' --set train.steps=2)
+run 2 train -c "$work/base.yaml" --out "$work/own1" "${heap[@]}" >"$work/log" 2>&1 || die "training with a heap"
+select_heap() { run 2 select "$work/own1" --budget 12 "$@" 2>"$work/log"; }
+select_heap --out "$work/heap.tsv" >"$work/list" || die "select from a heap"
+run 1 select "$work/own1" --budget 12 2>"$work/log" | cmp -s - "$work/list" || die "a heap: another list on 1 rank"
+grep -q / "$work/list" && die "not from the heap"
+[ "$(grep -c "	$" "$work/heap.tsv")" = 12 ] || die "not 12 lines that wait for a class"
+[ "$(wc -l <"$work/heap.tsv")" = 92 ] || die "held-out images are not in the list"
+labels2=("${heap[@]}" --set data.labels=file --set data.label_file="$work/heap.tsv")
 ranks=2
+refuse 2 "heap.tsv:81: .* has no class yet" train -c "$work/base.yaml" --out "$work/x" "${labels2[@]}"
+awk -F '\t' -v OFS='\t' '$2 == "" { $2 = $1; sub(/_[0-9]*\.jpg$/, "", $2) } { print }' "$work/heap.tsv" >"$work/filled.tsv"
+mv "$work/filled.tsv" "$work/heap.tsv"
+run 2 data check "$work/own1" "${labels2[@]}" >"$work/log" 2>&1 || die "data check with a list of a heap's images"
+run 2 train -c "$work/base.yaml" --out "$work/own2" "${labels2[@]}" >"$work/log" 2>&1 || die "training with classes"
+grep -q "\"labelled\":72" "$work/own2/sessions.jsonl" || die "not 60 + 12 labelled images"
+run 2 select "$work/own2" --budget 148 --by random 2>"$work/log" | sort | comm -12 - <(sort "$work/list") | grep . &&
+    die "chosen twice"
+refuse 2 "149 images to choose: .* 148 have no label" select "$work/own2" --budget 149
+sed -i 's/^\(.*\)	\(checkerboard\)$/\1	no_such_class/' "$work/heap.tsv"
+refuse 2 "heap.tsv:[0-9]*: .* not \"no_such_class\"" train -c "$work/base.yaml" --out "$work/x" "${labels2[@]}"
+sed -i '82,$s/	.*/	no_such_class/; 1,80d' "$work/heap.tsv"
+refuse 2 "heap.tsv:[0-9]*: .*no_such_class\" is no class of" train -c "$work/base.yaml" --out "$work/x" "${labels2[@]}"
+pass "images of data.unlabelled: chosen, given a class in the list, trained with"
+
 refuse 2 "201 images to choose: of the 240 training images 200 have no label" select "$work/run" --budget 201
 refuse 2 "labels.tsv: is there already" select "$work/run" --budget 3 --out "$work/labels.tsv"
 refuse 1 "nowhere" select "$work/run" --budget 3 --by random --out "$work/nowhere/labels.tsv"

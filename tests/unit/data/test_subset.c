@@ -200,7 +200,7 @@ START_TEST(test_file_errors)
 }
 END_TEST
 
-static dho_status make_subset(int kind, dho_id_list *list, const dho_dataset *dataset)
+static dho_status make_subset(int kind, dho_id_list *list, dho_dataset *dataset)
 {
     switch (kind) {
     case 0:

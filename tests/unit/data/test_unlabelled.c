@@ -207,7 +207,20 @@ START_TEST(test_joined)
     dho_id_list_free(&list);
     fixture_write("list.txt", "b.jpg\n");
     ck_assert_fails(dho_subset_file(&list, &set, fixture_path("list.txt")), DHO_ERR_CONFIG,
-                    "\"b.jpg\" is not in the dataset");
+                    "list.txt:1: b.jpg has no class yet");
+    fixture_write("list.txt", "b.jpg\tc09\n");
+    ck_assert_fails(dho_subset_file(&list, &set, fixture_path("list.txt")), DHO_ERR_CONFIG,
+                    "b.jpg: \"c09\" is no class of");
+    fixture_write("list.txt", "b.jpg\tc01\nc00_i00.jpg\n");
+    ck_assert_ok(dho_subset_file(&list, &set, fixture_path("list.txt")));
+    ck_assert_int_eq(list.count, 2);
+    ck_assert_str_eq(set.samples[list.ids[1]].path, "b.jpg");
+    ck_assert_int_eq(set.samples[list.ids[1]].label, 1);
+    list.ids[1]++; /* without a class */
+    ck_assert_ok(dho_subset_file_save(fixture_path("saved.txt"), &set, &list));
+    dho_id_list_free(&list);
+    ck_assert_fails(dho_subset_file(&list, &set, fixture_path("saved.txt")), DHO_ERR_CONFIG,
+                    "saved.txt:2: ");
     const int64_t kept[] = {1, 2, 5};
     dho_dataset_keep(&set, kept, 3);
     ck_assert_int_eq(set.count, 3);
