@@ -15,6 +15,7 @@ dho_tar_set_member dho_tar_set_touched                  tests: what a virtual sh
 dho_cache_read_shots                                        tests: a head from a cache alone
 dho_cache_finish dho_image_save_jpeg                        public, with their pair dho_cache_write_shard
 dho_image_to_network dho_resize_center_crop_geometry        the two halves of dho_image_eval_transform
+dho_classifier_predict_file                                  examples/classify.c
 dho_config_schema_markdown dho_config_decides_markdown      tests write docs/configuration.md and checkpoint.md
 dho_compute_scratch dho_winograd_fits dho_winograd_pays     tests of kernels
 dho_winograd_plan                                           so do these
