@@ -1,4 +1,5 @@
 /* Reading every image of a set, each rank its share. */
+#define _GNU_SOURCE
 #include "data/data_check_read.h"
 
 #include "dho/alloc.h"

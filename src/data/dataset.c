@@ -1,4 +1,5 @@
 /* What all kinds of datasets share: the path pool, the fingerprint, releasing. */
+#define _GNU_SOURCE
 #include "data/dataset_build.h"
 
 #include "base/utf8.h"
