@@ -148,9 +148,11 @@ typedef dho_status (*dho_cache_fill)(void *context, int64_t id, dho_cache_record
 size_t dho_cache_record_bytes(const dho_cache_spec *spec);
 
 /* Before the first shard is written: says the bytes of a view and of all, makes the folder, and
- * refuses one in which another cache is, or was begun with another number of shards. Rank 0 only.
+ * refuses one in which another cache is, or was begun with another number of shards, or to which
+ * another build is writing. *out_lock: a descriptor that keeps other builds away until it is closed
+ * after dho_cache_finish; -1 after an error. Rank 0 only.
  * Local. Errors: DHO_ERR_CONFIG naming the file and the setting, DHO_ERR_IO. */
-dho_status dho_cache_begin(const char *folder, const dho_cache_spec *spec);
+dho_status dho_cache_begin(const char *folder, const dho_cache_spec *spec, int *out_lock);
 
 /* Writes shard s atomically, unless a whole, valid one with the same spec is there already
  * (*out_written false then). Local. Errors also when another spec's shard is in the way. */

@@ -1,4 +1,5 @@
 /* Building a cache: shard by shard, each by one rank. */
+#include "base/folder_lock.h"
 #include "base/meter.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
@@ -17,6 +18,7 @@ typedef struct builder {
     dho_meter meter;
     int64_t written; /* shards of this rank, then of all */
     int ranks;       /* that build shards side by side */
+    int lock;        /* of the folder, on rank 0; -1: none */
 } builder;
 
 static void describe_spec(builder *b)
@@ -125,7 +127,7 @@ static dho_status build(builder *b, dho_comm *comm)
 {
     const int rank = dho_comm_rank(comm);
     DHO_TRY(dho_comm_agree(comm, open_builder(b)));
-    DHO_TRY(dho_comm_agree(comm, rank == 0 ? dho_cache_begin(b->options->out, &b->spec) : DHO_OK));
+    DHO_TRY(dho_comm_agree(comm, rank == 0 ? dho_cache_begin(b->options->out, &b->spec, &b->lock) : DHO_OK));
     b->ranks = dho_comm_size(comm);
     dho_meter_start(&b->meter, "cache: shard", b->spec.shards, rank == 0);
     DHO_TRY(dho_comm_share(comm, b->spec.shards, build_shard, b));
@@ -137,9 +139,10 @@ static dho_status build(builder *b, dho_comm *comm)
 dho_status dho_cache_build(const dho_config *config, dho_comm *comm,
                            const dho_cache_build_options *options)
 {
-    builder b = {.config = config, .options = options};
+    builder b = {.config = config, .options = options, .lock = -1};
     const dho_status status = build(&b, comm);
     dho_free(b.ids);
     cache_rows_close(&b.rows);
+    dho_folder_unlock(&b.lock);
     return status;
 }

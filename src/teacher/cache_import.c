@@ -2,6 +2,7 @@
 #include "teacher/cache_format.h"
 
 #include "base/finite.h"
+#include "base/folder_lock.h"
 #include "base/text.h"
 #include "dho/alloc.h"
 #include "dho/compute.h"
@@ -171,6 +172,7 @@ dho_status dho_cache_import(const dho_tensor_import *import)
     dho_status status;
     dho_safetensors *file = NULL;
     dho_teacher_head head = {0};
+    int lock = -1;
     const bool logits = import->head == NULL;
     feature_rows rows = {.path = import->rows,
                          .normalise = !import->no_normalise && !logits,
@@ -206,7 +208,7 @@ dho_status dho_cache_import(const dho_tensor_import *import)
     dho_cache_describe_teacher("imported", dho_base_name(import->rows),
                                dho_crc32(0, rows.tensor.data, rows.tensor.bytes),
                                rows.normalise ? " normalised" : "", spec.teacher);
-    DHO_TRY_GOTO(dho_cache_begin(import->out, &spec));
+    DHO_TRY_GOTO(dho_cache_begin(import->out, &spec, &lock));
     int64_t fresh = 0;
     for (int s = 0; s < import->shards; s++) {
         bool written;
@@ -215,6 +217,7 @@ dho_status dho_cache_import(const dho_tensor_import *import)
     }
     DHO_TRY_GOTO(dho_cache_finish_new(import->out, &spec, logits ? NULL : &head, fresh));
 fail:
+    dho_folder_unlock(&lock);
     dho_teacher_head_free(&head);
     dho_safetensors_close(&file);
     return status;

@@ -3,6 +3,7 @@
 #include "teacher/cache_format.h"
 
 #include "base/bytes.h"
+#include "base/folder_lock.h"
 #include "base/machine.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
@@ -122,8 +123,10 @@ static void warn_of_disk(const char *folder, double bytes)
                  bytes / 0x1p20);
 }
 
-dho_status dho_cache_begin(const char *folder, const dho_cache_spec *spec)
+dho_status dho_cache_begin(const char *folder, const dho_cache_spec *spec, int *out_lock)
 {
+    dho_status status;
+    *out_lock = -1;
     DHO_TRY(cache_spec_check(spec, DHO_ERR_CONFIG, folder));
     const size_t bytes = dho_cache_record_bytes(spec);
     const double total = (double)bytes * spec->views * (double)spec->count;
@@ -131,9 +134,14 @@ dho_status dho_cache_begin(const char *folder, const dho_cache_spec *spec)
              spec->count, spec->views, spec->views == 1 ? "" : "s", bytes,
              total / 0x1p20);
     DHO_TRY(dho_make_folders(folder));
+    DHO_TRY(dho_folder_lock(folder, "cache build", false, out_lock));
     warn_of_disk(folder, total);
-    DHO_TRY(check_folder(folder, spec));
-    return check_shard_count(folder, spec);
+    DHO_TRY_GOTO(check_folder(folder, spec));
+    DHO_TRY_GOTO(check_shard_count(folder, spec));
+    return DHO_OK;
+fail:
+    dho_folder_unlock(out_lock);
+    return status;
 }
 
 static dho_status write_record(shard_writer *writer, int64_t id, int view)

@@ -1,6 +1,7 @@
 /* From soft labels to cache shards: the part that does not depend on who saved them. */
 #include "teacher/import_labels.h"
 
+#include "base/folder_lock.h"
 #include "base/text.h"
 #include "dho/alloc.h"
 #include "dho/image.h"
@@ -165,11 +166,12 @@ dho_status import_labels(const dho_label_import *import, dho_comm *comm, dho_sta
     importer self = {.import = import, .source = source};
     const dho_cache_spec *spec = &self.spec;
     dho_status status = opened;
+    int lock = -1;
     if (status == DHO_OK) status = describe(import, source, &self.spec);
     if (status == DHO_OK)
         status = dho_alloc(&self.best, (size_t)spec->views, sizeof *self.best, "import");
     DHO_TRY_GOTO(dho_comm_agree(comm, status));
-    status = dho_comm_rank(comm) == 0 ? dho_cache_begin(import->out, spec) : DHO_OK;
+    status = dho_comm_rank(comm) == 0 ? dho_cache_begin(import->out, spec, &lock) : DHO_OK;
     DHO_TRY_GOTO(dho_comm_agree(comm, status));
     DHO_TRY_GOTO(dho_comm_share(comm, spec->shards, write_shard, &self));
     DHO_TRY_GOTO(report(&self, comm));
@@ -179,6 +181,7 @@ dho_status import_labels(const dho_label_import *import, dho_comm *comm, dho_sta
         status = dho_cache_finish_new(import->out, spec, NULL, self.written);
     status = dho_comm_agree(comm, status);
 fail:
+    dho_folder_unlock(&lock);
     dho_free(self.best);
     dho_free(self.bytes);
     return status;

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "train/trainer_internal.h"
 
+#include "base/folder_lock.h"
 #include "base/log_file.h"
 #include "base/machine.h"
 #include "dho/alloc.h"
@@ -10,41 +11,15 @@
 #include "train/session_log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
-/* Whether another run has the lock. One who looks whether the folder is in use (dho watch) has it
- * for a moment, too. */
-static bool is_taken(int lock)
-{
-    const struct timespec moment = {.tv_nsec = 20 * 1000 * 1000};
-    for (int tries = 0; tries < 10; tries++) {
-        if (flock(lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return false;
-        nanosleep(&moment, NULL);
-    }
-    return true;
-}
-
-/* Two runs that write into one folder would destroy each other's checkpoints. The lock goes with
- * the process; file systems without locks are let pass. */
+/* Two runs that write into one folder would destroy each other's checkpoints. */
 dho_status dho_trainer_lock(dho_trainer *trainer)
 {
-    char *path;
-    const int create = trainer->dry ? 0 : O_CREAT;
-    if (!trainer->dry) DHO_TRY(dho_make_folders(trainer->config->out));
-    DHO_TRY(dho_path_join(&path, trainer->config->out, ".lock"));
-    trainer->lock = open(path, O_RDWR | create | O_CLOEXEC | O_NONBLOCK, 0666);
-    dho_free(path);
-    if (trainer->lock < 0 && trainer->dry) return DHO_OK;
-    if (trainer->lock < 0)
-        return dho_fail(DHO_ERR_IO, "%s/.lock: cannot create: %s", trainer->config->out,
-                        strerror(errno));
-    if (is_taken(trainer->lock))
-        return dho_fail(DHO_ERR_CONFIG, "%s: another run is writing there", trainer->config->out);
-    return DHO_OK;
+    const char *out = trainer->config->out;
+    if (!trainer->dry) DHO_TRY(dho_make_folders(out));
+    return dho_folder_lock(out, "run", trainer->dry, &trainer->lock);
 }
 
 int64_t dho_trainer_checkpoint_bytes(const dho_trainer *trainer)

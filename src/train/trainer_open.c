@@ -1,6 +1,7 @@
 /* Opening a run: data, student, slabs. The teacher is trainer_teacher.c's. */
 #include "train/trainer_internal.h"
 
+#include "base/folder_lock.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
 #include "dho/microbatch.h"
@@ -10,7 +11,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 static dho_status check_shards(const dho_trainer *trainer)
 {
@@ -227,7 +227,7 @@ dho_status dho_trainer_start_loader(dho_trainer *trainer)
 void dho_trainer_close(dho_trainer *trainer)
 {
     dho_progress_close(&trainer->progress);
-    if (trainer->lock >= 0) close(trainer->lock);
+    dho_folder_unlock(&trainer->lock);
     dho_free(trainer->settings);
     dho_free(trainer->teacher);
     dho_set_evaluator_close(&trainer->evaluator);

@@ -2,15 +2,14 @@
 #include "watch/watch_run.h"
 
 #include "base/compare.h"
+#include "base/folder_lock.h"
 #include "dho/alloc.h"
 #include "dho/checkpoint.h"
 #include "dho/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -74,23 +73,6 @@ static dho_status refresh(dho_watch_run *run, int which, bool *found)
     return status;
 }
 
-typedef enum lock_state { LOCK_UNKNOWN, LOCK_FREE, LOCK_HELD } lock_state;
-
-/* Does a process train in the folder? A shared lock that is given back at once: it does not keep
- * others from looking, and a run that starts asks again. */
-static lock_state look_at_lock(const char *folder)
-{
-    char *path;
-    if (dho_path_join(&path, folder, ".lock") != DHO_OK) return LOCK_UNKNOWN;
-    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    dho_free(path);
-    if (file < 0) return errno == ENOENT ? LOCK_FREE : LOCK_UNKNOWN;
-    const bool got = flock(file, LOCK_SH | LOCK_NB) == 0;
-    const bool held = !got && errno == EWOULDBLOCK;
-    close(file);
-    return got ? LOCK_FREE : held ? LOCK_HELD : LOCK_UNKNOWN;
-}
-
 double dho_watch_run_last(const dho_watch_run *run, dho_metric metric)
 {
     const dho_columns *lines = &run->metrics.training;
@@ -135,9 +117,9 @@ static dho_watch_state state_of(const dho_watch_run *run, double step_seconds)
         most = fmax(LEAST_SILENCE, LINES_SILENCE * steps * step_seconds);
     }
     const bool silent = run->silent > most;
-    const lock_state lock = look_at_lock(run->path);
+    const dho_lock_state lock = dho_folder_lock_state(run->path);
     if (run->total_steps > 0 && run->step >= run->total_steps) return DHO_WATCH_FINISHED;
-    if (lock == LOCK_FREE && (silent || is_of_this_machine(run))) return DHO_WATCH_STOPPED;
+    if (lock == DHO_LOCK_FREE && (silent || is_of_this_machine(run))) return DHO_WATCH_STOPPED;
     if (silent) return DHO_WATCH_STALLED;
     return begun ? DHO_WATCH_RUNNING : DHO_WATCH_STARTING;
 }
@@ -184,7 +166,7 @@ dho_status dho_watch_run_read(dho_watch_run *run)
     bool found = false;
     DHO_TRY(dho_require_folder(run->path));
     for (int f = 0; f < FILES; f++) DHO_TRY(refresh(run, f, &found));
-    if (!found && look_at_lock(run->path) != LOCK_HELD)
+    if (!found && dho_folder_lock_state(run->path) != DHO_LOCK_HELD)
         return dho_fail(DHO_ERR_CONFIG, "%s: is no run: no metrics.jsonl or sessions.jsonl in it",
                         run->path);
     judge(run);

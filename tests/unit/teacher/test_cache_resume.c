@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "unit/teacher/cache_fixture.h"
 
+#include "base/folder_lock.h"
+
 #include <sys/wait.h>
 
 START_TEST(test_other_spec_is_refused)
@@ -152,21 +154,33 @@ START_TEST(test_other_transform_is_refused)
 }
 END_TEST
 
+/* Another build could begin right after it. */
+static void begin(const dho_cache_spec *spec)
+{
+    int lock;
+    ck_assert_ok(dho_cache_begin(folder, spec, &lock));
+    ck_assert_int_eq(dho_folder_lock_state(folder), DHO_LOCK_HELD);
+    dho_folder_unlock(&lock);
+    ck_assert_int_eq(dho_folder_lock_state(folder), DHO_LOCK_FREE);
+}
+
 START_TEST(test_another_number_of_shards_is_refused)
 {
     const dho_cache_spec spec = small_spec();
     dho_cache_spec other = spec;
     bool written;
     make_folder();
-    ck_assert_ok(dho_cache_begin(folder, &spec));
+    begin(&spec);
     ck_assert_ok(write_one(&spec, 1, &written));
-    ck_assert_ok(dho_cache_begin(folder, &spec));
+    begin(&spec);
     other.shards = 2;
-    ck_assert_fails(dho_cache_begin(folder, &other), DHO_ERR_CONFIG,
+    int lock;
+    ck_assert_fails(dho_cache_begin(folder, &other, &lock), DHO_ERR_CONFIG,
                     "shard-00001-of-00003.bin: shards is 3, expected 2");
+    ck_assert_int_eq(lock, -1);
     ck_assert_int_eq(unlink(in_folder("shard-00001-of-00003.bin")), 0);
     ck_assert_ok(dho_file_write_text(in_folder("shard-00001-of-00003.bin.tmp.7"), "left"));
-    ck_assert_ok(dho_cache_begin(folder, &other)); /* what finishing removes is in nobody's way */
+    begin(&other); /* what finishing removes is in nobody's way */
     remove_folder();
 }
 END_TEST
