@@ -75,7 +75,7 @@ typedef struct dho_cache_spec {
     double crop_scale[2], crop_ratio[2]; /* the boxes' distribution; 0 for free_crops */
     bool flip;
     uint64_t seed;     /* of the boxes */
-    char teacher[128]; /* a word about the teacher, for people */
+    char teacher[128]; /* who it is, for people to read */
     dho_cache_transform transform;
 } dho_cache_spec;
 

@@ -53,9 +53,9 @@ static bool wait_for(int lock, const char *folder, const char *who)
 dho_status dho_folder_lock(const char *folder, const char *who, bool look, int *out)
 {
     DHO_TRY(open_lock(folder, O_RDWR | (look ? 0 : O_CREAT), out));
-    if (*out < 0 && look && errno == ENOENT) return DHO_OK;
+    if (*out < 0 && look) return DHO_OK;
     if (*out < 0)
-        return dho_fail(DHO_ERR_IO, "%s/.lock: cannot %s: %s", folder, look ? "open" : "create",
+        return dho_fail(DHO_ERR_IO, "%s/.lock: cannot create: %s", folder,
                         errno == ELOOP ? "is a link" : strerror(errno));
     if (wait_for(*out, folder, who)) return DHO_OK;
     dho_folder_unlock(out);

@@ -7,10 +7,10 @@
 
 #include <stdbool.h>
 
-/* Takes the lock FOLDER/.lock until the descriptor *out is closed or the process ends. The folder
- * is there; the file is made unless `look` is true: then a missing file is a free lock (*out: -1).
- * A job that was just killed may hold it for a moment: waits up to 10 s, and says so. File systems
- * without locks are let pass.
+/* Takes the lock FOLDER/.lock until the descriptor *out is closed or the process ends. The folder is
+ * there; the file is made unless `look` is true: then one that cannot be opened is a free lock (*out:
+ * -1). A job that was just killed may hold it for a moment: waits up to 10 s, and says so. File
+ * systems without locks are let pass.
  * Errors: DHO_ERR_CONFIG "another WHO is writing there", DHO_ERR_IO. */
 dho_status dho_folder_lock(const char *folder, const char *who, bool look, int *out);
 /* Gives it back; *inout becomes -1. -1 does nothing. */

@@ -26,3 +26,17 @@ END
         on { at = index($0, "</pre>"); if (at) { print substr($0, 1, at - 1); exit } print }' "$place/dom"
     grep -E 'CONSOLE.*(rror|arning)' "$place/errors" || true
 }
+
+look() { # PAGE, in $work: no fault at a phone's width and a desk's, in light and in dark
+    local width faults
+    [ -n "$chromium" ] || {
+        skip_part "pages in a browser (no Chromium)"
+        return 0
+    }
+    for width in "390 light" "390 dark" "1400 light"; do
+        # shellcheck disable=SC2086
+        faults=$(browser "$work/$1" $width)
+        [ -z "$faults" ] || { echo "$faults" >&2; die "$1 at $width, in $chromium"; }
+    done
+    pass "$1 in $chromium at 390 and 1400 px: every chart has marks and a name, nothing is cut or out of reach"
+}

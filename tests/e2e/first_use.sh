@@ -88,6 +88,11 @@ grep -q "select_on: val" sets.yaml && ! grep -q "holdout" sets.yaml || die "sets
 dho 0 "no problems" data check sets.yaml
 run 2 pack -c sets.yaml --out tars --shards 4 >log 2>&1 || die "pack"
 run 2 pack -c sets.yaml --unlabelled --out heap_tars --shards 4 >log 2>&1 || die "pack --unlabelled"
+odd='test: "1" #2'
+cp -r data/val "data/$odd"
+dho 0 "" init birds/labelled "data/$odd" --out odd.yaml
+"$DHO" train odd.yaml --print-config 2>log | grep -qF 'test: \"1\" #2' || die "a set of an odd name"
+rm -r "data/$odd"
 dho 0 "^unlabelled .*heap_tars: 120 images" init tars heap_tars
 grep -q "format: shards" tars.yaml || die "tars.yaml has no format"
 dho 0 "no problems" data check tars.yaml

@@ -77,6 +77,9 @@ eval:
     - {name: val, root: $work/data/val}
     - {name: a, root: $work/data/test_a}
 EOF
+    small_teacher
+}
+small_teacher() { # of the data of base.yaml
     run 2 train -c "$work/base.yaml" --set method=ce --set data.labels=all --set train.steps=4 \
         --out "$work/teacher" >"$work/log" 2>&1 || die "training the teacher"
     run 2 cache build -c "$work/base.yaml" --teacher "$work"/teacher/checkpoints/step-* --views 2 \

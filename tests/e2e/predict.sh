@@ -173,18 +173,8 @@ grep -qF '&lt;img src=x onerror=alert(1)&gt;&quot;.jpg' page.html || die "a host
 grep -qE '<script|<img src=x|https?:' page.html && die "the page loads or runs something"
 [ "$(grep -c '<img ' page.html)" = $((images - 1)) ] || die "not a picture for each image"
 pass "the page: pictures, classes, errors, hostile names; the same bytes on 3 ranks"
-for browser in chromium chromium-browser google-chrome none; do
-    command -v $browser >/dev/null && break
-done
-if [ $browser != none ]; then
-    wide=$(timeout 60 $browser --headless --no-sandbox --disable-gpu --window-size=390,800 --dump-dom \
-        "file://$work/page.html" 2>browser.log | grep -c 'class="cards"') || true
-    [ "$wide" = 1 ] || die "the browser does not show the page"
-    grep -qi 'console.*error' browser.log && die "the browser has errors: $(cat browser.log)"
-    pass "the page in a browser"
-else
-    skip_part "the page in a browser (no chromium)"
-fi
+. "$here/tests/e2e/browser.bash"
+look page.html
 
 # Refusals, alike on 1 and 2 ranks.
 mkdir -p empty/inner

@@ -80,18 +80,8 @@ fi
 
 report both.html "$work/dho" "$work/single_head" --svg "$work/svg"
 check both.html
-# What a person sees, at a phone's width and a desk's, in light and in dark.
 . "$here/tests/e2e/browser.bash"
-look() { # FILE
-    local width faults
-    for width in "390 light" "390 dark" "1400 light"; do
-        # shellcheck disable=SC2086
-        faults=$(browser "$work/$1" $width)
-        [ -z "$faults" ] || { echo "$faults" >&2; die "$1 at $width, in $chromium"; }
-    done
-    pass "$1 in $chromium at 390 and 1400 px: every chart has marks and a name, nothing is cut or out of reach"
-}
-if [ -n "$chromium" ]; then look both.html; else skip_part "pages in a browser (no Chromium)"; fi
+look both.html
 has both.html '<h1>2 runs</h1>' 'id="figure-accuracy"' 'id="figure-training"' 'id="figure-speed"' \
     'id="figure-alpha-beta-1"' 'id="figure-paired"' 'id="figure-calibration"' 'id="figure-conflict"' 'id="figure-conflict-cosine"' \
     'id="figure-classes"' 'Most frequent confusions' 'data:image/jpeg;base64,/9j/' \

@@ -1,4 +1,7 @@
 # dho export to ONNX, with ONNX Runtime as the reference, and to the folder that timm and transformers load.
+#   onnx.sh               narrow students, drawn pictures: the test
+#   onnx.sh TRAIN TEST    the students at their published sizes, 224 px, on two folders of classes; about
+#                         15 minutes for 500 images
 . "$(dirname "$0")/../e2e/lib.bash"
 needs_python onnx onnxruntime numpy PIL safetensors timm transformers
 exchange() { "$python" "$here/tests/golden/onnx_exchange.py" "$@" >"$work/log" 2>&1 || die "$*"; }
@@ -23,8 +26,25 @@ each() { # MODEL ARGUMENT ...
     shift
     student "$model" --set student.model="$model" "$@"
     to "$model" "$model.onnx"
-    files+=("$work/$model.onnx" "$work/$model/eval/val.safetensors" "$work/data/val")
+    files+=("$work/$model.onnx" "$work/$model/eval/val.safetensors" "${test:-$work/data/val}")
 }
+if [ $# = 2 ]; then
+    test=$(realpath "$2")
+    sed -i "s|root: $work/data/train, labels: shots|root: $(realpath "$1"), labels: shots|
+            s|root: $work/data/val|root: $test|; /name: a,/d" "$work/base.yaml"
+    rm -r "$work/teacher" "$work/cache"
+    small_teacher
+    for model in resnet18 resnet50 mobilenet_v2 convnext_tiny vit_s16 clip_rn50 clip_vit_b16; do
+        files=()
+        each $model --set student.width=0 --set data.image_size=224 --set train.steps=2 \
+            --set train.batch_labelled=4 --set train.batch_unlabelled=4
+        exchange same "${files[@]}"
+        pass "$(cat "$work/log")"
+        rm -r "${work:?}/$model" "$work/$model.onnx"
+    done
+    finish
+    exit
+fi
 each resnet18 --set student.width=8 --set train.steps=20
 each resnet50 --set student.width=8
 each mobilenet_v2 --set student.width=8

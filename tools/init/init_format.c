@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A path as YAML reads it back. */
+/* A path or a name as YAML reads it back. */
 static void add_path(dho_text *text, const char *path)
 {
     static const char plain[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./-";
-    if (strspn(path, plain) == strlen(path) && path[0] != '-') {
+    if (path[0] != '\0' && strspn(path, plain) == strlen(path) && path[0] != '-') {
         dho_text_add(text, "%s", path);
         return;
     }
@@ -118,8 +118,8 @@ static void add_eval(dho_text *text, const dho_init_plan *plan)
     const dho_init_found *found = plan->found;
     dho_text_add(text, "eval:\n");
     if (found->val >= 0)
-        dho_text_add(text, "  select_on: %s # alpha and beta are chosen here, and it is said\n",
-                     found->sets[found->val].name);
+        add_key(text, "select_on", found->sets[found->val].name,
+                "alpha and beta are chosen here, and it is said");
     else if (plan->holdout != NULL)
         dho_text_add(text,
                      "  select_on: holdout # alpha and beta are chosen on the images held out\n");
@@ -136,7 +136,9 @@ static void add_eval(dho_text *text, const dho_init_plan *plan)
                            : "  sets: [] # add {name: test, root: FOLDER} to measure on\n");
     for (int s = 0; s < found->set_count; s++) {
         const dho_init_set *set = &found->sets[s];
-        dho_text_add(text, "    - {name: %s, ", set->name);
+        dho_text_add(text, "    - {name: ");
+        add_path(text, set->name);
+        dho_text_add(text, ", ");
         if (set->path == NULL) {
             dho_text_add(text, "format: coop, split: %s}\n", set->name);
             continue;
