@@ -108,7 +108,7 @@ open_mpi_failed() {
 }
 
 # open_mpi_words: copies mpirun's standard error, which the ranks' goes through, without what says
-# nothing: the ten lines that mpirun adds to every exit code but 0, the news of a signal, the count of
+# nothing: the ten lines that mpirun adds to every exit code but 0 and to MPI_Abort, the news of a signal, the count of
 # equal messages, and two faults of its own. The input ends with a record separator and mpirun's exit code: if that is a
 # failure and nothing else was said, the ten lines come after all. Returns 1 if it is a failure and
 # nothing at all was said.
@@ -127,7 +127,7 @@ open_mpi_words() {
             rule=$line state=first
             continue
             ;;
-        first:*non-zero\ status* | first:Primary\ job\ *terminated\ normally*)
+        first:*non-zero\ status* | first:MPI_ABORT\ was\ invoked* | first:Primary\ job\ *terminated\ normally*)
             state=skip closing+=("$rule" "$line")
             continue
             ;;
