@@ -74,6 +74,37 @@ wait $leader || true # timeout's own exit code
 grep -q "the state is saved" "$work/log" || die "the run did not go on"
 pass "$(grep -m 1 'waits for the other ranks' "$work/log")"
 
+# Two hosts, each in a network namespace of its own, and the link between them is cut.
+cut_link() {
+    local a=dho-a-$$ b=dho-b-$$
+    trap 'ip netns del dho-a-$$; ip netns del dho-b-$$; pkill -f "^orted.*$work"; rm -rf "$work"' EXIT
+    ip netns add $a && ip netns add $b
+    ip link add va netns $a type veth peer name vb netns $b
+    ip -n $a addr add 10.77.0.1/24 dev va && ip -n $b addr add 10.77.0.2/24 dev vb
+    ip -n $a link set lo up && ip -n $b link set lo up
+    ip -n $a link set va up && ip -n $b link set vb up
+    printf '10.77.0.1 slots=1\n10.77.0.2 slots=1\n' >"$work/hosts"
+    cat >"$work/agent" <<END
+#!/bin/bash
+host=\$1 # as ssh: HOST COMMAND ...
+shift
+name=$a && [ \$host = 10.77.0.1 ] || name=$b
+exec ip netns exec \$name unshare --uts sh -c 'hostname host-\${0%-*} && exec sh -c "\$*"' \$name "\$@"
+END
+    chmod +x "$work/agent"
+    start 2 OMPI_MCA_plm_rsh_agent="$work/agent" PRTE_MCA_plm_ssh_agent="$work/agent" OPEN_MPI_PATIENCE=3 \
+        OMPI_MCA_btl_tcp_if_include=10.77.0.0/24 OMPI_MCA_oob_tcp_if_include=10.77.0.0/24 \
+        DHO_MPIRUN_ARGS="--hostfile $work/hosts --map-by node --bind-to none" \
+        ip netns exec $a unshare --uts sh -c 'hostname host-dho-a && exec "$@"' sh
+    ip -n $a link set va down
+    ends 'rank 1 (host-dho-b) does not answer' 25
+}
+if [ "$(id -u)" = 0 ] && command -v ip >/dev/null && ip netns list >/dev/null 2>&1; then
+    cut_link
+else
+    skip_part "a link that is cut (needs root and iproute2)"
+fi
+
 # A file whose read never ends, as on a file system that is gone.
 if ! ldd "$DHO" | grep -q libasan && command -v cc >/dev/null; then
     cat >"$work/stall.c" <<'END'
