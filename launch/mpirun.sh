@@ -78,9 +78,10 @@ if [ "$ranks" = 1 ] && [ $place = local ]; then
 fi
 open_mpi_find
 open_mpi_settings $place $crowded
+trap open_mpi_overdue USR2
+open_mpi_owner=$$
 exec 3> >(open_mpi_words >&2)
 words=$!
-trap open_mpi_overdue USR2
 forward_end=INT # TERM may be blocked (open_mpi.sh)
 status=0
 forward_signals ${open_mpi_before[@]+"${open_mpi_before[@]}"} mpirun -n "$ranks" "${args[@]}" "$@" \

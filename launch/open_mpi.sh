@@ -107,7 +107,7 @@ open_mpi_failed() {
     case $1 in 0 | 2 | 75 | 138) return 1 ;; esac
 }
 
-# open_mpi_overdue: the program has said its last word. mpirun ends a moment later, but for ever it does
+# open_mpi_overdue: for the trap of USR2 in the shell whose number open_mpi_owner is. The program has said its last word. mpirun ends a moment later, but for ever it does
 # not where it cannot reach one of its daemons: then it is killed after OPEN_MPI_PATIENCE seconds (20).
 open_mpi_overdue() {
     caught=USR2 # forward_signals only waits on
@@ -166,7 +166,8 @@ open_mpi_words() {
             outside:\[*\]\ Set\ MCA\ parameter\ \"*_base_help_aggregate\"*) continue ;;
         esac
         printf '%s\n' "$line"
-        [[ $line != dho:\ error:* ]] || kill -USR2 $$ 2>/dev/null || true # the program is at its end
+        # The program is at its end.
+        [[ -z ${open_mpi_owner:-} || $line != dho:\ error:* ]] || kill -USR2 "$open_mpi_owner" || true
         [[ -z ${line// } ]] || said=yes
         [[ $line != *signal\ [0-9]* ]] || told=yes
     done
