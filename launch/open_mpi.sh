@@ -107,8 +107,24 @@ open_mpi_failed() {
     case $1 in 0 | 2 | 75 | 138) return 1 ;; esac
 }
 
+# open_mpi_overdue: for the trap of USR2 in the shell whose number open_mpi_owner is. The program has said its last word. mpirun ends a moment later, but for ever it does
+# not where it cannot reach one of its daemons: then it is killed after OPEN_MPI_PATIENCE seconds (20).
+open_mpi_overdue() {
+    caught=USR2 # forward_signals only waits on
+    [ -z "${open_mpi_killer:-}" ] || return 0
+    { sleep "${OPEN_MPI_PATIENCE:-20}" && kill -KILL "$forward_child"; } >/dev/null 2>&1 3>&- &
+    open_mpi_killer=$!
+}
+
+# open_mpi_in_time: mpirun has ended; returns 1 if it had to be killed.
+open_mpi_in_time() {
+    trap '' USR2 # a late line
+    [ -n "${open_mpi_killer:-}" ] || return 0
+    kill "$open_mpi_killer" 2>/dev/null
+}
+
 # open_mpi_words: copies mpirun's standard error, which the ranks' goes through, without what says
-# nothing: the ten lines that mpirun adds to every exit code but 0, the news of a signal, the count of
+# nothing: the ten lines that mpirun adds to every exit code but 0 and to MPI_Abort, the news of a signal, the count of
 # equal messages, and two faults of its own. The input ends with a record separator and mpirun's exit code: if that is a
 # failure and nothing else was said, the ten lines come after all. Returns 1 if it is a failure and
 # nothing at all was said.
@@ -127,7 +143,7 @@ open_mpi_words() {
             rule=$line state=first
             continue
             ;;
-        first:*non-zero\ status* | first:Primary\ job\ *terminated\ normally*)
+        first:*non-zero\ status* | first:MPI_ABORT\ was\ invoked* | first:Primary\ job\ *terminated\ normally*)
             state=skip closing+=("$rule" "$line")
             continue
             ;;
@@ -150,6 +166,8 @@ open_mpi_words() {
             outside:\[*\]\ Set\ MCA\ parameter\ \"*_base_help_aggregate\"*) continue ;;
         esac
         printf '%s\n' "$line"
+        # The program is at its end.
+        [[ -z ${open_mpi_owner:-} || $line != dho:\ error:* ]] || kill -USR2 "$open_mpi_owner" || true
         [[ -z ${line// } ]] || said=yes
         [[ $line != *signal\ [0-9]* ]] || told=yes
     done

@@ -63,6 +63,13 @@ dho_status dho_comm_gather(dho_comm *comm, const void *data, size_t bytes, void 
 
 dho_status dho_comm_barrier(dho_comm *comm);
 
+/* From now on nothing may stand still for longer than `seconds`; 0, as at the start: for ever. When a
+ * collective does not go on, each rank that waits says on standard error what it does, and the
+ * collective fails with DHO_ERR_COMM, on rank 0 with the ranks that are missing. A rank whose own read or
+ * write of a file lasts longer says so; it ends its process with exit code 1, at once where it is the
+ * only rank, else a little later than the others would name it. Collective. */
+dho_status dho_comm_watch(dho_comm *comm, double seconds);
+
 /* All ranks say how their local work went; when one failed, all return the failure of the lowest
  * rank that failed, with its message, which for size > 1 starts with "rank R (host): " unless
  * every rank failed with the same message. Collective.

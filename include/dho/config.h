@@ -213,6 +213,7 @@ typedef struct dho_config {
         int64_t checkpoint_keep;      /* train.checkpoint_keep: 2; >= 1 */
         int64_t log_every;            /* train.log_every: 10 steps */
         int64_t conflict_every;       /* train.conflict_every: 0 = never; steps */
+        double watchdog;              /* train.watchdog: 600 s; 0 = none */
         bool tensorboard;             /* train.tensorboard: true; metrics as event files as well */
         dho_skip_policy on_nonfinite; /* train.on_nonfinite: fail | skip (the step) */
         int64_t eval_every;           /* train.eval_every: 0 = never; steps */

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "dho/file.h"
 
+#include "base/activity.h"
 #include "base/file_kind.h"
 #include "base/text.h"
 #include "dho/alloc.h"
@@ -64,14 +65,28 @@ fail:
 
 static dho_status write_all(dho_atomic_file *file, const uint8_t *data, size_t bytes)
 {
+    dho_status status = DHO_OK;
+    dho_activity_begin("writes", file->path, true);
     while (bytes > 0) {
         const ssize_t put = write(file->descriptor, data, bytes);
         if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return io_error(file->path, "write");
+        if (put < 0) {
+            status = io_error(file->path, "write");
+            break;
+        }
         data += put;
         bytes -= (size_t)put;
     }
-    return DHO_OK;
+    dho_activity_end();
+    return status;
+}
+
+static int sync_file(const dho_atomic_file *file)
+{
+    dho_activity_begin("writes", file->path, true);
+    const int failed = fsync(file->descriptor);
+    dho_activity_end();
+    return failed;
 }
 
 static dho_status keep_failure(dho_atomic_file *file, dho_status status)
@@ -128,7 +143,7 @@ dho_status dho_atomic_file_commit(dho_atomic_file **inout)
         goto fail;
     }
     DHO_TRY_GOTO(write_all(file, file->buffer, file->buffered));
-    if (fsync(file->descriptor) != 0) {
+    if (sync_file(file) != 0) {
         status = io_error(file->path, "fsync");
         goto fail;
     }

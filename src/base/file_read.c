@@ -1,5 +1,6 @@
 /* Reading: the one way to open a user's file, whole files, texts, mappings. */
 #define _GNU_SOURCE
+#include "base/activity.h"
 #include "base/file_kind.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
@@ -30,7 +31,7 @@ static dho_status not_regular(const char *path, mode_t mode)
 }
 
 /* Without O_NONBLOCK, open() of a FIFO waits for a writer, for ever. */
-dho_status dho_file_open(int *out, const char *path, uint64_t *out_size)
+static dho_status open_file(int *out, const char *path, uint64_t *out_size)
 {
     struct stat info;
     const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -57,6 +58,14 @@ dho_status dho_file_open(int *out, const char *path, uint64_t *out_size)
     return DHO_OK;
 }
 
+dho_status dho_file_open(int *out, const char *path, uint64_t *out_size)
+{
+    dho_activity_begin("opens", path, true);
+    const dho_status status = open_file(out, path, out_size);
+    dho_activity_end();
+    return status;
+}
+
 dho_status dho_file_append(FILE **out, const char *path)
 {
     struct stat info;
@@ -80,8 +89,8 @@ dho_status dho_file_append(FILE **out, const char *path)
     return io_error(path, "open");
 }
 
-dho_status dho_file_read(const char *path, size_t max_bytes, uint8_t **inout_data,
-                         size_t *inout_capacity, size_t *out_size)
+static dho_status read_file(const char *path, size_t max_bytes, uint8_t **inout_data,
+                            size_t *inout_capacity, size_t *out_size)
 {
     int file;
     uint64_t bytes;
@@ -117,6 +126,15 @@ dho_status dho_file_read(const char *path, size_t max_bytes, uint8_t **inout_dat
     *out_size = used;
 fail:
     close(file);
+    return status;
+}
+
+dho_status dho_file_read(const char *path, size_t max_bytes, uint8_t **inout_data,
+                         size_t *inout_capacity, size_t *out_size)
+{
+    dho_activity_begin("reads", path, true);
+    const dho_status status = read_file(path, max_bytes, inout_data, inout_capacity, out_size);
+    dho_activity_end();
     return status;
 }
 

@@ -18,7 +18,10 @@ void comm_init(dho_comm *comm, const comm_ops *ops, int rank, int size)
 
 void dho_comm_destroy(dho_comm **comm)
 {
-    if (*comm != NULL) (*comm)->ops->destroy(*comm);
+    if (*comm != NULL) {
+        comm_watchdog_set(*comm, 0);
+        (*comm)->ops->destroy(*comm);
+    }
     *comm = NULL;
 }
 
@@ -74,6 +77,12 @@ dho_status dho_comm_gather(dho_comm *comm, const void *data, size_t bytes, void 
 dho_status dho_comm_barrier(dho_comm *comm)
 {
     return comm->ops->barrier(comm);
+}
+
+dho_status dho_comm_watch(dho_comm *comm, double seconds)
+{
+    DHO_TRY(dho_comm_agree(comm, comm_watchdog_set(comm, seconds)));
+    return comm->ops->limit(comm, seconds);
 }
 
 dho_status dho_comm_agree(dho_comm *comm, dho_status local)

@@ -1,4 +1,4 @@
-#include "comm/comm_private.h"
+#include "comm/comm_watch.h"
 #include "dho/alloc.h"
 
 #include <dlfcn.h>
@@ -28,6 +28,7 @@ enum { MAX_LEVELS = sizeof(int) * CHAR_BIT };
 typedef struct mpi_comm {
     dho_comm base;
     MPI_Comm handle; /* a duplicate of the world's, so that no other traffic can meet ours */
+    comm_watch watch;
     bool finalise;   /* this object started MPI */
     float *pieces;   /* owned; 2 * PIECE_FLOATS; NULL for one rank */
     uint64_t *sizes; /* owned; one per rank, for gather */
@@ -37,19 +38,28 @@ typedef struct range {
     size_t begin, end;
 } range;
 
-static dho_status mpi_failed(const dho_comm *comm, const char *function, int code)
-{
-    char text[MPI_MAX_ERROR_STRING] = "unknown error";
-    int length = 0;
-    MPI_Error_string(code, text, &length);
-    return dho_fail(DHO_ERR_COMM, "%s failed on rank %d (%s): %s", function, comm->rank, comm->host,
-                    text);
-}
-
 #define TRY_MPI(comm, function, ...)                                                  \
     do {                                                                              \
         const int code_ = function(__VA_ARGS__);                                      \
-        if (code_ != MPI_SUCCESS) return mpi_failed(&(comm)->base, #function, code_); \
+        if (code_ != MPI_SUCCESS) return comm_mpi_failed(&(comm)->base, #function, code_); \
+    } while (0)
+
+/* A collective as a whole. */
+#define WATCHED(base, what, call)                    \
+    do {                                             \
+        comm_watch *watch_ = &((mpi_comm *)base)->watch; \
+        comm_watch_enter(watch_, what);              \
+        const dho_status status_ = call;             \
+        comm_watch_leave(watch_);                    \
+        return status_;                              \
+    } while (0)
+
+/* Starts one MPI operation and waits for it. */
+#define DO_MPI(comm, function, ...)                            \
+    do {                                                       \
+        MPI_Request request_;                                  \
+        TRY_MPI(comm, function, __VA_ARGS__, &request_);       \
+        DHO_TRY(comm_watch_wait(&(comm)->watch, 1, &request_)); \
     } while (0)
 
 static size_t min_size(size_t a, size_t b)
@@ -100,7 +110,7 @@ static dho_status exchange_add(mpi_comm *comm, int partner, const float *give, s
             DHO_TRY(start_transfer(comm, &transfers[(piece + 1) % 2], piece + 1, partner, give,
                                    give_count, keep_count));
         transfer *here = &transfers[piece % 2];
-        for (int i = 0; i < 2; i++) TRY_MPI(comm, MPI_Wait, &here->requests[i], MPI_STATUS_IGNORE);
+        DHO_TRY(comm_watch_wait(&comm->watch, 2, here->requests));
         if (here->count > 0)
             add(keep + here->begin, comm->pieces + piece % 2 * PIECE_FLOATS, here->count);
     }
@@ -114,11 +124,14 @@ static dho_status exchange_copy(mpi_comm *comm, int partner, const float *give, 
     const size_t most = MAX_MESSAGE_BYTES / sizeof(float);
     while (give_count > 0 || take_count > 0) {
         const size_t send = min_size(give_count, most), receive = min_size(take_count, most);
+        MPI_Request requests[2];
         /* An end without data is no message: the other side, which knows the ranges as well,
          * does not wait for one. */
-        TRY_MPI(comm, MPI_Sendrecv, give, (int)send, MPI_FLOAT, send > 0 ? partner : MPI_PROC_NULL,
-                TAG_SUM, take, (int)receive, MPI_FLOAT, receive > 0 ? partner : MPI_PROC_NULL,
-                TAG_SUM, comm->handle, MPI_STATUS_IGNORE);
+        TRY_MPI(comm, MPI_Irecv, take, (int)receive, MPI_FLOAT, receive > 0 ? partner : MPI_PROC_NULL,
+                TAG_SUM, comm->handle, &requests[0]);
+        TRY_MPI(comm, MPI_Isend, give, (int)send, MPI_FLOAT, send > 0 ? partner : MPI_PROC_NULL,
+                TAG_SUM, comm->handle, &requests[1]);
+        DHO_TRY(comm_watch_wait(&comm->watch, 2, requests));
         give += send;
         give_count -= send;
         take += receive;
@@ -153,7 +166,7 @@ static dho_status halve_and_double(mpi_comm *comm, float *data, size_t count, in
     return DHO_OK;
 }
 
-static dho_status mpi_tree_sum(dho_comm *base, float *data, size_t count)
+static dho_status tree_sum(dho_comm *base, float *data, size_t count)
 {
     mpi_comm *comm = (mpi_comm *)base;
     if (count == 0) return DHO_OK;
@@ -170,39 +183,54 @@ static dho_status mpi_tree_sum(dho_comm *base, float *data, size_t count)
     return DHO_OK;
 }
 
+static dho_status mpi_tree_sum(dho_comm *base, float *data, size_t count)
+{
+    WATCHED(base, "adds up the gradients", tree_sum(base, data, count));
+}
+
 /* --- the other collectives ---------------------------------------------------------------------*/
 
-static dho_status mpi_reduce(dho_comm *base, int64_t *data, size_t count, comm_reduction reduction)
+static dho_status reduce(dho_comm *base, int64_t *data, size_t count, comm_reduction reduction)
 {
     mpi_comm *comm = (mpi_comm *)base;
     const MPI_Op op = reduction == COMM_MIN ? MPI_MIN : reduction == COMM_MAX ? MPI_MAX : MPI_SUM;
     while (count > 0) {
         const size_t now = min_size(count, MAX_MESSAGE_BYTES / sizeof *data);
-        TRY_MPI(comm, MPI_Allreduce, MPI_IN_PLACE, data, (int)now, MPI_INT64_T, op, comm->handle);
+        DO_MPI(comm, MPI_Iallreduce, MPI_IN_PLACE, data, (int)now, MPI_INT64_T, op, comm->handle);
         data += now;
         count -= now;
     }
     return DHO_OK;
 }
 
-static dho_status mpi_broadcast(dho_comm *base, void *data, size_t bytes, int root)
+static dho_status mpi_reduce(dho_comm *base, int64_t *data, size_t count, comm_reduction reduction)
+{
+    WATCHED(base, "agrees with the other ranks", reduce(base, data, count, reduction));
+}
+
+static dho_status broadcast(dho_comm *base, void *data, size_t bytes, int root)
 {
     mpi_comm *comm = (mpi_comm *)base;
     char *at = data;
     while (bytes > 0) {
         const size_t now = min_size(bytes, MAX_MESSAGE_BYTES);
-        TRY_MPI(comm, MPI_Bcast, at, (int)now, MPI_BYTE, root, comm->handle);
+        DO_MPI(comm, MPI_Ibcast, at, (int)now, MPI_BYTE, root, comm->handle);
         at += now;
         bytes -= now;
     }
     return DHO_OK;
 }
 
+static dho_status mpi_broadcast(dho_comm *base, void *data, size_t bytes, int root)
+{
+    WATCHED(base, "takes what one rank sends to all", broadcast(base, data, bytes, root));
+}
+
 static dho_status send_all(mpi_comm *comm, const char *data, size_t bytes)
 {
     while (bytes > 0) {
         const size_t now = min_size(bytes, MAX_MESSAGE_BYTES);
-        TRY_MPI(comm, MPI_Send, data, (int)now, MPI_BYTE, 0, TAG_GATHER, comm->handle);
+        DO_MPI(comm, MPI_Isend, data, (int)now, MPI_BYTE, 0, TAG_GATHER, comm->handle);
         data += now;
         bytes -= now;
     }
@@ -213,8 +241,7 @@ static dho_status receive_all(mpi_comm *comm, char *data, size_t bytes, int from
 {
     while (bytes > 0) {
         const size_t now = min_size(bytes, MAX_MESSAGE_BYTES);
-        TRY_MPI(comm, MPI_Recv, data, (int)now, MPI_BYTE, from, TAG_GATHER, comm->handle,
-                MPI_STATUS_IGNORE);
+        DO_MPI(comm, MPI_Irecv, data, (int)now, MPI_BYTE, from, TAG_GATHER, comm->handle);
         data += now;
         bytes -= now;
     }
@@ -231,12 +258,12 @@ static dho_status allocate_gathered(const mpi_comm *comm, void **out)
     return dho_alloc(out, total, 1, "gathered data");
 }
 
-static dho_status mpi_gather(dho_comm *base, const void *data, size_t bytes, void **out,
+static dho_status gather(dho_comm *base, const void *data, size_t bytes, void **out,
                              size_t *out_bytes)
 {
     mpi_comm *comm = (mpi_comm *)base;
     const uint64_t mine = bytes;
-    TRY_MPI(comm, MPI_Gather, &mine, 1, MPI_UINT64_T, comm->sizes, 1, MPI_UINT64_T, 0,
+    DO_MPI(comm, MPI_Igather, &mine, 1, MPI_UINT64_T, comm->sizes, 1, MPI_UINT64_T, 0,
             comm->handle);
     dho_status status = base->rank == 0 ? allocate_gathered(comm, out) : DHO_OK;
     DHO_TRY_GOTO(dho_comm_agree(base, status));
@@ -256,11 +283,22 @@ fail:
     return status;
 }
 
-static dho_status mpi_barrier(dho_comm *base)
+static dho_status mpi_gather(dho_comm *base, const void *data, size_t bytes, void **out,
+                             size_t *out_bytes)
+{
+    WATCHED(base, "sends its part to rank 0", gather(base, data, bytes, out, out_bytes));
+}
+
+static dho_status barrier(dho_comm *base)
 {
     mpi_comm *comm = (mpi_comm *)base;
-    TRY_MPI(comm, MPI_Barrier, comm->handle);
+    DO_MPI(comm, MPI_Ibarrier, comm->handle);
     return DHO_OK;
+}
+
+static dho_status mpi_barrier(dho_comm *base)
+{
+    WATCHED(base, "waits at a barrier", barrier(base));
 }
 
 /* --- life --------------------------------------------------------------------------------------*/
@@ -270,6 +308,7 @@ static void release(mpi_comm *comm)
 {
     dho_free(comm->pieces);
     dho_free(comm->sizes);
+    comm_watch_release(&comm->watch);
     if (comm->handle != MPI_COMM_NULL) MPI_Comm_free(&comm->handle);
     if (comm->finalise) MPI_Finalize();
 }
@@ -286,6 +325,11 @@ static void mpi_abort(dho_comm *base, int exit_code)
     MPI_Abort(((mpi_comm *)base)->handle, exit_code);
 }
 
+static dho_status mpi_limit(dho_comm *base, double seconds)
+{
+    return comm_watch_limit(&((mpi_comm *)base)->watch, seconds);
+}
+
 static const comm_ops mpi_ops = {
     .destroy = mpi_destroy,
     .abort = mpi_abort,
@@ -294,6 +338,7 @@ static const comm_ops mpi_ops = {
     .broadcast = mpi_broadcast,
     .gather = mpi_gather,
     .barrier = mpi_barrier,
+    .limit = mpi_limit,
 };
 
 static dho_status allocate(mpi_comm *comm, mpi_comm **out)
@@ -305,27 +350,35 @@ static dho_status allocate(mpi_comm *comm, mpi_comm **out)
     return DHO_OK;
 }
 
+/* A duplicate of the world's communicator that returns its errors. */
+static dho_status duplicate(const dho_comm *base, MPI_Comm *out)
+{
+    int code = MPI_Comm_dup(MPI_COMM_WORLD, out);
+    if (code == MPI_SUCCESS) code = MPI_Comm_set_errhandler(*out, MPI_ERRORS_RETURN);
+    return code == MPI_SUCCESS ? DHO_OK : comm_mpi_failed(base, "MPI_Comm_dup", code);
+}
+
 dho_status dho_comm_create_mpi(dho_comm **out, int *argc, char ***argv)
 {
     mpi_comm comm = {.handle = MPI_COMM_NULL};
     mpi_comm *object = NULL;
+    MPI_Comm questions;
     *out = NULL;
     dho_status status;
+    comm_watch_init(&comm.watch, &comm.base, MPI_COMM_NULL);
     DHO_TRY_GOTO(comm_start_mpi(argc, argv, &comm.finalise));
     int rank = 0, size = 1;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     DHO_TRY_GOTO(comm_check_launcher(size));
     comm_init(&comm.base, &mpi_ops, rank, size);
-    int code = MPI_Comm_dup(MPI_COMM_WORLD, &comm.handle);
-    if (code == MPI_SUCCESS) code = MPI_Comm_set_errhandler(comm.handle, MPI_ERRORS_RETURN);
-    if (code != MPI_SUCCESS) {
-        status = mpi_failed(&comm.base, "MPI_Comm_dup", code);
-        goto fail;
-    }
+    DHO_TRY_GOTO(duplicate(&comm.base, &comm.handle));
+    DHO_TRY_GOTO(duplicate(&comm.base, &questions));
+    comm_watch_init(&comm.watch, &comm.base, questions);
     /* All memory of the collectives is taken here, where ranks can still agree about a failure. */
     DHO_TRY_GOTO(dho_comm_agree(&comm.base, allocate(&comm, &object)));
     *object = comm;
+    object->watch.base = &object->base;
     *out = &object->base;
     return DHO_OK;
 fail:

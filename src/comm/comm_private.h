@@ -4,6 +4,9 @@
 
 #include "dho/comm.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 typedef enum comm_reduction { COMM_MIN, COMM_MAX, COMM_SUM } comm_reduction;
 
 /* The few operations in which MPI and one process differ; comm.c builds the rest on them.
@@ -17,15 +20,35 @@ typedef struct comm_ops {
     dho_status (*gather)(dho_comm *comm, const void *data, size_t bytes, void **out,
                          size_t *out_bytes);
     dho_status (*barrier)(dho_comm *comm);
+    dho_status (*limit)(dho_comm *comm, double seconds); /* of a wait for other ranks; 0: none */
 } comm_ops;
+
+enum { DHO_COMM_HOST_BYTES = 256 };
+
+/* The thread that looks whether this rank itself stands still. */
+typedef struct comm_watchdog {
+    pthread_t thread;
+    bool runs;
+    double limit; /* seconds */
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    bool end; /* under the lock */
+} comm_watchdog;
 
 /* The first member of each kind of communicator. */
 struct dho_comm {
     const comm_ops *ops;
     int rank;
     int size;
-    char host[256];
+    char host[DHO_COMM_HOST_BYTES];
+    comm_watchdog *watchdog; /* owned; NULL: none */
+    _Atomic int waiting;     /* > 0: in a collective, whose wait is watched elsewhere */
 };
+
+/* Starts or ends (seconds 0) the watchdog's thread of this rank. Errors: DHO_ERR_MEMORY. */
+dho_status comm_watchdog_set(dho_comm *comm, double seconds);
+/* So much of a limit is for asking the ranks what they do. */
+double comm_watchdog_grace(double limit);
 
 /* Fills in the common part, the host name included. */
 void comm_init(dho_comm *comm, const comm_ops *ops, int rank, int size);

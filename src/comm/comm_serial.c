@@ -59,6 +59,13 @@ static dho_status serial_barrier(dho_comm *comm)
     return DHO_OK;
 }
 
+static dho_status serial_limit(dho_comm *comm, double seconds)
+{
+    (void)comm;
+    (void)seconds; /* there is nobody to wait for */
+    return DHO_OK;
+}
+
 static const comm_ops serial_ops = {
     .destroy = serial_destroy,
     .abort = serial_abort,
@@ -67,6 +74,7 @@ static const comm_ops serial_ops = {
     .broadcast = serial_broadcast,
     .gather = serial_gather,
     .barrier = serial_barrier,
+    .limit = serial_limit,
 };
 
 dho_status dho_comm_create_serial(dho_comm **out)

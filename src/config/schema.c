@@ -250,6 +250,8 @@ static const dho_field config_fields[] = {
     NUMBER(train.log_every, LOG, "10", IN(1, MANY), "steps", "between two lines of the log"),
     NUMBER(train.conflict_every, LOG, "0", IN(0, MANY), "steps",
            "between two measurements of the losses' gradient conflict; 0: never"),
+    NUMBER(train.watchdog, LOG, "600", IN(0, 1e9), "s",
+           "longest wait for a file or for other ranks; then all say where they are and the run ends; 0: for ever"),
     BOOL(train.tensorboard, LOG, "true", "metrics also as TensorBoard's event files (docs/metrics.md)"),
     WORD(train.on_nonfinite, NUMBERS, policy_words, "fail",
          "what a loss or gradient that is not finite does to the step"),

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "data/dataset_build.h"
 
+#include "base/activity.h"
 #include "base/utf8.h"
 #include "data/tar_index.h"
 #include "data/unused.h"
@@ -179,13 +180,22 @@ const char *dho_dataset_root_of(const dho_dataset *dataset, int64_t id)
     return absolute ? "" : part_of(dataset, &id)->root;
 }
 
+static dho_status read_member(dho_tar_set *tars, const char *name, int64_t id, uint8_t **inout_data,
+                              size_t *inout_capacity, size_t *out_size)
+{
+    dho_activity_begin("reads in its tar", name, true);
+    const dho_status status = dho_tar_set_read(tars, id, inout_data, inout_capacity, out_size);
+    dho_activity_end();
+    return status;
+}
+
 dho_status dho_dataset_read(const dho_dataset *dataset, int64_t id, uint8_t **inout_data,
                             size_t *inout_capacity, size_t *out_size)
 {
     const char *name = dataset->samples[id].path;
     const dho_dataset *part = part_of(dataset, &id);
     if (part->shards != NULL)
-        return dho_tar_set_read(part->shards, id, inout_data, inout_capacity, out_size);
+        return read_member(part->shards, name, id, inout_data, inout_capacity, out_size);
     char path[PATH_MAX];
     const size_t length = strlen(part->root);
     const bool bare = name[0] == '/', slash = bare || length == 0 || part->root[length - 1] == '/';

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "data/decode_ring.h"
 
+#include "base/activity.h"
 #include "base/clock.h"
 #include "base/thread.h"
 #include "data/decode_skip.h"
@@ -247,7 +248,9 @@ dho_status dho_decode_ring_next(dho_decode_ring *ring, dho_batch *out, double *s
     pthread_mutex_lock(&ring->lock);
     if (slot->done < slot->batch.count) {
         const double before = dho_seconds_now();
+        dho_activity_begin("waits for images", NULL, false);
         while (slot->done < slot->batch.count) pthread_cond_wait(&ring->ready, &ring->lock);
+        dho_activity_end();
         if (seconds_waited != NULL) *seconds_waited += dho_seconds_now() - before;
     }
     pthread_mutex_unlock(&ring->lock);

@@ -1,6 +1,7 @@
 /* One global step: V microbatches, summed over a fixed tree, and one update. */
 #include "train/trainer_internal.h"
 
+#include "base/activity.h"
 #include "base/clock.h"
 #include "dho/log.h"
 #include "dho/teacher.h"
@@ -9,6 +10,7 @@
 #include "train/stop_signal.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { LANES = DHO_SLAB_LANES, MOST_SKIPS = 10 };
@@ -74,16 +76,24 @@ static void merge(dho_trainer *trainer, int slot)
         dho_step_conflict_merge(&trainer->conflict, trainer->compute, slot);
 }
 
+/* One microbatch's gradients in partial `top`. */
+static dho_status take_microbatch(dho_trainer *trainer, int top, double *data_seconds)
+{
+    dho_batch batch;
+    DHO_TRY(dho_loader_next(trainer->loader, &batch, data_seconds));
+    dho_activity_begin("computes", NULL, false);
+    const dho_status status = compute_microbatch(trainer, &batch, top);
+    dho_activity_end();
+    dho_loader_release(trainer->loader, &batch);
+    return status;
+}
+
 /* All local microbatches, merged into partial 0 in tree order. */
 static dho_status compute_local(dho_trainer *trainer, double *data_seconds)
 {
     int top = 0;
     for (int k = 0; k < trainer->local_count; k++) {
-        dho_batch batch;
-        DHO_TRY(dho_loader_next(trainer->loader, &batch, data_seconds));
-        const dho_status status = compute_microbatch(trainer, &batch, top++);
-        dho_loader_release(trainer->loader, &batch);
-        DHO_TRY(status);
+        DHO_TRY(take_microbatch(trainer, top++, data_seconds));
         for (int m = 0; m < trainer->merges[k]; m++) merge(trainer, --top);
     }
     return DHO_OK;
@@ -196,7 +206,7 @@ static dho_status update_if_finite(dho_trainer *trainer, const float *slab,
     return DHO_OK;
 }
 
-dho_status dho_trainer_step(dho_trainer *trainer, dho_local_failure *inout_log, bool *out_stop)
+static dho_status run_step(dho_trainer *trainer, dho_local_failure *inout_log, bool *out_stop)
 {
     const double start = dho_seconds_now();
     float *slab = partial(trainer, 0);
@@ -218,4 +228,14 @@ dho_status dho_trainer_step(dho_trainer *trainer, dho_local_failure *inout_log, 
     if (written == DHO_OK) written = dho_progress_step(&trainer->progress, &metrics);
     *inout_log = dho_local_failure_of(written);
     return DHO_OK;
+}
+
+dho_status dho_trainer_step(dho_trainer *trainer, dho_local_failure *inout_log, bool *out_stop)
+{
+    char number[24];
+    snprintf(number, sizeof number, "%lld", (long long)trainer->step + 1);
+    dho_activity_begin("step", number, false);
+    const dho_status status = run_step(trainer, inout_log, out_stop);
+    dho_activity_end();
+    return status;
 }

@@ -1,6 +1,7 @@
 /* The run: its steps, when it saves, when it stops, and what it says at its start. */
 #include "dho/trainer.h"
 
+#include "base/activity.h"
 #include "base/log_file.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
@@ -143,7 +144,10 @@ dho_status dho_train(const dho_config *config, dho_comm *comm, const char *resum
 {
     dho_trainer trainer;
     dho_stop_signal_install(dho_comm_rank(comm) == 0);
+    dho_activity_begin("opens the run", NULL, false);
+    DHO_TRY(dho_comm_watch(comm, config->train.watchdog));
     dho_status status = dho_trainer_open(&trainer, config, comm);
+    dho_activity_end();
     if (status == DHO_OK) status = train_opened(&trainer, resume);
     dho_stop_signal_ignore();
     if (status != DHO_OK) /* as the program will say it */
@@ -151,5 +155,6 @@ dho_status dho_train(const dho_config *config, dho_comm *comm, const char *resum
                           status == DHO_PREEMPTED ? "" : "error: ", dho_error_message());
     dho_log_file_close();
     dho_trainer_close(&trainer);
+    if (status == DHO_OK) status = dho_comm_watch(comm, 0);
     return status;
 }

@@ -1,6 +1,7 @@
 /* Evaluations while training, and what follows from them: the best checkpoint, the early stop. */
 #include "train/trainer_internal.h"
 
+#include "base/activity.h"
 #include "base/clock.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
@@ -137,7 +138,9 @@ dho_status dho_trainer_evaluate(dho_trainer *trainer, bool *inout_stop,
     trainer->standing.due = true;
     if (*inout_stop) return DHO_OK;
     const double start = dho_seconds_now();
+    dho_activity_begin("evaluates", NULL, false);
     const dho_status status = dho_set_evaluator_run(trainer->evaluator, &scores);
+    dho_activity_end();
     *inout_stop = status == DHO_PREEMPTED;
     if (*inout_stop) return DHO_OK;
     DHO_TRY(status);

@@ -215,7 +215,7 @@ START_TEST(test_mpi_errors_come_back)
     char byte = 0;
     const dho_status status = dho_comm_broadcast(comm, &byte, 1, size);
     char text[100];
-    snprintf(text, sizeof text, "MPI_Bcast failed on rank %d (%s): MPI_ERR_ROOT", rank,
+    snprintf(text, sizeof text, "MPI_Ibcast failed on rank %d (%s): MPI_ERR_ROOT", rank,
              dho_comm_host(comm));
     check_all(status == DHO_ERR_COMM && strstr(dho_error_message(), text) != NULL);
     ck_assert_ok(dho_comm_barrier(comm));
