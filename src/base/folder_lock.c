@@ -53,7 +53,7 @@ static bool wait_for(int lock, const char *folder, const char *who)
 dho_status dho_folder_lock(const char *folder, const char *who, bool look, int *out)
 {
     DHO_TRY(open_lock(folder, O_RDWR | (look ? 0 : O_CREAT), out));
-    if (*out < 0 && look && errno == ENOENT) return DHO_OK;
+    if (*out < 0 && look && (errno == ENOENT || errno == ENOTDIR)) return DHO_OK;
     if (*out < 0)
         return dho_fail(DHO_ERR_IO, "%s/.lock: cannot %s: %s", folder, look ? "open" : "create",
                         errno == ELOOP ? "is a link" : strerror(errno));
