@@ -27,9 +27,11 @@ static bool is_to_keep(const json_t *line, int64_t step, bool due)
 }
 
 /* Keeps the lines of the file whose "step" is at most `step`: a run that resumes writes the later
- * ones again. */
-static dho_status drop_later_lines(const char *path, int64_t step, bool due)
+ * ones again. An evaluation that is made again takes its step's points out of TensorBoard's curves:
+ * the others of that step are written into them again. */
+static dho_status drop_later_lines(dho_progress *progress, int64_t step, bool due)
 {
+    const char *path = progress->path;
     uint8_t *data = NULL;
     size_t capacity = 0, size;
     dho_atomic_file *kept = NULL;
@@ -42,6 +44,8 @@ static dho_status drop_later_lines(const char *path, int64_t step, bool due)
         if (newline == NULL) break; /* torn by a crash */
         json_t *entry = json_loadb(line, (size_t)(newline - line), 0, NULL);
         const bool keep = is_to_keep(entry, step, due);
+        if (keep && due && json_integer_value(json_object_get(entry, "step")) == step)
+            dho_tensorboard_line(&progress->board, entry);
         json_decref(entry);
         if (keep) dho_atomic_file_write(kept, line, (size_t)(newline + 1 - line));
         line = newline + 1;
@@ -62,11 +66,12 @@ dho_status dho_progress_open(dho_progress *progress, const dho_config *config, i
     progress->shows[DHO_RUNS_WITH_TWO_HEADS] = dho_method_is_dual(config->method);
     progress->log_every = config->train.log_every;
     progress->total_steps = total_steps;
+    progress->eval_every = config->train.eval_every;
     DHO_TRY(dho_path_join(&progress->path, config->out, "metrics.jsonl"));
-    if (dho_path_exists(progress->path)) DHO_TRY(drop_later_lines(progress->path, step, due));
-    DHO_TRY(dho_file_append(&progress->file, progress->path));
-    if (config->train.tensorboard) dho_tensorboard_open(&progress->board, config->out, step);
-    return DHO_OK;
+    if (config->train.tensorboard)
+        dho_tensorboard_open(&progress->board, config->out, due ? step - 1 : step);
+    if (dho_path_exists(progress->path)) DHO_TRY(drop_later_lines(progress, step, due));
+    return dho_file_append(&progress->file, progress->path);
 }
 
 static void format_bar(const dho_progress *progress, int64_t step, char out[BAR_WIDTH + 4])
@@ -92,12 +97,27 @@ static size_t format_metrics(const dho_progress *progress, bool evaluation,
 }
 
 /* "step 2/12 epoch 0.20 | loss 3.8744 (ce 3.327, ...". */
+int64_t dho_progress_evaluations(int64_t step, int64_t total_steps, int64_t every)
+{
+    if (every == 0 || step >= total_steps) return 0;
+    return total_steps / every - step / every + (total_steps % every != 0);
+}
+
+/* The time for the steps behind `step` and the evaluations from it on: a step's line is written
+ * before its evaluation. */
+static double seconds_left(const dho_progress *progress, int64_t step)
+{
+    const int64_t evaluations =
+        dho_progress_evaluations(step - 1, progress->total_steps, progress->eval_every);
+    return progress->mean_seconds * (double)(progress->total_steps - step) +
+           progress->evaluation_seconds * (double)evaluations;
+}
+
 static void format_line(const dho_progress *progress, int64_t step,
                         const double values[DHO_METRIC_COUNT], char *out, size_t bytes)
 {
     char left[32];
-    dho_format_duration(progress->mean_seconds * (double)(progress->total_steps - step), left,
-                        sizeof left);
+    dho_format_duration(seconds_left(progress, step), left, sizeof left);
     size_t used = (size_t)snprintf(out, bytes, "step %lld/%lld", (long long)step,
                                    (long long)progress->total_steps);
     used += format_metrics(progress, false, values, out + used, bytes - used);
@@ -185,6 +205,7 @@ dho_status dho_progress_evaluation(dho_progress *progress, int64_t step, const c
 {
     char pieces[400];
     if (progress->file == NULL) return DHO_OK;
+    progress->evaluation_seconds = values[DHO_METRIC_EVAL_SECONDS];
     format_metrics(progress, true, values, pieces, sizeof pieces);
     if (progress->terminal) fprintf(stderr, "\r\033[K"); /* in the place of the bar */
     dho_info("step %lld/%lld, evaluated on %s%s%s", (long long)step,
