@@ -107,8 +107,9 @@ open_mpi_failed() {
     case $1 in 0 | 2 | 75 | 138) return 1 ;; esac
 }
 
-# open_mpi_overdue: for the trap of USR2 in the shell whose number open_mpi_owner is. The program has said its last word. mpirun ends a moment later, but for ever it does
-# not where it cannot reach one of its daemons: then it is killed after OPEN_MPI_PATIENCE seconds (20).
+# open_mpi_overdue: for the trap of USR2 in the shell whose number open_mpi_owner is. The program has
+# said its last word. mpirun ends a moment later; where it cannot reach one of its daemons it never does,
+# and is killed after OPEN_MPI_PATIENCE seconds (20).
 open_mpi_overdue() {
     caught=USR2 # forward_signals only waits on
     [ -z "${open_mpi_killer:-}" ] || return 0
@@ -124,8 +125,8 @@ open_mpi_in_time() {
 }
 
 # open_mpi_words: copies mpirun's standard error, which the ranks' goes through, without what says
-# nothing: the ten lines that mpirun adds to every exit code but 0 and to MPI_Abort, the news of a signal, the count of
-# equal messages, and two faults of its own. The input ends with a record separator and mpirun's exit code: if that is a
+# nothing: the ten lines that mpirun adds to every exit code but 0 and to MPI_Abort, the news of a signal,
+# the count of equal messages, and two faults of its own. The input ends with a record separator and mpirun's exit code: if that is a
 # failure and nothing else was said, the ten lines come after all. Returns 1 if it is a failure and
 # nothing at all was said.
 open_mpi_words() {

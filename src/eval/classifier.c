@@ -154,12 +154,13 @@ const char *dho_classifier_title(const dho_classifier *classifier, int c)
     return model->class_titles != NULL ? model->class_titles[c] : model->class_names[c];
 }
 
-/* q = softmax(log(p) / T), in place. */
+/* q = softmax(log(p) / T), in place; the largest first becomes 1, so that no T makes all zero. */
 static void soften(int classes, double temperature, double *p)
 {
-    double sum = 0;
+    double largest = 0, sum = 0;
     if (temperature == 1) return;
-    for (int c = 0; c < classes; c++) sum += p[c] = pow(p[c], 1 / temperature);
+    for (int c = 0; c < classes; c++) largest = fmax(largest, p[c]);
+    for (int c = 0; c < classes; c++) sum += p[c] = pow(p[c] / largest, 1 / temperature);
     for (int c = 0; c < classes; c++) p[c] /= sum;
 }
 
