@@ -1,6 +1,7 @@
 /* A classifier from a checkpoint, with what its run says of it; the prediction. */
 #include "dho/classifier.h"
 
+#include "base/compare.h"
 #include "dho/alloc.h"
 #include "dho/checkpoint.h"
 #include "dho/distill.h"
@@ -159,7 +160,7 @@ static void soften(int classes, double temperature, double *p)
 {
     double largest = 0, sum = 0;
     if (temperature == 1) return;
-    for (int c = 0; c < classes; c++) largest = fmax(largest, p[c]);
+    for (int c = 0; c < classes; c++) largest = dho_larger(largest, p[c]);
     for (int c = 0; c < classes; c++) sum += p[c] = pow(p[c] / largest, 1 / temperature);
     for (int c = 0; c < classes; c++) p[c] /= sum;
 }
