@@ -151,7 +151,9 @@ void dho_help_print_all(FILE *out)
         fprintf(out, "      ");
         print_wrapped(out, dho_commands[i]->line, ' ', 6, 6);
     }
-    fputs("  version\n\n", out);
+    fputs("  version [--verbose]\n      which dho this is; --verbose: its compiler, libraries and "
+          "processor features\n\n",
+          out);
     list_collective(text + used, sizeof text - used - 32);
     strcat(text, ". The others are rank 0's.");
     print_wrapped(out, text, ' ', 0, 0);

@@ -76,8 +76,8 @@ static dho_status read_all(check *c, const dho_dataset *dataset)
     if (broken > DHO_BROKEN_SHOWN)
         add(c, DHO_FINDING_EXAMPLE, "... and %lld more", (long long)broken - DHO_BROKEN_SHOWN);
     if (broken > 0)
-        add(c, DHO_FINDING_PROBLEM, "%lld unreadable image%s", (long long)broken,
-            broken == 1 ? "" : "s");
+        add(c, DHO_FINDING_PROBLEM, "%lld unreadable image%s: convert or remove %s",
+            (long long)broken, broken == 1 ? "" : "s", broken == 1 ? "it" : "them");
     dho_free(all);
     return DHO_OK;
 }

@@ -134,8 +134,9 @@ static dho_status no_image(const char *root, const char *name)
     dho_unused_free(&here);
     dho_path_list_free(&none);
     DHO_TRY(status);
-    return dho_fail(DHO_ERR_CONFIG, "%s/%s: class folder without an image (%s%s)", root, name,
-                    why[0] != '\0' ? "not used: " : "it is empty", why);
+    return dho_fail(DHO_ERR_CONFIG,
+                    "%s/%s: class folder without an image (%s%s): remove it, or put one into it",
+                    root, name, why[0] != '\0' ? "not used: " : "it is empty", why);
 }
 
 dho_status dho_dataset_open_folder(dho_dataset *out, const char *root, const dho_dataset *reference)

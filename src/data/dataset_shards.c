@@ -26,8 +26,8 @@ static dho_status load_index(dho_tar_index *out, const char *folder, bool unlabe
     } else {
         status = dho_tar_scan_folder(out, folder, unlabelled);
         if (status == DHO_OK)
-            dho_info("%s: no %s: %u tars scanned (dho pack --index %s writes one)", folder,
-                     DHO_TAR_INDEX_NAME, out->file_count, folder);
+            dho_info("%s: no %s: %u tar%s scanned (dho pack --index %s writes one)", folder,
+                     DHO_TAR_INDEX_NAME, out->file_count, out->file_count == 1 ? "" : "s", folder);
     }
     if (status == DHO_OK && !unlabelled && out->classes == 0)
         status =

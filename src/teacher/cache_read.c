@@ -82,7 +82,9 @@ static dho_status explain_missing(const char *folder)
     dho_name_list list = {0};
     size_t shards = 0;
     if (!dho_path_is_folder(folder))
-        return dho_fail(DHO_ERR_CONFIG, "%s: no teacher cache there: no such folder", folder);
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%s: no teacher cache there: no such folder (dho cache build makes it)",
+                        folder);
     DHO_TRY(dho_list_folder(&list, folder));
     for (size_t i = 0; i < list.count; i++) {
         const size_t length = strlen(list.names[i]);
@@ -91,7 +93,8 @@ static dho_status explain_missing(const char *folder)
     }
     dho_name_list_free(&list);
     if (shards == 0)
-        return dho_fail(DHO_ERR_CONFIG, "%s: no teacher cache there: no %s", folder,
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%s: no teacher cache there: no %s (dho cache build makes it)", folder,
                         CACHE_MANIFEST_NAME);
     return dho_fail(DHO_ERR_CONFIG,
                     "%s: the teacher cache is not complete: %zu shards are there, but no %s; run "

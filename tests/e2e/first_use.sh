@@ -37,10 +37,10 @@ dho 2 "birds.yaml: is there already" init birds
 # Small, so that the test is quick; else as printed.
 small=(--set train.epochs=0 --set train.steps=4 --set data.image_size=32 --set student.width=8 --set eval.resize=32)
 commands=$(grep '^dho ' printed)
-[ "$(echo "$commands" | wc -l)" = 7 ] || die "not seven commands: $commands"
+[ "$(echo "$commands" | wc -l)" = 10 ] || die "not ten commands: $commands"
 while read -r line; do
-    eval "words=($line)"
-    [ "${words[1]}" = export ] || words+=("${small[@]}")
+    eval "words=(${line%% >*})"
+    [[ ${words[1]} =~ ^(export|compare|predict)$ ]] || words+=("${small[@]}")
     [ "${words[1]} ${words[2]}" = "data check" ] && words=("${words[@]:0:4}")
     if [[ $line == *--dry-run* ]]; then files >before; fi
     timeout 120 "$here/launch/mpirun.sh" 2 "$DHO" "${words[@]:1}" >"$work/log" 2>&1 </dev/null || die "$line"
@@ -59,7 +59,7 @@ for text in "^student  resnet18, method dho: [0-9]* parameters" "^images   100 o
     "^writes   runs/birds: at most 1 checkpoint of" "^nothing was written"; do
     says "$text"
 done
-[ -f runs/birds/student.safetensors ] && [ -f runs/birds/eval.json ] || die "the commands made no student"
+[ -f runs/birds/student.onnx ] && [ -f runs/birds/eval.json ] || die "the commands made no student"
 pass "the printed commands lead to an exported student"
 
 # --- a dry run is a start without a run ---
@@ -79,6 +79,9 @@ dho 0 "nothing was written" train birds.yaml "${small[@]}" --out locked --dry-ru
 
 # --- other layouts ---
 rm birds.yaml
+dho 0 "^unlabelled .*unlabelled/2023: 120 images" init birds/labelled birds/unlabelled/2023 --out named.yaml
+mkdir -p few/labelled/one && cp -r "our birds"/* few/labelled && cp "$(ls -d "our birds"/*/* | head -n 1)" few/labelled/one
+dho 0 "^held out    none: a class has fewer than 4 images" init few --out few.yaml
 dho 0 "^labelled .*our birds: 80 images of 20 classes, 4 to 4" init "our birds" birds/unlabelled --out mine.yaml --run "runs/our birds"
 grep -q 'root: "our birds"' mine.yaml || die "a folder's name with a blank is not in quotes"
 says "out 'runs/our birds'/teacher"

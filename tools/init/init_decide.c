@@ -13,7 +13,7 @@ static int image_size_for(int short_side)
 static const char *holdout_for(int64_t fewest)
 {
     if (fewest >= 10) return "10 %";
-    return fewest >= 4 ? "1" : NULL;
+    return fewest >= DHO_INIT_HOLDOUT_LEAST ? "1" : NULL;
 }
 
 /* 20 passes over many images; of few, as many as make some thousand steps, at most 100. */

@@ -1,6 +1,7 @@
 /* The configuration's text: each choice with its reason. */
 #include "init/init_plan.h"
 
+#include "base/shell_word.h"
 #include "base/text.h"
 #include "dho/alloc.h"
 
@@ -153,11 +154,14 @@ static void add_eval(dho_text *text, const dho_init_plan *plan)
 dho_status dho_init_format(const dho_init_plan *plan, char **out)
 {
     dho_text text = {0};
+    char *file;
+    DHO_TRY(dho_shell_word(plan->file, &file));
     dho_text_add(&text,
                  "# Written by dho init. Every key, with its meaning: dho train %s --print-config\n"
                  "method: dho # two heads: one learns from the labels, one from the teacher\n"
                  "out: ",
-                 plan->file);
+                 file);
+    dho_free(file);
     add_path(&text, plan->run);
     dho_text_add(&text, "\n");
     add_data(&text, plan);

@@ -19,6 +19,8 @@ typedef struct dho_init_found {
     dho_format format;
     char *root, *split_file; /* owned; split_file NULL unless format: coop */
     char *heap;              /* owned; NULL: there is none */
+    bool heap_is_files;      /* a folder of images, no tars and no list */
+    bool heap_is_guess;      /* found beside the labelled images by its name, not named */
     dho_init_set sets[DHO_INIT_MAX_SETS];
     int set_count;
     int val;              /* the set to choose alpha and beta on; -1: none */

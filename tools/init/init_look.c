@@ -49,9 +49,15 @@ static dho_status take_root(dho_init_found *out, dho_format format, const char *
     return dho_strdup(&out->root, root);
 }
 
+/* A heap that was named replaces one that was found beside the labelled images. */
 static dho_status take_heap(dho_init_found *out, const char *path)
 {
     dho_dataset heap;
+    if (out->heap_is_guess) {
+        dho_free(out->heap);
+        out->heap = NULL;
+        out->heap_is_guess = false;
+    }
     if (out->heap != NULL)
         return dho_fail(DHO_ERR_CONFIG,
                         "%s and %s: two heaps of unlabelled images: put them into one folder, or "
@@ -59,6 +65,7 @@ static dho_status take_heap(dho_init_found *out, const char *path)
                         out->heap, path);
     DHO_TRY(dho_dataset_open_unlabelled(&heap, path));
     out->heap_images = heap.count;
+    out->heap_is_files = heap.shards == NULL && dho_path_is_folder(path);
     dho_dataset_free(&heap);
     return dho_strdup(&out->heap, path);
 }
@@ -101,10 +108,12 @@ static dho_status take_by_name(dho_init_found *out, const char *folder, const ch
     const bool set = is_one_of(name, val_names) || strncmp(name, "test", 4) == 0;
     DHO_TRY(dho_path_join(&path, folder, name));
     dho_status status = DHO_OK;
-    if (set && dho_path_is_folder(path) && is_evaluation_set(out, path))
+    if (set && dho_path_is_folder(path) && is_evaluation_set(out, path)) {
         status = take_set(out, name, path);
-    else if (is_one_of(name, heap_names) && out->heap == NULL)
+    } else if (is_one_of(name, heap_names) && out->heap == NULL) {
         status = take_heap(out, path);
+        out->heap_is_guess = status == DHO_OK;
+    }
     dho_free(path);
     return status;
 }
@@ -273,7 +282,11 @@ static dho_status take_all(dho_init_found *out, const dho_init_options *options)
         bool known = false;
         for (int s = 0; s < out->set_count; s++)
             known |= out->sets[s].path != NULL && dho_path_is_same(path, out->sets[s].path);
-        if (known || (out->heap != NULL && dho_path_is_same(path, out->heap))) continue;
+        if (out->heap != NULL && dho_path_is_same(path, out->heap)) {
+            out->heap_is_guess = false;
+            continue;
+        }
+        if (known) continue;
         if (!dho_path_exists(path)) return dho_fail(DHO_ERR_CONFIG, "%s: no such folder", path);
         if (!dho_path_is_folder(path)) {
             DHO_TRY(take_heap(out, path));

@@ -4,6 +4,9 @@
 
 #include "init/init_found.h"
 
+/* With fewer labelled images in a class none are held out. */
+enum { DHO_INIT_HOLDOUT_LEAST = 4 };
+
 typedef struct dho_init_plan {
     const dho_init_found *found;
     const dho_init_options *options;

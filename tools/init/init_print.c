@@ -38,6 +38,10 @@ static void print_found(const dho_init_plan *plan)
     if (plan->holdout != NULL)
         printf("held out    %s%s of each class, on which alpha and beta are chosen\n",
                plan->holdout, plan->holdout[1] == '\0' ? " labelled image" : "");
+    else if (found->val < 0)
+        printf("held out    none: a class has fewer than %d images, so alpha and beta are not "
+               "chosen (0.5 and 1)\n",
+               DHO_INIT_HOLDOUT_LEAST);
     printf("sizes       short sides of %d to %d pixels, half of them at least %d (%" PRId64
            " images looked at)\n",
            found->least_side, found->most_side, found->short_side, found->looked_at);
@@ -67,6 +71,21 @@ static void print_teacher(const dho_init_plan *plan)
             plan->file, o->clip, o->weights, plan->run, views);
 }
 
+static void print_uses(const dho_init_plan *plan)
+{
+    const dho_init_found *found = plan->found;
+    command("its accuracy", "dho eval @", plan->run);
+    if (plan->options->clip == NULL)
+        command("beside its teacher's", "dho eval @/teacher\ndho compare @/teacher @", plan->run,
+                plan->run, plan->run);
+    if (found->heap_is_files || found->format != DHO_FORMAT_SHARDS)
+        command("the classes of images: of these here, or of any others",
+                "dho predict @ @ >@/classes.jsonl", plan->run,
+                found->heap_is_files ? found->heap : found->root, plan->run);
+    command("the student for other programs, as ONNX (docs/export.md)",
+            "dho export @ --out @/student.onnx", plan->run, plan->run);
+}
+
 void dho_init_print(const dho_init_plan *plan)
 {
     print_found(plan);
@@ -81,6 +100,5 @@ void dho_init_print(const dho_init_plan *plan)
     command("how long will it take, how much memory and disk?", "dho train @ --dry-run",
             plan->file);
     command("the student", "dho train @", plan->file);
-    command("its accuracy", "dho eval @", plan->run);
-    command("its weights, for torchvision", "dho export @", plan->run);
+    print_uses(plan);
 }
