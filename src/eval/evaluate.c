@@ -269,7 +269,9 @@ static dho_status list_sets(evaluator *e)
     e->holdout = e->config.data.holdout[0] != '\0';
     e->config.eval.set_count += e->holdout;
     if (e->config.eval.set_count == 0)
-        return dho_fail(DHO_ERR_CONFIG, "eval.sets: is empty, there is nothing to evaluate on");
+        return dho_fail(DHO_ERR_CONFIG,
+                        "eval.sets: is empty, there is nothing to evaluate on (add {name: test, "
+                        "root: FOLDER} to it, or hold labelled images out: data.holdout)");
     DHO_TRY(dho_alloc(&e->sets, given + 1, sizeof *e->sets, "evaluation"));
     for (size_t i = 0; i < given; i++) e->sets[i] = e->config.eval.sets[i];
     e->sets[given] = (dho_config_set){.name = name, .mask_classes = true};

@@ -186,7 +186,8 @@ dho_status cache_spec_compare(const dho_cache_spec *found, const dho_cache_spec 
                               dho_status status, const char *name)
 {
     const dho_cache_spec *f = found, *e = expected;
-    DHO_TRY(differs_hex("the dataset's fingerprint", f->fingerprint, e->fingerprint, status, name));
+    DHO_TRY(differs_hex("the list of images differs: its fingerprint", f->fingerprint,
+                        e->fingerprint, status, name));
     DHO_TRY(differs("count", f->count, e->count, status, name));
     DHO_TRY(differs("shards", f->shards, e->shards, status, name));
     DHO_TRY(differs("views", f->views, e->views, status, name));

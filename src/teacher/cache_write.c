@@ -46,8 +46,8 @@ static dho_status check_existing(const char *path, const dho_cache_spec *spec, i
         status = cache_spec_compare(&found, spec, DHO_ERR_CONFIG, path);
         if (status != DHO_OK)
             dho_fail(status,
-                     "%s: this shard was made with other settings; remove the folder or choose "
-                     "another",
+                     "%s: the cache was begun with another teacher, other options or other images; "
+                     "remove its folder, or name another (--out)",
                      dho_error_message());
     }
     if (status == DHO_OK && layout.shard != shard)
@@ -131,8 +131,7 @@ dho_status dho_cache_begin(const char *folder, const dho_cache_spec *spec, int *
     const size_t bytes = dho_cache_record_bytes(spec);
     const double total = (double)bytes * spec->views * (double)spec->count;
     dho_info("%s: %" PRId64 " images x %d view%s, %zu bytes a view, %.1f MiB in all", folder,
-             spec->count, spec->views, spec->views == 1 ? "" : "s", bytes,
-             total / 0x1p20);
+             spec->count, spec->views, spec->views == 1 ? "" : "s", bytes, total / 0x1p20);
     DHO_TRY(dho_make_folders(folder));
     DHO_TRY(dho_folder_lock(folder, "cache build", false, out_lock));
     warn_of_disk(folder, total);

@@ -82,6 +82,8 @@ rm birds.yaml
 dho 0 "^unlabelled .*unlabelled/2023: 120 images" init birds/labelled birds/unlabelled/2023 --out named.yaml
 mkdir -p few/labelled/one && cp -r "our birds"/* few/labelled && cp "$(ls -d "our birds"/*/* | head -n 1)" few/labelled/one
 dho 0 "^held out    none: a class has fewer than 4 images" init few --out few.yaml
+says "accuracy: cannot be measured"
+grep -q "^dho eval" log && die "an evaluation of nothing is advised"
 dho 0 "^labelled .*our birds: 80 images of 20 classes, 4 to 4" init "our birds" birds/unlabelled --out mine.yaml --run "runs/our birds"
 grep -q 'root: "our birds"' mine.yaml || die "a folder's name with a blank is not in quotes"
 says "out 'runs/our birds'/teacher"

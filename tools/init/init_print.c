@@ -74,8 +74,14 @@ static void print_teacher(const dho_init_plan *plan)
 static void print_uses(const dho_init_plan *plan)
 {
     const dho_init_found *found = plan->found;
-    command("its accuracy", "dho eval @", plan->run);
-    if (plan->options->clip == NULL)
+    const bool measured = found->set_count > 0 || plan->holdout != NULL;
+    if (measured)
+        command("its accuracy", "dho eval @", plan->run);
+    else
+        printf("\n# its accuracy: cannot be measured without images that have a class and are not "
+               "trained on:\n# add a set to eval.sets in %s\n",
+               plan->file);
+    if (measured && plan->options->clip == NULL)
         command("beside its teacher's", "dho eval @/teacher\ndho compare @/teacher @", plan->run,
                 plan->run, plan->run);
     if (found->heap_is_files || found->format != DHO_FORMAT_SHARDS)
