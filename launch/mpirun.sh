@@ -44,7 +44,9 @@ count_cores() {
 }
 
 command -v -- "$1" >/dev/null || {
-    echo "$0: no program $1" >&2
+    hint=
+    [ ! -x "$here/../build/release/$1" ] || hint=": export PATH=$(cd "$here/.." && pwd)/build/release:\$PATH"
+    echo "$0: no program $1$hint" >&2
     exit 2
 }
 place=local

@@ -39,6 +39,15 @@ DHO_MPIRUN_ARGS="--map-by core" launch 1 4096 true
 says "not enough slots"
 launch 2 2 "$work/nowhere"
 lines 1
+# A program that is built but not found: how the shell finds it.
+mkdir -p "$work/source/build/release"
+cp -r "$here/launch" "$work/source"
+ln -s /bin/true "$work/source/build/release/built-here"
+status=0
+"$work/source/launch/mpirun.sh" 2 built-here 2>"$work/log" || status=$?
+[ $status = 2 ] || die "exit code $status for a program that is not found"
+says "no program built-here: export PATH=.*/source/build/release:"
+lines 1
 pass "mpirun's own errors are shown"
 
 # Signals: TERM reaches each rank as USR1; INT ends all.
