@@ -92,7 +92,7 @@ dho_status dho_checkpoint_resolve(const dho_checkpoint_choice *choice, char **ou
                         path);
     if (is_checkpoint) return dho_strdup(out, path);
     if (!dho_path_is_folder(path))
-        return dho_fail(DHO_ERR_CONFIG, "%s: no such checkpoint folder", path);
+        return dho_fail(DHO_ERR_CONFIG, "%s: no such checkpoint or folder of a run", path);
     const dho_status status =
         choice->best ? find_best(path, out) : dho_checkpoint_find_newest(path, out);
     if (status != DHO_OK) {
