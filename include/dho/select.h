@@ -46,8 +46,9 @@ typedef struct dho_selection {
 } dho_selection;
 
 /* Chooses among the training images that have no label by the configuration (data.labels). All
- * ranks compute; the result does not depend on their number. alpha and beta are those of
- * OUT/eval.json, or else of the configuration. Rank r of P keeps (pcoreset, coreset) a float for
+ * ranks compute; the result does not depend on their number. alpha and beta are those of the
+ * evaluation of this very checkpoint (dho_classifier_open_checkpoint), or else of the
+ * configuration. Rank r of P keeps (pcoreset, coreset) a float for
  * each of its images / P and each class (feature), and 8 bytes an image. Collective.
  * Owned by the caller, dho_selection_free; all zero on error. Errors: DHO_ERR_CONFIG (fewer
  * unlabelled images than the budget), and those of the data set, the checkpoint and inference. */

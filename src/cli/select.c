@@ -90,7 +90,7 @@ const dho_command dho_command_select = {
     .name = "select",
     .line = "which images to label next, by all ranks (docs/select.md)",
     .help = "Prints the paths of unlabelled training images, the best first. Predictions are those "
-            "of both heads combined, with the alpha and beta of the run's evaluation.",
+            "of both heads combined, with the alpha and beta of the checkpoint's evaluation.",
     DHO_OPTIONS(options),
     .size = sizeof(select_arguments),
     .run = run_select,

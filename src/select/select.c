@@ -3,8 +3,6 @@
 
 #include "dho/alloc.h"
 #include "dho/checkpoint.h"
-#include "dho/evaluation.h"
-#include "dho/file.h"
 #include "dho/log.h"
 #include "dho/rng.h"
 #include "dho/run_setup.h"
@@ -19,9 +17,8 @@ typedef struct selector {
     dho_comm *comm;
     const dho_select_options *options;
     dho_selection *out;
-    dho_id_list unlabelled; /* owned */
-    char *path;             /* owned: the checkpoint */
-    dho_model model;
+    dho_id_list unlabelled;    /* owned */
+    dho_classifier classifier; /* of coreset only its model */
     dho_select_student student;
     int threads;
     float *rows;        /* owned; pcoreset, coreset */
@@ -100,50 +97,38 @@ static dho_status check_images(selector *s)
 
 /* --- the student --- */
 
-/* alpha and beta: those of the evaluation, where there is one. */
-static dho_status read_evaluation(const selector *s, double out[2])
+/* Features need neither alpha nor beta; the model runs with them as an output. */
+static dho_status open_features(selector *s)
 {
-    dho_evaluation evaluation;
-    char *path;
-    DHO_TRY(dho_path_join(&path, s->config->out, "eval.json"));
-    const bool is_there = dho_path_exists(path);
-    dho_free(path);
-    out[0] = s->config->eval.alpha;
-    out[1] = s->config->eval.beta;
-    if (!is_there) {
-        dho_info("alpha %g, beta %g, as the configuration says: the run is not evaluated", out[0],
-                 out[1]);
-        return DHO_OK;
+    const dho_checkpoint_choice given = {.path = s->options->checkpoint};
+    DHO_TRY(dho_checkpoint_agree(s->comm, &given, &s->classifier.source));
+    const dho_checkpoint_choice found = {.path = s->classifier.source};
+    return dho_checkpoint_open_model(s->comm, &found, true, &s->classifier.model, NULL);
+}
+
+/* The configuration's alpha and beta may be given anew (--set). */
+static dho_status open_predictions(selector *s)
+{
+    const dho_checkpoint_choice given = {.path = s->options->checkpoint};
+    dho_classifier *out = &s->classifier;
+    DHO_TRY(dho_classifier_open_checkpoint(s->comm, &given, out));
+    if (out->model.student.head_count != 2) return DHO_OK;
+    if (!out->chosen) {
+        out->alpha = s->config->eval.alpha;
+        out->beta = s->config->eval.beta;
     }
-    DHO_TRY(dho_input_status(dho_evaluation_load(&evaluation, s->config->out)));
-    if (evaluation.dual) {
-        out[0] = evaluation.alpha;
-        out[1] = evaluation.beta;
-    }
-    const bool chosen = evaluation.chosen_on != NULL && evaluation.chosen_on[0] != '\0';
-    dho_info("alpha %g, beta %g, of the evaluation at step %lld%s%s", out[0], out[1],
-             (long long)evaluation.step, chosen ? ", chosen on " : "",
-             chosen ? evaluation.chosen_on : "");
-    dho_evaluation_free(&evaluation);
+    dho_info("alpha %g, beta %g, %s", out->alpha, out->beta,
+             out->chosen ? "of the evaluation of this checkpoint"
+                         : "as the configuration says: this checkpoint is not evaluated");
     return DHO_OK;
 }
 
 static dho_status open_student(selector *s)
 {
-    const bool features = s->options->by == DHO_SELECT_CORESET;
-    double combination[2] = {1, 1};
-    const dho_checkpoint_choice given = {.path = s->options->checkpoint};
-    DHO_TRY(dho_checkpoint_agree(s->comm, &given, &s->path));
-    const dho_checkpoint_choice found = {.path = s->path};
-    DHO_TRY(dho_checkpoint_open_model(s->comm, &found, features, &s->model, NULL));
-    if (!features && s->model.student.head_count == 2) {
-        const bool first = dho_comm_rank(s->comm) == 0;
-        DHO_TRY(dho_comm_agree(s->comm, first ? read_evaluation(s, combination) : DHO_OK));
-        DHO_TRY(dho_comm_broadcast(s->comm, combination, sizeof combination, 0));
-    }
-    s->student = (dho_select_student){
-        .config = s->config, .model = &s->model, .alpha = combination[0], .beta = combination[1]};
-    return dho_comm_agree(s->comm, dho_infer_open(&s->student.infer, s->config, &s->model));
+    DHO_TRY(s->options->by == DHO_SELECT_CORESET ? open_features(s) : open_predictions(s));
+    s->student = (dho_select_student){.config = s->config, .classifier = &s->classifier};
+    return dho_comm_agree(s->comm,
+                          dho_infer_open(&s->student.infer, s->config, &s->classifier.model));
 }
 
 /* --- the choice --- */
@@ -266,9 +251,8 @@ dho_status dho_select(const dho_config *config, dho_comm *comm, const dho_select
     *out = (dho_selection){0};
     const dho_status status = run(&s);
     dho_infer_close(&s.student.infer);
-    dho_model_destroy(&s.model);
+    dho_classifier_close(&s.classifier);
     dho_id_list_free(&s.unlabelled);
-    dho_free(s.path);
     dho_free(s.rows);
     dho_free(s.scores);
     dho_free(s.ranked);

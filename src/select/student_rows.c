@@ -1,8 +1,6 @@
 #include "select/student_rows.h"
 
 #include "dho/alloc.h"
-#include "dho/distill.h"
-#include "dho/evaluate.h"
 #include "dho/run_setup.h"
 
 #include <math.h>
@@ -41,12 +39,10 @@ static double margin(const double *p, int classes)
 
 static void take_prediction(const taker *job, const float *ce, const float *kd, int64_t i)
 {
-    const dho_select_student *student = job->student;
-    const int classes = student->model->student.classes;
-    float *p_ce = job->heads, *p_kd = job->heads + classes;
-    dho_masked_softmax(classes, NULL, ce, 1, p_ce);
-    if (kd != NULL) dho_masked_softmax(classes, NULL, kd, student->beta, p_kd);
-    dho_combine(classes, student->alpha, p_ce, kd != NULL ? p_kd : NULL, job->p);
+    const dho_classifier *classifier = job->student->classifier;
+    const int classes = classifier->model.student.classes;
+    const float *const logits[2] = {ce, kd};
+    dho_classifier_combine(classifier, logits, job->heads, job->heads + classes, job->p);
     if (job->rows != NULL)
         for (int c = 0; c < classes; c++)
             job->rows[(size_t)i * job->width + (size_t)c] = (float)job->p[c];
@@ -67,7 +63,7 @@ static void take_features(const taker *job, const float *features, int64_t i)
 static dho_status take_batch(void *context, const float *const *outputs, int64_t first, int count)
 {
     const taker *job = context;
-    const dho_student *student = &job->student->model->student;
+    const dho_student *student = &job->student->classifier->model.student;
     const size_t classes = (size_t)student->classes;
     for (int k = 0; k < count; k++) {
         const size_t at = (size_t)k;
@@ -82,14 +78,14 @@ static dho_status take_batch(void *context, const float *const *outputs, int64_t
 
 size_t dho_select_width(const dho_select_student *student, dho_select_by by)
 {
-    const dho_student *of = &student->model->student;
+    const dho_student *of = &student->classifier->model.student;
     return (size_t)(by == DHO_SELECT_CORESET ? of->feature_dim : of->classes);
 }
 
 static dho_status run(taker *job, const dho_infer_list *list)
 {
     const dho_select_student *student = job->student;
-    const dho_student *model = &student->model->student;
+    const dho_student *model = &student->classifier->model.student;
     dho_infer_rows outputs[2];
     dho_infer_list own = *list;
     own.outputs = outputs;

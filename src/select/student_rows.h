@@ -2,14 +2,14 @@
 #ifndef DHO_SELECT_STUDENT_ROWS_H
 #define DHO_SELECT_STUDENT_ROWS_H
 
+#include "dho/classifier.h"
 #include "dho/infer.h"
 #include "dho/select.h"
 
 typedef struct dho_select_student {
     const dho_config *config;
     dho_infer *infer;
-    const dho_model *model;
-    double alpha, beta;
+    const dho_classifier *classifier; /* coreset: its model, which gives features */
 } dho_select_student;
 
 /* The numbers of a row: classes (predictions), or channels of the features. */

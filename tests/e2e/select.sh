@@ -24,7 +24,12 @@ for by in pcoreset entropy margin coreset random; do
 done
 cmp -s "$work"/{entropy,margin}.1 && die "entropy and margin choose alike"
 select_on 1 --budget 30 --set eval.batch=7 | cmp -s - "$work/pcoreset.1" || die "eval.batch changes the list"
-grep -q "of the evaluation at step 8, chosen on val" "$work/log" || die "the evaluation is not said"
+grep -q "of the evaluation of this checkpoint" "$work/log" || die "the evaluation is not said"
+sed -i.of8 's/"step": *8/"step": 7/' "$work/run/eval.json"
+select_on 2 --budget 30 --set eval.alpha=0.25 >"$work/older" || die "an evaluation of other weights"
+grep -q "alpha 0.25, beta 1, as the configuration says: this checkpoint is not evaluated" "$work/log" ||
+    die "the evaluation of another checkpoint is taken"
+mv "$work/run/eval.json.of8" "$work/run/eval.json"
 select_on 1 --budget 30 --by random --set seed=9 | cmp -s - "$work/random.1" && die "random: another seed"
 select_on 1 --budget 30 --by pcoreset | cmp -s - <(run 1 select "$work"/run/checkpoints/step-* --budget 30 2>"$work/log") ||
     die "a checkpoint's folder"
