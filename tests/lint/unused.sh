@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every function that a header declares is used by another file than the one that defines it, and no
-# two files of src/ and tools/ define functions of the same name. Run from the repository's root.
+# Every function that a header declares is used by another file than the one that defines it (examples/
+# count), and no two files of src/ and tools/ define functions of the same name. Run from the repository's root.
 set -euo pipefail
 
 # Functions that only tests, fuzzers or programs of others use. The list only shrinks.
@@ -15,7 +15,6 @@ dho_tar_set_member dho_tar_set_touched                  tests: what a virtual sh
 dho_cache_read_shots                                        tests: a head from a cache alone
 dho_cache_finish dho_image_save_jpeg                        public, with their pair dho_cache_write_shard
 dho_image_to_network dho_resize_center_crop_geometry        the two halves of dho_image_eval_transform
-dho_classifier_predict_file                                  examples/classify.c
 dho_config_schema_markdown dho_config_decides_markdown      tests write docs/configuration.md and checkpoint.md
 dho_compute_scratch dho_winograd_fits dho_winograd_pays     tests of kernels
 dho_winograd_plan                                           so do these
@@ -25,7 +24,7 @@ dho_conv_shape_of dho_run_length_passes                     to become static
 allowed=$(sed 's/   .*//' <<<"$allowed")
 
 headers=$(find include src tools -name '*.h' | sort)
-sources=$(find src tools -name '*.c' | sort; find include -name '*_rows.h')
+sources=$(find src tools examples -name '*.c' | sort; find include -name '*_rows.h')
 # shellcheck disable=SC2086
 declared=$(grep -ohE '^[a-z][A-Za-z0-9_ *]*[ *][a-z][a-z0-9_]*\(' $headers | grep -vE '^(static|typedef) ' |
     sed -E 's/.*[ *]([a-z][a-z0-9_]*)\($/\1/' | sort -u)
