@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what dho needs from the system's packages; does nothing when all of it is there.
 #   launch/dependencies.sh [GROUP ...]     build, always; test: what the tests use as well (clang for
-#                                          the fuzzers, SLURM for the batch jobs); bare: bare roots;
-#                                          arm64: the cross build
+#                                          the fuzzers, SLURM for the batch jobs); package: a Debian
+#                                          package; bare: bare roots; arm64: the cross build
 #   launch/dependencies.sh --list [GROUP ...]      only prints the packages
 # Needs root, or sudo, if something is missing. Knows Debian 12 and 13, Ubuntu 22.04 and 24.04 and
 # what is built on them. Elsewhere it looks for the libraries themselves and names the missing ones.
@@ -51,6 +51,7 @@ test  qemu-user-static    -
 arm64 gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc
 arm64 qemu-user-static    qemu-aarch64-static
 bare  debootstrap         debootstrap
+package dpkg-dev          dpkg-shlibdeps
 '
 
 fail() {
@@ -92,7 +93,7 @@ if [ "${1:-}" = --list ]; then
 fi
 groups=" build $* "
 for group in $groups; do
-    grep -q "^$group " <<<"$rows" || fail "no group \"$group\" (build, test, bare, arm64)"
+    grep -q "^$group " <<<"$rows" || fail "no group \"$group\" (build, test, package, bare, arm64)"
 done
 system=$(known_system)
 command -v dpkg-query >/dev/null || [ $only_list = yes ] || system=

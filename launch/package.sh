@@ -27,11 +27,7 @@ deb) ;;
     exit 2
     ;;
 esac
-launch/dependencies.sh
-command -v dpkg-shlibdeps >/dev/null || {
-    echo "package: error: apt-get install dpkg-dev" >&2
-    exit 2
-}
+launch/dependencies.sh package
 march=${DHO_MARCH-}
 [ -n "$march" ] || [ "$(uname -m)" != x86_64 ] || march=x86-64-v3
 log=$folder/build.log

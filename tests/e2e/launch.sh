@@ -185,6 +185,8 @@ packages 'ID=debian\nVERSION_ID="13"\n' && says libjpeg62-turbo-dev && no_says 1
 packages 'ID=ubuntu\nVERSION_ID="22.04"\n' && says libjpeg-turbo8-dev && says libclang-common-14-dev
 packages 'ID=ubuntu\nVERSION_ID="24.04"\n' && says libjpeg-turbo8-dev && says libclang-rt-dev
 packages 'ID=linuxmint\nVERSION_ID="22"\nUBUNTU_CODENAME=noble\n' && says libjpeg-turbo8-dev
+DHO_OS_RELEASE=$work/os "$here/launch/dependencies.sh" --list package >"$work/log"
+says dpkg-dev && no_says slurm
 rm "$work/few/"*
 for tool in bash sed grep id find env cat; do ln -s "$(command -v $tool)" "$work/few/"; done
 for system in 'ID=fedora\nVERSION_ID=41\n' 'ID=arch\n' ''; do
