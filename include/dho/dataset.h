@@ -93,15 +93,6 @@ dho_status dho_dataset_open_coop(dho_dataset *out, const char *root, const char 
 dho_status dho_dataset_open_shards(dho_dataset *out, const char *folder,
                                    const dho_dataset *reference);
 
-/* Lists images without classes: a folder, whose images are found at any depth and ordered by folder
- * and name in byte order; a folder with tars or an index in it (as dho_dataset_open_shards, but no
- * label is needed or read); or a text file with a path a line, relative to the file's folder (blank
- * lines and lines that start with # are passed over), ordered as a folder's. The set has no
- * classes, and all its samples the label DHO_NO_LABEL. Errors: DHO_ERR_CONFIG (nothing there, no
- * image, a path that is listed twice), and those of a folder and of tars. *out is
- * all zero on error. */
-dho_status dho_dataset_open_unlabelled(dho_dataset *out, const char *path);
-
 /* Puts the images of *heap, an unlabelled set, behind those of *dataset, which has classes: they
  * get the ids from dho_dataset_heap_start on, and count and fingerprint become those of both. Takes
  * *heap, which is all zero then, also on error. Errors: DHO_ERR_MEMORY. */
@@ -112,18 +103,23 @@ void dho_dataset_keep(dho_dataset *dataset, const int64_t *ids, int64_t count);
 
 /* The folder that sample id's path starts at; "" for an absolute path. Borrowed. */
 const char *dho_dataset_root_of(const dho_dataset *dataset, int64_t id);
+
 /* --- images without labels: every label is DHO_NO_LABEL, and there are no classes --- */
 
 /* The files of these names, in this order; nothing is looked at. root is "".
- * Errors: DHO_ERR_FORMAT (a name that is not UTF-8), DHO_ERR_MEMORY; as in the next two, *out is
+ * Errors: DHO_ERR_FORMAT (a name that is not UTF-8), DHO_ERR_MEMORY; as in the next one, *out is
  * all zero then. */
 dho_status dho_dataset_open_files(dho_dataset *out, const char *const *paths, size_t count);
-/* The images of a folder and of the folders inside it, in ImageFolder's order; there may be none.
- * What counts as an image: dho_dataset_open_folder. Errors: those, DHO_ERR_IO. */
-dho_status dho_dataset_open_heap(dho_dataset *out, const char *folder);
-/* The images of a tar, plain or compressed, in its order; root is the tar's name. There may be
- * none. Errors: DHO_ERR_IO; DHO_ERR_FORMAT (not a whole tar); DHO_ERR_MEMORY. */
-dho_status dho_dataset_open_tar(dho_dataset *out, const char *tar);
+/* The images of a folder, found at any depth and ordered by folder and name in byte order (what
+ * counts as an image: dho_dataset_open_folder); of a folder with tars or an index in it (as
+ * dho_dataset_open_shards, but no label is needed or read); of a tar, plain or compressed, in its
+ * order, with the tar's name as root; or of a text file with a path a line, relative to the file's
+ * folder (blank lines and lines that start with # are passed over), ordered as a folder's. There
+ * may be none. Errors: DHO_ERR_CONFIG (nothing there, a path that is listed twice), and those of a
+ * folder and of tars. */
+dho_status dho_dataset_open_unlabelled(dho_dataset *out, const char *path);
+/* Errors: DHO_ERR_CONFIG "path: no image in it", with what else there is. */
+dho_status dho_dataset_require_images(const dho_dataset *dataset, const char *path);
 /* Does the file's name end as a tar's: .tar, .tar.gz, .tgz ...? */
 bool dho_tar_is_name(const char *path);
 
@@ -185,8 +181,8 @@ dho_status dho_subset_balanced(dho_id_list *out, const dho_dataset *dataset, dou
                                uint64_t seed);
 /* One file name a line: a bare name ("n01440764_10026.JPEG"), or the sample's whole path
  * ("class/name"); behind it, if at all, a tab and the name of its class. Blank lines and lines that
- * start with # are passed over. An image of a heap must have a class there, which becomes its label.
- * Errors: DHO_ERR_CONFIG naming file, line and the name that is not in the dataset, or is
+ * start with # are passed over. An image of a heap must have a class there, which becomes its
+ * label. Errors: DHO_ERR_CONFIG naming file, line and the name that is not in the dataset, or is
  * ambiguous, or occurs twice, or whose class is not the dataset's, or missing; DHO_ERR_CONFIG when
  * no name is listed; DHO_ERR_IO. */
 dho_status dho_subset_file(dho_id_list *out, dho_dataset *dataset, const char *path);
@@ -198,8 +194,8 @@ dho_status dho_subset_file_save(const char *path, dho_dataset *dataset, const dh
 
 /* Moves a share of each class's images (a percentage is rounded to nearest, but to at least one)
  * from the labelled list to *out, sorted, each once: one that is in the list several times leaves
- * it. Images of a heap are not held out. Which ones depends on the seed and the images' paths alone:
- * those with the lowest random numbers, so a smaller share is a part of a larger one.
+ * it. Images of a heap are not held out. Which ones depends on the seed and the images' paths
+ * alone: those with the lowest random numbers, so a smaller share is a part of a larger one.
  * Errors: DHO_ERR_CONFIG for a class that would have no labelled image left. */
 dho_status dho_subset_hold_out(dho_id_list *labelled, dho_id_list *out, const dho_dataset *dataset,
                                const dho_holdout *share, uint64_t seed);

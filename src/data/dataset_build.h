@@ -47,8 +47,11 @@ dho_status dho_read_lines(dho_path_list *list, const char *path, bool comments);
 dho_status dho_dataset_label_names(dho_path_list *names, const char *root,
                                    const dho_dataset *reference);
 
-/* dho_dataset_open_unlabelled of a folder of tars. */
-dho_status dho_dataset_open_unlabelled_tars(dho_dataset *out, const char *folder);
+/* The folder that a file lies in; owned by the caller. */
+dho_status dho_folder_of(char **out, const char *file);
+
+/* dho_dataset_open_unlabelled of a folder of tars, or of one; *out must be all zero. */
+dho_status dho_dataset_open_unlabelled_tars(dho_dataset *out, const char *path);
 
 /* dho_dataset_open_coop of FGVC-Aircraft's variants.txt; *out must be all zero, and is on error. */
 dho_status dho_dataset_open_fgvc(dho_dataset *out, const char *root, const char *variants_file,

@@ -1,5 +1,6 @@
 /* Datasets in tar shards. */
 #define _GNU_SOURCE
+#include "base/text.h"
 #include "data/layout.h"
 #include "data/tar_index.h"
 #include "dho/alloc.h"
@@ -8,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* What the tars hold, and with `unlabelled` nothing of its labels. */
 static dho_status load_index(dho_tar_index *out, const char *folder, bool unlabelled)
@@ -149,9 +151,31 @@ dho_status dho_dataset_open_shards(dho_dataset *out, const char *folder,
     return open_tars(out, folder, reference, false);
 }
 
-dho_status dho_dataset_open_unlabelled_tars(dho_dataset *out, const char *folder)
+static dho_status open_tar(dho_dataset *out, const char *tar)
 {
-    return open_tars(out, folder, NULL, true);
+    dho_tar_index index = {.unlabelled = true};
+    char *folder = NULL;
+    struct stat info;
+    const uint64_t bytes = stat(tar, &info) == 0 ? (uint64_t)info.st_size : 0;
+    dho_status status;
+    DHO_TRY_GOTO(dho_folder_of(&folder, tar));
+    DHO_TRY_GOTO(dho_tar_index_add_file(&index, dho_base_name(tar), bytes));
+    DHO_TRY_GOTO(dho_tar_scan(&index, tar, 0));
+    out->unused = index.unused;
+    index.unused = NULL;
+    DHO_TRY_GOTO(dho_strdup(&out->root, tar));
+    DHO_TRY_GOTO(dho_dataset_finish(out, &index.paths));
+    DHO_TRY_GOTO(dho_tar_set_take(&out->shards, &index, folder));
+fail:
+    if (status != DHO_OK) dho_dataset_free(out);
+    dho_tar_index_free(&index);
+    dho_free(folder);
+    return status;
+}
+
+dho_status dho_dataset_open_unlabelled_tars(dho_dataset *out, const char *path)
+{
+    return dho_path_is_folder(path) ? open_tars(out, path, NULL, true) : open_tar(out, path);
 }
 
 dho_status dho_layout_open_shards(dho_dataset *out, const dho_config_set *set,

@@ -1,4 +1,4 @@
-/* Images without classes: a folder of any depth, a folder of tars, or a list of paths. */
+/* Images without classes: files by their names, a folder of any depth, tars, or a list of paths. */
 #define _GNU_SOURCE
 #include "base/text.h"
 #include "data/folder_scan.h"
@@ -42,8 +42,7 @@ static dho_status take_lines(dho_path_list *images, const dho_path_list *lines, 
     return DHO_OK;
 }
 
-/* The folder that a file lies in. */
-static dho_status folder_of(char **out, const char *file)
+dho_status dho_folder_of(char **out, const char *file)
 {
     const char *name = dho_base_name(file);
     if (name == file) return dho_strdup(out, ".");
@@ -54,13 +53,11 @@ static dho_status read_list(dho_dataset *out, dho_path_list *images, const char 
 {
     dho_path_list lines = {0};
     dho_status status;
-    if (dho_tar_is_name(list))
-        return dho_fail(DHO_ERR_CONFIG, "%s: is a tar: name the folder that it lies in", list);
     if (dho_image_name_kind(list) != DHO_NAME_OTHER)
-        return dho_fail(DHO_ERR_CONFIG, "%s: is an image: expected a folder, or a list of images",
-                        list);
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%s: is an image: expected a folder, a tar, or a list of images", list);
     DHO_TRY_GOTO(dho_require_file(list));
-    DHO_TRY_GOTO(folder_of(&out->root, list));
+    DHO_TRY_GOTO(dho_folder_of(&out->root, list));
     DHO_TRY_GOTO(dho_read_lines(&lines, list, true));
     DHO_TRY_GOTO(take_lines(images, &lines, list, out->unused));
 fail:
@@ -70,38 +67,52 @@ fail:
 
 static dho_status read_folder(dho_dataset *out, dho_path_list *images, const char *folder)
 {
-    DHO_TRY(dho_strdup(&out->root, folder));
-    return dho_scan_images(images, folder, "", DHO_NO_LABEL, out->unused);
-}
-
-static dho_status no_image(const dho_dataset *dataset, const char *path)
-{
-    char why[512];
-    dho_unused_describe(dataset->unused, 0, DHO_UNUSED_REASONS, why, sizeof why);
-    return dho_fail(DHO_ERR_CONFIG, "%s: no image in it%s%s%s", path,
-                    why[0] != '\0' ? " (not used: " : "", why, why[0] != '\0' ? ")" : "");
+    size_t length = strlen(folder);
+    while (length > 1 && folder[length - 1] == '/') length--;
+    DHO_TRY(dho_strndup(&out->root, folder, length));
+    return dho_scan_images(images, out->root, "", DHO_NO_LABEL, out->unused);
 }
 
 dho_status dho_dataset_open_unlabelled(dho_dataset *out, const char *path)
 {
     dho_path_list images = {0};
-    bool tars = false;
     dho_status status;
     *out = (dho_dataset){0};
     if (!dho_path_exists(path))
-        return dho_fail(DHO_ERR_CONFIG, "%s: no such folder, and no such list", path);
+        return dho_fail(DHO_ERR_CONFIG, "%s: no such folder, tar or list", path);
     const bool folder = dho_path_is_folder(path);
+    bool tars = !folder && dho_tar_is_name(path);
     if (folder) DHO_TRY(dho_tar_is_folder(path, &tars));
     if (tars) return dho_dataset_open_unlabelled_tars(out, path);
     DHO_TRY_GOTO(dho_alloc_zero(&out->unused, 1, sizeof *out->unused, "dataset"));
     DHO_TRY_GOTO(folder ? read_folder(out, &images, path) : read_list(out, &images, path));
-    if (images.count == 0) {
-        status = no_image(out, path);
-        goto fail;
-    }
     DHO_TRY_GOTO(dho_dataset_finish(out, &images));
 fail:
     if (status != DHO_OK) dho_dataset_free(out);
     dho_path_list_free(&images);
+    return status;
+}
+
+dho_status dho_dataset_require_images(const dho_dataset *dataset, const char *path)
+{
+    char why[512];
+    if (dataset->count > 0) return DHO_OK;
+    dho_unused_describe(dataset->unused, 0, DHO_UNUSED_REASONS, why, sizeof why);
+    return dho_fail(DHO_ERR_CONFIG, "%s: no image in it%s%s%s", path,
+                    why[0] != '\0' ? " (not used: " : "", why, why[0] != '\0' ? ")" : "");
+}
+
+dho_status dho_dataset_open_files(dho_dataset *out, const char *const *paths, size_t count)
+{
+    dho_path_list list = {0};
+    dho_status status;
+    *out = (dho_dataset){0};
+    for (size_t i = 0; i < count; i++)
+        DHO_TRY_GOTO(dho_path_list_append(&list, NULL, paths[i], DHO_NO_LABEL));
+    DHO_TRY_GOTO(dho_strdup(&out->root, ""));
+    DHO_TRY_GOTO(dho_dataset_finish(out, &list));
+fail:
+    if (status != DHO_OK) dho_dataset_free(out);
+    dho_path_list_free(&list);
     return status;
 }

@@ -66,9 +66,11 @@ dho_status dho_setup_heap_quietly(const dho_config *config, dho_dataset *out)
     if (config->data.unlabelled[0] == '\0')
         return dho_fail(DHO_ERR_CONFIG, "data.unlabelled: is not set");
     DHO_TRY(check_apart(config));
-    const dho_status status =
-        dho_input_status(dho_dataset_open_unlabelled(out, config->data.unlabelled));
-    return status == DHO_OK ? status : dho_fail_prefix(status, "data.unlabelled: ");
+    dho_status status = dho_input_status(dho_dataset_open_unlabelled(out, config->data.unlabelled));
+    if (status == DHO_OK) status = dho_dataset_require_images(out, config->data.unlabelled);
+    if (status == DHO_OK) return DHO_OK;
+    dho_dataset_free(out);
+    return dho_fail_prefix(status, "data.unlabelled: ");
 }
 
 dho_status dho_setup_heap(const dho_config *config, dho_dataset *out)

@@ -40,10 +40,9 @@ typedef struct dho_tar_index {
     char **class_names;  /* owned, [classes]; NULL before they are known */
     int32_t classes;     /* 0: all labels are DHO_NO_LABEL */
     bool has_crc;
-    bool unlabelled;    /* what is scanned needs no label, and what has one loses it */
+    bool unlabelled;    /* what is scanned needs no label, and none is read */
     dho_unused *unused; /* owned; NULL: nothing is counted */
     int64_t dotted;     /* samples with a dot in their names, from a scan */
-    bool every_image;   /* a scan takes every image, without a label, and no .cls */
 } dho_tar_index;
 
 void dho_tar_index_free(dho_tar_index *index);
@@ -84,7 +83,6 @@ dho_status dho_tar_scan_memory(dho_tar_index *index, const uint8_t *data, size_t
 dho_status dho_tar_scan_folder(dho_tar_index *out, const char *folder, bool unlabelled);
 /* Does the folder hold tars, or an index of some? Errors: DHO_ERR_IO, DHO_ERR_MEMORY. */
 dho_status dho_tar_is_folder(const char *folder, bool *out);
-/* Does the file's name end as a tar's? */
 
 /* Counts what lies in the folder and is neither a tar of the index nor one of its two files. */
 dho_status dho_tar_count_unused(dho_tar_index *index, const char *folder);

@@ -62,7 +62,8 @@ static dho_status missing_image(const scan *s, const part *p)
 static dho_status end_part(scan *s, const part *p, const part *plain)
 {
     char *path;
-    const bool field = p != plain && plain != NULL; /* of a sample that has the plain names */
+    const bool dotted = strlen(p->stem) > strlen(s->key);
+    const bool field = dotted && plain != NULL; /* of a sample that has the plain names */
     const bool unlabelled = s->index->unlabelled;
     const bool alone = !field || plain->image_name == NULL;
     if (p->image_name != NULL && (p->label != DHO_NO_LABEL || (unlabelled && alone))) {
@@ -70,7 +71,7 @@ static dho_status end_part(scan *s, const part *p, const part *plain)
         const dho_status status =
             dho_tar_index_add(s->index, path, unlabelled ? DHO_NO_LABEL : p->label, &p->image);
         dho_free(path);
-        s->index->dotted += p != plain;
+        s->index->dotted += dotted;
         return status;
     }
     if (p->image_name != NULL && !alone)
@@ -79,7 +80,8 @@ static dho_status end_part(scan *s, const part *p, const part *plain)
         return dho_fail(DHO_ERR_FORMAT,
                         "%s: offset %llu: \"%s\" has no label: no member \"%s.cls\"", s->name,
                         (unsigned long long)p->image.offset, p->image_name, p->stem);
-    return field && plain->label != DHO_NO_LABEL ? DHO_OK : missing_image(s, p);
+    if (unlabelled || (field && plain->label != DHO_NO_LABEL)) return DHO_OK;
+    return missing_image(s, p);
 }
 
 static dho_status end_key(scan *s)
@@ -103,14 +105,15 @@ static dho_status end_key(scan *s)
 /* --- members --- */
 
 /* The part of a member; made when it is the first of it. The two members of a dotted one follow
- * each other. */
-static dho_status find_part(scan *s, const char *name, part **out)
+ * each other. Without labels "0.jpg" and "0.png" are two images. */
+static dho_status find_part(scan *s, const char *name, bool label, part **out)
 {
     const size_t length = (size_t)(strrchr(name, '.') - name);
     int64_t *place = length == strlen(s->key) ? &s->plain : &s->dotted;
     *out = *place != NO_PART ? &s->parts[*place] : NULL;
-    if (*out != NULL && strlen((*out)->stem) == length && memcmp((*out)->stem, name, length) == 0)
-        return DHO_OK;
+    const bool known =
+        *out != NULL && strlen((*out)->stem) == length && memcmp((*out)->stem, name, length) == 0;
+    if (known && (label || !s->index->unlabelled || (*out)->image_name == NULL)) return DHO_OK;
     if (s->count == s->capacity) {
         const size_t capacity = s->capacity == 0 ? 4 : 2 * s->capacity;
         DHO_TRY(dho_realloc(&s->parts, capacity, sizeof *s->parts, "shards: key"));
@@ -126,6 +129,10 @@ static dho_status find_part(scan *s, const char *name, part **out)
 static dho_status read_label(scan *s, part *p, const char *name, int64_t size)
 {
     char bytes[LABEL_BYTES + 1], *end;
+    if (s->index->unlabelled) { /* it is of no interest, but its image is no field */
+        p->label = 0;
+        return DHO_OK;
+    }
     const la_ssize_t got =
         size <= LABEL_BYTES ? archive_read_data(s->archive, bytes, LABEL_BYTES) : 0;
     bytes[got > 0 ? got : 0] = '\0';
@@ -156,25 +163,6 @@ static dho_status take_image(scan *s, part *p, const char *name, int64_t size)
     p->image =
         (dho_tar_member){.offset = (uint64_t)offset, .bytes = (uint32_t)size, .shard = s->shard};
     return dho_strdup(&p->image_name, name);
-}
-
-/* Of a tar whose images have no labels. */
-static dho_status take_any_image(scan *s, struct archive_entry *entry, const char *name)
-{
-    part only = {.label = DHO_NO_LABEL};
-    char *path = NULL;
-    dho_status status;
-    if (!dho_is_image_extension(strrchr(name, '.') + 1))
-        return dho_unused_add(s->index->unused, DHO_UNUSED_OTHER, NULL, name);
-    if (archive_entry_sparse_count(entry) > 0)
-        return dho_fail(DHO_ERR_FORMAT, "%s: \"%s\" is a sparse member", s->name, name);
-    DHO_TRY_GOTO(take_image(s, &only, name, archive_entry_size(entry)));
-    DHO_TRY_GOTO(dho_tar_sample_path(&path, name));
-    DHO_TRY_GOTO(dho_tar_index_add(s->index, path, DHO_NO_LABEL, &only.image));
-fail:
-    dho_free(only.image_name);
-    dho_free(path);
-    return status;
 }
 
 /* What cannot be of a sample. *out_passed: counted, or nothing to count (a folder). */
@@ -214,7 +202,6 @@ static dho_status take_member(scan *s, struct archive_entry *entry)
     DHO_TRY(pass_over(s, entry, name, &passed));
     if (passed) return DHO_OK;
     DHO_TRY(dho_utf8_check_name(name, s->name, "rename the files and make the tar anew"));
-    if (s->index->every_image) return take_any_image(s, entry, name);
     dho_tar_split_name(name, &key, &extension);
     if (s->key == NULL || strlen(s->key) != key || memcmp(s->key, name, key) != 0) {
         DHO_TRY(end_key(s));
@@ -231,7 +218,7 @@ static dho_status take_member(scan *s, struct archive_entry *entry)
                                NULL, name));
         return s->other_name == NULL ? dho_strdup(&s->other_name, name) : DHO_OK;
     }
-    DHO_TRY(find_part(s, name, &p));
+    DHO_TRY(find_part(s, name, label, &p));
     if (label) return read_label(s, p, name, size);
     if (archive_entry_sparse_count(entry) > 0)
         return dho_fail(DHO_ERR_FORMAT, "%s: \"%s\" is a sparse member", s->name, name);

@@ -123,7 +123,7 @@ pass "the report says what holdout is, and shows its images"
 
 # --- what cannot work ---
 ranks=2
-refuse 2 'data.unlabelled: .*nowhere: no such folder, and no such list' train "${c[@]}" --set data.unlabelled="$work/nowhere"
+refuse 2 'data.unlabelled: .*nowhere: no such folder, tar or list' train "${c[@]}" --set data.unlabelled="$work/nowhere"
 refuse 2 'lie one in the other' train "${c[@]}" --set data.unlabelled="$work"
 mkdir "$work/labelled/arrow/heap"
 refuse 2 'lie one in the other' train "${c[@]}" --set data.unlabelled="$work/labelled/arrow/heap"

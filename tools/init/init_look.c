@@ -58,8 +58,10 @@ static dho_status take_heap(dho_init_found *out, const char *path)
                         "list all of their images in one text file",
                         out->heap, path);
     DHO_TRY(dho_dataset_open_unlabelled(&heap, path));
+    const dho_status status = dho_dataset_require_images(&heap, path);
     out->heap_images = heap.count;
     dho_dataset_free(&heap);
+    DHO_TRY(status);
     return dho_strdup(&out->heap, path);
 }
 

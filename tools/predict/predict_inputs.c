@@ -95,10 +95,10 @@ static dho_status add_part(dho_inputs *inputs, dho_part_kind kind, const char *c
 
 static dho_status add_word(dho_inputs *inputs, const char *const *word)
 {
-    if (dho_path_is_folder(*word)) return add_part(inputs, DHO_PART_FOLDER, word, 1);
     if (!dho_path_exists(*word))
         return dho_fail(DHO_ERR_CONFIG, "%s: no such image, folder or tar", *word);
-    return add_part(inputs, dho_tar_is_name(*word) ? DHO_PART_TAR : DHO_PART_FILES, word, 1);
+    const bool heap = dho_path_is_folder(*word) || dho_tar_is_name(*word);
+    return add_part(inputs, heap ? DHO_PART_HEAP : DHO_PART_FILES, word, 1);
 }
 
 static dho_status add_words(dho_inputs *inputs, const dho_predict_options *options)
@@ -146,13 +146,6 @@ void dho_inputs_close(dho_inputs *inputs)
 
 dho_status dho_input_part_open(const dho_input_part *part, dho_dataset *out)
 {
-    switch (part->kind) {
-    case DHO_PART_FOLDER:
-        return dho_dataset_open_heap(out, part->names[0]);
-    case DHO_PART_TAR:
-        return dho_dataset_open_tar(out, part->names[0]);
-    case DHO_PART_FILES:
-        break;
-    }
+    if (part->kind == DHO_PART_HEAP) return dho_dataset_open_unlabelled(out, part->names[0]);
     return dho_input_status(dho_dataset_open_files(out, part->names, part->count));
 }

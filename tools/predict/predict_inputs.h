@@ -7,11 +7,11 @@
 #include "dho/dataset.h"
 #include "predict/predict.h"
 
-typedef enum dho_part_kind { DHO_PART_FILES, DHO_PART_FOLDER, DHO_PART_TAR } dho_part_kind;
+typedef enum dho_part_kind { DHO_PART_FILES, DHO_PART_HEAP } dho_part_kind;
 
 typedef struct dho_input_part {
     dho_part_kind kind;
-    const char *const *names; /* borrowed, [count]: images; or one folder, or one tar */
+    const char *const *names; /* borrowed, [count]: images; of a heap one folder or tar */
     size_t count;
 } dho_input_part;
 
@@ -32,7 +32,8 @@ typedef struct dho_inputs {
 dho_status dho_inputs_open(dho_comm *comm, const dho_predict_options *options, dho_inputs *out);
 void dho_inputs_close(dho_inputs *inputs);
 
-/* The images of a part. Local; errors as those of dho_dataset_open_files, _heap and _tar. */
+/* The images of a part. Local; errors as those of dho_dataset_open_files and
+ * dho_dataset_open_unlabelled. */
 dho_status dho_input_part_open(const dho_input_part *part, dho_dataset *out);
 
 #endif

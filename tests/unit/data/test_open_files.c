@@ -38,7 +38,7 @@ START_TEST(test_heap_of_any_depth)
     fixture_write("heap/notes.txt", "not an image");
     fixture_write("heap/deep/.hidden.jpg", "hidden");
     snprintf(folder, sizeof folder, "%s//", fixture_path("heap"));
-    ck_assert_ok(dho_dataset_open_heap(&heap, folder));
+    ck_assert_ok(dho_dataset_open_unlabelled(&heap, folder));
     ck_assert_str_eq(heap.root, fixture_path("heap"));
     ck_assert_int_eq(heap.count, 4);
     for (int i = 0; i < 4; i++) ck_assert_str_eq(heap.samples[i].path, wanted[i]);
@@ -49,10 +49,11 @@ START_TEST(test_heap_of_any_depth)
     dho_free(bytes);
     dho_dataset_free(&heap);
     ck_assert_ok(dho_make_folders(fixture_path("empty")));
-    ck_assert_ok(dho_dataset_open_heap(&heap, fixture_path("empty")));
+    ck_assert_ok(dho_dataset_open_unlabelled(&heap, fixture_path("empty")));
     ck_assert_int_eq(heap.count, 0);
     dho_dataset_free(&heap);
-    ck_assert_fails(dho_dataset_open_heap(&heap, fixture_path("none")), DHO_ERR_IO, "none");
+    ck_assert_fails(dho_dataset_open_unlabelled(&heap, fixture_path("none")), DHO_ERR_CONFIG,
+                    "none");
 }
 END_TEST
 
@@ -67,7 +68,7 @@ START_TEST(test_tar_without_labels)
     ck_assert_ok(dho_comm_create_serial(&comm));
     ck_assert_ok(dho_pack(&set, comm, fixture_path("tars"), 1, false));
     dho_comm_destroy(&comm);
-    ck_assert_ok(dho_dataset_open_tar(&tar, fixture_path("tars/shard-00000-of-00001.tar")));
+    ck_assert_ok(dho_dataset_open_unlabelled(&tar, fixture_path("tars/shard-00000-of-00001.tar")));
     ck_assert_int_eq(tar.count, set.count);
     ck_assert_int_eq(tar.classes, 0);
     for (int64_t i = 0; i < set.count; i++) {
@@ -83,7 +84,8 @@ START_TEST(test_tar_without_labels)
     dho_dataset_free(&tar);
     dho_dataset_free(&set);
     fixture_write("bad.tar", "no tar at all, though the name says so: longer than sixteen bytes");
-    ck_assert_fails(dho_dataset_open_tar(&tar, fixture_path("bad.tar")), DHO_ERR_FORMAT, "bad.tar");
+    ck_assert_fails(dho_dataset_open_unlabelled(&tar, fixture_path("bad.tar")), DHO_ERR_FORMAT,
+                    "bad.tar");
     ck_assert(dho_tar_is_name("a/b.TAR.GZ"));
     ck_assert(!dho_tar_is_name("a.tar/b.jpg"));
     ck_assert(!dho_tar_is_name("a/.tar"));

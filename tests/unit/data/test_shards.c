@@ -434,6 +434,23 @@ START_TEST(test_foreign_tars)
         ck_assert_msg(strstr(dho_error_message(), wrong[i].message) != NULL, "%s",
                       dho_error_message());
     }
+    /* A heap reads no label: two images of one key are two images, a field is still none. */
+    snprintf(
+        command, sizeof command,
+        "cd %s && rm -f tars/* && printf cat >x/0.cls && cp x/0.jpg x/0.mask.jpg && cp x/1.PNG "
+        "x/0.png && tar -cf tars/a.tar x/0.jpg x/0.cls x/0.png x/0.mask.jpg x/1.PNG README",
+        fixture_root);
+    ck_assert_int_eq(system(command), 0);
+    for (int one = 0; one < 2; one++) {
+        const char *path = fixture_path(one ? "tars/a.tar" : "tars");
+        ck_assert_ok(dho_dataset_open_unlabelled(&set, path));
+        ck_assert_str_eq(set.root, path);
+        ck_assert_int_eq(set.count, 3);
+        ck_assert_str_eq(set.samples[0].path, "x/0.jpg");
+        ck_assert_str_eq(set.samples[1].path, "x/0.png");
+        ck_assert_str_eq(set.samples[2].path, "x/1.PNG");
+        dho_dataset_free(&set);
+    }
     static const char *const labels[] = {"x", "-1", "1.5", "1 2", "", "99999999999999999999"};
     for (size_t i = 0; i < sizeof labels / sizeof *labels; i++) {
         snprintf(command, sizeof command,

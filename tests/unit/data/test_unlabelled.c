@@ -85,8 +85,11 @@ static void assert_refused(const char *list, const char *text)
 {
     dho_dataset heap;
     fixture_write("heap/list", list);
-    ck_assert_fails(dho_dataset_open_unlabelled(&heap, fixture_path("heap/list")), DHO_ERR_CONFIG,
-                    text);
+    const char *path = fixture_path("heap/list");
+    dho_status status = dho_dataset_open_unlabelled(&heap, path);
+    if (status == DHO_OK) status = dho_dataset_require_images(&heap, path);
+    ck_assert_fails(status, DHO_ERR_CONFIG, text);
+    dho_dataset_free(&heap);
 }
 
 START_TEST(test_refusals)
@@ -94,18 +97,20 @@ START_TEST(test_refusals)
     dho_dataset heap;
     write_heap();
     ck_assert_fails(dho_dataset_open_unlabelled(&heap, fixture_path("none")), DHO_ERR_CONFIG,
-                    "no such folder, and no such list");
+                    "no such folder, tar or list");
     assert_refused("b.jpg\na/2.jpg\n./b.jpg\n", "list: \"b.jpg\" is listed twice");
     assert_refused("b.jpg,cat\na/2.jpg,dog\n",
                    "list: no image in it (not used: 2 not images by their names)");
     assert_refused("# nothing\n", "list: no image in it");
     assert_refused("b.avif\n", "no image in it (not used: 1 in a format that dho does not read)");
     ck_assert_ok(dho_make_folders(fixture_path("empty/in")));
-    ck_assert_fails(dho_dataset_open_unlabelled(&heap, fixture_path("empty")), DHO_ERR_CONFIG,
+    ck_assert_ok(dho_dataset_open_unlabelled(&heap, fixture_path("empty")));
+    ck_assert_fails(dho_dataset_require_images(&heap, "empty"), DHO_ERR_CONFIG,
                     "empty: no image in it");
-    fixture_write("x.tar", "x");
-    ck_assert_fails(dho_dataset_open_unlabelled(&heap, fixture_path("x.tar")), DHO_ERR_CONFIG,
-                    "is a tar: name the folder");
+    dho_dataset_free(&heap);
+    fixture_write("x.tar", "no tar at all, though the name says so: longer than sixteen bytes");
+    ck_assert_fails(dho_dataset_open_unlabelled(&heap, fixture_path("x.tar")), DHO_ERR_FORMAT,
+                    "x.tar");
     ck_assert_fails(dho_dataset_open_unlabelled(&heap, fixture_path("heap/b.jpg")), DHO_ERR_CONFIG,
                     "is an image: expected a folder");
 }
