@@ -10,7 +10,7 @@ typedef struct data_arguments {
 #define AT(member) offsetof(data_arguments, member)
 
 static const dho_option options[] = {
-    DHO_OPTION_CONFIG(AT(from), .before = ""),
+    DHO_OPTIONS_CONFIG(AT(from), "", ""),
     DHO_OPTION("--seconds", "S", AT(seconds), "how long", DHO_OPTION_INT, 1, 86400, "10"),
     DHO_OPTION_SET(AT(from)),
 };

@@ -11,7 +11,7 @@ typedef struct build_arguments {
 #define AT(member) offsetof(build_arguments, member)
 
 static const dho_option options[] = {
-    DHO_OPTION_CONFIG(AT(from), .before = ""),
+    DHO_OPTIONS_CONFIG(AT(from), "", ""),
     DHO_OPTIONS_TEACHER(AT(teacher), "(", "])"),
     DHO_OPTION("--out", "DIR", AT(build.out),
                "the cache (default: the configuration's teacher.cache)"),

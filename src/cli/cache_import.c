@@ -17,7 +17,7 @@ typedef struct import_arguments {
 #define AT(member) offsetof(import_arguments, member)
 
 static const dho_option options[] = {
-    DHO_OPTION_CONFIG(AT(from), .before = ""),
+    DHO_OPTIONS_CONFIG(AT(from), "", ""),
     DHO_OPTION("--features", "FILE", AT(features), "safetensors with the images' embeddings",
                .before = "("),
     DHO_OPTION("--head", "FILE", AT(head), "how they become logits", .before = ""),

@@ -41,13 +41,21 @@ typedef struct dho_config_arguments {
 #define DHO_OPTION_CONFIG(at, ...)                                                \
     DHO_OPTION("--config", "CONFIG", (at) + offsetof(dho_config_arguments, path), \
                "the configuration (docs/configuration.md)", .letter = "-c", __VA_ARGS__)
+/* The rows of a configuration as a plain word or behind -c, of which one is given, between `open`
+ * and `close` in the usage line. */
+#define DHO_OPTIONS_CONFIG(at, open, close)                                                     \
+    DHO_OPTION("CONFIG", NULL, (at) + offsetof(dho_config_arguments, word),                     \
+               "the configuration; or the folder of a run", .before = open "(", .after = " |"), \
+        DHO_OPTION_CONFIG(at, .before = "", .after = ")" close)
 #define DHO_OPTION_SET(at)               \
     DHO_OPTION("--set", "key=value", at, \
                "overrides a key of the configuration; may be given again", DHO_OPTION_SETTINGS)
 
+/* Is there a configuration: a word, or -c? */
+bool dho_cli_has_config(const dho_config_arguments *arguments);
 /* Loads the configuration on every rank and checks that all have the same. Collective. */
 dho_status dho_cli_load_config(dho_config_arguments *arguments, dho_comm *comm, dho_config *out);
-/* The same; without -c the defaults and --set. Collective. */
+/* The same; without one the defaults and --set. Collective. */
 dho_status dho_cli_load_config_or_defaults(dho_config_arguments *arguments, dho_comm *comm,
                                            dho_config *out);
 
@@ -72,6 +80,13 @@ dho_status dho_cli_find_run(const char *word, char out[DHO_CLI_PATH_BYTES], bool
                    "of a run with train.ema: the average over the steps, or the last step's " \
                    "(default: ema where there is one)",                                       \
                    DHO_OPTION_CHOICE)
+
+/* --temperature, of a float. */
+#define DHO_OPTION_TEMPERATURE(at)                                                             \
+    DHO_OPTION("--temperature", "T", at,                                                       \
+               "of the probabilities (default: that of the evaluation, docs/method.md; 1: as " \
+               "they are)",                                                                    \
+               DHO_OPTION_POSITIVE, .high = 1000)
 
 /* --resize-mode, of a dho_clip_resize. */
 #define DHO_OPTION_RESIZE_MODE(at, ...)                                                         \

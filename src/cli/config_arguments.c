@@ -4,6 +4,11 @@
 
 #include <string.h>
 
+bool dho_cli_has_config(const dho_config_arguments *arguments)
+{
+    return arguments->path != NULL || arguments->word != NULL;
+}
+
 static dho_status load_local(dho_config_arguments *arguments, dho_config *out)
 {
     const char *overrides[DHO_CLI_MAX_OVERRIDES + 1];
@@ -11,7 +16,8 @@ static dho_status load_local(dho_config_arguments *arguments, dho_config *out)
     size_t count = arguments->override_count;
     DHO_TRY(dho_cli_use_word(arguments));
     if (arguments->path == NULL)
-        return dho_fail(DHO_ERR_CONFIG, "no configuration: give one with -c FILE");
+        return dho_fail(DHO_ERR_CONFIG,
+                        "no configuration: give one (a file, or the folder of a run)");
     memcpy(overrides, arguments->overrides, count * sizeof *overrides);
     if (arguments->out != NULL) {
         DHO_TRY(dho_asprintf(&out_override, "out=%s", arguments->out));
@@ -39,7 +45,7 @@ dho_status dho_cli_load_config(dho_config_arguments *arguments, dho_comm *comm, 
 dho_status dho_cli_load_config_or_defaults(dho_config_arguments *arguments, dho_comm *comm,
                                            dho_config *out)
 {
-    if (arguments->path != NULL) return dho_cli_load_config(arguments, comm, out);
+    if (dho_cli_has_config(arguments)) return dho_cli_load_config(arguments, comm, out);
     static const char defaults[] = "{}";
     return dho_comm_agree(comm, dho_config_parse(out, defaults, sizeof defaults - 1, "defaults",
                                                  arguments->overrides, arguments->override_count));

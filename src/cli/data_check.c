@@ -13,9 +13,7 @@ typedef struct check_arguments {
 #define AT(member) offsetof(check_arguments, member)
 
 static const dho_option options[] = {
-    DHO_OPTION("CONFIG", NULL, AT(from.word), "the configuration; or the folder of a run",
-               .before = "(", .after = " |"),
-    DHO_OPTION_CONFIG(AT(from), .before = "", .after = ")"),
+    DHO_OPTIONS_CONFIG(AT(from), "", ""),
     DHO_OPTION_SET(AT(from)),
     DHO_OPTION("--decode", NULL, AT(check.decode), "reads every image whole"),
     DHO_OPTION("--classes", NULL, AT(check.classes), "counts each class"),

@@ -17,7 +17,7 @@ typedef struct pack_arguments {
 #define AT(member) offsetof(pack_arguments, member)
 
 static const dho_option options[] = {
-    DHO_OPTION_CONFIG(AT(from), .before = "("),
+    DHO_OPTIONS_CONFIG(AT(from), "(", ""),
     DHO_OPTION("--out", "DIR", AT(out), "where to", .before = ""),
     DHO_OPTION("--eval", "SET", AT(set), "a set of eval.sets, instead of the training images",
                .needs = "--out"),
@@ -62,7 +62,7 @@ static dho_status pack(void *given, dho_comm *comm)
     dho_config_arguments *from = &arguments->from;
     dho_config config;
     if (arguments->index != NULL) {
-        if (arguments->out != NULL || from->path != NULL || from->override_count > 0)
+        if (arguments->out != NULL || dho_cli_has_config(from) || from->override_count > 0)
             return dho_fail(DHO_ERR_CONFIG, "--index: stands alone: the tars are all it needs");
         return dho_comm_agree(comm, dho_comm_rank(comm) == 0
                                         ? dho_pack_index(arguments->index, arguments->unlabelled)

@@ -16,7 +16,7 @@ static const dho_option options[] = {
                .required = true),
     DHO_OPTION("--key", "KEY", AT(source.key), "where in a PyTorch file they lie"),
     DHO_OPTION("--out", "FILE", AT(out), "the embeddings, safetensors", .required = true),
-    DHO_OPTION_CONFIG(AT(from), .before = "("),
+    DHO_OPTIONS_CONFIG(AT(from), "(", ""),
     DHO_OPTION_RESIZE_MODE(AT(source.resize), .before = "[", .after = "] |"),
     DHO_OPTION("--texts", "FILE", AT(texts), "embeds its lines", .before = ""),
     DHO_OPTION("--merges", "FILE|DIR", AT(merges),
@@ -29,8 +29,9 @@ static dho_status embed(void *given, dho_comm *comm)
     embed_arguments *arguments = given;
     const dho_clip_source *source = &arguments->source;
     dho_config config;
-    if (arguments->texts == NULL && arguments->from.path == NULL)
-        return dho_fail(DHO_ERR_CONFIG, "what to embed: --texts FILE, or the images of -c CONFIG");
+    if (arguments->texts == NULL && !dho_cli_has_config(&arguments->from))
+        return dho_fail(DHO_ERR_CONFIG,
+                        "what to embed: --texts FILE, or the images of a configuration");
     if (arguments->texts != NULL && arguments->merges == NULL)
         return dho_fail(DHO_ERR_CONFIG, "--merges: is missing");
     DHO_TRY(dho_cli_load_config_or_defaults(&arguments->from, comm, &config));

@@ -20,7 +20,7 @@ enum { MAX_STEPS = 10000 };
 
 static const dho_option options[] = {
     DHO_OPTION("--out", "FILE", AT(out), "the head, safetensors", .required = true),
-    DHO_OPTION_CONFIG(AT(from), .before = "(", .after = " |"),
+    DHO_OPTIONS_CONFIG(AT(from), "(", " |"),
     DHO_OPTION("--shots", "FILE", AT(files.shots),
                "the few-shot embeddings, instead of those of the cache", .before = ""),
     DHO_OPTION("--values", "FILE", AT(files.values),
@@ -96,7 +96,7 @@ static dho_status parse_grid(const tip_arguments *from, dho_tip_grid *out)
 static dho_status check(const tip_arguments *from)
 {
     const dho_tip_sources *files = &from->files;
-    if ((files->shots != NULL) == (from->from.path != NULL))
+    if ((files->shots != NULL) == (dho_cli_has_config(&from->from)))
         return dho_fail(DHO_ERR_CONFIG,
                         "where are the few-shot embeddings? give --shots FILE, or -c CONFIG for "
                         "those of its cache");
@@ -163,7 +163,7 @@ static dho_status open_local(const tip_arguments *from, const dho_config *config
 static dho_status tip_adapter(void *given, dho_comm *comm)
 {
     tip_arguments *from = given;
-    const bool configured = from->from.path != NULL, first = dho_comm_rank(comm) == 0;
+    const bool configured = dho_cli_has_config(&from->from), first = dho_comm_rank(comm) == 0;
     dho_config config = {0};
     dho_tip_inputs inputs = {0};
     dho_tip_result result = {0};

@@ -23,7 +23,7 @@ static const dho_option options[] = {
     DHO_OPTION("--out", "FILE", AT(files.out), "the head, safetensors", .required = true),
     DHO_OPTION("--classes", "FILE", AT(files.classes), "the class names, instead of the dataset's",
                .before = "(", .after = " |"),
-    DHO_OPTION_CONFIG(AT(from), .before = "", .after = ")"),
+    DHO_OPTIONS_CONFIG(AT(from), "", ")"),
     DHO_OPTION("--scale", "X", AT(files.scale), "of the logits, instead of the model's",
                DHO_OPTION_POSITIVE, .high = 1000000),
     DHO_OPTION("--keep-mean-norms", NULL, AT(files.keep_mean_norms),
@@ -35,7 +35,7 @@ static const dho_option options[] = {
 static dho_status zero_shot(void *given, dho_comm *comm)
 {
     zero_shot_arguments *arguments = given;
-    const bool dataset = arguments->from.path != NULL;
+    const bool dataset = dho_cli_has_config(&arguments->from);
     dho_config config;
     if (arguments->files.classes == NULL && !dataset)
         return dho_fail(DHO_ERR_CONFIG, "--classes: is missing, and there is no -c CONFIG whose "

@@ -37,6 +37,21 @@ run 1 eval moved >third.txt 2>log || die "dho eval of a run that was moved"
 grep -q "^checkpoint moved/checkpoints" third.txt || die "a moved run is evaluated at its old place"
 pass "dho train CONFIG, dho eval RUN, of a checkpoint, from within, moved"
 
+# The other commands that read a configuration take it as a word, too: a file or a run's folder.
+for word in my.yaml runs/first; do
+    name=$(basename $word .yaml)
+    "$DHO" cache build $word --teacher runs/first --out cache/$name --shards 2 >log 2>&1 || die "cache build $word"
+    "$DHO" cache verify cache/$name >log 2>&1 || die "the cache of cache build $word"
+    "$DHO" pack $word --out tars/$name --shards 2 >log 2>&1 || die "pack $word"
+    "$DHO" bench data $word --seconds 1 >log 2>&1 || die "bench data $word"
+    "$DHO" data check $word >log 2>&1 || die "data check $word"
+done
+cmp -s tars/{my,first}/shards.index || die "the packed images of a run are others"
+refuse 2 "both say which configuration" pack my.yaml -c my.yaml --out tars/x
+refuse 2 "no configuration: give one" pack --out tars/x
+refuse 2 "one word too many" bench data my.yaml my.yaml
+pass "cache build, pack, bench data and data check of a word"
+
 run 1 eval -c my.yaml --out runs/first --set method=dho --set teacher.cache=none >third.txt 2>log ||
     die "eval with another method"
 grep -q "method ce, step 2" third.txt || die "the configuration's method, not the checkpoint's"
