@@ -10,14 +10,11 @@ static int is_xml_character(uint32_t code)
     return code != 0x7F && !(code >= 0x80 && code < 0xA0) && code != 0xFFFE && code != 0xFFFF;
 }
 
+/* What a terminal does not show, as a line's end, is a blank on a page. */
 static size_t width_of(uint32_t code)
 {
-    static const uint32_t wide[][2] = {{0x1100, 0x115F},   {0x2E80, 0xA4CF},  {0xAC00, 0xD7A3},
-                                       {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},  {0xFF00, 0xFF60},
-                                       {0x1F300, 0x1FAFF}, {0x20000, 0x3FFFD}};
-    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
-        if (code >= wide[i][0] && code <= wide[i][1]) return 2;
-    return 1;
+    const int columns = dho_utf8_columns(code);
+    return columns < 0 ? 1 : (size_t)columns;
 }
 
 /* The next character of *at as escaped text; returns its width. */

@@ -13,8 +13,8 @@
 /* For the content of an element or a quoted attribute: & < > " ' as references; bytes that are not
  * UTF-8, and characters that XML 1.0 does not have, as U+FFFD. */
 void dho_text_escape(dho_text *text, const char *value);
-/* The same, of at most `columns` columns: what does not fit ends in an ellipsis. East Asian
- * characters and emoji count as two. */
+/* The same, of at most `columns` columns: what does not fit ends in an ellipsis. Columns
+ * are those of a terminal: East Asian characters and emoji have two, combining marks none. */
 void dho_text_escape_cut(dho_text *text, const char *value, size_t columns);
 /* Columns of a text as counted above. */
 size_t dho_text_columns(const char *value);

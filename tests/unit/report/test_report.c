@@ -42,6 +42,7 @@ START_TEST(test_cut)
     check_escape("龜龜龜", 5, "龜龜\xE2\x80\xA6");
     check_escape("a<b>c", 4, "a&lt;b\xE2\x80\xA6"); /* whole references only */
     ck_assert_uint_eq(dho_text_columns("a龜<"), 4);
+    ck_assert_uint_eq(dho_text_columns("e\u0301a\n"), 3); /* a combining mark has none */
 }
 END_TEST
 
