@@ -70,6 +70,11 @@ dho_status dho_checkpoint_save(const char *run_folder, const dho_checkpoint_info
                                const dho_student *student, const dho_checkpoint_slabs *slabs,
                                int keep);
 
+/* Ends what a kill has left half done while a save replaced a checkpoint of the same step: a
+ * "step-N.replaced" gets its name step-N again, or goes where the new step-N is there. Only for the
+ * program that has the run's lock. Errors: DHO_ERR_IO, DHO_ERR_MEMORY. */
+dho_status dho_checkpoint_take_back(const char *run_folder);
+
 /* The newest whole checkpoint of a run: sizes and CRCs are checked, damaged ones are passed over
  * with a warning. *out NULL when the run has none at all (DHO_OK). Owned by the caller.
  * Errors: DHO_ERR_FORMAT when there are some and none is whole; whatever keeps one from being read

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "dho/checkpoint.h"
 
+#include "base/text.h"
 #include "checkpoint/checkpoint_state.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
@@ -108,13 +109,17 @@ static void remove_old(const char *checkpoints, int64_t step, int keep, int64_t 
     if (status != DHO_OK) dho_warn("an old checkpoint stays: %s", dho_error_message());
 }
 
+static const char replaced[] = ".replaced";
+
 /* Gives a written folder its name. One of that name, damaged or of the same step, stays until the
- * new one has taken its place. */
+ * new one has taken its place: a kill between the two renames leaves it as "step-N.replaced" alone,
+ * and dho_checkpoint_take_back gives it its name again. (Swapping the two, renameat2's
+ * RENAME_EXCHANGE, is not to be had on NFS.) */
 static dho_status take_place(const char *temporary, const char *final)
 {
     char *aside;
     dho_status status;
-    DHO_TRY(dho_asprintf(&aside, "%s.replaced", final));
+    DHO_TRY(dho_asprintf(&aside, "%s%s", final, replaced));
     DHO_TRY_GOTO(dho_remove_tree(aside));
     const bool replaces = rename(final, aside) == 0;
     if (rename(temporary, final) != 0) {
@@ -125,6 +130,44 @@ static dho_status take_place(const char *temporary, const char *final)
         dho_warn("an old checkpoint stays: %s", dho_error_message());
     }
 fail:
+    dho_free(aside);
+    return status;
+}
+
+/* aside: ".../step-N.replaced". */
+static dho_status take_back_one(const char *aside)
+{
+    char *final;
+    DHO_TRY(dho_strndup(&final, aside, strlen(aside) - (sizeof replaced - 1)));
+    dho_status status = DHO_OK;
+    if (dho_path_exists(final))
+        status = dho_remove_tree(aside);
+    else if (rename(aside, final) != 0)
+        status = dho_fail(DHO_ERR_IO, "%s: cannot rename: %s", aside, strerror(errno));
+    else
+        dho_info("%s is taken back: the program was killed while it replaced it", final);
+    dho_free(final);
+    return status;
+}
+
+dho_status dho_checkpoint_take_back(const char *run_folder)
+{
+    dho_name_list names = {0};
+    char *checkpoints = NULL, *aside = NULL;
+    dho_status status;
+    DHO_TRY_GOTO(dho_path_join(&checkpoints, run_folder, "checkpoints"));
+    if (!dho_path_is_folder(checkpoints)) goto fail;
+    DHO_TRY_GOTO(dho_list_folder(&names, checkpoints));
+    for (size_t i = 0; i < names.count; i++) {
+        if (!dho_ends_with(names.names[i], replaced)) continue;
+        DHO_TRY_GOTO(dho_path_join(&aside, checkpoints, names.names[i]));
+        DHO_TRY_GOTO(take_back_one(aside));
+        dho_free(aside);
+        aside = NULL;
+    }
+fail:
+    dho_name_list_free(&names);
+    dho_free(checkpoints);
     dho_free(aside);
     return status;
 }

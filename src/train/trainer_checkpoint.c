@@ -78,6 +78,7 @@ static dho_status resume_on_rank0(dho_trainer *trainer, const char *resume)
     char *newest;
     dho_status status = DHO_OK;
     DHO_TRY(dho_trainer_lock(trainer));
+    if (!trainer->dry) DHO_TRY(dho_checkpoint_take_back(out));
     if (strcmp(resume, "auto") != 0 && strcmp(resume, "never") != 0) {
         const dho_checkpoint_choice choice = {.path = resume};
         DHO_TRY(dho_input_status(dho_checkpoint_resolve(&choice, &newest)));

@@ -361,6 +361,28 @@ START_TEST(test_saving_after_damage)
 }
 END_TEST
 
+/* A kill between the two renames of a save that replaces step 10, and one right behind them. */
+START_TEST(test_killed_while_it_replaces)
+{
+    char path[256], aside[300], *newest;
+    ck_assert_ok(dho_checkpoint_take_back(run_folder)); /* there is nothing at all yet */
+    for (int renames = 1; renames <= 2; renames++) {
+        save(10, 1);
+        path_of(10, "", path, sizeof path);
+        snprintf(aside, sizeof aside, "%.*s.replaced", (int)strcspn(path, "\n"), path);
+        ck_assert_int_eq(rename(path, aside), 0);
+        if (renames == 2) save(10, 1);
+        ck_assert_ok(dho_checkpoint_take_back(run_folder));
+        ck_assert(!dho_path_exists(aside));
+        ck_assert_ok(dho_checkpoint_find_newest(run_folder, &newest));
+        ck_assert_str_eq(newest, path);
+        dho_free(newest);
+    }
+    save(10, 1);
+    ck_assert(!dho_path_exists(aside));
+}
+END_TEST
+
 START_TEST(test_all_damaged_is_not_none)
 {
     char path[256], *newest;
@@ -474,6 +496,7 @@ int main(void)
     tcase_add_test(tests, test_resume_check_of_other_versions);
     tcase_add_test(tests, test_newest_whole_one_and_pruning);
     tcase_add_test(tests, test_saving_after_damage);
+    tcase_add_test(tests, test_killed_while_it_replaces);
     tcase_add_test(tests, test_all_damaged_is_not_none);
     tcase_add_loop_test(tests, test_flipped_bytes, 0, 3);
     tcase_add_test(tests, test_unreadable_is_not_saved);
