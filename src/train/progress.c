@@ -27,9 +27,11 @@ static bool is_to_keep(const json_t *line, int64_t step, bool due)
 }
 
 /* Keeps the lines of the file whose "step" is at most `step`: a run that resumes writes the later
- * ones again. */
-static dho_status drop_later_lines(const char *path, int64_t step, bool due)
+ * ones again. An evaluation that is made again takes its step's points out of TensorBoard's curves:
+ * the others of that step are written into them again. */
+static dho_status drop_later_lines(dho_progress *progress, int64_t step, bool due)
 {
+    const char *path = progress->path;
     uint8_t *data = NULL;
     size_t capacity = 0, size;
     dho_atomic_file *kept = NULL;
@@ -42,6 +44,8 @@ static dho_status drop_later_lines(const char *path, int64_t step, bool due)
         if (newline == NULL) break; /* torn by a crash */
         json_t *entry = json_loadb(line, (size_t)(newline - line), 0, NULL);
         const bool keep = is_to_keep(entry, step, due);
+        if (keep && due && json_integer_value(json_object_get(entry, "step")) == step)
+            dho_tensorboard_line(&progress->board, entry);
         json_decref(entry);
         if (keep) dho_atomic_file_write(kept, line, (size_t)(newline + 1 - line));
         line = newline + 1;
@@ -63,10 +67,10 @@ dho_status dho_progress_open(dho_progress *progress, const dho_config *config, i
     progress->log_every = config->train.log_every;
     progress->total_steps = total_steps;
     DHO_TRY(dho_path_join(&progress->path, config->out, "metrics.jsonl"));
-    if (dho_path_exists(progress->path)) DHO_TRY(drop_later_lines(progress->path, step, due));
-    DHO_TRY(dho_file_append(&progress->file, progress->path));
-    if (config->train.tensorboard) dho_tensorboard_open(&progress->board, config->out, step);
-    return DHO_OK;
+    if (config->train.tensorboard)
+        dho_tensorboard_open(&progress->board, config->out, due ? step - 1 : step);
+    if (dho_path_exists(progress->path)) DHO_TRY(drop_later_lines(progress, step, due));
+    return dho_file_append(&progress->file, progress->path);
 }
 
 static void format_bar(const dho_progress *progress, int64_t step, char out[BAR_WIDTH + 4])

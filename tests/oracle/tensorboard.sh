@@ -19,6 +19,15 @@ train --set train.steps=14 --resume "$work/run/checkpoints/step-00000006"
 oracle "$work/run"
 pass "two sessions, the first one torn: $(tail -n 1 "$work/log")"
 
+# An evaluation that was made, and is made again: the run was cut off in it at first (SIGTERM), and killed behind it.
+due=(--out "$work/due" --set train.eval_every=3)
+train "${due[@]}" --set train.steps=6
+sed -i 's/"due": false/"due": true/' "$work/due/checkpoints/step-00000006/state.json"
+train "${due[@]}" --set train.steps=8
+[ "$(grep -c '"step":6,"evaluated"' "$work/due/metrics.jsonl")" = 1 ] || die "step 6 is evaluated twice in metrics.jsonl"
+oracle "$work/due"
+pass "an evaluation that was made again: $(tail -n 1 "$work/log")"
+
 run 2 eval "$work/run/checkpoints/step-00000012" >"$work/log" 2>&1 || die "eval of step 12"
 run 2 eval "$work/run" >"$work/log" 2>&1 || die "eval"
 run 1 eval "$work/run" --stored >"$work/log" 2>&1 || die "eval --stored"
