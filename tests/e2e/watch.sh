@@ -53,6 +53,12 @@ grep -q ' step 8 of 12 ' view || die "the steps"
 grep -q ' images/s .* data wait, .* communication$' view || die "the speed"
 grep -q '^val  *[0-9.]* % \[' view || die "the evaluation"
 grep -q '^loss  *[0-9.]* [▁▂▃▄▅▆▇█]*$' view || die "the loss's curve"
+run 1 train my.yaml --out runs/evaluated --set train.eval_every=2 --set train.eval_on=val >log 2>&1 || die "train.eval_every"
+LC_ALL=C.UTF-8 "$DHO" watch runs/evaluated --once >view 2>log || die "dho watch of evaluations while training"
+cp view log
+value=$(grep '"evaluated"' runs/evaluated/metrics.jsonl | tail -n 1 | sed 's/.*"eval_top1":\([0-9.]*\).*/\1/')
+grep -qE "^eval_top1  *$(printf %.5g "$value") [▁▂▃▄▅▆▇█]*$" view || die "the evaluations' curve"
+grep -q '^eval_nll  *[0-9.]* [▁▂▃▄▅▆▇█]*$' view || die "the evaluations' likelihood"
 LC_ALL=C "$DHO" watch runs/first runs/second | LC_ALL=C tee view | LC_ALL=C grep -q '^runs/second  finished ' ||
     die "two runs"
 cp view log

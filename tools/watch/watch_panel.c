@@ -19,7 +19,7 @@ enum {
 };
 
 /* Of these first, where there is no room for all curves. */
-static const dho_metric preferred[] = {DHO_METRIC_LOSS, DHO_METRIC_ACCURACY,
+static const dho_metric preferred[] = {DHO_METRIC_LOSS, DHO_METRIC_EVAL_TOP1, DHO_METRIC_ACCURACY,
                                        DHO_METRIC_IMAGES_PER_SECOND};
 enum { PREFERRED = sizeof preferred / sizeof *preferred };
 
@@ -138,7 +138,7 @@ static void put_set(dho_page *page, const dho_watch_run *run, const dho_evaluate
 
 static dho_curve curve_of(const dho_watch_run *run, dho_metric metric)
 {
-    const dho_columns *lines = &run->metrics.training;
+    const dho_columns *lines = dho_watch_run_lines(run, metric);
     return (dho_curve){.x = lines->steps,
                        .y = lines->count > 0 ? lines->values + metric : NULL,
                        .count = lines->count,

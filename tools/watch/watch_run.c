@@ -73,9 +73,14 @@ static dho_status refresh(dho_watch_run *run, int which, bool *found)
     return status;
 }
 
+const dho_columns *dho_watch_run_lines(const dho_watch_run *run, dho_metric metric)
+{
+    return dho_metric_table[metric].evaluation ? &run->metrics.evaluation : &run->metrics.training;
+}
+
 double dho_watch_run_last(const dho_watch_run *run, dho_metric metric)
 {
-    const dho_columns *lines = &run->metrics.training;
+    const dho_columns *lines = dho_watch_run_lines(run, metric);
     return lines->count > 0 ? lines->values[(lines->count - 1) * lines->width + metric] : NAN;
 }
 

@@ -39,7 +39,10 @@ typedef struct dho_watch_run {
 dho_status dho_watch_run_read(dho_watch_run *run);
 void dho_watch_run_free(dho_watch_run *run);
 
-/* A metric of the last line; NAN: there is none. */
+/* The lines that have a metric: of the steps, or of the evaluations while training. */
+const dho_columns *dho_watch_run_lines(const dho_watch_run *run, dho_metric metric);
+
+/* A metric of the last of these lines; NAN: there is none. */
 double dho_watch_run_last(const dho_watch_run *run, dho_metric metric);
 
 #endif

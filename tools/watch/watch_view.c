@@ -42,8 +42,11 @@ static void cell_accuracy(const dho_watch_run *run, char out[CELL_BYTES])
     put_last(run, DHO_METRIC_ACCURACY, "%.3f", out);
 }
 
+/* Of dho eval, or else of the newest evaluation while training. */
 static void cell_evaluation(const dho_watch_run *run, char out[CELL_BYTES])
 {
+    const double newest = dho_watch_run_last(run, DHO_METRIC_EVAL_TOP1);
+    if (!isnan(newest)) snprintf(out, CELL_BYTES, "%.2f %%", 100 * newest);
     if (run->evaluated && run->evaluation.set_count > 0)
         snprintf(out, CELL_BYTES, "%.2f %%",
                  run->evaluation.sets[0].scores[DHO_SCORE_COMBINED].top1);

@@ -103,6 +103,11 @@ static void write_run(void)
                      "\"images_per_second\":123456.75,\"step_seconds\":2,"
                      "\"data_wait_seconds\":0.5,\"comm_seconds\":0.1}\n",
                      step, step / 100, 100.0 / step, 1000.0 / step);
+    for (int step = 100; step <= 500; step += 100)
+        dho_text_add(&lines,
+                     "{\"step\":%d,\"evaluated\":\"val\",\"eval_top1\":%g,\"eval_top5\":1,"
+                     "\"eval_nll\":0.5,\"eval_seconds\":1}\n",
+                     step, step / 1000.0);
     dho_text_add(&lines, "{\"step\":510,\"lo");
     ck_assert_ok(lines.status);
     write_file("metrics.jsonl", lines.data);
@@ -149,6 +154,15 @@ START_TEST(test_sizes)
 }
 END_TEST
 
+/* The panel has a curve that begins so. */
+static void check_curve(const dho_watch_run *run, int width, int height, const char *beginning)
+{
+    dho_page page = {.width = width, .utf8 = true};
+    dho_watch_draw(&page, run, 1, height);
+    ck_assert_msg(strstr(page.text.data, beginning) != NULL, "%s", page.text.data);
+    dho_page_free(&page);
+}
+
 /* What the folder says; a file that changes is read again, one that is broken is none. */
 START_TEST(test_run)
 {
@@ -161,6 +175,10 @@ START_TEST(test_run)
     ck_assert(run.left > 900 && run.left <= 1000); /* 2 s each of 500 */
     ck_assert(run.evaluated && run.evaluation.set_count == 2);
     ck_assert_double_eq(dho_watch_run_last(&run, DHO_METRIC_LOSS), 0.2);
+    ck_assert_double_eq(dho_watch_run_last(&run, DHO_METRIC_EVAL_TOP1), 0.5);
+    ck_assert_uint_eq(dho_watch_run_lines(&run, DHO_METRIC_EVAL_NLL)->count, 5);
+    check_curve(&run, 36, 18, "eval_top1                 0.5 ▁");
+    check_curve(&run, 100, 30, "eval_top1                 0.5 ");
     write_file("metrics.jsonl", "{\"step\":1000,\"loss\":0.125}\n");
     write_file("eval.json", "{");
     ck_assert_ok(dho_watch_run_read(&run));
