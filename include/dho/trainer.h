@@ -33,10 +33,14 @@ typedef struct dho_dry_run {
     int64_t weights, gradients;    /* of a rank: parameters and running statistics; partial sums */
     int64_t optimizer;             /* of a rank: moments */
     int64_t activations;           /* of a rank: the planned arena */
+    int64_t average;               /* of a rank: train.ema; 0 without */
+    int64_t evaluation;            /* of rank 0: what an evaluation needs; 0: there is none */
     int64_t rank_bytes, all_bytes; /* the most that rank 0, all ranks together had allocated */
     int64_t memory_left;           /* that rank 0 could have beyond; INT64_MAX: not known */
     int64_t warm_up, timed;        /* steps that were run: before the clock started, and timed */
     double step_seconds;           /* mean of the timed ones; 0: there was no step to run */
+    int64_t evaluations;           /* that are left (train.eval_every), without an early end */
+    double evaluation_seconds;     /* of one, by a part of its images; 0: there is none left */
     int64_t checkpoint_bytes;      /* of one */
     int64_t checkpoints;           /* that lie on the disk at one time, at most */
     int64_t metrics_bytes;         /* of metrics.jsonl in the end, about */
@@ -45,7 +49,8 @@ typedef struct dho_dry_run {
 
 /* Opens the run as dho_train does, with all its checks, goes on from its checkpoint, if there is
  * one, runs a few steps on the real images and forgets them: no file is written, made or removed.
- * The timed steps are at most 20, and end after 10 seconds. Collective. Errors: those of dho_train.
+ * The timed steps are at most 20, and end after 10 seconds; an evaluation is timed on two batches
+ * of each rank. Collective. Errors: those of dho_train.
  */
 dho_status dho_train_dry_run(const dho_config *config, dho_comm *comm, const char *resume,
                              dho_dry_run *out);

@@ -1,5 +1,6 @@
 #include "eval/set_evaluator.h"
 
+#include "base/clock.h"
 #include "dho/alloc.h"
 #include "dho/run_setup.h"
 #include "eval/eval_set.h"
@@ -71,19 +72,25 @@ void dho_set_evaluator_close(dho_set_evaluator **evaluator)
     *evaluator = NULL;
 }
 
-size_t dho_set_evaluator_bytes(const dho_set_evaluator *evaluator)
+/* Outputs of each head, and room to gather them. */
+static size_t row_bytes(const dho_set_evaluator *evaluator)
 {
     const dho_student *student = &evaluator->model->student;
-    const size_t row = (size_t)student->classes * sizeof(float);
-    return dho_infer_bytes(evaluator->infer) +
-           (size_t)evaluator->dataset.count * row * ((size_t)student->head_count + 1);
+    return (size_t)student->classes * sizeof(float) * ((size_t)student->head_count + 1);
 }
 
-dho_status dho_set_evaluator_run(dho_set_evaluator *evaluator, dho_set_scores *out)
+size_t dho_set_evaluator_bytes(const dho_set_evaluator *evaluator)
+{
+    return dho_infer_bytes(evaluator->infer) +
+           (size_t)evaluator->dataset.count * row_bytes(evaluator);
+}
+
+static dho_status run_on(dho_set_evaluator *evaluator, const dho_dataset *dataset,
+                         dho_set_scores *out)
 {
     dho_head_outputs outputs;
     DHO_TRY(dho_outputs_compute(evaluator->config, evaluator->comm, evaluator->infer,
-                                evaluator->model, &evaluator->dataset, &outputs));
+                                evaluator->model, dataset, &outputs));
     dho_status status = DHO_OK;
     if (dho_comm_rank(evaluator->comm) == 0)
         status =
@@ -92,4 +99,26 @@ dho_status dho_set_evaluator_run(dho_set_evaluator *evaluator, dho_set_scores *o
     dho_head_outputs_free(&outputs);
     DHO_TRY(status);
     return dho_comm_broadcast(evaluator->comm, out, sizeof *out, 0);
+}
+
+dho_status dho_set_evaluator_run(dho_set_evaluator *evaluator, dho_set_scores *out)
+{
+    return run_on(evaluator, &evaluator->dataset, out);
+}
+
+dho_status dho_set_evaluator_time(dho_set_evaluator *evaluator, double *out_seconds,
+                                  int64_t *out_more)
+{
+    const int64_t all = evaluator->dataset.count;
+    const int64_t batch = dho_infer_batch(evaluator->infer) * dho_comm_size(evaluator->comm);
+    dho_dataset part = evaluator->dataset; /* its first images */
+    dho_set_scores scores;
+    part.count = all < batch ? all : batch;
+    DHO_TRY(run_on(evaluator, &part, &scores)); /* to warm up */
+    part.count = all < 2 * batch ? all : 2 * batch;
+    const double start = dho_seconds_now();
+    DHO_TRY(run_on(evaluator, &part, &scores));
+    *out_seconds = (dho_seconds_now() - start) * (double)all / (double)part.count;
+    *out_more = (int64_t)((size_t)(all - part.count) * row_bytes(evaluator));
+    return DHO_OK;
 }

@@ -20,6 +20,12 @@ void dho_set_evaluator_close(dho_set_evaluator **evaluator);
  */
 size_t dho_set_evaluator_bytes(const dho_set_evaluator *evaluator);
 
+/* How long an evaluation takes, by one of two batches of each rank. *out_more: bytes that one of
+ * all images needs beyond what that has allocated, on rank 0. Errors: as dho_set_evaluator_run.
+ * Collective. */
+dho_status dho_set_evaluator_time(dho_set_evaluator *evaluator, double *out_seconds,
+                                  int64_t *out_more);
+
 /* Runs the model over the set, each rank its part, and scores what it said; all ranks get the same
  * numbers. Errors: DHO_PREEMPTED where `stop` said so on any rank; those of dho_infer_all.
  * Collective. */

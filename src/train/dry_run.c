@@ -46,6 +46,19 @@ static dho_status run_steps(dho_trainer *trainer, int64_t warm_up, dho_dry_run *
     return DHO_OK;
 }
 
+static dho_status run_evaluation(const dho_trainer *trainer, dho_dry_run *out)
+{
+    int64_t more;
+    const int64_t every = trainer->config->train.eval_every;
+    out->evaluations =
+        dho_progress_evaluations(trainer->step, out->total_steps, every) + trainer->standing.due;
+    if (out->evaluations == 0) return DHO_OK;
+    DHO_TRY(dho_set_evaluator_time(trainer->evaluator, &out->evaluation_seconds, &more));
+    out->evaluation = (int64_t)dho_set_evaluator_bytes(trainer->evaluator);
+    if (trainer->rank == 0) out->rank_bytes = more;
+    return DHO_OK;
+}
+
 /* Of one rank, by the planner and the slabs; and all that was allocated, by the counter. */
 static dho_status describe_memory(const dho_trainer *trainer, dho_dry_run *out)
 {
@@ -55,7 +68,9 @@ static dho_status describe_memory(const dho_trainer *trainer, dho_dry_run *out)
     out->gradients = (int64_t)((size_t)trainer->depth * trainer->slab_floats * sizeof(float));
     out->optimizer = (int64_t)((size_t)moments * floats * sizeof(float));
     out->activations = (int64_t)dho_executor_arena_bytes(trainer->executor);
-    out->rank_bytes = out->all_bytes = dho_alloc_get_stats().peak_bytes;
+    if (trainer->ema_parameters != NULL) out->average = out->weights;
+    out->rank_bytes += (int64_t)dho_alloc_get_stats().peak_bytes;
+    out->all_bytes = out->rank_bytes;
     out->memory_left = dho_machine_memory("");
     return dho_comm_sum_int64(trainer->comm, &out->all_bytes, 1);
 }
@@ -65,11 +80,12 @@ static dho_status describe_files(const dho_trainer *trainer, dho_dry_run *out)
     enum { LINE_BYTES = 400 }; /* of metrics.jsonl, about */
     const dho_config *config = trainer->config;
     const int64_t left = out->total_steps - out->first_step, every = config->train.checkpoint_every;
-    const int64_t saved = every > 0 ? (left + every - 1) / every : 1;
+    const int64_t best = config->train.keep_best != DHO_BEST_NONE;
+    const int64_t most = config->train.checkpoint_keep + best; /* and the one being written */
+    const int64_t saved = (every > 0 ? (left + every - 1) / every : 1) + best * out->evaluations;
     out->checkpoint_bytes = dho_trainer_checkpoint_bytes(trainer);
-    out->checkpoints =
-        saved <= config->train.checkpoint_keep ? saved : config->train.checkpoint_keep + 1;
-    out->metrics_bytes = (left / config->train.log_every + 1) * LINE_BYTES;
+    out->checkpoints = saved <= most ? saved : most + 1;
+    out->metrics_bytes = (left / config->train.log_every + 1 + out->evaluations) * LINE_BYTES;
     if (trainer->rank == 0)
         DHO_TRY(dho_trainer_look_at_place(trainer->config->out, &out->disk_left));
     return DHO_OK;
@@ -90,6 +106,7 @@ static dho_status look(dho_trainer *trainer, const char *resume, dho_dry_run *ou
                          .ranks = trainer->ranks,
                          .threads = dho_compute_threads(trainer->compute)};
     dho_run_length_describe(&trainer->length, trainer->config, out->length, sizeof out->length);
+    DHO_TRY(run_evaluation(trainer, out));
     DHO_TRY(dho_comm_agree(trainer->comm, describe_files(trainer, out)));
     if (trainer->step < trainer->length.total_steps) {
         DHO_TRY(dho_trainer_start_loader(trainer));

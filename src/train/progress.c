@@ -66,6 +66,7 @@ dho_status dho_progress_open(dho_progress *progress, const dho_config *config, i
     progress->shows[DHO_RUNS_WITH_TWO_HEADS] = dho_method_is_dual(config->method);
     progress->log_every = config->train.log_every;
     progress->total_steps = total_steps;
+    progress->eval_every = config->train.eval_every;
     DHO_TRY(dho_path_join(&progress->path, config->out, "metrics.jsonl"));
     if (config->train.tensorboard)
         dho_tensorboard_open(&progress->board, config->out, due ? step - 1 : step);
@@ -96,12 +97,27 @@ static size_t format_metrics(const dho_progress *progress, bool evaluation,
 }
 
 /* "step 2/12 epoch 0.20 | loss 3.8744 (ce 3.327, ...". */
+int64_t dho_progress_evaluations(int64_t step, int64_t total_steps, int64_t every)
+{
+    if (every == 0 || step >= total_steps) return 0;
+    return total_steps / every - step / every + (total_steps % every != 0);
+}
+
+/* The time for the steps behind `step` and the evaluations from it on: a step's line is written
+ * before its evaluation. */
+static double seconds_left(const dho_progress *progress, int64_t step)
+{
+    const int64_t evaluations =
+        dho_progress_evaluations(step - 1, progress->total_steps, progress->eval_every);
+    return progress->mean_seconds * (double)(progress->total_steps - step) +
+           progress->evaluation_seconds * (double)evaluations;
+}
+
 static void format_line(const dho_progress *progress, int64_t step,
                         const double values[DHO_METRIC_COUNT], char *out, size_t bytes)
 {
     char left[32];
-    dho_format_duration(progress->mean_seconds * (double)(progress->total_steps - step), left,
-                        sizeof left);
+    dho_format_duration(seconds_left(progress, step), left, sizeof left);
     size_t used = (size_t)snprintf(out, bytes, "step %lld/%lld", (long long)step,
                                    (long long)progress->total_steps);
     used += format_metrics(progress, false, values, out + used, bytes - used);
@@ -189,6 +205,7 @@ dho_status dho_progress_evaluation(dho_progress *progress, int64_t step, const c
 {
     char pieces[400];
     if (progress->file == NULL) return DHO_OK;
+    progress->evaluation_seconds = values[DHO_METRIC_EVAL_SECONDS];
     format_metrics(progress, true, values, pieces, sizeof pieces);
     if (progress->terminal) fprintf(stderr, "\r\033[K"); /* in the place of the bar */
     dho_info("step %lld/%lld, evaluated on %s%s%s", (long long)step,

@@ -28,11 +28,15 @@ typedef struct dho_progress {
     bool terminal;
     bool shows[DHO_RUNS_KINDS]; /* is this run one that such metrics are for? */
     int64_t log_every, total_steps;
+    int64_t eval_every;            /* train.eval_every; 0: no evaluations */
     double mean_seconds;           /* exponential mean of a step's time */
+    double evaluation_seconds;     /* of the newest evaluation; 0: none yet */
     double sums[DHO_METRIC_COUNT]; /* since the last line: dho_metrics_add_step */
     int64_t steps;                 /* of them */
 } dho_progress;
 
+/* The evaluations of a run behind step `step`: every `every` steps and at the last; 0: none. */
+int64_t dho_progress_evaluations(int64_t step, int64_t total_steps, int64_t every);
 /* Opens RUN/metrics.jsonl; lines of steps after `step` (of a run that was cut off) are dropped.
  * due: and that of an evaluation at `step`, which is to be made again. */
 dho_status dho_progress_open(dho_progress *progress, const dho_config *config, int64_t step,

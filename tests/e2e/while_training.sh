@@ -25,10 +25,10 @@ same() { # A B STEP TEXT
 value() { # KEY LINE
     sed -E "s/.*\"$1\":([^,}]*).*/\1/" <<<"$2"
 }
-is_value() { # LINE RUN: its top-1 and alpha are those of the combined prediction on val, in eval.json
-    awk -v top1="$(value eval_top1 "$1")" -v alpha="$(value eval_alpha "$1")" '
-        /"name"/ { val = /"val"/ }
-        /"combined"/ { combined = val }
+is_value() { # LINE RUN [SET]: its top-1 and alpha are those of the combined prediction on SET (val), in eval.json
+    awk -v top1="$(value eval_top1 "$1")" -v alpha="$(value eval_alpha "$1")" -v set="\"${3:-val}\"" '
+        /"name"/ { found = index($0, set) > 0 }
+        /"combined"/ { combined = found }
         /"top1"/ && combined { gsub(/[^0-9.]/, "", $2); hits = $2; combined = 0 }
         /^  "alpha"/ { gsub(/[^0-9.]/, "", $2); chosen = $2 }
         END { exit !((100 * top1 - hits) ^ 2 < 1e-6 && (alpha - chosen) ^ 2 < 1e-9) }' "$work/$2/eval.json"
@@ -96,6 +96,19 @@ run 1 report "$work/plain" --out "$work/report.html" >"$work/log" 2>&1 || die "r
 ! grep -q 'id="figure-evaluations"' "$work/report.html" || die "an empty figure"
 pass "the report shows them"
 
+# On images that are held out of training; what a dry run says of it.
+hold=(--set data.holdout=1 --set eval.select_on=holdout --set train.steps=5 --set train.eval_every=2 --set train.keep_best=top1
+    --set train.ema=0.5)
+run 2 train -c "$work/base.yaml" --out "$work/hold2" "${hold[@]}" --dry-run >"$work/log" 2>&1 || die "the dry run"
+grep -q "^ .* for 3 evaluations on holdout of .* each; .* together$" "$work/log" || die "the dry run's evaluations"
+grep -q "^memory .* average [0-9.]* MiB, activations .*, evaluation [0-9.]* MiB,$" "$work/log" || die "the dry run's memory"
+grep -q "at most 4 checkpoints of .*train.checkpoint_keep: 2, the best, and the one" "$work/log" || die "the dry run's checkpoints"
+for p in 1 2; do train $p hold$p "${hold[@]}"; done
+same hold1 hold2 05 "evaluations on held-out images: the same on 1 and 2 ranks"
+grep -q '"evaluated":"holdout"' "$work/hold2/metrics.jsonl" || die "not on the held-out images"
+run 1 eval "$work/hold2" >"$work/log" 2>&1 || die "eval of the run with held-out images"
+is_value "$(evaluations hold2 | tail -n 1)" hold2 holdout || die "eval says something else of the held-out images"
+
 # Resumed on another number of ranks; killed.
 mkdir -p "$work/resumed/checkpoints"
 cp -r "$work/p1/checkpoints/step-00000020" "$work/resumed/checkpoints"
@@ -119,28 +132,39 @@ train 2 early "${early[@]}" --set train.patience=4
 grep -q "the run ends at step 25" "$work/log" || die "a larger patience"
 pass "an early end, again, resumed on another number of ranks, with a larger patience"
 
-# A signal during an evaluation, which takes seconds.
-slow=(-c "$work/base.yaml" --set method=ce --set data.labels=all --set student.width=64 --set data.image_size=160 --set train.shards=2
+# A signal during an evaluation, which takes a second.
+slow=(-c "$work/base.yaml" --set method=ce --set data.labels=all --set student.width=64 --set data.image_size=96 --set train.shards=2
     --set train.batch_labelled=4 --set train.steps=4 --set train.eval_every=2 --set train.log_every=1 --set train.keep_best=nll
-    --set train.ema=0.5 --set "eval.sets=[{name: big, root: $work/data/train}]" --set 'eval.select_on=""' --set train.eval_on=big)
+    --set train.ema=0.5 --set "eval.sets=[{name: big, root: $work/data/train}]" --set 'eval.select_on=""' --set train.eval_on=big
+    --set train.checkpoint_every=1)
+cut_off() { # SIGNAL NAME: a run that gets the signal during the evaluation of step 2; its exit code in $status
+    run 2 train "${slow[@]}" --out "$work/$2" >"$work/log" 2>&1 &
+    local launcher=$!
+    for _ in $(seq 2400); do
+        grep -q "^step 2/4 " "$work/log" && break
+        kill -0 $launcher 2>/dev/null || break
+        sleep 0.02
+    done
+    sleep 0.1
+    kill "-$1" "$(pgrep -f "^$DHO train -c $work/base.yaml .*--out $work/$2" | head -n 1)"
+    status=0
+    wait $launcher || status=$?
+    ! grep -q "evaluated on" "$work/log" || die "SIG$1: the evaluation was not cut off"
+}
 run 2 train "${slow[@]}" --out "$work/slow" >"$work/log" 2>&1 || die "the slow run"
-run 2 train "${slow[@]}" --out "$work/cut" >"$work/log" 2>&1 &
-launcher=$!
-for _ in $(seq 600); do
-    grep -q "^step 2/4 " "$work/log" && break
-    kill -0 $launcher 2>/dev/null || break
-    sleep 0.05
-done
-sleep 0.3
-kill -TERM "$(pgrep -f "^$DHO train -c $work/base.yaml .*--out $work/cut" | head -n 1)"
-status=0
-wait $launcher || status=$?
+cut_off TERM cut
 [ $status = 75 ] || die "exit code $status after SIGTERM in an evaluation, not 75"
-! grep -q "evaluated on" "$work/log" || die "the evaluation was not cut off"
 grep -q '"due": true' "$work/cut/checkpoints/step-00000002/state.json" || die "the evaluation is forgotten"
 run 1 train "${slow[@]}" --out "$work/cut" >"$work/log" 2>&1 || die "going on"
 [ "$(grep -m 1 -o '^step [0-9]*/4, evaluated' "$work/log")" = "step 2/4, evaluated" ] || die "the evaluation is not made up for"
 same slow cut 04 "SIGTERM in an evaluation: exit code 75, made up for on another number of ranks, same bits"
+cut_off KILL killed
+grep -q '"step": 1,' "$work/killed/checkpoints/step-00000001/state.json" && [ ! -e "$work/killed/checkpoints/step-00000002" ] ||
+    die "SIGKILL: step 1 is not the newest checkpoint"
+mv "$work/killed/checkpoints/step-00000001"{,.replaced} # as a kill between the two renames of a save leaves it
+run 1 train "${slow[@]}" --out "$work/killed" >"$work/log" 2>&1 || die "going on after SIGKILL"
+grep -q "step-00000001 is taken back" "$work/log" || die "the checkpoint that was being replaced is not taken back"
+same slow killed 04 "SIGKILL in an evaluation, of a run whose one checkpoint was being replaced: same evaluations and bits"
 
 # Refusals, on two ranks.
 ranks=2

@@ -126,6 +126,19 @@ START_TEST(test_evaluation)
 }
 END_TEST
 
+START_TEST(test_evaluations_left)
+{
+    ck_assert_int_eq(dho_progress_evaluations(0, 40, 10), 4);
+    ck_assert_int_eq(dho_progress_evaluations(0, 45, 10), 5); /* and the one after the last step */
+    ck_assert_int_eq(dho_progress_evaluations(39, 45, 10), 2);
+    ck_assert_int_eq(dho_progress_evaluations(40, 45, 10), 1);
+    ck_assert_int_eq(dho_progress_evaluations(45, 45, 10), 0);
+    ck_assert_int_eq(dho_progress_evaluations(60, 45, 10), 0);
+    ck_assert_int_eq(dho_progress_evaluations(0, 5, 10), 1);
+    ck_assert_int_eq(dho_progress_evaluations(0, 5, 0), 0);
+}
+END_TEST
+
 /* An early end writes the steps since the last line. */
 START_TEST(test_flush)
 {
@@ -169,6 +182,7 @@ int main(void)
     tcase_add_test(cases, test_lines);
     tcase_add_test(cases, test_features);
     tcase_add_test(cases, test_evaluation);
+    tcase_add_test(cases, test_evaluations_left);
     tcase_add_test(cases, test_flush);
     tcase_add_test(cases, test_not_finite);
     suite_add_tcase(suite, cases);
