@@ -3,7 +3,8 @@
  *
  *     p = alpha softmax(ce) + (1 - alpha) softmax(kd / beta)
  *
- * of a student with two heads; of one head p = softmax(logits). */
+ * of a student with two heads; of one head p = softmax(logits). With a temperature T from an
+ * evaluation, q = softmax(log(p) / T) takes its place. */
 #ifndef DHO_CLASSIFIER_H
 #define DHO_CLASSIFIER_H
 
@@ -25,7 +26,9 @@ typedef struct dho_classifier {
     dho_model model;              /* owned: weights, normalisation, names of the classes */
     dho_eval_transform transform; /* how a whole image becomes its input */
     double alpha, beta;           /* of two heads; 0.5 and 1 where nothing says them */
-    bool chosen;  /* alpha and beta are those of an evaluation of these very weights */
+    bool chosen; /* alpha and beta are those of an evaluation of these very weights */
+    /* T of the prediction, and of each head alone (docs/method.md); 1 where none was chosen. */
+    double temperature, head_temperatures[2];
     char *source; /* owned: the folder of the checkpoint, or the file of the export */
     dho_method method;
     int64_t step;                   /* optimiser steps that the weights have seen */
@@ -35,17 +38,21 @@ typedef struct dho_classifier {
 
 /* choice->path: a run's folder (its newest checkpoint, or its best), a checkpoint, or a file that
  * `dho export` wrote
- * with the head "both" or one head. Of a checkpoint alpha, beta, eval.resize and eval.interpolation
- * are those of the run's evaluation, if that is of this checkpoint; else the last two are those of
- * the run's config.yaml. Every rank reads; all must find the same weights. Collective. *out is
- * owned (dho_classifier_close), all zero on error. Errors: DHO_ERR_CONFIG (no such file or folder,
- * a file that is no such export, weights that differ between the ranks), DHO_ERR_MEMORY. */
+ * with the head "both" or one head. Of a checkpoint alpha, beta, T, eval.resize and
+ * eval.interpolation are those of the run's evaluation, if that is of this checkpoint; else the
+ * last two are those of the run's config.yaml. Every rank reads; all must find the same weights.
+ * Collective. *out is owned (dho_classifier_close), all zero on error. Errors: DHO_ERR_CONFIG (no
+ * such file or folder, a file that is no such export, weights that differ between the ranks),
+ * DHO_ERR_MEMORY. */
 dho_status dho_classifier_open(dho_comm *comm, const dho_checkpoint_choice *choice,
                                dho_classifier *out);
 /* The same of a checkpoint or a run's folder only. */
 dho_status dho_classifier_open_checkpoint(dho_comm *comm, const dho_checkpoint_choice *choice,
                                           dho_classifier *out);
 void dho_classifier_close(dho_classifier *classifier);
+
+/* Another temperature, of the prediction and of each head; 0: they stay. Local. */
+void dho_classifier_set_temperature(dho_classifier *classifier, double temperature);
 
 /* What people call class c: data.class_names, or else the name that it has in the data set. */
 const char *dho_classifier_title(const dho_classifier *classifier, int c);
@@ -56,7 +63,8 @@ const char *dho_classifier_title(const dho_classifier *classifier, int c);
 dho_status dho_classifier_predict_file(dho_classifier *classifier, const char *path, double *p);
 
 /* The prediction of one image from the logits of its heads; heads[1] is not read of one head.
- * ce, kd (two heads) and p: [classes]. Local. */
+ * ce = softmax(heads[0]), kd = softmax(heads[1] / beta) (two heads), p, at the temperature:
+ * [classes]. Local. */
 void dho_classifier_combine(const dho_classifier *classifier, const float *const heads[2],
                             float *ce, float *kd, double *p);
 

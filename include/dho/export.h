@@ -43,7 +43,8 @@ const char *dho_export_head_name(const dho_student *student, dho_export_head hea
 /* All is borrowed. */
 typedef struct dho_export_options {
     dho_export_head head;
-    const char *names; /* "openai", "bare", "huggingface" or "timm"; NULL: dho's own */
+    double temperature; /* of the probabilities; 0: that of the evaluation */
+    const char *names;  /* "openai", "bare", "huggingface" or "timm"; NULL: dho's own */
     /* ONNX only. */
     const char *classes;      /* a file of the classes that take part; NULL: all do */
     bool int8;                /* weights and values in 8 bits; with: */
@@ -55,11 +56,12 @@ struct dho_checkpoint_choice; /* dho/checkpoint.h */
 
 /* Writes the student of a chosen checkpoint to `path`, whose end says the form:
  * .onnx, .safetensors, or a folder for timm and Hugging Face (docs/export.md). The metadata say
- * what the model is; alpha, beta and the preprocessing come from the evaluation of the run that the
- * checkpoint lies in. Warns of what other tools cannot load. Prints what 8 bits cost. Collective;
- * rank 0 writes. Errors: DHO_ERR_CONFIG for another end, an option that is for another form, a head
- * that the student does not have, names that do not fit it, a folder for a student that timm does
- * not have; those of dho_checkpoint_open_model, of opening the sets and of writing. */
+ * what the model is; alpha, beta, the temperature and the preprocessing come from the evaluation of
+ * the run that the checkpoint lies in. Warns of what other tools cannot load. Prints what 8 bits
+ * cost. Collective; rank 0 writes. Errors: DHO_ERR_CONFIG for another end, an option that is for
+ * another form, a head that the student does not have, names that do not fit it, a folder for a
+ * student that timm does not have; those of dho_checkpoint_open_model, of opening the sets and of
+ * writing. */
 dho_status dho_export(dho_comm *comm, const struct dho_checkpoint_choice *choice, const char *path,
                       const dho_export_options *options);
 

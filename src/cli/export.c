@@ -9,6 +9,7 @@ typedef struct export_arguments {
     const char *out, *names, *classes;
     int64_t images;
     int head;
+    float temperature;
     bool int8;
 } export_arguments;
 
@@ -28,6 +29,7 @@ static const dho_option options[] = {
                "of a student with two heads, into safetensors (default: kd)", DHO_OPTION_CHOICE),
     DHO_OPTION("--names", "openai|bare|huggingface|timm", AT(names),
                "whose names the tensors get (default: torchvision's, of a CLIP student OpenAI's)"),
+    DHO_OPTION_TEMPERATURE(AT(temperature)),
     DHO_OPTION("--classes", "FILE", AT(classes),
                "ONNX: a list of the classes that take part; the others get probability 0"),
     DHO_OPTION("--int8", NULL, AT(int8),
@@ -42,6 +44,7 @@ static dho_status run(export_arguments *from, dho_comm *comm, const dho_checkpoi
                       const char *path)
 {
     dho_export_options what = {.head = (dho_export_head)from->head,
+                               .temperature = (double)from->temperature,
                                .names = from->names,
                                .classes = from->classes,
                                .int8 = from->int8,

@@ -12,6 +12,7 @@ typedef struct predict_arguments {
     dho_arguments inputs;
     int top, reject;
     int64_t pictures;
+    float temperature;
     bool csv;
     dho_config_arguments from;
 } predict_arguments;
@@ -31,6 +32,7 @@ static const dho_option options[] = {
     DHO_OPTION("--list", "FILE", AT(list), "a file with names of images, one a line"),
     DHO_OPTION("--top", "K", AT(top), "so many classes of each image", DHO_OPTION_INT, 1, 1 << 20,
                "5"),
+    DHO_OPTION_TEMPERATURE(AT(temperature)),
     DHO_OPTION("--csv", NULL, AT(csv), "CSV on standard output, instead of JSON lines"),
     DHO_OPTION("--html", "FILE", AT(html), "also writes a page with thumbnails"),
     DHO_OPTION("--pictures", "N", AT(pictures), "the first so many images are on the page",
@@ -78,6 +80,7 @@ static dho_status predict(void *given, dho_comm *comm)
                                 .input_count = (size_t)from->inputs.count,
                                 .list = from->list,
                                 .top = from->top,
+                                .temperature = (double)from->temperature,
                                 .csv = from->csv,
                                 .html = from->html,
                                 .pictures = from->pictures,

@@ -11,11 +11,12 @@
 #include "eval/classifier_export.h"
 #include "eval/classifier_file.h"
 
+#include <math.h>
 #include <string.h>
 
 /* What rank 0 finds in the run's folder, for all. */
 typedef struct run_facts {
-    double alpha, beta;
+    double alpha, beta, temperature, head_temperatures[2];
     dho_eval_transform transform;
     bool chosen;
 } run_facts;
@@ -44,6 +45,8 @@ static dho_status take_defaults(int image_size, run_facts *out)
     DHO_TRY(dho_config_parse(&config, none, sizeof none - 1, "defaults", NULL, 0));
     *out = (run_facts){.alpha = config.eval.alpha,
                        .beta = config.eval.beta,
+                       .temperature = 1,
+                       .head_temperatures = {1, 1},
                        .transform = dho_setup_eval_transform(&config, image_size)};
     dho_config_free(&config);
     return DHO_OK;
@@ -54,6 +57,17 @@ static bool is_of(const dho_evaluation *found, const dho_checkpoint_info *info)
 {
     return found->step == info->step && found->ema == info->is_ema && found->method != NULL &&
            strcmp(found->method, dho_method_name(info->method)) == 0;
+}
+
+static void take_evaluation(const dho_evaluation *found, run_facts *out)
+{
+    out->temperature = found->temperatures[DHO_SCORE_COMBINED];
+    for (int h = 0; h < 2; h++)
+        out->head_temperatures[h] = found->temperatures[DHO_SCORE_CE_HEAD + h];
+    out->chosen = found->dual;
+    if (!found->dual) return;
+    out->alpha = found->alpha;
+    out->beta = found->beta;
 }
 
 static dho_status read_run(const char *checkpoint, const dho_checkpoint_info *info, run_facts *out)
@@ -68,11 +82,7 @@ static dho_status read_run(const char *checkpoint, const dho_checkpoint_info *in
     const bool evaluated = status == DHO_OK && is_of(&found, info);
     DHO_TRY_GOTO(dho_path_join(&path, run, evaluated ? "eval/config.yaml" : "config.yaml"));
     take_config(path, info->image_size, out);
-    out->chosen = evaluated && found.dual;
-    if (out->chosen) {
-        out->alpha = found.alpha;
-        out->beta = found.beta;
-    }
+    if (evaluated) take_evaluation(&found, out);
 fail:
     dho_evaluation_free(&found);
     dho_free(path);
@@ -100,6 +110,8 @@ dho_status dho_classifier_open_checkpoint(dho_comm *comm, const dho_checkpoint_c
     out->transform = facts.transform;
     out->alpha = facts.alpha;
     out->beta = facts.beta;
+    out->temperature = facts.temperature;
+    memcpy(out->head_temperatures, facts.head_temperatures, sizeof out->head_temperatures);
     out->chosen = facts.chosen;
 fail:
     dho_checkpoint_info_free(&info);
@@ -129,10 +141,26 @@ void dho_classifier_close(dho_classifier *classifier)
     *classifier = (dho_classifier){0};
 }
 
+void dho_classifier_set_temperature(dho_classifier *classifier, double temperature)
+{
+    if (temperature == 0) return;
+    classifier->temperature = temperature;
+    classifier->head_temperatures[0] = classifier->head_temperatures[1] = temperature;
+}
+
 const char *dho_classifier_title(const dho_classifier *classifier, int c)
 {
     const dho_model *model = &classifier->model;
     return model->class_titles != NULL ? model->class_titles[c] : model->class_names[c];
+}
+
+/* q = softmax(log(p) / T), in place. */
+static void soften(int classes, double temperature, double *p)
+{
+    double sum = 0;
+    if (temperature == 1) return;
+    for (int c = 0; c < classes; c++) sum += p[c] = pow(p[c], 1 / temperature);
+    for (int c = 0; c < classes; c++) p[c] /= sum;
 }
 
 void dho_classifier_combine(const dho_classifier *classifier, const float *const heads[2],
@@ -143,4 +171,5 @@ void dho_classifier_combine(const dho_classifier *classifier, const float *const
     dho_masked_softmax(student->classes, NULL, heads[0], 1, ce);
     if (dual) dho_masked_softmax(student->classes, NULL, heads[1], classifier->beta, kd);
     dho_combine(student->classes, classifier->alpha, ce, dual ? kd : NULL, p);
+    soften(student->classes, classifier->temperature, p);
 }

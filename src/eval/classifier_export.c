@@ -132,7 +132,9 @@ static dho_status read_transform(const reader *r, int image_size, dho_eval_trans
 static dho_status read_combination(const reader *r, dho_classifier *out)
 {
     out->alpha = 0.5;
-    out->beta = 1;
+    out->beta = out->temperature = 1;
+    if (dho_safetensors_metadata(r->file, "temperature") != NULL)
+        DHO_TRY(read_numbers(r, "temperature", 1e-3, 1e3, &out->temperature, 1));
     if (dho_safetensors_metadata(r->file, "alpha") == NULL) return DHO_OK;
     DHO_TRY(read_numbers(r, "alpha", 0, 1, &out->alpha, 1));
     DHO_TRY(read_numbers(r, "beta", 1e-30, 1e30, &out->beta, 1));

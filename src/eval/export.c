@@ -127,6 +127,7 @@ dho_status dho_export(dho_comm *comm, const dho_checkpoint_choice *choice, const
     if (status == DHO_OK) status = check_options(options, form);
     DHO_TRY(dho_comm_agree(comm, status));
     DHO_TRY(dho_classifier_open_checkpoint(comm, choice, &from));
+    dho_classifier_set_temperature(&from, options->temperature);
     if (form == SAFETENSORS)
         status = dho_comm_agree(comm, first ? write_safetensors(&from, path, options) : DHO_OK);
     else

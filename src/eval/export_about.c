@@ -38,8 +38,16 @@ static void add_triple(dho_export_about *about, size_t *count, const char *key, 
     add(about, count, key, text);
 }
 
+/* Of the probabilities that a file with this head has. */
+static double temperature_of(const dho_classifier *from, dho_export_head head)
+{
+    if (head == DHO_EXPORT_BOTH || from->model.student.head_count == 1) return from->temperature;
+    return from->head_temperatures[head == DHO_EXPORT_KD];
+}
+
 /* What the prediction is made of beside the weights. */
-static void add_prediction(dho_export_about *out, size_t *count, const dho_classifier *from)
+static void add_prediction(dho_export_about *out, size_t *count, const dho_classifier *from,
+                           dho_export_head head)
 {
     const dho_model *model = &from->model;
     add_number(out, count, "image_size", model->student.image_size, out->size, sizeof out->size);
@@ -47,6 +55,9 @@ static void add_prediction(dho_export_about *out, size_t *count, const dho_class
     add(out, count, "interpolation", dho_filter_name(from->transform.filter));
     add_triple(out, count, "mean", model->mean, out->mean);
     add_triple(out, count, "std", model->std, out->std);
+    if (head != DHO_EXPORT_NONE)
+        add_number(out, count, "temperature", temperature_of(from, head), out->temperature,
+                   sizeof out->temperature);
     if (model->student.head_count < 2 || !(from->chosen || out->has_alpha)) return;
     add_number(out, count, "alpha", from->alpha, out->alpha, sizeof out->alpha);
     add_number(out, count, "beta", from->beta, out->beta, sizeof out->beta);
@@ -111,7 +122,7 @@ dho_status dho_export_describe(dho_export_about *out, const dho_classifier *from
         add_number(out, &count, "layers", student->layers, out->layers, sizeof out->layers);
     add(out, &count, "head", out->form);
     if (head != DHO_EXPORT_NONE && !folded) add_heads(out, &count, student, head);
-    add_prediction(out, &count, from);
+    add_prediction(out, &count, from, head);
     add(out, &count, "class_names", out->class_names);
     if (out->class_titles != NULL) add(out, &count, "class_titles", out->class_titles);
     return DHO_OK;

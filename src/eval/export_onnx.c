@@ -59,7 +59,8 @@ static const char *add_mask(dho_onnx *onnx, const bool *mask, int64_t classes)
     return name;
 }
 
-/* p = alpha softmax(ce) + (1 - alpha) softmax(kd / beta), or softmax(logits). */
+/* p = alpha softmax(ce) + (1 - alpha) softmax(kd / beta), or softmax(logits); of it softmax(log(p)
+ * / T). */
 static void add_heads(dho_onnx *onnx, const onnx_export *job, const char *const *names)
 {
     const dho_classifier *from = job->from;
@@ -74,9 +75,13 @@ static void add_heads(dho_onnx *onnx, const onnx_export *job, const char *const 
         kd = dho_onnx_call(onnx, "Mul", kd, dho_onnx_scalar(onnx, (float)(1 - from->alpha)));
         p = dho_onnx_call(onnx, "Add", p, kd);
     }
-    dho_onnx_output(onnx, p, "probabilities",
-                    dual ? "alpha softmax(ce) + (1 - alpha) softmax(kd / beta)" : "softmax(logits)",
-                    1, shape);
+    if (from->temperature != 1)
+        p = softmax(onnx, dho_onnx_call(onnx, "Log", p, NULL), from->temperature, NULL);
+    dho_onnx_output(
+        onnx, p, "probabilities",
+        dual ? "p = alpha softmax(ce) + (1 - alpha) softmax(kd / beta), at the temperature"
+             : "softmax(logits / temperature)",
+        1, shape);
     dho_onnx_output(onnx, names[student->heads[0]], dual ? "logits_ce" : "logits",
                     dual ? "of the head that learnt from labels" : "", 1, shape);
     if (dual)

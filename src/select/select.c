@@ -106,12 +106,13 @@ static dho_status open_features(selector *s)
     return dho_checkpoint_open_model(s->comm, &found, true, &s->classifier.model, NULL);
 }
 
-/* The configuration's alpha and beta may be given anew (--set). */
+/* The configuration's alpha and beta may be given anew (--set). The method knows no temperature. */
 static dho_status open_predictions(selector *s)
 {
     const dho_checkpoint_choice given = {.path = s->options->checkpoint};
     dho_classifier *out = &s->classifier;
     DHO_TRY(dho_classifier_open_checkpoint(s->comm, &given, out));
+    dho_classifier_set_temperature(out, 1);
     if (out->model.student.head_count != 2) return DHO_OK;
     if (!out->chosen) {
         out->alpha = s->config->eval.alpha;

@@ -50,9 +50,12 @@ def tensor(name):
     return raw[8 + size + a:8 + size + b]
 classes = header["logits_ce"]["shape"][1]
 ce, kd = (array.array("f", tensor("logits_" + h)) for h in ("ce", "kd"))
+labels = array.array("i", tensor("labels"))
 names = tensor("image_names").decode().split("\0")[:-1]
 evaluation = json.load(open(sys.argv[3]))
-alpha, beta = evaluation["alpha"], evaluation["beta"]
+alpha, beta, t = evaluation["alpha"], evaluation["beta"], evaluation["temperature"]["combined"]
+assert t != 1
+nll = 0
 def softmax(x):
     e = [math.exp(v - max(x)) for v in x]
     return [v / sum(e) for v in e]
@@ -63,7 +66,9 @@ for line in open(sys.argv[2], encoding="utf-8"):
 for i, name in enumerate(names):
     a = softmax(ce[i * classes:(i + 1) * classes])
     b = softmax([v / beta for v in kd[i * classes:(i + 1) * classes]])
-    p = [alpha * x + (1 - alpha) * y for x, y in zip(a, b)]
+    p = [(alpha * x + (1 - alpha) * y) ** (1 / t) for x, y in zip(a, b)]
+    p = [x / sum(p) for x in p]
+    nll -= math.log(p[labels[i]]) / len(names)
     top = lines[name]
     assert len(top) == 3
     for rank, entry in enumerate(top):
@@ -71,11 +76,26 @@ for i, name in enumerate(names):
         assert abs(entry["p"] - p[c]) < 2e-5 and abs(entry["ce"] - a[c]) < 2e-5 and abs(entry["kd"] - b[c]) < 2e-5
         assert abs(sorted(p)[-1 - rank] - p[c]) < 1e-6, (name, rank)
 assert len(lines) == len(names)
+# And that T is the one whose probabilities eval.json describes.
+assert abs(nll - evaluation["sets"][0]["combined"]["calibration_scaled"]["nll"]) < 1e-5, nll
 EOF2
-    pass "the probabilities are those of the evaluation"
+    pass "the probabilities are those of the evaluation, at its temperature"
 else
     skip_part "the probabilities against the evaluation's outputs (no Python)"
 fi
+
+# --temperature 1: as they are; what an export says of it is what its run says.
+predict plain.jsonl run data/val --top 3 --temperature 1
+cmp -s one.jsonl plain.jsonl && die "--temperature changes nothing"
+sed 's/"p":[0-9.e-]*/"p":/g' one.jsonl >a
+sed 's/"p":[0-9.e-]*/"p":/g' plain.jsonl | cmp -s a - || die "--temperature changes more than p"
+run 1 export run --head both --temperature 1 --out plain.safetensors >log 2>&1 || die "export --temperature"
+predict more.jsonl plain.safetensors data/val --top 3
+cmp -s plain.jsonl more.jsonl || die "an export with --temperature 1 says something else"
+predict more.jsonl both.safetensors data/val --top 3 --temperature 1
+cmp -s plain.jsonl more.jsonl || die "--temperature of an export says something else"
+refuse 2 "temperature: expected a positive number" predict run data/val --temperature 0
+pass "--temperature of a run and of an export"
 
 # Other ways to name the same images.
 tar -C data/val --sort=name -cf val.tar . && gzip -k val.tar

@@ -71,11 +71,12 @@ def softmax(x):
 
 def probabilities(tensors, about):
     """dho's, from its outputs."""
-    ce = softmax(tensors["logits_ce"].astype(np.float64))
-    if "logits_kd" not in tensors:
-        return ce
-    alpha, beta = float(about["alpha"]), float(about["beta"])
-    return alpha * ce + (1 - alpha) * softmax(tensors["logits_kd"].astype(np.float64) / beta)
+    p = softmax(tensors["logits_ce"].astype(np.float64))
+    if "logits_kd" in tensors:
+        alpha, beta = float(about["alpha"]), float(about["beta"])
+        p = alpha * p + (1 - alpha) * softmax(tensors["logits_kd"].astype(np.float64) / beta)
+    q = p ** (1 / float(about["temperature"]))
+    return q / q.sum(-1, keepdims=True)
 
 
 def same(path, evaluation, root):
@@ -86,7 +87,10 @@ def same(path, evaluation, root):
              if key in tensors]
     error = max(np.abs(tensors[own] - found[theirs]).max() for own, theirs in pairs)
     largest = max(np.abs(tensors[own]).max() for own, _ in pairs)
-    equal = probabilities(tensors, about).argmax(-1) == found["probabilities"].argmax(-1)
+    p = probabilities(tensors, about)
+    equal = p.argmax(-1) == found["probabilities"].argmax(-1)
+    if np.abs(p - found["probabilities"]).max() > 1e-5:
+        sys.exit("other probabilities")
     print(f"{about['model']}: largest error of a logit {error:.1e} (logits up to {largest:.1f}), "
           f"top-1 equal on {equal.sum()} of {len(names)} images")
     # The batch is the caller's.

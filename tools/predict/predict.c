@@ -120,6 +120,7 @@ static dho_status run_inputs(const dho_config *config, dho_comm *comm,
     dho_infer *infer = NULL;
     dho_status status;
     DHO_TRY(dho_classifier_open(comm, &options->model, &classifier));
+    dho_classifier_set_temperature(&classifier, options->temperature);
     dho_result_maker maker = {
         .classifier = &classifier, .reject = options->reject, .top = options->top};
     dho_predict_run run = {

@@ -17,11 +17,12 @@ typedef struct dho_predict_options {
     const char *const *inputs;   /* [input_count]: images, folders, tars; "-": names of images on
                                     standard input */
     size_t input_count;
-    const char *list; /* a file with names of images; NULL: none */
-    int top;          /* classes that are shown of each image, from 1 */
-    bool csv;         /* instead of JSON lines */
-    const char *html; /* a page is written there; NULL: none */
-    int64_t pictures; /* the first so many images are on it */
+    const char *list;   /* a file with names of images; NULL: none */
+    double temperature; /* of the probabilities; 0: that of the evaluation or the export */
+    int top;            /* classes that are shown of each image, from 1 */
+    bool csv;           /* instead of JSON lines */
+    const char *html;   /* a page is written there; NULL: none */
+    int64_t pictures;   /* the first so many images are on it */
     dho_reject reject;
     /* With a reject: of an energy the largest that is taken, of a probability the smallest; or,
      * when accept is above 0, what takes this part (0 .. 1) of the images of the run's evaluation.

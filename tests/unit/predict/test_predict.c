@@ -24,6 +24,7 @@ static dho_classifier make(int heads)
                                       .class_names = names},
                             .alpha = 0.25,
                             .beta = 2,
+                            .temperature = 1,
                             .source = source};
 }
 
@@ -39,10 +40,10 @@ static const float *const both[2] = {ce, kd};
 
 START_TEST(test_combination)
 {
-    const dho_classifier classifier = make(2);
+    dho_classifier classifier = make(2);
     dho_result_maker maker = maker_of(&classifier, DHO_REJECT_NEVER, 99);
     dho_result result;
-    double a = 0, b = 0;
+    double a = 0, b = 0, roots = 0;
     for (int c = 0; c < CLASSES; c++) {
         a += exp(ce[c]);
         b += exp(kd[c] / 2);
@@ -56,6 +57,15 @@ START_TEST(test_combination)
         const double wanted = 0.25 * exp(ce[c]) / a + 0.75 * exp(kd[c] / 2) / b;
         ck_assert_int_eq(result.top[i].class_index, c);
         ck_assert_double_eq_tol(result.top[i].p, wanted, 1e-6); /* fp32 softmax */
+        roots += sqrt(wanted);
+    }
+    classifier.temperature = 2; /* softmax(log(p) / 2) */
+    dho_result_make(&maker, both, "x", &result);
+    for (int i = 0; i < CLASSES; i++) {
+        const int c = order[i];
+        const double wanted = 0.25 * exp(ce[c]) / a + 0.75 * exp(kd[c] / 2) / b;
+        ck_assert_int_eq(result.top[i].class_index, c);
+        ck_assert_double_eq_tol(result.top[i].p, sqrt(wanted) / roots, 1e-6);
     }
     dho_result_maker_close(&maker);
 }
