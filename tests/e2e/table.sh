@@ -47,6 +47,34 @@ grep -q "not counted" log && die "something is still missing"
 [ "$(grep -o '(2)' log | wc -l)" = 4 ] || die "not two seeds in each cell"
 pass "the whole table is made by its script, a wrong evaluation made again"
 
+# A table of the best checkpoints: the script evaluates these, an evaluation of another does not count.
+sed -e 's/^config.*/&\ncheckpoint: best/' -e 's/"seed={seed}"/&, train.eval_every=1, train.eval_on=val, train.keep_best=nll/' \
+    configs/tables/small.yaml >configs/tables/best.yaml
+best=(table best --only shots=2,seed=1 --set train.steps=3 --set train.checkpoint_every=1 --set train.checkpoint_keep=9)
+"$DHO" "${best[@]}" >log 2>&1 || die "the table of the best"
+grep -q '&& dho eval .* --best$' log || die "the command does not evaluate the best"
+for _ in 1 2; do
+    "$DHO" "${best[@]}" --missing | LAUNCH="$here/launch/mpirun.sh 1" sh -s -- >log 2>&1 || die "the script of the best"
+    step=$(readlink runs/best/ce-2/seed-1/checkpoints/best)
+    grep -q "\"step\": ${step#step-0000000}," runs/best/ce-2/seed-1/eval.json || die "not the best is evaluated"
+    "$DHO" "${best[@]}" >log 2>&1
+    grep -q "not counted" log && die "the best does not count"
+    other=step-00000001
+    [ "$step" != $other ] || other=step-00000002
+    ln -sfn $other runs/best/ce-2/seed-1/checkpoints/best
+    "$DHO" "${best[@]}" >log 2>&1
+    grep -q "evaluated at step ${step#step-0000000}, its best checkpoint is of step ${other#step-0000000}" log ||
+        die "another checkpoint's evaluation counts"
+done
+sed 's/, train.keep_best=nll//' configs/tables/best.yaml >configs/tables/none.yaml
+"$DHO" table none >log 2>&1 && die "checkpoint: best without train.keep_best"
+grep -q "checkpoint: best: needs train.keep_best" log || die "checkpoint: best without train.keep_best is not said"
+sed 's/checkpoint: best/checkpoint: better/' configs/tables/best.yaml >configs/tables/none.yaml
+"$DHO" table none >log 2>&1 && die "checkpoint: better"
+grep -q "none.yaml:4:1: checkpoint: expected newest or best" log || die "checkpoint: better is not said"
+rm -r configs/tables/{best,none}.yaml runs/best
+pass "a table of the best checkpoints"
+
 # Old numbers whose settings nobody knows do not count; an evaluation that cannot write its settings
 # says so at once.
 cp -r runs/small/ce-2/seed-1 kept

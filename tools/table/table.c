@@ -65,6 +65,11 @@ static dho_status open_run(dho_table *table, const dho_table_options *options, c
         status = dho_fail_prefix(status, "%s: %s: ", spec->path, below);
         goto fail;
     }
+    if (spec->best && wanted.train.keep_best == DHO_BEST_NONE) {
+        status = dho_fail(DHO_ERR_CONFIG, "%s: %s: checkpoint: best: needs train.keep_best",
+                          spec->path, below);
+        goto fail;
+    }
     run->shards = wanted.train.shards;
     DHO_TRY_GOTO(dho_table_run_look(run, spec, &wanted));
     if (run->state == DHO_RUN_MISSING || run->state == DHO_RUN_UNFINISHED)

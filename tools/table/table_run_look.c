@@ -16,8 +16,9 @@ const char *const dho_run_state_names[DHO_RUN_OTHER + 1] = {"unwanted", "done", 
  */
 
 /* The newest checkpoint (there is none where they were removed to save space; one that is damaged
- * is not the evaluation's fault) has all its steps, and is the one that was evaluated. */
-static dho_status check_steps(const dho_evaluation *evaluation, const char *folder)
+ * is not the evaluation's fault) has all its steps, and it, or the best, is the one that was
+ * evaluated. */
+static dho_status check_steps(const dho_evaluation *evaluation, const char *folder, bool best)
 {
     int64_t step, total;
     const dho_status status = dho_checkpoint_find_steps(folder, &step, &total);
@@ -26,6 +27,11 @@ static dho_status check_steps(const dho_evaluation *evaluation, const char *fold
     if (step < total)
         return dho_fail(DHO_ERR_CONFIG, "%s: trained to step %lld of %lld", folder, (long long)step,
                         (long long)total);
+    if (best) step = dho_checkpoint_best_step(folder);
+    if (best && evaluation->step != step)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%s: evaluated at step %lld, its best checkpoint is of step %lld", folder,
+                        (long long)evaluation->step, (long long)step);
     if (evaluation->step < step)
         return dho_fail(DHO_ERR_CONFIG, "%s: evaluated at step %lld, trained to step %lld", folder,
                         (long long)evaluation->step, (long long)step);
@@ -101,7 +107,7 @@ static dho_status look_at_evaluation(dho_table_run *run, const dho_table_spec *s
     dho_status status = dho_evaluation_load(&evaluation, run->folder);
     if (status == DHO_OK) status = check_choice(&evaluation, run->folder, wanted);
     if (status == DHO_OK) status = dho_table_check_evaluation(run->folder, wanted);
-    if (status == DHO_OK) status = check_steps(&evaluation, run->folder);
+    if (status == DHO_OK) status = check_steps(&evaluation, run->folder, spec->best);
     if (status == DHO_OK) status = take_results(&evaluation, spec, wanted, run);
     dho_evaluation_free(&evaluation);
     return note(run, DHO_RUN_UNFINISHED, status);

@@ -220,11 +220,22 @@ static dho_status read_name(dho_table_spec *spec, const char *path)
                     path);
 }
 
+/* Which checkpoint of a run is evaluated. */
+static dho_status read_checkpoint(dho_table_spec *spec, const dho_yaml_node *root)
+{
+    const dho_yaml_node *node = dho_yaml_find(root, "checkpoint");
+    if (node == NULL) return DHO_OK;
+    spec->best = node->kind == DHO_YAML_SCALAR && strcmp(node->text, "best") == 0;
+    if (spec->best || (node->kind == DHO_YAML_SCALAR && strcmp(node->text, "newest") == 0))
+        return DHO_OK;
+    return dho_yaml_fail(node, "expected newest or best");
+}
+
 static dho_status read_root(dho_table_spec *spec, const dho_yaml_node *root, const char *only)
 {
-    static const char *const keys[] = {"title", "source",    "notes",   "config",  "folder",
-                                       "run",   "set",       "rows",    "columns", "seeds",
-                                       "tests", "published", "compare", "prepare", NULL};
+    static const char *const keys[] = {
+        "title",   "source", "notes", "config",    "folder",  "run",     "set",        "rows",
+        "columns", "seeds",  "tests", "published", "compare", "prepare", "checkpoint", NULL};
     DHO_TRY(dho_spec_check_keys(root, keys));
     DHO_TRY(dho_spec_text_at(root, "title", NULL, &spec->title));
     DHO_TRY(dho_spec_text_at(root, "source", "", &spec->source));
@@ -235,6 +246,7 @@ static dho_status read_root(dho_table_spec *spec, const dho_yaml_node *root, con
     DHO_TRY(read_seeds(spec, root));
     DHO_TRY(read_folder(spec, root));
     DHO_TRY(read_run(spec, root));
+    DHO_TRY(read_checkpoint(spec, root));
     DHO_TRY(dho_spec_tests(spec, root));
     DHO_TRY(dho_spec_figures(spec, root));
     DHO_TRY(dho_spec_contrasts(spec, root));

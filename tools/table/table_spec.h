@@ -100,6 +100,7 @@ typedef struct dho_table_spec {
                    */
     char *folder; /* of its runs, below RUNS: its name, or another table's to share its runs */
     char *run;    /* pattern: a run's folder below that, without the seed */
+    bool best;    /* the best checkpoint of each run is evaluated, not its newest */
     dho_table_texts set;
     dho_table_axis axes[DHO_TABLE_MAX_AXES]; /* those of the rows, then those of the columns */
     size_t row_axes, axis_count;

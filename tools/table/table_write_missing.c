@@ -41,7 +41,7 @@ static void list_runs(const dho_table *table, dho_run_state state, bool commands
         dho_table_write_arguments(run, out);
         fputs(" && dho eval", out);
         dho_table_write_arguments(run, out);
-        fputc('\n', out);
+        fputs(table->spec.best ? " --best\n" : "\n", out);
     }
 }
 

@@ -70,7 +70,7 @@ static const char prelude[] =
     "    [ \"$ranks\" -le \"$3\" ] || ranks=$3\n"
     "    shift 3\n"
     "    code=0\n"
-    "    { dho train \"$@\" && dho eval \"$@\" >\"$folder/eval.txt\"; } </dev/null || "
+    "    { dho train \"$@\" && dho eval \"$@\" $best >\"$folder/eval.txt\"; } </dev/null || "
     "code=$?\n"
     "    ranks=${RANKS:-2}\n"
     "    check \"$folder\" $code\n"
@@ -95,6 +95,7 @@ void dho_table_write_script(const dho_table *table, const char *program, FILE *o
             count, table->spec.name);
     dho_shell_write(program, out);
     fputs(prelude, out);
+    fprintf(out, "best=%s\n", table->spec.best ? "--best" : "");
     for (size_t r = 0, step = 0; r < table->run_count; r++) {
         const dho_table_run *run = &table->runs[r];
         for (; step < table->step_count && table->steps[step].run == r; step++) {
