@@ -1,4 +1,5 @@
 # Odd and broken image files: none may crash the decoder. tests/oracle/pixels.sh compares the pixels.
+# One process of one thread.
 . "$(dirname "$0")/lib.bash"
 corpus=$here/../shared/data/jpeg/jpeg_corpus.tar
 dump=$DHO_TOOLS/dump_image

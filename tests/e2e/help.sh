@@ -1,4 +1,5 @@
 # The help: of the program and of each command, with every option that the command's parser knows.
+# One process of one thread.
 . "$(dirname "$0")/lib.bash"
 
 "$DHO" --help >"$work/all" 2>"$work/log" || die "--help"

@@ -1,4 +1,5 @@
 # dho report: every section of a tiny run, two runs side by side, hostile names, partial folders.
+# One process of one thread.
 . "$(dirname "$0")/lib.bash"
 "$DHO" synth --out "$work/data" --train 4 --val 4 --test 2 >"$work/log" 2>&1 || die "synth"
 hostile() { # the first class gets a name that a page must escape

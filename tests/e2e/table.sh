@@ -1,5 +1,6 @@
 # dho table: what it lacks as a script that makes it, with a real run; many runs from written files;
 # wrong plans and wrong files.
+# One process of one thread.
 . "$(dirname "$0")/lib.bash"
 cd "$work"
 "$DHO" synth --out data --train 6 --val 3 --test 2 >log 2>&1 || die "synth"

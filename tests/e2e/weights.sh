@@ -1,4 +1,5 @@
 # dho weights: what a file of PyTorch holds, as safetensors, wrong files.
+# One process of one thread.
 . "$(dirname "$0")/lib.bash"
 golden=$here/tests/golden
 

@@ -1,5 +1,6 @@
 # CLIP's towers, zero-shot heads and caches against open_clip and transformers, with random weights:
 # every architecture at small depth; DHO_FULL=1 adds ViT-B/16 and RN50 at full size.
+# One process of one thread.
 . "$(dirname "$0")/../e2e/lib.bash"
 needs_python open_clip transformers safetensors torchvision PIL
 merges=$(clip_vocabulary)

@@ -1,5 +1,6 @@
 # CLIP towers in and out: student.init under the names of OpenAI, Hugging Face and timm, other grids,
 # dho export back; with open_clip, transformers and timm as references.
+# One process of one thread.
 . "$(dirname "$0")/../e2e/lib.bash"
 golden=$here/tests/golden
 

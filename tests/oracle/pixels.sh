@@ -1,4 +1,5 @@
 # Odd image files: those that Pillow opens give Pillow's and torchvision's pixels.
+# One process of one thread.
 . "$(dirname "$0")/../e2e/lib.bash"
 needs_python PIL torchvision
 corpus=$here/../shared/data/jpeg/jpeg_corpus.tar

@@ -1,4 +1,5 @@
 # safetensors files against the reference implementation, in both directions.
+# One process of one thread.
 . "$(dirname "$0")/../e2e/lib.bash"
 needs_python numpy safetensors
 tool=$(dirname "$DHO")/tests/test_safetensors

@@ -1,5 +1,6 @@
 # Weights in and out: student.init from a PyTorch file and from safetensors, dho export; with torchvision
 # and timm as references.
+# One process of one thread.
 . "$(dirname "$0")/../e2e/lib.bash"
 needs_python torch torchvision timm safetensors PIL
 exchange() { "$python" "$here/tests/golden/torch_exchange.py" "$@" >"$work/log" 2>&1 || die "$*"; }
