@@ -1,5 +1,4 @@
 # What people's data sets have in them: names, formats, links, pipes, byte-order marks, odd tars.
-# One process of one thread.
 . "$(dirname "$0")/lib.bash"
 golden=$here/tests/golden/image
 "$DHO" synth --out "$work/synth" --train 3 --val 1 --test 1 >"$work/log" 2>&1 || die "synth"
