@@ -6,7 +6,7 @@
 # first; dho in fp32 and bf16, as `dho predict` does by default. Nobody's start counts: neither loading the
 # program and the model nor compiling. DHO (default build/release/dho) is the program, DHO_PYTHON a Python
 # with timm, onnx and onnxruntime, DHO_CORES the cores (default 0,1), MODELS the students as MODEL:IMAGES,
-# of so many images each.
+# of so many images each. WAYS="TIMMS ONNXRUNTIMES" are known fastest ways: nothing is tried then.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -23,7 +23,7 @@ median() { sort -g "$1" | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] 
 
 run_dho() { # RUN DTYPE
     taskset -c "$cores" "$dho" predict "$1" --list "$work/list" --top 1 --set compute.dtype="$2" 2>"$work/log" >"$work/lines"
-    sed -n 's|.* s: \([0-9]*\) images/s|\1|p' "$work/log" >>"$work/$2"
+    sed -n 's|.* s: \([0-9.]*\) images/s|\1|p' "$work/log" >>"$work/$2"
     sed 's/.*"index":\([0-9]*\).*/\1/' "$work/lines" >"$work/$2.classes"
 }
 
@@ -49,7 +49,9 @@ END
     "$dho" train -c "$work/config.yaml" --out "$run" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
     "$dho" export "$run" --out "$run/student" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
     tr '\n' '\0' <"$work/list" | xargs -0 cat >/dev/null
+    [ -z "${WAYS:-}" ] || read -r "way[timm]" "way[onnxruntime]" <<<"$WAYS"
     for engine in timm onnxruntime; do
+        [ -z "${way[$engine]:-}" ] || continue
         : >"$work/peers.log"
         read -r "way[$engine]" _ < <(run_peer $engine "$run" tune) && grep '^  ' "$work/peers.log" || { cat "$work/peers.log"; exit 1; }
     done
