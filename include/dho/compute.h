@@ -29,7 +29,7 @@ extern "C" {
 
 typedef struct dho_compute dho_compute;
 
-/* --- what is computed: a shape for each kind of operation ---------------------------------------
+/* --- what is computed: a shape for each kind of operation ---
  * A shape says the sizes and the kind of an operation; the tensors are parameters of the kernel:
  *   kernels->linear_forward(compute, &(dho_linear_shape){rows, in, out}, x, w, bias, y);
  * What an initialiser does not name is 0, false or NULL. */
@@ -49,6 +49,13 @@ typedef struct dho_gemm_shape {
     float alpha, beta; /* C = alpha op(A) op(B) + beta C; beta 0 never reads C */
 } dho_gemm_shape;
 
+/* What batch normalisation and a fused convolution end with. ReLU6 is min(max(v, 0), 6). */
+typedef enum dho_activation {
+    DHO_ACTIVATION_NONE,
+    DHO_ACTIVATION_RELU,
+    DHO_ACTIVATION_RELU6
+} dho_activation;
+
 /* A convolution: x [batch][in_h][in_w][in_c], y [batch][out_h][out_w][out_c]. */
 typedef struct dho_conv_shape {
     int batch, in_h, in_w, in_c;
@@ -57,19 +64,14 @@ typedef struct dho_conv_shape {
     /* The batch by which the algorithm is chosen, so that passes of other sizes take the same one;
      * 0: batch. */
     int plan_batch;
+    int adds;                  /* conv_fused: 1: to what y holds */
+    dho_activation activation; /* conv_fused */
 } dho_conv_shape;
 
 /* Windows over x [batch][in_h][in_w][channels]. 2x2 averages read no further than `channels`. */
 typedef struct dho_pool_shape {
     int batch, in_h, in_w, channels, out_h, out_w, kernel, stride, padding;
 } dho_pool_shape;
-
-/* What batch normalisation ends with. ReLU6 is min(max(v, 0), 6). */
-typedef enum dho_activation {
-    DHO_ACTIVATION_NONE,
-    DHO_ACTIVATION_RELU,
-    DHO_ACTIVATION_RELU6
-} dho_activation;
 
 /* Batch normalisation of [rows][channels], rows = batch * height * width. */
 typedef struct dho_batch_norm_shape {
@@ -115,8 +117,7 @@ typedef struct dho_places_shape {
     int batch, positions, channels;
 } dho_places_shape;
 
-/* --- tensors of the kernels that have many -------------------------------------------------------
- */
+/* --- tensors of the kernels that have many --- */
 
 /* What batch normalisation reads and writes in each direction forward. */
 typedef struct dho_batch_norm_tensors {
@@ -163,8 +164,7 @@ typedef struct dho_sgd_step {
     float gradient_scale;
 } dho_sgd_step;
 
-/* --- the kernels --------------------------------------------------------------------------------
- */
+/* --- the kernels --- */
 
 typedef struct dho_kernels {
     const char *name;
@@ -176,6 +176,10 @@ typedef struct dho_kernels {
     /* y = conv(x, w) (+ bias [out_c] when not NULL). */
     void (*conv_forward)(dho_compute *compute, const dho_conv_shape *shape, const void *x,
                          const float *w, const float *bias, void *y);
+    /* y = activation(conv(x, w) + bias (+ y, where shape->adds)). The activation may make 0 of a
+     * NaN. Not every backend has it: then its call cannot be reserved. */
+    void (*conv_fused)(dho_compute *compute, const dho_conv_shape *shape, const void *x,
+                       const float *w, const float *bias, void *y);
     /* dx (+)= dy convolved back. */
     void (*conv_backward_data)(dho_compute *compute, const dho_conv_shape *shape, const void *dy,
                                const float *w, bool accumulate, void *dx);
@@ -204,8 +208,7 @@ typedef struct dho_kernels {
                                  const dho_batch_norm_tensors *tensors, const float *running_mean,
                                  const float *running_var);
 
-    /* Max pooling; padding counts as -infinity. argmax[out]: index inside the window, first wins.
-     */
+    /* Max pooling; padding counts as -infinity. argmax[out]: index in the window, first wins. */
     void (*max_pool_forward)(dho_compute *compute, const dho_pool_shape *shape, const void *x,
                              void *y, uint8_t *argmax);
     void (*max_pool_backward)(dho_compute *compute, const dho_pool_shape *shape, const void *dy,
@@ -221,8 +224,7 @@ typedef struct dho_kernels {
     /* y = x W^T (+ bias [out] when not NULL). */
     void (*linear_forward)(dho_compute *compute, const dho_linear_shape *shape, const void *x,
                            const float *w, const float *bias, void *y);
-    /* The same added to a float residual stream: y = residual + x W^T (+ bias). y is not residual.
-     */
+    /* Added to a float residual stream: y = residual + x W^T (+ bias). y is not residual. */
     void (*linear_add_forward)(dho_compute *compute, const dho_linear_shape *shape, const void *x,
                                const float *w, const float *bias, const float *residual, float *y);
     /* dx (+)= dy W. */
@@ -262,8 +264,7 @@ typedef struct dho_kernels {
                                const void *qkv, const void *y, const float *lse, const void *dy,
                                void *dqkv);
     /* The same for one query an image: q and y float [batch][channels], k and v
-     * [batch][tokens][channels]; saves the probabilities, float [batch][heads][tokens]. Not causal.
-     */
+     * [batch][tokens][channels]; saves the probabilities [batch][heads][tokens]. Not causal. */
     void (*attention_pool_forward)(dho_compute *compute, const dho_attention_shape *shape,
                                    const float *q, const void *k, const void *v, float *y,
                                    float *probabilities);
@@ -346,6 +347,9 @@ typedef struct dho_kernels {
 dho_status dho_compute_create(dho_compute **out, dho_backend backend, dho_compute_dtype dtype,
                               int threads);
 void dho_compute_destroy(dho_compute **compute);
+/* from[count], borrowed, does not change until the release: layers convert these weights once. */
+dho_status dho_compute_keep_weights(dho_compute *compute, const float *from, size_t count);
+void dho_compute_release_weights(dho_compute *compute);
 const dho_kernels *dho_compute_kernels(const dho_compute *compute);
 int dho_compute_threads(const dho_compute *compute);
 dho_compute_dtype dho_compute_dtype_of(const dho_compute *compute);
@@ -363,17 +367,18 @@ typedef enum dho_call {
     DHO_CALL_FORWARD_BIAS = 2,
     DHO_CALL_ADD = 4, /* linear_add_forward */
     DHO_CALL_ADD_BIAS = 8,
-    DHO_CALL_DATA = 16,
-    DHO_CALL_DATA_ADD = 32, /* accumulates */
-    DHO_CALL_WEIGHTS = 64
+    DHO_CALL_FUSED = 16, /* conv_fused */
+    DHO_CALL_DATA = 32,
+    DHO_CALL_DATA_ADD = 64, /* accumulates */
+    DHO_CALL_WEIGHTS = 128
 } dho_call;
 
 enum { DHO_CALL_ALL = 2 * DHO_CALL_WEIGHTS - 1 };
 
 /* Convolutions, linear layers and attention are reserved before they run, at this very shape: the
  * kernels allocate nothing, and the algorithm is chosen here. Scratch, and primitives for `calls`.
- * Errors: DHO_ERR_MEMORY; DHO_ERR_CONFIG for sizes that do not fit, or where the dtype has no
- * kernel for them on this processor. */
+ * Errors: DHO_ERR_MEMORY; DHO_ERR_CONFIG for sizes that do not fit, or where backend, dtype or
+ * processor have no kernel for them. */
 dho_status dho_compute_reserve_conv(dho_compute *compute, const dho_conv_shape *shape,
                                     unsigned calls);
 dho_status dho_compute_reserve_linear(dho_compute *compute, const dho_linear_shape *shape,

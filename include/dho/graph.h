@@ -203,6 +203,11 @@ typedef struct dho_executor_options {
     int batch;               /* the largest batch */
     bool training;           /* batch statistics and backward, or running statistics and none */
     dho_recompute recompute; /* training: what backward makes again instead of keeping it */
+    /* Not training: the slabs of every forward, where these are always the same (borrowed). Then
+     * batch normalisations are folded into the convolutions in front of them, which changes the
+     * last bits, and models of few operations a value take a few images of a batch at a time, so
+     * that the values stay in the caches. NULL: the slabs may change. */
+    const float *parameters, *buffers;
 } dho_executor_options;
 
 /* Plans the arena: every activation, gradient and saved value gets an offset by liveness, and

@@ -27,6 +27,9 @@ typedef struct dho_infer dho_infer;
  * for random views data.crop_*, data.flip and seed; both are borrowed. *out is owned
  * (dho_infer_close), NULL on error. Local. Errors: those of dho_compute_create and of memory. */
 dho_status dho_infer_open(dho_infer **out, const dho_config *config, const dho_model *model);
+/* The same with batch normalisations folded into convolutions: faster, other last bits. The model's
+ * numbers must not change. */
+dho_status dho_infer_open_folded(dho_infer **out, const dho_config *config, const dho_model *model);
 void dho_infer_close(dho_infer **infer);
 /* What computes. Borrowed. */
 dho_compute *dho_infer_compute(const dho_infer *infer);

@@ -14,7 +14,8 @@ struct dho_infer {
     bool (*stop)(void);      /* NULL: nobody asks to stop */
 };
 
-dho_status dho_infer_open(dho_infer **out, const dho_config *config, const dho_model *model)
+static dho_status open_infer(dho_infer **out, const dho_config *config, const dho_model *model,
+                             bool folded)
 {
     dho_status status;
     DHO_TRY(dho_alloc_zero(out, 1, sizeof **out, "inference"));
@@ -24,12 +25,24 @@ dho_status dho_infer_open(dho_infer **out, const dho_config *config, const dho_m
     DHO_TRY_GOTO(dho_compute_create(&infer->compute, config->compute.backend, config->compute.dtype,
                                     dho_setup_threads(config->compute.threads)));
     const dho_executor_options execution = {.compute = infer->compute,
-                                            .batch = (int)config->eval.batch};
+                                            .batch = (int)config->eval.batch,
+                                            .parameters = folded ? model->parameters : NULL,
+                                            .buffers = folded ? model->buffers : NULL};
     DHO_TRY_GOTO(dho_executor_create(&infer->executor, model->student.graph, &execution));
     return DHO_OK;
 fail:
     dho_infer_close(out);
     return status;
+}
+
+dho_status dho_infer_open(dho_infer **out, const dho_config *config, const dho_model *model)
+{
+    return open_infer(out, config, model, false);
+}
+
+dho_status dho_infer_open_folded(dho_infer **out, const dho_config *config, const dho_model *model)
+{
+    return open_infer(out, config, model, true);
 }
 
 void dho_infer_close(dho_infer **infer)

@@ -2,21 +2,37 @@
 #include "nn/executor_internal.h"
 
 #include "dho/alloc.h"
+#include "nn/executor_fold.h"
 #include "nn/executor_plan.h"
 
 #include <assert.h>
 
-dho_status dho_executor_prepare(dho_executor *executor, int batch)
+/* Reserves the kernels of nodes begin .. end - 1 for so many images. */
+static dho_status reserve(dho_executor *executor, int begin, int end, int batch)
 {
     const dho_graph *graph = executor->graph;
-    assert(batch >= 1 && batch <= executor->max_batch);
-    if (executor->prepared[batch]) return DHO_OK;
-    if (executor->training) DHO_TRY(dho_graph_check_batch(graph, batch));
-    for (int i = 0; i < graph->count; i++) {
-        if (graph->nodes[i].op->reserve == NULL) continue;
+    for (int i = begin; i < end && batch > 0; i++) {
+        if (executor->memory[i].weight != NULL) {
+            DHO_TRY(dho_executor_reserve_folded(executor, i, batch));
+            continue;
+        }
+        if (graph->nodes[i].op->reserve == NULL || executor->memory[i].part_of >= 0) continue;
         const dho_node_pass pass = dho_executor_pass(executor, i, batch);
         DHO_TRY(pass.node->op->reserve(&pass));
     }
+    return DHO_OK;
+}
+
+dho_status dho_executor_prepare(dho_executor *executor, int batch)
+{
+    const int count = executor->graph->count, cut = executor->cut;
+    const int together = executor->together;
+    assert(batch >= 1 && batch <= executor->max_batch);
+    if (executor->prepared[batch]) return DHO_OK;
+    if (executor->training) DHO_TRY(dho_graph_check_batch(executor->graph, batch));
+    if (batch >= together) DHO_TRY(reserve(executor, 0, cut, together));
+    DHO_TRY(reserve(executor, 0, cut, batch % together));
+    DHO_TRY(reserve(executor, cut, count, batch));
     executor->prepared[batch] = true;
     return DHO_OK;
 }
@@ -31,7 +47,7 @@ static void place_all(dho_executor *executor, const dho_plan *plan)
 {
     for (int i = 0; i < plan->count; i++) {
         dho_node_memory *memory = &executor->memory[i];
-        memory->value = place(executor, plan, DHO_PLAN_VALUE, i);
+        memory->value = place(executor, plan, DHO_PLAN_VALUE, plan->value_in[i]);
         memory->again = place(executor, plan, DHO_PLAN_AGAIN, i);
         memory->saved = place(executor, plan, DHO_PLAN_SAVED, i);
         memory->scratch = place(executor, plan, DHO_PLAN_SCRATCH, i);
@@ -52,10 +68,16 @@ dho_status dho_executor_create(dho_executor **out, const dho_graph *graph,
     executor->graph = graph;
     executor->compute = options->compute;
     executor->max_batch = options->batch;
+    executor->together = options->batch;
     executor->training = options->training;
     DHO_TRY_GOTO(dho_alloc_zero(&executor->memory, n, sizeof *executor->memory, "executor"));
     DHO_TRY_GOTO(dho_alloc_zero(&executor->prepared, (size_t)options->batch + 1,
                                 sizeof *executor->prepared, "executor"));
+    for (size_t i = 0; i < n; i++) executor->memory[i].part_of = -1;
+    if (options->parameters != NULL) {
+        DHO_TRY_GOTO(dho_executor_fold(executor, options->parameters, options->buffers));
+        DHO_TRY_GOTO(dho_executor_part_batch(executor));
+    }
     DHO_TRY_GOTO(dho_plan_make(&plan, executor, options->recompute));
     DHO_TRY_GOTO(dho_planner_place(plan.blocks, DHO_PLAN_KINDS * n, &executor->arena_bytes));
     DHO_TRY_GOTO(dho_alloc_zero(&executor->arena, executor->arena_bytes, 1, "activations"));
@@ -73,7 +95,9 @@ void dho_executor_destroy(dho_executor **inout)
 {
     dho_executor *executor = *inout;
     if (executor == NULL) return;
+    if (executor->folded != NULL) dho_compute_release_weights(executor->compute);
     dho_free(executor->arena);
+    dho_free(executor->folded);
     dho_free(executor->memory);
     dho_free(executor->prepared);
     dho_free(executor);
@@ -84,8 +108,7 @@ size_t dho_executor_input_bytes(const dho_executor *executor)
 {
     const dho_node *input = executor->graph->nodes; /* somewhere: every other one has inputs */
     while (!dho_node_is_given(input)) input++;
-    return (size_t)input->height * (size_t)input->width * (size_t)input->channels *
-           (input->is_float ? sizeof(float) : dho_compute_element_bytes(executor->compute));
+    return dho_executor_row_bytes(executor, input);
 }
 
 const float *dho_executor_output(const dho_executor *executor, dho_value x)

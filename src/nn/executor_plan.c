@@ -4,11 +4,16 @@
 
 #include "dho/alloc.h"
 
-static size_t output_bytes(const dho_executor *executor, const dho_node *node)
+/* The images for which node i runs at a time. */
+static int images_of(const dho_executor *executor, int i)
 {
-    return (size_t)executor->max_batch * (size_t)node->height * (size_t)node->width *
-           (size_t)node->channels *
-           (node->is_float ? sizeof(float) : dho_compute_element_bytes(executor->compute));
+    return i < executor->cut ? executor->together : executor->max_batch;
+}
+
+static size_t output_bytes(const dho_executor *executor, int i)
+{
+    const int images = executor->memory[i].whole ? executor->max_batch : images_of(executor, i);
+    return (size_t)images * dho_executor_row_bytes(executor, &executor->graph->nodes[i]);
 }
 
 /* What an operator says of its sizes, 0 where it says nothing. */
@@ -16,7 +21,7 @@ static size_t bytes_of(const dho_executor *executor, int index,
                        size_t (*size)(const dho_node_pass *pass))
 {
     if (size == NULL) return 0;
-    const dho_node_pass pass = dho_executor_pass(executor, index, executor->max_batch);
+    const dho_node_pass pass = dho_executor_pass(executor, index, images_of(executor, index));
     return size(&pass);
 }
 
@@ -96,11 +101,39 @@ static void need(dho_executor *executor, dho_plan *plan, dho_value x, int at)
     }
     memory->replay_at = at;
     if (executor->memory[at].replay_from > x) executor->memory[at].replay_from = x;
-    *block = (dho_block){
-        .bytes = output_bytes(executor, &executor->graph->nodes[x]), .first = time, .last = time};
+    *block = (dho_block){.bytes = output_bytes(executor, x), .first = time, .last = time};
     const dho_value *inputs = executor->graph->nodes[x].inputs;
     for (int k = 0; k < DHO_NODE_INPUTS; k++)
         if (inputs[k] >= 0) need(executor, plan, inputs[k], at);
+}
+
+static dho_block *value_block(dho_plan *plan, dho_value x)
+{
+    return block_at(plan, DHO_PLAN_VALUE, plan->value_in[x]);
+}
+
+/* When node i reads its inputs: a folded convolution runs with its batch normalisation. */
+static int read_at(const dho_executor *executor, int i)
+{
+    return executor->memory[i].part_of >= 0 ? executor->memory[i].part_of : i;
+}
+
+/* A folded batch normalisation whose residual nobody needs any more takes its memory. */
+static bool adds_in_place(const dho_executor *executor, const dho_plan *plan, int i)
+{
+    const dho_graph *graph = executor->graph;
+    const dho_node *node = &graph->nodes[i];
+    const dho_value residual = node->inputs[1];
+    if (executor->memory[i].weight == NULL || residual < 0) return false;
+    if (graph->nodes[residual].is_output || dho_node_is_given(&graph->nodes[residual]))
+        return false;
+    const dho_value read = graph->nodes[node->inputs[0]].inputs[0]; /* by the convolution */
+    if (plan->value_in[read] == plan->value_in[residual]) return false;
+    if (executor->memory[residual].whole != executor->memory[i].whole) return false;
+    for (int j = 0; j < graph->count; j++)
+        for (int k = 0; k < DHO_NODE_INPUTS; k++)
+            if (graph->nodes[j].inputs[k] == residual && read_at(executor, j) > i) return false;
+    return true;
 }
 
 /* Time: forward of node i at i, the losses at n, backward of node i at 2n - i. */
@@ -111,13 +144,20 @@ static void plan_forward(const dho_executor *executor, dho_plan *plan)
     for (int i = 0; i < n; i++) {
         const dho_node *node = &graph->nodes[i];
         dho_block *value = block_at(plan, DHO_PLAN_VALUE, i);
-        *value = (dho_block){.first = i, .last = i};
+        /* That of the images before must last while the next ones pass. */
+        const bool lasts = executor->memory[i].whole && i < executor->cut;
+        *value = (dho_block){.first = lasts ? 0 : i, .last = i};
         if (dho_node_is_given(node)) continue;
-        value->bytes = output_bytes(executor, node);
-        if (node->is_output) extend(value, n);
+        value->bytes = output_bytes(executor, i);
         const dho_value *inputs = node->inputs;
+        if (executor->memory[i].part_of >= 0) value->bytes = 0;
+        if (adds_in_place(executor, plan, i)) {
+            plan->value_in[i] = plan->value_in[inputs[1]];
+            value->bytes = 0;
+        }
+        extend(value_block(plan, i), node->is_output ? n : i);
         for (int k = 0; k < DHO_NODE_INPUTS; k++)
-            if (inputs[k] >= 0) extend(block_at(plan, DHO_PLAN_VALUE, inputs[k]), i);
+            if (inputs[k] >= 0) extend(value_block(plan, inputs[k]), read_at(executor, i));
         *block_at(plan, DHO_PLAN_SAVED, i) =
             (dho_block){.bytes = bytes_of(executor, i, node->op->saved_bytes),
                         .first = i,
@@ -138,7 +178,7 @@ static void plan_gradient_blocks(const dho_executor *executor, dho_plan *plan)
         dho_block *block = block_at(plan, DHO_PLAN_GRADIENT, owner);
         if (owner == i)
             *block = (dho_block){
-                .bytes = output_bytes(executor, node), .first = backward, .last = backward};
+                .bytes = output_bytes(executor, i), .first = backward, .last = backward};
         extend(block, node->is_output ? n : backward);
         extend(block, backward);
         *block_at(plan, DHO_PLAN_SCRATCH, i) =
@@ -172,10 +212,12 @@ dho_status dho_plan_make(dho_plan *plan, dho_executor *executor, dho_recompute r
     const size_t n = (size_t)executor->graph->count;
     *plan = (dho_plan){.count = (int)n};
     DHO_TRY(dho_alloc_zero(&plan->blocks, DHO_PLAN_KINDS * n, sizeof *plan->blocks, "memory plan"));
+    DHO_TRY(dho_alloc_zero(&plan->value_in, n, sizeof *plan->value_in, "memory plan"));
     DHO_TRY(dho_alloc_zero(&plan->written, n, sizeof *plan->written, "memory plan"));
     DHO_TRY(dho_alloc_zero(&plan->again, n, sizeof *plan->again, "memory plan"));
     DHO_TRY(dho_alloc_zero(&plan->gradient_of, n, sizeof *plan->gradient_of, "memory plan"));
     for (size_t i = 0; i < n; i++) {
+        plan->value_in[i] = (int)i;
         executor->memory[i].replay_at = -1;
         executor->memory[i].replay_from = (int)n;
     }
@@ -191,6 +233,7 @@ dho_status dho_plan_make(dho_plan *plan, dho_executor *executor, dho_recompute r
 void dho_plan_free(dho_plan *plan)
 {
     dho_free(plan->blocks);
+    dho_free(plan->value_in);
     dho_free(plan->written);
     dho_free(plan->again);
     dho_free(plan->gradient_of);

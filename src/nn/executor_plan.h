@@ -18,6 +18,7 @@ typedef enum dho_plan_kind {
 typedef struct dho_plan {
     int count;         /* nodes */
     dho_block *blocks; /* owned, [DHO_PLAN_KINDS][count] */
+    int *value_in;     /* owned: the node in whose value's place the node's own is */
     bool *written;     /* owned: somebody before has written the gradient */
     bool *again;       /* owned: backward makes the value again */
     int *gradient_of;  /* owned: the node in whose gradient's place the node's own is */

@@ -1,16 +1,25 @@
 /* Running a planned graph. */
 #include "base/clock.h"
-#include "nn/executor_internal.h"
+#include "nn/executor_fold.h"
 
 #include <assert.h>
 #include <string.h>
 
+size_t dho_executor_row_bytes(const dho_executor *executor, const dho_node *node)
+{
+    return (size_t)node->height * (size_t)node->width * (size_t)node->channels *
+           (node->is_float ? sizeof(float) : dho_compute_element_bytes(executor->compute));
+}
+
 /* A value as the pass that runs has it. */
-static const void *value_of(const dho_executor *executor, dho_value x)
+static void *value_of(const dho_executor *executor, dho_value x)
 {
     const dho_node_memory *memory = &executor->memory[x];
-    if (dho_node_is_given(&executor->graph->nodes[x])) return executor->input;
-    return executor->backward && memory->again != NULL ? memory->again : memory->value;
+    const dho_node *node = &executor->graph->nodes[x];
+    char *value = executor->backward && memory->again != NULL ? memory->again : memory->value;
+    if (dho_node_is_given(node)) value = (char *)executor->input;
+    if (!memory->whole) return value;
+    return value + (size_t)executor->first * dho_executor_row_bytes(executor, node);
 }
 
 /* Where a slot lies in its slab; slab NULL or slot -1: NULL. Who may write there is the caller's
@@ -34,8 +43,7 @@ dho_node_pass dho_executor_pass(const dho_executor *executor, int index, int bat
                           .rows = (int64_t)batch * node->height * node->width,
                           .training = executor->training,
                           .again = executor->backward,
-                          .y = executor->backward && memory->again != NULL ? memory->again
-                                                                           : memory->value,
+                          .y = value_of(executor, index),
                           .saved = memory->saved,
                           .dy = memory->gradient,
                           .scratch = memory->scratch};
@@ -89,7 +97,9 @@ unsigned dho_pass_backward_calls(const dho_node_pass *pass)
 static void run_node(dho_executor *executor, int index, void (*run)(const dho_node_pass *pass),
                      double *start)
 {
-    if (run != NULL) {
+    if (executor->memory[index].weight != NULL) {
+        dho_executor_run_folded(executor, index);
+    } else if (run != NULL && executor->memory[index].part_of < 0) {
         const dho_node_pass pass = dho_executor_pass(executor, index, executor->batch);
         run(&pass);
     }
@@ -103,24 +113,36 @@ static void show(const dho_executor *executor, int index)
     const dho_node *node = &executor->graph->nodes[index];
     const size_t count = (size_t)executor->batch * (size_t)node->height * (size_t)node->width *
                          (size_t)node->channels;
-    if (!dho_node_is_given(node))
-        executor->see(executor->see_context, index, count, executor->memory[index].value);
+    if (!dho_node_is_given(node) && executor->memory[index].part_of < 0)
+        executor->see(executor->see_context, index, count, value_of(executor, index));
+}
+
+static void run_forward(dho_executor *executor, int begin, int end, double *start)
+{
+    for (int i = begin; i < end; i++) {
+        run_node(executor, i, executor->graph->nodes[i].op->forward, start);
+        if (executor->see != NULL) show(executor, i);
+    }
 }
 
 void dho_executor_forward(dho_executor *executor, int batch, const void *input,
                           const float *parameters, const float *buffers, float *statistics)
 {
     assert(executor->prepared[batch]);
-    executor->batch = batch;
     executor->input = input;
     executor->backward = false;
     executor->slabs =
         (dho_slabs){.parameters = parameters, .buffers = buffers, .statistics = statistics};
     double start = dho_seconds_now();
-    for (int i = 0; i < executor->graph->count; i++) {
-        run_node(executor, i, executor->graph->nodes[i].op->forward, &start);
-        if (executor->see != NULL) show(executor, i);
+    for (int first = 0; first < batch && executor->cut > 0; first += executor->together) {
+        const int left = batch - first;
+        executor->first = first;
+        executor->batch = left < executor->together ? left : executor->together;
+        run_forward(executor, 0, executor->cut, &start);
     }
+    executor->first = 0;
+    executor->batch = batch;
+    run_forward(executor, executor->cut, executor->graph->count, &start);
 }
 
 void dho_executor_observe(dho_executor *executor, dho_value_observer see, void *context)

@@ -67,8 +67,18 @@ static int resnet18(layer *out, int side, int width, int image)
 static dho_conv_shape shape_of(const layer *l, int batch, int groups)
 {
     const int out = (l->in_side + 2 * l->padding - l->kernel) / l->stride + 1;
-    return (dho_conv_shape){batch,     l->in_side, l->in_side, l->in_c,    out,    out, l->out_c,
-                            l->kernel, l->kernel,  l->stride,  l->padding, groups, 0};
+    return (dho_conv_shape){.batch = batch,
+                            .in_h = l->in_side,
+                            .in_w = l->in_side,
+                            .in_c = l->in_c,
+                            .out_h = out,
+                            .out_w = out,
+                            .out_c = l->out_c,
+                            .kernel_h = l->kernel,
+                            .kernel_w = l->kernel,
+                            .stride = l->stride,
+                            .padding = l->padding,
+                            .groups = groups};
 }
 
 static double budget = 0.3;

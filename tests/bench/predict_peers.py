@@ -1,39 +1,37 @@
-"""timm or onnxruntime over a folder of images: images a second, decoding included, and their classes.
+"""timm or onnxruntime over a list of images: images a second, decoding included, and their classes.
 
-    predict_peers.py timm|onnxruntime FOLDER MODEL WEIGHTS --classes N [--workers W] [--threads T] ...
+    predict_peers.py ENGINE STUDENT LIST tune            tries the ways of running it on the first images
+    predict_peers.py ENGINE STUDENT LIST MODE:WORKERS:THREADS:BATCH [--out FILE]
 
-MODEL: timm's name; WEIGHTS: a file of dho export. Images go through a DataLoader of W processes (Pillow,
-timm's own evaluation transform), the model through T threads. Prints "images/s X" and, with --out,
-writes the index of each image's class, in the order of the sorted paths.
+ENGINE: timm or onnxruntime; STUDENT: a folder of dho export; LIST: a file of paths, one a line. Images go
+through a DataLoader of WORKERS processes (Pillow, timm's own evaluation transform), the model through
+THREADS threads. MODE: of timm eager, channels_last or compile (channels_last, too), in inference_mode; of
+onnxruntime spin or sleep (what its threads do while they wait for the next batch). Prints
+"WAY images/s", of tune the best way; the time begins when the workers run, the model is loaded, compiled
+and has seen a batch. --out gets the index of each image's class, in the order of the list.
 """
 import argparse
 import os
+import sys
 import time
 
 parser = argparse.ArgumentParser()
 parser.add_argument("engine", choices=["timm", "onnxruntime"])
-parser.add_argument("folder")
-parser.add_argument("model")
-parser.add_argument("weights")
-parser.add_argument("--classes", type=int, required=True)
-parser.add_argument("--workers", type=int, default=2)
-parser.add_argument("--threads", type=int, default=2)
-parser.add_argument("--batch", type=int, default=64)
+parser.add_argument("student")
+parser.add_argument("list")
+parser.add_argument("way")
 parser.add_argument("--out")
 args = parser.parse_args()
 
-import safetensors.torch
 import timm
 import timm.data
 import torch
 from PIL import Image
 
-torch.set_num_threads(args.threads)
-model = timm.create_model(args.model, num_classes=args.classes).eval()
-model.load_state_dict(safetensors.torch.load_file(args.weights), strict=True)
-transform = timm.data.create_transform(
-    (3, 224, 224), interpolation="bicubic", crop_pct=224 / 256, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-paths = sorted(os.path.join(root, name) for root, _, names in os.walk(args.folder) for name in names)
+model = timm.create_model("local-dir:" + args.student, pretrained=True).eval()
+transform = timm.data.create_transform(**timm.data.resolve_data_config(model=model))
+with open(args.list) as file:
+    paths = file.read().splitlines()
 
 
 class Images(torch.utils.data.Dataset):
@@ -49,28 +47,73 @@ def start_worker(_):
     torch.set_num_threads(1)
 
 
-loader = torch.utils.data.DataLoader(Images(), args.batch, num_workers=args.workers, worker_init_fn=start_worker)
-if args.engine == "onnxruntime":
+def timm_run(mode, threads):
+    torch.set_num_threads(threads)
+    if mode == "eager":
+        return model.to(memory_format=torch.contiguous_format)
+    model.to(memory_format=torch.channels_last)
+    inner = torch.compile(model, dynamic=False) if mode == "compile" else model
+    return lambda x: inner(x.to(memory_format=torch.channels_last))
+
+
+def onnxruntime_run(mode, threads):
     import onnxruntime
 
-    file = args.weights + ".onnx"
+    file = os.path.join(args.student, "timm.onnx")
     if not os.path.exists(file):
         torch.onnx.export(model, torch.zeros(2, 3, 224, 224), file, input_names=["x"], output_names=["y"],
                           dynamic_axes={"x": {0: "n"}, "y": {0: "n"}}, dynamo=False)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = args.threads
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(mode == "spin")))
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    run = lambda x: torch.from_numpy(session.run(None, {"x": x.numpy()})[0])
-else:
-    run = model
-with torch.inference_mode():
-    run(torch.zeros(args.batch, 3, 224, 224))
+    return lambda x: torch.from_numpy(session.run(None, {"x": x.numpy()})[0])
+
+
+def measure(way, images):
+    """Images a second and the classes of the first `images`."""
+    mode, workers, threads, batch = [int(v) if v.isdigit() else v for v in way.split(":")]
+    run = (timm_run if args.engine == "timm" else onnxruntime_run)(mode, threads)
+    order = list(range(2 * max(workers, 1)))  # a first pass starts the workers
+    loader = torch.utils.data.DataLoader(Images(), batch, sampler=order, num_workers=workers,
+                                         worker_init_fn=start_worker, persistent_workers=workers > 0)
     classes = []
-    start = time.perf_counter()
-    for batch in loader:
-        classes += run(batch).softmax(1).argmax(1).tolist()
-    seconds = time.perf_counter() - start
-if args.out:
-    with open(args.out, "w") as file:
-        file.write("".join(f"{c}\n" for c in classes))
-print(f"images/s {len(paths) / seconds:.2f}")
+    with torch.inference_mode():
+        for size in {batch, images % batch or batch}:
+            run(torch.zeros(size, 3, 224, 224))
+        for _ in loader:
+            pass
+        order[:] = range(images)
+        start = time.perf_counter()
+        for x in loader:
+            classes += run(x).argmax(1).tolist()
+        return images / (time.perf_counter() - start), classes
+
+
+def tune():
+    """One choice after another: processes and threads, then the mode, then the batch."""
+    images = min(128, len(paths) // 2)
+    first = "channels_last" if args.engine == "timm" else "spin"
+    ways = [f"{first}:{layout}:32" for layout in ("0:2", "1:1", "1:2", "2:1", "2:2")]
+    seen = {way: measure(way, images)[0] for way in ways}
+    rest = max(seen, key=seen.get).split(":", 1)[1]
+    for mode in ("eager", "compile") if args.engine == "timm" else ("sleep",):
+        seen[f"{mode}:{rest}"] = measure(f"{mode}:{rest}", images)[0]
+    most = max(seen, key=seen.get)
+    for batch in (1, 4, 16, 64):
+        way = f"{most.rsplit(':', 1)[0]}:{batch}"
+        seen[way] = measure(way, images)[0]
+    for way, speed in seen.items():
+        print(f"  {args.engine} {way}: {speed:.1f}", file=sys.stderr)
+    way = max(seen, key=seen.get)
+    print(way, f"{seen[way]:.2f}")
+
+
+if args.way == "tune":
+    tune()
+else:
+    speed, found = measure(args.way, len(paths))
+    print(args.way, f"{speed:.2f}")
+    if args.out:
+        with open(args.out, "w") as file:
+            file.write("".join(f"{c}\n" for c in found))

@@ -75,8 +75,9 @@ static dho_status finish(dho_predict_run *run, double started)
                         run->options->input_count > 1 ? "it or in the others" : "it");
     DHO_TRY(dho_comm_agree(run->comm, write_page(run)));
     const double seconds = dho_seconds_now() - started;
-    dho_info("%" PRId64 " image%s in %.1f s: %.0f images/s", totals->images,
-             totals->images == 1 ? "" : "s", seconds, (double)totals->images / seconds);
+    const double speed = (double)totals->images / seconds;
+    dho_info("%" PRId64 " image%s in %.1f s: %.*f images/s", totals->images,
+             totals->images == 1 ? "" : "s", seconds, speed < 100 ? 1 : 0, speed);
     if (totals->errors == 0) return DHO_OK;
     return dho_fail(DHO_ERR_FORMAT,
                     "%" PRId64 " of %" PRId64
@@ -130,7 +131,7 @@ static dho_status run_inputs(const dho_config *config, dho_comm *comm,
                       "(dho eval chooses them)",
                       classifier.source, classifier.alpha, classifier.beta);
     DHO_TRY_GOTO(share_limit(comm, &classifier, options, &maker.limit));
-    DHO_TRY_GOTO(dho_comm_agree(comm, dho_infer_open(&infer, config, &classifier.model)));
+    DHO_TRY_GOTO(dho_comm_agree(comm, dho_infer_open_folded(&infer, config, &classifier.model)));
     run.infer = infer;
     status = run_parts(&run, inputs);
 fail:

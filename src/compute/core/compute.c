@@ -65,6 +65,7 @@ fail:
 void dho_compute_destroy(dho_compute **compute)
 {
     if (compute == NULL || *compute == NULL) return;
+    dho_compute_release_weights(*compute);
     if ((*compute)->planning.stop != NULL) (*compute)->planning.stop(*compute);
     dho_free((*compute)->reduction);
     dho_free((*compute)->scratch);
@@ -122,7 +123,8 @@ dho_status dho_compute_reserve_linear(dho_compute *compute, const dho_linear_sha
     if (shape->rows < 1 || shape->in < 1 || shape->out < 1)
         return dho_fail(DHO_ERR_CONFIG, "linear layer: a size is not positive");
     if (compute->planning.linear_reserve != NULL)
-        DHO_TRY(compute->planning.linear_reserve(compute, shape, calls, &bytes));
+        DHO_TRY(compute->planning.linear_reserve(compute, shape, calls & ~(unsigned)DHO_CALL_FUSED,
+                                                 &bytes));
     return dho_compute_reserve(compute, bytes);
 }
 

@@ -60,8 +60,10 @@ struct dho_compute {
     int threads;   /* >= 1 */
     void *scratch; /* owned, 64-byte aligned */
     size_t scratch_bytes;
-    double *reduction; /* owned, [threads][2][DHO_REDUCTION_CHANNELS] */
-    void *state;       /* of the backend that has a start */
+    double *reduction;                  /* owned, [threads][2][DHO_REDUCTION_CHANNELS] */
+    struct dho_kept_range *kept_ranges; /* owned, as kept: kept.h */
+    struct dho_kept *kept;
+    void *state; /* of the backend that has a start */
 };
 
 /* The convolution slots of every context: they choose among its tables. */

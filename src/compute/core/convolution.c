@@ -54,6 +54,8 @@ dho_status dho_compute_reserve_conv(dho_compute *compute, const dho_conv_shape *
     for (const dho_kernel_table *const *table = compute->tables; calls != 0; table++) {
         size_t bytes = 0;
         if ((*table)->kernels.conv_forward == NULL) continue;
+        if (calls == DHO_CALL_FUSED && (*table)->kernels.conv_fused == NULL)
+            return dho_fail(DHO_ERR_CONFIG, "this backend has no fused convolutions");
         if ((*table)->planning.conv_reserve == NULL) break;
         DHO_TRY((*table)->planning.conv_reserve(compute, shape, &calls, &bytes));
         if (bytes > most) most = bytes;
@@ -80,6 +82,12 @@ static void conv_forward(dho_compute *compute, const dho_conv_shape *shape, cons
     choose(compute, shape, call)->conv_forward(compute, shape, x, w, bias, y);
 }
 
+static void conv_fused(dho_compute *compute, const dho_conv_shape *shape, const void *x,
+                       const float *w, const float *bias, void *y)
+{
+    choose(compute, shape, DHO_CALL_FUSED)->conv_fused(compute, shape, x, w, bias, y);
+}
+
 static void conv_backward_data(dho_compute *compute, const dho_conv_shape *shape, const void *dy,
                                const float *w, bool accumulate, void *dx)
 {
@@ -96,6 +104,7 @@ static void conv_backward_weights(dho_compute *compute, const dho_conv_shape *sh
 
 const dho_kernel_table dho_convolution = {
     .kernels = {.conv_forward = conv_forward,
+                .conv_fused = conv_fused,
                 .conv_backward_data = conv_backward_data,
                 .conv_backward_weights = conv_backward_weights},
 };

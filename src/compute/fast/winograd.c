@@ -3,6 +3,8 @@
  * the 36 points, output transform, all within the thread's own buffer, which is sized for L2. */
 #include "compute/fast/winograd.h"
 
+#include "compute/core/kept.h"
+#include "compute/fast/fast_tables.h"
 #include "compute/fast/winograd_gemm.h"
 #include "compute/fast/winograd_transform.h"
 
@@ -21,11 +23,12 @@ typedef struct job {
     int64_t depth, width; /* channels rounded up: of the input to LANES, of the output to PANEL */
     int64_t input_plane, product_plane, weight_plane; /* floats */
     int parts;
-    bool bf16, turned, accumulate;
+    bool bf16, turned;
+    winograd_ending ending;
     const void *x;
-    const float *w, *bias;
+    const float *w;
     void *y;
-    float *zeros, *weights, *blocks; /* in scratch */
+    float *zeros, *weights, *blocks; /* in scratch; weights may be kept */
 } job;
 
 static job job_of(const dho_compute *compute, const dho_conv_shape *s)
@@ -100,19 +103,34 @@ static void convolve_part(void *context, int part)
                 j->weights + point * j->weight_plane, products + point * j->product_plane);
         }
         block.plane = j->product_plane;
-        (j->bf16 ? dho_winograd_output_bf16 : dho_winograd_output_fp32)(
-            &j->out, products, &block, j->bias, j->accumulate, j->y);
+        (j->bf16 ? dho_winograd_output_bf16 : dho_winograd_output_fp32)(&j->out, products, &block,
+                                                                        &j->ending, j->y);
     }
+}
+
+/* Where the transformed weights are. False: where they are to be made. */
+static bool find_weights(dho_compute *compute, job *j)
+{
+    const dho_kept *kept = NULL;
+    const size_t bytes = (size_t)(POINTS * j->weight_plane) * sizeof *j->weights;
+    while ((kept = dho_kept_next(compute, j->w, kept)) != NULL)
+        if (kept->by == &dho_winograd) break;
+    if (kept != NULL) {
+        j->weights = kept->data;
+        return true;
+    }
+    j->weights = dho_kept_add(compute, j->w, &dho_winograd, bytes);
+    if (j->weights == NULL) j->weights = j->zeros + j->depth;
+    return false;
 }
 
 static void convolve(dho_compute *compute, job *j)
 {
     float *scratch = dho_compute_scratch_for(compute, convolve_floats(j) * sizeof(float));
     j->zeros = scratch;
-    j->weights = j->zeros + j->depth;
-    j->blocks = j->weights + POINTS * j->weight_plane;
+    j->blocks = j->zeros + j->depth + POINTS * j->weight_plane;
     memset(j->zeros, 0, (size_t)j->depth * sizeof *j->zeros);
-    dho_compute_parallel(compute, j->parts, weights_part, j);
+    if (!find_weights(compute, j)) dho_compute_parallel(compute, j->parts, weights_part, j);
     dho_compute_parallel(compute, j->parts, convolve_part, j);
 }
 
@@ -120,7 +138,18 @@ void dho_winograd_forward(dho_compute *compute, const dho_conv_shape *s, const v
                           const float *w, const float *bias, void *y)
 {
     job j = job_of(compute, s);
-    j.x = x, j.w = w, j.bias = bias, j.y = y;
+    j.x = x, j.w = w, j.y = y;
+    j.ending.bias = bias;
+    convolve(compute, &j);
+}
+
+void dho_winograd_fused(dho_compute *compute, const dho_conv_shape *s, const void *x,
+                        const float *w, const float *bias, void *y)
+{
+    job j = job_of(compute, s);
+    j.x = x, j.w = w, j.y = y;
+    j.ending =
+        (winograd_ending){.bias = bias, .accumulate = s->adds != 0, .activation = s->activation};
     convolve(compute, &j);
 }
 
@@ -131,7 +160,7 @@ void dho_winograd_backward_data(dho_compute *compute, const dho_conv_shape *s, c
     job j = job_of(compute, &turned);
     j.x = dy, j.w = w, j.y = dx;
     j.turned = true;
-    j.accumulate = accumulate;
+    j.ending.accumulate = accumulate;
     convolve(compute, &j);
 }
 

@@ -25,6 +25,8 @@ size_t dho_winograd_weights_bytes(const dho_compute *compute, const dho_conv_sha
 /* Within the scratch of the plan, which is reserved. */
 void dho_winograd_forward(dho_compute *compute, const dho_conv_shape *shape, const void *x,
                           const float *w, const float *bias, void *y);
+void dho_winograd_fused(dho_compute *compute, const dho_conv_shape *shape, const void *x,
+                        const float *w, const float *bias, void *y);
 void dho_winograd_backward_data(dho_compute *compute, const dho_conv_shape *shape, const void *dy,
                                 const float *w, bool accumulate, void *dx);
 void dho_winograd_backward_weights(dho_compute *compute, const dho_conv_shape *shape, const void *x,

@@ -68,6 +68,7 @@ static bool takes(const dho_compute *compute, const dho_conv_shape *s, dho_call 
 
 const dho_kernel_table dho_winograd = {
     .kernels = {.conv_forward = dho_winograd_forward,
+                .conv_fused = dho_winograd_fused,
                 .conv_backward_data = dho_winograd_backward_data,
                 .conv_backward_weights = dho_winograd_backward_weights},
     .planning = {.conv_takes = takes, .conv_reserve = reserve},

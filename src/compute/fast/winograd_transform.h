@@ -15,6 +15,8 @@
 
 #include "compute/fast/winograd_vector.h"
 
+#include "dho/compute.h"
+
 #include <stdbool.h>
 
 /* The room for a block of `count` tiles. */
@@ -43,20 +45,27 @@ typedef struct winograd_block {
     int64_t tiles, plane; /* the block's room, and the floats from point to point */
 } winograd_block;
 
+/* y = activation(result (+ bias) (+ y)). */
+typedef struct winograd_ending {
+    const float *bias; /* NULL: none */
+    bool accumulate;
+    dho_activation activation;
+} winograd_ending;
+
 /* The three transforms of activations, for each storage type (winograd_tiles.c). zeros:
  * round_up(channels, LANES) floats of zero.
  *
  * input: B^T d B of the tiles of x [..][height][width][channels].
  * gradient: A dy A^T, the same for the OUT x OUT pixels of the output gradient.
- * output: y (+)= A^T m A (+ bias, when not NULL) of a block of products. */
+ * output: y = A^T m A of a block of products, and what is behind it. */
 #define WINOGRAD_TILES(dtype)                                                                      \
     void dho_winograd_input_##dtype(const winograd_map *map, const void *x, const void *zeros,     \
                                     const winograd_block *block, float *out);                      \
     void dho_winograd_gradient_##dtype(const winograd_map *map, const void *dy, const void *zeros, \
                                        const winograd_block *block, float *out);                   \
     void dho_winograd_output_##dtype(const winograd_map *map, const float *products,               \
-                                     const winograd_block *block, const float *bias,               \
-                                     bool accumulate, void *y)
+                                     const winograd_block *block, const winograd_ending *ending,   \
+                                     void *y)
 WINOGRAD_TILES(fp32);
 WINOGRAD_TILES(bf16);
 

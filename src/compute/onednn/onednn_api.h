@@ -53,6 +53,12 @@ static inline dnnl_status_t dho_onednn_append_sum(dnnl_post_ops_t post)
     return dnnl_post_ops_append_sum(post, 1.0f);
 }
 
+static inline dnnl_status_t dho_onednn_append_eltwise(dnnl_post_ops_t post, dnnl_alg_kind_t kind,
+                                                      float alpha, float beta)
+{
+    return dnnl_post_ops_append_eltwise(post, 1.0f, kind, alpha, beta);
+}
+
 static inline dnnl_status_t dho_onednn_describe_convolution(dnnl_primitive_desc_t *out,
                                                             dnnl_engine_t engine,
                                                             const dho_onednn_convolution *c,
@@ -112,6 +118,12 @@ static inline void dho_onednn_md_release(dnnl_memory_desc_t *desc)
 static inline dnnl_status_t dho_onednn_append_sum(dnnl_post_ops_t post)
 {
     return dnnl_post_ops_append_sum(post, 1.0f, 0, dnnl_data_type_undef);
+}
+
+static inline dnnl_status_t dho_onednn_append_eltwise(dnnl_post_ops_t post, dnnl_alg_kind_t kind,
+                                                      float alpha, float beta)
+{
+    return dnnl_post_ops_append_eltwise(post, kind, alpha, beta);
 }
 
 static inline dnnl_status_t dho_onednn_describe_convolution(dnnl_primitive_desc_t *out,

@@ -1,5 +1,6 @@
 #include "compute/onednn/onednn_op.h"
 
+#include "compute/core/kept.h"
 #include "dho/alloc.h"
 
 #include <omp.h>
@@ -119,14 +120,38 @@ dnnl_status_t dho_onednn_attributes(const_dnnl_post_ops_t post, dnnl_primitive_a
     return status;
 }
 
+static bool same_layout(const dho_onednn_op *a, const dho_onednn_op *b)
+{
+    dho_onednn_md left, right;
+    return a == b ||
+           (dnnl_memory_get_memory_desc(a->memories[DHO_ONEDNN_WEIGHTS], &left) == dnnl_success &&
+            dnnl_memory_get_memory_desc(b->memories[DHO_ONEDNN_WEIGHTS], &right) == dnnl_success &&
+            dnnl_memory_desc_equal(left, right));
+}
+
+/* Where the converted weights are: kept, or in scratch. *made: they are there. */
+static void *find_weights(dho_compute *compute, const dho_onednn_op *op, const float *ours,
+                          char *scratch, bool *made)
+{
+    const dho_kept *kept = NULL;
+    *made = false;
+    if (op->reorder == NULL || op->reorder_adds) return scratch;
+    while ((kept = dho_kept_next(compute, ours, kept)) != NULL)
+        if (same_layout(kept->by, op)) break;
+    *made = kept != NULL;
+    if (kept != NULL) return kept->data;
+    void *fresh = dho_kept_add(compute, ours, op, op->weight_bytes);
+    return fresh != NULL ? fresh : scratch;
+}
+
 /* Points the memory objects at a call's tensors; oneDNN's interface lacks const. */
 static bool set_pointers(const dho_onednn_op *op, const void *const data[DHO_ONEDNN_MEMORIES],
-                         char *scratch)
+                         void *weights, char *scratch)
 {
     for (int i = 0; i < DHO_ONEDNN_MEMORIES; i++) {
         const void *to = data[i];
         if (op->memories[i] == NULL) continue;
-        if (i == DHO_ONEDNN_WEIGHTS && op->reorder != NULL) to = scratch;
+        if (i == DHO_ONEDNN_WEIGHTS && op->reorder != NULL) to = weights;
         if (i == DHO_ONEDNN_SCRATCHPAD) to = scratch + op->weight_bytes;
         if (dnnl_memory_set_data_handle(op->memories[i], (void *)to) != dnnl_success) return false;
     }
@@ -137,7 +162,9 @@ bool dho_onednn_run(dho_compute *compute, const dho_onednn_op *op,
                     const void *const data[DHO_ONEDNN_MEMORIES])
 {
     char *scratch = dho_compute_scratch_for(compute, op->weight_bytes + op->scratchpad_bytes);
-    if (!set_pointers(op, data, scratch)) return false;
+    bool made;
+    void *weights = find_weights(compute, op, data[DHO_ONEDNN_OURS], scratch, &made);
+    if (!set_pointers(op, data, weights, scratch)) return false;
     const dnnl_memory_t ours = op->memories[DHO_ONEDNN_OURS];
     const dnnl_memory_t theirs = op->memories[DHO_ONEDNN_WEIGHTS];
     const dnnl_exec_arg_t reorder[2] = {{DNNL_ARG_FROM, op->reorder_adds ? theirs : ours},
@@ -151,7 +178,7 @@ bool dho_onednn_run(dho_compute *compute, const dho_onednn_op *op,
     dnnl_status_t status = dnnl_success;
     const int before = omp_get_max_threads();
     omp_set_num_threads(compute->threads);
-    if (op->reorder != NULL && !op->reorder_adds)
+    if (op->reorder != NULL && !op->reorder_adds && !made)
         status = dnnl_primitive_execute(op->reorder, stream, 2, reorder);
     if (status == dnnl_success)
         status = dnnl_primitive_execute(op->primitive, stream, count, arguments);

@@ -1,4 +1,5 @@
 /* Batch normalisation, a residual and an activation. */
+#include "nn/ops/batch_norm.h"
 #include "dho/alloc.h"
 #include "nn/onnx_pass.h"
 #include "nn/ops/conv.h"
@@ -94,6 +95,18 @@ static dho_status check_batch(const dho_graph *graph, const dho_node *node, int 
                     (int)(strlen(name) - strlen(".weight")), name);
 }
 
+/* With its running statistics y = factor x + term. */
+static void find_factors(size_t channels, const float *const *parameters,
+                         const float *const *buffers, float *factors, float *terms)
+{
+    for (size_t c = 0; c < channels; c++) {
+        const double inv_std = 1 / sqrt((double)buffers[VARIANCE][c] + (double)eps);
+        const double factor = (double)parameters[GAMMA][c] * inv_std;
+        factors[c] = (float)factor;
+        terms[c] = (float)((double)parameters[BETA][c] - factor * (double)buffers[MEAN][c]);
+    }
+}
+
 /* With its running statistics it is a factor and a term for each channel of the convolution in
  * front of it, as which it is written. */
 static void onnx(const dho_onnx_pass *pass)
@@ -109,30 +122,60 @@ static void onnx(const dho_onnx_pass *pass)
                           dho_alloc(&factors, 2 * channels, sizeof *factors, "ONNX model"));
     if (factors == NULL) return;
     float *terms = factors + channels;
-    for (size_t c = 0; c < channels; c++) {
-        const double inv_std = 1 / sqrt((double)pass->buffers[VARIANCE][c] + (double)eps);
-        const double factor = (double)pass->parameters[GAMMA][c] * inv_std;
-        factors[c] = (float)factor;
-        terms[c] =
-            (float)((double)pass->parameters[BETA][c] - factor * (double)pass->buffers[MEAN][c]);
-    }
+    find_factors(channels, pass->parameters, pass->buffers, factors, terms);
     const dho_onnx_pass conv = dho_onnx_pass_before(pass);
     const char *y = dho_conv_to_onnx(&conv, factors, terms);
     dho_onnx_write(pass, dho_onnx_activate(pass->onnx, y, *activation), DHO_ONNX_MAP);
     dho_free(factors);
 }
 
-static const dho_operator batch_norm = {.name = "batch norm",
-                                        .attribute_bytes = sizeof(dho_activation),
-                                        .shape = shape,
-                                        .forward = forward,
-                                        .backward = backward,
-                                        .backward_reads = DHO_INPUT_0 | DHO_OUTPUT,
-                                        .saved_bytes = saved_bytes,
-                                        .check_batch = check_batch,
-                                        .onnx = onnx,
-                                        .onnx_takes = &dho_conv_operator,
-                                        .in_8_bits = DHO_ROUNDS_OUTPUT};
+void dho_batch_norm_fold(const dho_node_pass *pass, const dho_node_pass *conv, float *weight,
+                         float *bias)
+{
+    const size_t channels = (size_t)pass->node->channels, row = dho_conv_row(conv);
+    find_factors(channels, pass->parameters, pass->buffers, weight, bias);
+    for (size_t c = channels; c-- > 0;) { /* from the last on: factors are where row 0 will be */
+        const float factor = weight[c], *from = conv->parameters[0] + c * row;
+        for (size_t i = row; i-- > 0;) weight[c * row + i] = factor * from[i];
+    }
+}
+
+static dho_conv_shape fused_shape(const dho_node_pass *pass, const dho_node_pass *conv)
+{
+    const dho_activation *activation = pass->node->attributes;
+    dho_conv_shape s = dho_conv_shape_of(conv);
+    s.adds = pass->in[RESIDUAL] != NULL;
+    s.activation = *activation;
+    return s;
+}
+
+dho_status dho_batch_norm_reserve_folded(const dho_node_pass *pass, const dho_node_pass *conv)
+{
+    const dho_conv_shape s = fused_shape(pass, conv);
+    return dho_compute_reserve_conv(pass->compute, &s, DHO_CALL_FUSED);
+}
+
+void dho_batch_norm_run_folded(const dho_node_pass *pass, const dho_node_pass *conv,
+                               const float *weight, const float *bias)
+{
+    const dho_conv_shape s = fused_shape(pass, conv);
+    const size_t bytes = (size_t)pass->rows * (size_t)pass->node->channels *
+                         dho_compute_element_bytes(pass->compute);
+    if (s.adds && pass->x[RESIDUAL] != pass->y) memcpy(pass->y, pass->x[RESIDUAL], bytes);
+    pass->kernels->conv_fused(pass->compute, &s, conv->x[X], weight, bias, pass->y);
+}
+
+const dho_operator dho_batch_norm_operator = {.name = "batch norm",
+                                              .attribute_bytes = sizeof(dho_activation),
+                                              .shape = shape,
+                                              .forward = forward,
+                                              .backward = backward,
+                                              .backward_reads = DHO_INPUT_0 | DHO_OUTPUT,
+                                              .saved_bytes = saved_bytes,
+                                              .check_batch = check_batch,
+                                              .onnx = onnx,
+                                              .onnx_takes = &dho_conv_operator,
+                                              .in_8_bits = DHO_ROUNDS_OUTPUT};
 
 dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, dho_value residual,
                                dho_activation activation)
@@ -142,7 +185,7 @@ dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, 
         return dho_graph_sum(graph, x, residual, activation);
     }
     const int channels = dho_graph_node(graph, x)->channels;
-    dho_node node = dho_node_begin(&batch_norm, x);
+    dho_node node = dho_node_begin(&dho_batch_norm_operator, x);
     node.attributes = &activation;
     node.inputs[RESIDUAL] = residual;
     node.parameters[GAMMA] =

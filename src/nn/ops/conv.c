@@ -29,6 +29,12 @@ dho_conv_shape dho_conv_shape_of(const dho_node_pass *pass)
                             .plan_batch = pass->max_batch};
 }
 
+size_t dho_conv_row(const dho_node_pass *pass)
+{
+    const dho_conv_shape s = dho_conv_shape_of(pass);
+    return (size_t)(s.in_c / s.groups) * (size_t)s.kernel_h * (size_t)s.kernel_w;
+}
+
 static void forward(const dho_node_pass *pass)
 {
     const dho_conv_shape s = dho_conv_shape_of(pass);

@@ -13,5 +13,7 @@ const char *dho_conv_to_onnx(const dho_onnx_pass *pass, const float *factors, co
 
 /* Of a pass of a convolution. */
 dho_conv_shape dho_conv_shape_of(const dho_node_pass *pass);
+/* Weights of one output channel. */
+size_t dho_conv_row(const dho_node_pass *pass);
 
 #endif

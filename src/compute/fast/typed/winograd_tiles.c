@@ -4,10 +4,12 @@
 #include "compute/fast/winograd_points.h"
 #include "compute/fast/winograd_transform.h"
 
-#ifdef DHO_ELEMENT_BF16
-typedef uint16_t halves __attribute__((vector_size(LANES * sizeof(uint16_t))));
+#include <math.h>
+
 typedef uint32_t words __attribute__((vector_size(LANES * sizeof(uint32_t))));
 
+#ifdef DHO_ELEMENT_BF16
+typedef uint16_t halves __attribute__((vector_size(LANES * sizeof(uint16_t))));
 INLINE vec load_elements(const element *from, int count)
 {
     halves h = {0};
@@ -175,9 +177,29 @@ typedef struct target {
     int64_t line, pixel; /* elements from row to row, from pixel to pixel */
 } target;
 
+/* What the activation lets through; all of it where there is none. */
+typedef struct limits {
+    vec least, most;
+} limits;
+
+static limits limits_of(dho_activation activation)
+{
+    const float least = activation == DHO_ACTIVATION_NONE ? -INFINITY : 0;
+    const float most = activation == DHO_ACTIVATION_RELU6 ? 6 : INFINITY;
+    return (limits){(vec){0} + least, (vec){0} + most};
+}
+
+/* NaN stays NaN. */
+INLINE vec limit(vec v, const limits *ends)
+{
+    const words below = (words)(v < ends->least), above = (words)(v > ends->most);
+    return (vec)((below & (words)ends->least) | (above & (words)ends->most) |
+                 (~(below | above) & (words)v));
+}
+
 /* y: the tile's first pixel. */
-INLINE void output_vector(const float *products, int64_t plane, vec bias, bool accumulate,
-                          element *y, const target *inside, int lanes)
+INLINE void output_vector(const float *products, int64_t plane, const limits *ends, vec bias,
+                          bool accumulate, element *y, const target *inside, int lanes)
 {
     vec half[OUT * SIDE], column[SIDE], row[OUT];
     UNROLL for (int c = 0; c < SIDE; c++)
@@ -195,7 +217,7 @@ INLINE void output_vector(const float *products, int64_t plane, vec bias, bool a
             element *to = y + r * inside->line + c * inside->pixel;
             vec v = row[c] + bias;
             if (accumulate) v += load_elements(to, lanes);
-            store_elements(to, v, lanes);
+            store_elements(to, limit(v, ends), lanes);
         }
     }
 }
@@ -212,9 +234,12 @@ INLINE void fetch_pixels(const winograd_map *map, const element *tile, int rows)
 }
 
 void TYPED(dho_winograd_output)(const winograd_map *map, const float *products,
-                                const winograd_block *block, const float *bias, bool accumulate,
+                                const winograd_block *block, const winograd_ending *ending,
                                 void *y_data)
 {
+    const float *bias = ending->bias;
+    const bool accumulate = ending->accumulate;
+    const limits ends = limits_of(ending->activation);
     const int64_t first = block->first, tiles = block->tiles, plane = block->plane;
     element *y = y_data;
     const int64_t per_image = (int64_t)map->tile_rows * map->tile_columns;
@@ -231,9 +256,9 @@ void TYPED(dho_winograd_output)(const winograd_map *map, const float *products,
             const int lanes = pixel - c < LANES ? (int)(pixel - c) : LANES;
             const vec add = bias != NULL ? load_part(bias + c, lanes) : (vec){0};
             if (lanes == LANES) {
-                output_vector(from, plane, add, accumulate, tile + c, &inside, LANES);
+                output_vector(from, plane, &ends, add, accumulate, tile + c, &inside, LANES);
             } else {
-                output_vector(from, plane, add, accumulate, tile + c, &inside, lanes);
+                output_vector(from, plane, &ends, add, accumulate, tile + c, &inside, lanes);
             }
         }
     }
