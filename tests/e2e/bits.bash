@@ -54,7 +54,7 @@ losses() { # FILE: metrics without times
 }
 accuracies() { # RUN: its eval.json without the checkpoint's name and what an eval.json of 2025 did not have
     sed -e '/"checkpoint"/d' -e '/"macro_top1"/d' -e '/"calibration.*": {/,/}/d' -e '/"temperature": {/,/}/d' \
-        "$1/eval.json"
+        "$1/eval.json" | grep '' # ends with a line break
 }
 dho() { # RANKS ARGUMENT ...
     local ranks=$1
