@@ -157,6 +157,8 @@ static void add_head(const dho_result_maker *maker, const dho_totals *totals, dh
         dho_text_add(html,
                      " The percentage is %g of the labels' head and %g of the teacher's head.",
                      classifier->alpha, 1 - classifier->alpha);
+    if (classifier->temperature != 1)
+        dho_text_add(html, " It is taken at temperature %.3g.", classifier->temperature);
     dho_text_add(html, "</p>\n");
     if (maker->reject != DHO_REJECT_NEVER)
         dho_text_add(html, "<p>%" PRId64 " images are <b>none of these</b> classes.</p>\n",
