@@ -87,6 +87,7 @@ START_TEST(test_same_outputs)
 {
     fixture f;
     float plain[BATCH * CLASSES], folded[BATCH * CLASSES], few[FEW * CLASSES];
+    float plain_few[FEW * CLASSES];
     double largest = 0;
     const struct engine *e = &engines[_i / MODELS];
     if (!fixture_create(&f, &models[_i % MODELS], e)) skip_test("%s", dho_error_message());
@@ -96,7 +97,11 @@ START_TEST(test_same_outputs)
     for (int i = 0; i < BATCH * CLASSES; i++) largest = dho_larger(largest, fabs((double)plain[i]));
     for (int i = 0; i < BATCH * CLASSES; i++)
         ck_assert_float_eq_tol(plain[i], folded[i], e->tolerance * (float)largest);
-    ck_assert_mem_eq(few, folded, sizeof few);
+    /* oneDNN without AVX-512 sums a product of few rows in another order. */
+    run(&f, false, FEW, plain_few);
+    if (memcmp(plain_few, plain, sizeof plain_few) == 0) ck_assert_mem_eq(few, folded, sizeof few);
+    for (int i = 0; i < FEW * CLASSES; i++)
+        ck_assert_float_eq_tol(few[i], folded[i], e->tolerance * (float)largest);
     fixture_free(&f);
 }
 END_TEST
