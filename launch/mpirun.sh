@@ -80,23 +80,17 @@ if [ "$ranks" = 1 ] && [ $place = local ]; then
 fi
 open_mpi_find
 open_mpi_settings $place $crowded
-trap open_mpi_overdue USR2
-open_mpi_owner=$$
 exec 3> >(open_mpi_words >&2)
 words=$!
 forward_end=INT # TERM may be blocked (open_mpi.sh)
 status=0
 forward_signals ${open_mpi_before[@]+"${open_mpi_before[@]}"} mpirun -n "$ranks" "${args[@]}" "$@" \
     2>&3 3>&- || status=$?
-if ! open_mpi_in_time; then
-    echo "mpirun.sh: error: mpirun did not end, and was killed: it cannot reach a host's daemon" >&2
-    status=1
-fi
 status=$(open_mpi_status "$status")
 printf '\x1e%s\n' "$status" >&3
 exec 3>&-
 silent=no
-wait "$words" || silent=yes
+wait "$words" || case $? in 2) status=1 ;; *) silent=yes ;; esac
 if open_mpi_failed "$status"; then
     if [ $place = local ] && open_mpi_room "$ranks"; then silent=no; fi
     [ $silent = no ] || echo "mpirun.sh: error: mpirun ended with exit code $status and said nothing" >&2

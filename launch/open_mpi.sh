@@ -107,30 +107,36 @@ open_mpi_failed() {
     case $1 in 0 | 2 | 75 | 138) return 1 ;; esac
 }
 
-# open_mpi_overdue: for the trap of USR2 in the shell whose number open_mpi_owner is. The program has
-# said its last word. mpirun ends a moment later; where it cannot reach one of its daemons it never does,
-# and is killed after OPEN_MPI_PATIENCE seconds (20).
-open_mpi_overdue() {
-    caught=USR2 # forward_signals only waits on
-    [ -z "${open_mpi_killer:-}" ] || return 0
-    { sleep "${OPEN_MPI_PATIENCE:-20}" && kill -KILL "$forward_child"; } >/dev/null 2>&1 3>&- &
-    open_mpi_killer=$!
+# open_mpi_process: the number of mpirun, a child of this launcher; returns 1 if there is none.
+open_mpi_process() {
+    local stat number name parent
+    for stat in /proc/[0-9]*/stat; do
+        read -r number name _ parent _ 2>/dev/null <"$stat" || continue
+        [ "$parent" = $$ ] || continue
+        case $name in '(mpirun)' | '(prterun)') echo "$number" && return ;; esac
+    done
+    return 1
 }
 
-# open_mpi_in_time: mpirun has ended; returns 1 if it had to be killed.
-open_mpi_in_time() {
-    trap '' USR2 # a late line
-    [ -n "${open_mpi_killer:-}" ] || return 0
-    kill "$open_mpi_killer" 2>/dev/null
+# open_mpi_overdue: the program has said its last word. mpirun ends a moment later; where it cannot reach
+# one of its daemons it never does, and is killed after OPEN_MPI_PATIENCE seconds (20): returns 1 then.
+open_mpi_overdue() {
+    local end=$((SECONDS + ${OPEN_MPI_PATIENCE:-20}))
+    while [ $SECONDS -lt $end ]; do
+        sleep 0.2
+        open_mpi_process >/dev/null || return 0
+    done
+    kill -KILL "$(open_mpi_process)" || return 0
+    return 1
 }
 
 # open_mpi_words: copies mpirun's standard error, which the ranks' goes through, without what says
 # nothing: the ten lines that mpirun adds to every exit code but 0 and to MPI_Abort, the news of a signal,
-# the count of equal messages, and two faults of its own. The input ends with a record separator and mpirun's exit code: if that is a
-# failure and nothing else was said, the ten lines come after all. Returns 1 if it is a failure and
-# nothing at all was said.
+# the count of equal messages, and two faults of its own. The input ends with a record separator and
+# mpirun's exit code: if that is a failure and nothing else was said, the ten lines come after all.
+# Returns 1 if it is a failure and nothing at all was said, 2 if mpirun had to be killed (open_mpi_overdue).
 open_mpi_words() {
-    local LC_ALL=C line rule='' state=outside closing=() said=no lost=no code=1 told=no
+    local LC_ALL=C line rule='' state=outside closing=() said=no lost=no code=1 told=no overdue=
     trap '' INT TERM USR1 # it ends with its input
     while IFS= read -r line || [ -n "$line" ]; do
         if [[ $line =~ ^(.*)$'\x1e'([0-9]+)$ ]]; then
@@ -167,12 +173,18 @@ open_mpi_words() {
             outside:\[*\]\ Set\ MCA\ parameter\ \"*_base_help_aggregate\"*) continue ;;
         esac
         printf '%s\n' "$line"
-        # The program is at its end.
-        [[ -z ${open_mpi_owner:-} || $line != dho:\ error:* ]] || kill -USR2 "$open_mpi_owner" || true
+        if [ -z "$overdue" ] && [[ $line == dho:\ error:* ]]; then
+            open_mpi_overdue </dev/null >/dev/null 2>&1 &
+            overdue=$!
+        fi
         [[ -z ${line// } ]] || said=yes
         [[ $line != *signal\ [0-9]* ]] || told=yes
     done
     [ "$state" != first ] || echo "$rule"
+    if [ -n "$overdue" ] && ! kill "$overdue" 2>/dev/null && ! wait "$overdue"; then
+        echo "mpirun.sh: error: mpirun did not end, and was killed: it cannot reach a host's daemon"
+        return 2
+    fi
     open_mpi_failed "$code" || return 0
     if [ "$code" -gt 128 ] && [ $told = no ]; then # mpirun does not always say so
         echo "mpirun.sh: error: a rank or mpirun itself was ended by signal $((code - 128)) ($(kill -l "$code"))"

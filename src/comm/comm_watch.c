@@ -15,7 +15,7 @@
 
 enum { TAG_ASK = 1, TAG_TELL = 2 };
 enum { SPINS = 256, MOST_NAMED = 4 };
-static const double spin_seconds = 0.1;
+static const double spin_seconds = 0.1, turn_seconds = 2;
 
 dho_status comm_mpi_failed(const dho_comm *comm, const char *function, int code)
 {
@@ -107,9 +107,11 @@ static dho_status look_as_other(comm_watch *watch, double waited)
     } else if (waited > watch->limit - comm_watchdog_grace(watch->limit) && !watch->told) {
         tell(watch, false);
     }
-    /* Rank 0 ends the job when the limit is over; the lowest rank does where it does not. */
-    const double turn = watch->base->rank < 10 ? watch->base->rank : 10;
-    if (waited < watch->limit + comm_watchdog_grace(watch->limit) * (1 + turn / 10)) return DHO_OK;
+    /* Rank 0 ends the job when the limit is over. Where it does not, the lowest rank does, before the
+     * next ones would say the same. */
+    const int before = watch->base->rank < 10 ? watch->base->rank - 1 : 9;
+    const double end = watch->limit + comm_watchdog_grace(watch->limit) + before * turn_seconds;
+    if (waited < end) return DHO_OK;
     return dho_fail(DHO_ERR_COMM,
                     "rank %d (%s) waits for rank 0, which has not come or answered for %.0f s "
                     "(train.watchdog): it is stopped, cut off, or at work that never ends",
