@@ -61,7 +61,8 @@ fail:
     return status;
 }
 
-/* The smallest score that at least `accept` of them do not exceed. */
+/* A score that at least `accept` of them do not exceed: halfway to the next one, since a prediction
+ * rounds in another way than the evaluation. */
 static dho_status choose(const dho_classifier *classifier, dho_reject kind, double accept,
                          const dho_head_outputs *outputs, double *out)
 {
@@ -76,7 +77,8 @@ static dho_status choose(const dho_classifier *classifier, dho_reject kind, doub
     if (status == DHO_OK) {
         qsort(scores, (size_t)outputs->count, sizeof *scores, dho_compare_doubles);
         const double rank = ceil(accept * (double)outputs->count - 1e-9);
-        *out = scores[rank < 1 ? 0 : (int64_t)rank - 1];
+        const int64_t last = rank < 1 ? 0 : (int64_t)rank - 1;
+        *out = (scores[last] + scores[last + (last + 1 < outputs->count)]) / 2;
     }
     dho_free(scores);
     return status;

@@ -1,12 +1,14 @@
 /* A run and its checkpoints: going on from one, and saving one. */
 #include "train/trainer_internal.h"
 
+#include "base/activity.h"
 #include "checkpoint/resume_check.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
 #include "dho/run_setup.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static dho_checkpoint_info describe_run(const dho_trainer *trainer)
@@ -124,7 +126,7 @@ dho_status dho_trainer_resume(dho_trainer *trainer, const char *resume)
     return DHO_OK;
 }
 
-dho_status dho_trainer_save(dho_trainer *trainer, const dho_local_failure *log)
+static dho_status save(dho_trainer *trainer, const dho_local_failure *log)
 {
     /* Replicas that have drifted apart would train on, wrongly and in silence. */
     DHO_TRY(dho_comm_check_equal(trainer->comm, trainer->parameters,
@@ -144,4 +146,14 @@ dho_status dho_trainer_save(dho_trainer *trainer, const dho_local_failure *log)
                                         (int)trainer->config->train.checkpoint_keep);
     }
     return dho_comm_agree(trainer->comm, local);
+}
+
+dho_status dho_trainer_save(dho_trainer *trainer, const dho_local_failure *log)
+{
+    char number[24];
+    snprintf(number, sizeof number, "%lld", (long long)trainer->step);
+    dho_activity_begin("saves step", number, false);
+    const dho_status status = save(trainer, log);
+    dho_activity_end();
+    return status;
 }

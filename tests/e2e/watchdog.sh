@@ -46,8 +46,8 @@ ends() { # TEXT SECONDS: the run ends with 1 in that time, and says so in one li
 
 start 3
 kill -STOP "$(pid_of 2)"
-ends 'rank 2 (.*) does not answer: the others have waited for [67] s (train.watchdog) in step [0-9]*, adds up' 20
-for line in '^dho: warning: rank 1: .*: waits for the other ranks: step' '^dho: warning: [^ ]*: waits for the other'; do
+ends 'rank 2 (.*) does not answer: the others have waited for [67] s (train.watchdog) in .*step [0-9]*, ' 20
+for line in '^dho: warning: rank 1: .*: waits for the other ranks: s' '^dho: warning: [^ ]*: waits for the other'; do
     grep -q "$line" "$work/log" || die "not every rank says where it is"
 done
 grep -q 'rank 2 (.*) does not answer' "$work/run/log.txt" || die "the run's own log does not say it"
