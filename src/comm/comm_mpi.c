@@ -38,27 +38,27 @@ typedef struct range {
     size_t begin, end;
 } range;
 
-#define TRY_MPI(comm, function, ...)                                                  \
-    do {                                                                              \
-        const int code_ = function(__VA_ARGS__);                                      \
+#define TRY_MPI(comm, function, ...)                                                       \
+    do {                                                                                   \
+        const int code_ = function(__VA_ARGS__);                                           \
         if (code_ != MPI_SUCCESS) return comm_mpi_failed(&(comm)->base, #function, code_); \
     } while (0)
 
 /* A collective as a whole. */
-#define WATCHED(base, what, call)                    \
-    do {                                             \
+#define WATCHED(base, what, call)                        \
+    do {                                                 \
         comm_watch *watch_ = &((mpi_comm *)base)->watch; \
-        comm_watch_enter(watch_, what);              \
-        const dho_status status_ = call;             \
-        comm_watch_leave(watch_);                    \
-        return status_;                              \
+        comm_watch_enter(watch_, what);                  \
+        const dho_status status_ = call;                 \
+        comm_watch_leave(watch_);                        \
+        return status_;                                  \
     } while (0)
 
 /* Starts one MPI operation and waits for it. */
-#define DO_MPI(comm, function, ...)                            \
-    do {                                                       \
-        MPI_Request request_;                                  \
-        TRY_MPI(comm, function, __VA_ARGS__, &request_);       \
+#define DO_MPI(comm, function, ...)                             \
+    do {                                                        \
+        MPI_Request request_;                                   \
+        TRY_MPI(comm, function, __VA_ARGS__, &request_);        \
         DHO_TRY(comm_watch_wait(&(comm)->watch, 1, &request_)); \
     } while (0)
 
@@ -127,8 +127,8 @@ static dho_status exchange_copy(mpi_comm *comm, int partner, const float *give, 
         MPI_Request requests[2];
         /* An end without data is no message: the other side, which knows the ranges as well,
          * does not wait for one. */
-        TRY_MPI(comm, MPI_Irecv, take, (int)receive, MPI_FLOAT, receive > 0 ? partner : MPI_PROC_NULL,
-                TAG_SUM, comm->handle, &requests[0]);
+        TRY_MPI(comm, MPI_Irecv, take, (int)receive, MPI_FLOAT,
+                receive > 0 ? partner : MPI_PROC_NULL, TAG_SUM, comm->handle, &requests[0]);
         TRY_MPI(comm, MPI_Isend, give, (int)send, MPI_FLOAT, send > 0 ? partner : MPI_PROC_NULL,
                 TAG_SUM, comm->handle, &requests[1]);
         DHO_TRY(comm_watch_wait(&comm->watch, 2, requests));
@@ -259,12 +259,12 @@ static dho_status allocate_gathered(const mpi_comm *comm, void **out)
 }
 
 static dho_status gather(dho_comm *base, const void *data, size_t bytes, void **out,
-                             size_t *out_bytes)
+                         size_t *out_bytes)
 {
     mpi_comm *comm = (mpi_comm *)base;
     const uint64_t mine = bytes;
     DO_MPI(comm, MPI_Igather, &mine, 1, MPI_UINT64_T, comm->sizes, 1, MPI_UINT64_T, 0,
-            comm->handle);
+           comm->handle);
     dho_status status = base->rank == 0 ? allocate_gathered(comm, out) : DHO_OK;
     DHO_TRY_GOTO(dho_comm_agree(base, status));
     if (base->rank != 0) return send_all(comm, data, bytes);

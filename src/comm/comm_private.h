@@ -4,7 +4,6 @@
 
 #include "dho/comm.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 typedef enum comm_reduction { COMM_MIN, COMM_MAX, COMM_SUM } comm_reduction;
@@ -25,24 +24,14 @@ typedef struct comm_ops {
 
 enum { DHO_COMM_HOST_BYTES = 256 };
 
-/* The thread that looks whether this rank itself stands still. */
-typedef struct comm_watchdog {
-    pthread_t thread;
-    bool runs;
-    double limit; /* seconds */
-    pthread_mutex_t lock;
-    pthread_cond_t ended;
-    bool end; /* under the lock */
-} comm_watchdog;
-
 /* The first member of each kind of communicator. */
 struct dho_comm {
     const comm_ops *ops;
     int rank;
     int size;
     char host[DHO_COMM_HOST_BYTES];
-    comm_watchdog *watchdog; /* owned; NULL: none */
-    _Atomic int waiting;     /* > 0: in a collective, whose wait is watched elsewhere */
+    struct comm_watchdog *watchdog; /* owned; NULL: none */
+    _Atomic int waiting;            /* > 0: in a collective, whose wait is watched elsewhere */
 };
 
 /* Starts or ends (seconds 0) the watchdog's thread of this rank. Errors: DHO_ERR_MEMORY. */

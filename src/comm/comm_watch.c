@@ -1,6 +1,6 @@
-/* A collective that does not end: for whom do all wait? A rank that waits looks at the clock and, on a
- * communicator of its own, for questions. Rank 0 asks; the others tell. A rank that is not in a collective,
- * or not alive, tells nothing: the others wait for that one. */
+/* A collective that does not end: for whom do all wait? A rank that waits looks at the clock and,
+ * on a communicator of its own, for questions. Rank 0 asks; the others tell. A rank that is not in
+ * a collective, or not alive, tells nothing: the others wait for that one. */
 #define _GNU_SOURCE
 #include "comm/comm_watch.h"
 
@@ -11,11 +11,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum { TAG_ASK = 1, TAG_TELL = 2 };
 enum { SPINS = 256, MOST_NAMED = 4 };
-static const double spin_seconds = 0.1, turn_seconds = 2;
+static const double quiet_seconds = 0.1, turn_seconds = 2;
 
 dho_status comm_mpi_failed(const dho_comm *comm, const char *function, int code)
 {
@@ -44,8 +43,11 @@ dho_status comm_watch_limit(comm_watch *watch, double seconds)
     dho_comm *base = watch->base;
     void *hosts = NULL;
     dho_status status = DHO_OK;
+    watch->limit = 0;
+    if (seconds == 0) return DHO_OK;
     if (base->rank == 0 && watch->heard == NULL)
-        status = dho_alloc_zero(&watch->heard, (size_t)base->size, sizeof *watch->heard, "watchdog");
+        status =
+            dho_alloc_zero(&watch->heard, (size_t)base->size, sizeof *watch->heard, "watchdog");
     DHO_TRY(dho_comm_agree(base, status));
     DHO_TRY(dho_comm_gather(base, base->host, DHO_COMM_HOST_BYTES, &hosts, NULL));
     dho_free(watch->hosts);
@@ -68,11 +70,6 @@ void comm_watch_leave(comm_watch *watch)
     atomic_fetch_sub(&watch->base->waiting, 1);
 }
 
-static void nap(long milliseconds)
-{
-    nanosleep(&(struct timespec){.tv_nsec = milliseconds * 1000 * 1000}, NULL);
-}
-
 /* Once a wait. */
 static void say_own(comm_watch *watch)
 {
@@ -84,7 +81,8 @@ static void say_own(comm_watch *watch)
     dho_warn("%s: waits for the other ranks: %s, for %.0f s now", watch->base->host, text, seconds);
 }
 
-/* --- the others ---------------------------------------------------------------------------------*/
+/* --- the others
+ * ---------------------------------------------------------------------------------*/
 
 static void tell(comm_watch *watch, bool asked)
 {
@@ -107,8 +105,8 @@ static dho_status look_as_other(comm_watch *watch, double waited)
     } else if (waited > watch->limit - comm_watchdog_grace(watch->limit) && !watch->told) {
         tell(watch, false);
     }
-    /* Rank 0 ends the job when the limit is over. Where it does not, the lowest rank does, before the
-     * next ones would say the same. */
+    /* Rank 0 ends the job when the limit is over. Where it does not, the lowest rank does, before
+     * the next ones would say the same. */
     const int before = watch->base->rank < 10 ? watch->base->rank - 1 : 9;
     const double end = watch->limit + comm_watchdog_grace(watch->limit) + before * turn_seconds;
     if (waited < end) return DHO_OK;
@@ -118,7 +116,8 @@ static dho_status look_as_other(comm_watch *watch, double waited)
                     watch->base->rank, watch->base->host, waited);
 }
 
-/* --- rank 0 -------------------------------------------------------------------------------------*/
+/* --- rank 0
+ * -------------------------------------------------------------------------------------*/
 
 /* Takes what the others tell; *out_due: the time of one is up in this very collective. */
 static void listen(comm_watch *watch, bool *out_due)
@@ -176,9 +175,9 @@ static dho_status inquire(comm_watch *watch, int count, MPI_Request *requests, d
     const double end = dho_seconds_now() + comm_watchdog_grace(watch->limit);
     const int64_t turn = watch->turn;
     say_own(watch);
+    memset(watch->heard, 0, (size_t)watch->base->size * sizeof *watch->heard);
     for (int r = 1; r < watch->base->size; r++) {
         MPI_Request sent;
-        if (watch->heard[r]) continue;
         if (MPI_Isend(&turn, 1, MPI_INT64_T, r, TAG_ASK, watch->handle, &sent) == MPI_SUCCESS)
             MPI_Request_free(&sent); /* so short a message leaves at once */
     }
@@ -193,7 +192,6 @@ static dho_status inquire(comm_watch *watch, int count, MPI_Request *requests, d
             return DHO_OK;
         }
         listen(watch, &due);
-        nap(5);
     }
     return name_missing(watch, dho_seconds_now() - start);
 }
@@ -206,12 +204,12 @@ static bool is_due(comm_watch *watch, double waited)
     return due || waited > watch->limit - comm_watchdog_grace(watch->limit);
 }
 
-/* --- the wait -----------------------------------------------------------------------------------*/
+/* --- the wait
+ * -----------------------------------------------------------------------------------*/
 
 dho_status comm_watch_wait(comm_watch *watch, int count, MPI_Request *requests)
 {
     double start = 0;
-    if (watch->heard != NULL) memset(watch->heard, 0, (size_t)watch->base->size * sizeof(bool));
     for (int spins = 0;; spins++) {
         int done = 0;
         const int code = MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE);
@@ -220,10 +218,8 @@ dho_status comm_watch_wait(comm_watch *watch, int count, MPI_Request *requests)
         if (spins % SPINS != 0) continue;
         const double now = dho_seconds_now();
         if (start == 0) start = now;
-        if (now - start < spin_seconds) continue;
-        spins = -1; /* looks at the clock after every nap */
-        nap(1);
-        if (watch->limit == 0) continue;
+        /* No nap: MPI moves a long message only while it is called. */
+        if (watch->limit == 0 || now - start < quiet_seconds) continue;
         if (watch->base->rank == 0) {
             if (is_due(watch, now - start)) return inquire(watch, count, requests, start);
         } else {

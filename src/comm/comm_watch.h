@@ -30,14 +30,14 @@ void comm_watch_release(comm_watch *watch);
 /* Collective. Errors: DHO_ERR_MEMORY, DHO_ERR_COMM. */
 dho_status comm_watch_limit(comm_watch *watch, double seconds);
 
-/* Every rank enters a collective, `what` ("adds up the gradients"; borrowed), before its first wait and
- * leaves it after the last one. */
+/* Every rank enters a collective, `what` ("adds up the gradients"; borrowed), before its first wait
+ * and leaves it after the last one. */
 void comm_watch_enter(comm_watch *watch, const char *what);
 void comm_watch_leave(comm_watch *watch);
 
-/* Waits until all requests are done. After the time set: every rank that waits says on standard error
- * what it does, and rank 0 finds out for whom they wait.
- * Errors: DHO_ERR_COMM: MPI's, or who is missing. */
+/* Waits until all requests are done. After the time set: every rank that waits says on standard
+ * error what it does, and rank 0 finds out for whom they wait. Errors: DHO_ERR_COMM: MPI's, or who
+ * is missing. */
 dho_status comm_watch_wait(comm_watch *watch, int count, MPI_Request *requests);
 
 /* The error of an MPI function. */

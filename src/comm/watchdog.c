@@ -1,5 +1,5 @@
-/* The watchdog's thread: a read that never ends holds its own rank up, and through it all others. The waits
- * for other ranks are comm_watch.c's. */
+/* The watchdog's thread: a read that never ends holds its own rank up, and through it all others.
+ * The waits for other ranks are comm_watch.c's. */
 #define _GNU_SOURCE
 #include "comm/comm_private.h"
 
@@ -9,7 +9,7 @@
 #include "dho/alloc.h"
 #include "dho/log.h"
 
-#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -17,18 +17,27 @@
 
 static const double longest_grace = 10;
 
+typedef struct comm_watchdog {
+    pthread_t thread;
+    double limit; /* seconds */
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    bool end; /* under the lock */
+} comm_watchdog;
+
 double comm_watchdog_grace(double limit)
 {
     return limit / 4 < longest_grace ? limit / 4 : longest_grace;
 }
 
-/* The process may hang in a call that nothing can end: it leaves without any cleaning up. The launcher
- * ends the other ranks. */
+/* The process may hang in a call that nothing can end: it leaves without any cleaning up. The
+ * launcher ends the other ranks. */
 static void end_process(const dho_comm *comm, const char *text, double seconds)
 {
     char line[1024];
-    snprintf(line, sizeof line, "dho: error: rank %d (%s): %.511s, for %.0f s now (train.watchdog)\n",
-             comm->rank, comm->host, text, seconds);
+    snprintf(line, sizeof line,
+             "dho: error: rank %d (%s): %.511s, for %.0f s now (train.watchdog)\n", comm->rank,
+             comm->host, text, seconds);
     dho_log_from_handler(line);
     _exit(dho_exit_code(DHO_ERR_IO));
 }
@@ -59,14 +68,21 @@ static void *watch(void *argument)
     while (!dog->end) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
-        const double nanoseconds = (double)until.tv_nsec + 1e9 * pause;
-        until.tv_sec += (time_t)(nanoseconds / 1e9);
-        until.tv_nsec = (long)(nanoseconds - 1e9 * (double)(time_t)(nanoseconds / 1e9));
+        until.tv_nsec += (long)(1e9 * pause);
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
         pthread_cond_timedwait(&dog->ended, &dog->lock, &until);
         if (!dog->end) look(comm, dog->limit, &said);
     }
     pthread_mutex_unlock(&dog->lock);
     return NULL;
+}
+
+static void release(comm_watchdog *dog)
+{
+    pthread_mutex_destroy(&dog->lock);
+    pthread_cond_destroy(&dog->ended);
+    dho_free(dog);
 }
 
 static void stop(dho_comm *comm)
@@ -77,25 +93,24 @@ static void stop(dho_comm *comm)
     dog->end = true;
     pthread_cond_signal(&dog->ended);
     pthread_mutex_unlock(&dog->lock);
-    if (dog->runs) pthread_join(dog->thread, NULL);
-    pthread_mutex_destroy(&dog->lock);
-    pthread_cond_destroy(&dog->ended);
-    dho_free(dog);
+    pthread_join(dog->thread, NULL);
+    release(dog);
     comm->watchdog = NULL;
 }
 
 dho_status comm_watchdog_set(dho_comm *comm, double seconds)
 {
+    comm_watchdog *dog;
     stop(comm);
-    if (!(seconds > 0)) return DHO_OK;
-    DHO_TRY(dho_alloc_zero(&comm->watchdog, 1, sizeof *comm->watchdog, "watchdog"));
-    comm_watchdog *dog = comm->watchdog;
+    if (seconds == 0) return DHO_OK;
+    DHO_TRY(dho_alloc_zero(&dog, 1, sizeof *dog, "watchdog"));
     dog->limit = seconds;
     pthread_mutex_init(&dog->lock, NULL);
     pthread_cond_init(&dog->ended, NULL);
+    comm->watchdog = dog;
     const int error = dho_thread_start(&dog->thread, watch, comm);
-    dog->runs = error == 0;
     if (error == 0) return DHO_OK;
-    stop(comm);
+    comm->watchdog = NULL;
+    release(dog);
     return dho_fail(DHO_ERR_MEMORY, "the watchdog's thread: %s", strerror(error));
 }
