@@ -74,6 +74,13 @@ void dho_activity_begin(const char *what, const char *subject, bool bounded)
     pthread_mutex_unlock(&mine->lock);
 }
 
+void dho_activity_begin_step(const char *what, int64_t step)
+{
+    char number[24];
+    snprintf(number, sizeof number, "%lld", (long long)step);
+    dho_activity_begin(what, number, false);
+}
+
 void dho_activity_end(void)
 {
     if (own == NULL) return;
@@ -90,8 +97,8 @@ static int kept_depth(const slot *of)
 
 static int print(const activity *what, char *out, size_t bytes)
 {
-    const int used = snprintf(out, bytes, what->subject[0] != '\0' ? "%s %s" : "%s", what->what,
-                              what->subject);
+    const int used =
+        snprintf(out, bytes, what->subject[0] != '\0' ? "%s %s" : "%s", what->what, what->subject);
     return used < 0 ? 0 : (size_t)used < bytes ? used : (int)bytes - 1;
 }
 

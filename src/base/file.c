@@ -63,30 +63,24 @@ fail:
     return status;
 }
 
-static dho_status write_all(dho_atomic_file *file, const uint8_t *data, size_t bytes)
+static dho_status write_bytes(dho_atomic_file *file, const uint8_t *data, size_t bytes)
 {
-    dho_status status = DHO_OK;
-    dho_activity_begin("writes", file->path, true);
     while (bytes > 0) {
         const ssize_t put = write(file->descriptor, data, bytes);
         if (put < 0 && errno == EINTR) continue;
-        if (put < 0) {
-            status = io_error(file->path, "write");
-            break;
-        }
+        if (put < 0) return io_error(file->path, "write");
         data += put;
         bytes -= (size_t)put;
     }
-    dho_activity_end();
-    return status;
+    return DHO_OK;
 }
 
-static int sync_file(const dho_atomic_file *file)
+static dho_status write_all(dho_atomic_file *file, const uint8_t *data, size_t bytes)
 {
     dho_activity_begin("writes", file->path, true);
-    const int failed = fsync(file->descriptor);
+    const dho_status status = write_bytes(file, data, bytes);
     dho_activity_end();
-    return failed;
+    return status;
 }
 
 static dho_status keep_failure(dho_atomic_file *file, dho_status status)
@@ -134,7 +128,7 @@ static dho_status sync_parent(const char *path)
     return dho_sync_folder(folder);
 }
 
-dho_status dho_atomic_file_commit(dho_atomic_file **inout)
+static dho_status commit(dho_atomic_file **inout)
 {
     dho_atomic_file *file = *inout;
     dho_status status;
@@ -143,7 +137,7 @@ dho_status dho_atomic_file_commit(dho_atomic_file **inout)
         goto fail;
     }
     DHO_TRY_GOTO(write_all(file, file->buffer, file->buffered));
-    if (sync_file(file) != 0) {
+    if (fsync(file->descriptor) != 0) {
         status = io_error(file->path, "fsync");
         goto fail;
     }
@@ -162,6 +156,14 @@ dho_status dho_atomic_file_commit(dho_atomic_file **inout)
     DHO_TRY_GOTO(sync_parent(file->path));
 fail:
     dho_atomic_file_discard(inout);
+    return status;
+}
+
+dho_status dho_atomic_file_commit(dho_atomic_file **inout)
+{
+    dho_activity_begin("writes", (*inout)->path, true);
+    const dho_status status = commit(inout);
+    dho_activity_end();
     return status;
 }
 

@@ -1,5 +1,5 @@
-/* The lock of a folder that one job may write to at a time: a run, a teacher cache. Private to src and
- * tools. */
+/* The lock of a folder that one job may write to at a time: a run, a teacher cache. Private to src
+ * and tools. */
 #ifndef DHO_BASE_FOLDER_LOCK_H
 #define DHO_BASE_FOLDER_LOCK_H
 
@@ -7,11 +7,11 @@
 
 #include <stdbool.h>
 
-/* Takes the lock FOLDER/.lock until the descriptor *out is closed or the process ends. The folder is
- * there; the file is made unless `look` is true: then one that cannot be opened is a free lock (*out:
- * -1). A job that was just killed may hold it for a moment: waits up to 10 s, and says so. File
- * systems without locks are let pass.
- * Errors: DHO_ERR_CONFIG "another WHO is writing there", DHO_ERR_IO. */
+/* Takes the lock FOLDER/.lock until the descriptor *out is closed or the process ends. The folder
+ * is there; the file is made unless `look` is true: then one that cannot be opened is a free lock
+ * (*out: -1). A job that was just killed may hold it for a moment: waits up to 10 s, and says so.
+ * File systems without locks are let pass. Errors: DHO_ERR_CONFIG "another WHO is writing there",
+ * DHO_ERR_IO. */
 dho_status dho_folder_lock(const char *folder, const char *who, bool look, int *out);
 /* Gives it back; *inout becomes -1. -1 does nothing. */
 void dho_folder_unlock(int *inout);

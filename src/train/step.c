@@ -10,7 +10,6 @@
 #include "train/stop_signal.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { LANES = DHO_SLAB_LANES, MOST_SKIPS = 10 };
@@ -232,9 +231,7 @@ static dho_status run_step(dho_trainer *trainer, dho_local_failure *inout_log, b
 
 dho_status dho_trainer_step(dho_trainer *trainer, dho_local_failure *inout_log, bool *out_stop)
 {
-    char number[24];
-    snprintf(number, sizeof number, "%lld", (long long)trainer->step + 1);
-    dho_activity_begin("step", number, false);
+    dho_activity_begin_step("step", trainer->step + 1);
     const dho_status status = run_step(trainer, inout_log, out_stop);
     dho_activity_end();
     return status;

@@ -144,8 +144,8 @@ dho_status dho_train(const dho_config *config, dho_comm *comm, const char *resum
 {
     dho_trainer trainer;
     dho_stop_signal_install(dho_comm_rank(comm) == 0);
-    dho_activity_begin("opens the run", NULL, false);
     DHO_TRY(dho_comm_watch(comm, config->train.watchdog));
+    dho_activity_begin("opens the run", NULL, false);
     dho_status status = dho_trainer_open(&trainer, config, comm);
     dho_activity_end();
     if (status == DHO_OK) status = train_opened(&trainer, resume);

@@ -8,7 +8,6 @@
 #include "dho/log.h"
 #include "dho/run_setup.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static dho_checkpoint_info describe_run(const dho_trainer *trainer)
@@ -150,9 +149,7 @@ static dho_status save(dho_trainer *trainer, const dho_local_failure *log)
 
 dho_status dho_trainer_save(dho_trainer *trainer, const dho_local_failure *log)
 {
-    char number[24];
-    snprintf(number, sizeof number, "%lld", (long long)trainer->step);
-    dho_activity_begin("saves step", number, false);
+    dho_activity_begin_step("saves step", trainer->step);
     const dho_status status = save(trainer, log);
     dho_activity_end();
     return status;
