@@ -127,7 +127,8 @@ static dho_status build(builder *b, dho_comm *comm)
 {
     const int rank = dho_comm_rank(comm);
     DHO_TRY(dho_comm_agree(comm, open_builder(b)));
-    DHO_TRY(dho_comm_agree(comm, rank == 0 ? dho_cache_begin(b->options->out, &b->spec, &b->lock) : DHO_OK));
+    DHO_TRY(dho_comm_agree(comm, rank == 0 ? dho_cache_begin(b->options->out, &b->spec, &b->lock)
+                                           : DHO_OK));
     b->ranks = dho_comm_size(comm);
     dho_meter_start(&b->meter, "cache: shard", b->spec.shards, rank == 0);
     DHO_TRY(dho_comm_share(comm, b->spec.shards, build_shard, b));

@@ -96,7 +96,6 @@ static size_t format_metrics(const dho_progress *progress, bool evaluation,
     return used < bytes ? used : bytes - 1;
 }
 
-/* "step 2/12 epoch 0.20 | loss 3.8744 (ce 3.327, ...". */
 int64_t dho_progress_evaluations(int64_t step, int64_t total_steps, int64_t every)
 {
     if (every == 0 || step >= total_steps) return 0;
@@ -113,6 +112,7 @@ static double seconds_left(const dho_progress *progress, int64_t step)
            progress->evaluation_seconds * (double)evaluations;
 }
 
+/* "step 2/12 epoch 0.20 | loss 3.8744 (ce 3.327, ...". */
 static void format_line(const dho_progress *progress, int64_t step,
                         const double values[DHO_METRIC_COUNT], char *out, size_t bytes)
 {
