@@ -217,7 +217,7 @@ ranks=1
 refuse 2 "base.yaml: is a file, not a folder" "${train[@]}" --out "$work/x" --set data.root="$work/base.yaml"
 refuse 2 '^dho: error: --dtype: expected one of fp32, bf16, got .*"fp16"' bench step --dtype fp16
 refuse 2 "is the input: write to another file" weights convert "$safe" "$work/run/../run/checkpoints/step-00000002/optimizer.safetensors"
-refuse 2 "needs --store logits" cache build -c "$work/base.yaml" --teacher "$work/teacher/checkpoints/step-00000004" --top 5 --out "$work/x"
+refuse 2 "needs --store logits" cache build -c "$work/base.yaml" --teacher "$work/teacher" --top 5 --out "$work/x"
 refuse 2 "has two heads" cache build -c "$work/base.yaml" --teacher "$work/run" --out "$work/x"
 refuse 2 "alone" pack --index "$work/data" --out "$work/x"
 run 1 "${train[@]}" --set train.steps=1 >"$work/log" 2>&1 || die "fewer steps than are done"

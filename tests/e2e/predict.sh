@@ -193,6 +193,7 @@ grep -qF '&lt;img src=x onerror=alert(1)&gt;&quot;.jpg' page.html || die "a host
 grep -qE '<script|<img src=x|https?:' page.html && die "the page loads or runs something"
 [ "$(grep -c '<img ' page.html)" = $((images - 1)) ] || die "not a picture for each image"
 pass "the page: pictures, classes, errors, hostile names; the same bytes on 3 ranks"
+[ "$(grep -c 'class="cards"' page.html)" = 1 ] || die "the page has no cards"
 . "$here/tests/e2e/browser.bash"
 look page.html
 
