@@ -164,8 +164,9 @@ static dho_status name_missing(comm_watch *watch, double waited)
                         "message between them is lost",
                         waited, text);
     return dho_fail(DHO_ERR_COMM,
-                    "%s %s not answer: the others have waited for %.0f s (train.watchdog) in %s; "
-                    "stopped, dead, cut off, or at something else, which it then says itself",
+                    "%s %s not answer: the others have waited for %.0f s (train.watchdog) in %s. "
+                    "Such a rank is stopped, dead or cut off; one that is busy says so in a line "
+                    "of its own",
                     names, missing == 1 ? "does" : "do", waited, text);
 }
 
