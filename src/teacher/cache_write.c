@@ -133,7 +133,9 @@ dho_status dho_cache_begin(const char *folder, const dho_cache_spec *spec, int *
     dho_info("%s: %" PRId64 " images x %d view%s, %zu bytes a view, %.1f MiB in all", folder,
              spec->count, spec->views, spec->views == 1 ? "" : "s", bytes, total / 0x1p20);
     DHO_TRY(dho_make_folders(folder));
-    DHO_TRY(dho_folder_lock(folder, "cache build", false, out_lock));
+    /* A whole cache where nobody can write, on a shared disk, say, is found whole as before. */
+    if (access(folder, W_OK) == 0)
+        DHO_TRY(dho_folder_lock(folder, "cache build", false, out_lock));
     warn_of_disk(folder, total);
     DHO_TRY_GOTO(check_folder(folder, spec));
     DHO_TRY_GOTO(check_shard_count(folder, spec));

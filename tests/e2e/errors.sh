@@ -85,7 +85,19 @@ grep -q "cache: another cache build is writing there; waiting" "$work/log" &&
 pass "a build waits for another to end"
 rm "$work/cache/.lock" && ln -s ../base.yaml "$work/cache/.lock"
 refuse 1 "cache/.lock: cannot create: is a link" "${again[@]}"
-rm "$work/cache/.lock"
+rm "$work/cache/.lock" && mkfifo "$work/cache/.lock"
+run 2 "${again[@]}" >"$work/log" 2>&1 || die "a pipe as the lock"
+rm "$work/cache/.lock" && mkdir "$work/cache/.lock"
+refuse 1 "cache/.lock: cannot create: Is a directory" "${again[@]}"
+rmdir "$work/cache/.lock"
+if unshare --mount true 2>/dev/null; then
+    unshare --mount bash -c 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"' bash \
+        "$work/cache" "$DHO" "${again[@]}" >"$work/log" 2>&1 || die "a whole cache that is read-only"
+    grep -q "complete, nothing to do" "$work/log" || die "a read-only cache is not found whole"
+    pass "a whole cache on a read-only disk"
+else
+    skip_part "a read-only cache (no mounts of one's own here)"
+fi
 refuse 1 "not finite" "${train[@]}" --out "$work/nan" --set train.lr=1e30 --set train.on_nonfinite=skip
 cp -r "$work/run/checkpoints/step-00000002" "$work/truncated"
 truncate -s 1000 "$work/truncated/model.safetensors"
