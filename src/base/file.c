@@ -216,7 +216,9 @@ dho_status dho_sync_folder(const char *path)
 {
     const int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (descriptor < 0) return io_error(path, "open");
+    dho_activity_begin("writes", path, true);
     const int failed = fsync(descriptor);
+    dho_activity_end();
     close(descriptor);
     /* Some file systems do not know fsync of a folder (EINVAL); they have no more to give. */
     if (failed != 0 && errno != EINVAL) return io_error(path, "fsync");
