@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "train/progress.h"
 
+#include "base/activity.h"
 #include "base/clock.h"
 #include "base/log_file.h"
 #include "dho/alloc.h"
@@ -168,7 +169,9 @@ dho_status dho_progress_line(dho_progress *progress, json_t *line)
     json_decref(line);
     if (text == NULL) /* JSON has no word for a value that is not finite */
         return dho_fail(DHO_ERR_NUMERIC, "step %lld: a metric is not finite", step);
+    dho_activity_begin("writes", progress->path, true);
     const bool written = fprintf(progress->file, "%s\n", text) > 0 && fflush(progress->file) == 0;
+    dho_activity_end();
     free(text);
     if (!written)
         return dho_fail(DHO_ERR_IO, "%s: cannot write: %s", progress->path, strerror(errno));
@@ -218,7 +221,10 @@ dho_status dho_progress_evaluation(dho_progress *progress, int64_t step, const c
 dho_status dho_progress_sync(dho_progress *progress)
 {
     if (progress->file == NULL) return DHO_OK;
-    if (fflush(progress->file) != 0 || fsync(fileno(progress->file)) != 0)
+    dho_activity_begin("writes", progress->path, true);
+    const bool written = fflush(progress->file) == 0 && fsync(fileno(progress->file)) == 0;
+    dho_activity_end();
+    if (!written)
         return dho_fail(DHO_ERR_IO, "%s: cannot write: %s", progress->path, strerror(errno));
     return DHO_OK;
 }
