@@ -39,14 +39,21 @@ int dho_comm_size(const dho_comm *comm);
 /* Host name of this rank; borrowed. */
 const char *dho_comm_host(const dho_comm *comm);
 
-/* In-place sum of count floats over all ranks by a fixed binary tree.
- * For a power-of-two size P the result is ((...)) merged over the rank's bits, the highest first:
- * x[r] + x[r ^ P/2], then ^ P/4, ..., so it is the top of the tree that sums local shards first
- * (dho_tree_* below) and does not depend on P. For another P, ranks beyond the largest power of
- * two Q <= P first add theirs to rank r - Q; deterministic, but not the same bits as another P.
- * Recursive halving, then doubling; messages are cut below 2 GiB. Bitwise the same on all ranks.
+/* The sum over a step's microbatches, which are the leaves of the tree (dho_tree_* below). The
+ * ranks have the parts that dho_tree_cut(leaves, 0, leaves, size) makes. From now on,
+ * dho_comm_tree_sum adds by this tree. Local; all ranks with the same number. Errors:
+ * DHO_ERR_CONFIG (fewer leaves than ranks), DHO_ERR_MEMORY. */
+dho_status dho_comm_set_tree(dho_comm *comm, int leaves);
+
+/* In-place sum over all ranks of floats offset .. offset + count - 1 of what each rank has in
+ * `sums`: the sums of the whole subtrees in its part (dho_tree_sums says how many), in tree order.
+ * The total is in sums[0] on all ranks; what the others hold in that range is undefined then. Each
+ * element is added exactly as the tree says, so the bits do not depend on the number of ranks.
+ * Cost, of n bytes on P ranks: where P is a power of two, each rank sends and takes 2 (P-1)/P n, by
+ * recursive halving and doubling. Else each rank has S sums (1 to 3 as a rule) and sends them to
+ * the owners of P ranges: (S + 1) (P-1)/P n, in 2 (P-1) messages and more. Allocates nothing.
  * Collective. */
-dho_status dho_comm_tree_sum(dho_comm *comm, float *data, size_t count);
+dho_status dho_comm_tree_sum(dho_comm *comm, float *const *sums, size_t offset, size_t count);
 
 /* In-place maximum / sum of int64. Collective. */
 dho_status dho_comm_max_int64(dho_comm *comm, int64_t *data, size_t count);
@@ -63,11 +70,11 @@ dho_status dho_comm_gather(dho_comm *comm, const void *data, size_t bytes, void 
 
 dho_status dho_comm_barrier(dho_comm *comm);
 
-/* From now on nothing may stand still for longer than `seconds`; 0, as at the start: for ever. When a
- * collective does not go on, each rank that waits says on standard error what it does, and the
- * collective fails with DHO_ERR_COMM, on rank 0 with the ranks that are missing. A rank whose own read or
- * write of a file lasts longer says so; it ends its process with exit code 1, at once where it is the
- * only rank, else a little later than the others would name it. Collective. */
+/* From now on nothing may stand still for longer than `seconds`; 0, as at the start: for ever. When
+ * a collective does not go on, each rank that waits says on standard error what it does, and the
+ * collective fails with DHO_ERR_COMM, on rank 0 with the ranks that are missing. A rank whose own
+ * read or write of a file lasts longer says so; it ends its process with exit code 1, at once where
+ * it is the only rank, else a little later than the others would name it. Collective. */
 dho_status dho_comm_watch(dho_comm *comm, double seconds);
 
 /* All ranks say how their local work went; when one failed, all return the failure of the lowest
@@ -93,14 +100,31 @@ dho_status dho_comm_check_equal(dho_comm *comm, const void *data, size_t bytes, 
 dho_status dho_comm_plan_threads(dho_comm *comm, int asked, const char *what, bool warn,
                                  int *out_threads);
 
-/* The local part of the tree (no communication): microbatches owned by a rank, i = 0 .. n-1 with
- * v = rank + i * P, are computed in the order `dho_tree_order` gives and merged with
- * dho_tree_merges, so that the top of the local tree meets dho_comm_tree_sum's.
- * out_order[n]: local indices in the order of computation. out_merges[n]: after the k-th
- * computed microbatch, how many times the two topmost partial sums are added together
- * (lower += upper). At the end one partial sum is left. Slots needed: dho_tree_depth(n). */
-void dho_tree_order(int n, int *out_order, int *out_merges);
-int dho_tree_depth(int n);
+/* --- the tree of a step's sum; Local, pure ---
+ *
+ * node(v, k) = node(v, k + 1) + node(v + 2^k, k + 1) if v + 2^k < leaves, else leaf v; the sum is
+ * node(0, 0). In *tree order* the leaves of each node stand side by side, and a node of m leaves is
+ * its first ceil(m/2) and its last floor(m/2): nothing of the tree depends on who computes what.
+ * A part is an interval of places in tree order: what a rank, or a thread of it, computes. */
+
+/* out_order[place]: the microbatch (leaf v) that stands there. */
+void dho_tree_order(int leaves, int *out_order);
+
+/* Cuts places first .. first + count - 1 into 1 <= parts <= count parts: part i has places
+ * out_first[i] .. out_first[i+1] - 1, at least one and at most ceil(count / parts). It cuts near
+ * the top of the tree, so that a part has few whole subtrees: one each where parts is a power of
+ * two. */
+void dho_tree_cut(int leaves, int first, int count, int parts, int *out_first);
+
+/* The largest whole subtrees of a part, in order: returns how many, and their sizes in
+ * out_counts[] (NULL: not wanted; at most DHO_TREE_SUMS). */
+enum { DHO_TREE_SUMS = 2 * 31 };
+int dho_tree_sums(int leaves, int first, int count, int *out_counts);
+
+/* How to add up neighbours: subtrees of counts[0 .. n-1] leaves (NULL: single leaves), the first at
+ * place `first`, are put on a stack one after another; after the i-th, the two topmost sums are
+ * added (lower += upper) out_merges[i] times. Returns how many sums are left on the stack. */
+int dho_tree_merges(int leaves, int first, const int *counts, int n, int *out_merges);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -229,6 +229,7 @@ typedef struct dho_config {
         dho_compute_dtype dtype; /* compute.dtype: fp32 */
         dho_recompute recompute; /* compute.recompute: none */
         int64_t threads;         /* compute.threads: 0 = as OMP_NUM_THREADS says, or a share */
+        int64_t microbatch_threads; /* compute.microbatch_threads: 0 = one, or more that are left */
     } compute;
 
     struct {

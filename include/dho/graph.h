@@ -247,6 +247,11 @@ float *dho_executor_output_gradient(dho_executor *executor, dho_value x);
  * out [batch][channels]; NULL: no longer. */
 void dho_executor_capture_gradient(dho_executor *executor, dho_value x, float *out);
 
+/* From now on each backward says which gradients nothing will be added to any more: those from float
+ * `from` of the slab on. It falls from call to call, down to 0 with the last one. NULL: no longer. */
+typedef void (*dho_gradients_final)(void *context, size_t from);
+void dho_executor_on_final(dho_executor *executor, dho_gradients_final final, void *context);
+
 /* Backward through everything; gradients += (slab like the parameters). */
 void dho_executor_backward(dho_executor *executor, const float *parameters, float *gradients);
 

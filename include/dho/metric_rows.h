@@ -52,6 +52,9 @@ DHO_METRIC(DATA_SECONDS, .name = "data_wait_seconds", .what = "Seconds a step wa
            .written = DHO_RUNS_ALL, .chart = DHO_CHART_SPEED, .smooth = true, .from_zero = true)
 DHO_METRIC(COMM_SECONDS, .name = "comm_seconds", .what = "Seconds a step in communication, rank 0",
            .written = DHO_RUNS_ALL, .chart = DHO_CHART_SPEED, .smooth = true, .from_zero = true)
+DHO_METRIC(COMM_HIDDEN, .name = "comm_hidden",
+           .what = "Share of the communication beside the computing, rank 0", .unit = "share",
+           .written = DHO_RUNS_ALL)
 /* Of an evaluation while training (train.eval_every): lines of their own. */
 DHO_METRIC_SCORE(EVAL_TOP1, top1, .what = "Top-1, both heads combined", .unit = "share",
                  .written = DHO_RUNS_ALL, .printed = DHO_RUNS_ALL, .print = ": top-1 %.4f",

@@ -21,6 +21,8 @@ typedef struct dho_microbatch {
     const int32_t *labels;       /* [labelled] or more */
     const float *teacher_logits; /* [rows][classes]; NULL: the method has none */
     const float *embeddings;     /* [rows][projection's width]; of the feature methods */
+    dho_gradients_final final;   /* called in the last pass's backward; NULL: nobody asks */
+    void *final_context;
 } dho_microbatch;
 
 /* How often the student runs. Twice, first on the labelled rows, then on the others, if there are

@@ -47,9 +47,17 @@ const char *dho_comm_host(const dho_comm *comm)
     return comm->host;
 }
 
-dho_status dho_comm_tree_sum(dho_comm *comm, float *data, size_t count)
+dho_status dho_comm_set_tree(dho_comm *comm, int leaves)
 {
-    return comm->ops->tree_sum(comm, data, count);
+    if (leaves < comm->size)
+        return dho_fail(DHO_ERR_CONFIG, "%d ranks, but a step has %d microbatches", comm->size,
+                        leaves);
+    return comm->ops->set_tree(comm, leaves);
+}
+
+dho_status dho_comm_tree_sum(dho_comm *comm, float *const *sums, size_t offset, size_t count)
+{
+    return comm->ops->tree_sum(comm, sums, offset, count);
 }
 
 dho_status dho_comm_max_int64(dho_comm *comm, int64_t *data, size_t count)

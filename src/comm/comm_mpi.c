@@ -1,4 +1,4 @@
-#include "comm/comm_watch.h"
+#include "comm/comm_mpi.h"
 #include "dho/alloc.h"
 
 #include <dlfcn.h>
@@ -15,34 +15,6 @@ __attribute__((visibility("default"))) int dlclose(void *handle)
     return 0;
 }
 #endif
-
-/* MPI counts are int: longer data goes in pieces of at most 1 GiB. */
-#define MAX_MESSAGE_BYTES ((size_t)1 << 30)
-/* Sums go in pieces of 2 MiB: one is added from the cache while the next one travels, and two
- * buffers of that size serve for data of any length. */
-#define PIECE_FLOATS ((size_t)1 << 19)
-
-enum { TAG_SUM = 1, TAG_GATHER = 2 };
-enum { MAX_LEVELS = sizeof(int) * CHAR_BIT };
-
-typedef struct mpi_comm {
-    dho_comm base;
-    MPI_Comm handle; /* a duplicate of the world's, so that no other traffic can meet ours */
-    comm_watch watch;
-    bool finalise;   /* this object started MPI */
-    float *pieces;   /* owned; 2 * PIECE_FLOATS; NULL for one rank */
-    uint64_t *sizes; /* owned; one per rank, for gather */
-} mpi_comm;
-
-typedef struct range {
-    size_t begin, end;
-} range;
-
-#define TRY_MPI(comm, function, ...)                                                       \
-    do {                                                                                   \
-        const int code_ = function(__VA_ARGS__);                                           \
-        if (code_ != MPI_SUCCESS) return comm_mpi_failed(&(comm)->base, #function, code_); \
-    } while (0)
 
 /* A collective as a whole. */
 #define WATCHED(base, what, call)                        \
@@ -67,127 +39,6 @@ static size_t min_size(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* --- the tree sum ------------------------------------------------------------------------------*/
-
-static void add(float *restrict sum, const float *restrict term, size_t count)
-{
-    for (size_t i = 0; i < count; i++) sum[i] += term[i];
-}
-
-/* One piece on its way in both directions. */
-typedef struct transfer {
-    MPI_Request requests[2];
-    size_t begin, count; /* what arrives, in floats */
-} transfer;
-
-static dho_status start_transfer(mpi_comm *comm, transfer *out, size_t piece, int partner,
-                                 const float *give, size_t give_count, size_t keep_count)
-{
-    const size_t begin = piece * PIECE_FLOATS;
-    const size_t take = begin < keep_count ? min_size(keep_count - begin, PIECE_FLOATS) : 0;
-    const size_t send = begin < give_count ? min_size(give_count - begin, PIECE_FLOATS) : 0;
-    *out = (transfer){{MPI_REQUEST_NULL, MPI_REQUEST_NULL}, begin, take};
-    if (take > 0)
-        TRY_MPI(comm, MPI_Irecv, comm->pieces + piece % 2 * PIECE_FLOATS, (int)take, MPI_FLOAT,
-                partner, TAG_SUM, comm->handle, &out->requests[0]);
-    if (send > 0)
-        TRY_MPI(comm, MPI_Isend, give + begin, (int)send, MPI_FLOAT, partner, TAG_SUM, comm->handle,
-                &out->requests[1]);
-    return DHO_OK;
-}
-
-/* Gives the partner one range and adds to another one what the partner gives for it. */
-static dho_status exchange_add(mpi_comm *comm, int partner, const float *give, size_t give_count,
-                               float *keep, size_t keep_count)
-{
-    const size_t longest = give_count > keep_count ? give_count : keep_count;
-    const size_t pieces = (longest + PIECE_FLOATS - 1) / PIECE_FLOATS;
-    transfer transfers[2];
-    if (pieces > 0)
-        DHO_TRY(start_transfer(comm, &transfers[0], 0, partner, give, give_count, keep_count));
-    for (size_t piece = 0; piece < pieces; piece++) {
-        if (piece + 1 < pieces)
-            DHO_TRY(start_transfer(comm, &transfers[(piece + 1) % 2], piece + 1, partner, give,
-                                   give_count, keep_count));
-        transfer *here = &transfers[piece % 2];
-        DHO_TRY(comm_watch_wait(&comm->watch, 2, here->requests));
-        if (here->count > 0)
-            add(keep + here->begin, comm->pieces + piece % 2 * PIECE_FLOATS, here->count);
-    }
-    return DHO_OK;
-}
-
-/* Gives the partner one finished range and takes another one; the two do not overlap. */
-static dho_status exchange_copy(mpi_comm *comm, int partner, const float *give, size_t give_count,
-                                float *take, size_t take_count)
-{
-    const size_t most = MAX_MESSAGE_BYTES / sizeof(float);
-    while (give_count > 0 || take_count > 0) {
-        const size_t send = min_size(give_count, most), receive = min_size(take_count, most);
-        MPI_Request requests[2];
-        /* An end without data is no message: the other side, which knows the ranges as well,
-         * does not wait for one. */
-        TRY_MPI(comm, MPI_Irecv, take, (int)receive, MPI_FLOAT,
-                receive > 0 ? partner : MPI_PROC_NULL, TAG_SUM, comm->handle, &requests[0]);
-        TRY_MPI(comm, MPI_Isend, give, (int)send, MPI_FLOAT, send > 0 ? partner : MPI_PROC_NULL,
-                TAG_SUM, comm->handle, &requests[1]);
-        DHO_TRY(comm_watch_wait(&comm->watch, 2, requests));
-        give += send;
-        give_count -= send;
-        take += receive;
-        take_count -= receive;
-    }
-    return DHO_OK;
-}
-
-/* Every element takes the same path through the tree wherever the halves are cut, because the two
- * sides of one addition are always the partial sums of a rank and of rank ^ bit. */
-static dho_status halve_and_double(mpi_comm *comm, float *data, size_t count, int ranks)
-{
-    range held[MAX_LEVELS + 1] = {{0, count}};
-    int level = 0;
-    for (int bit = ranks / 2; bit > 0; bit /= 2, level++) {
-        const range all = held[level];
-        const size_t middle = all.begin + (all.end - all.begin) / 2;
-        const range low = {all.begin, middle}, high = {middle, all.end};
-        const range keep = comm->base.rank & bit ? high : low;
-        const range give = comm->base.rank & bit ? low : high;
-        DHO_TRY(exchange_add(comm, comm->base.rank ^ bit, data + give.begin, give.end - give.begin,
-                             data + keep.begin, keep.end - keep.begin));
-        held[level + 1] = keep;
-    }
-    for (int bit = 1; bit < ranks; bit *= 2, level--) {
-        const range mine = held[level], all = held[level - 1];
-        const range other =
-            comm->base.rank & bit ? (range){all.begin, mine.begin} : (range){mine.end, all.end};
-        DHO_TRY(exchange_copy(comm, comm->base.rank ^ bit, data + mine.begin, mine.end - mine.begin,
-                              data + other.begin, other.end - other.begin));
-    }
-    return DHO_OK;
-}
-
-static dho_status tree_sum(dho_comm *base, float *data, size_t count)
-{
-    mpi_comm *comm = (mpi_comm *)base;
-    if (count == 0) return DHO_OK;
-    int ranks = 1; /* the largest power of two that there is */
-    while (ranks <= base->size / 2) ranks *= 2;
-    if (base->rank >= ranks) { /* folded onto another rank, which gives back the result */
-        DHO_TRY(exchange_add(comm, base->rank - ranks, data, count, data, 0));
-        return exchange_copy(comm, base->rank - ranks, data, 0, data, count);
-    }
-    const bool has_fold = base->rank + ranks < base->size;
-    if (has_fold) DHO_TRY(exchange_add(comm, base->rank + ranks, data, 0, data, count));
-    DHO_TRY(halve_and_double(comm, data, count, ranks));
-    if (has_fold) DHO_TRY(exchange_copy(comm, base->rank + ranks, data, count, data, 0));
-    return DHO_OK;
-}
-
-static dho_status mpi_tree_sum(dho_comm *base, float *data, size_t count)
-{
-    WATCHED(base, "adds up the gradients", tree_sum(base, data, count));
-}
-
 /* --- the other collectives ---------------------------------------------------------------------*/
 
 static dho_status reduce(dho_comm *base, int64_t *data, size_t count, comm_reduction reduction)
@@ -195,7 +46,7 @@ static dho_status reduce(dho_comm *base, int64_t *data, size_t count, comm_reduc
     mpi_comm *comm = (mpi_comm *)base;
     const MPI_Op op = reduction == COMM_MIN ? MPI_MIN : reduction == COMM_MAX ? MPI_MAX : MPI_SUM;
     while (count > 0) {
-        const size_t now = min_size(count, MAX_MESSAGE_BYTES / sizeof *data);
+        const size_t now = min_size(count, COMM_MAX_MESSAGE / sizeof *data);
         DO_MPI(comm, MPI_Iallreduce, MPI_IN_PLACE, data, (int)now, MPI_INT64_T, op, comm->handle);
         data += now;
         count -= now;
@@ -213,7 +64,7 @@ static dho_status broadcast(dho_comm *base, void *data, size_t bytes, int root)
     mpi_comm *comm = (mpi_comm *)base;
     char *at = data;
     while (bytes > 0) {
-        const size_t now = min_size(bytes, MAX_MESSAGE_BYTES);
+        const size_t now = min_size(bytes, COMM_MAX_MESSAGE);
         DO_MPI(comm, MPI_Ibcast, at, (int)now, MPI_BYTE, root, comm->handle);
         at += now;
         bytes -= now;
@@ -229,8 +80,8 @@ static dho_status mpi_broadcast(dho_comm *base, void *data, size_t bytes, int ro
 static dho_status send_all(mpi_comm *comm, const char *data, size_t bytes)
 {
     while (bytes > 0) {
-        const size_t now = min_size(bytes, MAX_MESSAGE_BYTES);
-        DO_MPI(comm, MPI_Isend, data, (int)now, MPI_BYTE, 0, TAG_GATHER, comm->handle);
+        const size_t now = min_size(bytes, COMM_MAX_MESSAGE);
+        DO_MPI(comm, MPI_Isend, data, (int)now, MPI_BYTE, 0, COMM_TAG_GATHER, comm->handle);
         data += now;
         bytes -= now;
     }
@@ -240,8 +91,8 @@ static dho_status send_all(mpi_comm *comm, const char *data, size_t bytes)
 static dho_status receive_all(mpi_comm *comm, char *data, size_t bytes, int from)
 {
     while (bytes > 0) {
-        const size_t now = min_size(bytes, MAX_MESSAGE_BYTES);
-        DO_MPI(comm, MPI_Irecv, data, (int)now, MPI_BYTE, from, TAG_GATHER, comm->handle);
+        const size_t now = min_size(bytes, COMM_MAX_MESSAGE);
+        DO_MPI(comm, MPI_Irecv, data, (int)now, MPI_BYTE, from, COMM_TAG_GATHER, comm->handle);
         data += now;
         bytes -= now;
     }
@@ -306,7 +157,7 @@ static dho_status mpi_barrier(dho_comm *base)
 /* Everything but the object's own memory. */
 static void release(mpi_comm *comm)
 {
-    dho_free(comm->pieces);
+    comm_mpi_release_sum(&comm->sum);
     dho_free(comm->sizes);
     comm_watch_release(&comm->watch);
     if (comm->handle != MPI_COMM_NULL) MPI_Comm_free(&comm->handle);
@@ -333,7 +184,8 @@ static dho_status mpi_limit(dho_comm *base, double seconds)
 static const comm_ops mpi_ops = {
     .destroy = mpi_destroy,
     .abort = mpi_abort,
-    .tree_sum = mpi_tree_sum,
+    .set_tree = comm_mpi_set_tree,
+    .tree_sum = comm_mpi_tree_sum,
     .reduce = mpi_reduce,
     .broadcast = mpi_broadcast,
     .gather = mpi_gather,
@@ -345,8 +197,6 @@ static dho_status allocate(mpi_comm *comm, mpi_comm **out)
 {
     DHO_TRY(dho_alloc(out, 1, sizeof **out, "communicator"));
     DHO_TRY(dho_alloc(&comm->sizes, (size_t)comm->base.size, sizeof *comm->sizes, "communicator"));
-    if (comm->base.size > 1)
-        DHO_TRY(dho_alloc(&comm->pieces, 2 * PIECE_FLOATS, sizeof *comm->pieces, "communicator"));
     return DHO_OK;
 }
 
@@ -367,11 +217,13 @@ dho_status dho_comm_create_mpi(dho_comm **out, int *argc, char ***argv)
     dho_status status;
     comm_watch_init(&comm.watch, &comm.base, MPI_COMM_NULL);
     DHO_TRY_GOTO(comm_start_mpi(argc, argv, &comm.finalise));
-    int rank = 0, size = 1;
+    int rank = 0, size = 1, provided = 0;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     DHO_TRY_GOTO(comm_check_launcher(size));
     comm_init(&comm.base, &mpi_ops, rank, size);
+    MPI_Query_thread(&provided);
+    comm.base.threads = size > 1 && provided >= MPI_THREAD_SERIALIZED;
     DHO_TRY_GOTO(duplicate(&comm.base, &comm.handle));
     DHO_TRY_GOTO(duplicate(&comm.base, &questions));
     comm_watch_init(&comm.watch, &comm.base, questions);

@@ -5,15 +5,17 @@
 #include "dho/comm.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 typedef enum comm_reduction { COMM_MIN, COMM_MAX, COMM_SUM } comm_reduction;
 
 /* The few operations in which MPI and one process differ; comm.c builds the rest on them.
- * All but destroy and abort are collective. */
+ * All but destroy, abort and set_tree are collective. */
 typedef struct comm_ops {
     void (*destroy)(dho_comm *comm); /* releases everything, the object too */
     void (*abort)(dho_comm *comm, int exit_code);
-    dho_status (*tree_sum)(dho_comm *comm, float *data, size_t count);
+    dho_status (*set_tree)(dho_comm *comm, int leaves); /* local */
+    dho_status (*tree_sum)(dho_comm *comm, float *const *sums, size_t offset, size_t count);
     dho_status (*reduce)(dho_comm *comm, int64_t *data, size_t count, comm_reduction reduction);
     dho_status (*broadcast)(dho_comm *comm, void *data, size_t bytes, int root);
     dho_status (*gather)(dho_comm *comm, const void *data, size_t bytes, void **out,
@@ -30,8 +32,12 @@ struct dho_comm {
     int rank;
     int size;
     char host[DHO_COMM_HOST_BYTES];
+    bool threads; /* another thread than main's may communicate, one at a time */
     struct comm_watchdog *watchdog; /* owned; NULL: none */
     _Atomic int waiting;            /* > 0: in a collective, whose wait is watched elsewhere */
+    /* The rank computes while another thread of it communicates: that thread naps while it waits,
+     * and nobody counts how long. */
+    _Atomic bool calm;
 };
 
 /* Starts or ends (seconds 0) the watchdog's thread of this rank. Errors: DHO_ERR_MEMORY. */

@@ -16,10 +16,18 @@ static void serial_abort(dho_comm *comm, int exit_code)
     (void)exit_code; /* dho_comm_abort leaves the process */
 }
 
-static dho_status serial_tree_sum(dho_comm *comm, float *data, size_t count)
+static dho_status serial_set_tree(dho_comm *comm, int leaves)
 {
     (void)comm;
-    (void)data;
+    (void)leaves; /* all of the tree is this rank's */
+    return DHO_OK;
+}
+
+static dho_status serial_tree_sum(dho_comm *comm, float *const *sums, size_t offset, size_t count)
+{
+    (void)comm;
+    (void)sums;
+    (void)offset;
     (void)count;
     return DHO_OK;
 }
@@ -69,6 +77,7 @@ static dho_status serial_limit(dho_comm *comm, double seconds)
 static const comm_ops serial_ops = {
     .destroy = serial_destroy,
     .abort = serial_abort,
+    .set_tree = serial_set_tree,
     .tree_sum = serial_tree_sum,
     .reduce = serial_reduce,
     .broadcast = serial_broadcast,

@@ -18,6 +18,7 @@ typedef struct comm_watch {
     double limit;    /* seconds that a wait may last; 0: for ever */
     int64_t turn;
     bool told;     /* this rank has said what it does, in this wait */
+    bool shown;    /* the collective is this rank's activity */
     comm_word own; /* on its way to rank 0 */
     MPI_Request sent;
     char *hosts; /* rank 0: owned, [size] names of DHO_COMM_HOST_BYTES; NULL without a limit */

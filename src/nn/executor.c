@@ -55,6 +55,22 @@ static void place_all(dho_executor *executor, const dho_plan *plan)
     }
 }
 
+/* The parameters of the nodes before a node are those whose gradients are still to come after it. */
+static void find_final(dho_executor *executor)
+{
+    const dho_graph *graph = executor->graph;
+    size_t end = 0;
+    for (int i = 0; i < graph->count; i++) {
+        executor->memory[i].final_from = end;
+        for (int k = 0; k < DHO_NODE_PARAMETERS; k++) {
+            const int index = graph->nodes[i].parameters[k];
+            if (index < 0) continue;
+            const dho_slot *slot = &graph->parameters.slots[index];
+            if (slot->offset + slot->count > end) end = slot->offset + slot->count;
+        }
+    }
+}
+
 dho_status dho_executor_create(dho_executor **out, const dho_graph *graph,
                                const dho_executor_options *options)
 {
@@ -74,6 +90,7 @@ dho_status dho_executor_create(dho_executor **out, const dho_graph *graph,
     DHO_TRY_GOTO(dho_alloc_zero(&executor->prepared, (size_t)options->batch + 1,
                                 sizeof *executor->prepared, "executor"));
     for (size_t i = 0; i < n; i++) executor->memory[i].part_of = -1;
+    find_final(executor);
     if (options->parameters != NULL) {
         DHO_TRY_GOTO(dho_executor_fold(executor, options->parameters, options->buffers));
         DHO_TRY_GOTO(dho_executor_part_batch(executor));

@@ -19,6 +19,7 @@ typedef struct dho_node_memory {
     const float *weight, *bias;
     bool whole;  /* the value is of the whole batch, though the node may run for a part of it */
     int part_of; /* of a convolution: the batch normalisation that runs it; -1: none */
+    size_t final_from; /* after this node's backward, gradients from there on are final */
     double seconds[2]; /* forward, backward, since the last reset */
 } dho_node_memory;
 
@@ -49,6 +50,8 @@ struct dho_executor {
     void *see_context;      /* borrowed */
     dho_value captured;     /* its gradient is copied to capture_out, unless that is NULL */
     float *capture_out;     /* borrowed */
+    dho_gradients_final final; /* NULL: nobody asks */
+    void *final_context;       /* borrowed */
 };
 
 /* Bytes of one image of a node's output. */

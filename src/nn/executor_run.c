@@ -157,6 +157,12 @@ void dho_executor_capture_gradient(dho_executor *executor, dho_value x, float *o
     executor->capture_out = out;
 }
 
+void dho_executor_on_final(dho_executor *executor, dho_gradients_final final, void *context)
+{
+    executor->final = final;
+    executor->final_context = context;
+}
+
 /* A gradient is whole when its operator's backward begins; after that its memory may be others'. */
 static void capture(const dho_executor *executor, int index)
 {
@@ -178,5 +184,7 @@ void dho_executor_backward(dho_executor *executor, const float *parameters, floa
                 run_node(executor, j, nodes[j].op->forward, &start);
         capture(executor, i);
         run_node(executor, i, nodes[i].op->backward, &start);
+        if (executor->final != NULL)
+            executor->final(executor->final_context, executor->memory[i].final_from);
     }
 }

@@ -12,7 +12,7 @@ enum { MOST_TIMED = 20 };
 /* Until what the loader has decoded ahead is used up, steps are faster than those of a long run. */
 static int64_t warm_up_steps(const dho_trainer *trainer)
 {
-    return 1 + trainer->config->data.prefetch / trainer->local_count + 1;
+    return 1 + trainer->config->data.prefetch / trainer->share.count + 1;
 }
 
 /* Rank 0's clock says for all when it is enough. */
@@ -65,9 +65,9 @@ static dho_status describe_memory(const dho_trainer *trainer, dho_dry_run *out)
     const size_t floats = trainer->parameter_floats;
     const int moments = trainer->moment2 != NULL ? 2 : 1;
     out->weights = (int64_t)((floats + trainer->buffer_floats) * sizeof(float));
-    out->gradients = (int64_t)((size_t)trainer->depth * trainer->slab_floats * sizeof(float));
+    out->gradients = (int64_t)((size_t)trainer->share.slots * trainer->slab_floats * sizeof(float));
     out->optimizer = (int64_t)((size_t)moments * floats * sizeof(float));
-    out->activations = (int64_t)dho_executor_arena_bytes(trainer->executor);
+    out->activations = (int64_t)dho_trainer_activation_bytes(trainer);
     if (trainer->ema_parameters != NULL) out->average = out->weights;
     out->rank_bytes += (int64_t)dho_alloc_get_stats().peak_bytes;
     out->all_bytes = out->rank_bytes;

@@ -26,6 +26,7 @@ static dho_loss_terms run_pass(const dho_microbatch *m, const dho_objective *obj
                                int rows, int labelled, float *gradients, float *statistics,
                                float *feature_gradients)
 {
+    const bool last = first + rows == m->rows;
     const dho_student *student = m->student;
     const size_t from = (size_t)first;
     const size_t classes = (size_t)student->classes;
@@ -49,6 +50,7 @@ static dho_loss_terms run_pass(const dho_microbatch *m, const dho_objective *obj
     }
     if (feature_gradients != NULL) feature_gradients += from * (size_t)student->feature_dim;
     dho_executor_capture_gradient(m->executor, student->features, feature_gradients);
+    dho_executor_on_final(m->executor, last ? m->final : NULL, m->final_context);
     dho_executor_backward(m->executor, m->parameters, gradients);
     return terms;
 }

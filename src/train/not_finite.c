@@ -38,7 +38,8 @@ static bool blame_row(const dho_trainer *trainer, const dho_batch *batch, const 
 }
 
 /* The heads' outputs are those of the last pass. */
-static bool blame(const dho_trainer *trainer, const dho_batch *batch, char *out, size_t bytes)
+static bool blame(const dho_trainer *trainer, const dho_lane *lane, const dho_batch *batch,
+                  char *out, size_t bytes)
 {
     const dho_student *student = &trainer->student;
     const int first = trainer->passes == 2 ? batch->labelled : 0, rows = batch->count;
@@ -47,8 +48,8 @@ static bool blame(const dho_trainer *trainer, const dho_batch *batch, char *out,
     const bool embeddings =
         teacher && dho_cache_get_spec(trainer->cache)->payload == DHO_CACHE_EMBEDDING;
     const matrix inputs[] = {
-        {"the teacher's features", embeddings ? trainer->teacher_payload : NULL, 0, rows, dim},
-        {"the teacher's logits", teacher ? trainer->teacher_logits : NULL, 0, rows,
+        {"the teacher's features", embeddings ? lane->teacher_payload : NULL, 0, rows, dim},
+        {"the teacher's logits", teacher ? lane->teacher_logits : NULL, 0, rows,
          student->classes}};
     for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
         if (blame_row(trainer, batch, &inputs[i], out, bytes)) return true;
@@ -60,17 +61,18 @@ static bool blame(const dho_trainer *trainer, const dho_batch *batch, char *out,
     }
     for (int h = 0; h < student->head_count; h++) {
         const matrix head = {h == 0 ? "the first head's output" : "the second head's output",
-                             dho_executor_output(trainer->executor, student->heads[h]), first,
+                             dho_executor_output(lane->executor, student->heads[h]), first,
                              rows - first, student->classes};
         if (blame_row(trainer, batch, &head, out, bytes)) return true;
     }
     return false;
 }
 
-void dho_not_finite_warn(const dho_trainer *trainer, const dho_batch *batch, double loss)
+void dho_not_finite_warn(const dho_trainer *trainer, const dho_lane *lane, const dho_batch *batch,
+                         double loss)
 {
     char cause[512] = "samples";
-    if (!blame(trainer, batch, cause, sizeof cause)) {
+    if (!blame(trainer, lane, batch, cause, sizeof cause)) {
         size_t used = strlen(cause);
         for (int r = 0; r < batch->count && used + 24 < 256; r++)
             used += (size_t)snprintf(cause + used, sizeof cause - used, " %lld",

@@ -2,6 +2,7 @@
 #include "train/trainer_internal.h"
 
 #include "base/activity.h"
+#include "base/add_floats.h"
 #include "base/clock.h"
 #include "dho/log.h"
 #include "dho/teacher.h"
@@ -14,15 +15,25 @@
 
 enum { LANES = DHO_SLAB_LANES, MOST_SKIPS = 10 };
 
-static float *partial(const dho_trainer *trainer, int slot)
+typedef struct dho_step_times {
+    double data; /* seconds that a lane waited for images, the lanes' mean */
+    dho_bucket_sum_times sum;
+} dho_step_times;
+
+static float *slab_of(const dho_trainer *trainer, int slot)
 {
     return trainer->partials + (size_t)slot * trainer->slab_floats;
 }
 
-/* Where a slab's tail starts. */
-static float *tail_of(const dho_trainer *trainer, float *slab)
+/* The parts of a slab: the tail is its first. */
+static float *statistics_of(float *slab)
 {
-    return slab + trainer->parameter_floats + (size_t)trainer->passes * trainer->buffer_floats;
+    return slab + TAIL_FLOATS;
+}
+
+static size_t gradient_offset(const dho_trainer *trainer)
+{
+    return TAIL_FLOATS + (size_t)trainer->passes * trainer->buffer_floats;
 }
 
 /* The metrics of one microbatch. */
@@ -37,66 +48,135 @@ static void take_terms(const dho_loss_terms *terms, float *tail)
     tail[DHO_METRIC_ACCURACY] = (float)terms->correct;
 }
 
-/* Gradients, batch statistics and metrics of one microbatch into slot `slot` of the tree. */
-static dho_status compute_microbatch(dho_trainer *trainer, const dho_batch *batch, int slot)
+/* --- what leaves while backward goes on --- */
+
+/* A lane's last microbatch of the step. */
+typedef struct final_gradients {
+    dho_trainer *trainer;
+    int lane, top; /* top: the slot that it computes in */
+    int merges;
+    size_t from; /* of the slab: from there on all is final and merged */
+} final_gradients;
+
+/* The slab's floats from `from` on are final: added to the lane's other sums, they may leave. */
+static void pass_on(final_gradients *f, size_t from)
 {
-    float *slab = partial(trainer, slot), *tail = tail_of(trainer, slab);
+    const dho_trainer *trainer = f->trainer;
+    if (from >= f->from) return;
+    for (int m = 0; m < f->merges; m++)
+        dho_add_floats(slab_of(trainer, f->top - m - 1) + from, slab_of(trainer, f->top - m) + from,
+                       f->from - from);
+    f->from = from;
+    dho_bucket_sum_ready(trainer->sum, f->lane, from);
+}
+
+static void pass_on_gradients(void *context, size_t from)
+{
+    final_gradients *f = context;
+    pass_on(f, gradient_offset(f->trainer) + from);
+}
+
+/* --- a lane --- */
+
+/* Gradients, batch statistics and metrics of one microbatch into slot `slot`. final: NULL but for
+ * the lane's last one. */
+static dho_status compute_microbatch(dho_trainer *trainer, dho_lane *lane, const dho_batch *batch,
+                                     int slot, final_gradients *final)
+{
+    float *slab = slab_of(trainer, slot);
     if (trainer->cache != NULL)
-        DHO_TRY(dho_teacher_logits(trainer->compute, trainer->cache, trainer->head, batch->draws,
-                                   batch->count, trainer->teacher_payload, trainer->teacher_scratch,
-                                   trainer->teacher_logits));
-    const dho_microbatch microbatch = {.executor = trainer->executor,
-                                       .student = &trainer->student,
-                                       .parameters = trainer->parameters,
-                                       .passes = trainer->passes,
-                                       .rows = batch->count,
-                                       .labelled = batch->labelled,
-                                       .images = batch->images,
-                                       .labels = batch->labels,
-                                       .teacher_logits = trainer->teacher_logits,
-                                       .embeddings = trainer->teacher_payload};
+        DHO_TRY(dho_teacher_logits(lane->compute, trainer->cache, trainer->head, batch->draws,
+                                   batch->count, lane->teacher_payload, lane->teacher_scratch,
+                                   lane->teacher_logits));
+    dho_microbatch microbatch = {.executor = lane->executor,
+                                 .student = &trainer->student,
+                                 .parameters = trainer->parameters,
+                                 .passes = trainer->passes,
+                                 .rows = batch->count,
+                                 .labelled = batch->labelled,
+                                 .images = batch->images,
+                                 .labels = batch->labels,
+                                 .teacher_logits = lane->teacher_logits,
+                                 .embeddings = lane->teacher_payload};
     if (dho_step_conflict_due(&trainer->conflict, trainer->step + 1))
-        dho_step_conflict_run(&trainer->conflict, &microbatch, &trainer->objective, slot);
+        dho_step_conflict_run(&trainer->conflict, &microbatch, &trainer->objective, lane->index,
+                              slot);
     memset(slab, 0, trainer->slab_floats * sizeof *slab);
-    const dho_loss_terms terms = dho_microbatch_run(&microbatch, &trainer->objective, slab,
-                                                    slab + trainer->parameter_floats, NULL);
-    take_terms(&terms, tail);
-    if (!isfinite(terms.total)) dho_not_finite_warn(trainer, batch, terms.total);
+    if (final != NULL) {
+        microbatch.final = pass_on_gradients;
+        microbatch.final_context = final;
+    }
+    const dho_loss_terms terms =
+        dho_microbatch_run(&microbatch, &trainer->objective, slab + gradient_offset(trainer),
+                           statistics_of(slab), NULL);
+    take_terms(&terms, slab);
+    if (!isfinite(terms.total)) dho_not_finite_warn(trainer, lane, batch, terms.total);
+    if (final != NULL) pass_on(final, 0);
     return DHO_OK;
 }
 
-/* The topmost partial sum, `slot`, into the one below it. */
-static void merge(dho_trainer *trainer, int slot)
+static int lane_of(const void *context, const dho_batch *batch)
 {
-    float *into = partial(trainer, slot - 1);
-    dho_compute_kernels(trainer->compute)
-        ->add(trainer->compute, trainer->slab_floats, into, partial(trainer, slot), into);
-    if (dho_step_conflict_due(&trainer->conflict, trainer->step + 1))
-        dho_step_conflict_merge(&trainer->conflict, trainer->compute, slot);
+    const dho_share *share = context;
+    int i = 0;
+    while (share->shards[i] != batch->shard) i++;
+    return dho_share_lane_of(share, i);
 }
 
-/* One microbatch's gradients in partial `top`. */
-static dho_status take_microbatch(dho_trainer *trainer, int top, double *data_seconds)
+/* Microbatch place first + i in slot `top`, and the sums that it makes whole. */
+static dho_status take_microbatch(dho_trainer *trainer, dho_lane *lane, int i, int top)
 {
+    const dho_share *share = &trainer->share;
+    const bool last = share->first + i + 1 == share->lane_first[lane->index + 1];
+    final_gradients final = {.trainer = trainer,
+                             .lane = lane->index,
+                             .top = top,
+                             .merges = share->merges[i],
+                             .from = trainer->slab_floats};
     dho_batch batch;
-    DHO_TRY(dho_loader_next(trainer->loader, &batch, data_seconds));
+    DHO_TRY(dho_lanes_take(lane, trainer->loader, lane_of, share, &batch));
     dho_activity_begin("computes", NULL, false);
-    const dho_status status = compute_microbatch(trainer, &batch, top);
+    const dho_status status = compute_microbatch(trainer, lane, &batch, top, last ? &final : NULL);
     dho_activity_end();
-    dho_loader_release(trainer->loader, &batch);
-    return status;
-}
-
-/* All local microbatches, merged into partial 0 in tree order. */
-static dho_status compute_local(dho_trainer *trainer, double *data_seconds)
-{
-    int top = 0;
-    for (int k = 0; k < trainer->local_count; k++) {
-        DHO_TRY(take_microbatch(trainer, top++, data_seconds));
-        for (int m = 0; m < trainer->merges[k]; m++) merge(trainer, --top);
+    dho_lanes_release(lane, trainer->loader, &batch);
+    if (status != DHO_OK) return status;
+    const bool conflict = dho_step_conflict_due(&trainer->conflict, trainer->step + 1);
+    for (int m = 0; m < share->merges[i]; m++, top--) {
+        if (!last)
+            dho_compute_kernels(lane->compute)
+                ->add(lane->compute, trainer->slab_floats, slab_of(trainer, top - 1),
+                      slab_of(trainer, top), slab_of(trainer, top - 1));
+        if (conflict) dho_step_conflict_merge(&trainer->conflict, lane->compute, top - 1, top);
     }
     return DHO_OK;
 }
+
+/* A lane's microbatches, added up in its slots in tree order. */
+static dho_status compute_lane(void *context, dho_lane *lane)
+{
+    dho_trainer *trainer = context;
+    const dho_share *share = &trainer->share;
+    int top = share->lane_slot[lane->index];
+    lane->data_seconds = 0;
+    for (int place = share->lane_first[lane->index]; place < share->lane_first[lane->index + 1];
+         place++) {
+        const int i = place - share->first;
+        DHO_TRY(take_microbatch(trainer, lane, i, top));
+        top += 1 - share->merges[i];
+    }
+    return DHO_OK;
+}
+
+void dho_step_merge_lanes(void *context, size_t begin, size_t end)
+{
+    const dho_trainer *trainer = context;
+    const dho_share *share = &trainer->share;
+    for (int i = 0; i < share->fold_count; i++)
+        dho_add_floats(slab_of(trainer, share->folds[i][0]) + begin,
+                       slab_of(trainer, share->folds[i][1]) + begin, end - begin);
+}
+
+/* --- the step --- */
 
 /* |gradient|: chunks of a fixed size summed in order, so the number does not depend on threads. */
 static double gradient_norm(const dho_trainer *trainer, const float *gradient)
@@ -119,8 +199,9 @@ static double gradient_norm(const dho_trainer *trainer, const float *gradient)
     return sqrt(total) / trainer->shards;
 }
 
-static void update(dho_trainer *trainer, const float *slab, double lr)
+static void update(dho_trainer *trainer, float *slab, double lr)
 {
+    const float *gradient = slab + gradient_offset(trainer);
     const dho_kernels *kernels = dho_compute_kernels(trainer->compute);
     const dho_config *config = trainer->config;
     const float scale = 1.0f / (float)trainer->shards;
@@ -134,7 +215,7 @@ static void update(dho_trainer *trainer, const float *slab, double lr)
                                          .eps = config->train.eps,
                                          .weight_decay = config->train.weight_decay,
                                          .gradient_scale = scale},
-                       slab, trainer->parameters, trainer->moment1, trainer->moment2);
+                       gradient, trainer->parameters, trainer->moment1, trainer->moment2);
     else
         kernels->sgd(trainer->compute, trainer->parameter_floats,
                      &(dho_sgd_step){.step = step,
@@ -145,7 +226,7 @@ static void update(dho_trainer *trainer, const float *slab, double lr)
                      slab, trainer->parameters, trainer->moment1);
     /* Towards the mean of the microbatches' statistics. */
     dho_microbatch_move_statistics(trainer->buffer_floats, trainer->passes, scale,
-                                   slab + trainer->parameter_floats, trainer->buffers);
+                                   statistics_of(slab), trainer->buffers);
     if (trainer->ema_parameters == NULL) return;
     const int threads = dho_compute_threads(trainer->compute);
     dho_ema_update(trainer->parameter_floats, config->train.ema, trainer->parameters,
@@ -160,36 +241,39 @@ static dho_step_metrics describe(const dho_trainer *trainer, float *slab)
     dho_step_metrics out = {.step = trainer->step + 1};
     const dho_step_rows rows = dho_sampler_rows(trainer->sampler, trainer->step);
     const double v = trainer->shards;
-    dho_metrics_of_step(tail_of(trainer, slab), v, v * (rows.labelled > 0 ? rows.labelled : 1),
-                        out.values);
+    dho_metrics_of_step(slab, v, v * (rows.labelled > 0 ? rows.labelled : 1), out.values);
     out.values[DHO_METRIC_EPOCH] = (double)out.step / (double)trainer->length.steps_per_epoch;
     out.values[DHO_METRIC_LR] =
         trainer->config->train.lr * dho_schedule_factor(&trainer->schedule, trainer->step);
-    out.values[DHO_METRIC_GRADIENT_NORM] = gradient_norm(trainer, slab);
+    out.values[DHO_METRIC_GRADIENT_NORM] = gradient_norm(trainer, slab + gradient_offset(trainer));
     out.values[DHO_METRIC_IMAGES_PER_SECOND] = v * (rows.labelled + rows.unlabelled);
     return out;
 }
 
-/* All ranks' microbatches into partial 0. A rank's failure, here or in its log before, is all
- * ranks'. */
+/* All ranks' microbatches into sums[0]. A rank's failure, here or in its log before, is all
+ * ranks'. A rank that has failed has sent nothing yet: its part of the sum is then 0, but for the
+ * news. */
 static dho_status compute_sum(dho_trainer *trainer, const dho_local_failure *log,
-                              double *data_seconds, double *comm_seconds)
+                              dho_step_times *out_times)
 {
-    float *slab = partial(trainer, 0), *tail = tail_of(trainer, slab);
-    dho_status local = compute_local(trainer, data_seconds);
-    if (local == DHO_OK) local = dho_local_failure_raise(log);
-    if (local != DHO_OK) memset(slab, 0, trainer->slab_floats * sizeof *slab);
+    float *tail = trainer->sums[0];
+    dho_status local = dho_local_failure_raise(log);
+    dho_bucket_sum_begin(trainer->sum);
+    if (local == DHO_OK) local = dho_lanes_run(&trainer->lanes, compute_lane, trainer);
+    if (local != DHO_OK)
+        memset(trainer->partials, 0,
+               (size_t)trainer->share.slots * trainer->slab_floats * sizeof *trainer->partials);
     tail[TAIL_FAILURE] = local != DHO_OK;
     tail[TAIL_STOP] = dho_stop_signal_received();
-    const double before = dho_seconds_now();
-    DHO_TRY(dho_comm_tree_sum(trainer->comm, slab, trainer->slab_floats));
-    *comm_seconds = dho_seconds_now() - before;
+    out_times->data = 0;
+    for (int i = 0; i < trainer->lanes.count; i++)
+        out_times->data += trainer->lanes.items[i].data_seconds / trainer->lanes.count;
+    DHO_TRY(dho_bucket_sum_finish(trainer->sum, &out_times->sum));
     return tail[TAIL_FAILURE] > 0 ? dho_comm_agree(trainer->comm, local) : DHO_OK;
 }
 
 /* Updates the weights, or skips a step that is not finite where the configuration allows it. */
-static dho_status update_if_finite(dho_trainer *trainer, const float *slab,
-                                   dho_step_metrics *metrics)
+static dho_status update_if_finite(dho_trainer *trainer, float *slab, dho_step_metrics *metrics)
 {
     if (isfinite(metrics->values[DHO_METRIC_LOSS]) &&
         isfinite(metrics->values[DHO_METRIC_GRADIENT_NORM])) {
@@ -199,19 +283,28 @@ static dho_status update_if_finite(dho_trainer *trainer, const float *slab,
     }
     if (trainer->config->train.on_nonfinite == DHO_POLICY_FAIL ||
         ++trainer->skips_in_a_row == MOST_SKIPS)
-        return dho_not_finite_fail(trainer, metrics, slab);
+        return dho_not_finite_fail(trainer, metrics, slab + gradient_offset(trainer));
     metrics->skipped = true;
     dho_info("step %lld: not finite, no update", (long long)metrics->step);
     return DHO_OK;
 }
 
+static void take_times(const dho_step_times *times, double start, dho_step_metrics *metrics)
+{
+    const double comm = times->sum.waited + times->sum.hidden;
+    metrics->values[DHO_METRIC_STEP_SECONDS] = dho_seconds_now() - start;
+    metrics->values[DHO_METRIC_DATA_SECONDS] = times->data;
+    metrics->values[DHO_METRIC_COMM_SECONDS] = times->sum.waited;
+    metrics->values[DHO_METRIC_COMM_HIDDEN] = comm > 0 ? times->sum.hidden / comm : 0;
+}
+
 static dho_status run_step(dho_trainer *trainer, dho_local_failure *inout_log, bool *out_stop)
 {
     const double start = dho_seconds_now();
-    float *slab = partial(trainer, 0);
-    double data_seconds = 0, comm_seconds = 0;
-    DHO_TRY(compute_sum(trainer, inout_log, &data_seconds, &comm_seconds));
-    *out_stop = tail_of(trainer, slab)[TAIL_STOP] > 0;
+    float *slab = trainer->sums[0];
+    dho_step_times times;
+    DHO_TRY(compute_sum(trainer, inout_log, &times));
+    *out_stop = slab[TAIL_STOP] > 0;
 
     dho_step_metrics metrics = describe(trainer, slab);
     DHO_TRY(update_if_finite(trainer, slab, &metrics));
@@ -219,11 +312,10 @@ static dho_status run_step(dho_trainer *trainer, dho_local_failure *inout_log, b
 
     dho_status written = DHO_OK;
     if (dho_step_conflict_due(&trainer->conflict, trainer->step))
-        DHO_TRY(dho_step_conflict_finish(&trainer->conflict, trainer->comm, trainer->shards,
-                                         trainer->step, &trainer->progress, &written));
-    metrics.values[DHO_METRIC_STEP_SECONDS] = dho_seconds_now() - start;
-    metrics.values[DHO_METRIC_DATA_SECONDS] = data_seconds;
-    metrics.values[DHO_METRIC_COMM_SECONDS] = comm_seconds;
+        DHO_TRY(dho_step_conflict_finish(&trainer->conflict, &trainer->share, trainer->comm,
+                                         trainer->shards, trainer->step, &trainer->progress,
+                                         &written));
+    take_times(&times, start, &metrics);
     if (written == DHO_OK) written = dho_progress_step(&trainer->progress, &metrics);
     *inout_log = dho_local_failure_of(written);
     return DHO_OK;

@@ -100,7 +100,7 @@ static void announce(const dho_trainer *trainer)
              trainer->ranks, trainer->ranks == 1 ? "" : "s", dho_compute_threads(trainer->compute),
              dho_compute_threads(trainer->compute) == 1 ? "" : "s",
              dho_compute_kernels(trainer->compute)->name, trainer->shards, trainer->micro_batch,
-             trainer->micro_labelled, (double)dho_executor_arena_bytes(trainer->executor) / 1048576,
+             trainer->micro_labelled, (double)dho_trainer_activation_bytes(trainer) / 1048576,
              more);
     dho_run_length_describe(&trainer->length, config, length, sizeof length);
     dho_info("%s; from step %lld", length, (long long)trainer->step);

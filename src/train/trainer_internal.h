@@ -2,6 +2,7 @@
 #ifndef DHO_TRAIN_TRAINER_INTERNAL_H
 #define DHO_TRAIN_TRAINER_INTERNAL_H
 
+#include "dho/bucket_sum.h"
 #include "dho/checkpoint.h"
 #include "dho/comm.h"
 #include "dho/config.h"
@@ -12,9 +13,11 @@
 #include "dho/student.h"
 #include "dho/teacher_cache.h"
 #include "eval/set_evaluator.h"
+#include "train/lanes.h"
 #include "train/local_failure.h"
 #include "train/progress.h"
 #include "train/run_length.h"
+#include "train/share.h"
 #include "train/step_conflict.h"
 
 enum { DHO_SLAB_LANES = 16 }; /* slabs are whole multiples of so many floats */
@@ -43,28 +46,26 @@ typedef struct dho_trainer {
     dho_cache *cache;             /* NULL for method ce */
     dho_teacher_head own_head;    /* owned: teacher.head's; all zero without */
     const dho_teacher_head *head; /* own_head or the cache's */
-    dho_compute *compute;
+    dho_compute *compute; /* all threads of the rank; a lane's kernels have fewer */
     dho_student student;
-    dho_executor *executor;
+    dho_lanes lanes;
     dho_class_balance balance;
     dho_objective objective;
     dho_schedule schedule;
 
     int shards;                      /* V */
-    int local_count;                 /* microbatches of this rank a step */
-    int *order, *merges;             /* owned, [local_count]: dho_tree_order */
-    int *local_shards;               /* owned, [local_count]: v in order of computation */
+    dho_share share;                 /* which of them this rank computes */
     int micro_labelled, micro_batch; /* rows of a microbatch, at most: labelled, all */
     int passes;                      /* of a microbatch through the student */
 
     /* Slabs. parameters, moment1, moment2: parameter_floats. buffers: buffer_floats.
-     * partials: `depth` partial sums of slab_floats = [gradients | batch statistics | tail], the
-     * statistics being those of each pass, [passes][buffer_floats]. */
+     * partials: share.slots slabs of slab_floats = [tail | batch statistics | gradients], the
+     * statistics being those of each pass, [passes][buffer_floats]. Backward ends with the first
+     * gradients, so that what is summed last is at the front. */
     size_t parameter_floats, buffer_floats, slab_floats;
     float *parameters, *buffers, *moment1, *moment2, *partials;
-    int depth;
-    float *teacher_payload, *teacher_logits; /* [micro_batch][dim], [micro_batch][classes] */
-    float *teacher_scratch;                  /* of the head, for micro_batch rows */
+    float **sums; /* owned, [share.sum_count]: the slabs with this rank's sums; the total is in [0] */
+    dho_bucket_sum *sum;
     double *norm_chunks;                     /* [parameter_floats / DHO_NORM_CHUNK + 1] */
 
     dho_step_conflict conflict;
@@ -95,7 +96,12 @@ dho_status dho_trainer_start_loader(dho_trainer *trainer);
 
 /* Errors: DHO_ERR_CONFIG naming the layer that has one value a channel, and the keys. Local. */
 dho_status dho_trainer_check_passes(const dho_trainer *trainer);
-dho_status dho_trainer_prepare_passes(dho_trainer *trainer);
+dho_status dho_trainer_prepare_passes(const dho_trainer *trainer, dho_executor *executor);
+
+/* The student's parts that each lane has of its own. Local. */
+dho_status dho_trainer_open_lanes(dho_trainer *trainer);
+/* Of all lanes. */
+size_t dho_trainer_activation_bytes(const dho_trainer *trainer);
 
 /* Opens what evaluates while training, if anything does. Collective. */
 dho_status dho_trainer_open_evaluation(dho_trainer *trainer);
@@ -128,6 +134,9 @@ dho_status dho_trainer_open_folder(dho_trainer *trainer);
 dho_status dho_trainer_resume(dho_trainer *trainer, const char *resume);
 /* Saves a checkpoint. log: how the log of the step before went. Collective. */
 dho_status dho_trainer_save(dho_trainer *trainer, const dho_local_failure *log);
+
+/* Adds the lanes' sums up to the rank's, for floats begin .. end - 1 of the slabs (dho/bucket_sum.h). */
+void dho_step_merge_lanes(void *trainer, size_t begin, size_t end);
 
 /* One global step: all microbatches, the tree sum, the update, the log. *out_stop: a rank was
  * signalled. *inout_log: how this rank's log went, in the step before (which fails this one on all

@@ -12,6 +12,9 @@
 #include <math.h>
 #include <string.h>
 
+/* 16 MiB: long enough that a network's latency does not count, short beside a large model. */
+enum { BUCKET_FLOATS = 1 << 22 };
+
 static dho_status check_shards(const dho_trainer *trainer)
 {
     if (trainer->ranks > trainer->shards)
@@ -74,17 +77,21 @@ static dho_status open_data(dho_trainer *trainer)
     return dho_schedule_check(&trainer->schedule);
 }
 
-static dho_status open_microbatches(dho_trainer *trainer)
+/* How many microbatches the rank computes side by side: as many as it has threads, or fewer with
+ * more threads each. */
+static int count_lanes(const dho_trainer *trainer)
 {
-    trainer->local_count = (trainer->shards - trainer->rank + trainer->ranks - 1) / trainer->ranks;
-    const size_t n = (size_t)trainer->local_count;
-    DHO_TRY(dho_alloc(&trainer->order, n, sizeof *trainer->order, "microbatches"));
-    DHO_TRY(dho_alloc(&trainer->merges, n, sizeof *trainer->merges, "microbatches"));
-    DHO_TRY(dho_alloc(&trainer->local_shards, n, sizeof *trainer->local_shards, "microbatches"));
-    dho_tree_order(trainer->local_count, trainer->order, trainer->merges);
-    for (size_t k = 0; k < n; k++)
-        trainer->local_shards[k] = trainer->rank + trainer->order[k] * trainer->ranks;
-    return DHO_OK;
+    const int threads = dho_compute_threads(trainer->compute);
+    const int each = (int)trainer->config->compute.microbatch_threads;
+    if (each == 0) return threads;
+    return threads > each ? threads / each : 1;
+}
+
+static dho_status open_share(dho_trainer *trainer)
+{
+    DHO_TRY(dho_share_create(&trainer->share, trainer->shards, trainer->ranks, trainer->rank,
+                             count_lanes(trainer)));
+    return dho_comm_set_tree(trainer->comm, trainer->shards);
 }
 
 /* The average begins as the weights; a checkpoint to go on from has its own. */
@@ -105,6 +112,24 @@ static dho_status open_average(dho_trainer *trainer)
     return DHO_OK;
 }
 
+static dho_status open_sums(dho_trainer *trainer)
+{
+    const dho_share *share = &trainer->share;
+    DHO_TRY(dho_alloc_zero(&trainer->partials, (size_t)share->slots * trainer->slab_floats,
+                           sizeof(float), "gradients"));
+    DHO_TRY(dho_alloc(&trainer->sums, (size_t)share->sum_count, sizeof *trainer->sums, "gradients"));
+    for (int i = 0; i < share->sum_count; i++)
+        trainer->sums[i] = trainer->partials + (size_t)share->sums[i] * trainer->slab_floats;
+    return dho_bucket_sum_create(&trainer->sum,
+                                 &(dho_bucket_sum_options){.comm = trainer->comm,
+                                                           .sums = trainer->sums,
+                                                           .count = trainer->slab_floats,
+                                                           .bucket = BUCKET_FLOATS,
+                                                           .lanes = share->lane_count,
+                                                           .merge = dho_step_merge_lanes,
+                                                           .context = trainer});
+}
+
 static dho_status open_slabs(dho_trainer *trainer)
 {
     const dho_graph *graph = trainer->student.graph;
@@ -112,19 +137,17 @@ static dho_status open_slabs(dho_trainer *trainer)
     trainer->buffer_floats = dho_graph_buffer_floats(graph);
     trainer->slab_floats =
         trainer->parameter_floats + (size_t)trainer->passes * trainer->buffer_floats + TAIL_FLOATS;
-    trainer->depth = dho_tree_depth(trainer->local_count);
     const size_t floats = trainer->parameter_floats;
     DHO_TRY(dho_alloc_zero(&trainer->parameters, floats, sizeof(float), "parameters"));
     DHO_TRY(dho_alloc_zero(&trainer->moment1, floats, sizeof(float), "optimizer state"));
     if (trainer->config->train.optimizer == DHO_OPTIMIZER_ADAMW)
         DHO_TRY(dho_alloc_zero(&trainer->moment2, floats, sizeof(float), "optimizer state"));
     DHO_TRY(dho_alloc_zero(&trainer->buffers, trainer->buffer_floats, sizeof(float), "buffers"));
-    DHO_TRY(dho_alloc_zero(&trainer->partials, (size_t)trainer->depth * trainer->slab_floats,
-                           sizeof(float), "gradients"));
+    DHO_TRY(open_sums(trainer));
     DHO_TRY(dho_alloc_zero(&trainer->norm_chunks, floats / DHO_NORM_CHUNK + 1, sizeof(double),
                            "norms"));
     DHO_TRY(dho_step_conflict_create(&trainer->conflict, trainer->config->train.conflict_every,
-                                     &trainer->student, trainer->depth, trainer->micro_batch,
+                                     &trainer->student, &trainer->share, trainer->micro_batch,
                                      trainer->passes));
     dho_graph_initialise(graph, trainer->config->seed, trainer->parameters, trainer->buffers);
     DHO_TRY(dho_initial_weights_load(trainer));
@@ -134,7 +157,6 @@ static dho_status open_slabs(dho_trainer *trainer)
 static dho_status open_model(dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
-    const size_t rows = (size_t)trainer->micro_batch;
     const bool regresses = dho_method_uses_features(config->method);
     DHO_TRY(dho_compute_create(&trainer->compute, config->compute.backend, config->compute.dtype,
                                dho_setup_threads(config->compute.threads)));
@@ -153,27 +175,12 @@ static dho_status open_model(dho_trainer *trainer)
         dho_microbatch_passes(&trainer->student, config->train.forward == DHO_FORWARD_SEPARATE,
                               trainer->micro_batch, trainer->micro_labelled);
     DHO_TRY(dho_trainer_check_passes(trainer));
-    const dho_executor_options execution = {
-        .compute = trainer->compute,
-        .batch = dho_microbatch_largest_pass(trainer->passes, trainer->micro_batch,
-                                             trainer->micro_labelled),
-        .training = true,
-        .recompute = config->compute.recompute};
-    DHO_TRY(dho_executor_create(&trainer->executor, trainer->student.graph, &execution));
-    DHO_TRY(dho_trainer_prepare_passes(trainer));
+    DHO_TRY(open_share(trainer));
+    DHO_TRY(dho_trainer_open_lanes(trainer));
     DHO_TRY(
         dho_class_balance_create(&trainer->balance, config, &trainer->dataset, &trainer->labelled));
     trainer->objective = dho_objective_create(config);
     trainer->objective.balance = &trainer->balance;
-    if (trainer->cache != NULL) {
-        const size_t dim = (size_t)dho_cache_get_spec(trainer->cache)->dim;
-        DHO_TRY(dho_alloc(&trainer->teacher_payload, rows * dim, sizeof(float), "teacher"));
-        DHO_TRY(dho_alloc(&trainer->teacher_logits, rows * (size_t)trainer->dataset.classes,
-                          sizeof(float), "teacher"));
-        DHO_TRY(dho_alloc(&trainer->teacher_scratch,
-                          dho_teacher_head_scratch(trainer->head, (int)rows), sizeof(float),
-                          "teacher"));
-    }
     return open_slabs(trainer);
 }
 
@@ -182,7 +189,6 @@ static dho_status open_local(dho_trainer *trainer)
     DHO_TRY(check_shards(trainer));
     DHO_TRY(dho_config_format_keys(trainer->config, DHO_DECIDES_NUMBERS, &trainer->settings));
     DHO_TRY(open_data(trainer));
-    DHO_TRY(open_microbatches(trainer));
     const dho_status status = open_model(trainer);
     if (status != DHO_ERR_MEMORY) return status;
     return dho_fail_prefix(status,
@@ -216,9 +222,10 @@ dho_status dho_trainer_start_loader(dho_trainer *trainer)
     dho_loader_options options = dho_setup_loader(config, &trainer->dataset);
     options.view_source = boxes ? dho_teacher_view : NULL;
     options.view_context = trainer->cache;
+    options.prefetch += 2 * (trainer->lanes.count - 1); /* what lanes hold and wait for */
     const dho_loader_steps steps = {.sampler = trainer->sampler,
-                                    .shards = trainer->local_shards,
-                                    .shard_count = trainer->local_count,
+                                    .shards = trainer->share.wanted,
+                                    .shard_count = trainer->share.count,
                                     .first = trainer->step,
                                     .last = trainer->length.total_steps};
     return dho_comm_agree(trainer->comm, dho_loader_create(&trainer->loader, &options, &steps));
@@ -233,7 +240,8 @@ void dho_trainer_close(dho_trainer *trainer)
     dho_set_evaluator_close(&trainer->evaluator);
     dho_loader_destroy(&trainer->loader);
     dho_sampler_destroy(&trainer->sampler);
-    dho_executor_destroy(&trainer->executor);
+    dho_bucket_sum_destroy(&trainer->sum);
+    dho_lanes_free(&trainer->lanes, trainer->compute);
     dho_student_destroy(&trainer->student);
     dho_compute_destroy(&trainer->compute);
     dho_cache_close(&trainer->cache);
@@ -241,9 +249,7 @@ void dho_trainer_close(dho_trainer *trainer)
     dho_id_list_free(&trainer->labelled);
     dho_id_list_free(&trainer->excluded);
     dho_dataset_free(&trainer->dataset);
-    dho_free(trainer->order);
-    dho_free(trainer->merges);
-    dho_free(trainer->local_shards);
+    dho_share_free(&trainer->share);
     dho_free(trainer->parameters);
     dho_free(trainer->moment1);
     dho_free(trainer->moment2);
@@ -251,10 +257,8 @@ void dho_trainer_close(dho_trainer *trainer)
     dho_free(trainer->ema_parameters);
     dho_free(trainer->ema_buffers);
     dho_free(trainer->partials);
+    dho_free(trainer->sums);
     dho_free(trainer->norm_chunks);
-    dho_free(trainer->teacher_payload);
-    dho_free(trainer->teacher_logits);
-    dho_free(trainer->teacher_scratch);
     dho_teacher_head_free(&trainer->own_head);
     dho_step_conflict_free(&trainer->conflict);
     *trainer = (dho_trainer){0};

@@ -20,16 +20,16 @@ dho_status dho_trainer_check_passes(const dho_trainer *trainer)
                     (long long)config->train.batch_unlabelled, (long long)config->data.image_size);
 }
 
-dho_status dho_trainer_prepare_passes(dho_trainer *trainer)
+dho_status dho_trainer_prepare_passes(const dho_trainer *trainer, dho_executor *executor)
 {
     for (int64_t step = 0; step < trainer->length.steps_per_epoch; step++) {
         const dho_step_rows rows = dho_sampler_rows(trainer->sampler, step);
         if (trainer->passes == 1) {
-            DHO_TRY(dho_executor_prepare(trainer->executor, rows.labelled + rows.unlabelled));
+            DHO_TRY(dho_executor_prepare(executor, rows.labelled + rows.unlabelled));
             continue;
         }
-        DHO_TRY(dho_executor_prepare(trainer->executor, rows.labelled));
-        DHO_TRY(dho_executor_prepare(trainer->executor, rows.unlabelled));
+        DHO_TRY(dho_executor_prepare(executor, rows.labelled));
+        DHO_TRY(dho_executor_prepare(executor, rows.unlabelled));
     }
     return DHO_OK;
 }

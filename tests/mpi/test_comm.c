@@ -1,15 +1,14 @@
 /* Each rank runs every test in the same order, in one process (CK_NOFORK). What only one rank can
  * see goes through on_all_ranks(), so that all ranks fail a test together and none is left waiting
  * in a collective. Rank 0 prints the report. */
-#include "check_main.h"
-#include "dho/comm.h"
+#include "mpi/mpi_main.h"
 
 #include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
-static dho_comm *comm; /* set once in main */
+static dho_comm *comm; /* set once in main, as the two below */
 static int rank, size;
 
 static bool on_all_ranks(bool condition, int line)
@@ -29,45 +28,35 @@ static float leaf(int v, size_t i)
     return (float)(int32_t)x * (1 + (float)(x >> 28)) * 1e-9f;
 }
 
-/* The sum over v, v + 2^k * step, ... below n; step 1 and v 0 give the whole tree. */
+/* The definition: node(v, k) with stride 2^k. */
 static float node(int n, int v, int64_t stride, size_t i)
 {
     if (v + stride >= n) return leaf(v, i);
     return node(n, v, 2 * stride, i) + node(n, (int)(v + stride), 2 * stride, i);
 }
 
-/* What tree_sum promises for this number of ranks. */
-static float expected_sum(int shards, size_t i)
-{
-    int top = 1;
-    while (top <= size / 2) top *= 2;
-    if (top == size) return node(shards, 0, 1, i);
-    float partial[64];
-    for (int r = 0; r < size; r++) {
-        /* Rank r's own tree is over r, r + P, r + 2P ...: the same recursion with stride P. */
-        partial[r] = node(shards, r, size, i);
-        if (r >= top) partial[r - top] += partial[r];
-    }
-    for (int bit = top / 2; bit > 0; bit /= 2)
-        for (int r = 0; r < bit; r++) partial[r] += partial[r + bit];
-    return partial[0];
-}
+enum { MOST_SHARDS = 64, SLOTS = 2 * DHO_TREE_SUMS };
 
-/* The trainer's use: local microbatches in dho_tree_order's order, then the sum over ranks. */
-static dho_status sum_shards(int shards, size_t count, float *slots)
+/* The trainer's use: a rank's microbatches in tree order, then the sum over ranks. Slots lie
+ * `count` floats apart, and the sums begin `offset` floats after a slot's begin. */
+static dho_status sum_shards(int shards, size_t offset, size_t count, float *slots)
 {
-    int order[64], merges[64], live = 0;
-    const int n = (shards - rank + size - 1) / size;
-    dho_tree_order(n, order, merges);
+    int order[MOST_SHARDS], merges[MOST_SHARDS], first[MOST_SHARDS + 1], live = 0;
+    float *sums[SLOTS];
+    dho_tree_order(shards, order);
+    dho_tree_cut(shards, 0, shards, size, first);
+    const int n = first[rank + 1] - first[rank];
+    dho_tree_merges(shards, first[rank], NULL, n, merges);
     for (int k = 0; k < n; k++) {
-        float *slot = slots + (size_t)live++ * count;
-        for (size_t i = 0; i < count; i++) slot[i] = leaf(rank + order[k] * size, i);
-        for (int m = 0; m < merges[k]; m++, live--) {
-            float *lower = slots + (size_t)(live - 2) * count, *upper = lower + count;
-            for (size_t i = 0; i < count; i++) lower[i] += upper[i];
-        }
+        sums[live] = slots + (size_t)live * (offset + count);
+        for (size_t i = 0; i < count; i++) sums[live][offset + i] = leaf(order[first[rank] + k], i);
+        live++;
+        for (int m = 0; m < merges[k]; m++, live--)
+            for (size_t i = 0; i < count; i++)
+                sums[live - 2][offset + i] += sums[live - 1][offset + i];
     }
-    return dho_comm_tree_sum(comm, slots, count);
+    DHO_TRY(dho_comm_set_tree(comm, shards));
+    return dho_comm_tree_sum(comm, sums, offset, count);
 }
 
 static const int shard_counts[] = {4, 6, 7, 8, 16};
@@ -78,28 +67,28 @@ enum { SHARD_COUNTS = 5, LENGTHS = 9 };
 START_TEST(test_tree_sum)
 {
     const int wanted = shard_counts[_i / LENGTHS], shards = wanted > size ? wanted : size;
-    const size_t count = lengths[_i % LENGTHS];
+    const size_t count = lengths[_i % LENGTHS], offset = (size_t)(_i % 3);
     float *slots;
-    check_all(dho_alloc(&slots, (size_t)dho_tree_depth(shards) * count + 1, sizeof *slots, "s") ==
-              DHO_OK);
-    ck_assert_ok(sum_shards(shards, count, slots));
+    check_all(dho_alloc(&slots, 8 * (offset + count) + 1, sizeof *slots, "s") == DHO_OK);
+    ck_assert_ok(sum_shards(shards, offset, count, slots));
     size_t wrong = 0;
     /* The naive tree is slow: of long vectors every 97th element and both ends are compared. */
     for (size_t i = 0; i<count; i += count> 5000 && i > 50 && i + 150 < count ? 97 : 1) {
-        const float expected = expected_sum(shards, i);
-        if (memcmp(&expected, &slots[i], sizeof expected) != 0) wrong++;
+        const float expected = node(shards, 0, 1, i);
+        if (memcmp(&expected, &slots[offset + i], sizeof expected) != 0) wrong++;
     }
     check_all(wrong == 0);
-    ck_assert_ok(dho_comm_check_equal(comm, slots, count * sizeof *slots, "the sum"));
+    ck_assert_ok(dho_comm_check_equal(comm, slots + offset, count * sizeof *slots, "the sum"));
     dho_free(slots);
 }
 END_TEST
 
 START_TEST(test_tree_sum_allocates_nothing)
 {
-    float data[100] = {0};
+    float data[100] = {0}, *sums = data;
+    ck_assert_ok(dho_comm_set_tree(comm, size));
     const int64_t before = dho_alloc_get_stats().calls;
-    ck_assert_ok(dho_comm_tree_sum(comm, data, 100));
+    ck_assert_ok(dho_comm_tree_sum(comm, &sums, 0, 100));
     check_all(dho_alloc_get_stats().calls == before);
 }
 END_TEST
@@ -294,14 +283,16 @@ START_TEST(test_plan_threads)
     ck_assert_ok(dho_comm_sum_int64(comm, &sum, 1));
     const int64_t online = sysconf(_SC_NPROCESSORS_ONLN);
     ck_assert_int_le(sum, size > online ? size : online);
-    ck_assert_fails(dho_comm_plan_threads(comm, rank == size - 1 ? INT_MAX : 1, "the test", true,
-                                          &threads),
-                    DHO_ERR_CONFIG, "the test: 2147483647 threads for each rank on ");
+    ck_assert_fails(
+        dho_comm_plan_threads(comm, rank == size - 1 ? INT_MAX : 1, "the test", true, &threads),
+        DHO_ERR_CONFIG, "the test: 2147483647 threads for each rank on ");
 }
 END_TEST
 
 static Suite *comm_suite(void)
 {
+    rank = dho_comm_rank(comm);
+    size = dho_comm_size(comm);
     Suite *suite = suite_create("comm");
     TCase *tests = tcase_create("comm");
     tcase_set_timeout(tests, 0); /* CTest's counts */
@@ -324,25 +315,5 @@ static Suite *comm_suite(void)
 
 int main(int argc, char **argv)
 {
-    if (dho_comm_create_mpi(&comm, &argc, &argv) != DHO_OK) {
-        fprintf(stderr, "%s\n", dho_error_message());
-        return EXIT_FAILURE;
-    }
-    rank = dho_comm_rank(comm);
-    size = dho_comm_size(comm);
-    /* Started wrongly, every process would be a rank 0 of 1 and the tests would pass for nothing.
-     */
-    const char *wanted = getenv("OMPI_COMM_WORLD_SIZE");
-    if (wanted != NULL && atoi(wanted) != size) dho_comm_abort(comm, EXIT_FAILURE);
-    SRunner *runner = srunner_create(comm_suite());
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, rank == 0 ? CK_NORMAL : CK_SILENT);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    dho_comm_destroy(&comm);
-    if (dho_alloc_get_stats().live_blocks != 0) {
-        fprintf(stderr, "%" PRId64 " blocks still live\n", dho_alloc_get_stats().live_blocks);
-        return EXIT_FAILURE;
-    }
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return mpi_main(argc, argv, &comm, comm_suite);
 }

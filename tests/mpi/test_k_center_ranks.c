@@ -1,6 +1,6 @@
 /* Greedy k-center on several ranks: each has its share of the points, all find the naive loop's
  * choices. With batches of 64 points the last of 4 ranks has none. */
-#include "check_main.h"
+#include "mpi/mpi_main.h"
 #include "unit/select/k_center_naive.h"
 
 static dho_comm *comm; /* set once in main */
@@ -65,23 +65,17 @@ START_TEST(test_deal)
 }
 END_TEST
 
-int main(int argc, char **argv)
+static Suite *k_center_suite(void)
 {
-    if (dho_comm_create_mpi(&comm, &argc, &argv) != DHO_OK) {
-        fprintf(stderr, "%s\n", dho_error_message());
-        return EXIT_FAILURE;
-    }
-    const bool first = dho_comm_rank(comm) == 0;
     Suite *suite = suite_create("k-center");
     TCase *tests = tcase_create("k-center");
     tcase_add_test(tests, test_ranks_agree);
     tcase_add_test(tests, test_deal);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, first ? CK_NORMAL : CK_SILENT);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    dho_comm_destroy(&comm);
-    return failed == 0 && dho_alloc_get_stats().live_blocks == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return suite;
+}
+
+int main(int argc, char **argv)
+{
+    return mpi_main(argc, argv, &comm, k_center_suite);
 }

@@ -12,7 +12,7 @@ static dho_status time_size(dho_comm *comm, float *data, size_t floats, int time
     for (int i = -1; i < times; i++) { /* one to warm up */
         DHO_TRY(dho_comm_barrier(comm));
         const double start = dho_seconds_now();
-        DHO_TRY(dho_comm_tree_sum(comm, data, floats));
+        DHO_TRY(dho_comm_tree_sum(comm, &data, 0, floats));
         int64_t nanoseconds = (int64_t)(1e9 * (dho_seconds_now() - start));
         DHO_TRY(dho_comm_max_int64(comm, &nanoseconds, 1));
         const double seconds = 1e-9 * (double)nanoseconds;
@@ -27,9 +27,9 @@ dho_status dho_bench_allreduce(dho_comm *comm, int64_t most, int times)
 {
     const int ranks = dho_comm_size(comm), rank = dho_comm_rank(comm);
     float *data;
-    dho_status status =
-        dho_comm_agree(comm, dho_alloc_zero(&data, (size_t)most, sizeof *data, "gradients"));
-    if (status != DHO_OK) return status;
+    dho_status status = dho_alloc_zero(&data, (size_t)most, sizeof *data, "gradients");
+    if (status == DHO_OK) status = dho_comm_set_tree(comm, ranks);
+    DHO_TRY_GOTO(dho_comm_agree(comm, status));
     if (rank == 0)
         printf("%d ranks, %d times each\n%12s %10s %10s %10s\n", ranks, times, "MiB", "best ms",
                "mean ms", "GB/s");
@@ -44,6 +44,7 @@ dho_status dho_bench_allreduce(dho_comm *comm, int64_t most, int times)
                    1e3 * seconds[1], 1e-9 * bytes / seconds[0]);
         if (floats == most) break;
     }
+fail:
     dho_free(data);
     return status;
 }

@@ -1,0 +1,60 @@
+/* What each lane has of its own. */
+#include "dho/alloc.h"
+#include "dho/microbatch.h"
+#include "dho/teacher.h"
+#include "train/trainer_internal.h"
+
+static dho_status open_teacher(const dho_trainer *trainer, dho_lane *lane)
+{
+    const size_t rows = (size_t)trainer->micro_batch;
+    const size_t dim = (size_t)dho_cache_get_spec(trainer->cache)->dim;
+    DHO_TRY(dho_alloc(&lane->teacher_payload, rows * dim, sizeof(float), "teacher"));
+    DHO_TRY(dho_alloc(&lane->teacher_logits, rows * (size_t)trainer->dataset.classes, sizeof(float),
+                      "teacher"));
+    return dho_alloc(&lane->teacher_scratch, dho_teacher_head_scratch(trainer->head, (int)rows),
+                     sizeof(float), "teacher");
+}
+
+/* Its threads: all of the rank's for a single lane. */
+static dho_status open_compute(const dho_trainer *trainer, dho_lane *lane)
+{
+    const dho_config *config = trainer->config;
+    const int all = dho_compute_threads(trainer->compute);
+    const int asked = (int)config->compute.microbatch_threads;
+    const int each = asked > 0 ? asked : all / trainer->lanes.count;
+    if (trainer->lanes.count == 1 && each == all) {
+        lane->compute = trainer->compute;
+        return DHO_OK;
+    }
+    return dho_compute_create(&lane->compute, config->compute.backend, config->compute.dtype, each);
+}
+
+static dho_status open_lane(const dho_trainer *trainer, dho_lane *lane)
+{
+    DHO_TRY(open_compute(trainer, lane));
+    const dho_executor_options execution = {
+        .compute = lane->compute,
+        .batch = dho_microbatch_largest_pass(trainer->passes, trainer->micro_batch,
+                                             trainer->micro_labelled),
+        .training = true,
+        .recompute = trainer->config->compute.recompute};
+    DHO_TRY(dho_executor_create(&lane->executor, trainer->student.graph, &execution));
+    DHO_TRY(dho_trainer_prepare_passes(trainer, lane->executor));
+    return trainer->cache != NULL ? open_teacher(trainer, lane) : DHO_OK;
+}
+
+dho_status dho_trainer_open_lanes(dho_trainer *trainer)
+{
+    DHO_TRY(dho_lanes_create(&trainer->lanes, trainer->share.lane_count));
+    for (int i = 0; i < trainer->lanes.count; i++)
+        DHO_TRY(open_lane(trainer, &trainer->lanes.items[i]));
+    return DHO_OK;
+}
+
+size_t dho_trainer_activation_bytes(const dho_trainer *trainer)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < trainer->lanes.count; i++)
+        bytes += dho_executor_arena_bytes(trainer->lanes.items[i].executor);
+    return bytes;
+}
