@@ -50,7 +50,7 @@ DHO_METRIC(STEP_SECONDS, .name = "step_seconds", .what = "Seconds a step", .writ
            .chart = DHO_CHART_SPEED, .smooth = true, .from_zero = true)
 DHO_METRIC(DATA_SECONDS, .name = "data_wait_seconds", .what = "Seconds a step waiting for images",
            .written = DHO_RUNS_ALL, .chart = DHO_CHART_SPEED, .smooth = true, .from_zero = true)
-DHO_METRIC(COMM_SECONDS, .name = "comm_seconds", .what = "Seconds a step in communication, rank 0",
+DHO_METRIC(COMM_SECONDS, .name = "comm_seconds", .what = "Seconds a step waiting for communication, rank 0",
            .written = DHO_RUNS_ALL, .chart = DHO_CHART_SPEED, .smooth = true, .from_zero = true)
 DHO_METRIC(COMM_HIDDEN, .name = "comm_hidden",
            .what = "Share of the communication beside the computing, rank 0", .unit = "share",

@@ -60,7 +60,7 @@ static const char first_line[] =
     "{\"step\":2,\"epoch\":0.5,\"loss\":1.75,\"ce\":2.0,\"kd_labelled\":2.25,"
     "\"kd_unlabelled\":2.5,\"accuracy\":3.25,\"lr\":0.25,\"gradient_norm\":-1.0,"
     "\"images_per_second\":256.0,\"step_seconds\":0.125,\"data_wait_seconds\":4.5,"
-    "\"comm_seconds\":4.75";
+    "\"comm_seconds\":4.75,\"comm_hidden\":5.0";
 static const char features[] = ",\"feature_labelled\":2.75,\"feature_unlabelled\":3.0";
 
 START_TEST(test_lines)
@@ -76,11 +76,11 @@ START_TEST(test_lines)
              "{\"step\":4,\"epoch\":1.0,\"loss\":4.25,\"ce\":4.5,\"kd_labelled\":4.75,"
              "\"kd_unlabelled\":5.0,\"accuracy\":5.75,\"lr\":0.125,\"gradient_norm\":6.25,"
              "\"images_per_second\":256.0,\"step_seconds\":0.125,\"data_wait_seconds\":7.0,"
-             "\"comm_seconds\":7.25}\n"
+             "\"comm_seconds\":7.25,\"comm_hidden\":7.5}\n"
              "{\"step\":5,\"epoch\":1.25,\"loss\":5.25,\"ce\":5.5,\"kd_labelled\":5.75,"
              "\"kd_unlabelled\":6.0,\"accuracy\":6.75,\"lr\":0.1,\"gradient_norm\":7.25,"
              "\"images_per_second\":256.0,\"step_seconds\":0.125,\"data_wait_seconds\":8.0,"
-             "\"comm_seconds\":8.25}\n",
+             "\"comm_seconds\":8.25,\"comm_hidden\":8.5}\n",
              first_line);
     check_file(expected);
 }
@@ -117,7 +117,7 @@ START_TEST(test_evaluation)
     snprintf(expected, sizeof expected,
              "%s\"loss\":0.0,\"ce\":0.0,\"kd_labelled\":0.0,\"kd_unlabelled\":0.0,"
              "\"accuracy\":0.0,\"lr\":0.0,\"gradient_norm\":0.0,\"images_per_second\":0.0,"
-             "\"step_seconds\":1.0,\"data_wait_seconds\":0.0,\"comm_seconds\":0.0}\n"
+             "\"step_seconds\":1.0,\"data_wait_seconds\":0.0,\"comm_seconds\":0.0,\"comm_hidden\":0.0}\n"
              "{\"step\":2,\"evaluated\":\"val\",\"eval_top1\":0.5,\"eval_top5\":0.0,"
              "\"eval_nll\":0.0,\"eval_seconds\":0.0,\"eval_top1_ce\":0.0,\"eval_top1_kd\":0.0,"
              "\"eval_nll_ce\":0.0,\"eval_nll_kd\":1.5,\"eval_alpha\":0.0,\"eval_beta\":0.0}\n",
