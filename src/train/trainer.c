@@ -102,6 +102,7 @@ static void announce(const dho_trainer *trainer)
              dho_compute_kernels(trainer->compute)->name, trainer->shards, trainer->micro_batch,
              trainer->micro_labelled, (double)dho_trainer_activation_bytes(trainer) / 1048576,
              more);
+    dho_trainer_announce_lanes(trainer);
     dho_run_length_describe(&trainer->length, config, length, sizeof length);
     dho_info("%s; from step %lld", length, (long long)trainer->step);
     dho_info("configuration: %s/config.yaml", config->out);

@@ -102,6 +102,8 @@ dho_status dho_trainer_prepare_passes(const dho_trainer *trainer, dho_executor *
 dho_status dho_trainer_open_lanes(dho_trainer *trainer);
 /* Of all lanes. */
 size_t dho_trainer_activation_bytes(const dho_trainer *trainer);
+/* What is worth saying of ranks, threads and microbatches that do not go together. */
+void dho_trainer_announce_lanes(const dho_trainer *trainer);
 
 /* Opens what evaluates while training, if anything does. Collective. */
 dho_status dho_trainer_open_evaluation(dho_trainer *trainer);

@@ -1,5 +1,6 @@
 /* What each lane has of its own. */
 #include "dho/alloc.h"
+#include "dho/log.h"
 #include "dho/microbatch.h"
 #include "dho/teacher.h"
 #include "train/trainer_internal.h"
@@ -57,4 +58,31 @@ size_t dho_trainer_activation_bytes(const dho_trainer *trainer)
     for (int i = 0; i < trainer->lanes.count; i++)
         bytes += dho_executor_arena_bytes(trainer->lanes.items[i].executor);
     return bytes;
+}
+
+/* Of all ranks: the most microbatches of one. */
+static int most_microbatches(const dho_trainer *trainer)
+{
+    return (trainer->shards + trainer->ranks - 1) / trainer->ranks;
+}
+
+void dho_trainer_announce_lanes(const dho_trainer *trainer)
+{
+    const int each = dho_compute_threads(trainer->lanes.items[0].compute);
+    const int lanes = trainer->lanes.count,
+              idle = dho_compute_threads(trainer->compute) - lanes * each;
+    const int most = most_microbatches(trainer);
+    const double even = (double)trainer->shards / ((double)trainer->ranks * most);
+    if (even < 1)
+        dho_info("%d ranks for %d shards: a rank has %d at most, %.0f %% of the time is idle (none "
+                 "where the "
+                 "ranks divide the shards)",
+                 trainer->ranks, trainer->shards, most, 100 * (1 - even));
+    if (each > 1)
+        dho_info("%d threads for each microbatch: the bits are those of so many "
+                 "(docs/reproducibility.md)",
+                 each);
+    if (idle > 0)
+        dho_info("%d thread%s idle while gradients are computed: train.shards has %d for each rank",
+                 idle, idle == 1 ? " is" : "s are", most);
 }
