@@ -17,7 +17,10 @@ typedef struct dho_bucket_sum_options {
                        to finish, nobody else may communicate */
     float *const *sums; /* borrowed: as dho_comm_tree_sum takes them */
     size_t count;       /* floats of each */
-    size_t bucket; /* floats; buckets are cut from the end: [count - bucket, count) is the first */
+    size_t bucket;      /* floats; a bucket begins at a multiple of it behind the first `whole` floats */
+    size_t whole;       /* floats at the front: part of the last bucket, and summed for all ranks */
+    bool scatter;       /* behind `whole`, each rank gets those ranges only that it owns
+                           (dho_comm_tree_scatter of each bucket) */
     int lanes;     /* threads that compute, each on gradients of its own */
     /* Makes `sums` whole from the lanes' gradients, for floats begin .. end - 1 of all. Called for
      * each bucket once, by one thread at a time, when every lane is done with that bucket. */
@@ -42,7 +45,8 @@ void dho_bucket_sum_begin(dho_bucket_sum *sum);
 /* A lane's gradients from float `from` on are final; `from` falls from call to call. From any
  * thread. Only for a step that cannot fail on this rank any more. */
 void dho_bucket_sum_ready(dho_bucket_sum *sum, int lane, size_t from);
-/* All the rest is final, too; waits until the total is in sums[0]. Collective. */
+/* All the rest is final, too; waits until the total, or this rank's part of it, is in sums[0].
+ * Collective. */
 dho_status dho_bucket_sum_finish(dho_bucket_sum *sum, dho_bucket_sum_times *out_times);
 
 #pragma GCC visibility pop

@@ -55,6 +55,20 @@ dho_status dho_comm_set_tree(dho_comm *comm, int leaves);
  * Collective. */
 dho_status dho_comm_tree_sum(dho_comm *comm, float *const *sums, size_t offset, size_t count);
 
+/* The two halves of dho_comm_tree_sum. Each rank owns a range of a call's floats, which begins and
+ * ends at a multiple of DHO_COMM_GRAIN from the call's offset, but for the last range's end; it may
+ * be empty. scatter: each rank has the total of the range that it owns. spread: each rank gives its
+ * range of `data` to all, who have all ranges then. */
+enum { DHO_COMM_GRAIN = 1 << 14 };
+typedef struct dho_comm_range {
+    size_t begin, end; /* from the call's offset */
+} dho_comm_range;
+/* Local; after dho_comm_set_tree. */
+dho_comm_range dho_comm_own_range(const dho_comm *comm, size_t count);
+/* Collective. */
+dho_status dho_comm_tree_scatter(dho_comm *comm, float *const *sums, size_t offset, size_t count);
+dho_status dho_comm_spread(dho_comm *comm, float *data, size_t count);
+
 /* In-place maximum / sum of int64. Collective. */
 dho_status dho_comm_max_int64(dho_comm *comm, int64_t *data, size_t count);
 dho_status dho_comm_sum_int64(dho_comm *comm, int64_t *data, size_t count);

@@ -221,6 +221,7 @@ typedef struct dho_config {
         dho_keep_best keep_best;      /* train.keep_best: none | top1 | top5 | nll | ... */
         int64_t patience;             /* train.patience: 0 = never stops early; evaluations */
         double min_delta;             /* train.min_delta: 0; in units of keep_best */
+        bool shard_optimizer;    /* train.shard_optimizer: each rank updates its part */
         double ema; /* train.ema: 0 = none; decay of the weights' average a step */
     } train;
 

@@ -34,7 +34,9 @@ struct dho_bucket_sum {
 /* Where the next bucket begins. */
 static size_t next_begin(const dho_bucket_sum *sum)
 {
-    return sum->left > sum->options.bucket ? sum->left - sum->options.bucket : 0;
+    const dho_bucket_sum_options *o = &sum->options;
+    if (sum->left <= o->whole + o->bucket) return 0;
+    return o->whole + (sum->left - o->whole - 1) / o->bucket * o->bucket;
 }
 
 /* Under the lock: is every lane done with the next bucket? The last one, with the first floats of
@@ -51,7 +53,12 @@ static bool is_ready(const dho_bucket_sum *sum)
 static dho_status sum_bucket(const dho_bucket_sum_options *o, size_t begin, size_t end)
 {
     o->merge(o->context, begin, end);
-    return dho_comm_tree_sum(o->comm, o->sums, begin, end - begin);
+    if (!o->scatter) return dho_comm_tree_sum(o->comm, o->sums, begin, end - begin);
+    if (begin == 0) {
+        DHO_TRY(dho_comm_tree_sum(o->comm, o->sums, 0, o->whole));
+        begin = o->whole;
+    }
+    return dho_comm_tree_scatter(o->comm, o->sums, begin, end - begin);
 }
 
 static void *run_thread(void *argument)

@@ -57,7 +57,23 @@ dho_status dho_comm_set_tree(dho_comm *comm, int leaves)
 
 dho_status dho_comm_tree_sum(dho_comm *comm, float *const *sums, size_t offset, size_t count)
 {
-    return comm->ops->tree_sum(comm, sums, offset, count);
+    DHO_TRY(comm->ops->tree_scatter(comm, sums, offset, count));
+    return comm->ops->spread(comm, sums[0] + offset, count);
+}
+
+dho_comm_range dho_comm_own_range(const dho_comm *comm, size_t count)
+{
+    return comm->ops->own_range(comm, count);
+}
+
+dho_status dho_comm_tree_scatter(dho_comm *comm, float *const *sums, size_t offset, size_t count)
+{
+    return comm->ops->tree_scatter(comm, sums, offset, count);
+}
+
+dho_status dho_comm_spread(dho_comm *comm, float *data, size_t count)
+{
+    return comm->ops->spread(comm, data, count);
 }
 
 dho_status dho_comm_max_int64(dho_comm *comm, int64_t *data, size_t count)

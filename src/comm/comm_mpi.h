@@ -38,7 +38,9 @@ typedef struct mpi_comm {
 
 /* See comm_ops. */
 dho_status comm_mpi_set_tree(dho_comm *base, int leaves);
-dho_status comm_mpi_tree_sum(dho_comm *base, float *const *sums, size_t offset, size_t count);
+dho_comm_range comm_mpi_own_range(const dho_comm *base, size_t count);
+dho_status comm_mpi_tree_scatter(dho_comm *base, float *const *sums, size_t offset, size_t count);
+dho_status comm_mpi_spread(dho_comm *base, float *data, size_t count);
 void comm_mpi_release_sum(comm_sum *sum);
 
 #endif

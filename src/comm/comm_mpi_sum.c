@@ -13,9 +13,7 @@
 #define ARRIVING_FLOATS ((size_t)1 << 22)
 enum { LEAST_PIECE = 1024, MAX_LEVELS = sizeof(int) * CHAR_BIT };
 
-typedef struct range {
-    size_t begin, end;
-} range;
+typedef dho_comm_range range;
 
 static size_t min_size(size_t a, size_t b)
 {
@@ -91,30 +89,50 @@ static dho_status exchange_copy(mpi_comm *comm, int partner, const float *give, 
     return DHO_OK;
 }
 
+/* The ranges that a rank holds on its way down: held[0] is all, held[levels] its own. At each level
+ * it keeps one half and gives the other one away. */
+static int hold_halves(const dho_comm *comm, size_t count, range held[MAX_LEVELS + 1])
+{
+    int level = 0;
+    held[0] = (range){0, count};
+    for (int bit = 1; bit < comm->size; bit *= 2, level++) {
+        const range all = held[level];
+        const size_t half = (all.end - all.begin + 1) / 2;
+        const size_t grains = (half + DHO_COMM_GRAIN - 1) / DHO_COMM_GRAIN;
+        const size_t middle = min_size(all.begin + grains * DHO_COMM_GRAIN, all.end);
+        held[level + 1] = comm->rank & bit ? (range){middle, all.end} : (range){all.begin, middle};
+    }
+    return level;
+}
+
+/* What is left of a range without the half that is kept. */
+static range other_half(range all, range kept)
+{
+    return kept.begin == all.begin ? (range){kept.end, all.end} : (range){all.begin, kept.begin};
+}
+
 /* Ranks stand in tree order: neighbours are halves of a node, then pairs of pairs are, and so on.
  * So the longest messages go to the nearest ranks, which a launcher puts on the same machine, and
  * of a machine's ranks each sends its own share of the slab on to the next machine. */
-static dho_status halve_and_double(mpi_comm *comm, float *data, size_t count)
+static dho_status scatter_by_halves(mpi_comm *comm, float *data, size_t count)
 {
-    const int ranks = comm->base.size, rank = comm->base.rank;
-    range held[MAX_LEVELS + 1] = {{0, count}};
-    int level = 0;
-    for (int bit = 1; bit < ranks; bit *= 2, level++) {
-        const range all = held[level];
-        const size_t middle = all.begin + (all.end - all.begin) / 2;
-        const range low = {all.begin, middle}, high = {middle, all.end};
-        const range keep = rank & bit ? high : low;
-        const range give = rank & bit ? low : high;
-        DHO_TRY(exchange_add(comm, rank ^ bit, data + give.begin, give.end - give.begin,
-                             data + keep.begin, keep.end - keep.begin));
-        held[level + 1] = keep;
+    range held[MAX_LEVELS + 1];
+    const int levels = hold_halves(&comm->base, count, held);
+    for (int level = 0; level < levels; level++) {
+        const range keep = held[level + 1], give = other_half(held[level], keep);
+        DHO_TRY(exchange_add(comm, comm->base.rank ^ (1 << level), data + give.begin,
+                             give.end - give.begin, data + keep.begin, keep.end - keep.begin));
     }
-    for (int bit = ranks / 2; bit > 0; bit /= 2, level--) {
-        const range mine = held[level], all = held[level - 1];
-        const range other =
-            rank & bit ? (range){all.begin, mine.begin} : (range){mine.end, all.end};
-        DHO_TRY(exchange_copy(comm, rank ^ bit, data + mine.begin, mine.end - mine.begin,
-                              data + other.begin, other.end - other.begin));
+    return DHO_OK;
+}
+
+static dho_status spread_by_halves(mpi_comm *comm, float *data, size_t count)
+{
+    range held[MAX_LEVELS + 1];
+    for (int level = hold_halves(&comm->base, count, held); level-- > 0;) {
+        const range mine = held[level + 1], other = other_half(held[level], mine);
+        DHO_TRY(exchange_copy(comm, comm->base.rank ^ (1 << level), data + mine.begin,
+                              mine.end - mine.begin, data + other.begin, other.end - other.begin));
     }
     return DHO_OK;
 }
@@ -124,9 +142,10 @@ static dho_status halve_and_double(mpi_comm *comm, float *data, size_t count)
 /* What rank r of P owns of `count` floats. */
 static range range_of(size_t count, int ranks, int r)
 {
-    const size_t share = count / (size_t)ranks, more = count % (size_t)ranks, i = (size_t)r;
-    const size_t begin = i * share + min_size(i, more);
-    return (range){begin, begin + share + (i < more)};
+    const size_t grains = (count + DHO_COMM_GRAIN - 1) / DHO_COMM_GRAIN, i = (size_t)r;
+    const size_t share = grains / (size_t)ranks, more = grains % (size_t)ranks;
+    const size_t begin = i * share + min_size(i, more), end = begin + share + (i < more);
+    return (range){min_size(begin * DHO_COMM_GRAIN, count), min_size(end * DHO_COMM_GRAIN, count)};
 }
 
 /* The piece of a range that begins `at` floats after its begin. */
@@ -201,34 +220,55 @@ static dho_status exchange_totals(mpi_comm *comm, float *data, size_t count)
     return DHO_OK;
 }
 
-static dho_status sum_by_owners(mpi_comm *comm, float *const *sums, size_t count)
+static dho_status scatter_to_owners(mpi_comm *comm, float *const *sums, size_t count)
 {
     const int size = comm->base.size;
     for (size_t at = 0; at < range_of(count, size, 0).end; at += comm->sum.piece) {
         DHO_TRY(exchange_sums(comm, sums, count, at));
         add_up(comm, sums, piece_of(range_of(count, size, comm->base.rank), at, comm->sum.piece));
     }
-    return exchange_totals(comm, sums[0], count);
+    return DHO_OK;
 }
 
-static dho_status tree_sum(dho_comm *base, float *const *sums, size_t offset, size_t count)
+/* --- both --------------------------------------------------------------------------------------*/
+
+static dho_status scatter(mpi_comm *comm, float *const *sums, size_t offset, size_t count)
+{
+    float *from[DHO_TREE_SUMS];
+    const int rank = comm->base.rank;
+    if (comm->sum.halves) return scatter_by_halves(comm, sums[0] + offset, count);
+    const int own = comm->sum.first[rank + 1] - comm->sum.first[rank];
+    for (int k = 0; k < own; k++) from[k] = sums[k] + offset;
+    return scatter_to_owners(comm, from, count);
+}
+
+dho_status comm_mpi_tree_scatter(dho_comm *base, float *const *sums, size_t offset, size_t count)
 {
     mpi_comm *comm = (mpi_comm *)base;
-    float *from[DHO_TREE_SUMS];
     if (count == 0 || base->size == 1) return DHO_OK;
-    if (comm->sum.halves) return halve_and_double(comm, sums[0] + offset, count);
-    const int own = comm->sum.first[base->rank + 1] - comm->sum.first[base->rank];
-    for (int k = 0; k < own; k++) from[k] = sums[k] + offset;
-    return sum_by_owners(comm, from, count);
+    comm_watch_enter(&comm->watch, "adds up the gradients");
+    const dho_status status = scatter(comm, sums, offset, count);
+    comm_watch_leave(&comm->watch);
+    return status;
 }
 
-dho_status comm_mpi_tree_sum(dho_comm *base, float *const *sums, size_t offset, size_t count)
+dho_status comm_mpi_spread(dho_comm *base, float *data, size_t count)
 {
-    comm_watch *watch = &((mpi_comm *)base)->watch;
-    comm_watch_enter(watch, "adds up the gradients");
-    const dho_status status = tree_sum(base, sums, offset, count);
-    comm_watch_leave(watch);
+    mpi_comm *comm = (mpi_comm *)base;
+    if (count == 0 || base->size == 1) return DHO_OK;
+    comm_watch_enter(&comm->watch, "gives its part of the sum to all");
+    const dho_status status =
+        comm->sum.halves ? spread_by_halves(comm, data, count) : exchange_totals(comm, data, count);
+    comm_watch_leave(&comm->watch);
     return status;
+}
+
+dho_comm_range comm_mpi_own_range(const dho_comm *base, size_t count)
+{
+    range held[MAX_LEVELS + 1];
+    if (base->size == 1) return (range){0, count};
+    if (!((const mpi_comm *)base)->sum.halves) return range_of(count, base->size, base->rank);
+    return held[hold_halves(base, count, held)];
 }
 
 /* --- life --------------------------------------------------------------------------------------*/

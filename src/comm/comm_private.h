@@ -10,12 +10,14 @@
 typedef enum comm_reduction { COMM_MIN, COMM_MAX, COMM_SUM } comm_reduction;
 
 /* The few operations in which MPI and one process differ; comm.c builds the rest on them.
- * All but destroy, abort and set_tree are collective. */
+ * All but destroy, abort, set_tree and own_range are collective. */
 typedef struct comm_ops {
     void (*destroy)(dho_comm *comm); /* releases everything, the object too */
     void (*abort)(dho_comm *comm, int exit_code);
     dho_status (*set_tree)(dho_comm *comm, int leaves); /* local */
-    dho_status (*tree_sum)(dho_comm *comm, float *const *sums, size_t offset, size_t count);
+    dho_comm_range (*own_range)(const dho_comm *comm, size_t count); /* local */
+    dho_status (*tree_scatter)(dho_comm *comm, float *const *sums, size_t offset, size_t count);
+    dho_status (*spread)(dho_comm *comm, float *data, size_t count);
     dho_status (*reduce)(dho_comm *comm, int64_t *data, size_t count, comm_reduction reduction);
     dho_status (*broadcast)(dho_comm *comm, void *data, size_t bytes, int root);
     dho_status (*gather)(dho_comm *comm, const void *data, size_t bytes, void **out,

@@ -23,11 +23,26 @@ static dho_status serial_set_tree(dho_comm *comm, int leaves)
     return DHO_OK;
 }
 
-static dho_status serial_tree_sum(dho_comm *comm, float *const *sums, size_t offset, size_t count)
+static dho_comm_range serial_own_range(const dho_comm *comm, size_t count)
+{
+    (void)comm;
+    return (dho_comm_range){0, count};
+}
+
+static dho_status serial_tree_scatter(dho_comm *comm, float *const *sums, size_t offset,
+                                      size_t count)
 {
     (void)comm;
     (void)sums;
     (void)offset;
+    (void)count;
+    return DHO_OK;
+}
+
+static dho_status serial_spread(dho_comm *comm, float *data, size_t count)
+{
+    (void)comm;
+    (void)data;
     (void)count;
     return DHO_OK;
 }
@@ -78,7 +93,9 @@ static const comm_ops serial_ops = {
     .destroy = serial_destroy,
     .abort = serial_abort,
     .set_tree = serial_set_tree,
-    .tree_sum = serial_tree_sum,
+    .own_range = serial_own_range,
+    .tree_scatter = serial_tree_scatter,
+    .spread = serial_spread,
     .reduce = serial_reduce,
     .broadcast = serial_broadcast,
     .gather = serial_gather,

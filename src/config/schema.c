@@ -262,6 +262,8 @@ static const dho_field config_fields[] = {
            "without a better train.keep_best, after which the run ends; 0: it runs to its last step"),
     NUMBER(train.min_delta, COURSE, "0", FROM(0), "", "train.patience: how much better counts as better"),
     NUMBER(train.ema, NUMBERS, "0", IN_BELOW(0, 1), "a step", "decay of an average of the weights, kept beside them; 0: none"),
+    BOOL(train.shard_optimizer, HARDWARE, "false",
+         "each rank keeps the optimizer's state of its part of the weights, updates it and gives it to all"),
 
     WORD(compute.backend, HARDWARE, backend_words, "auto", "kernels"),
     WORD(compute.dtype, NUMBERS, dtype_words, "fp32", "arithmetic of the matrix products"),

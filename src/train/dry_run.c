@@ -66,7 +66,7 @@ static dho_status describe_memory(const dho_trainer *trainer, dho_dry_run *out)
     const int moments = trainer->moment2 != NULL ? 2 : 1;
     out->weights = (int64_t)((floats + trainer->buffer_floats) * sizeof(float));
     out->gradients = (int64_t)((size_t)trainer->share.slots * trainer->slab_floats * sizeof(float));
-    out->optimizer = (int64_t)((size_t)moments * floats * sizeof(float));
+    out->optimizer = (int64_t)((size_t)moments * trainer->owned.floats * sizeof(float));
     out->activations = (int64_t)dho_trainer_activation_bytes(trainer);
     if (trainer->ema_parameters != NULL) out->average = out->weights;
     out->rank_bytes += (int64_t)dho_alloc_get_stats().peak_bytes;

@@ -178,36 +178,52 @@ void dho_step_merge_lanes(void *context, size_t begin, size_t end)
 
 /* --- the step --- */
 
-/* |gradient|: chunks of a fixed size summed in order, so the number does not depend on threads. */
-static double gradient_norm(const dho_trainer *trainer, const float *gradient)
+/* Sums of squares of the gradient's chunks of one range, which begins at a chunk. */
+static void sum_chunks(const dho_trainer *trainer, const float *gradient, dho_owned_range range)
 {
-    const size_t floats = trainer->parameter_floats;
-    const int64_t chunks = (int64_t)((floats + DHO_NORM_CHUNK - 1) / DHO_NORM_CHUNK);
+    const int64_t first = (int64_t)(range.begin / DHO_NORM_CHUNK);
+    const int64_t last = (int64_t)((range.end + DHO_NORM_CHUNK - 1) / DHO_NORM_CHUNK);
     const int threads = dho_compute_threads(trainer->compute);
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-    for (int64_t c = 0; c < chunks; c++) {
+    for (int64_t c = first; c < last; c++) {
         const size_t begin = (size_t)c * DHO_NORM_CHUNK;
-        const size_t end = begin + DHO_NORM_CHUNK < floats ? begin + DHO_NORM_CHUNK : floats;
+        const size_t end = begin + DHO_NORM_CHUNK < range.end ? begin + DHO_NORM_CHUNK : range.end;
         double sum[LANES] = {0};
         for (size_t i = begin; i < end; i += LANES)
             for (size_t j = 0; j < LANES; j++) sum[j] += (double)gradient[i + j] * gradient[i + j];
         trainer->norm_chunks[c] = 0;
         for (size_t j = 0; j < LANES; j++) trainer->norm_chunks[c] += sum[j];
     }
-    double total = 0;
-    for (int64_t c = 0; c < chunks; c++) total += trainer->norm_chunks[c];
-    return sqrt(total) / trainer->shards;
 }
 
-static void update(dho_trainer *trainer, float *slab, double lr)
+/* |gradient|: chunks of a fixed size summed in order, so the number does not depend on threads, nor
+ * on who owns which chunk. Collective. */
+static dho_status gradient_norm(const dho_trainer *trainer, const float *gradient, double *out)
 {
-    const float *gradient = slab + gradient_offset(trainer);
+    const size_t chunks = (trainer->parameter_floats + DHO_NORM_CHUNK - 1) / DHO_NORM_CHUNK;
+    memset(trainer->norm_chunks, 0, chunks * sizeof *trainer->norm_chunks);
+    for (size_t i = 0; i < trainer->owned.count; i++)
+        sum_chunks(trainer, gradient, trainer->owned.items[i]);
+    if (trainer->owned.sharded) /* of each chunk all ranks but one have the bits 0 */
+        DHO_TRY(dho_comm_sum_int64(trainer->comm, (int64_t *)trainer->norm_chunks, chunks));
+    double total = 0;
+    for (size_t c = 0; c < chunks; c++) total += trainer->norm_chunks[c];
+    *out = sqrt(total) / trainer->shards;
+    return DHO_OK;
+}
+
+/* One range of the weights, and its part of the optimizer's state. */
+static void update_range(const dho_trainer *trainer, const float *gradient, dho_owned_range range,
+                         double lr)
+{
     const dho_kernels *kernels = dho_compute_kernels(trainer->compute);
     const dho_config *config = trainer->config;
     const float scale = 1.0f / (float)trainer->shards;
     const int64_t step = trainer->step + 1;
+    const size_t floats = range.end - range.begin;
+    float *weights = trainer->parameters + range.begin;
     if (config->train.optimizer == DHO_OPTIMIZER_ADAMW)
-        kernels->adamw(trainer->compute, trainer->parameter_floats,
+        kernels->adamw(trainer->compute, floats,
                        &(dho_adamw_step){.step = step,
                                          .lr = lr,
                                          .beta1 = config->train.beta1,
@@ -215,39 +231,50 @@ static void update(dho_trainer *trainer, float *slab, double lr)
                                          .eps = config->train.eps,
                                          .weight_decay = config->train.weight_decay,
                                          .gradient_scale = scale},
-                       gradient, trainer->parameters, trainer->moment1, trainer->moment2);
+                       gradient + range.begin, weights, trainer->moment1 + range.moment,
+                       trainer->moment2 + range.moment);
     else
-        kernels->sgd(trainer->compute, trainer->parameter_floats,
+        kernels->sgd(trainer->compute, floats,
                      &(dho_sgd_step){.step = step,
                                      .lr = lr,
                                      .momentum = config->train.momentum,
                                      .weight_decay = config->train.weight_decay,
                                      .gradient_scale = scale},
-                     slab, trainer->parameters, trainer->moment1);
+                     gradient + range.begin, weights, trainer->moment1 + range.moment);
+}
+
+/* Collective where the optimizer is sharded. */
+static dho_status update(dho_trainer *trainer, float *slab, double lr)
+{
+    for (size_t i = 0; i < trainer->owned.count; i++)
+        update_range(trainer, slab + gradient_offset(trainer), trainer->owned.items[i], lr);
+    DHO_TRY(dho_owned_spread(&trainer->owned, trainer->parameters));
     /* Towards the mean of the microbatches' statistics. */
-    dho_microbatch_move_statistics(trainer->buffer_floats, trainer->passes, scale,
-                                   statistics_of(slab), trainer->buffers);
-    if (trainer->ema_parameters == NULL) return;
+    dho_microbatch_move_statistics(trainer->buffer_floats, trainer->passes,
+                                   1.0f / (float)trainer->shards, statistics_of(slab),
+                                   trainer->buffers);
+    if (trainer->ema_parameters == NULL) return DHO_OK;
     const int threads = dho_compute_threads(trainer->compute);
-    dho_ema_update(trainer->parameter_floats, config->train.ema, trainer->parameters,
+    dho_ema_update(trainer->parameter_floats, trainer->config->train.ema, trainer->parameters,
                    trainer->ema_parameters, threads);
-    dho_ema_update(trainer->buffer_floats, config->train.ema, trainer->buffers,
+    dho_ema_update(trainer->buffer_floats, trainer->config->train.ema, trainer->buffers,
                    trainer->ema_buffers, threads);
+    return DHO_OK;
 }
 
 /* The metrics of the step whose sum `slab` is, but for its times. */
-static dho_step_metrics describe(const dho_trainer *trainer, float *slab)
+static dho_status describe(const dho_trainer *trainer, float *slab, dho_step_metrics *out)
 {
-    dho_step_metrics out = {.step = trainer->step + 1};
+    *out = (dho_step_metrics){.step = trainer->step + 1};
     const dho_step_rows rows = dho_sampler_rows(trainer->sampler, trainer->step);
     const double v = trainer->shards;
-    dho_metrics_of_step(slab, v, v * (rows.labelled > 0 ? rows.labelled : 1), out.values);
-    out.values[DHO_METRIC_EPOCH] = (double)out.step / (double)trainer->length.steps_per_epoch;
-    out.values[DHO_METRIC_LR] =
+    dho_metrics_of_step(slab, v, v * (rows.labelled > 0 ? rows.labelled : 1), out->values);
+    out->values[DHO_METRIC_EPOCH] = (double)out->step / (double)trainer->length.steps_per_epoch;
+    out->values[DHO_METRIC_LR] =
         trainer->config->train.lr * dho_schedule_factor(&trainer->schedule, trainer->step);
-    out.values[DHO_METRIC_GRADIENT_NORM] = gradient_norm(trainer, slab + gradient_offset(trainer));
-    out.values[DHO_METRIC_IMAGES_PER_SECOND] = v * (rows.labelled + rows.unlabelled);
-    return out;
+    out->values[DHO_METRIC_IMAGES_PER_SECOND] = v * (rows.labelled + rows.unlabelled);
+    return gradient_norm(trainer, slab + gradient_offset(trainer),
+                         &out->values[DHO_METRIC_GRADIENT_NORM]);
 }
 
 /* All ranks' microbatches into sums[0]. A rank's failure, here or in its log before, is all
@@ -272,18 +299,23 @@ static dho_status compute_sum(dho_trainer *trainer, const dho_local_failure *log
     return tail[TAIL_FAILURE] > 0 ? dho_comm_agree(trainer->comm, local) : DHO_OK;
 }
 
+static dho_status fail_step(dho_trainer *trainer, const dho_step_metrics *metrics, float *gradient)
+{
+    DHO_TRY(dho_owned_spread(&trainer->owned, gradient));
+    return dho_not_finite_fail(trainer, metrics, gradient);
+}
+
 /* Updates the weights, or skips a step that is not finite where the configuration allows it. */
 static dho_status update_if_finite(dho_trainer *trainer, float *slab, dho_step_metrics *metrics)
 {
     if (isfinite(metrics->values[DHO_METRIC_LOSS]) &&
         isfinite(metrics->values[DHO_METRIC_GRADIENT_NORM])) {
-        update(trainer, slab, metrics->values[DHO_METRIC_LR]);
         trainer->skips_in_a_row = 0;
-        return DHO_OK;
+        return update(trainer, slab, metrics->values[DHO_METRIC_LR]);
     }
     if (trainer->config->train.on_nonfinite == DHO_POLICY_FAIL ||
         ++trainer->skips_in_a_row == MOST_SKIPS)
-        return dho_not_finite_fail(trainer, metrics, slab + gradient_offset(trainer));
+        return fail_step(trainer, metrics, slab + gradient_offset(trainer));
     metrics->skipped = true;
     dho_info("step %lld: not finite, no update", (long long)metrics->step);
     return DHO_OK;
@@ -306,7 +338,8 @@ static dho_status run_step(dho_trainer *trainer, dho_local_failure *inout_log, b
     DHO_TRY(compute_sum(trainer, inout_log, &times));
     *out_stop = slab[TAIL_STOP] > 0;
 
-    dho_step_metrics metrics = describe(trainer, slab);
+    dho_step_metrics metrics;
+    DHO_TRY(describe(trainer, slab, &metrics));
     DHO_TRY(update_if_finite(trainer, slab, &metrics));
     trainer->step++;
 

@@ -15,6 +15,7 @@
 #include "eval/set_evaluator.h"
 #include "train/lanes.h"
 #include "train/local_failure.h"
+#include "train/owned.h"
 #include "train/progress.h"
 #include "train/run_length.h"
 #include "train/share.h"
@@ -31,7 +32,7 @@ enum {
     TAIL_FLOATS = (TAIL_USED + DHO_SLAB_LANES - 1) / DHO_SLAB_LANES * DHO_SLAB_LANES
 };
 
-enum { DHO_NORM_CHUNK = 16384 }; /* floats of one partial sum of the gradient norm */
+enum { DHO_NORM_CHUNK = DHO_COMM_GRAIN }; /* floats of one partial sum of the gradient norm */
 
 typedef struct dho_trainer {
     const dho_config *config; /* borrowed */
@@ -58,7 +59,8 @@ typedef struct dho_trainer {
     int micro_labelled, micro_batch; /* rows of a microbatch, at most: labelled, all */
     int passes;                      /* of a microbatch through the student */
 
-    /* Slabs. parameters, moment1, moment2: parameter_floats. buffers: buffer_floats.
+    dho_owned owned; /* what this rank updates */
+    /* Slabs. parameters: parameter_floats. moment1, moment2: owned.floats. buffers: buffer_floats.
      * partials: share.slots slabs of slab_floats = [tail | batch statistics | gradients], the
      * statistics being those of each pass, [passes][buffer_floats]. Backward ends with the first
      * gradients, so that what is summed last is at the front. */

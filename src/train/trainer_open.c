@@ -117,17 +117,21 @@ static dho_status open_sums(dho_trainer *trainer)
     const dho_share *share = &trainer->share;
     DHO_TRY(dho_alloc_zero(&trainer->partials, (size_t)share->slots * trainer->slab_floats,
                            sizeof(float), "gradients"));
-    DHO_TRY(dho_alloc(&trainer->sums, (size_t)share->sum_count, sizeof *trainer->sums, "gradients"));
+    DHO_TRY(
+        dho_alloc(&trainer->sums, (size_t)share->sum_count, sizeof *trainer->sums, "gradients"));
     for (int i = 0; i < share->sum_count; i++)
         trainer->sums[i] = trainer->partials + (size_t)share->sums[i] * trainer->slab_floats;
-    return dho_bucket_sum_create(&trainer->sum,
-                                 &(dho_bucket_sum_options){.comm = trainer->comm,
-                                                           .sums = trainer->sums,
-                                                           .count = trainer->slab_floats,
-                                                           .bucket = BUCKET_FLOATS,
-                                                           .lanes = share->lane_count,
-                                                           .merge = dho_step_merge_lanes,
-                                                           .context = trainer});
+    return dho_bucket_sum_create(
+        &trainer->sum,
+        &(dho_bucket_sum_options){.comm = trainer->comm,
+                                  .sums = trainer->sums,
+                                  .count = trainer->slab_floats,
+                                  .bucket = BUCKET_FLOATS,
+                                  .whole = trainer->slab_floats - trainer->parameter_floats,
+                                  .scatter = trainer->owned.sharded,
+                                  .lanes = share->lane_count,
+                                  .merge = dho_step_merge_lanes,
+                                  .context = trainer});
 }
 
 static dho_status open_slabs(dho_trainer *trainer)
@@ -139,9 +143,13 @@ static dho_status open_slabs(dho_trainer *trainer)
         trainer->parameter_floats + (size_t)trainer->passes * trainer->buffer_floats + TAIL_FLOATS;
     const size_t floats = trainer->parameter_floats;
     DHO_TRY(dho_alloc_zero(&trainer->parameters, floats, sizeof(float), "parameters"));
-    DHO_TRY(dho_alloc_zero(&trainer->moment1, floats, sizeof(float), "optimizer state"));
+    DHO_TRY(dho_owned_create(&trainer->owned, trainer->comm, trainer->config->train.shard_optimizer,
+                             floats, BUCKET_FLOATS));
+    DHO_TRY(
+        dho_alloc_zero(&trainer->moment1, trainer->owned.floats, sizeof(float), "optimizer state"));
     if (trainer->config->train.optimizer == DHO_OPTIMIZER_ADAMW)
-        DHO_TRY(dho_alloc_zero(&trainer->moment2, floats, sizeof(float), "optimizer state"));
+        DHO_TRY(dho_alloc_zero(&trainer->moment2, trainer->owned.floats, sizeof(float),
+                               "optimizer state"));
     DHO_TRY(dho_alloc_zero(&trainer->buffers, trainer->buffer_floats, sizeof(float), "buffers"));
     DHO_TRY(open_sums(trainer));
     DHO_TRY(dho_alloc_zero(&trainer->norm_chunks, floats / DHO_NORM_CHUNK + 1, sizeof(double),
@@ -250,6 +258,7 @@ void dho_trainer_close(dho_trainer *trainer)
     dho_id_list_free(&trainer->excluded);
     dho_dataset_free(&trainer->dataset);
     dho_share_free(&trainer->share);
+    dho_owned_free(&trainer->owned);
     dho_free(trainer->parameters);
     dho_free(trainer->moment1);
     dho_free(trainer->moment2);
