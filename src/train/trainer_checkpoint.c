@@ -29,7 +29,8 @@ static dho_checkpoint_info describe_run(const dho_trainer *trainer)
         .labelled_crc = dho_setup_labelled_crc(&trainer->dataset, &trainer->labelled),
         .teacher = trainer->teacher,
         .settings = trainer->settings,
-        .standing = trainer->standing};
+        .standing = trainer->standing,
+        .spike_step = trainer->progress.spike.step};
     memcpy(info.model, trainer->student.model, sizeof info.model);
     memcpy(info.mean, config->data.mean, sizeof info.mean);
     memcpy(info.std, config->data.std, sizeof info.std);
@@ -62,6 +63,7 @@ static dho_status load_checkpoint(dho_trainer *trainer, const char *path)
                      "%s: is of a run that differs in %s (another --out starts anew)", path, what);
     if (status == DHO_OK) status = dho_checkpoint_load(path, &found, &trainer->student, &slabs);
     trainer->step = found.step;
+    trainer->progress.spike.step = found.spike_step;
     dho_trainer_take_standing(trainer, &found.standing);
     dho_checkpoint_info_free(&found);
     if (status == DHO_OK) dho_info("resumed from %s", path);
@@ -125,7 +127,90 @@ dho_status dho_trainer_resume(dho_trainer *trainer, const char *resume)
     return DHO_OK;
 }
 
-static dho_status save(dho_trainer *trainer, const dho_local_failure *log)
+static dho_checkpoint_writer_options writer_options(const dho_trainer *trainer)
+{
+    const dho_config *config = trainer->config;
+    return (dho_checkpoint_writer_options){.run_folder = config->out,
+                                           .student = &trainer->student,
+                                           .progress = &trainer->progress,
+                                           .parameter_floats = trainer->parameter_floats,
+                                           .buffer_floats = trainer->buffer_floats,
+                                           .has_moment2 = trainer->moment2 != NULL,
+                                           .has_average = trainer->ema_parameters != NULL,
+                                           .keep = {.newest = config->train.checkpoint_keep,
+                                                    .every = config->train.checkpoint_keep_every}};
+}
+
+dho_status dho_trainer_open_writer(dho_trainer *trainer)
+{
+    const dho_checkpoint_writer_options options = writer_options(trainer);
+    if (trainer->rank != 0) return DHO_OK;
+    return dho_checkpoint_writer_create(&trainer->writer, &options);
+}
+
+int64_t dho_trainer_checkpoint_bytes(const dho_trainer *trainer)
+{
+    const dho_checkpoint_writer_options options = writer_options(trainer);
+    return (int64_t)dho_checkpoint_writer_bytes(&options);
+}
+
+/* The next one may go better where a disk was full or memory short; nothing else mends itself. */
+static bool may_mend(dho_status status)
+{
+    return status == DHO_ERR_IO || status == DHO_ERR_MEMORY;
+}
+
+static dho_status tell(dho_trainer *trainer, const dho_checkpoint_trouble *found)
+{
+    const int64_t most = trainer->config->train.checkpoint_failures;
+    DHO_TRY(dho_progress_event(&trainer->progress, trainer->step, "checkpoint_failed",
+                               json_pack("{s:I, s:I, s:s}", "checkpoint", (json_int_t)found->step,
+                                         "in_a_row", (json_int_t)found->in_a_row, "why",
+                                         found->message)));
+    if (!may_mend(found->status)) return dho_fail(found->status, "%s", found->message);
+    if (found->in_a_row > most)
+        return dho_fail(found->status,
+                        "%s: %lld checkpoints in a row could not be written "
+                        "(train.checkpoint_failures: %lld)",
+                        found->message, (long long)found->in_a_row, (long long)most);
+    dho_warn("the checkpoint of step %lld is not written: %s; the one before stays, and the run "
+             "goes on (failure %lld of %lld in a row, train.checkpoint_failures)",
+             (long long)found->step, found->message, (long long)found->in_a_row, (long long)most);
+    return DHO_OK;
+}
+
+void dho_trainer_look_at_writer(dho_trainer *trainer, dho_local_failure *inout_log)
+{
+    while (trainer->writer != NULL && inout_log->status == DHO_OK) {
+        const dho_checkpoint_trouble found = dho_checkpoint_writer_look(trainer->writer);
+        if (found.step == 0) break;
+        *inout_log = dho_local_failure_of(tell(trainer, &found));
+    }
+}
+
+static void copy(float *to, const float *from, size_t floats)
+{
+    if (from != NULL) memcpy(to, from, floats * sizeof *to);
+}
+
+static dho_status hand_over(dho_trainer *trainer, const dho_local_failure *log, bool last)
+{
+    const size_t floats = trainer->parameter_floats, statistics = trainer->buffer_floats;
+    DHO_TRY(dho_local_failure_raise(log));
+    const dho_checkpoint_info info = describe_run(trainer);
+    const dho_checkpoint_slabs from = slabs_of(trainer);
+    const dho_checkpoint_slabs to = dho_checkpoint_writer_take(trainer->writer);
+    copy(to.parameters, from.parameters, floats);
+    copy(to.buffers, from.buffers, statistics);
+    copy(to.moment1, from.moment1, floats);
+    copy(to.moment2, from.moment2, floats);
+    copy(to.ema_parameters, from.ema_parameters, floats);
+    copy(to.ema_buffers, from.ema_buffers, statistics);
+    dho_checkpoint_writer_put(trainer->writer, &info);
+    return last ? dho_checkpoint_writer_wait(trainer->writer) : DHO_OK;
+}
+
+static dho_status save(dho_trainer *trainer, const dho_local_failure *log, bool last)
 {
     /* Replicas that have drifted apart would train on, wrongly and in silence. */
     DHO_TRY(dho_comm_check_equal(trainer->comm, trainer->parameters,
@@ -134,23 +219,14 @@ static dho_status save(dho_trainer *trainer, const dho_local_failure *log)
         DHO_TRY(dho_comm_check_equal(trainer->comm, trainer->ema_parameters,
                                      trainer->parameter_floats * sizeof(float),
                                      "the average of the weights"));
-    dho_status local = DHO_OK;
-    if (trainer->rank == 0) {
-        const dho_checkpoint_info info = describe_run(trainer);
-        const dho_checkpoint_slabs slabs = slabs_of(trainer);
-        local = dho_local_failure_raise(log);
-        if (local == DHO_OK) local = dho_progress_sync(&trainer->progress);
-        if (local == DHO_OK)
-            local = dho_checkpoint_save(trainer->config->out, &info, &trainer->student, &slabs,
-                                        (int)trainer->config->train.checkpoint_keep);
-    }
+    const dho_status local = trainer->rank == 0 ? hand_over(trainer, log, last) : DHO_OK;
     return dho_comm_agree(trainer->comm, local);
 }
 
-dho_status dho_trainer_save(dho_trainer *trainer, const dho_local_failure *log)
+dho_status dho_trainer_save(dho_trainer *trainer, const dho_local_failure *log, bool last)
 {
     dho_activity_begin_step("saves step", trainer->step);
-    const dho_status status = save(trainer, log);
+    const dho_status status = save(trainer, log, last);
     dho_activity_end();
     return status;
 }
