@@ -49,8 +49,9 @@ typedef struct dho_checkpoint_info {
     char *teacher;         /* the cache's word about its teacher; "" without one */
     char *settings;        /* the keys that decide numbers, as YAML (dho_config_format_keys) */
     dho_standing standing;
-    bool has_ema; /* read only: there is an average of the weights, too (train.ema) */
-    bool is_ema;  /* read only, by dho_checkpoint_open_model: the average is what was read */
+    int64_t spike_step; /* at which the loss has jumped, the last time; 0: never */
+    bool has_ema;       /* read only: there is an average of the weights, too (train.ema) */
+    bool is_ema;        /* read only, by dho_checkpoint_open_model: the average is what was read */
 } dho_checkpoint_info;
 
 void dho_checkpoint_info_free(dho_checkpoint_info *info);
@@ -61,14 +62,21 @@ typedef struct dho_checkpoint_slabs {
     float *parameters, *buffers, *moment1, *moment2, *ema_parameters, *ema_buffers;
 } dho_checkpoint_slabs;
 
+/* Which checkpoints stay when a newer one is written, beside the best and the last one from before
+ * info->spike_step. */
+typedef struct dho_checkpoint_keep {
+    int64_t newest; /* so many, >= 1 */
+    int64_t every;  /* and each whose step is a multiple of it; 0: none */
+} dho_checkpoint_keep;
+
 /* Writes RUN/checkpoints/step-N, lets RUN/checkpoints/best point at that of info->standing, and
- * then removes older ones, so that `keep` >= 1 are left, and the best (a removal that fails is only
- * a warning). The folder is read back before it gets its name. Errors: DHO_ERR_IO (full disk ...),
- * DHO_ERR_NUMERIC for a value that is not finite, DHO_ERR_CONFIG or DHO_ERR_FORMAT for what no
- * resume could read: no folder step-N appears then and older ones stay. */
+ * then removes the older ones that are not to be kept (a removal that fails is only a warning). The
+ * folder is read back before it gets its name. Errors: DHO_ERR_IO (full disk ...), DHO_ERR_NUMERIC
+ * for a value that is not finite, DHO_ERR_CONFIG or DHO_ERR_FORMAT for what no resume could read:
+ * no folder step-N appears then and older ones stay. */
 dho_status dho_checkpoint_save(const char *run_folder, const dho_checkpoint_info *info,
                                const dho_student *student, const dho_checkpoint_slabs *slabs,
-                               int keep);
+                               const dho_checkpoint_keep *keep);
 
 /* Ends what a kill has left half done while a save replaced a checkpoint of the same step: a
  * "step-N.replaced" gets its name step-N again, or goes where the new step-N is there. Only for the

@@ -211,10 +211,13 @@ typedef struct dho_config {
         double warmup_start;          /* train.warmup_start: 0.01; factor of lr at step 0 */
         int64_t checkpoint_every;     /* train.checkpoint_every: 500 steps; 0 = only at the end */
         int64_t checkpoint_keep;      /* train.checkpoint_keep: 2; >= 1 */
-        int64_t log_every;            /* train.log_every: 10 steps */
-        int64_t conflict_every;       /* train.conflict_every: 0 = never; steps */
-        double watchdog;              /* train.watchdog: 600 s; 0 = none */
-        bool tensorboard;             /* train.tensorboard: true; metrics as event files as well */
+        int64_t checkpoint_keep_every; /* train.checkpoint_keep_every: 0 = none; steps */
+        int64_t
+            checkpoint_failures; /* train.checkpoint_failures: 3; in a row, do not end the run */
+        int64_t log_every;       /* train.log_every: 10 steps */
+        int64_t conflict_every;  /* train.conflict_every: 0 = never; steps */
+        double watchdog;         /* train.watchdog: 600 s; 0 = none */
+        bool tensorboard;        /* train.tensorboard: true; metrics as event files as well */
         dho_skip_policy on_nonfinite; /* train.on_nonfinite: fail | skip (the step) */
         int64_t eval_every;           /* train.eval_every: 0 = never; steps */
         char *eval_on;                /* train.eval_on: "" = eval.select_on; a set of eval.sets */

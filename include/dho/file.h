@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,9 +18,9 @@ extern "C" {
  * Errors: DHO_ERR_IO. */
 dho_status dho_file_open(int *out, const char *path, uint64_t *out_size);
 
-/* Opens a file for appending, as dho_file_open; made when it is not there. *out: fclose.
- * Errors: DHO_ERR_IO. */
-dho_status dho_file_append(FILE **out, const char *path);
+/* Opens a file for reading and appending, as dho_file_open; made when it is not there. *out: a
+ * descriptor (close). Errors: DHO_ERR_IO. */
+dho_status dho_file_append(int *out, const char *path);
 
 /* Reads a whole file into *inout_data, a block of *inout_capacity bytes that grows when needed
  * (start with NULL and 0; release with dho_free). *out_size: bytes read. A NUL that is not counted
@@ -52,6 +51,10 @@ dho_status dho_atomic_file_commit(dho_atomic_file **file);
 /* Gives up: removes the temporary file; *file is nulled. NULL does nothing. */
 void dho_atomic_file_discard(dho_atomic_file **file);
 
+/* Removes what killed programs have left of an atomic file, "path.tmp.PID" of any process: only for
+ * who alone may write `path` now. Failing here loses nothing. */
+void dho_atomic_file_remove_left(const char *path);
+
 /* Can an atomic file be written to `path`? For asking before long work. Nothing is left there.
  * Errors: DHO_ERR_IO naming the path. */
 dho_status dho_file_check_place(const char *path);
@@ -70,6 +73,8 @@ void dho_mapping_close(dho_mapping *mapping);
 
 /* mkdir -p. An existing folder is fine. */
 dho_status dho_make_folders(const char *path);
+/* The same, and what it makes survives a crash: its parents are synced. For what holds results. */
+dho_status dho_make_folders_durable(const char *path);
 /* fsync of a folder, so that a rename in it survives a crash. */
 dho_status dho_sync_folder(const char *path);
 /* rm -r; a path that does not exist is fine. Does not follow symbolic links. */

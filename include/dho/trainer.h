@@ -35,6 +35,7 @@ typedef struct dho_dry_run {
     int64_t activations;           /* of a rank: the planned arena */
     int64_t average;               /* of a rank: train.ema; 0 without */
     int64_t evaluation;            /* of rank 0: what an evaluation needs; 0: there is none */
+    int64_t copies;                /* of rank 0: of the state, for checkpoints being written */
     int64_t rank_bytes, all_bytes; /* the most that rank 0, all ranks together had allocated */
     int64_t memory_left;           /* that rank 0 could have beyond; INT64_MAX: not known */
     int64_t warm_up, timed;        /* steps that were run: before the clock started, and timed */

@@ -180,6 +180,30 @@ void dho_atomic_file_discard(dho_atomic_file **inout)
     *inout = NULL;
 }
 
+/* Is it "NAME.tmp." and digits? */
+static bool is_left(const char *entry, const char *name)
+{
+    const char *rest = dho_after(entry, name);
+    rest = rest != NULL ? dho_after(rest, ".tmp.") : NULL;
+    return rest != NULL && *rest != '\0' && rest[strspn(rest, "0123456789")] == '\0';
+}
+
+void dho_atomic_file_remove_left(const char *path)
+{
+    const char *name = dho_base_name(path);
+    char folder[PATH_MAX], *left;
+    dho_name_list list;
+    snprintf(folder, sizeof folder, "%.*s", (int)(name - path), path);
+    if (dho_list_folder(&list, name > path ? folder : ".") != DHO_OK) return;
+    for (size_t i = 0; i < list.count; i++) {
+        if (!is_left(list.names[i], name) || dho_path_join(&left, folder, list.names[i]) != DHO_OK)
+            continue;
+        unlink(left);
+        dho_free(left);
+    }
+    dho_name_list_free(&list);
+}
+
 dho_status dho_file_check_place(const char *path)
 {
     dho_atomic_file *file;
@@ -197,7 +221,7 @@ dho_status dho_file_write_text(const char *path, const char *text)
     return dho_atomic_file_commit(&file);
 }
 
-dho_status dho_make_folders(const char *path)
+static dho_status make_folders(const char *path, bool durable)
 {
     char partial[PATH_MAX];
     const size_t length = strlen(path);
@@ -206,16 +230,29 @@ dho_status dho_make_folders(const char *path)
         if (path[i] != '/' && path[i] != '\0') continue;
         memcpy(partial, path, i);
         partial[i] = '\0';
-        if (mkdir(partial, 0777) != 0 && errno != EEXIST) return io_error(partial, "create folder");
+        const bool made = mkdir(partial, 0777) == 0;
+        if (!made && errno != EEXIST) return io_error(partial, "create folder");
+        if (made && durable) DHO_TRY(sync_parent(partial));
     }
     if (!dho_path_is_folder(path)) return dho_fail(DHO_ERR_IO, "%s: is not a folder", path);
     return DHO_OK;
 }
 
+dho_status dho_make_folders(const char *path)
+{
+    return make_folders(path, false);
+}
+
+dho_status dho_make_folders_durable(const char *path)
+{
+    return make_folders(path, true);
+}
+
 dho_status dho_sync_folder(const char *path)
 {
     const int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0) return io_error(path, "open");
+    /* One that may not be read has no fsync to give. */
+    if (descriptor < 0) return errno == EACCES ? DHO_OK : io_error(path, "open");
     dho_activity_begin("writes", path, true);
     const int failed = fsync(descriptor);
     dho_activity_end();

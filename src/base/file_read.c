@@ -66,14 +66,14 @@ dho_status dho_file_open(int *out, const char *path, uint64_t *out_size)
     return status;
 }
 
-dho_status dho_file_append(FILE **out, const char *path)
+dho_status dho_file_append(int *out, const char *path)
 {
     struct stat info;
     const int file =
-        open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
-    *out = NULL;
+        open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
+    *out = -1;
     if (file < 0) {
-        const int error = errno; /* of a FIFO that nobody reads: ENXIO */
+        const int error = errno;
         if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
             return not_regular(path, info.st_mode);
         errno = error;
@@ -83,10 +83,8 @@ dho_status dho_file_append(FILE **out, const char *path)
         close(file);
         return not_regular(path, info.st_mode);
     }
-    *out = fdopen(file, "a");
-    if (*out != NULL) return DHO_OK;
-    close(file);
-    return io_error(path, "open");
+    *out = file;
+    return DHO_OK;
 }
 
 static dho_status read_file(const char *path, size_t max_bytes, uint8_t **inout_data,

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "dho/log.h"
 
+#include "base/line_file.h"
 #include "base/log_file.h"
 #include "base/utf8.h"
 #include "dho/file.h"
@@ -23,7 +24,7 @@ static int log_ranks = 1;
 /* The file that gets the lines as well. `guard` is for what the threads write; the descriptor (-1:
  * none) is also read by a signal handler. */
 static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
-static FILE *file;
+static dho_line_file file;
 static _Atomic int descriptor = -1;
 static char earlier[EARLIER_BYTES]; /* lines while there is no file, as many as fit */
 static size_t earlier_used;
@@ -40,17 +41,6 @@ static void write_to_console(const char *line, size_t bytes)
     (void)written; /* nowhere left to report to */
 }
 
-/* The guard is held. False: the file is closed. */
-static bool write_to_file(const char *bytes, size_t count)
-{
-    const int to = atomic_load(&descriptor);
-    if (to < 0 || write(to, bytes, count) == (ssize_t)count) return true;
-    atomic_store(&descriptor, -1);
-    fclose(file);
-    file = NULL;
-    return false;
-}
-
 static void keep(const char *line, size_t bytes)
 {
     if (log_rank != 0) return;
@@ -59,10 +49,10 @@ static void keep(const char *line, size_t bytes)
         memcpy(earlier + earlier_used, line, bytes);
         earlier_used += bytes;
     }
-    const bool failed = !write_to_file(line, bytes);
-    const int error = errno;
+    const dho_line_change change = dho_line_file_add(&file, line, bytes);
+    const dho_line_file now = file;
     pthread_mutex_unlock(&guard);
-    if (failed) dho_warn("the log's file gets no more lines: %s", strerror(error));
+    dho_line_file_tell(&now, change, "log.txt");
 }
 
 /* Whatever bytes a file's name has, it writes no control characters to a terminal. */
@@ -121,31 +111,34 @@ void dho_log_file_open(const char *path)
 {
     char begin[64];
     struct tm utc;
+    dho_line_file opened;
     const time_t now = time(NULL);
     if (log_rank != 0) return;
     dho_log_file_close();
-    if (dho_file_append(&file, path) != DHO_OK) {
+    if (dho_line_file_open(&opened, path) != DHO_OK) {
         dho_warn("%s; the log is not kept", dho_error_message());
         return;
     }
     gmtime_r(&now, &utc);
     const size_t used = strftime(begin, sizeof begin, "--- %Y-%m-%dT%H:%M:%SZ\n", &utc);
     pthread_mutex_lock(&guard);
-    atomic_store(&descriptor, fileno(file));
-    const bool whole = write_to_file(begin, used) && write_to_file(earlier, earlier_used);
-    const int error = errno;
+    file = opened;
+    atomic_store(&descriptor, file.descriptor);
+    const dho_line_change first = dho_line_file_add(&file, begin, used);
+    const dho_line_change then = dho_line_file_add(&file, earlier, earlier_used);
+    const dho_line_file after = file;
     earlier_used = 0;
     pthread_mutex_unlock(&guard);
-    if (!whole) dho_warn("%s: cannot write: %s; the log is not kept", path, strerror(error));
+    if (after.broken) dho_line_file_tell(&after, first != DHO_LINE_SAME ? first : then, path);
 }
 
 void dho_log_file_close(void)
 {
     pthread_mutex_lock(&guard);
     atomic_store(&descriptor, -1);
-    if (file != NULL) fclose(file);
-    file = NULL;
+    const int64_t lost = dho_line_file_close(&file);
     pthread_mutex_unlock(&guard);
+    if (lost > 0) dho_warn("log.txt: %lld lines are lost", (long long)lost);
 }
 
 void dho_log_file_line(const char *format, ...)

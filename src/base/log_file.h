@@ -4,8 +4,8 @@
 #define DHO_BASE_LOG_FILE_H
 
 /* From now on lines are also appended to this file: first the time, then what was said since the
- * program began or the last file was closed. A log is no reason to end a run: what cannot be
- * written is said once, and the file is closed. */
+ * program began or the last file was closed. A log is no reason to end a run: that it cannot be
+ * written is said once an outage, and tried again at each line (line_file.h). */
 void dho_log_file_open(const char *path);
 void dho_log_file_close(void);
 

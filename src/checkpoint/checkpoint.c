@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "checkpoint/checkpoint_state.h"
+#include "checkpoint/checkpoint_steps.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
@@ -61,52 +62,6 @@ static dho_status write_folder(const char *folder, const dho_checkpoint_info *in
 fail:
     dho_state_dict_free(&optimizer);
     return status;
-}
-
-/* N of "step-N" with nothing behind it, else -1. */
-static int64_t step_of(const char *name)
-{
-    long long step;
-    char rest;
-    return sscanf(name, "step-%lld%c", &step, &rest) == 1 ? step : -1;
-}
-
-/* Names "step-N" of a run, oldest first; other names (temporary, damaged) are left out. */
-static dho_status list_steps(const char *checkpoints, dho_name_list *out)
-{
-    *out = (dho_name_list){0};
-    if (!dho_path_is_folder(checkpoints)) return DHO_OK;
-    DHO_TRY(dho_list_folder(out, checkpoints));
-    size_t kept = 0;
-    for (size_t i = 0; i < out->count; i++) {
-        if (step_of(out->names[i]) >= 0)
-            out->names[kept++] = out->names[i];
-        else
-            dho_free(out->names[i]);
-    }
-    out->count = kept;
-    return DHO_OK;
-}
-
-/* Removes the oldest steps up to `step`, keeping `keep` and `best`. Failing here loses nothing: a
- * warning. */
-static void remove_old(const char *checkpoints, int64_t step, int keep, int64_t best)
-{
-    dho_name_list steps;
-    dho_status status = list_steps(checkpoints, &steps);
-    if (status == DHO_OK) {
-        size_t own = 0;
-        while (own < steps.count && step_of(steps.names[own]) <= step) own++;
-        for (size_t i = 0; i + (size_t)keep < own && status == DHO_OK; i++) {
-            char *path;
-            if (step_of(steps.names[i]) == best) continue;
-            status = dho_path_join(&path, checkpoints, steps.names[i]);
-            if (status == DHO_OK) status = dho_remove_tree(path);
-            dho_free(path);
-        }
-        dho_name_list_free(&steps);
-    }
-    if (status != DHO_OK) dho_warn("an old checkpoint stays: %s", dho_error_message());
 }
 
 static const char replaced[] = ".replaced";
@@ -174,14 +129,14 @@ fail:
 
 dho_status dho_checkpoint_save(const char *run_folder, const dho_checkpoint_info *info,
                                const dho_student *student, const dho_checkpoint_slabs *slabs,
-                               int keep)
+                               const dho_checkpoint_keep *keep)
 {
     dho_status status;
     char *checkpoints = NULL, *final = NULL, *temporary = NULL;
     DHO_TRY_GOTO(dho_path_join(&checkpoints, run_folder, "checkpoints"));
     DHO_TRY_GOTO(dho_asprintf(&final, "%s/step-%08lld", checkpoints, (long long)info->step));
     DHO_TRY_GOTO(dho_asprintf(&temporary, "%s/tmp", checkpoints));
-    DHO_TRY_GOTO(dho_make_folders(checkpoints));
+    DHO_TRY_GOTO(dho_make_folders_durable(checkpoints));
     DHO_TRY_GOTO(dho_remove_tree(temporary));
     DHO_TRY_GOTO(dho_make_folders(temporary));
     status = write_folder(temporary, info, student, slabs);
@@ -189,9 +144,8 @@ dho_status dho_checkpoint_save(const char *run_folder, const dho_checkpoint_info
     DHO_TRY_GOTO(status);
     DHO_TRY_GOTO(take_place(temporary, final));
     DHO_TRY_GOTO(dho_sync_folder(checkpoints));
-    if (info->standing.best_step > 0)
-        dho_checkpoint_mark_best(run_folder, info->standing.best_step);
-    remove_old(checkpoints, info->step, keep, info->standing.best_step);
+    dho_checkpoint_link_best(run_folder, info);
+    dho_checkpoint_remove_old(run_folder, checkpoints, info, keep);
 fail:
     if (status != DHO_OK && temporary != NULL) {
         char message[512]; /* removing must not replace the reason */
@@ -212,7 +166,7 @@ dho_status dho_checkpoint_find_newest(const char *run_folder, char **out)
     char *checkpoints = NULL;
     *out = NULL;
     DHO_TRY_GOTO(dho_path_join(&checkpoints, run_folder, "checkpoints"));
-    DHO_TRY_GOTO(list_steps(checkpoints, &steps));
+    DHO_TRY_GOTO(dho_checkpoint_list_steps(checkpoints, &steps));
     for (size_t i = steps.count; i-- > 0 && *out == NULL;) {
         dho_checkpoint_info info;
         char *path;
@@ -246,7 +200,7 @@ dho_status dho_checkpoint_find_steps(const char *run_folder, int64_t *out_step, 
     char *checkpoints = NULL, *path = NULL;
     *out_step = *out_total = -1;
     DHO_TRY_GOTO(dho_path_join(&checkpoints, run_folder, "checkpoints"));
-    DHO_TRY_GOTO(list_steps(checkpoints, &steps));
+    DHO_TRY_GOTO(dho_checkpoint_list_steps(checkpoints, &steps));
     if (steps.count == 0) goto fail;
     DHO_TRY_GOTO(dho_path_join(&path, checkpoints, steps.names[steps.count - 1]));
     DHO_TRY_GOTO(dho_checkpoint_read_state(path, &info));
@@ -277,9 +231,9 @@ dho_status dho_checkpoint_set_aside(const char *run_folder, int64_t step)
     dho_name_list steps = {0};
     char *checkpoints = NULL, *from = NULL, *to = NULL;
     DHO_TRY_GOTO(dho_path_join(&checkpoints, run_folder, "checkpoints"));
-    DHO_TRY_GOTO(list_steps(checkpoints, &steps));
+    DHO_TRY_GOTO(dho_checkpoint_list_steps(checkpoints, &steps));
     for (size_t i = 0; i < steps.count; i++) {
-        if (step_of(steps.names[i]) <= step) continue;
+        if (dho_checkpoint_step_of(steps.names[i]) <= step) continue;
         DHO_TRY_GOTO(dho_path_join(&from, checkpoints, steps.names[i]));
         DHO_TRY_GOTO(dho_asprintf(&to, "%s.set-aside", from));
         DHO_TRY_GOTO(dho_remove_tree(to));

@@ -88,6 +88,8 @@ dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_in
                                 json_pack("{s:I, s:I}", "bytes", (json_int_t)files[i].bytes,
                                           "crc32", (json_int_t)files[i].crc));
     dho_checkpoint_standing_save(state, &info->standing);
+    if (info->spike_step > 0)
+        json_object_set_new(state, "spike_step", json_integer(info->spike_step));
     if (titles != NULL) json_object_set_new(state, "class_titles", titles);
     if (state == NULL || json_object_set_new(state, "layers", json_integer(info->layers)) != 0 ||
         json_object_set_new(state, "files", list) != 0)
@@ -171,6 +173,7 @@ static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_in
     out->outer_bias = version < 2;
     out->lacks_dtype = version < 3;
     out->step = step;
+    out->spike_step = json_integer_value(json_object_get(state, "spike_step"));
     out->total_steps = total;
     out->width = (int)width;
     out->layers = (int)layers;

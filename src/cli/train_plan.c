@@ -37,13 +37,14 @@ static void print_memory(const dho_dry_run *run)
 {
     char a[32], b[32], c[32];
     const int64_t rest = run->rank_bytes - run->weights - run->gradients - run->optimizer -
-                         run->activations - run->average - run->evaluation;
+                         run->activations - run->average - run->evaluation - run->copies;
     printf("memory   %s a rank: weights %s, gradients %s", size_of(run->rank_bytes, a),
            size_of(run->weights, b), size_of(run->gradients, c));
     print_part("optimizer", run->optimizer);
     print_part("average", run->average);
     print_part("activations", run->activations);
     print_part("evaluation", run->evaluation);
+    print_part("copies for checkpoints", run->copies);
     printf(",\n         images decoded ahead and the rest %s (the most that was allocated)\n",
            size_of(rest, a));
     if (run->ranks > 1)

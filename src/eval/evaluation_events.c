@@ -6,6 +6,7 @@
 #include "dho/log.h"
 
 #include <math.h>
+#include <stdio.h>
 
 static void add_score(dho_text *events, int64_t step, const dho_evaluated_set *set, int kind)
 {

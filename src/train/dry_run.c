@@ -70,6 +70,8 @@ static dho_status describe_memory(const dho_trainer *trainer, dho_dry_run *out)
     out->activations = (int64_t)dho_trainer_activation_bytes(trainer);
     if (trainer->ema_parameters != NULL) out->average = out->weights;
     out->rank_bytes += (int64_t)dho_alloc_get_stats().peak_bytes;
+    out->copies = DHO_CHECKPOINTS_PENDING * out->checkpoint_bytes;
+    if (trainer->rank == 0) out->rank_bytes += out->copies;
     out->all_bytes = out->rank_bytes;
     out->memory_left = dho_machine_memory("");
     return dho_comm_sum_int64(trainer->comm, &out->all_bytes, 1);

@@ -89,6 +89,7 @@ static dho_status add_line(dho_metrics *metrics, const json_t *line)
         return DHO_OK;
     }
     const json_t *conflict = json_object_get(line, "conflict");
+    if (json_object_get(line, "event") != NULL) return DHO_OK;
     if (json_is_object(conflict)) return add_conflict(metrics, step, conflict);
     const bool evaluation = json_object_get(line, "evaluated") != NULL;
     DHO_TRY(add_row(evaluation ? &metrics->evaluation : &metrics->training, step, &row));

@@ -72,7 +72,7 @@ dho_status dho_progress_open(dho_progress *progress, const dho_config *config, i
     if (config->train.tensorboard)
         dho_tensorboard_open(&progress->board, config->out, due ? step - 1 : step);
     if (dho_path_exists(progress->path)) DHO_TRY(drop_later_lines(progress, step, due));
-    return dho_file_append(&progress->file, progress->path);
+    return dho_line_file_open(&progress->file, progress->path);
 }
 
 static void format_bar(const dho_progress *progress, int64_t step, char out[BAR_WIDTH + 4])
@@ -157,25 +157,57 @@ static json_t *add_metrics(const dho_progress *progress, bool evaluation,
     return NULL;
 }
 
-dho_status dho_progress_line(dho_progress *progress, json_t *line)
+/* Appends a line and releases it. curves: TensorBoard gets it as well. */
+static dho_status write_line(dho_progress *progress, json_t *line, bool curves)
 {
-    if (progress->file == NULL) {
+    dho_text *out = &progress->line;
+    if (!progress->file.open) {
         json_decref(line);
         return DHO_OK;
     }
     const long long step = json_integer_value(json_object_get(line, "step"));
     char *text = json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
-    if (text != NULL) dho_tensorboard_line(&progress->board, line);
+    if (text != NULL && curves) dho_tensorboard_line(&progress->board, line);
     json_decref(line);
     if (text == NULL) /* JSON has no word for a value that is not finite */
         return dho_fail(DHO_ERR_NUMERIC, "step %lld: a metric is not finite", step);
-    dho_activity_begin("writes", progress->path, true);
-    const bool written = fprintf(progress->file, "%s\n", text) > 0 && fflush(progress->file) == 0;
-    dho_activity_end();
+    out->used = 0;
+    dho_text_add(out, "%s\n", text);
     free(text);
-    if (!written)
-        return dho_fail(DHO_ERR_IO, "%s: cannot write: %s", progress->path, strerror(errno));
+    DHO_TRY(out->status);
+    dho_activity_begin("writes", progress->path, true);
+    const dho_line_change change = dho_line_file_add(&progress->file, out->data, out->used);
+    dho_activity_end();
+    dho_line_file_tell(&progress->file, change, progress->path);
     return DHO_OK;
+}
+
+dho_status dho_progress_line(dho_progress *progress, json_t *line)
+{
+    return write_line(progress, line, true);
+}
+
+dho_status dho_progress_event(dho_progress *progress, int64_t step, const char *event, json_t *more)
+{
+    json_t *line = json_pack("{s:I, s:s}", "step", (json_int_t)step, "event", event);
+    json_object_update(line, more);
+    json_decref(more);
+    return write_line(progress, line, false);
+}
+
+/* The weights may be beyond saving while every number is still finite. */
+static dho_status look_for_spike(dho_progress *progress, const dho_step_metrics *metrics)
+{
+    const double loss = metrics->values[DHO_METRIC_LOSS];
+    if (metrics->skipped ||
+        !dho_loss_spike_take(&progress->spike, metrics->step, loss, progress->classes))
+        return DHO_OK;
+    const double median = progress->spike.median;
+    dho_warn("step %lld: the loss is %.4g, the median of the steps before is %.4g: does the run "
+             "diverge (train.lr)? The last checkpoint from before this step is kept",
+             (long long)metrics->step, loss, median);
+    return dho_progress_event(progress, metrics->step, "loss_spike",
+                              json_pack("{s:f, s:f}", "loss", loss, "median", median));
 }
 
 dho_status dho_progress_flush(dho_progress *progress, int64_t step)
@@ -192,12 +224,13 @@ dho_status dho_progress_flush(dho_progress *progress, int64_t step)
 
 dho_status dho_progress_step(dho_progress *progress, const dho_step_metrics *metrics)
 {
-    if (progress->file == NULL) return DHO_OK;
+    if (!progress->file.open) return DHO_OK;
     const double weight = progress->mean_seconds == 0 ? 1 : 0.05;
     progress->mean_seconds +=
         weight * (metrics->values[DHO_METRIC_STEP_SECONDS] - progress->mean_seconds);
     dho_metrics_add_step(progress->sums, metrics->values, metrics->skipped);
     progress->steps += !metrics->skipped;
+    DHO_TRY(look_for_spike(progress, metrics));
     const bool due = metrics->step % progress->log_every == 0;
     if (!due && metrics->step != progress->total_steps) return DHO_OK;
     return dho_progress_flush(progress, metrics->step);
@@ -207,7 +240,7 @@ dho_status dho_progress_evaluation(dho_progress *progress, int64_t step, const c
                                    const double values[DHO_METRIC_COUNT], const char *note)
 {
     char pieces[400];
-    if (progress->file == NULL) return DHO_OK;
+    if (!progress->file.open) return DHO_OK;
     progress->evaluation_seconds = values[DHO_METRIC_EVAL_SECONDS];
     format_metrics(progress, true, values, pieces, sizeof pieces);
     if (progress->terminal) fprintf(stderr, "\r\033[K"); /* in the place of the bar */
@@ -218,21 +251,21 @@ dho_status dho_progress_evaluation(dho_progress *progress, int64_t step, const c
                               json_pack("{s:I, s:s}", "step", (json_int_t)step, "evaluated", set)));
 }
 
-dho_status dho_progress_sync(dho_progress *progress)
+void dho_progress_sync(const dho_progress *progress)
 {
-    if (progress->file == NULL) return DHO_OK;
+    if (!progress->file.open) return;
     dho_activity_begin("writes", progress->path, true);
-    const bool written = fflush(progress->file) == 0 && fsync(fileno(progress->file)) == 0;
+    const int failed = fdatasync(progress->file.descriptor);
     dho_activity_end();
-    if (!written)
-        return dho_fail(DHO_ERR_IO, "%s: cannot write: %s", progress->path, strerror(errno));
-    return DHO_OK;
+    if (failed != 0) dho_warn("%s: cannot sync: %s", progress->path, strerror(errno));
 }
 
 void dho_progress_close(dho_progress *progress)
 {
-    if (progress->file != NULL) fclose(progress->file);
+    const int64_t lost = dho_line_file_close(&progress->file);
+    if (lost > 0) dho_warn("%s: %lld lines are lost", progress->path, (long long)lost);
     dho_tensorboard_close(&progress->board);
+    dho_text_free(&progress->line);
     dho_free(progress->path);
     *progress = (dho_progress){0};
 }

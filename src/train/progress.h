@@ -4,14 +4,15 @@
 #define DHO_TRAIN_PROGRESS_H
 
 #include "base/json.h"
+#include "base/line_file.h"
 #include "dho/config.h"
 #include "dho/status.h"
+#include "train/loss_spike.h"
 #include "train/metrics.h"
 #include "train/tensorboard.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 /* One global step. */
 typedef struct dho_step_metrics {
@@ -22,12 +23,15 @@ typedef struct dho_step_metrics {
 } dho_step_metrics;
 
 typedef struct dho_progress {
-    FILE *file; /* metrics.jsonl; NULL on other ranks */
-    char *path; /* owned */
+    dho_line_file file; /* metrics.jsonl; none on other ranks */
+    char *path;         /* owned */
+    dho_text line;      /* owned: the newest */
     dho_tensorboard board;
     bool terminal;
     bool shows[DHO_RUNS_KINDS]; /* is this run one that such metrics are for? */
     int64_t log_every, total_steps;
+    int classes; /* of the student */
+    dho_loss_spike spike;
     int64_t eval_every;            /* train.eval_every; 0: no evaluations */
     double mean_seconds;           /* exponential mean of a step's time */
     double evaluation_seconds;     /* of the newest evaluation; 0: none yet */
@@ -49,10 +53,15 @@ dho_status dho_progress_evaluation(dho_progress *progress, int64_t step, const c
                                    const double values[DHO_METRIC_COUNT], const char *note);
 /* Writes the line of the steps since the last one, if there are any: before an early end. */
 dho_status dho_progress_flush(dho_progress *progress, int64_t step);
-/* Appends a line of its own and releases it (NULL: out of memory). Its numbers must be finite. */
+/* Appends a line of its own and releases it (NULL: out of memory). A file that cannot be written is
+ * no error: base/line_file.h. Errors: DHO_ERR_NUMERIC (its numbers must be finite), DHO_ERR_MEMORY.
+ */
 dho_status dho_progress_line(dho_progress *progress, json_t *line);
-/* Makes what was written durable: before a checkpoint and at the end. */
-dho_status dho_progress_sync(dho_progress *progress);
+/* The same of an event beside the steps and the evaluations, which no curve shows. */
+dho_status dho_progress_event(dho_progress *progress, int64_t step, const char *event,
+                              json_t *more);
+/* Makes what was written durable: before a checkpoint. Any thread. Only warns where it cannot. */
+void dho_progress_sync(const dho_progress *progress);
 void dho_progress_close(dho_progress *progress);
 
 #endif

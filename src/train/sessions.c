@@ -2,12 +2,11 @@
 #include "dho/session.h"
 
 #include "base/json.h"
+#include "base/line_file.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,7 +44,8 @@ static json_t *value_of(const dho_session *session, const struct field *field)
 dho_status dho_session_append(const dho_session *session, const char *run_folder)
 {
     char *path = NULL, *text = NULL;
-    FILE *file = NULL;
+    dho_line_file file = {0};
+    dho_text whole = {0};
     dho_status status;
     bool failed = false;
     DHO_TRY(dho_path_join(&path, run_folder, "sessions.jsonl"));
@@ -59,11 +59,14 @@ dho_status dho_session_append(const dho_session *session, const char *run_folder
         status = dho_fail(DHO_ERR_MEMORY, "%s: cannot format a line", path);
         goto fail;
     }
-    DHO_TRY_GOTO(dho_file_append(&file, path));
-    if (fprintf(file, "%s\n", text) < 0 || fflush(file) != 0)
-        status = dho_fail(DHO_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
+    dho_text_add(&whole, "%s\n", text);
+    DHO_TRY_GOTO(whole.status);
+    DHO_TRY_GOTO(dho_line_file_open(&file, path));
+    if (dho_line_file_add(&file, whole.data, whole.used) == DHO_LINE_BROKEN)
+        status = dho_fail(DHO_ERR_IO, "%s: cannot write: %s", path, strerror(file.error));
 fail:
-    if (file != NULL) fclose(file);
+    dho_line_file_close(&file);
+    dho_text_free(&whole);
     free(text); /* Jansson's memory */
     dho_free(path);
     return status;

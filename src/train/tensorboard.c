@@ -2,13 +2,13 @@
 #define _GNU_SOURCE
 #include "train/tensorboard.h"
 
+#include "base/activity.h"
 #include "base/event_file.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
 #include "dho/metrics.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -32,16 +32,15 @@ static void give_up(dho_tensorboard *board, const char *why)
 /* Writes the records. */
 static void flush(dho_tensorboard *board)
 {
-    char why[512];
     dho_text *records = &board->records;
-    const bool whole = records->status == DHO_OK;
-    if (!whole || fwrite(records->data, 1, records->used, board->file) != records->used ||
-        fflush(board->file) != 0) {
-        snprintf(why, sizeof why, "%s: cannot write: %s", board->path,
-                 whole ? strerror(errno) : "out of memory");
-        give_up(board, why);
+    if (records->status != DHO_OK) {
+        give_up(board, dho_error_message());
         return;
     }
+    dho_activity_begin("writes", board->path, true);
+    const dho_line_change change = dho_line_file_add(&board->file, records->data, records->used);
+    dho_activity_end();
+    dho_line_file_tell(&board->file, change, board->path);
     records->used = 0;
 }
 
@@ -68,7 +67,7 @@ void dho_tensorboard_open(dho_tensorboard *board, const char *run_folder, int64_
 {
     *board = (dho_tensorboard){0};
     dho_status status = choose_path(run_folder, &board->path);
-    if (status == DHO_OK) status = dho_file_append(&board->file, board->path);
+    if (status == DHO_OK) status = dho_line_file_open(&board->file, board->path);
     if (status != DHO_OK) {
         give_up(board, dho_error_message());
         return;
@@ -117,7 +116,7 @@ void dho_tensorboard_line(dho_tensorboard *board, const json_t *line)
     char tag[TAG_BYTES];
     const int64_t step = json_integer_value(json_object_get(line, "step"));
     const char *set = json_string_value(json_object_get(line, "evaluated"));
-    if (board->file == NULL) return;
+    if (!board->file.open) return;
     for (void *i = json_object_iter((json_t *)line); i != NULL;
          i = json_object_iter_next((json_t *)line, i)) {
         const char *name = json_object_iter_key(i);
@@ -133,7 +132,7 @@ void dho_tensorboard_line(dho_tensorboard *board, const json_t *line)
 
 void dho_tensorboard_close(dho_tensorboard *board)
 {
-    if (board->file != NULL) fclose(board->file);
+    dho_line_file_close(&board->file);
     dho_free(board->path);
     dho_text_free(&board->records);
     *board = (dho_tensorboard){0};

@@ -1,18 +1,18 @@
 /* TensorBoard's curves of a run: what metrics.jsonl gets, in an event file a session. A curve is no
- * reason to end a run: what cannot be written is said once, and nothing more is written. Rank 0.
+ * reason to end a run: what cannot be written is said once, and tried again (line_file.h). Rank 0.
  * Private to src/train. */
 #ifndef DHO_TRAIN_TENSORBOARD_H
 #define DHO_TRAIN_TENSORBOARD_H
 
 #include "base/json.h"
+#include "base/line_file.h"
 #include "base/text.h"
 
 #include <stdint.h>
-#include <stdio.h>
 
 /* All zero: nothing is written. */
 typedef struct dho_tensorboard {
-    FILE *file;       /* owned; NULL: none, or none any more */
+    dho_line_file file;
     char *path;       /* owned */
     dho_text records; /* owned: of one line */
 } dho_tensorboard;

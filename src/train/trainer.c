@@ -32,10 +32,11 @@ static dho_status run(dho_trainer *trainer)
             DHO_TRY(dho_trainer_step(trainer, &log, &stop));
             dho_stop_signal_wait_for_step(); /* there is something to save */
         }
+        dho_trainer_look_at_writer(trainer, &log);
         DHO_TRY(dho_trainer_evaluate(trainer, &stop, &log, &best));
         over = dho_trainer_is_over(trainer);
         if (over || stop || best || (every > 0 && trainer->step % every == 0))
-            DHO_TRY(dho_trainer_save(trainer, &log));
+            DHO_TRY(dho_trainer_save(trainer, &log, over || stop));
         if (stop && !over)
             return dho_fail(DHO_PREEMPTED, "stopped by a signal at step %lld; the state is saved",
                             (long long)trainer->step);
@@ -58,7 +59,7 @@ static void log_config(const dho_config *config, bool terminal)
     dho_free(text);
 }
 
-/* What evaluations and the average of the weights take; "" without both. */
+/* What evaluations, the average of the weights and checkpoints take. */
 static void describe_memory(const dho_trainer *trainer, char *out, size_t bytes)
 {
     const size_t floats = trainer->parameter_floats + trainer->buffer_floats;
@@ -68,8 +69,10 @@ static void describe_memory(const dho_trainer *trainer, char *out, size_t bytes)
         used = (size_t)snprintf(out, bytes, ", evaluation %.1f MiB on rank 0",
                                 (double)dho_set_evaluator_bytes(trainer->evaluator) / 0x1p20);
     if (trainer->ema_parameters != NULL)
-        snprintf(out + used, bytes - used, ", average of the weights %.1f MiB",
-                 (double)(floats * sizeof(float)) / 0x1p20);
+        used += (size_t)snprintf(out + used, bytes - used, ", average of the weights %.1f MiB",
+                                 (double)(floats * sizeof(float)) / 0x1p20);
+    snprintf(out + used, bytes - used, ", checkpoint copies up to %.1f MiB on rank 0",
+             DHO_CHECKPOINTS_PENDING * (double)dho_trainer_checkpoint_bytes(trainer) / 0x1p20);
 }
 
 /* What is said of images that not every run has. */
@@ -88,7 +91,7 @@ static void describe_images(const dho_trainer *trainer, char *out, size_t bytes)
 static void announce(const dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
-    char length[256], more[96], images[128];
+    char length[256], more[160], images[128];
     describe_memory(trainer, more, sizeof more);
     describe_images(trainer, images, sizeof images);
     dho_info("%s: %s (width %d, %zu parameters), %lld images of %d classes, %lld labelled%s",
@@ -131,10 +134,13 @@ static dho_status train_opened(dho_trainer *trainer, const char *resume)
                      (long long)trainer->length.total_steps, trainer->config->out);
         return DHO_OK;
     }
-    DHO_TRY(dho_comm_agree(trainer->comm, dho_trainer_open_folder(trainer)));
+    dho_status status = dho_trainer_open_folder(trainer);
+    if (status == DHO_OK) status = dho_trainer_open_writer(trainer);
+    DHO_TRY(dho_comm_agree(trainer->comm, status));
     announce(trainer);
     DHO_TRY(dho_trainer_start_loader(trainer));
-    dho_status status = run(trainer);
+    status = run(trainer);
+    dho_checkpoint_writer_destroy(&trainer->writer); /* what is pending is written */
     if (status == DHO_OK) status = report_skipped(trainer);
     if (status != DHO_OK && trainer->progress.terminal)
         dho_info("%s", ""); /* ends the bar's line */

@@ -14,21 +14,26 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The files that only a run writes, under its lock. */
+static dho_status remove_left(const char *out)
+{
+    static const char *const names[] = {"metrics.jsonl", "config.yaml"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *path;
+        DHO_TRY(dho_path_join(&path, out, names[i]));
+        dho_atomic_file_remove_left(path);
+        dho_free(path);
+    }
+    return DHO_OK;
+}
+
 /* Two runs that write into one folder would destroy each other's checkpoints. */
 dho_status dho_trainer_lock(dho_trainer *trainer)
 {
     const char *out = trainer->config->out;
-    if (!trainer->dry) DHO_TRY(dho_make_folders(out));
-    return dho_folder_lock(out, "run", trainer->dry, &trainer->lock);
-}
-
-int64_t dho_trainer_checkpoint_bytes(const dho_trainer *trainer)
-{
-    const dho_config *config = trainer->config;
-    const size_t ema = config->train.ema > 0;
-    const size_t slabs = (config->train.optimizer == DHO_OPTIMIZER_ADAMW ? 3 : 2) + ema;
-    return (int64_t)((slabs * trainer->parameter_floats + (1 + ema) * trainer->buffer_floats) *
-                     sizeof(float));
+    if (!trainer->dry) DHO_TRY(dho_make_folders_durable(out));
+    DHO_TRY(dho_folder_lock(out, "run", trainer->dry, &trainer->lock));
+    return trainer->dry ? DHO_OK : remove_left(out);
 }
 
 /* A full disk would end the run at its first checkpoint. */
@@ -90,6 +95,7 @@ dho_status dho_trainer_open_folder(dho_trainer *trainer)
     warn_of_disk(trainer);
     DHO_TRY_GOTO(dho_session_log_append(trainer, text));
     DHO_TRY_GOTO(dho_file_write_text(path, text));
+    trainer->progress.classes = trainer->student.classes;
     DHO_TRY_GOTO(dho_progress_open(&trainer->progress, config, trainer->step,
                                    trainer->length.total_steps, trainer->standing.due));
     dho_checkpoint_mark_best(config->out, trainer->standing.best_step);

@@ -13,6 +13,7 @@
 #include "dho/student.h"
 #include "dho/teacher_cache.h"
 #include "eval/set_evaluator.h"
+#include "train/checkpoint_writer.h"
 #include "train/lanes.h"
 #include "train/local_failure.h"
 #include "train/owned.h"
@@ -85,6 +86,7 @@ typedef struct dho_trainer {
     bool dry;           /* nothing may be written */
     int skips_in_a_row; /* steps without an update because they were not finite */
     dho_progress progress;
+    dho_checkpoint_writer *writer; /* rank 0 */
 } dho_trainer;
 
 /* Opens everything that the run needs and agrees on it. Collective. */
@@ -130,14 +132,20 @@ int64_t dho_trainer_checkpoint_bytes(const dho_trainer *trainer);
 /* Could the folder be made, and written to? *out_left: bytes that are free there. Local. Errors:
  * DHO_ERR_IO naming what is in the way. */
 dho_status dho_trainer_look_at_place(const char *folder, int64_t *out_left);
-/* Begins to write: log.txt, sessions.jsonl, config.yaml, metrics.jsonl. Does nothing on other ranks than 0.
- * Local. */
+/* Begins to write: log.txt, sessions.jsonl, config.yaml, metrics.jsonl. Does nothing on other ranks
+ * than 0. Local. */
 dho_status dho_trainer_open_folder(dho_trainer *trainer);
 
 /* Goes on from what `resume` says (dho/trainer.h), or starts at step 0. Collective. */
 dho_status dho_trainer_resume(dho_trainer *trainer, const char *resume);
-/* Saves a checkpoint. log: how the log of the step before went. Collective. */
-dho_status dho_trainer_save(dho_trainer *trainer, const dho_local_failure *log);
+/* Rank 0: starts the thread that writes checkpoints. Local. Errors: DHO_ERR_MEMORY. */
+dho_status dho_trainer_open_writer(dho_trainer *trainer);
+/* Rank 0: says what checkpoints could not be written. *inout_log: that there are too many of them,
+ * or that one can never be written. Local. */
+void dho_trainer_look_at_writer(dho_trainer *trainer, dho_local_failure *inout_log);
+/* Saves a checkpoint: hands a copy to the writer; last: waits until it is written. log: how the log
+ * of the step before went. Collective. */
+dho_status dho_trainer_save(dho_trainer *trainer, const dho_local_failure *log, bool last);
 
 /* Adds the lanes' sums up to the rank's, for floats begin .. end - 1 of the slabs (dho/bucket_sum.h). */
 void dho_step_merge_lanes(void *trainer, size_t begin, size_t end);

@@ -241,6 +241,7 @@ dho_status dho_trainer_start_loader(dho_trainer *trainer)
 
 void dho_trainer_close(dho_trainer *trainer)
 {
+    dho_checkpoint_writer_destroy(&trainer->writer);
     dho_progress_close(&trainer->progress);
     dho_folder_unlock(&trainer->lock);
     dho_free(trainer->settings);

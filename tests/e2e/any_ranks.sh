@@ -61,6 +61,17 @@ done
 [ "$(sum_of chain 4)" = "$(sum_of straight 4)" ] || die "resumed on 4, 3, 1 and 6 ranks: other bits"
 pass "a run that went on with 4, 3, 1 (2 threads) and 6 ranks ends with the bits of 1 rank"
 
+# Each rank keeps a part of the optimizer's state: the same bits, also where the number of ranks changes.
+for ranks in 2 3; do
+    train sharded$ranks $ranks 1 resnet18 --set train.steps=4 --set train.shard_optimizer=true \
+        --set train.checkpoint_every=2 --set train.checkpoint_keep=9
+    [ "$(sum_of sharded$ranks 4)" = "$(sum_of straight 4)" ] || die "train.shard_optimizer: other bits on $ranks ranks"
+done
+rm -r "$work/sharded3/checkpoints/step-00000004"
+train sharded3 4 1 resnet18 --set train.steps=4 --set train.shard_optimizer=true
+[ "$(sum_of sharded3 4)" = "$(sum_of straight 4)" ] || die "train.shard_optimizer: other bits after 4 ranks go on"
+pass "train.shard_optimizer: the same bits on 2, 3 and then 4 ranks"
+
 # With more threads than microbatches a rank shares a microbatch among threads, unless it may not.
 for threads in 1 2; do
     train one$threads 5 $threads resnet18 --set train.shards=8 --set compute.microbatch_threads=1

@@ -101,7 +101,7 @@ hold=(--set data.holdout=1 --set eval.select_on=holdout --set train.steps=5 --se
     --set train.ema=0.5)
 run 2 train -c "$work/base.yaml" --out "$work/hold2" "${hold[@]}" --dry-run >"$work/log" 2>&1 || die "the dry run"
 grep -q "^ .* for 3 evaluations on holdout of .* each; .* together$" "$work/log" || die "the dry run's evaluations"
-grep -q "^memory .* average [0-9.]* MiB, activations .*, evaluation [0-9.]* MiB,$" "$work/log" || die "the dry run's memory"
+grep -q "^memory .* average [0-9.]* MiB, activations .*, evaluation [0-9.]* MiB, copies for checkpoints [0-9.]* MiB,$" "$work/log" || die "the dry run's memory"
 grep -q "at most 4 checkpoints of .*train.checkpoint_keep: 2, the best, and the one" "$work/log" || die "the dry run's checkpoints"
 for p in 1 2; do train $p hold$p "${hold[@]}"; done
 same hold1 hold2 05 "evaluations on held-out images: the same on 1 and 2 ranks"
@@ -132,8 +132,8 @@ train 2 early "${early[@]}" --set train.patience=4
 grep -q "the run ends at step 25" "$work/log" || die "a larger patience"
 pass "an early end, again, resumed on another number of ranks, with a larger patience"
 
-# A signal during an evaluation, which takes a second.
-slow=(-c "$work/base.yaml" --set method=ce --set data.labels=all --set student.width=64 --set data.image_size=96 --set train.shards=2
+# A signal during an evaluation, which takes seconds: the checkpoint of step 1 is written meanwhile.
+slow=(-c "$work/base.yaml" --set method=ce --set data.labels=all --set student.width=64 --set data.image_size=160 --set train.shards=2
     --set train.batch_labelled=4 --set train.steps=4 --set train.eval_every=2 --set train.log_every=1 --set train.keep_best=nll
     --set train.ema=0.5 --set "eval.sets=[{name: big, root: $work/data/train}]" --set 'eval.select_on=""' --set train.eval_on=big
     --set train.checkpoint_every=1)
@@ -141,7 +141,7 @@ cut_off() { # SIGNAL NAME: a run that gets the signal during the evaluation of s
     run 2 train "${slow[@]}" --out "$work/$2" >"$work/log" 2>&1 &
     local launcher=$!
     for _ in $(seq 2400); do
-        grep -q "^step 2/4 " "$work/log" && break
+        grep -q "^step 2/4 " "$work/log" && [ -d "$work/$2/checkpoints/step-00000001" ] && break
         kill -0 $launcher 2>/dev/null || break
         sleep 0.02
     done

@@ -298,7 +298,7 @@ START_TEST(test_what_is_no_file)
     uint8_t *data = NULL;
     size_t capacity = 0, size;
     dho_mapping mapping;
-    FILE *file;
+    int file;
     ck_assert_int_eq(mkfifo(pipe_path, 0600), 0);
     ck_assert_int_eq(symlink("pipe", in_folder("link")), 0);
     ck_assert_fails(dho_file_read(pipe_path, 10, &data, &capacity, &size), DHO_ERR_IO,

@@ -93,7 +93,8 @@ static void teardown(void)
 static void save(int64_t step, int keep)
 {
     const dho_checkpoint_info info = make_info(step);
-    ck_assert_ok(dho_checkpoint_save(run_folder, &info, &student, &slabs, keep));
+    const dho_checkpoint_keep newest = {.newest = keep};
+    ck_assert_ok(dho_checkpoint_save(run_folder, &info, &student, &slabs, &newest));
 }
 
 /* With an average, and evaluations of which the best was at `best`. */
@@ -110,7 +111,8 @@ static void save_best(int64_t step, int keep, int64_t best)
                                    .best = 0.1,
                                    .reference = 1.0 / 3,
                                    .waited = 2};
-    ck_assert_ok(dho_checkpoint_save(run_folder, &info, &student, &both, keep));
+    const dho_checkpoint_keep newest = {.newest = keep};
+    ck_assert_ok(dho_checkpoint_save(run_folder, &info, &student, &both, &newest));
 }
 
 static void path_of(int64_t step, const char *file, char *out, size_t bytes)
@@ -336,6 +338,57 @@ START_TEST(test_newest_whole_one_and_pruning)
 END_TEST
 
 /* Saving after damage: neither the checkpoint just written nor the last good one may go. */
+static void check_kept(const char *expected)
+{
+    char path[128], found[256] = "";
+    dho_name_list names;
+    snprintf(path, sizeof path, "%s/checkpoints", run_folder);
+    ck_assert_ok(dho_list_folder(&names, path));
+    for (size_t i = 0; i < names.count; i++) {
+        const size_t used = strlen(found);
+        const char *name = strncmp(names.names[i], "step-", 5) == 0
+                               ? names.names[i] + 5 + strspn(names.names[i] + 5, "0")
+                               : names.names[i];
+        snprintf(found + used, sizeof found - used, "%s%s", used > 0 ? " " : "", name);
+    }
+    dho_name_list_free(&names);
+    ck_assert_str_eq(found, expected);
+}
+
+/* Multiples of keep_every, and the last one from before the newest spike. */
+START_TEST(test_kept_for_longer)
+{
+    char path[128];
+    dho_checkpoint_info back;
+    for (int step = 10; step <= 120; step += 10) {
+        const dho_checkpoint_keep keep = {.newest = 2, .every = step <= 60 ? 20 : 0};
+        dho_checkpoint_info info = make_info(step);
+        if (step > 75) info.spike_step = 71;
+        ck_assert_ok(dho_checkpoint_save(run_folder, &info, &student, &slabs, &keep));
+        if (step == 60) check_kept("20 40 50 60");
+        if (step == 80) check_kept("70 80");
+    }
+    check_kept("70 110 120");
+    path_of(120, "", path, sizeof path);
+    ck_assert_ok(dho_checkpoint_read_info(path, &back));
+    ck_assert_int_eq(back.spike_step, 71);
+    dho_checkpoint_info_free(&back);
+}
+END_TEST
+
+/* The best one could not be written: the link stays at the one before, which stays, too. */
+START_TEST(test_best_that_is_not_there)
+{
+    save_best(10, 1, 10);
+    save_best(30, 1, 20);
+    check_kept("best 10 30");
+    ck_assert_int_eq(dho_checkpoint_best_step(run_folder), 10);
+    save_best(40, 1, 40);
+    save_best(50, 1, 40);
+    check_kept("best 40 50");
+}
+END_TEST
+
 START_TEST(test_saving_after_damage)
 {
     char path[256], *newest;
@@ -428,6 +481,7 @@ END_TEST
 /* What no resume could read, or start from, gets no name. */
 START_TEST(test_unreadable_is_not_saved)
 {
+    const dho_checkpoint_keep keep = {.newest = 2};
     static char latin1[] = "caf\xe9", *bad[3] = {latin1, latin1, latin1};
     static const struct {
         dho_status status;
@@ -448,7 +502,7 @@ START_TEST(test_unreadable_is_not_saved)
         if (i == 2) info.head_scale = -1;
         if (i == 3) slabs.parameters[3] = INFINITY; /* in a slab the channels come last */
         if (i == 4) slabs.moment1[0] = NAN;
-        ck_assert_fails(dho_checkpoint_save(run_folder, &info, &student, &slabs, 2),
+        ck_assert_fails(dho_checkpoint_save(run_folder, &info, &student, &slabs, &keep),
                         expected[i].status, expected[i].message);
         slabs.parameters[3] = 0;
         ck_assert_ok(dho_checkpoint_find_newest(run_folder, &newest));
@@ -465,10 +519,11 @@ START_TEST(test_allocation_failures)
     char path[256], *newest;
     const int64_t before = dho_alloc_get_stats().live_blocks;
     const dho_checkpoint_info info = make_info(2);
+    const dho_checkpoint_keep keep = {.newest = 1};
     save(1, 1);
     for (int64_t n = 1;; n += 1 + n / 8) {
         dho_alloc_fail_at(n);
-        const dho_status status = dho_checkpoint_save(run_folder, &info, &student, &slabs, 1);
+        const dho_status status = dho_checkpoint_save(run_folder, &info, &student, &slabs, &keep);
         dho_alloc_fail_at(0);
         ck_assert_int_eq(dho_alloc_get_stats().live_blocks, before);
         ck_assert_ok(dho_checkpoint_find_newest(run_folder, &newest));
@@ -495,6 +550,8 @@ int main(void)
     tcase_add_test(tests, test_resume_check);
     tcase_add_test(tests, test_resume_check_of_other_versions);
     tcase_add_test(tests, test_newest_whole_one_and_pruning);
+    tcase_add_test(tests, test_kept_for_longer);
+    tcase_add_test(tests, test_best_that_is_not_there);
     tcase_add_test(tests, test_saving_after_damage);
     tcase_add_test(tests, test_killed_while_it_replaces);
     tcase_add_test(tests, test_all_damaged_is_not_none);

@@ -668,6 +668,8 @@ static void check_defaults_of_train_and_eval(const dho_config *c)
     ck_assert(c->train.warmup_start == 0.01);
     ck_assert_int_eq(c->train.checkpoint_every, 500);
     ck_assert_int_eq(c->train.checkpoint_keep, 2);
+    ck_assert_int_eq(c->train.checkpoint_keep_every, 0);
+    ck_assert_int_eq(c->train.checkpoint_failures, 3);
     ck_assert_int_eq(c->train.log_every, 10);
     ck_assert_int_eq(c->train.on_nonfinite, DHO_POLICY_FAIL);
     ck_assert_int_eq(c->compute.backend, DHO_BACKEND_AUTO);

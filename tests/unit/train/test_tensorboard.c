@@ -76,20 +76,29 @@ START_TEST(test_order)
 }
 END_TEST
 
+/* What cannot be written waits, and comes when it can. */
 START_TEST(test_full_disk)
 {
     dho_tensorboard board;
     dho_tensorboard_open(&board, folder, 0);
-    const int full = open("/dev/full", O_WRONLY);
+    const int whole = dup(board.file.descriptor), full = open("/dev/full", O_RDWR);
+    const off_t before = lseek(whole, 0, SEEK_END);
     ck_assert_int_ge(full, 0);
-    ck_assert_int_ge(dup2(full, fileno(board.file)), 0);
-    close(full);
+    ck_assert_int_ge(dup2(full, board.file.descriptor), 0);
     write_line(&board, "{\"step\":1,\"loss\":1}");
-    ck_assert_ptr_null(board.file);
-    write_line(&board, "{\"step\":2,\"loss\":1}"); /* does nothing */
+    ck_assert(board.file.broken);
+    write_line(&board, "{\"step\":2,\"loss\":1}");
+    ck_assert_int_ge(dup2(whole, board.file.descriptor), 0);
+    write_line(&board, "{\"step\":3,\"loss\":1}");
+    ck_assert(!board.file.broken);
+    const off_t record = (lseek(whole, 0, SEEK_END) - before) / 3;
+    write_line(&board, "{\"step\":4,\"loss\":1}");
+    ck_assert_int_eq(lseek(whole, 0, SEEK_END), before + 4 * record);
     dho_tensorboard_close(&board);
+    close(whole);
+    close(full);
     dho_tensorboard_open(&board, "/nowhere", 0);
-    ck_assert_ptr_null(board.file);
+    ck_assert(!board.file.open);
 }
 END_TEST
 
