@@ -50,7 +50,7 @@ tensor_row() { # NAME FILE
     tensors "$2" | row "$1"
 }
 losses() { # FILE: metrics without times
-    sed -E 's/,"[a-z_]*(_seconds?|per_second)":[^,}]*//g' "$1"
+    sed -E 's/,"[a-z_]*(_seconds?|per_second|_hidden)":[^,}]*//g' "$1"
 }
 accuracies() { # RUN: its eval.json without the checkpoint's name and what an eval.json of 2025 did not have
     sed -e '/"checkpoint"/d' -e '/"macro_top1"/d' -e '/"calibration.*": {/,/}/d' -e '/"temperature": {/,/}/d' \

@@ -150,7 +150,6 @@ quickstart/separate quickstart 2 $quick student.width=8 train.forward=separate t
 quickstart/sgd quickstart 1 $quick student.width=8 train.optimizer=sgd $on_blis
 quickstart/class_weights quickstart 2 $quick student.width=8 $unequal distill.class_weights=effective $on_blis
 quickstart/logit_adjust quickstart 1 $quick student.width=8 $unequal distill.logit_adjust=1 $on_blis
-quickstart/threads quickstart 1 $quick student.width=16 compute.threads=2
 caltech101_real caltech101_real 1 $cnn method=single_head $on_ref
 eurosat eurosat 2 $cnn method=dho $on_onednn
 fine_grained/caltech101 fine_grained/caltech101 1 $cnn $on_onednn
