@@ -110,12 +110,12 @@ open_mpi_failed() {
 # What mpirun starts for each rank: `bash -c "$open_mpi_rank" rank PROGRAM [ARGUMENT ...]` runs the program and,
 # if a signal ended it, writes a line for open_mpi_words to standard error: mpirun's own line about that
 # names neither host nor process in some releases, and 4.1.4 loses it now and then. Signals go to the whole
-# process group. TERM is mpirun's order to end, after which a death is no news.
+# process group. TERM is mpirun's order to end, after which a death is no news; nor is one by USR1 (138, open_mpi_failed).
 # shellcheck disable=SC2016 # for the other shell
 open_mpi_rank='trap : USR1 USR2 HUP; trap "ordered=yes" TERM INT; exec 3>&2 2>/dev/null
 "$@" 2>&3 3>&-
 status=$?
-[ $status -le 128 ] || [ -n "$ordered" ] || printf "\036died %s %s %s\n" "$OMPI_COMM_WORLD_RANK" "$HOSTNAME" $status >&3
+[ $status -le 128 ] || [ $status = 138 ] || [ -n "$ordered" ] || printf "\036died %s %s %s\n" "$OMPI_COMM_WORLD_RANK" "$HOSTNAME" $status >&3
 exit $status'
 
 # open_mpi_run STARTER SECONDS COMMAND [ARGUMENT ...]: runs mpirun or srun (STARTER) by forward_signals, its
