@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 static const char SHARED_MEMORY[] = "/dev/shm";
-enum { SHARED_MIB_PER_RANK = 4 }; /* Open MPI's segment of a rank */
+enum { SHARED_MIB_PER_RANK = OMPI_MAJOR_VERSION > 4 ? 16 : 4 }; /* Open MPI's segment of a rank */
 
 /* Said before it is tried: afterwards there may be nobody left to say it. */
 static void check_shared_memory(void)
