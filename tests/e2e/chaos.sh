@@ -60,7 +60,7 @@ steps_begun() { grep -q '^step ' "$work/log"; }
 disk_is_felt() { grep -qi 'no space' "$work/log"; }
 
 strike() { # kills a rank or mpirun, and waits for the end of the job
-    local victims victim begin end
+    local victims victim begin end late=no
     mapfile -t victims < <(if [ "$kind" = mpirun ]; then pgrep -x -P $job 'mpirun|prterun'; else pids; fi)
     [ ${#victims[@]} -gt 0 ] || return 1
     victim=${victims[RANDOM % ${#victims[@]}]}
@@ -70,8 +70,9 @@ strike() { # kills a rank or mpirun, and waits for the end of the job
     # mpirun's ranks may outlive it; a job whose mpirun is whole ends after its ranks.
     while kill -0 $job 2>/dev/null || [ -n "$(pids)" ]; do
         nap 0.02
-        [ $((${EPOCHREALTIME//[.,]/} - begin)) -lt 90000000 ] || die "the job goes on 90 s after a death ($kind)"
-    done
+        [ $((${EPOCHREALTIME//[.,]/} - begin)) -lt 90000000 ] || { late=yes && break; }
+    done 2>/dev/null # bash says "Killed" as well
+    [ $late = no ] || die "the job goes on 90 s after a death ($kind)"
     end=${EPOCHREALTIME//[.,]/}
     lives+=($(((end - begin) / 1000)))
     ! writes || inside=$((inside + 1))
@@ -136,7 +137,7 @@ while :; do
 done
 left=$(wc -l <"$work/left")
 mapfile -t lives < <(printf '%s\n' "${lives[@]}" | sort -n)
-echo "$killed kills ($inside while a checkpoint was written, $full with a full disk) in $starts starts of $runs runs"
+echo "$killed kills ($inside while a checkpoint was written; $full times the disk was full) in $starts starts of $runs runs"
 echo "from a death to the end of the job: median ${lives[${#lives[@]} / 2]} ms, largest ${lives[-1]} ms"
 echo "temporary files left: $left"
 [ "$left" = 0 ] || die "temporary files: $(sed "s|$work/||" "$work/left" | head -n 5 | tr '\n' ' ')"
