@@ -21,7 +21,7 @@ forward_signals() {
     [ -z "$caught" ] || kill "-$caught" "$forward_child" 2>/dev/null # came while it was started
     while :; do
         caught='' status=0
-        wait "$forward_child" || status=$?
+        { wait "$forward_child"; } 2>/dev/null || status=$? # bash would say "Killed" as well
         [ -n "$caught" ] || break # else wait was only interrupted
     done
     trap - USR1 TERM INT

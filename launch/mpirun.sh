@@ -4,6 +4,8 @@
 #
 # DHO_THREADS_PER_RANK  threads of each rank (default: cores of this machine / N; 1 with the next)
 # DHO_MPIRUN_ARGS       mpirun's own placement, e.g. "--hostfile hosts --map-by ppr:2:node:PE=8"
+# DHO_START_LIMIT       seconds in which dho's MPI must have started on all ranks, or mpirun is ended (default:
+#                       120, and one more for each 20 ranks; 0: no limit)
 #
 # On one machine a rank is bound to as many cores as it has threads; when there are not enough
 # cores, ranks share them and are not bound. Threads are not pinned one by one (OMP_PROC_BIND
@@ -11,8 +13,9 @@
 # needs no mpirun: the program is run as it is.
 # USR1 and TERM sent to this script reach every rank as USR1; a second TERM or Ctrl-C ends all at once.
 # OMPI_MCA_* and PRTE_MCA_* variables of the caller win over what open_mpi.sh sets.
-# Exit status: the program's; 128 + the signal that killed a rank; 2 for wrong arguments or no
-# Open MPI; 1 where MPI itself failed, with its own words.
+# Exit status: the program's; 128 + the signal that killed a rank or mpirun, with a line that says whom,
+# where, and from which step a run goes on; 2 for wrong arguments or no Open MPI; 1 where MPI itself
+# failed, with its own words, or did not start or end in time.
 set -eu
 if [ $# -lt 2 ] || ! [ "$1" -gt 0 ] 2>/dev/null; then
     echo "usage: $0 RANKS PROGRAM [ARGUMENT ...]" >&2
@@ -73,24 +76,17 @@ else
     fi
 fi
 export OMP_NUM_THREADS=$threads
-args+=(-x OMP_NUM_THREADS)
+args+=(-x OMP_NUM_THREADS -x DHO_LAUNCHER_LISTENS)
 [ -z "${OMP_WAIT_POLICY:-}" ] || args+=(-x OMP_WAIT_POLICY)
 if [ "$ranks" = 1 ] && [ $place = local ]; then
     exec "$@"
 fi
+limit=$(open_mpi_start_limit "$ranks" "$1") || exit 2
 open_mpi_find
 open_mpi_settings $place $crowded
-exec 3> >(open_mpi_words >&2)
-words=$!
 forward_end=INT # TERM may be blocked (open_mpi.sh)
-status=0
-forward_signals ${open_mpi_before[@]+"${open_mpi_before[@]}"} mpirun -n "$ranks" "${args[@]}" "$@" \
-    2>&3 3>&- || status=$?
-status=$(open_mpi_status "$status")
-printf '\x1e%s\n' "$status" >&3
-exec 3>&-
-silent=no
-wait "$words" || case $? in 2) status=1 ;; *) silent=yes ;; esac
+open_mpi_run mpirun "$limit" ${open_mpi_before[@]+"${open_mpi_before[@]}"} mpirun -n "$ranks" "${args[@]}" \
+    bash -c "$open_mpi_rank" rank "$@"
 if open_mpi_failed "$status"; then
     if [ $place = local ] && open_mpi_room "$ranks"; then silent=no; fi
     [ $silent = no ] || echo "mpirun.sh: error: mpirun ended with exit code $status and said nothing" >&2

@@ -9,7 +9,7 @@ open_mpi_find() {
     local answer path
     open_mpi='' open_mpi_before=()
     path=$(command -v mpirun) || {
-        echo "mpirun.sh: error: no mpirun here: install Open MPI (launch/dependencies.sh), or load the cluster's module of it" >&2
+        echo "${0##*/}: error: no mpirun here: install Open MPI (launch/dependencies.sh), or load the cluster's module of it" >&2
         return 2
     }
     answer=$(mpirun --version 2>&1 </dev/null) || true
@@ -18,7 +18,7 @@ open_mpi_find() {
         open_mpi=${BASH_REMATCH[1]}
         return 0
     fi
-    echo "mpirun.sh: error: $path is not Open MPI 4 or later (it says \"${answer:0:60}\"): put that one's mpirun first in PATH" >&2
+    echo "${0##*/}: error: $path is not Open MPI 4 or later (it says \"${answer:0:60}\"): put that one's mpirun first in PATH" >&2
     return 2
 }
 
@@ -53,10 +53,10 @@ open_mpi_check_names() {
     local names
     if [ "$open_mpi" -gt 4 ]; then
         names=$(compgen -e | grep -E '^OMPI_MCA_(orte|rmaps|odls|plm|ras|ess|rml|routed|grpcomm|state|errmgr|iof|filem)_') || return 0
-        echo "mpirun.sh: warning: Open MPI $open_mpi passes over" $names": its daemons read PRTE_MCA_* (prte_info --all lists them; for oversubscribing PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe)" >&2
+        echo "${0##*/}: warning: Open MPI $open_mpi passes over" $names": its daemons read PRTE_MCA_* (prte_info --all lists them; for oversubscribing PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe)" >&2
     else
         names=$(compgen -e | grep '^PRTE_MCA_') || return 0
-        echo "mpirun.sh: warning: Open MPI $open_mpi passes over" $names": its daemons read OMPI_MCA_* (ompi_info --all lists them)" >&2
+        echo "${0##*/}: warning: Open MPI $open_mpi passes over" $names": its daemons read OMPI_MCA_* (ompi_info --all lists them)" >&2
     fi
 }
 
@@ -85,7 +85,7 @@ open_mpi_room() {
     while read -r need folder; do
         room=$(df -Pk "$folder" 2>/dev/null | awk 'NR == 2 { print $4 }')
         [ "${room:-$need}" -lt "$need" ] || continue
-        echo "mpirun.sh: error: not enough space in $folder for MPI's own files: $room KiB are free, $1 ranks take up to $need" >&2
+        echo "${0##*/}: error: not enough space in $folder for MPI's own files: $room KiB are free, $1 ranks take up to $need" >&2
         found=0
     done <<<"$((memory * $1)) /dev/shm"$'\n'"$((1024 + 1024 * $1)) ${TMPDIR:-/tmp}"
     return $found
@@ -107,41 +107,112 @@ open_mpi_failed() {
     case $1 in 0 | 2 | 75 | 138) return 1 ;; esac
 }
 
-# open_mpi_process: the number of mpirun, a child of this launcher; returns 1 if there is none.
+# What mpirun starts for each rank: `bash -c "$open_mpi_rank" rank PROGRAM [ARGUMENT ...]` runs the program and,
+# if a signal ended it, writes a line for open_mpi_words to standard error: mpirun's own line about that
+# names neither host nor process in some releases, and 4.1.4 loses it now and then. Signals go to the whole
+# process group. TERM is mpirun's order to end, after which a death is no news; nor is one by USR1 (138, open_mpi_failed).
+# shellcheck disable=SC2016 # for the other shell
+open_mpi_rank='trap : USR1 USR2 HUP; trap "ordered=yes" TERM INT; exec 3>&2 2>/dev/null
+"$@" 2>&3 3>&-
+status=$?
+[ $status -le 128 ] || [ $status = 138 ] || [ -n "$ordered" ] || printf "\036died %s %s %s\n" "$OMPI_COMM_WORLD_RANK" "$HOSTNAME" $status >&3
+exit $status'
+
+# open_mpi_run STARTER SECONDS COMMAND [ARGUMENT ...]: runs mpirun or srun (STARTER) by forward_signals, its
+# standard error by open_mpi_words, and sets status: the program's exit code, 1 where mpirun or srun had
+# to be killed. MPI must have started after so many seconds (0: no matter when). Sets silent to yes if that
+# failed without a word.
+open_mpi_run() {
+    local starter=$1 limit=$2 words
+    shift 2
+    export DHO_LAUNCHER_LISTENS=1 # src/comm/mpi_start.c
+    exec 3> >(open_mpi_words "$starter" "$limit" >&2)
+    words=$!
+    status=0 silent=no
+    forward_signals "$@" 2>&3 3>&- || status=$?
+    [ "$starter" != mpirun ] || status=$(open_mpi_status "$status")
+    printf '\x1e%s\n' "$status" >&3
+    exec 3>&-
+    wait "$words" || case $? in 2) status=1 ;; *) silent=yes ;; esac
+}
+
+# open_mpi_start_limit RANKS PROGRAM: DHO_START_LIMIT, or 120 s and one more for each 20 ranks; 0 for a program
+# that does not say when MPI has started. A line and status 2 where that is no number of seconds.
+open_mpi_start_limit() {
+    local limit=${DHO_START_LIMIT:-$((120 + $1 / 20))}
+    case $limit in
+    '' | *[!0-9]* | ???????*)
+        echo "${0##*/}: error: DHO_START_LIMIT: expected a number of seconds (0: no limit), got \"$limit\"" >&2
+        return 2
+        ;;
+    esac
+    if [ "${2##*/}" = dho ]; then echo $((10#$limit)); else echo 0; fi
+}
+
+# open_mpi_process STARTER: the number of mpirun or srun, a child of this launcher; returns 1 if there is none.
 open_mpi_process() {
     local stat number name parent
     for stat in /proc/[0-9]*/stat; do
         read -r number name _ parent _ 2>/dev/null <"$stat" || continue
         [ "$parent" = $$ ] || continue
-        case $name in '(mpirun)' | '(prterun)') echo "$number" && return ;; esac
+        case $1:$name in 'mpirun:(mpirun)' | 'mpirun:(prterun)' | 'srun:(srun)') echo "$number" && return ;; esac
     done
     return 1
 }
 
-# open_mpi_overdue: the program has said its last word. mpirun ends a moment later; where it cannot reach
-# one of its daemons it never does, and is killed after OPEN_MPI_PATIENCE seconds (20): returns 1 then.
+# open_mpi_overdue STARTER SECONDS: waits until mpirun or srun has ended, and orders it to after so many
+# seconds: returns 1 then.
 open_mpi_overdue() {
-    local end=$((SECONDS + ${OPEN_MPI_PATIENCE:-20}))
-    while [ $SECONDS -lt $end ]; do
-        sleep 0.2
-        open_mpi_process >/dev/null || return 0
+    local end=$((SECONDS + $2)) orders=0 process
+    trap 'exit 0' USR2 # no longer wanted
+    while sleep 0.2 && process=$(open_mpi_process "$1"); do
+        [ $SECONDS -ge $end ] || continue
+        if [ $orders -lt 2 ]; then kill -INT "$process"; else kill -KILL "$process"; fi
+        orders=$((orders + 1)) end=$((SECONDS + 2)) # after INT they clean up, if they still can; srun wants two
     done
-    kill -KILL "$(open_mpi_process)" || return 0
-    return 1
+    [ $orders = 0 ]
 }
 
-# open_mpi_words: copies mpirun's standard error, which the ranks' goes through, without what says
-# nothing: the ten lines that mpirun adds to every exit code but 0 and to MPI_Abort, the news of a signal,
-# the count of equal messages, and two faults of its own. The input ends with a record separator and
-# mpirun's exit code: if that is a failure and nothing else was said, the ten lines come after all.
-# Returns 1 if it is a failure and nothing at all was said, 2 if mpirun had to be killed (open_mpi_overdue).
+# open_mpi_goes_on FOLDER: says from which step the same command goes on in this folder of a run.
+open_mpi_goes_on() {
+    local state newest=
+    for state in "$1"/checkpoints/step-*/state.json; do # in the order of their steps
+        [[ $state =~ /step-([0-9]+)/state.json$ ]] && [ -e "$state" ] && newest=$((10#${BASH_REMATCH[1]}))
+    done
+    if [ -n "$newest" ]; then
+        echo "${0##*/}: run the same command to go on from step $newest ($1/checkpoints)"
+    else
+        echo "${0##*/}: $1 has no checkpoint yet: the same command begins anew"
+    fi
+}
+
+# open_mpi_words STARTER SECONDS: copies the standard error of mpirun or srun, which the ranks' goes through,
+# without what says nothing: the ten lines that mpirun adds to every exit code but 0 and to MPI_Abort, the
+# news of a signal, the count of equal messages, and two faults of its own. The input ends with a record
+# separator and the exit code; open_mpi_last_words says what is left to say.
+# After the program's last word, or a rank's death, mpirun ends within a moment. Where it cannot reach one of
+# its daemons, or where that rank was in MPI_Init, it may never do so: OPEN_MPI_PATIENCE seconds (20) are
+# its bound. STARTER and SECONDS are open_mpi_run's. Returns 1 if it is a failure and nothing at all was
+# said, 2 if mpirun or srun had to be ended.
 open_mpi_words() {
-    local LC_ALL=C line rule='' state=outside closing=() said=no lost=no code=1 told=no overdue=
+    local LC_ALL=C line rule='' state=outside closing=() said=no lost=no code=1 told=no died=no run=
+    local starter=${1:-mpirun} limit=${2:-0} starting='' overdue=''
     trap '' INT TERM USR1 # it ends with its input
+    if [ "$limit" != 0 ]; then
+        open_mpi_overdue "$starter" "$limit" </dev/null >/dev/null 2>&1 &
+        starting=$!
+    fi
     while IFS= read -r line || [ -n "$line" ]; do
         if [[ $line =~ ^(.*)$'\x1e'([0-9]+)$ ]]; then
             line=${BASH_REMATCH[1]} code=${BASH_REMATCH[2]}
             [ -n "${line// }" ] || break
+        elif [[ $line =~ ^(.*)$'\x1e'started$ ]]; then
+            [ -z "$starting" ] || kill -USR2 "$starting" 2>/dev/null || true
+            starting='' line=${BASH_REMATCH[1]}
+            [ -n "$line" ] || continue
+        elif [[ $line =~ ^(.*)$'\x1e'died\ ([0-9]*)\ ([^ ]+)\ ([0-9]+)$ ]]; then
+            line="${BASH_REMATCH[1]}${BASH_REMATCH[1]:+$'\n'}$(open_mpi_death "${BASH_REMATCH[@]:2}")"
+            died=yes told=yes
         fi
         # 5 puts a blank between a message of a rank's MPI and the next line.
         if [ "$state" = after ]; then line=${line# } state=outside; fi
@@ -171,29 +242,63 @@ open_mpi_words() {
         outside:mpirun:\ Forwarding\ signal\ *\ to\ job | outside:*PMIX\ ERROR:*UNREACH*pmix_server.c* | \
             outside:\[*\]*\ more\ process*\ sent\ help\ message* | \
             outside:\[*\]\ Set\ MCA\ parameter\ \"*_base_help_aggregate\"*) continue ;;
+        outside:configuration:\ */config.yaml) # where dho train keeps its run
+            run=${line#configuration: }
+            run=${run%/config.yaml}
+            ;;
         esac
         printf '%s\n' "$line"
-        if [ -z "$overdue" ] && [[ $line == dho:\ error:* ]]; then
-            open_mpi_overdue </dev/null >/dev/null 2>&1 &
+        if [ -z "$overdue" ] && [[ $died = yes || $line == dho:\ error:* ]]; then
+            open_mpi_overdue "$starter" "${OPEN_MPI_PATIENCE:-20}" </dev/null >/dev/null 2>&1 &
             overdue=$!
         fi
         [[ -z ${line// } ]] || said=yes
-        [[ $line != *signal\ [0-9]* ]] || told=yes
+        [[ $line != *signal\ [0-9]* && $line != srun:\ error:* ]] || told=yes
     done
     [ "$state" != first ] || echo "$rule"
-    if [ -n "$overdue" ] && ! kill "$overdue" 2>/dev/null && ! wait "$overdue"; then
-        echo "mpirun.sh: error: mpirun did not end, and was killed: it cannot reach a host's daemon"
+    open_mpi_last_words
+}
+
+# open_mpi_death RANK HOST STATUS: one line about a rank that a signal ended.
+open_mpi_death() {
+    local name why=
+    name=$(kill -l "$3")
+    [ "$name" != KILL ] || why="; where nobody sent it, the kernel did for want of memory"
+    echo "${0##*/}: error: rank $1 on $2 was killed by signal $(($3 - 128)) ($name$why)"
+}
+
+# The end of open_mpi_words, with its variables: why mpirun or srun was ended, else what they said of the
+# failure if the program said nothing or a signal was its end; then how to go on.
+open_mpi_last_words() {
+    local me=${0##*/}
+    if [ -n "$starting" ] && ! wait "$starting"; then
+        echo "$me: error: MPI has not started within $limit s (DHO_START_LIMIT), and $starter was ended: the same command again may do it; if not, a host or its network is at fault"
+        return 2
+    fi
+    if [ -n "$overdue" ] && ! wait "$overdue"; then
+        if [ $died = yes ]; then
+            echo "$me: error: $starter did not end after a rank's death, and was killed"
+        else
+            echo "$me: error: $starter did not end, and was killed: it cannot reach a host's daemon"
+        fi
+        [ -z "$run" ] || open_mpi_goes_on "$run"
         return 2
     fi
     open_mpi_failed "$code" || return 0
-    if [ "$code" -gt 128 ] && [ $told = no ]; then # mpirun does not always say so
-        echo "mpirun.sh: error: a rank or mpirun itself was ended by signal $((code - 128)) ($(kill -l "$code"))"
-        said=yes
-    elif [ $said = no ] && [ ${#closing[@]} -gt 0 ]; then
+    if [ ${#closing[@]} -gt 0 ] && { [ "$code" -gt 128 ] || [ $said = no ]; }; then
         printf '%s\n' "${closing[@]}"
         said=yes
     fi
+    if [ "$code" -gt 128 ]; then
+        if [ $told = no ] && [ ${#closing[@]} -gt 0 ]; then
+            echo "$me: error: a rank was ended by signal $((code - 128)) ($(kill -l "$code"))"
+        elif [ $told = no ]; then # it says something of every rank that dies
+            echo "$me: error: $starter itself was ended by signal $((code - 128)) ($(kill -l "$code")), no rank was"
+        fi
+        said=yes
+        [ -z "$run" ] || open_mpi_goes_on "$run"
+    fi
     [ $lost = no ] ||
-        echo "mpirun.sh: Open MPI lost one of its messages (a fault of 4.1.4); the same command again may show it"
+        echo "$me: Open MPI lost one of its messages (a fault of 4.1.4); the same command again may show it"
     [ $said = yes ]
 }

@@ -7,6 +7,7 @@
 #                       start them by Open MPI itself (default: one that both sides speak, else
 #                       mpirun). With a wrong one each rank would train alone as rank 0 of 1.
 # DHO_SRUN_ARGS         further arguments of srun, e.g. "--cpu-bind=verbose,cores"
+# DHO_START_LIMIT       as launch/mpirun.sh has it
 #
 # USR1 and TERM sent to this script reach every rank as USR1.
 set -eu
@@ -28,6 +29,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 ranks=${SLURM_NTASKS:-$((${SLURM_NTASKS_PER_NODE:-1} * ${SLURM_JOB_NUM_NODES:-1}))}
 threads=$(thread_count "${SLURM_CPUS_PER_TASK:-1}") || exit 2
 mpi=${DHO_SRUN_MPI:-$(open_mpi_client "$(srun --mpi=list 2>&1)")}
+limit=$(open_mpi_start_limit "$ranks" "$1") || exit 2
 export OMP_NUM_THREADS=$threads
 status=0
 if [ "$mpi" = mpirun ]; then
@@ -39,6 +41,6 @@ read -r -a extra <<<"${DHO_SRUN_ARGS:-}"
 # srun takes the CPUs per task from its command line only (since 22.05). A rank that dies ends the
 # others after --wait seconds; at once (--kill-on-bad-exit) would hit ranks that are about to leave
 # with the exit code 75 as well.
-forward_signals srun --mpi="$mpi" --ntasks="$ranks" --cpus-per-task="$threads" \
-    --kill-on-bad-exit=0 --wait=60 ${extra[@]+"${extra[@]}"} "$@" || status=$?
+open_mpi_run srun "$limit" srun --mpi="$mpi" --ntasks="$ranks" --cpus-per-task="$threads" \
+    --kill-on-bad-exit=0 --wait=60 ${extra[@]+"${extra[@]}"} "$@"
 exit "$status"

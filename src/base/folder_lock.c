@@ -26,9 +26,18 @@ static dho_status open_lock(const char *folder, int flags, int *out)
     return DHO_OK;
 }
 
-static bool is_taken(int lock)
+static bool is_taken(int lock, int *out_error)
 {
-    return flock(lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    *out_error = flock(lock, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+    return *out_error == EWOULDBLOCK;
+}
+
+static void warn_without_locks(const char *folder, const char *who, int error)
+{
+    dho_warn(
+        "%s: its file system has no locks (%s), and two %ss that write there at once would destroy "
+        "each other's files: start one at a time, or mount it with locks (Lustre: -o flock)",
+        folder, strerror(error), who);
 }
 
 /* true: free now. */
@@ -37,7 +46,8 @@ static bool wait_for(int lock, const char *folder, const char *who)
     const struct timespec moment = {.tv_nsec = 20 * 1000 * 1000};
     const double start = dho_seconds_now();
     bool said = false;
-    while (is_taken(lock)) {
+    int error;
+    while (is_taken(lock, &error)) {
         const double waited = dho_seconds_now() - start;
         if (waited > longest_seconds) return false;
         if (waited > quiet_seconds && !said) {
@@ -47,6 +57,7 @@ static bool wait_for(int lock, const char *folder, const char *who)
         }
         nanosleep(&moment, NULL);
     }
+    if (error != 0) warn_without_locks(folder, who, error);
     return true;
 }
 

@@ -8,9 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 static const char SHARED_MEMORY[] = "/dev/shm";
-enum { SHARED_MIB_PER_RANK = 4 }; /* Open MPI's segment of a rank */
+enum { SHARED_MIB_PER_RANK = OMPI_MAJOR_VERSION > 4 ? 16 : 4 }; /* Open MPI's segment of a rank */
 
 /* Said before it is tried: afterwards there may be nobody left to say it. */
 static void check_shared_memory(void)
@@ -25,6 +26,18 @@ static void check_shared_memory(void)
     dho_warn("%s has %.1f MiB free, Open MPI wants %d MiB for each of %s ranks and may not start or "
              "be slow: make it larger (docker run --shm-size=1g; mount -o remount,size=1g %s)",
              SHARED_MEMORY, free_mib, SHARED_MIB_PER_RANK, ranks, SHARED_MEMORY);
+}
+
+/* MPI_Init ends with a barrier: rank 0 is through it when all ranks have come. launch/open_mpi.sh waits for
+ * this line, and shows it to nobody. */
+static void tell_launcher(void)
+{
+    static const char started[] = "\x1estarted\n";
+    int rank = 0;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    if (rank != 0 || getenv("DHO_LAUNCHER_LISTENS") == NULL) return;
+    const ssize_t written = write(STDERR_FILENO, started, sizeof started - 1);
+    (void)written; /* then nobody listens */
 }
 
 dho_status comm_start_mpi(int *argc, char ***argv, bool *out_started)
@@ -43,6 +56,7 @@ dho_status comm_start_mpi(int *argc, char ***argv, bool *out_started)
         if (code != MPI_SUCCESS)
             return dho_fail(DHO_ERR_COMM, "MPI_Init_thread failed with code %d", code);
         *out_started = true;
+        tell_launcher();
     }
     if (provided >= MPI_THREAD_FUNNELED) return DHO_OK;
     return dho_fail(DHO_ERR_COMM, "MPI was started without support for threads "

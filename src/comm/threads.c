@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "base/machine.h"
 #include "comm/comm_private.h"
+#include "comm/placement.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
 
@@ -16,8 +17,7 @@ enum { MOST_PER_CPU = 8, LEAST_MOST = 64 };
 
 /* What a rank tells rank 0. */
 typedef struct facts {
-    dho_machine machine;
-    char host[64];
+    comm_place place; /* its threads are rank 0's to fill in */
     int32_t asked;  /* threads; 0: a share of the CPUs */
     int32_t online; /* CPUs of the machine */
 } facts;
@@ -31,11 +31,12 @@ typedef struct answer {
     char host[64];
 } answer;
 
-static facts look(const dho_comm *comm, int asked)
+static facts look(const dho_comm *comm, int asked, bool warn)
 {
     facts mine = {.asked = asked, .online = (int32_t)sysconf(_SC_NPROCESSORS_ONLN)};
-    dho_machine_look(&mine.machine, "");
-    snprintf(mine.host, sizeof mine.host, "%.63s", comm->host);
+    dho_machine_look(&mine.place.machine, "");
+    if (warn) dho_topology_look(&mine.place.topology, "", mine.place.machine.cpus);
+    snprintf(mine.place.host, sizeof mine.place.host, "%.63s", comm->host);
     return mine;
 }
 
@@ -43,24 +44,25 @@ static facts look(const dho_comm *comm, int asked)
 static void answer_pool(const facts *all, answer *out, int ranks, int first)
 {
     uint64_t together[DHO_MACHINE_MASK_WORDS] = {0};
-    const uint64_t pool = all[first].machine.pool;
+    const uint64_t pool = all[first].place.machine.pool;
     answer a = {.online = all[first].online};
     int own_sum = 0;
-    memcpy(a.host, all[first].host, sizeof a.host);
+    memcpy(a.host, all[first].place.host, sizeof a.host);
     for (int r = first; r < ranks; r++) {
-        if (all[r].machine.pool != pool) continue;
+        if (all[r].place.machine.pool != pool) continue;
         a.ranks++;
-        own_sum += dho_machine_count_cpus(all[r].machine.cpus);
-        for (int i = 0; i < DHO_MACHINE_MASK_WORDS; i++) together[i] |= all[r].machine.cpus[i];
+        own_sum += dho_machine_count_cpus(all[r].place.machine.cpus);
+        for (int i = 0; i < DHO_MACHINE_MASK_WORDS; i++)
+            together[i] |= all[r].place.machine.cpus[i];
     }
-    const double quota = all[first].machine.quota;
+    const double quota = all[first].place.machine.quota;
     a.cpus = dho_machine_count_cpus(together);
     a.limited = quota > 0 && quota < a.cpus;
     if (a.limited) a.cpus = (int32_t)quota + (quota > (double)(int32_t)quota);
     const int share = a.cpus > a.ranks ? a.cpus / a.ranks : 1;
     for (int r = first; r < ranks; r++) {
-        if (all[r].machine.pool != pool) continue;
-        const int own = dho_machine_count_cpus(all[r].machine.cpus);
+        if (all[r].place.machine.pool != pool) continue;
+        const int own = dho_machine_count_cpus(all[r].place.machine.cpus);
         out[r] = a;
         out[r].threads = all[r].asked > 0 ? all[r].asked
                          : own_sum > a.cpus && own > share ? share
@@ -68,19 +70,19 @@ static void answer_pool(const facts *all, answer *out, int ranks, int first)
         a.total = out[r].threads < INT32_MAX - a.total ? a.total + out[r].threads : INT32_MAX;
     }
     for (int r = first; r < ranks; r++)
-        if (all[r].machine.pool == pool) out[r].total = a.total;
+        if (all[r].place.machine.pool == pool) out[r].total = a.total;
 }
 
-/* The line about the fullest pool, if its CPUs are too few. One thread a rank loses little where MPI
- * has been told to yield, as launch/mpirun.sh does. */
-static void warn_of_fullest(const answer *answers, int ranks, const char *what)
+/* The line about the fullest pool, if its CPUs are too few: true then. One thread a rank loses
+ * little where MPI has been told to yield, as launch/mpirun.sh does. */
+static bool warn_of_fullest(const answer *answers, int ranks, const char *what)
 {
     const answer *worst = &answers[0];
     for (int r = 1; r < ranks; r++)
         if ((double)answers[r].total * worst->cpus > (double)worst->total * answers[r].cpus)
             worst = &answers[r];
-    if (worst->total <= worst->cpus) return;
-    if (worst->total == worst->ranks && getenv("OMPI_MCA_mpi_yield_when_idle") != NULL) return;
+    if (worst->total <= worst->cpus) return false;
+    if (worst->total == worst->ranks && getenv("OMPI_MCA_mpi_yield_when_idle") != NULL) return true;
     char cure[160];
     if (worst->ranks > 1 && !worst->limited && worst->online > worst->cpus && worst->online >= worst->total)
         snprintf(cure, sizeof cure,
@@ -96,6 +98,25 @@ static void warn_of_fullest(const answer *answers, int ranks, const char *what)
              worst->host, worst->ranks, worst->ranks == 1 ? "" : "s", worst->total,
              worst->total == 1 ? "" : "s", worst->ranks == 1 ? "s" : "", worst->cpus,
              worst->cpus == 1 ? "" : "s", worst->limited ? " (the container's limit)" : "", cure);
+    return true;
+}
+
+/* What is wrong with the machines and the ranks' places there, each once. A pool that is too full
+ * as a whole says all there is to say of its CPUs. */
+static void warn_of_places(const facts *all, const answer *answers, int ranks, const char *what)
+{
+    comm_place *places;
+    char text[320];
+    if (dho_alloc(&places, (size_t)ranks, sizeof *places, "places of ranks") != DHO_OK) return;
+    for (int r = 0; r < ranks; r++) {
+        places[r] = all[r].place;
+        places[r].threads = answers[r].threads;
+    }
+    if (!warn_of_fullest(answers, ranks, what) && comm_find_crowd(places, ranks, text, sizeof text))
+        dho_warn("%s", text);
+    if (comm_find_idle_socket(places, ranks, text, sizeof text)) dho_warn("%s", text);
+    if (comm_find_small_pages(places, ranks, text, sizeof text)) dho_warn("%s", text);
+    dho_free(places);
 }
 
 static dho_status check_asked(const answer *mine, int asked, const char *what)
@@ -109,7 +130,7 @@ static dho_status check_asked(const answer *mine, int asked, const char *what)
 dho_status dho_comm_plan_threads(dho_comm *comm, int asked, const char *what, bool warn,
                                  int *out_threads)
 {
-    const facts mine = look(comm, asked);
+    const facts mine = look(comm, asked, warn);
     const size_t ranks = (size_t)comm->size;
     facts *all = NULL;
     answer *answers = NULL;
@@ -120,7 +141,7 @@ dho_status dho_comm_plan_threads(dho_comm *comm, int asked, const char *what, bo
         if (answers[r].ranks == 0) answer_pool(all, answers, comm->size, r);
     DHO_TRY_GOTO(dho_comm_broadcast(comm, answers, ranks * sizeof *answers, 0));
     DHO_TRY_GOTO(dho_comm_agree(comm, check_asked(&answers[comm->rank], asked, what)));
-    if (warn && comm->rank == 0) warn_of_fullest(answers, comm->size, what);
+    if (warn && comm->rank == 0) warn_of_places(all, answers, comm->size, what);
     *out_threads = answers[comm->rank].threads;
 fail:
     dho_free(all);

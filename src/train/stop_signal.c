@@ -37,12 +37,12 @@ static bool is_second_term(void)
 /* Does only what a signal handler may do. */
 static void handle(int signal_number)
 {
-    if (phase == ENDED) return;
+    if (phase == ENDED && !(signal_number == SIGTERM && is_second_term())) return;
     if (phase == OPENING) {
         say("dho: stopped by a signal before its first step was done: nothing new to save\n");
         _exit(dho_exit_code(DHO_PREEMPTED));
     }
-    if (signal_number == SIGTERM && is_second_term()) {
+    if (phase == ENDED || (signal_number == SIGTERM && is_second_term())) {
         say("dho: ended by a second SIGTERM; the newest checkpoint is whole\n");
         signal(SIGTERM, SIG_DFL);
         raise(SIGTERM); /* taken when this handler returns */
@@ -79,4 +79,5 @@ bool dho_stop_signal_received(void)
 void dho_stop_signal_ignore(void)
 {
     phase = ENDED;
+    atomic_store(&first_term, 0);
 }

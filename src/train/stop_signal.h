@@ -14,7 +14,8 @@ void dho_stop_signal_install(bool speak);
 void dho_stop_signal_wait_for_step(void);
 bool dho_stop_signal_received(void);
 
-/* The run has ended: a TERM is now only mpirun's, because another rank has left before this one. */
+/* The run has ended: a TERM is now only mpirun's, because another rank has left before this one. A second
+ * one from now on ends the process: what it closes may wait for a read that never ends. */
 void dho_stop_signal_ignore(void);
 
 #endif

@@ -27,8 +27,41 @@ lines 0
 launch 1 2 sh -c 'exit 1'
 says "non-zero"
 launch 137 2 sh -c '[ $OMPI_COMM_WORLD_RANK = 1 ] || sleep 9; kill -KILL $$'
-says "signal 9"
+says "^mpirun.sh: error: rank 1 on $(uname -n) was killed by signal 9 (KILL"
 pass "exit codes: only what the rank said; what MPI says where no rank said a thing"
+
+# Who died, and how to go on: the run's folder is told by dho's line.
+mkdir -p "$work/run/checkpoints/step-00000080" "$work/run/checkpoints/step-00000120" "$work/run/checkpoints/step-00000140.part"
+touch "$work/run/checkpoints/"{step-00000080,step-00000120,step-00000140.part}/state.json
+launch 139 2 sh -c "[ \$OMPI_COMM_WORLD_RANK = 0 ] || sleep 9; echo 'configuration: $work/run/config.yaml' >&2; kill -SEGV \$\$"
+says "error: rank 0 on $(uname -n) was killed by signal 11 (SEGV)$"
+says "run the same command to go on from step 120 ($work/run/checkpoints)$"
+rm -r "$work/run"
+launch 137 2 sh -c "[ \$OMPI_COMM_WORLD_RANK = 0 ] || sleep 9
+    echo 'configuration: $work/run/config.yaml' >&2
+    sleep 0.5
+    shell=\$(sed 's/.*) [A-Z] \([0-9]*\) .*/\1/' /proc/\$\$/stat)
+    kill -KILL \$(sed 's/.*) [A-Z] \([0-9]*\) .*/\1/' /proc/\$shell/stat)"
+says "error: mpirun itself was ended by signal 9 (KILL), no rank was"
+says "$work/run has no checkpoint yet: the same command begins anew"
+no_says "error: rank"
+pass "a death: rank, host, signal and the step to go on from; mpirun's own"
+
+# dho whose MPI does not start in time; another program says nothing of its MPI, and has no limit.
+printf '#!/bin/sh\nsleep 30\n' >"$work/dho"
+chmod +x "$work/dho"
+DHO_START_LIMIT=1 launch 1 2 "$work/dho"
+says "error: MPI has not started within 1 s (DHO_START_LIMIT), and mpirun was ended"
+lines 1
+printf '#!/bin/sh\nprintf "\\036started\\n" >&2\nsleep 3\n' >"$work/dho"
+DHO_START_LIMIT=1 launch 0 2 "$work/dho"
+lines 0
+DHO_START_LIMIT=1 launch 0 2 sleep 3
+DHO_START_LIMIT=soon launch 2 2 true
+says "DHO_START_LIMIT: expected a number of seconds"
+lines 1
+DHO_START_LIMIT=20 launch 0 2 "$DHO" bench allreduce --help
+pass "a bound on MPI's start"
 
 # Arguments that mpirun does not know, more ranks than it may start.
 status=0
@@ -183,6 +216,36 @@ ends "printf 'half a line'" 0
 [ "$(cat "$work/log")" = "half a line" ] || die "half a line was lost"
 printf '\xff\xfe a\\b  %%s\n' | open_mpi_words | cmp -s - <(printf '\xff\xfe a\\b  %%s\n') || die "bytes were changed"
 pass "standard error is copied but for what says nothing"
+
+# srun, by a fake one: the bound on the start, and how to go on after a death.
+cat >"$work/bin/srun" <<'END'
+#!/bin/bash
+[ "$1" = --mpi=list ] && echo "pmix pmi2 none" && exit
+while [[ $1 == --* ]]; do shift; done
+"$@"
+code=$?
+[ $code = 0 ] || echo "srun: error: node7: task 1: failed" >&2
+exit $code
+END
+chmod +x "$work/bin/srun"
+by_srun() { # STATUS COMMAND ...
+    local code=$1 status=0
+    shift
+    SLURM_JOB_ID=1 SLURM_NTASKS=2 DHO_SRUN_MPI=pmix PATH=$work/bin:$PATH \
+        timeout 60 "$here/launch/srun.sh" "$@" >"$work/out" 2>"$work/log" || status=$?
+    [ $status = "$code" ] || die "exit code $status of srun.sh, not $code: $*"
+}
+printf '#!/bin/bash\nsleep 30\n' >"$work/dho"
+DHO_START_LIMIT=1 by_srun 1 "$work/dho"
+says "^srun.sh: error: MPI has not started within 1 s (DHO_START_LIMIT), and srun was ended"
+mkdir -p "$work/run/checkpoints/step-00000080"
+touch "$work/run/checkpoints/step-00000080/state.json"
+by_srun 137 sh -c "echo 'configuration: $work/run/config.yaml' >&2; exit 137"
+says "^srun: error: node7"
+says "^srun.sh: run the same command to go on from step 80"
+by_srun 75 sh -c 'exit 75'
+lines 1
+pass "srun: the same bound, and what to do after a death"
 
 # Packages by release; an unknown system is told what is missing, without apt.
 packages() { # OS_RELEASE: the list in $work/log

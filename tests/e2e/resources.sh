@@ -85,6 +85,20 @@ if [ "$cpus" -ge 2 ]; then
     pass "two ranks share $cpus CPUs"
     share OMP_NUM_THREADS="$cpus"
     warned "2 ranks with $((2 * cpus)) threads share $cpus CPUs.*: set OMP_NUM_THREADS to $((cpus / 2))"
+    rm -rf "$work/run"
+    OMP_NUM_THREADS=1 timeout 100 mpirun --oversubscribe --bind-to none -n 2 taskset -c "$(taskset -cp $$ | sed 's/.*[ ,-]//')" \
+        "$DHO" "${train[@]}" >"$work/log" 2>&1 || die "two ranks on one CPU"
+    warned "2 ranks with 2 threads share 1 CPU, .*: the launcher bound them; mpirun --map-by slot:PE=1 gives each"
+fi
+
+# A file system without locks, as Lustre without -o flock: said, and the run goes on.
+if command -v cc >/dev/null; then
+    printf '#include <errno.h>\nint flock(int f, int o) { (void)f, (void)o; errno = ENOSYS; return -1; }\n' >"$work/flock.c"
+    cc -shared -fPIC -o "$work/flock.so" "$work/flock.c"
+    quick OMP_NUM_THREADS=1 LD_PRELOAD="$work/flock.so"
+    warned "run: its file system has no locks (Function not implemented)"
+else
+    skip_part "a file system without locks (needs a compiler)"
 fi
 
 # Few open files, a small stack, a file of limited size, little memory.

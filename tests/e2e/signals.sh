@@ -121,4 +121,14 @@ for signal in "TERM 143" "INT 130"; do
     interrupt $signal "the building of a cache" cache build -c "$work/base.yaml" "${big[@]}" \
         --teacher "$work/big" --views 2 --out "$work/cache-$child"
 done
+
+# By the launcher, a command that saves nothing gets TERM as USR1, and ends: nobody "was killed".
+begin "$here/launch/mpirun.sh" 2 "$DHO" eval -c "$work/base.yaml" "${big[@]}" --set method=ce --checkpoint "$work/big"
+for ((i = 0; i < 600; i++)); do
+    [ "$(pgrep -c -f "^$DHO eval -c $work/base.yaml")" = 2 ] && break
+    sleep 0.1
+done
+kill -TERM $child
+ends_with 138 "TERM to the launcher of an evaluation"
+! grep -q "error\|non-zero" "$work/log" || die "a death is reported that was an order"
 finish

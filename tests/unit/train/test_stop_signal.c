@@ -70,7 +70,11 @@ END_TEST
 
 START_TEST(test_after_the_end)
 {
-    check_exit(run_child(true, true, SIGTERM, 700, SIGTERM), LEFT_ALONE);
+    check_exit(run_child(true, true, SIGTERM, 5, SIGTERM), LEFT_ALONE);
+    check_exit(run_child(true, true, SIGTERM, 700, SIGUSR1), LEFT_ALONE);
+    const int status = run_child(true, true, SIGTERM, 700, SIGTERM);
+    ck_assert(WIFSIGNALED(status));
+    ck_assert_int_eq(WTERMSIG(status), SIGTERM);
 }
 END_TEST
 

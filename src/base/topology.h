@@ -1,0 +1,21 @@
+/* How a process lies on its machine: sockets and the size of pages. Local. Private to src. */
+#ifndef DHO_BASE_TOPOLOGY_H
+#define DHO_BASE_TOPOLOGY_H
+
+#include "base/machine.h"
+
+#include <stdbool.h>
+
+typedef struct dho_topology {
+    uint64_t used_sockets;    /* bit s: a CPU of socket s is the process's; none from 64 on */
+    uint64_t allowed_sockets; /* a CPU of it is in the control group, which a batch system sets */
+    int32_t allowed_cpus;     /* of the control group */
+    bool huge_pages_off;      /* the kernel gives no transparent huge pages, even when asked */
+} dho_topology;
+
+/* root: "" (tests: a folder with other proc and sys folders). cpus: the process's. What cannot be
+ * read is 0 or false. */
+void dho_topology_look(dho_topology *out, const char *root,
+                       const uint64_t cpus[DHO_MACHINE_MASK_WORDS]);
+
+#endif
