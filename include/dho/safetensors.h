@@ -76,9 +76,16 @@ float dho_half_to_float(uint16_t half);
 uint16_t dho_float_to_half(float value); /* round to nearest even, overflow to infinity */
 
 /* Writes count tensors, in the order given, atomically; metadata is key, value, key, value ...
- * NULL-terminated (may be NULL). *out_crc (may be NULL): CRC-32 of the whole file. */
+ * NULL-terminated (may be NULL). *out_crc (may be NULL): CRC-32 of the whole file.
+ * A sealed file: metadata DHO_SEAL_KEY, DHO_SEAL_EMPTY among them. Its value becomes the CRC-32, in
+ * hexadecimal digits, of the whole file with these digits at 0. */
+#define DHO_SEAL_KEY "crc32"
+#define DHO_SEAL_EMPTY "00000000"
 dho_status dho_safetensors_save(const char *path, const dho_tensor_view *tensors, size_t count,
                                 const char *const *metadata, uint32_t *out_crc);
+
+/* Is a sealed file what was written? Errors: DHO_ERR_FORMAT: it is not, or it is not sealed. */
+dho_status dho_safetensors_check_seal(const dho_safetensors *file);
 
 /* Can a safetensors file be written there? Errors: DHO_ERR_CONFIG for a name of another format,
  * DHO_ERR_IO. option: "--out", for the message. */

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 static dho_status io_error(const char *path, const char *action)
@@ -154,28 +153,4 @@ dho_status dho_file_read_text(const char *path, size_t max_bytes, uint8_t **inou
     *out_size -= mark;
     if (mark > 0) memmove(text, text + mark, *out_size + 1);
     return DHO_OK;
-}
-
-dho_status dho_mapping_open(dho_mapping *out, const char *path)
-{
-    int file;
-    uint64_t size;
-    *out = (dho_mapping){0};
-    DHO_TRY(dho_file_open(&file, path, &size));
-    dho_status status = DHO_OK;
-    if (size > 0) {
-        void *data = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, file, 0);
-        if (data == MAP_FAILED)
-            status = io_error(path, "map");
-        else
-            *out = (dho_mapping){.data = data, .size = (size_t)size};
-    }
-    close(file);
-    return status;
-}
-
-void dho_mapping_close(dho_mapping *mapping)
-{
-    if (mapping->data != NULL) munmap((void *)(uintptr_t)mapping->data, mapping->size);
-    *mapping = (dho_mapping){0};
 }

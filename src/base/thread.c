@@ -19,6 +19,7 @@ int dho_thread_start(pthread_t *out, void *(*run)(void *), void *argument)
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     pthread_attr_setaffinity_np(&attributes, sizeof machine.cpus, (const cpu_set_t *)machine.cpus);
     sigfillset(&all);
+    sigdelset(&all, SIGBUS); /* of its own reads: mapped_files.c */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     error = pthread_create(out, &attributes, run, argument);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

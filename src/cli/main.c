@@ -1,5 +1,6 @@
 /* The program `dho`: picks the subcommand, and turns its status into one line and an exit code. */
 #include "base/machine.h"
+#include "base/mapped_files.h"
 #include "cli/cli.h"
 #include "dho/log.h"
 #include "dho/processor.h"
@@ -64,6 +65,8 @@ int main(int argc, char **argv)
     const int rank = dho_comm_rank(comm);
     dho_log_set_rank(rank, dho_comm_size(comm));
     dho_machine_prepare_files();
+    snprintf(why, sizeof why, "rank %d (%s): ", rank, dho_comm_host(comm));
+    dho_mapped_files_guard(dho_comm_size(comm) > 1 ? why : "");
     status = dho_cli_start_threads(comm);
     if (status == DHO_OK) status = dho_command_run(argc - 1, argv + 1, comm);
     if (status == DHO_PREEMPTED && rank == 0) fprintf(stderr, "dho: %s\n", dho_error_message());

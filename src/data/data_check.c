@@ -26,15 +26,16 @@ typedef struct check {
 static dho_status append(dho_data_findings *out, dho_finding_kind kind, const char *format,
                          va_list arguments)
 {
-    char text[TEXT_BYTES];
+    char text[TEXT_BYTES], shown[TEXT_BYTES];
     if (out->listed == out->room) {
         const size_t room = 2 * out->room + 16;
         DHO_TRY(dho_realloc(&out->list, room, sizeof *out->list, "findings"));
         out->room = room;
     }
     vsnprintf(text, sizeof text, format, arguments);
+    dho_utf8_print(text, shown, sizeof shown); /* as the log: names may hold control characters */
     out->list[out->listed] = (dho_finding){.kind = kind};
-    return dho_strdup(&out->list[out->listed++].text, text);
+    return dho_strdup(&out->list[out->listed++].text, shown);
 }
 
 __attribute__((format(printf, 3, 4))) static void add(check *c, dho_finding_kind kind,

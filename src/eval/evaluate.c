@@ -49,7 +49,7 @@ static dho_status check_place(const evaluator *e)
     dho_status status;
     if (dho_comm_rank(e->comm) != 0) return DHO_OK;
     DHO_TRY_GOTO(dho_path_join(&folder, e->config.out, "eval"));
-    DHO_TRY_GOTO(dho_make_folders(folder));
+    DHO_TRY_GOTO(dho_make_folders_durable(folder));
     DHO_TRY_GOTO(dho_path_join(&path, folder, "config.yaml"));
     DHO_TRY_GOTO(dho_file_check_place(path));
     dho_free(path);
@@ -105,7 +105,7 @@ static dho_status save_outputs(const evaluator *e, const dho_config_set *set,
 {
     char *path, *folder;
     DHO_TRY(dho_path_join(&folder, e->config.out, "eval"));
-    dho_status status = dho_make_folders(folder);
+    dho_status status = dho_make_folders_durable(folder);
     dho_free(folder);
     DHO_TRY(status);
     DHO_TRY(outputs_path(e, set, &path));
@@ -157,7 +157,7 @@ static dho_status save_config(const evaluator *e, const char *eval_json)
     char *path = NULL, *folder = NULL, *text = NULL;
     dho_status status;
     DHO_TRY_GOTO(dho_path_join(&folder, config->out, "eval"));
-    DHO_TRY_GOTO(dho_make_folders(folder));
+    DHO_TRY_GOTO(dho_make_folders_durable(folder));
     DHO_TRY_GOTO(dho_path_join(&path, folder, "config.yaml"));
     DHO_TRY_GOTO(dho_config_format(config, false, &text));
     DHO_TRY_GOTO(dho_remove_tree(eval_json));

@@ -20,6 +20,8 @@ void dho_head_outputs_free(dho_head_outputs *outputs)
     *outputs = (dho_head_outputs){0};
 }
 
+/* Files of before version 2 have neither this key nor a checksum. */
+static const char version_key[] = "version";
 static const char *const head_names[2] = {"logits_ce", "logits_kd"};
 static const char image_names_name[] = "image_names", class_names_name[] = "class_names";
 
@@ -38,7 +40,11 @@ dho_status dho_outputs_save(const dho_head_outputs *outputs, const dho_outputs_o
 {
     char step[32];
     snprintf(step, sizeof step, "%lld", (long long)origin->step);
-    const char *const metadata[] = {"method",
+    const char *const metadata[] = {version_key,
+                                    "2",
+                                    DHO_SEAL_KEY,
+                                    DHO_SEAL_EMPTY,
+                                    "method",
                                     origin->method,
                                     "checkpoint",
                                     origin->checkpoint,
@@ -202,14 +208,27 @@ static dho_status check_origin(const dho_safetensors *file, const dho_outputs_or
                     origin->method, origin->ema ? ", the average" : "");
 }
 
+static dho_status open_file(dho_safetensors **out, const char *path)
+{
+    *out = NULL;
+    if (!dho_path_exists(path))
+        return dho_fail(DHO_ERR_CONFIG, "%s: no such file: evaluate without --stored first", path);
+    DHO_TRY(dho_safetensors_open(out, path));
+    /* No single flipped bit takes both keys away. */
+    if (dho_safetensors_metadata(*out, version_key) == NULL &&
+        dho_safetensors_metadata(*out, DHO_SEAL_KEY) == NULL)
+        return DHO_OK;
+    const dho_status status = dho_safetensors_check_seal(*out);
+    if (status != DHO_OK) dho_safetensors_close(out);
+    return status;
+}
+
 dho_status dho_outputs_load(const char *path, const dho_outputs_origin *origin,
                             dho_head_outputs *out)
 {
     dho_safetensors *file;
     *out = (dho_head_outputs){0};
-    if (!dho_path_exists(path))
-        return dho_fail(DHO_ERR_CONFIG, "%s: no such file: evaluate without --stored first", path);
-    DHO_TRY(dho_safetensors_open(&file, path));
+    DHO_TRY(open_file(&file, path));
     dho_status status = check_origin(file, origin);
     if (status == DHO_OK) status = read_all(file, out);
     dho_safetensors_close(&file);
@@ -223,9 +242,7 @@ dho_status dho_outputs_read_origin(const char *path, dho_method *method, char **
 {
     dho_safetensors *file;
     const char *name, *number, *word;
-    if (!dho_path_exists(path))
-        return dho_fail(DHO_ERR_CONFIG, "%s: no such file: evaluate without --stored first", path);
-    DHO_TRY(dho_safetensors_open(&file, path));
+    DHO_TRY(open_file(&file, path));
     dho_status status = metadata_of(file, "checkpoint", &name);
     if (status == DHO_OK) status = metadata_of(file, "step", &number);
     if (status == DHO_OK) status = metadata_of(file, "method", &word);

@@ -1,8 +1,10 @@
 /* The strict safetensors reader. Nothing of the file is believed before it is checked. */
+#define _GNU_SOURCE
 #include "dho/safetensors.h"
 
 #include "base/json.h"
 #include "dho/alloc.h"
+#include "weights/safetensors_seal.h"
 #include "weights/tensor_index.h"
 #include "weights/wrong_file.h"
 
@@ -229,6 +231,25 @@ dho_status dho_safetensors_open(dho_safetensors **out, const char *path)
 fail:
     dho_safetensors_close(&file);
     return status;
+}
+
+dho_status dho_safetensors_check_seal(const dho_safetensors *file)
+{
+    enum { DIGITS = sizeof DHO_SEAL_EMPTY - 1 };
+    const uint8_t *data = file->mapping.data, *end = data + file->mapping.size;
+    const uint8_t *place = memmem(data, file->mapping.size, DHO_SEAL_TEXT, strlen(DHO_SEAL_TEXT));
+    const char *stored = dho_safetensors_metadata(file, DHO_SEAL_KEY);
+    char computed[DIGITS + 1];
+    if (place == NULL || stored == NULL)
+        return dho_fail(DHO_ERR_FORMAT, "%s: has no checksum: damaged", file->name);
+    place += strlen(DHO_SEAL_TEXT);
+    uint32_t crc = dho_crc32(0, data, (size_t)(place - data));
+    crc = dho_crc32(crc, DHO_SEAL_EMPTY, DIGITS);
+    if (end - place > DIGITS) crc = dho_crc32(crc, place + DIGITS, (size_t)(end - place) - DIGITS);
+    snprintf(computed, sizeof computed, "%08" PRIx32, crc);
+    if (strcmp(computed, stored) == 0) return DHO_OK;
+    return dho_fail(DHO_ERR_FORMAT, "%s: CRC is %s, expected \"%.8s\": damaged or changed by hand",
+                    file->name, computed, stored);
 }
 
 dho_status dho_safetensors_open_memory(dho_safetensors **out, const void *data, size_t bytes,

@@ -3,7 +3,11 @@
 
 #include "base/json.h"
 #include "dho/alloc.h"
+#include "dho/file.h"
+#include "weights/safetensors_seal.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,6 +89,18 @@ fail:
     return status;
 }
 
+/* A header that asks for it gets the CRC of the file, which has no CRC yet. */
+static void seal(char *header, uint32_t head_crc, const dho_tensor_view *tensors, size_t count)
+{
+    char digits[sizeof DHO_SEAL_EMPTY];
+    char *place = strstr(header, DHO_SEAL_TEXT DHO_SEAL_EMPTY);
+    if (place == NULL) return;
+    uint32_t crc = head_crc;
+    for (size_t i = 0; i < count; i++) crc = dho_crc32(crc, tensors[i].data, tensors[i].bytes);
+    snprintf(digits, sizeof digits, "%08" PRIx32, crc);
+    memcpy(place + sizeof DHO_SEAL_TEXT - 1, digits, sizeof digits - 1);
+}
+
 dho_status dho_safetensors_save(const char *path, const dho_tensor_view *tensors, size_t count,
                                 const char *const *metadata, uint32_t *out_crc)
 {
@@ -101,6 +117,9 @@ dho_status dho_safetensors_save(const char *path, const dho_tensor_view *tensors
                           path, length, MAX_HEADER_BYTES);
         goto fail;
     }
+    uint32_t crc = dho_crc32(0, &total, sizeof total);
+    crc = dho_crc32(crc, header, length);
+    seal(header, dho_crc32(crc, spaces, padding), tensors, count);
     DHO_TRY_GOTO(dho_atomic_file_create(&file, path));
     /* Write failures are kept and come back from commit. */
     dho_atomic_file_write(file, &total, sizeof total);
@@ -108,8 +127,7 @@ dho_status dho_safetensors_save(const char *path, const dho_tensor_view *tensors
     dho_atomic_file_write(file, spaces, padding);
     for (size_t i = 0; i < count; i++) {
         /* zlib would take the NULL of an empty tensor as "start the CRC again". */
-        if (tensors[i].bytes > 0)
-            dho_atomic_file_write(file, tensors[i].data, tensors[i].bytes);
+        if (tensors[i].bytes > 0) dho_atomic_file_write(file, tensors[i].data, tensors[i].bytes);
     }
     if (out_crc != NULL) *out_crc = dho_atomic_file_crc(file);
     DHO_TRY_GOTO(dho_atomic_file_commit(&file));

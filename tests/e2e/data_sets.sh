@@ -92,6 +92,11 @@ for text in "PROBLEM: not used: 2 in formats" "    a/x.avif" "    a/y.HEIC" "PRO
     grep -q -- "$text" "$work/log" || die "data check does not say $text"
 done
 pass "data check lists what is not used"
+plain "$work/escape"
+mv "$work/escape/a" "$work/escape/$(printf 'a\033[31m')"
+config "$work/escape"
+dho 0 'class names: names ("a.x1b\[31m"' 1 data check
+! grep -q $'\033' "$work/log" || die "control characters of a name reach the terminal"
 plain "$work/empty"
 mkdir "$work/empty/c"
 config "$work/empty"

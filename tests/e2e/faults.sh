@@ -90,6 +90,37 @@ train every "" --set train.checkpoint_keep=1 --set train.checkpoint_keep_every=4
 [ "$(steps every)" = "4 8 10 " ] || die "every: $(steps every)"
 pass "train.checkpoint_keep_every"
 
+# Mapped files that are cut in mid-run: named, and the job ends.
+cat >"$work/base.yaml" <<EOF2
+method: dho
+data: {root: $work/data/train, labels: all, image_size: 32}
+student: {model: resnet18, width: 4}
+teacher: {cache: $work/cache}
+train: {shards: 2, batch_labelled: 8, batch_unlabelled: 8, steps: 100000, log_every: 1}
+EOF2
+small_teacher
+cut() { # RANKS FILE ...: of a run of so many ranks
+    local ranks=$1 status=0
+    shift
+    run "$ranks" train -c "$work/base.yaml" --out "$work/cut$ranks" >"$work/log" 2>&1 &
+    local launcher=$!
+    for _ in $(seq 2400); do
+        grep -q "^step 3/" "$work/log" && break
+        kill -0 $launcher 2>/dev/null || break
+        sleep 0.02
+    done
+    truncate -s 0 "$@"
+    wait $launcher || status=$?
+    [ $status = 1 ] || die "a cut cache: exit code $status, not 1"
+    grep -q "^dho: error: .*cache/shard-.*: cannot be read any more: it was cut while it was in use" "$work/log" ||
+        die "a cut cache is not named"
+    pass "$(grep -m 1 '^dho: error: ' "$work/log" | sed "s|$work/||g")"
+}
+cp -r "$work/cache" "$work/whole"
+cut 1 "$work"/cache/shard-*
+rm -r "$work/cache" && mv "$work/whole" "$work/cache"
+cut 2 "$work"/cache/shard-*
+
 # What a killed program leaves is taken away by the next run; files of other names are not.
 touch "$work"/plain/{metrics.jsonl,config.yaml}.tmp.{7,12345} "$work"/plain/metrics.jsonl.tmp.{x,7x} "$work/plain/my.tmp.7"
 train plain "" --set train.steps=12

@@ -132,8 +132,8 @@ train 2 early "${early[@]}" --set train.patience=4
 grep -q "the run ends at step 25" "$work/log" || die "a larger patience"
 pass "an early end, again, resumed on another number of ranks, with a larger patience"
 
-# A signal during an evaluation, which takes seconds: the checkpoint of step 1 is written meanwhile.
-slow=(-c "$work/base.yaml" --set method=ce --set data.labels=all --set student.width=64 --set data.image_size=160 --set train.shards=2
+# A signal during an evaluation, which takes a second: the checkpoint of step 1 is written meanwhile.
+slow=(-c "$work/base.yaml" --set method=ce --set data.labels=all --set student.width=32 --set data.image_size=192 --set train.shards=2
     --set train.batch_labelled=4 --set train.steps=4 --set train.eval_every=2 --set train.log_every=1 --set train.keep_best=nll
     --set train.ema=0.5 --set "eval.sets=[{name: big, root: $work/data/train}]" --set 'eval.select_on=""' --set train.eval_on=big
     --set train.checkpoint_every=1)
