@@ -209,7 +209,7 @@ open_mpi_words() {
         elif [[ $line =~ ^(.*)$'\x1e'started$ ]]; then
             [ -z "$starting" ] || kill -USR2 "$starting" 2>/dev/null || true
             starting='' line=${BASH_REMATCH[1]}
-            [ -n "$line" ] || continue
+            [[ ! $line =~ ^((\[.*\]<stderr>:)?|[0-9]+:\ )$ ]] || continue # nothing, or the rank's label
         elif [[ $line =~ ^(.*)$'\x1e'died\ ([0-9]*)\ ([^ ]+)\ ([0-9]+)$ ]]; then
             line="${BASH_REMATCH[1]}${BASH_REMATCH[1]:+$'\n'}$(open_mpi_death "${BASH_REMATCH[@]:2}")"
             died=yes told=yes

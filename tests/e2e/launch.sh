@@ -210,6 +210,10 @@ for release in four five; do
     ends "printf '%s\n' table $rule '1 2'; $release 75" 75
     says "^1 2"
 done
+ends "printf '\x1estarted\n[1,0]<stderr>:\x1estarted\n0: \x1estarted\n'" 0
+lines 0
+ends "printf 'half a line\x1estarted\n'" 0
+lines 1
 ends true 0 || die "success needs no words"
 ! ends true 1 || die "nothing counts as words"
 ends "printf 'half a line'" 0
