@@ -69,11 +69,10 @@ void dho_mapped_files_guard(const char *name)
     sigaction(SIGBUS, &action, &before);
 }
 
-/* Without memory for it, SIGBUS is as it was. */
-static void enter(const dho_mapping *mapping, const char *path)
+static dho_status enter(const dho_mapping *mapping, const char *path)
 {
     mapped *entry;
-    if (dho_alloc(&entry, 1, sizeof *entry, "mapped file") != DHO_OK) return;
+    DHO_TRY(dho_alloc(&entry, 1, sizeof *entry, "mapped file"));
     entry->data = mapping->data;
     entry->size = mapping->size;
     dho_utf8_print(path, entry->path, sizeof entry->path);
@@ -81,6 +80,7 @@ static void enter(const dho_mapping *mapping, const char *path)
     entry->next = first;
     first = entry;
     pthread_mutex_unlock(&guard);
+    return DHO_OK;
 }
 
 static void leave(const dho_mapping *mapping)
@@ -109,7 +109,8 @@ dho_status dho_mapping_open(dho_mapping *out, const char *path)
             *out = (dho_mapping){.data = data, .size = (size_t)size};
     }
     close(file);
-    if (out->data != NULL) enter(out, path);
+    if (out->data != NULL) status = enter(out, path);
+    if (status != DHO_OK) dho_mapping_close(out);
     return status;
 }
 

@@ -76,12 +76,16 @@ wait_for "^step 1/"
 kill -TERM $child
 wait_for "SIGUSR1: stops after this step and saves"
 sleep 0.7
-kill -TERM $child
-status=0
-start=$SECONDS
-wait $child || status=$?
-[ $status != 0 ] && [ $((SECONDS - start)) -le 20 ] || die "a second TERM to the launcher: $status after $((SECONDS - start)) s"
-pass "a second TERM to the launcher ends the ranks"
+if kill -TERM $child 2>/dev/null; then
+    status=0
+    start=$SECONDS
+    wait $child || status=$?
+    [ $status != 0 ] && [ $((SECONDS - start)) -le 20 ] ||
+        die "a second TERM to the launcher: $status after $((SECONDS - start)) s"
+    pass "a second TERM to the launcher ends the ranks"
+else
+    skip_part "the step was over before the second TERM to the launcher came"
+fi
 rm -rf "$work/slow"
 
 # Ctrl-C and TERM end at once what has nothing to save. (A job in the background of a script ignores
