@@ -101,32 +101,33 @@ static dho_status split(int count, char **words, dho_arguments *out)
     return DHO_OK;
 }
 
-static dho_status parse_and_run(const dho_command *command, const dho_arguments *words,
-                                dho_comm *comm)
+/* *out: the command's arguments, owned. Local. */
+static dho_status parse(const dho_arguments *all, const dho_command **out_command, char **out)
 {
-    char *arguments;
-    DHO_TRY(dho_alloc_zero(&arguments, command->size + 1, 1, "arguments"));
-    dho_status status = dho_options_parse(command, words, arguments);
-    if (status == DHO_OK && command->ranks == DHO_RANK_0)
-        status =
-            dho_comm_agree(comm, dho_comm_rank(comm) == 0 ? command->run(arguments, comm) : DHO_OK);
-    else if (status == DHO_OK)
-        status = command->run(arguments, comm);
-    dho_free(arguments);
-    return status;
+    int used = 0;
+    DHO_TRY(find_command(all, out_command, &used));
+    DHO_TRY(dho_alloc_zero(out, (*out_command)->size + 1, 1, "arguments"));
+    const dho_arguments rest = {all->count - used, all->values + used};
+    return dho_options_parse(*out_command, &rest, *out);
+}
+
+static dho_status run(const dho_command *command, void *arguments, dho_comm *comm)
+{
+    if (command->ranks != DHO_RANK_0) return command->run(arguments, comm);
+    const dho_status local = dho_comm_rank(comm) == 0 ? command->run(arguments, comm) : DHO_OK;
+    return dho_comm_agree(comm, local);
 }
 
 dho_status dho_command_run(int count, char **words, dho_comm *comm)
 {
     dho_arguments all;
     const dho_command *command = NULL;
-    int used = 0;
-    DHO_TRY(split(count, words, &all));
-    dho_status status = find_command(&all, &command, &used);
-    if (status == DHO_OK) {
-        const dho_arguments rest = {all.count - used, all.values + used};
-        status = parse_and_run(command, &rest, comm);
-    }
+    char *arguments = NULL;
+    dho_status status = split(count, words, &all);
+    if (status == DHO_OK) status = parse(&all, &command, &arguments);
+    status = dho_comm_agree(comm, status);
+    if (status == DHO_OK) status = run(command, arguments, comm);
+    dho_free(arguments);
     dho_free(all.values);
     return status;
 }

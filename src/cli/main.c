@@ -32,8 +32,8 @@ static bool print_help(int argc, char **argv, bool *failed)
     return true;
 }
 
-/* One line a machine, not one a rank: MPI has not started yet. */
-static void print_misfit(const char *why)
+/* What all ranks say, while there is no communicator: one line a machine, not one a rank. */
+static void print_early(const char *why)
 {
     const char *rank = getenv("OMPI_COMM_WORLD_LOCAL_RANK");
     if (rank == NULL) rank = getenv("SLURM_LOCALID");
@@ -44,7 +44,7 @@ int main(int argc, char **argv)
 {
     char why[512];
     if (!dho_processor_suits(why, sizeof why)) { /* first: this file is compiled for all of them */
-        print_misfit(why);
+        print_early(why);
         return 1;
     }
     if (argc < 2) {
@@ -59,7 +59,10 @@ int main(int argc, char **argv)
     dho_comm *comm;
     dho_status status = dho_comm_create_world(&comm, &argc, &argv);
     if (status != DHO_OK) {
-        fprintf(stderr, "dho: error: %s\n", dho_error_message());
+        if (status == DHO_ERR_COMM) /* this rank's own */
+            fprintf(stderr, "dho: error: %s\n", dho_error_message());
+        else
+            print_early(dho_error_message());
         return dho_exit_code(status);
     }
     const int rank = dho_comm_rank(comm);
