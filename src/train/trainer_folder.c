@@ -8,6 +8,7 @@
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
+#include "train/run_sizes.h"
 #include "train/session_log.h"
 
 #include <errno.h>
@@ -24,11 +25,9 @@ dho_status dho_trainer_lock(dho_trainer *trainer)
 
 int64_t dho_trainer_checkpoint_bytes(const dho_trainer *trainer)
 {
-    const dho_config *config = trainer->config;
-    const size_t ema = config->train.ema > 0;
-    const size_t slabs = (config->train.optimizer == DHO_OPTIMIZER_ADAMW ? 3 : 2) + ema;
-    return (int64_t)((slabs * trainer->parameter_floats + (1 + ema) * trainer->buffer_floats) *
-                     sizeof(float));
+    return dho_run_memory_of(trainer->config, trainer->parameter_floats, trainer->buffer_floats,
+                             trainer->passes, trainer->local_count)
+        .checkpoint;
 }
 
 /* A full disk would end the run at its first checkpoint. */

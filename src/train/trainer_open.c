@@ -8,6 +8,7 @@
 #include "dho/run_setup.h"
 #include "dho/teacher.h"
 #include "train/initial_weights.h"
+#include "train/run_sizes.h"
 
 #include <math.h>
 #include <string.h>
@@ -25,16 +26,14 @@ static dho_status check_shards(const dho_trainer *trainer)
 static dho_status open_sampler(dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
-    const bool teacher = dho_method_uses_teacher(config->method);
-    const int micro_unlabelled =
-        teacher ? (int)(config->train.batch_unlabelled / trainer->shards) : 0;
-    trainer->micro_labelled = (int)(config->train.batch_labelled / trainer->shards);
-    trainer->micro_batch = trainer->micro_labelled + micro_unlabelled;
+    const dho_micro_rows rows = dho_run_rows(config);
+    trainer->micro_labelled = rows.labelled;
+    trainer->micro_batch = rows.all;
     const bool loader = config->train.batches == DHO_BATCHES_LOADER;
     const dho_sampler_options options = {.seed = config->seed,
                                          .shards = trainer->shards,
                                          .labelled = trainer->micro_labelled,
-                                         .unlabelled = micro_unlabelled,
+                                         .unlabelled = rows.all - rows.labelled,
                                          .dataset_count = trainer->dataset.count,
                                          .labelled_ids = trainer->labelled.ids,
                                          .labelled_count = trainer->labelled.count,
@@ -76,7 +75,7 @@ static dho_status open_data(dho_trainer *trainer)
 
 static dho_status open_microbatches(dho_trainer *trainer)
 {
-    trainer->local_count = (trainer->shards - trainer->rank + trainer->ranks - 1) / trainer->ranks;
+    trainer->local_count = dho_run_local_count(trainer->shards, trainer->rank, trainer->ranks);
     const size_t n = (size_t)trainer->local_count;
     DHO_TRY(dho_alloc(&trainer->order, n, sizeof *trainer->order, "microbatches"));
     DHO_TRY(dho_alloc(&trainer->merges, n, sizeof *trainer->merges, "microbatches"));
@@ -111,7 +110,7 @@ static dho_status open_slabs(dho_trainer *trainer)
     trainer->parameter_floats = dho_graph_parameter_floats(graph);
     trainer->buffer_floats = dho_graph_buffer_floats(graph);
     trainer->slab_floats =
-        trainer->parameter_floats + (size_t)trainer->passes * trainer->buffer_floats + TAIL_FLOATS;
+        dho_run_slab_floats(trainer->parameter_floats, trainer->buffer_floats, trainer->passes);
     trainer->depth = dho_tree_depth(trainer->local_count);
     const size_t floats = trainer->parameter_floats;
     DHO_TRY(dho_alloc_zero(&trainer->parameters, floats, sizeof(float), "parameters"));
@@ -135,19 +134,10 @@ static dho_status open_model(dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
     const size_t rows = (size_t)trainer->micro_batch;
-    const bool regresses = dho_method_uses_features(config->method);
     DHO_TRY(dho_compute_create(&trainer->compute, config->compute.backend, config->compute.dtype,
                                dho_setup_threads(config->compute.threads)));
-    const dho_student_options options = {
-        .model = config->student.model,
-        .width = (int)config->student.width,
-        .layers = (int)config->student.layers,
-        .image_size = (int)config->data.image_size,
-        .classes = trainer->dataset.classes,
-        .dual_head = dho_method_is_dual(config->method),
-        .head_forms = {config->student.head_ce, config->student.head_kd},
-        .head_scale = (float)config->student.head_scale,
-        .projection = regresses ? dho_cache_get_spec(trainer->cache)->dim : 0};
+    const int dim = trainer->cache != NULL ? dho_cache_get_spec(trainer->cache)->dim : 0;
+    const dho_student_options options = dho_run_student(config, trainer->dataset.classes, dim);
     DHO_TRY(dho_student_create(&trainer->student, &options));
     trainer->passes =
         dho_microbatch_passes(&trainer->student, config->train.forward == DHO_FORWARD_SEPARATE,
@@ -166,8 +156,7 @@ static dho_status open_model(dho_trainer *trainer)
     trainer->objective = dho_objective_create(config);
     trainer->objective.balance = &trainer->balance;
     if (trainer->cache != NULL) {
-        const size_t dim = (size_t)dho_cache_get_spec(trainer->cache)->dim;
-        DHO_TRY(dho_alloc(&trainer->teacher_payload, rows * dim, sizeof(float), "teacher"));
+        DHO_TRY(dho_alloc(&trainer->teacher_payload, rows * (size_t)dim, sizeof(float), "teacher"));
         DHO_TRY(dho_alloc(&trainer->teacher_logits, rows * (size_t)trainer->dataset.classes,
                           sizeof(float), "teacher"));
         DHO_TRY(dho_alloc(&trainer->teacher_scratch,
