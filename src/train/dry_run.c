@@ -65,7 +65,7 @@ static dho_status describe_memory(const dho_trainer *trainer, dho_dry_run *out)
 {
     const dho_run_memory kept =
         dho_run_memory_of(trainer->config, trainer->parameter_floats, trainer->buffer_floats,
-                          trainer->passes, trainer->local_count);
+                          trainer->passes, trainer->depth);
     out->weights = kept.weights;
     out->gradients = kept.gradients;
     out->optimizer = kept.optimizer;

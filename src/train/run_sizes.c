@@ -1,6 +1,5 @@
 #include "train/run_sizes.h"
 
-#include "dho/comm.h"
 #include "dho/distill.h"
 #include "train/trainer_internal.h"
 
@@ -38,13 +37,12 @@ size_t dho_run_slab_floats(size_t parameters, size_t buffers, int passes)
 }
 
 dho_run_memory dho_run_memory_of(const dho_config *config, size_t parameters, size_t buffers,
-                                 int passes, int local_count)
+                                 int passes, int slabs)
 {
     const size_t moments = config->train.optimizer == DHO_OPTIMIZER_ADAMW ? 2 : 1;
-    const size_t depth = (size_t)dho_tree_depth(local_count);
     const size_t slab = dho_run_slab_floats(parameters, buffers, passes);
     dho_run_memory out = {.weights = (int64_t)((parameters + buffers) * sizeof(float)),
-                          .gradients = (int64_t)(depth * slab * sizeof(float)),
+                          .gradients = (int64_t)((size_t)slabs * slab * sizeof(float)),
                           .optimizer = (int64_t)(moments * parameters * sizeof(float))};
     if (config->train.ema > 0) out.average = out.weights;
     out.checkpoint = out.weights + out.optimizer + out.average;

@@ -29,13 +29,13 @@ size_t dho_run_slab_floats(size_t parameters, size_t buffers, int passes);
 /* Bytes of what a rank keeps from step to step, and of a checkpoint. */
 typedef struct dho_run_memory {
     int64_t weights;   /* parameters and running statistics */
-    int64_t gradients; /* the partial sums of `local_count` microbatches */
+    int64_t gradients; /* `slabs` partial sums */
     int64_t optimizer; /* moments */
     int64_t average;   /* train.ema; 0 without */
     int64_t checkpoint;
 } dho_run_memory;
 
 dho_run_memory dho_run_memory_of(const dho_config *config, size_t parameters, size_t buffers,
-                                 int passes, int local_count);
+                                 int passes, int slabs);
 
 #endif

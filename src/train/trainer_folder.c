@@ -26,7 +26,7 @@ dho_status dho_trainer_lock(dho_trainer *trainer)
 int64_t dho_trainer_checkpoint_bytes(const dho_trainer *trainer)
 {
     return dho_run_memory_of(trainer->config, trainer->parameter_floats, trainer->buffer_floats,
-                             trainer->passes, trainer->local_count)
+                             trainer->passes, trainer->depth)
         .checkpoint;
 }
 
