@@ -71,6 +71,7 @@ typedef struct dho_command {
     X(init)                \
     X(synth)               \
     X(train)               \
+    X(plan)                \
     X(watch)               \
     X(eval)                \
     X(compare)             \
@@ -93,6 +94,7 @@ typedef struct dho_command {
     X(bench_step)          \
     X(bench_allreduce)     \
     X(bench_data)          \
+    X(bench_rates)         \
     X(completion_bash)
 
 #define DHO_DECLARE_COMMAND(word) extern const dho_command dho_command_##word;

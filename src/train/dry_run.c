@@ -4,6 +4,7 @@
 #include "base/machine.h"
 #include "dho/alloc.h"
 #include "dho/trainer.h"
+#include "train/run_sizes.h"
 #include "train/trainer_internal.h"
 
 enum { MOST_TIMED = 20 };
@@ -62,13 +63,15 @@ static dho_status run_evaluation(const dho_trainer *trainer, dho_dry_run *out)
 /* Of one rank, by the planner and the slabs; and all that was allocated, by the counter. */
 static dho_status describe_memory(const dho_trainer *trainer, dho_dry_run *out)
 {
-    const size_t floats = trainer->parameter_floats;
     const int moments = trainer->moment2 != NULL ? 2 : 1;
-    out->weights = (int64_t)((floats + trainer->buffer_floats) * sizeof(float));
-    out->gradients = (int64_t)((size_t)trainer->share.slots * trainer->slab_floats * sizeof(float));
+    const dho_run_memory kept =
+        dho_run_memory_of(trainer->config, trainer->parameter_floats, trainer->buffer_floats,
+                          trainer->passes, trainer->share.slots);
+    out->weights = kept.weights;
+    out->gradients = kept.gradients;
     out->optimizer = (int64_t)((size_t)moments * trainer->owned.floats * sizeof(float));
+    out->average = kept.average;
     out->activations = (int64_t)dho_trainer_activation_bytes(trainer);
-    if (trainer->ema_parameters != NULL) out->average = out->weights;
     out->rank_bytes += (int64_t)dho_alloc_get_stats().peak_bytes;
     out->copies = DHO_CHECKPOINTS_PENDING * out->checkpoint_bytes;
     if (trainer->rank == 0) out->rank_bytes += out->copies;

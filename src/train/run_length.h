@@ -1,4 +1,5 @@
-/* How many steps a run has, and what they are in epochs and passes. Private to src/train. */
+/* How many steps a run has, and what they are in epochs and passes. Private to src and
+ * tools. */
 #ifndef DHO_TRAIN_RUN_LENGTH_H
 #define DHO_TRAIN_RUN_LENGTH_H
 

@@ -1,5 +1,5 @@
 /* What of a step's microbatches this rank computes, on which of its threads, and how the sums meet.
- * Private to src/train. */
+ * Private to src and tools. */
 #ifndef DHO_TRAIN_SHARE_H
 #define DHO_TRAIN_SHARE_H
 

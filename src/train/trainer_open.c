@@ -8,12 +8,10 @@
 #include "dho/run_setup.h"
 #include "dho/teacher.h"
 #include "train/initial_weights.h"
+#include "train/run_sizes.h"
 
 #include <math.h>
 #include <string.h>
-
-/* 16 MiB: long enough that a network's latency does not count, short beside a large model. */
-enum { BUCKET_FLOATS = 1 << 22 };
 
 static dho_status check_shards(const dho_trainer *trainer)
 {
@@ -28,16 +26,14 @@ static dho_status check_shards(const dho_trainer *trainer)
 static dho_status open_sampler(dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
-    const bool teacher = dho_method_uses_teacher(config->method);
-    const int micro_unlabelled =
-        teacher ? (int)(config->train.batch_unlabelled / trainer->shards) : 0;
-    trainer->micro_labelled = (int)(config->train.batch_labelled / trainer->shards);
-    trainer->micro_batch = trainer->micro_labelled + micro_unlabelled;
+    const dho_micro_rows rows = dho_run_rows(config);
+    trainer->micro_labelled = rows.labelled;
+    trainer->micro_batch = rows.all;
     const bool loader = config->train.batches == DHO_BATCHES_LOADER;
     const dho_sampler_options options = {.seed = config->seed,
                                          .shards = trainer->shards,
                                          .labelled = trainer->micro_labelled,
-                                         .unlabelled = micro_unlabelled,
+                                         .unlabelled = rows.all - rows.labelled,
                                          .dataset_count = trainer->dataset.count,
                                          .labelled_ids = trainer->labelled.ids,
                                          .labelled_count = trainer->labelled.count,
@@ -77,20 +73,11 @@ static dho_status open_data(dho_trainer *trainer)
     return dho_schedule_check(&trainer->schedule);
 }
 
-/* How many microbatches the rank computes side by side: as many as it has threads, or fewer with
- * more threads each. */
-static int count_lanes(const dho_trainer *trainer)
-{
-    const int threads = dho_compute_threads(trainer->compute);
-    const int each = (int)trainer->config->compute.microbatch_threads;
-    if (each == 0) return threads;
-    return threads > each ? threads / each : 1;
-}
-
 static dho_status open_share(dho_trainer *trainer)
 {
-    DHO_TRY(dho_share_create(&trainer->share, trainer->shards, trainer->ranks, trainer->rank,
-                             count_lanes(trainer)));
+    const int lanes = dho_run_lanes(trainer->config, dho_compute_threads(trainer->compute));
+    DHO_TRY(
+        dho_share_create(&trainer->share, trainer->shards, trainer->ranks, trainer->rank, lanes));
     return dho_comm_set_tree(trainer->comm, trainer->shards);
 }
 
@@ -126,7 +113,7 @@ static dho_status open_sums(dho_trainer *trainer)
         &(dho_bucket_sum_options){.comm = trainer->comm,
                                   .sums = trainer->sums,
                                   .count = trainer->slab_floats,
-                                  .bucket = BUCKET_FLOATS,
+                                  .bucket = DHO_BUCKET_FLOATS,
                                   .whole = trainer->slab_floats - trainer->parameter_floats,
                                   .scatter = trainer->owned.sharded,
                                   .lanes = share->lane_count,
@@ -140,11 +127,11 @@ static dho_status open_slabs(dho_trainer *trainer)
     trainer->parameter_floats = dho_graph_parameter_floats(graph);
     trainer->buffer_floats = dho_graph_buffer_floats(graph);
     trainer->slab_floats =
-        trainer->parameter_floats + (size_t)trainer->passes * trainer->buffer_floats + TAIL_FLOATS;
+        dho_run_slab_floats(trainer->parameter_floats, trainer->buffer_floats, trainer->passes);
     const size_t floats = trainer->parameter_floats;
     DHO_TRY(dho_alloc_zero(&trainer->parameters, floats, sizeof(float), "parameters"));
     DHO_TRY(dho_owned_create(&trainer->owned, trainer->comm, trainer->config->train.shard_optimizer,
-                             floats, BUCKET_FLOATS));
+                             floats, DHO_BUCKET_FLOATS));
     DHO_TRY(
         dho_alloc_zero(&trainer->moment1, trainer->owned.floats, sizeof(float), "optimizer state"));
     if (trainer->config->train.optimizer == DHO_OPTIMIZER_ADAMW)
@@ -165,19 +152,10 @@ static dho_status open_slabs(dho_trainer *trainer)
 static dho_status open_model(dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
-    const bool regresses = dho_method_uses_features(config->method);
     DHO_TRY(dho_compute_create(&trainer->compute, config->compute.backend, config->compute.dtype,
                                dho_setup_threads(config->compute.threads)));
-    const dho_student_options options = {
-        .model = config->student.model,
-        .width = (int)config->student.width,
-        .layers = (int)config->student.layers,
-        .image_size = (int)config->data.image_size,
-        .classes = trainer->dataset.classes,
-        .dual_head = dho_method_is_dual(config->method),
-        .head_forms = {config->student.head_ce, config->student.head_kd},
-        .head_scale = (float)config->student.head_scale,
-        .projection = regresses ? dho_cache_get_spec(trainer->cache)->dim : 0};
+    const int dim = trainer->cache != NULL ? dho_cache_get_spec(trainer->cache)->dim : 0;
+    const dho_student_options options = dho_run_student(config, trainer->dataset.classes, dim);
     DHO_TRY(dho_student_create(&trainer->student, &options));
     trainer->passes =
         dho_microbatch_passes(&trainer->student, config->train.forward == DHO_FORWARD_SEPARATE,

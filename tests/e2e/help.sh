@@ -36,6 +36,7 @@ check() { # COMMAND [ACTION] [-- ARGUMENT ...]: the arguments that come before a
 }
 check synth
 check train
+check plan
 check eval
 check table -- caltech101
 check report -- a
@@ -54,6 +55,7 @@ check export
 check bench step
 check bench allreduce
 check bench data
+check bench rates
 
 for command in "cache info" compare; do
     "$DHO" $command --help 2>"$work/log" | grep -q "^usage: dho $command " || die "$command --help"
