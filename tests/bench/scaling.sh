@@ -14,12 +14,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export OMP_NUM_THREADS=1 DHO_THREADS_PER_RANK=1
 
+echo "method: ce" >"$work/run.yaml"
 "$dho" synth --out "$work/data" --train 100 --val 1 --test 1 >"$work/log" 2>&1
 
 train() { # OUT RANKS MODEL IMAGES-A-RANK STEPS [LAUNCHER ...]
     local out=$1 ranks=$2 model=$3 images=$4 steps=$5
     shift 5
-    "$@" "$dho" train --out "$work/$out" --set method=ce --set data.root="$work/data/train" --set data.labels=all \
+    "$@" "$dho" train "$work/run.yaml" --out "$work/$out" --set method=ce --set data.root="$work/data/train" --set data.labels=all \
         --set data.image_size=224 --set data.loader_threads=1 --set student.model="$model" --set train.shards="$ranks" \
         --set train.batch_labelled=$((ranks * images)) --set train.steps="$steps" --set train.log_every=1 \
         --set compute.dtype="$dtype" --set train.tensorboard=false >"$work/$out.log" 2>&1 ||
