@@ -1,4 +1,5 @@
-/* Writes checkpoints beside the training, in a thread of rank 0. Private to src/train.
+/* Writes checkpoints beside the training, in a thread of rank 0. Private to src and
+ * tools.
  *
  * A snapshot is a copy of the run's numbers in memory. Two at most are pending: one that is being
  * written and one that waits. Their memory is kept for the next ones. */

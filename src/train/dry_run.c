@@ -63,13 +63,12 @@ static dho_status run_evaluation(const dho_trainer *trainer, dho_dry_run *out)
 /* Of one rank, by the planner and the slabs; and all that was allocated, by the counter. */
 static dho_status describe_memory(const dho_trainer *trainer, dho_dry_run *out)
 {
-    const int moments = trainer->moment2 != NULL ? 2 : 1;
     const dho_run_memory kept =
         dho_run_memory_of(trainer->config, trainer->parameter_floats, trainer->buffer_floats,
-                          trainer->passes, trainer->share.slots);
+                          trainer->passes, trainer->share.slots, trainer->owned.floats);
     out->weights = kept.weights;
     out->gradients = kept.gradients;
-    out->optimizer = (int64_t)((size_t)moments * trainer->owned.floats * sizeof(float));
+    out->optimizer = kept.optimizer;
     out->average = kept.average;
     out->activations = (int64_t)dho_trainer_activation_bytes(trainer);
     out->rank_bytes += (int64_t)dho_alloc_get_stats().peak_bytes;

@@ -19,6 +19,12 @@ int dho_run_lanes(const dho_config *config, int threads)
     return threads > each ? threads / each : 1;
 }
 
+int dho_run_lane_threads(const dho_config *config, int threads, int lanes)
+{
+    const int asked = (int)config->compute.microbatch_threads;
+    return asked > 0 ? asked : threads / lanes;
+}
+
 dho_student_options dho_run_student(const dho_config *config, int classes, int projection)
 {
     return (dho_student_options){.model = config->student.model,
@@ -39,14 +45,13 @@ size_t dho_run_slab_floats(size_t parameters, size_t buffers, int passes)
 }
 
 dho_run_memory dho_run_memory_of(const dho_config *config, size_t parameters, size_t buffers,
-                                 int passes, int slabs)
+                                 int passes, int slabs, size_t owned)
 {
     const size_t moments = config->train.optimizer == DHO_OPTIMIZER_ADAMW ? 2 : 1;
     const size_t slab = dho_run_slab_floats(parameters, buffers, passes);
     dho_run_memory out = {.weights = (int64_t)((parameters + buffers) * sizeof(float)),
                           .gradients = (int64_t)((size_t)slabs * slab * sizeof(float)),
-                          .optimizer = (int64_t)(moments * parameters * sizeof(float))};
+                          .optimizer = (int64_t)(moments * owned * sizeof(float))};
     if (config->train.ema > 0) out.average = out.weights;
-    out.checkpoint = out.weights + out.optimizer + out.average;
     return out;
 }

@@ -9,10 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Floats of a bucket of the gradients' sum, 16 MiB: long enough that a network's latency does not
- * count, short beside a large model. */
-enum { DHO_BUCKET_FLOATS = 1 << 22 };
-
 /* Images of a full microbatch: labelled ones, and all. */
 typedef struct dho_micro_rows {
     int labelled, all;
@@ -20,9 +16,14 @@ typedef struct dho_micro_rows {
 
 dho_micro_rows dho_run_rows(const dho_config *config);
 
-/* How many microbatches a rank of so many threads computes side by side, if it has as many: one a
- * thread, or fewer with more threads each. */
+/* Lanes that a rank of so many threads has, if it has so many microbatches; and each lane's
+ * threads, where there are `lanes` in the end. */
 int dho_run_lanes(const dho_config *config, int threads);
+int dho_run_lane_threads(const dho_config *config, int threads, int lanes);
+
+/* The gradients' sum leaves in buckets of 16 MiB: long enough that a network's latency does not
+ * count, short beside a large model. */
+enum { DHO_RUN_BUCKET_FLOATS = 1 << 22 };
 
 /* The student of a run; projection: the width of the teacher's embedding, for methods that use
  * features, else 0. Strings are borrowed from the configuration. */
@@ -31,16 +32,16 @@ dho_student_options dho_run_student(const dho_config *config, int classes, int p
 /* Floats of a gradient slab: gradients, batch statistics of each pass, and the tail. */
 size_t dho_run_slab_floats(size_t parameters, size_t buffers, int passes);
 
-/* Bytes of what a rank keeps from step to step, and of a checkpoint. */
+/* Bytes of what a rank keeps from step to step. slabs: partial sums that it
+ * has room for. owned: parameters whose moments it has (train.shard_optimizer). */
 typedef struct dho_run_memory {
     int64_t weights;   /* parameters and running statistics */
     int64_t gradients; /* `slabs` partial sums */
     int64_t optimizer; /* moments */
     int64_t average;   /* train.ema; 0 without */
-    int64_t checkpoint;
 } dho_run_memory;
 
 dho_run_memory dho_run_memory_of(const dho_config *config, size_t parameters, size_t buffers,
-                                 int passes, int slabs);
+                                 int passes, int slabs, size_t owned);
 
 #endif

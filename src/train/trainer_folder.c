@@ -8,7 +8,6 @@
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
-#include "train/run_sizes.h"
 #include "train/session_log.h"
 
 #include <errno.h>

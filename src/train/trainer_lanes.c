@@ -3,6 +3,7 @@
 #include "dho/log.h"
 #include "dho/microbatch.h"
 #include "dho/teacher.h"
+#include "train/run_sizes.h"
 #include "train/trainer_internal.h"
 
 static dho_status open_teacher(const dho_trainer *trainer, dho_lane *lane)
@@ -21,8 +22,7 @@ static dho_status open_compute(const dho_trainer *trainer, dho_lane *lane)
 {
     const dho_config *config = trainer->config;
     const int all = dho_compute_threads(trainer->compute);
-    const int asked = (int)config->compute.microbatch_threads;
-    const int each = asked > 0 ? asked : all / trainer->lanes.count;
+    const int each = dho_run_lane_threads(config, all, trainer->lanes.count);
     if (trainer->lanes.count == 1 && each == all) {
         lane->compute = trainer->compute;
         return DHO_OK;

@@ -75,9 +75,9 @@ static dho_status open_data(dho_trainer *trainer)
 
 static dho_status open_share(dho_trainer *trainer)
 {
-    const int lanes = dho_run_lanes(trainer->config, dho_compute_threads(trainer->compute));
     DHO_TRY(
-        dho_share_create(&trainer->share, trainer->shards, trainer->ranks, trainer->rank, lanes));
+        dho_share_create(&trainer->share, trainer->shards, trainer->ranks, trainer->rank,
+                         dho_run_lanes(trainer->config, dho_compute_threads(trainer->compute))));
     return dho_comm_set_tree(trainer->comm, trainer->shards);
 }
 
@@ -113,7 +113,7 @@ static dho_status open_sums(dho_trainer *trainer)
         &(dho_bucket_sum_options){.comm = trainer->comm,
                                   .sums = trainer->sums,
                                   .count = trainer->slab_floats,
-                                  .bucket = DHO_BUCKET_FLOATS,
+                                  .bucket = DHO_RUN_BUCKET_FLOATS,
                                   .whole = trainer->slab_floats - trainer->parameter_floats,
                                   .scatter = trainer->owned.sharded,
                                   .lanes = share->lane_count,
@@ -131,7 +131,7 @@ static dho_status open_slabs(dho_trainer *trainer)
     const size_t floats = trainer->parameter_floats;
     DHO_TRY(dho_alloc_zero(&trainer->parameters, floats, sizeof(float), "parameters"));
     DHO_TRY(dho_owned_create(&trainer->owned, trainer->comm, trainer->config->train.shard_optimizer,
-                             floats, DHO_BUCKET_FLOATS));
+                             floats, DHO_RUN_BUCKET_FLOATS));
     DHO_TRY(
         dho_alloc_zero(&trainer->moment1, trainer->owned.floats, sizeof(float), "optimizer state"));
     if (trainer->config->train.optimizer == DHO_OPTIMIZER_ADAMW)

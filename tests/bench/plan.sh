@@ -2,7 +2,8 @@
 # What dho plan foretells against what dho train takes: seconds of a step on 1, 2, 3 and 4 ranks of this
 # machine, and on 2 and 4 hosts of one rank (network namespaces of it, 1 Gbit/s and, where the kernel has
 # netem, 1 ms; as root, with iproute2). In turns: in each round the speeds are measured, then every
-# layout is trained for a few steps; of both the medians of the rounds are printed, and their ratio.
+# layout is trained for a few steps; of both the medians of the rounds are printed, and their ratio. The network
+# that the plan is told of is what dho bench allreduce reaches between two hosts.
 #   plan.sh [ROUNDS [MODEL [IMAGE_SIZE [STEPS]]]]     default: 3 resnet18 64 8
 # DHO (default build/release/dho) is the program. Nothing else should compute meanwhile: the load is printed.
 set -euo pipefail
@@ -83,32 +84,49 @@ field() { # FILE KEY
 steps_of() { # the step's seconds without the first ones, of the run's metrics
     sed -n 's/.*"step_seconds": *\([0-9.e+-]*\).*/\1/p' "$work/run/metrics.jsonl" | tail -n +$((warm_up + 1)) | quartile
 }
-train() { # RANKS THREADS [ENVIRONMENT ...]
+run() { # RANKS THREADS ARGUMENT ...: dho, its words to $work/log
     local ranks=$1 threads=$2
     shift 2
+    DHO_THREADS_PER_RANK=$threads "${around[@]}" launch/mpirun.sh "$ranks" "$dho" "$@" >"$work/log" 2>&1 ||
+        { tail -n 5 "$work/log"; exit 1; }
+}
+run_hosts() { # HOSTS ARGUMENT ...
+    local i n=$1
+    shift
+    for ((i = 1; i <= n; i++)); do echo "10.77.0.$i slots=1"; done >"$work/hosts"
+    around=(env OMPI_MCA_plm_rsh_agent="$work/agent" PRTE_MCA_plm_ssh_agent="$work/agent"
+        OMPI_MCA_btl_tcp_if_include=10.77.0.0/24 OMPI_MCA_oob_tcp_if_include=10.77.0.0/24
+        DHO_MPIRUN_ARGS="--hostfile $work/hosts --map-by node --bind-to none" OMP_WAIT_POLICY=passive
+        ip netns exec "$net-1" unshare --uts sh -c 'hostname host-1 && exec "$@"' sh)
+    run "$n" 1 "$@"
+    around=()
+}
+around=()
+training=(train -c "$work/run.yaml" "${short[@]}")
+train() { # RANKS THREADS
     rm -rf "$work/run"
-    env DHO_THREADS_PER_RANK="$threads" "$@" launch/mpirun.sh "$ranks" "$dho" train -c "$work/run.yaml" "${short[@]}" \
-        >"$work/log" 2>&1 || { tail -n 5 "$work/log"; exit 1; }
+    run "$1" "$2" "${training[@]}"
     steps_of
 }
 train_hosts() { # HOSTS
-    local i
-    for ((i = 1; i <= $1; i++)); do echo "10.77.0.$i slots=1"; done >"$work/hosts"
-    train "$1" 1 OMPI_MCA_plm_rsh_agent="$work/agent" PRTE_MCA_plm_ssh_agent="$work/agent" \
-        OMPI_MCA_btl_tcp_if_include=10.77.0.0/24 OMPI_MCA_oob_tcp_if_include=10.77.0.0/24 \
-        DHO_MPIRUN_ARGS="--hostfile $work/hosts --map-by node --bind-to none" OMP_WAIT_POLICY=passive \
-        ip netns exec "$net-1" unshare --uts sh -c 'hostname host-1 && exec "$@"' sh
+    rm -rf "$work/run"
+    run_hosts "$1" "${training[@]}"
+    steps_of
+}
+bandwidth_of_hosts() { # GB/s of the sum between two: what a plan is told
+    run_hosts 2 bench allreduce --floats 12000000 --steps 3
+    awk 'NF == 4 && $1 > 1 { value = $4 } END { print value }' "$work/log"
 }
 plan() { # ARGUMENT ...: into $work/plan
     "$dho" plan -c "$work/run.yaml" "${short[@]}" --rates "$work/rates" --json "$@" >"$work/plan" 2>"$work/log" ||
         { tail -n 3 "$work/log"; exit 1; }
 }
 # The hosts share this machine's cores and memory, as so many ranks of one node; only the sum is a network's.
-plan_hosts() { # HOSTS
+plan_hosts() { # HOSTS BANDWIDTH
     local part
     plan --nodes 1 --ranks-per-node "$1" --threads 1
     part=$(awk -v a="$(field "$work/plan" step_seconds)" -v b="$(field "$work/plan" exposed_seconds)" 'BEGIN { print a - b }')
-    plan --nodes "$1" --threads 1 --bandwidth 0.1177 --latency "$latency" # 1 Gbit/s without frames' and TCP's heads
+    plan --nodes "$1" --threads 1 --bandwidth "$2" --latency "$latency"
     awk -v a="$part" -v b="$(field "$work/plan" exposed_seconds)" 'BEGIN { print a + b }'
 }
 
@@ -122,7 +140,10 @@ for ((round = 0; round < rounds; round++)); do
         plan --nodes 1 --ranks-per-node "$ranks" --threads "$threads"
         echo "$ranks-ranks-x-$threads" "$(field "$work/plan" step_seconds)" "$(train "$ranks" "$threads")"
     done
-    for ((n = 2; n <= hosts; n += 2)); do echo "$n-hosts" "$(plan_hosts $n)" "$(train_hosts $n)"; done
+    [ $hosts -gt 0 ] || continue
+    bandwidth=$(bandwidth_of_hosts)
+    echo "round $((round + 1)): between two hosts $bandwidth GB/s (dho bench allreduce), of 0.12 on the wire"
+    for ((n = 2; n <= hosts; n += 2)); do echo "$n-hosts" "$(plan_hosts $n "$bandwidth")" "$(train_hosts $n)"; done
 done | tee "$work/figures"
 echo
 printf '%-16s %12s %12s %8s\n' layout "planned s" "measured s" ratio

@@ -60,14 +60,10 @@ static plan_place place_of(const dho_plan_options *options, const plan_rates *ra
 static dho_status fill(plan_table *table, const int *nodes, int count)
 {
     const plan_job job = plan_run_job(table->run);
-    const dho_config *config = table->run->config;
     for (int i = 0; i < count; i++) {
         plan_row *row = &table->rows[i];
         const plan_row *first = &table->rows[0];
         row->place = place_of(table->options, table->rates, nodes[i]);
-        const plan_trainer trainer = {.lanes = dho_run_lanes(config, row->place.threads),
-                                      .bucket_bytes = 4.0 * DHO_BUCKET_FLOATS,
-                                      .shards_optimizer = config->train.shard_optimizer};
         const double ranks = (double)nodes[i] * row->place.ranks_per_node;
         row->possible = ranks <= job.shards;
         if (!row->possible && i == 0)
@@ -76,8 +72,10 @@ static dho_status fill(plan_table *table, const int *nodes, int count)
                             "(fewer --nodes or --ranks-per-node, or more shards)",
                             ranks, job.shards);
         if (!row->possible) continue;
-        row->step = plan_step_of(&job, table->rates, &row->place, &trainer);
-        DHO_TRY(plan_run_rank_bytes(table->run, &row->step, &trainer, &row->rank_bytes));
+        int slabs;
+        DHO_TRY(plan_run_share(table->run, &row->place, &row->share, &slabs));
+        row->step = plan_step_of(&job, table->rates, &row->place, &row->share);
+        row->rank_bytes = plan_run_rank_bytes(table->run, &row->share, slabs, row->step.ranks);
         row->efficiency = first->step.seconds * first->place.nodes / row->step.seconds / nodes[i];
         row->node_hours = row->step.run_seconds * nodes[i] / 3600;
     }

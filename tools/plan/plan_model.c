@@ -1,7 +1,8 @@
 #include "plan/plan_model.h"
 
 #include "base/compare.h"
-#include "dho/comm.h"
+
+#include <math.h>
 
 #define LOCAL_LATENCY 1e-6   /* seconds, between two ranks of a node */
 #define MESSAGE_SECONDS 1e-6 /* of the processor, a message among many that are on their way */
@@ -33,18 +34,6 @@ static double microbatch_seconds(const plan_rates *rates, double share, double t
     return serial + (one - serial) / threads;
 }
 
-/* S */
-static int most_sums(int leaves, int ranks)
-{
-    int places[PLAN_MOST_SHARDS + 1], most = 1;
-    dho_tree_cut(leaves, 0, leaves, ranks, places);
-    for (int r = 0; r < ranks; r++) {
-        const int sums = dho_tree_sums(leaves, places[r], places[r + 1] - places[r], NULL);
-        if (sums > most) most = sums;
-    }
-    return most;
-}
-
 /* Bytes a second that one rank moves, and that a node moves. */
 static double node_memory(const plan_rates *rates, const plan_place *place)
 {
@@ -66,76 +55,84 @@ static int log2_of(int power)
     return out;
 }
 
-/* Seconds of the sum, both directions. */
-static double sum_seconds(const plan_job *job, const plan_place *place, double memory, int *sums)
+/* Seconds of the sum's two halves, scatter and gather. */
+static void sum_seconds(const plan_job *job, const plan_place *place, const plan_share *share,
+                        double memory, double out[2])
 {
     const double nodes = place->nodes, per_node = place->ranks_per_node, ranks = nodes * per_node;
     const int p = place->nodes * place->ranks_per_node;
-    double leaving[2], between[2], latency;
-    *sums = 1;
-    if (p == 1) return 0;
+    double leaving, between, latency; /* of the gather */
+    double times = 1;                 /* so much more in the scatter */
     if ((p & (p - 1)) == 0) {
-        leaving[0] = leaving[1] = per_node * (1 - 1 / nodes) * job->slab_bytes;
-        between[0] = between[1] = (per_node - 1) * job->slab_bytes / nodes;
+        leaving = per_node * (1 - 1 / nodes) * job->slab_bytes;
+        between = (per_node - 1) * job->slab_bytes / nodes;
         latency =
             log2_of(place->nodes) * place->latency + log2_of(place->ranks_per_node) * LOCAL_LATENCY;
     } else {
-        *sums = most_sums(job->shards, p);
-        leaving[1] = per_node * job->slab_bytes * (ranks - per_node) / ranks;
-        between[1] = per_node * job->slab_bytes * (per_node - 1) / ranks;
-        leaving[0] = *sums * leaving[1];
-        between[0] = *sums * between[1];
+        leaving = per_node * job->slab_bytes * (ranks - per_node) / ranks;
+        between = per_node * job->slab_bytes * (per_node - 1) / ranks;
         latency = (place->nodes > 1 ? place->latency : LOCAL_LATENCY) + (p - 1) * MESSAGE_SECONDS;
+        times = share->sums;
     }
-    return 2 * latency + (leaving[0] + leaving[1]) / place->bandwidth +
-           (CROSS_SCATTER * between[0] + CROSS_GATHER * between[1]) / memory;
+    latency *= ceil(job->slab_bytes / share->bucket_bytes);
+    out[0] = latency + times * (leaving / place->bandwidth + CROSS_SCATTER * between / memory);
+    out[1] = latency + leaving / place->bandwidth + CROSS_GATHER * between / memory;
 }
 
-static double update_seconds(const plan_job *job, const plan_trainer *trainer, double memory,
-                             int ranks)
+/* What of the sum is not hidden. */
+static double exposed_seconds(const plan_job *job, const plan_share *share, const double sum[2],
+                              double backward)
+{
+    const double after = share->shards_optimizer ? sum[1] : 0, beside = sum[0] + sum[1] - after;
+    const double last = dho_smaller(1, share->bucket_bytes / job->slab_bytes);
+    return dho_larger(beside - backward, last * beside) + after;
+}
+
+static double update_seconds(const plan_job *job, const plan_share *share, double memory, int ranks)
 {
     const double floats = 4 + 2 * job->moments + (job->average ? 3 : 0);
-    return floats * FLOAT * job->weights / memory / (trainer->shards_optimizer ? ranks : 1);
+    return floats * FLOAT * job->weights / memory / (share->shards_optimizer ? ranks : 1);
 }
 
-/* What the loader and the whole run take of a step that is known. */
-static void add_loader(const plan_job *job, const plan_rates *rates, const plan_place *place,
-                       plan_step *out)
+static double loader_seconds(const plan_job *job, const plan_rates *rates, const plan_place *place,
+                             int most, double compute)
 {
     const double busy = dho_smaller(place->ranks_per_node * place->threads, place->cores);
-    const double here = out->most * place->ranks_per_node; /* of a node that has most */
-    const double decode = (here < job->shards ? here : job->shards) * job->rows * rates->decode;
-    const double with = (busy * out->compute + decode) / place->cores;
-    out->loader = dho_larger(0, with - out->compute);
+    const double here = dho_smaller(most * place->ranks_per_node, job->shards); /* of a node */
+    const double decode = here * job->rows * rates->decode;
+    return dho_larger(0, (busy * compute + decode) / place->cores - compute);
+}
+
+/* What follows from the seconds of a step. */
+static void add_run(const plan_job *job, const plan_rates *rates, int nodes, plan_step *out)
+{
+    out->images = (double)job->shards * job->rows / nodes / out->seconds;
+    out->read_bytes = out->images * (rates->image_bytes + job->record_bytes);
+    out->decode_cores = out->images * rates->decode;
+    if (rates->write > 0) out->checkpoint = job->checkpoint_bytes / rates->write;
+    const double late = dho_larger(0, out->checkpoint - job->checkpoint_steps * out->seconds);
+    out->run_seconds = job->steps * out->seconds + (job->checkpoints - 1) * late + out->checkpoint;
 }
 
 plan_step plan_step_of(const plan_job *job, const plan_rates *rates, const plan_place *place,
-                       const plan_trainer *trainer)
+                       const plan_share *share)
 {
-    const int ranks = place->nodes * place->ranks_per_node,
-              most = (job->shards + ranks - 1) / ranks;
-    const int lanes = trainer->lanes < most ? trainer->lanes : most;
-    plan_step out = {.ranks = ranks, .most = most, .lanes = lanes};
+    plan_step out = {.ranks = place->nodes * place->ranks_per_node};
     const double cores = place->cores, used = place->ranks_per_node * place->threads;
     const double memory = rank_memory(rates, place), crowd = dho_larger(1, used / cores);
-    const double threads = (double)place->threads / lanes, share = dho_smaller(1, used / cores);
-    const double micro = microbatch_seconds(rates, share, threads, false);
-    out.compute = crowd * ceil_div(most, lanes) * micro + (most - 1) * 3 * job->slab_bytes / memory;
-    add_loader(job, rates, place, &out);
-    out.sum = sum_seconds(job, place, node_memory(rates, place), &out.sums);
-    out.exposed = out.sum;
-    if (trainer->bucket_bytes > 0) {
-        const double backward = crowd * microbatch_seconds(rates, share, threads, true);
-        const double last = dho_smaller(1, trainer->bucket_bytes / job->slab_bytes) * out.sum;
-        out.exposed = dho_larger(out.sum - backward, last);
-    }
-    out.update = update_seconds(job, trainer, memory, ranks);
+    const double at_work = dho_smaller(1, used / cores), threads = share->lane_threads;
+    const double micro = crowd * microbatch_seconds(rates, at_work, threads, false);
+    const double backward = crowd * microbatch_seconds(rates, at_work, threads, true);
+    out.compute = ceil_div(share->most, share->lanes) * micro +
+                  (share->most - 1) * 3 * job->slab_bytes / memory;
+    out.loader = loader_seconds(job, rates, place, share->most, out.compute);
+    double sum[2];
+    sum_seconds(job, place, share, node_memory(rates, place), sum);
+    out.sum = sum[0] + sum[1];
+    out.exposed = exposed_seconds(job, share, sum, backward);
+    out.update = update_seconds(job, share, memory, out.ranks);
     out.seconds = out.compute + out.loader + out.exposed + out.update;
-    out.idle = 1 - (double)job->shards / ((double)most * ranks);
-    out.images = (double)job->shards * job->rows / place->nodes / out.seconds;
-    out.read_bytes = out.images * (rates->image_bytes + job->record_bytes);
-    out.decode_cores = out.images * rates->decode;
-    if (rates->write > 0) out.checkpoint = job->checkpoint_bytes / rates->write;
-    out.run_seconds = job->steps * out.seconds + job->checkpoints * out.checkpoint;
+    out.idle = 1 - (double)job->shards / ((double)share->most * out.ranks);
+    add_run(job, rates, place->nodes, &out);
     return out;
 }

@@ -1,11 +1,11 @@
 /* The time of a step on a number of nodes: arithmetic alone. Private to tools/plan.
  *
  * Symbols: V microbatches a step, N nodes of C cores, R ranks a node, T threads a rank, P = N R
- * ranks; n = ceil(V / P) microbatches of the rank that has most; B bytes of the slab that is
- * summed; w, W bytes a second that a rank, a node moves in its memory.
+ * ranks; n microbatches of the rank that has most; B bytes of the slab that is summed; w, W bytes a
+ * second that a rank, a node moves in its memory.
  *
  * Computing
- *   lanes       L = min(T, n) of k = T / L threads (compute.microbatch_threads: fewer of more)
+ *   lanes       L = min(T, n) of k = T / L threads, or as compute.microbatch_threads says
  *   microbatch  m(k) = s + (m1 - s) / k (Amdahl's law). m1: one thread, measured with one core at
  * work and with all; in between by the share of the node's cores that work. s: from what all cores
  * together need for one. On as many threads as were measured: as measured. compute     c = ceil(n /
@@ -21,16 +21,19 @@
  *               between its ranks    S R B (R - 1) / P, then R B (R - 1) / P
  *               in P - 1 messages each that are all on their way at one time
  *               S: whole subtrees in a rank's part of the tree, of the rank that has most
- *   seconds     latencies + leaving / bandwidth + (7 scattered + 4 gathered between ranks) / W
+ *   seconds     latencies, of each of ceil(B / b) buckets one after the other
+ *               + leaving / bandwidth + (7 scattered + 4 gathered between ranks) / W
  *               7: into shared memory and out of it, 2 each, and the addition, 3
- *   exposed     in one piece after backward: all of it. In buckets of b bytes, which leave during
- *               backward of the last microbatch: max(seconds - backward, seconds b / B)
+ *   exposed     max(seconds - backward, seconds b / B): buckets of b bytes leave during backward of
+ *               the last microbatch. With train.shard_optimizer only the scatter does: the gather,
+ *               of weights, comes after the update, and all of it is exposed.
  *
  * The update of F weights with M moments
  *   4 F (4 + 2 M + 3 A) / w: the gradient's norm and the gradient, weights and moments read and
- *   written, the average (A = 1 with train.ema, else 0). A sharded optimizer: 1 / P of it.
+ *   written, the average (A = 1 with train.ema, else 0). With train.shard_optimizer 1 / P of it.
  *
- * A step takes c' + exposed + update. */
+ * A step takes c' + exposed + update. A checkpoint is written beside the steps: what it takes
+ * longer than those until the next one is waited for, and the last one is waited for whole. */
 #ifndef DHO_PLAN_PLAN_MODEL_H
 #define DHO_PLAN_PLAN_MODEL_H
 
@@ -57,15 +60,16 @@ typedef struct plan_rates {
 
 /* What a run has to do. */
 typedef struct plan_job {
-    int shards;          /* V */
-    int rows;            /* images of a microbatch */
-    int moments;         /* M */
-    bool average;        /* train.ema */
-    double weights;      /* W: parameters */
-    double slab_bytes;   /* B */
-    double record_bytes; /* that the teacher's cache has for an image and view; 0: no teacher */
-    double steps;        /* of the run */
-    double checkpoints;  /* of the run */
+    int shards;              /* V */
+    int rows;                /* images of a microbatch */
+    int moments;             /* M */
+    bool average;            /* train.ema */
+    double weights;          /* W: parameters */
+    double slab_bytes;       /* B */
+    double record_bytes;     /* that the teacher's cache has for an image and view; 0: no teacher */
+    double steps;            /* of the run */
+    double checkpoints;      /* of the run */
+    double checkpoint_steps; /* from one to the next; 0: only at the end */
     double checkpoint_bytes;
 } plan_job;
 
@@ -76,17 +80,18 @@ typedef struct plan_place {
     double bandwidth;                          /* bytes a second of a node, each direction */
 } plan_place;
 
-/* How the trainer works: what of it changes the arithmetic. */
-typedef struct plan_trainer {
-    int lanes;             /* microbatches that a rank computes side by side, if it has as many */
-    double bucket_bytes;   /* the sum leaves in buckets during backward; 0: in one piece after it */
+/* How the trainer divides the work among so many ranks and threads. */
+typedef struct plan_share {
+    int most;              /* n: microbatches of the rank that has most */
+    int lanes;             /* L: microbatches that it computes side by side */
+    int lane_threads;      /* k */
+    int sums;              /* S: partial sums of a rank, most; 1 where P is a power of two */
+    double bucket_bytes;   /* b */
     bool shards_optimizer; /* each rank updates its own part of the weights */
-} plan_trainer;
+} plan_share;
 
 typedef struct plan_step {
-    int ranks, most;   /* P, n */
-    int lanes;         /* L */
-    int sums;          /* S; 1 where P is a power of two */
+    int ranks;         /* P */
     double compute;    /* c: seconds of all microbatches and their adding */
     double loader;     /* c' - c */
     double sum;        /* seconds of the sum, hidden or not */
@@ -101,9 +106,7 @@ typedef struct plan_step {
     double run_seconds;
 } plan_step;
 
-/* P <= V <= PLAN_MOST_SHARDS. */
-enum { PLAN_MOST_SHARDS = 65536 };
 plan_step plan_step_of(const plan_job *job, const plan_rates *rates, const plan_place *place,
-                       const plan_trainer *trainer);
+                       const plan_share *share);
 
 #endif

@@ -60,17 +60,25 @@ static void print_run(const plan_table *table, const plan_job *job)
            place->threads, plural(place->threads), 1e6 * place->latency, 1e-9 * place->bandwidth);
 }
 
+/* Three digits; all digits of a large number. */
+static const char *three(double value, char out[32])
+{
+    snprintf(out, 32, value >= 1000 ? "%.0f" : "%.3g", value);
+    return out;
+}
+
 static void print_row(const plan_row *row, const plan_job *job)
 {
     const plan_step *s = &row->step;
+    char hours[32], all[32];
     if (!row->possible) {
         printf("%7d  more ranks than train.shards (%d)\n", row->place.nodes, job->shards);
         return;
     }
-    printf("%7d %6d %9.4g %9.4g %8.3g %8.3g %5.1f %6.1f %9.4g %8.3g %8.2f %8.3g %9.4g\n",
+    printf("%7d %6d %9.4g %9.4g %8.3g %8.3g %5.1f %6.1f %9.4g %8.3g %8.2f %8s %9s\n",
            row->place.nodes, s->ranks, s->seconds, s->compute, s->exposed, s->update, 100 * s->idle,
            100 * row->efficiency, s->images, 1e-6 * s->read_bytes, row->rank_bytes / GIB,
-           s->run_seconds / 3600, row->node_hours);
+           three(s->run_seconds / 3600, hours), three(row->node_hours, all));
 }
 
 /* The last row that is efficient enough, when the rows before it are. */
@@ -109,7 +117,7 @@ void plan_print_text(const plan_table *table)
            "compute", "exposed", "update", "idle", "effi-", "images/s", "MB/s", "GiB", "hours",
            "node-");
     printf("%7s %6s %9s %9s %8s %8s %5s %6s %9s %8s %8s %8s %9s\n", "", "", "", "s", "sum s", "s",
-           "%", "ciency", "a node", "a node", "a rank", "", "hours");
+           "%", "ciency", "a node", "a node", "rank 0", "", "hours");
     for (int i = 0; i < table->count; i++) print_row(&table->rows[i], &job);
     printf("\n");
     print_end(table, &job);
@@ -124,10 +132,10 @@ static json_t *pack_row(const plan_row *row)
     return json_pack("{s:i, s:b, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, "
                      "s:f, s:f, s:f, s:f, s:f}",
                      "nodes", row->place.nodes, "possible", true, "ranks", s->ranks, "microbatches",
-                     s->most, "lanes", s->lanes, "step_seconds", s->seconds, "compute_seconds",
-                     s->compute, "loader_seconds", s->loader, "sum_seconds", s->sum,
-                     "exposed_seconds", s->exposed, "update_seconds", s->update, "idle", s->idle,
-                     "efficiency", row->efficiency, "images_per_second", s->images,
+                     row->share.most, "lanes", row->share.lanes, "step_seconds", s->seconds,
+                     "compute_seconds", s->compute, "loader_seconds", s->loader, "sum_seconds",
+                     s->sum, "exposed_seconds", s->exposed, "update_seconds", s->update, "idle",
+                     s->idle, "efficiency", row->efficiency, "images_per_second", s->images,
                      "read_bytes_per_second", s->read_bytes, "decode_cores", s->decode_cores,
                      "rank_bytes", row->rank_bytes, "checkpoint_seconds", s->checkpoint,
                      "run_seconds", s->run_seconds, "node_hours", row->node_hours);

@@ -9,6 +9,7 @@ enum { PLAN_MOST_ROWS = 32 };
 typedef struct plan_row {
     plan_place place;
     bool possible; /* false: more ranks than microbatches */
+    plan_share share;
     plan_step step;
     double rank_bytes;
     double efficiency; /* against the smallest number of nodes: 0 .. 1 */

@@ -1,11 +1,11 @@
 #include "plan/plan_run.h"
 
 #include "dho/alloc.h"
-#include "dho/comm.h"
 #include "dho/distill.h"
 #include "dho/file.h"
 #include "dho/microbatch.h"
 #include "dho/run_setup.h"
+#include "train/checkpoint_writer.h"
 #include "train/share.h"
 
 #include <stdio.h>
@@ -128,11 +128,23 @@ void plan_run_free(plan_run *run)
     dho_dataset_free(&run->dataset);
 }
 
-static dho_run_memory memory_of(const plan_run *run, int slabs)
+static dho_run_memory memory_of(const plan_run *run, int slabs, int owners)
 {
     const dho_graph *graph = run->student.graph;
-    return dho_run_memory_of(run->config, dho_graph_parameter_floats(graph),
-                             dho_graph_buffer_floats(graph), run->passes, slabs);
+    const size_t floats = dho_graph_parameter_floats(graph), ranks = (size_t)owners;
+    return dho_run_memory_of(run->config, floats, dho_graph_buffer_floats(graph), run->passes,
+                             slabs, (floats + ranks - 1) / ranks);
+}
+
+static double checkpoint_bytes(const plan_run *run)
+{
+    const dho_config *config = run->config;
+    const dho_checkpoint_writer_options options = {
+        .parameter_floats = dho_graph_parameter_floats(run->student.graph),
+        .buffer_floats = dho_graph_buffer_floats(run->student.graph),
+        .has_moment2 = config->train.optimizer == DHO_OPTIMIZER_ADAMW,
+        .has_average = config->train.ema > 0};
+    return (double)dho_checkpoint_writer_bytes(&options);
 }
 
 double plan_run_cache_bytes(const plan_run *run)
@@ -145,7 +157,7 @@ double plan_run_cache_bytes(const plan_run *run)
 plan_job plan_run_job(const plan_run *run)
 {
     const dho_config *config = run->config;
-    const dho_run_memory memory = memory_of(run, 1);
+    const dho_run_memory memory = memory_of(run, 1, 1);
     const int64_t every = config->train.checkpoint_every, steps = run->length.total_steps;
     return (plan_job){.shards = (int)config->train.shards,
                       .rows = run->rows.all,
@@ -157,21 +169,38 @@ plan_job plan_run_job(const plan_run *run)
                           run->has_teacher ? (double)dho_cache_record_bytes(&run->cache) : 0,
                       .steps = (double)steps,
                       .checkpoints = (double)(every > 0 ? (steps + every - 1) / every : 1),
-                      .checkpoint_bytes = (double)memory.checkpoint};
+                      .checkpoint_steps = (double)every,
+                      .checkpoint_bytes = checkpoint_bytes(run)};
 }
 
-dho_status plan_run_rank_bytes(const plan_run *run, const plan_step *step,
-                               const plan_trainer *trainer, double *out)
+dho_status plan_run_share(const plan_run *run, const plan_place *place, plan_share *out,
+                          int *out_slabs)
 {
-    dho_share share; /* of rank 0: no other one has more microbatches than it may have */
-    const int shards = (int)run->config->train.shards;
-    DHO_TRY(dho_share_create(&share, shards, step->ranks, 0, step->lanes));
-    const dho_run_memory kept = memory_of(run, share.slots);
-    dho_share_free(&share);
-    const double optimizer = (double)kept.optimizer / (trainer->shards_optimizer ? step->ranks : 1);
-    const double batches = (double)run->config->data.prefetch + 2.0 * step->lanes - 1;
-    const double ahead = batches * run->rows.all * (double)run->input_bytes; /* the loader's ring */
-    *out = (double)(kept.weights + kept.gradients + kept.average) + optimizer +
-           (double)run->arena_bytes * step->lanes + ahead;
+    const dho_config *config = run->config;
+    const int ranks = place->nodes * place->ranks_per_node;
+    const int lanes = dho_run_lanes(config, place->threads);
+    *out = (plan_share){.bucket_bytes = (double)DHO_RUN_BUCKET_FLOATS * sizeof(float),
+                        .shards_optimizer = config->train.shard_optimizer};
+    *out_slabs = 0;
+    for (int rank = 0; rank < ranks; rank++) {
+        dho_share share;
+        DHO_TRY(dho_share_create(&share, (int)config->train.shards, ranks, rank, lanes));
+        if (share.count > out->most) out->most = share.count;
+        if (share.lane_count > out->lanes) out->lanes = share.lane_count;
+        if (share.sum_count > out->sums) out->sums = share.sum_count;
+        if (share.slots > *out_slabs) *out_slabs = share.slots;
+        dho_share_free(&share);
+    }
+    out->lane_threads = dho_run_lane_threads(config, place->threads, out->lanes);
     return DHO_OK;
+}
+
+double plan_run_rank_bytes(const plan_run *run, const plan_share *share, int slabs, int ranks)
+{
+    const dho_run_memory kept = memory_of(run, slabs, share->shards_optimizer ? ranks : 1);
+    const double ahead = (double)(run->config->data.prefetch + 1) * run->rows.all *
+                         (double)run->input_bytes; /* the loader's ring */
+    return (double)(kept.weights + kept.gradients + kept.optimizer + kept.average) +
+           (double)run->arena_bytes * share->lanes + ahead +
+           DHO_CHECKPOINTS_PENDING * checkpoint_bytes(run);
 }

@@ -35,9 +35,13 @@ void plan_run_free(plan_run *run);
 
 plan_job plan_run_job(const plan_run *run);
 
-/* Bytes of a rank that computes `lanes` microbatches at a time. Errors: DHO_ERR_MEMORY. */
-dho_status plan_run_rank_bytes(const plan_run *run, const plan_step *step,
-                               const plan_trainer *trainer, double *out);
+/* How the trainer would divide the work; *out_slabs: partial sums that a rank has room for, most.
+ * P <= V. Errors: DHO_ERR_MEMORY. */
+dho_status plan_run_share(const plan_run *run, const plan_place *place, plan_share *out,
+                          int *out_slabs);
+
+/* Bytes of rank 0, which has copies for checkpoints beside what every rank has. */
+double plan_run_rank_bytes(const plan_run *run, const plan_share *share, int slabs, int ranks);
 
 /* Bytes of the whole cache; 0 without a teacher. */
 double plan_run_cache_bytes(const plan_run *run);

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_TIMES = 50, UPDATES = 5, UPDATE_FLOATS = 1 << 24 };
+enum { MOST_TIMES = 50, UPDATES = 5, UPDATE_FLOATS = 1 << 25 };
 
 /* One that computes: what a rank, or a lane of one, has of its own. */
 typedef struct copy {

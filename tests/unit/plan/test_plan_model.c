@@ -21,8 +21,17 @@ static const plan_job job = {.shards = 16,
                              .record_bytes = 2e3,
                              .steps = 1000,
                              .checkpoints = 10,
+                             .checkpoint_steps = 100,
                              .checkpoint_bytes = 1.2e9};
-static const plan_trainer plain = {1, 0, false};
+/* One lane of all threads, one sum, all of it behind backward. */
+static plan_share share_of(int most, int threads)
+{
+    return (plan_share){.most = most,
+                        .lanes = 1,
+                        .lane_threads = threads,
+                        .sums = 1,
+                        .bucket_bytes = job.slab_bytes};
+}
 
 static plan_place place_of(int nodes, int ranks, int threads, int cores)
 {
@@ -41,7 +50,8 @@ static double microbatch(const plan_rates *of, int ranks, int threads, int cores
 {
     const plan_job one = {.shards = ranks, .rows = 1, .weights = 1, .slab_bytes = 4};
     const plan_place place = place_of(1, ranks, threads, cores);
-    return plan_step_of(&one, of, &place, &plain).compute;
+    const plan_share share = share_of(1, threads);
+    return plan_step_of(&one, of, &place, &share).compute;
 }
 
 START_TEST(test_microbatch)
@@ -57,33 +67,14 @@ START_TEST(test_microbatch)
 }
 END_TEST
 
-static int sums(int leaves, int ranks)
-{
-    plan_job of = job;
-    of.shards = leaves;
-    const plan_place place = place_of(ranks, 1, 1, 2);
-    return plan_step_of(&of, &rates, &place, &plain).sums;
-}
-
-/* Of 16 leaves three ranks have 4, 6 (4 + 2) and 6 (2 + 4). */
-START_TEST(test_subtrees)
-{
-    ck_assert_int_eq(sums(16, 1), 1);
-    ck_assert_int_eq(sums(16, 4), 1);
-    ck_assert_int_eq(sums(16, 3), 2);
-    ck_assert_int_eq(sums(6, 3), 2); /* 2 of (2 + 1) + (2 + 1) */
-    ck_assert_int_eq(sums(7, 7), 1);
-}
-END_TEST
-
 /* One rank of one thread: 16 microbatches of 1 s, 15 additions of 1.2 GB at 10 GB/s; the free core
  * decodes. The update moves 8 x 400 MB. */
 START_TEST(test_one_rank)
 {
     const plan_place place = place_of(1, 1, 1, 2);
-    const plan_step s = plan_step_of(&job, &rates, &place, &plain);
+    const plan_share share = share_of(16, 1);
+    const plan_step s = plan_step_of(&job, &rates, &place, &share);
     ck_assert_int_eq(s.ranks, 1);
-    ck_assert_int_eq(s.most, 16);
     ck_assert_near(s.compute, 16 + 15 * 0.12);
     ck_assert_near(s.loader, 0);
     ck_assert_near(s.sum, 0);
@@ -93,7 +84,12 @@ START_TEST(test_one_rank)
     ck_assert_near(s.read_bytes, 128 / 18.12 * 102e3);
     ck_assert_near(s.decode_cores, 1.28 / 18.12);
     ck_assert_near(s.checkpoint, 6);
-    ck_assert_near(s.run_seconds, 18120 + 60);
+    ck_assert_near(s.run_seconds, 18120 + 6);
+    plan_job often = job; /* 18.12 s of steps beside 20 s of writing */
+    often.checkpoint_steps = 1;
+    often.checkpoint_bytes = 4e9;
+    ck_assert_near(plan_step_of(&often, &rates, &place, &share).run_seconds,
+                   18120 + 9 * (20 - 18.12) + 20);
 }
 END_TEST
 
@@ -101,7 +97,8 @@ END_TEST
 START_TEST(test_loader)
 {
     const plan_place place = place_of(1, 1, 2, 2);
-    const plan_step s = plan_step_of(&job, &rates, &place, &plain);
+    const plan_share share = share_of(16, 2);
+    const plan_step s = plan_step_of(&job, &rates, &place, &share);
     ck_assert_near(s.compute, 16 * 0.7 + 15 * 1.2e9 / 16e9);
     ck_assert_near(s.loader, 0.64);
 }
@@ -111,7 +108,8 @@ END_TEST
 START_TEST(test_crowded)
 {
     const plan_place place = place_of(1, 4, 1, 2);
-    const plan_step s = plan_step_of(&job, &rates, &place, &plain);
+    const plan_share share = share_of(4, 1);
+    const plan_step s = plan_step_of(&job, &rates, &place, &share);
     ck_assert_near(s.compute, 2 * 4 * 1.2 + 3 * 1.2e9 / 4e9);
     ck_assert_near(s.loader, 0.64);
     ck_assert_near(s.update, 3.2e9 / 4e9);
@@ -125,47 +123,50 @@ END_TEST
 START_TEST(test_nodes)
 {
     const plan_place place = place_of(4, 2, 1, 2);
-    const plan_step s = plan_step_of(&job, &rates, &place, &plain);
+    const plan_share share = share_of(2, 1);
+    const plan_step s = plan_step_of(&job, &rates, &place, &share);
     ck_assert_int_eq(s.ranks, 8);
-    ck_assert_int_eq(s.sums, 1);
     ck_assert_near(s.sum, 2 * (2e-3 + 1e-6) + 2 * 0.6 + 11 * 100e6 / 16e9);
     ck_assert_near(s.idle, 0);
     ck_assert_near(s.images, 128 / 4 / s.seconds);
 }
 END_TEST
 
-/* Three ranks: S = 2 sums of 2/3 of the slab, then the total; 6 of 16 microbatches. */
+/* Three ranks: S = 3 sums of 2/3 of the slab, then the total; 6 of 16 microbatches. */
 START_TEST(test_three)
 {
     const plan_place place = place_of(3, 1, 1, 2);
-    const plan_step s = plan_step_of(&job, &rates, &place, &plain);
-    ck_assert_int_eq(s.most, 6);
-    ck_assert_int_eq(s.sums, 2);
-    ck_assert_near(s.sum, 2 * (1e-3 + 2e-6) + 3 * 400e6 * 2 / 3 / 1e9);
+    plan_share share = share_of(6, 1);
+    share.sums = 3;
+    const plan_step s = plan_step_of(&job, &rates, &place, &share);
+    ck_assert_near(s.sum, 2 * (1e-3 + 2e-6) + 4 * 400e6 * 2 / 3 / 1e9);
     ck_assert_near(s.idle, 1 - 16.0 / 18);
 }
 END_TEST
 
-/* Lanes of one thread each; the sum hides behind the last backward but for its last bucket. */
+/* Lanes of one thread each; what hides behind the last backward, but for its last bucket. */
 START_TEST(test_lanes_and_buckets)
 {
-    const plan_trainer trainer = {2, 8e6, true};
+    plan_share share = {.most = 4,
+                        .lanes = 2,
+                        .lane_threads = 1,
+                        .sums = 1,
+                        .bucket_bytes = 8e6,
+                        .shards_optimizer = true};
     const plan_place place = place_of(4, 1, 2, 2);
-    plan_step s = plan_step_of(&job, &rates, &place, &trainer);
-    ck_assert_int_eq(s.most, 4);
-    ck_assert_int_eq(s.lanes, 2);
+    plan_step s = plan_step_of(&job, &rates, &place, &share);
     ck_assert_near(s.compute, 2 * 1.2 + 3 * 1.2e9 / 16e9);
-    ck_assert_near(s.sum, 2 * 2e-3 + 2 * 0.3);
-    ck_assert_near(s.exposed, s.sum * 8 / 400);
+    ck_assert_near(s.sum, 50 * 2 * 2e-3 + 2 * 0.3);
+    ck_assert_near(s.exposed, 0.4 * 8 / 400 + 0.4); /* the gather comes after the update */
     ck_assert_near(s.update, 3.2e9 / 16e9 / 4);
     plan_place slow = place;
     slow.bandwidth = 0.1e9;
-    s = plan_step_of(&job, &rates, &slow, &trainer);
-    ck_assert_near(s.exposed, s.sum - 0.8);
-    const plan_place wide = place_of(16, 1, 2, 2); /* one microbatch: both threads on it */
-    s = plan_step_of(&job, &rates, &wide, &trainer);
-    ck_assert_int_eq(s.lanes, 1);
-    ck_assert_near(s.compute, 0.7);
+    s = plan_step_of(&job, &rates, &slow, &share);
+    ck_assert_near(s.exposed, 3.1 - 0.8 + 3.1);
+    share.shards_optimizer = false;
+    s = plan_step_of(&job, &rates, &slow, &share);
+    ck_assert_near(s.exposed, 2 * 3.1 - 0.8);
+    ck_assert_near(s.update, 3.2e9 / 16e9);
 }
 END_TEST
 
@@ -174,7 +175,6 @@ int main(void)
     Suite *suite = suite_create("plan model");
     TCase *tests = tcase_create("core");
     tcase_add_test(tests, test_microbatch);
-    tcase_add_test(tests, test_subtrees);
     tcase_add_test(tests, test_one_rank);
     tcase_add_test(tests, test_loader);
     tcase_add_test(tests, test_crowded);
