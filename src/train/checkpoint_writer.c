@@ -56,7 +56,9 @@ static float *cut(float **inout, size_t floats)
 static dho_status give_memory(const dho_checkpoint_writer_options *options, snapshot *to)
 {
     const size_t floats = options->parameter_floats;
-    DHO_TRY(dho_alloc(&to->memory, floats_of(options), sizeof(float), "copy for a checkpoint"));
+    /* Zeroed, so that the system gives the pages now and not while the first copy is made. */
+    DHO_TRY(
+        dho_alloc_zero(&to->memory, floats_of(options), sizeof(float), "copy for a checkpoint"));
     float *rest = to->memory;
     to->slabs.parameters = cut(&rest, floats);
     to->slabs.moment1 = cut(&rest, floats);
