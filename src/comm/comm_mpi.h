@@ -16,7 +16,7 @@ typedef struct comm_sum {
     int *first;    /* [size + 1]: where in the list of all ranks' sums each rank's begin */
     int *merges;   /* [first[size]]: dho_tree_merges of that list */
     float **stack; /* [first[size]] */
-    float *pieces; /* what arrives: [first[size]][piece], or [2][piece] with halves */
+    float *pieces; /* what arrives: [first[size]][piece], or a few pieces with halves */
     size_t piece;  /* floats */
     MPI_Request *requests;
 } comm_sum;

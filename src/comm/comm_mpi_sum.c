@@ -6,11 +6,13 @@
 #include <limits.h>
 #include <string.h>
 
-/* Sums go in pieces of at most 2 MiB: one is added from the cache while the next one travels. */
-#define PIECE_FLOATS ((size_t)1 << 19)
-/* What arrives at once of all ranks' sums takes 16 MiB at most, unless there are thousands of them.
- */
-#define ARRIVING_FLOATS ((size_t)1 << 22)
+/* Sums go in pieces of at most 1 MiB: one is added from the cache while the next ones travel. */
+#define PIECE_FLOATS ((size_t)1 << 18)
+/* Pieces on their way at one time: as many as a network whose queues hold 0.1 s of 1 Gbit/s needs, so
+ * that it is never idle. */
+#define PIECES ((size_t)16)
+/* What arrives at once of all ranks' sums takes 16 MiB at most, unless there are thousands of them. */
+#define ARRIVING_FLOATS (PIECES * PIECE_FLOATS)
 enum { LEAST_PIECE = 1024, MAX_LEVELS = sizeof(int) * CHAR_BIT };
 
 typedef dho_comm_range range;
@@ -36,8 +38,8 @@ static dho_status start_transfer(mpi_comm *comm, transfer *out, size_t piece, in
     const size_t send = begin < give_count ? min_size(give_count - begin, PIECE_FLOATS) : 0;
     *out = (transfer){{MPI_REQUEST_NULL, MPI_REQUEST_NULL}, begin, take};
     if (take > 0)
-        TRY_MPI(comm, MPI_Irecv, comm->sum.pieces + piece % 2 * PIECE_FLOATS, (int)take, MPI_FLOAT,
-                partner, COMM_TAG_SUM, comm->handle, &out->requests[0]);
+        TRY_MPI(comm, MPI_Irecv, comm->sum.pieces + piece % PIECES * PIECE_FLOATS, (int)take,
+                MPI_FLOAT, partner, COMM_TAG_SUM, comm->handle, &out->requests[0]);
     if (send > 0)
         TRY_MPI(comm, MPI_Isend, give + begin, (int)send, MPI_FLOAT, partner, COMM_TAG_SUM,
                 comm->handle, &out->requests[1]);
@@ -50,18 +52,19 @@ static dho_status exchange_add(mpi_comm *comm, int partner, const float *give, s
 {
     const size_t longest = give_count > keep_count ? give_count : keep_count;
     const size_t pieces = (longest + PIECE_FLOATS - 1) / PIECE_FLOATS;
-    transfer transfers[2];
-    if (pieces > 0)
-        DHO_TRY(start_transfer(comm, &transfers[0], 0, partner, give, give_count, keep_count));
+    transfer transfers[PIECES];
+    for (size_t piece = 0; piece < pieces && piece < PIECES; piece++)
+        DHO_TRY(
+            start_transfer(comm, &transfers[piece], piece, partner, give, give_count, keep_count));
     for (size_t piece = 0; piece < pieces; piece++) {
-        if (piece + 1 < pieces)
-            DHO_TRY(start_transfer(comm, &transfers[(piece + 1) % 2], piece + 1, partner, give,
-                                   give_count, keep_count));
-        transfer *here = &transfers[piece % 2];
+        transfer *here = &transfers[piece % PIECES];
         DHO_TRY(comm_watch_wait(&comm->watch, 2, here->requests));
         if (here->count > 0)
-            dho_add_floats(keep + here->begin, comm->sum.pieces + piece % 2 * PIECE_FLOATS,
+            dho_add_floats(keep + here->begin, comm->sum.pieces + piece % PIECES * PIECE_FLOATS,
                            here->count);
+        if (piece + PIECES < pieces)
+            DHO_TRY(
+                start_transfer(comm, here, piece + PIECES, partner, give, give_count, keep_count));
     }
     return DHO_OK;
 }
@@ -326,6 +329,6 @@ dho_status comm_mpi_set_tree(dho_comm *base, int leaves)
     if (s->piece < LEAST_PIECE) s->piece = LEAST_PIECE;
     DHO_TRY(dho_alloc(&s->requests, total + 2 * ranks * (size_t)most, sizeof *s->requests,
                       "communicator"));
-    return dho_alloc(&s->pieces, (s->halves ? 2 : total) * s->piece, sizeof *s->pieces,
+    return dho_alloc(&s->pieces, (s->halves ? PIECES : total) * s->piece, sizeof *s->pieces,
                      "communicator");
 }

@@ -12,13 +12,8 @@ rounds=${1:-3} model=${2:-resnet18} size=${3:-64} steps=${4:-8}
 dho=$(realpath "${DHO:-build/release/dho}")
 work=$(mktemp -d)
 warm_up=2 shards=12
-net=dho-p$$ made=0
-trap cleanup EXIT
-cleanup() {
-    local i
-    for ((i = 0; i <= made; i++)); do ip netns del "$net-$i" 2>/dev/null || true; done
-    rm -rf "$work"
-}
+. tests/bench/hosts.bash
+trap 'remove_hosts; rm -rf "$work"' EXIT
 
 "$dho" synth --out "$work/data" --train 40 --val 1 --test 1 >/dev/null 2>&1
 cat >"$work/run.yaml" <<END
@@ -31,43 +26,11 @@ eval: {sets: []}
 END
 short=(--set train.log_every=1 --set train.checkpoint_every=0 --set train.tensorboard=false)
 
-# Hosts 10.77.0.1 ... , each in a namespace, on a bridge in a namespace of its own.
-make_hosts() { # COUNT
-    local i how
-    how="netem delay 1ms rate 1gbit limit 20000" latency=1000
-    for ((i = 0; i <= $1; i++)); do
-        ip netns add "$net-$i"
-        made=$i
-        ip -n "$net-$i" link set lo up
-    done
-    ip -n "$net-0" link add name hub type bridge
-    ip -n "$net-0" link set hub up
-    if ! ip netns exec "$net-0" tc qdisc add dev lo root netem delay 1ms 2>/dev/null; then
-        how="tbf rate 1gbit burst 256kb latency 100ms" latency=50
-    fi
-    for ((i = 1; i <= $1; i++)); do
-        ip link add "v$i" netns "$net-$i" type veth peer name "h$i" netns "$net-0"
-        ip -n "$net-0" link set "h$i" master hub up
-        ip -n "$net-$i" addr add "10.77.0.$i/24" dev "v$i"
-        ip -n "$net-$i" link set "v$i" up
-        # shellcheck disable=SC2086 # words
-        ip netns exec "$net-$i" tc qdisc add dev "v$i" root $how
-    done
-    cat >"$work/agent" <<END
-#!/bin/bash
-host=\$1 # as ssh: HOST COMMAND ...
-shift
-i=\${host##*.}
-exec ip netns exec $net-\$i unshare --uts sh -c 'hostname host-\$0 && exec sh -c "\$*"' \$i "\$@"
-END
-    chmod +x "$work/agent"
-    echo "hosts: namespaces of this machine, $how"
-}
 hosts=0
-if [ "$(id -u)" = 0 ] && ip netns add "$net-try" 2>/dev/null; then
-    ip netns del "$net-try"
+if can_make_hosts; then
     make_hosts 4
     hosts=4
+    echo "hosts: namespaces of this machine, $hosts_how"
 else
     echo "no hosts: needs root and iproute2"
 fi
@@ -87,21 +50,15 @@ steps_of() { # the step's seconds without the first ones, of the run's metrics
 run() { # RANKS THREADS ARGUMENT ...: dho, its words to $work/log
     local ranks=$1 threads=$2
     shift 2
-    DHO_THREADS_PER_RANK=$threads "${around[@]}" launch/mpirun.sh "$ranks" "$dho" "$@" >"$work/log" 2>&1 ||
+    DHO_THREADS_PER_RANK=$threads launch/mpirun.sh "$ranks" "$dho" "$@" >"$work/log" 2>&1 ||
         { tail -n 5 "$work/log"; exit 1; }
 }
 run_hosts() { # HOSTS ARGUMENT ...
-    local i n=$1
+    local n=$1
     shift
-    for ((i = 1; i <= n; i++)); do echo "10.77.0.$i slots=1"; done >"$work/hosts"
-    around=(env OMPI_MCA_plm_rsh_agent="$work/agent" PRTE_MCA_plm_ssh_agent="$work/agent"
-        OMPI_MCA_btl_tcp_if_include=10.77.0.0/24 OMPI_MCA_oob_tcp_if_include=10.77.0.0/24
-        DHO_MPIRUN_ARGS="--hostfile $work/hosts --map-by node --bind-to none" OMP_WAIT_POLICY=passive
-        ip netns exec "$net-1" unshare --uts sh -c 'hostname host-1 && exec "$@"' sh)
-    run "$n" 1 "$@"
-    around=()
+    DHO_THREADS_PER_RANK=1 on_hosts "$n" launch/mpirun.sh "$n" "$dho" "$@" >"$work/log" 2>&1 ||
+        { tail -n 5 "$work/log"; exit 1; }
 }
-around=()
 training=(train -c "$work/run.yaml" "${short[@]}")
 train() { # RANKS THREADS
     rm -rf "$work/run"
@@ -126,7 +83,7 @@ plan_hosts() { # HOSTS BANDWIDTH
     local part
     plan --nodes 1 --ranks-per-node "$1" --threads 1
     part=$(awk -v a="$(field "$work/plan" step_seconds)" -v b="$(field "$work/plan" exposed_seconds)" 'BEGIN { print a - b }')
-    plan --nodes "$1" --threads 1 --bandwidth "$2" --latency "$latency"
+    plan --nodes "$1" --threads 1 --bandwidth "$2" --latency "$hosts_latency"
     awk -v a="$part" -v b="$(field "$work/plan" exposed_seconds)" 'BEGIN { print a + b }'
 }
 
