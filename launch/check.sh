@@ -94,7 +94,7 @@ if [ "$mode" != fast ]; then
 fi
 if [ "$mode" = full ]; then
     # The ring of decoding threads, packing, caches, signals, the ranks' sums, loops of OpenMP.
-    threaded=(test_loader test_shards test_cache test_stop_signal test_comm test_microbatch test_accuracy
+    threaded=(test_loader test_shards test_cache test_stop_signal test_comm test_bucket_sum test_microbatch test_accuracy
         test_plateau test_teacher_head test_tip_adapter test_kernels_elementwise)
     build tsan --target "${threaded[@]}"
     test_preset tsan -R "^(unit|mpi)\\.($(IFS='|' && echo "${threaded[*]}"))(\\.[1-4])?\$"

@@ -43,8 +43,9 @@ static size_t next_begin(const dho_bucket_sum *sum)
  * all, is the caller's: with it come the news of how the step went. */
 static bool is_ready(const dho_bucket_sum *sum)
 {
+    if (!sum->running || sum->status != DHO_OK) return false; /* `left` is the caller's then */
     const size_t begin = next_begin(sum);
-    if (!sum->running || sum->status != DHO_OK || begin == 0) return false;
+    if (begin == 0) return false;
     for (int lane = 0; lane < sum->options.lanes; lane++)
         if (sum->from[lane] > begin) return false;
     return true;
