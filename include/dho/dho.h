@@ -3,6 +3,7 @@
 #define DHO_DHO_H
 
 #include "dho/alloc.h"
+#include "dho/bucket_sum.h"
 #include "dho/cache_builder.h"
 #include "dho/cache_import.h"
 #include "dho/calibration.h"
