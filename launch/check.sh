@@ -89,7 +89,7 @@ fi
 if [ "$mode" != fast ]; then
     build asan-ubsan
     # Not these again: they are about numbers, time, launchers and other builds, of code that others run.
-    again='bits|chaos|tutorials|epochs|extending|help|install|launch|options|reproducible|resources|signals|slurm|watchdog'
+    again='any_ranks|bits|chaos|tutorials|epochs|extending|help|install|launch|options|reproducible|resources|signals|slurm|watchdog'
     test_preset asan-ubsan -E "^e2e\.($again)\$|^oracle|^lint"
 fi
 if [ "$mode" = full ]; then

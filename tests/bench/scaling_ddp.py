@@ -30,7 +30,7 @@ def build(name):
 def work(rank, options, rendezvous):
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model = build(options.model)
+    model = build(options.model).to(memory_format=torch.channels_last)
     if options.ranks > 1:
         os.sched_setaffinity(0, {rank})
         dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=options.ranks)
