@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # How much of the gradients' sum hides behind backward? ViT-B/16 on 2 and 4 hosts of one rank of one thread (network
 # namespaces, 1 Gbit/s and, where the kernel has netem, 1 ms; as root), for dho and, with Python's torch, for DDP over
-# gloo. Prints seconds of a step alone (one host, no sum), with the sum, and of the sum alone; hidden is
-#     1 - (step with the sum - step alone) / sum alone
-# and, for dho, also the share that its own metric says. Hosts share this machine's cores: a step alone is timed with as
-# many runs side by side as there are hosts.
+# gloo. Prints seconds of a step alone (one host, no sum), with the sum, and of the sum alone. Hidden is, for dho,
+#     1 - seconds that a rank waited for the sum (its metric comm_seconds) / sum alone
+# and for DDP, which does not say what it waited, 1 - (step with the sum - step alone) / sum alone. Hosts share this
+# machine's cores: a step alone is timed with as many runs side by side as there are hosts.
 #   tests/bench/overlap.sh [DHO [STEPS [IMAGES [MODEL]]]]     (default: build/release/dho, 4 steps, 8 images a rank)
 # DHO_HOSTS  numbers of hosts (default: "2 4")
 set -eu
@@ -45,9 +45,10 @@ side_by_side() { # COUNT COMMAND ...: with a number behind it; waits for all
 alone() { train "alone$1" 1 taskset -c $(($1 % $(nproc))); }
 peer_alone() { taskset -c $(($1 % $(nproc))) "$DHO_PYTHON" "$here/overlap_ddp.py" --model "$model" --images "$images" --steps $((steps + 2)) >"$work/peer$1"; }
 
-report() { # NAME ALONE WITH SUM MORE
-    awk -v name="$1" -v a="$2" -v w="$3" -v s="$4" -v more="$5" 'BEGIN {
-        printf "%-20s step alone %.2f s, with the sum %.2f s, the sum alone %.2f s: hidden %.0f %%%s\n", name, a, w, s, 100 * (1 - (w - a) / s), more }'
+report() { # NAME ALONE WITH SUM WAITED
+    awk -v name="$1" -v a="$2" -v w="$3" -v s="$4" -v waited="$5" 'BEGIN {
+        printf "%-20s step alone %.2f s, with the sum %.2f s, the sum alone %.2f s, waited %.2f s: hidden %.0f %%\n",
+            name, a, w, s, waited, 100 * (1 - waited / s) }'
 }
 
 grep -m 1 'model name' /proc/cpuinfo
@@ -61,7 +62,7 @@ for hosts in ${DHO_HOSTS:-2 4}; do
         awk 'END { print $3 / 1000 }')
     train both "$hosts" on_hosts "$hosts" "$root/launch/mpirun.sh" "$hosts"
     report "dho, $hosts hosts" "$(metric alone0 step_seconds)" "$(metric both step_seconds)" "$sum" \
-        "; own metric $(metric both comm_hidden), waited $(metric both comm_seconds) s"
+        "$(metric both comm_seconds)"
     [ -n "${DHO_PYTHON:-}" ] || continue
     side_by_side "$hosts" peer_alone
     for ((i = 1; i <= hosts; i++)); do
@@ -70,6 +71,7 @@ for hosts in ${DHO_HOSTS:-2 4}; do
     done
     wait
     read -r with peer_sum <"$work/ddp1"
-    report "PyTorch DDP, $hosts hosts" "$(cut -d' ' -f1 "$work/peer0")" "$with" "$peer_sum" ""
+    alone=$(cut -d' ' -f1 "$work/peer0")
+    report "PyTorch DDP, $hosts hosts" "$alone" "$with" "$peer_sum" "$(awk -v a="$alone" -v w="$with" 'BEGIN { print w - a }')"
 done
 echo "hosts: $hosts_how"
