@@ -120,6 +120,16 @@ static dho_status report_skipped(const dho_trainer *trainer)
     return DHO_OK;
 }
 
+static dho_status run_to_its_end(dho_trainer *trainer)
+{
+    dho_status status = dho_trainer_open_folder(trainer);
+    if (status == DHO_OK) status = dho_trainer_open_writer(trainer);
+    DHO_TRY(dho_comm_agree(trainer->comm, status));
+    announce(trainer);
+    DHO_TRY(dho_trainer_start_loader(trainer));
+    return run(trainer);
+}
+
 static dho_status train_opened(dho_trainer *trainer, const char *resume)
 {
     DHO_TRY(dho_trainer_resume(trainer, resume));
@@ -134,12 +144,7 @@ static dho_status train_opened(dho_trainer *trainer, const char *resume)
                      (long long)trainer->length.total_steps, trainer->config->out);
         return DHO_OK;
     }
-    dho_status status = dho_trainer_open_folder(trainer);
-    if (status == DHO_OK) status = dho_trainer_open_writer(trainer);
-    DHO_TRY(dho_comm_agree(trainer->comm, status));
-    announce(trainer);
-    DHO_TRY(dho_trainer_start_loader(trainer));
-    status = run(trainer);
+    dho_status status = run_to_its_end(trainer);
     dho_checkpoint_writer_destroy(&trainer->writer); /* what is pending is written */
     if (status == DHO_OK) status = report_skipped(trainer);
     if (status != DHO_OK && trainer->progress.terminal)
