@@ -34,11 +34,6 @@ __attribute__((visibility("default"))) int dlclose(void *handle)
         DHO_TRY(comm_watch_wait(&(comm)->watch, 1, &request_)); \
     } while (0)
 
-static size_t min_size(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* --- the other collectives ---------------------------------------------------------------------*/
 
 static dho_status reduce(dho_comm *base, int64_t *data, size_t count, comm_reduction reduction)
@@ -46,7 +41,7 @@ static dho_status reduce(dho_comm *base, int64_t *data, size_t count, comm_reduc
     mpi_comm *comm = (mpi_comm *)base;
     const MPI_Op op = reduction == COMM_MIN ? MPI_MIN : reduction == COMM_MAX ? MPI_MAX : MPI_SUM;
     while (count > 0) {
-        const size_t now = min_size(count, COMM_MAX_MESSAGE / sizeof *data);
+        const size_t now = comm_smaller(count, COMM_MAX_MESSAGE / sizeof *data);
         DO_MPI(comm, MPI_Iallreduce, MPI_IN_PLACE, data, (int)now, MPI_INT64_T, op, comm->handle);
         data += now;
         count -= now;
@@ -64,7 +59,7 @@ static dho_status broadcast(dho_comm *base, void *data, size_t bytes, int root)
     mpi_comm *comm = (mpi_comm *)base;
     char *at = data;
     while (bytes > 0) {
-        const size_t now = min_size(bytes, COMM_MAX_MESSAGE);
+        const size_t now = comm_smaller(bytes, COMM_MAX_MESSAGE);
         DO_MPI(comm, MPI_Ibcast, at, (int)now, MPI_BYTE, root, comm->handle);
         at += now;
         bytes -= now;
@@ -80,7 +75,7 @@ static dho_status mpi_broadcast(dho_comm *base, void *data, size_t bytes, int ro
 static dho_status send_all(mpi_comm *comm, const char *data, size_t bytes)
 {
     while (bytes > 0) {
-        const size_t now = min_size(bytes, COMM_MAX_MESSAGE);
+        const size_t now = comm_smaller(bytes, COMM_MAX_MESSAGE);
         DO_MPI(comm, MPI_Isend, data, (int)now, MPI_BYTE, 0, COMM_TAG_GATHER, comm->handle);
         data += now;
         bytes -= now;
@@ -91,7 +86,7 @@ static dho_status send_all(mpi_comm *comm, const char *data, size_t bytes)
 static dho_status receive_all(mpi_comm *comm, char *data, size_t bytes, int from)
 {
     while (bytes > 0) {
-        const size_t now = min_size(bytes, COMM_MAX_MESSAGE);
+        const size_t now = comm_smaller(bytes, COMM_MAX_MESSAGE);
         DO_MPI(comm, MPI_Irecv, data, (int)now, MPI_BYTE, from, COMM_TAG_GATHER, comm->handle);
         data += now;
         bytes -= now;

@@ -36,6 +36,11 @@ typedef struct mpi_comm {
         if (code_ != MPI_SUCCESS) return comm_mpi_failed(&(comm)->base, #function, code_); \
     } while (0)
 
+static inline size_t comm_smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 /* See comm_ops. */
 dho_status comm_mpi_set_tree(dho_comm *base, int leaves);
 dho_comm_range comm_mpi_own_range(const dho_comm *base, size_t count);

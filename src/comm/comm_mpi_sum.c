@@ -8,19 +8,15 @@
 
 /* Sums go in pieces of at most 1 MiB: one is added from the cache while the next ones travel. */
 #define PIECE_FLOATS ((size_t)1 << 18)
-/* Pieces on their way at one time: as many as a network whose queues hold 0.1 s of 1 Gbit/s needs, so
- * that it is never idle. */
+/* Pieces on their way at one time: as many as a network whose queues hold 0.1 s of 1 Gbit/s needs,
+ * so that it is never idle. */
 #define PIECES ((size_t)16)
-/* What arrives at once of all ranks' sums takes 16 MiB at most, unless there are thousands of them. */
+/* What arrives at once of all ranks' sums takes 16 MiB at most, unless there are thousands of them.
+ */
 #define ARRIVING_FLOATS (PIECES * PIECE_FLOATS)
 enum { LEAST_PIECE = 1024, MAX_LEVELS = sizeof(int) * CHAR_BIT };
 
 typedef dho_comm_range range;
-
-static size_t min_size(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 /* --- 2^k ranks with one sum each ---------------------------------------------------------------*/
 
@@ -34,8 +30,8 @@ static dho_status start_transfer(mpi_comm *comm, transfer *out, size_t piece, in
                                  const float *give, size_t give_count, size_t keep_count)
 {
     const size_t begin = piece * PIECE_FLOATS;
-    const size_t take = begin < keep_count ? min_size(keep_count - begin, PIECE_FLOATS) : 0;
-    const size_t send = begin < give_count ? min_size(give_count - begin, PIECE_FLOATS) : 0;
+    const size_t take = begin < keep_count ? comm_smaller(keep_count - begin, PIECE_FLOATS) : 0;
+    const size_t send = begin < give_count ? comm_smaller(give_count - begin, PIECE_FLOATS) : 0;
     *out = (transfer){{MPI_REQUEST_NULL, MPI_REQUEST_NULL}, begin, take};
     if (take > 0)
         TRY_MPI(comm, MPI_Irecv, comm->sum.pieces + piece % PIECES * PIECE_FLOATS, (int)take,
@@ -75,7 +71,8 @@ static dho_status exchange_copy(mpi_comm *comm, int partner, const float *give, 
 {
     const size_t most = COMM_MAX_MESSAGE / sizeof(float);
     while (give_count > 0 || take_count > 0) {
-        const size_t send = min_size(give_count, most), receive = min_size(take_count, most);
+        const size_t send = comm_smaller(give_count, most),
+                     receive = comm_smaller(take_count, most);
         MPI_Request requests[2];
         /* An end without data is no message: the other side, which knows the ranges as well,
          * does not wait for one. */
@@ -102,7 +99,7 @@ static int hold_halves(const dho_comm *comm, size_t count, range held[MAX_LEVELS
         const range all = held[level];
         const size_t half = (all.end - all.begin + 1) / 2;
         const size_t grains = (half + DHO_COMM_GRAIN - 1) / DHO_COMM_GRAIN;
-        const size_t middle = min_size(all.begin + grains * DHO_COMM_GRAIN, all.end);
+        const size_t middle = comm_smaller(all.begin + grains * DHO_COMM_GRAIN, all.end);
         held[level + 1] = comm->rank & bit ? (range){middle, all.end} : (range){all.begin, middle};
     }
     return level;
@@ -147,15 +144,16 @@ static range range_of(size_t count, int ranks, int r)
 {
     const size_t grains = (count + DHO_COMM_GRAIN - 1) / DHO_COMM_GRAIN, i = (size_t)r;
     const size_t share = grains / (size_t)ranks, more = grains % (size_t)ranks;
-    const size_t begin = i * share + min_size(i, more), end = begin + share + (i < more);
-    return (range){min_size(begin * DHO_COMM_GRAIN, count), min_size(end * DHO_COMM_GRAIN, count)};
+    const size_t begin = i * share + comm_smaller(i, more), end = begin + share + (i < more);
+    return (range){comm_smaller(begin * DHO_COMM_GRAIN, count),
+                   comm_smaller(end * DHO_COMM_GRAIN, count)};
 }
 
 /* The piece of a range that begins `at` floats after its begin. */
 static range piece_of(range whole, size_t at, size_t piece)
 {
-    const size_t begin = min_size(whole.begin + at, whole.end);
-    return (range){begin, min_size(begin + piece, whole.end)};
+    const size_t begin = comm_smaller(whole.begin + at, whole.end);
+    return (range){begin, comm_smaller(begin + piece, whole.end)};
 }
 
 /* All ranks' sums of this rank's piece arrive, and its own sums of the other ranks' pieces leave.

@@ -110,18 +110,19 @@ dho_status dho_lanes_run(dho_lanes *lanes, dho_status (*body)(void *context, dho
 
 /* Under `taking`: one batch out of the loader, put down with its owner, where none lies yet. One
  * lane at a time, so that a lane gets its batches in order. */
-static dho_status pull(dho_lanes *all, dho_loader *loader, dho_lane_of lane_of, const void *context)
+static dho_status pull(dho_lanes *all, dho_loader *loader, const dho_share *share)
 {
     dho_batch next;
     DHO_TRY(dho_loader_next(loader, &next, NULL));
-    dho_lane *owner = &all->items[lane_of(context, &next)];
+    dho_lane *owner = &all->items[share->wanted_by[all->pulled]];
+    all->pulled = (all->pulled + 1) % share->count;
     while (owner->has_batch && !all->failed) pthread_cond_wait(&all->taken, &all->taking);
     owner->batch = next;
     owner->has_batch = true;
     return DHO_OK;
 }
 
-static dho_status take(dho_lane *lane, dho_loader *loader, dho_lane_of lane_of, const void *context)
+static dho_status take(dho_lane *lane, dho_loader *loader, const dho_share *share)
 {
     dho_lanes *all = lane->all;
     dho_status status = DHO_OK;
@@ -131,7 +132,7 @@ static dho_status take(dho_lane *lane, dho_loader *loader, dho_lane_of lane_of, 
             continue;
         }
         all->pulling = true;
-        status = pull(all, loader, lane_of, context);
+        status = pull(all, loader, share);
         all->pulling = false;
         pthread_cond_broadcast(&all->taken);
     }
@@ -140,13 +141,13 @@ static dho_status take(dho_lane *lane, dho_loader *loader, dho_lane_of lane_of, 
     return dho_fail(DHO_ERR_INTERNAL, "another thread of this rank failed");
 }
 
-dho_status dho_lanes_take(dho_lane *lane, dho_loader *loader, dho_lane_of lane_of,
-                          const void *context, dho_batch *out)
+dho_status dho_lanes_take(dho_lane *lane, dho_loader *loader, const dho_share *share,
+                          dho_batch *out)
 {
     dho_lanes *all = lane->all;
     const double start = dho_seconds_now();
     pthread_mutex_lock(&all->taking);
-    const dho_status status = take(lane, loader, lane_of, context);
+    const dho_status status = take(lane, loader, share);
     if (status == DHO_OK) {
         *out = lane->batch;
         lane->has_batch = false;

@@ -6,6 +6,7 @@
 #include "dho/compute.h"
 #include "dho/graph.h"
 #include "dho/loader.h"
+#include "train/share.h"
 
 #include <pthread.h>
 
@@ -33,6 +34,7 @@ typedef struct dho_lanes {
     pthread_mutex_t lock, taking; /* taking: the loader's, one lane at a time */
     pthread_cond_t changed, taken;
     /* Under `taking`: */
+    int pulled;   /* batches that have come out of the loader, modulo the step's */
     bool pulling; /* a lane is at the loader */
     bool failed;  /* a lane has failed: the run ends */
     /* Under the lock: */
@@ -55,12 +57,10 @@ dho_status dho_lanes_run(dho_lanes *lanes, dho_status (*work)(void *context, dho
                          void *context);
 
 /* The lane's next batch of a loader that delivers batches in the order in which lanes want them
- * (dho_share.wanted). lane_of(context, batch): whose a batch is. The loader holds 2 * lanes batches
- * or more. Errors: those of dho_loader_next; a lane that waits when another one fails gets an
- * error, too. */
-typedef int (*dho_lane_of)(const void *context, const dho_batch *batch);
-dho_status dho_lanes_take(dho_lane *lane, dho_loader *loader, dho_lane_of lane_of,
-                          const void *context, dho_batch *out);
+ * (share->wanted), from the first of a step on. The loader holds 2 * lanes batches or more. Errors:
+ * those of dho_loader_next; a lane that waits when another one fails gets an error, too. */
+dho_status dho_lanes_take(dho_lane *lane, dho_loader *loader, const dho_share *share,
+                          dho_batch *out);
 void dho_lanes_release(dho_lane *lane, dho_loader *loader, const dho_batch *batch);
 
 #endif

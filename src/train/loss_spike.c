@@ -1,22 +1,18 @@
 #include "train/loss_spike.h"
 
+#include "base/compare.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const double begins = 3, ends = 1.5, of_guessing = 0.5;
 
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double median_of(const dho_loss_spike *spike)
 {
     double sorted[DHO_SPIKE_WINDOW];
     memcpy(sorted, spike->losses, (size_t)spike->count * sizeof *sorted);
-    qsort(sorted, (size_t)spike->count, sizeof *sorted, compare);
+    qsort(sorted, (size_t)spike->count, sizeof *sorted, dho_compare_doubles);
     return sorted[spike->count / 2];
 }
 

@@ -1,18 +1,10 @@
 #include "train/share.h"
 
+#include "base/add_floats.h"
 #include "dho/alloc.h"
 #include "dho/comm.h"
 
-#include <stddef.h>
-
 static const char what[] = "microbatches";
-
-int dho_share_lane_of(const dho_share *share, int i)
-{
-    int lane = 0;
-    while (share->lane_first[lane + 1] <= share->first + i) lane++;
-    return lane;
-}
 
 /* The rank's places, and which microbatches stand there. */
 static dho_status take_places(dho_share *share, int leaves, int ranks, int rank)
@@ -39,8 +31,10 @@ static void order_wanted(dho_share *share)
     int done = 0;
     for (int k = 0; done < share->count; k++)
         for (int lane = 0; lane < share->lane_count; lane++)
-            if (share->lane_first[lane] + k < share->lane_first[lane + 1])
-                share->wanted[done++] = share->shards[share->lane_first[lane] + k - share->first];
+            if (share->lane_first[lane] + k < share->lane_first[lane + 1]) {
+                share->wanted[done] = share->shards[share->lane_first[lane] + k - share->first];
+                share->wanted_by[done++] = lane;
+            }
 }
 
 /* The slots that a lane's stack needs. */
@@ -62,6 +56,7 @@ static dho_status open_lanes(dho_share *share, int leaves)
     DHO_TRY(dho_alloc(&share->lane_slot, lanes + 1, sizeof *share->lane_slot, what));
     DHO_TRY(dho_alloc(&share->merges, n, sizeof *share->merges, what));
     DHO_TRY(dho_alloc(&share->wanted, n, sizeof *share->wanted, what));
+    DHO_TRY(dho_alloc(&share->wanted_by, n, sizeof *share->wanted_by, what));
     dho_tree_cut(leaves, share->first, share->count, share->lane_count, share->lane_first);
     order_wanted(share);
     share->lane_slot[0] = 0;
@@ -129,7 +124,21 @@ void dho_share_free(dho_share *share)
     dho_free(share->shards);
     dho_free(share->merges);
     dho_free(share->wanted);
+    dho_free(share->wanted_by);
     dho_free(share->folds);
     dho_free(share->sums);
     *share = (dho_share){0};
+}
+
+void dho_share_merge(const dho_share *share, float *slabs, size_t stride, size_t begin, size_t end)
+{
+    for (int i = 0; i < share->fold_count; i++)
+        dho_add_floats(slabs + (size_t)share->folds[i][0] * stride + begin,
+                       slabs + (size_t)share->folds[i][1] * stride + begin, end - begin);
+}
+
+void dho_share_sums(const dho_share *share, float *slabs, size_t stride, float **out_sums)
+{
+    for (int i = 0; i < share->sum_count; i++)
+        out_sums[i] = slabs + (size_t)share->sums[i] * stride;
 }

@@ -5,6 +5,8 @@
 
 #include "dho/status.h"
 
+#include <stddef.h>
+
 /* A rank's part of the tree (dho/comm.h) is cut into lanes. A lane computes its microbatches one
  * after the other; lanes run side by side. Gradients lie in slots: a lane's are a stack, on which
  * it adds up as the tree says; at the end the lanes' sums are merged into the rank's. */
@@ -16,6 +18,7 @@ typedef struct dho_share {
     int *shards;     /* owned, [count]: the microbatch at place first + i */
     int *merges;     /* owned, [count]: after it, so many times slot top-1 += slot top */
     int *wanted;     /* owned, [count]: microbatches in the order in which the lanes want them */
+    int *wanted_by;  /* owned, [count]: and the lane that wants each */
     int slots;       /* of all lanes */
     int fold_count;
     int (*folds)[2]; /* owned: slot folds[i][0] += slot folds[i][1], in order, across lanes */
@@ -28,7 +31,10 @@ typedef struct dho_share {
 dho_status dho_share_create(dho_share *out, int leaves, int ranks, int rank, int lanes);
 void dho_share_free(dho_share *share);
 
-/* The lane of microbatch place first + i. */
-int dho_share_lane_of(const dho_share *share, int i);
+/* Adds the lanes' sums up to the rank's, for floats begin .. end - 1 of slabs that lie `stride`
+ * floats apart, one a slot. */
+void dho_share_merge(const dho_share *share, float *slabs, size_t stride, size_t begin, size_t end);
+/* Where the rank's sums are then: out_sums[sum_count]. */
+void dho_share_sums(const dho_share *share, float *slabs, size_t stride, float **out_sums);
 
 #endif

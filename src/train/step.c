@@ -25,15 +25,10 @@ static float *slab_of(const dho_trainer *trainer, int slot)
     return trainer->partials + (size_t)slot * trainer->slab_floats;
 }
 
-/* The parts of a slab: the tail is its first. */
+/* Behind the tail. */
 static float *statistics_of(float *slab)
 {
     return slab + TAIL_FLOATS;
-}
-
-static size_t gradient_offset(const dho_trainer *trainer)
-{
-    return TAIL_FLOATS + (size_t)trainer->passes * trainer->buffer_floats;
 }
 
 /* The metrics of one microbatch. */
@@ -73,7 +68,7 @@ static void pass_on(final_gradients *f, size_t from)
 static void pass_on_gradients(void *context, size_t from)
 {
     final_gradients *f = context;
-    pass_on(f, gradient_offset(f->trainer) + from);
+    pass_on(f, dho_trainer_gradient_offset(f->trainer) + from);
 }
 
 /* --- a lane --- */
@@ -107,20 +102,12 @@ static dho_status compute_microbatch(dho_trainer *trainer, dho_lane *lane, const
         microbatch.final_context = final;
     }
     const dho_loss_terms terms =
-        dho_microbatch_run(&microbatch, &trainer->objective, slab + gradient_offset(trainer),
-                           statistics_of(slab), NULL);
+        dho_microbatch_run(&microbatch, &trainer->objective,
+                           slab + dho_trainer_gradient_offset(trainer), statistics_of(slab), NULL);
     take_terms(&terms, slab);
     if (!isfinite(terms.total)) dho_not_finite_warn(trainer, lane, batch, terms.total);
     if (final != NULL) pass_on(final, 0);
     return DHO_OK;
-}
-
-static int lane_of(const void *context, const dho_batch *batch)
-{
-    const dho_share *share = context;
-    int i = 0;
-    while (share->shards[i] != batch->shard) i++;
-    return dho_share_lane_of(share, i);
 }
 
 /* Microbatch place first + i in slot `top`, and the sums that it makes whole. */
@@ -134,7 +121,7 @@ static dho_status take_microbatch(dho_trainer *trainer, dho_lane *lane, int i, i
                              .merges = share->merges[i],
                              .from = trainer->slab_floats};
     dho_batch batch;
-    DHO_TRY(dho_lanes_take(lane, trainer->loader, lane_of, share, &batch));
+    DHO_TRY(dho_lanes_take(lane, trainer->loader, share, &batch));
     dho_activity_begin("computes", NULL, false);
     const dho_status status = compute_microbatch(trainer, lane, &batch, top, last ? &final : NULL);
     dho_activity_end();
@@ -170,10 +157,7 @@ static dho_status compute_lane(void *context, dho_lane *lane)
 void dho_step_merge_lanes(void *context, size_t begin, size_t end)
 {
     const dho_trainer *trainer = context;
-    const dho_share *share = &trainer->share;
-    for (int i = 0; i < share->fold_count; i++)
-        dho_add_floats(slab_of(trainer, share->folds[i][0]) + begin,
-                       slab_of(trainer, share->folds[i][1]) + begin, end - begin);
+    dho_share_merge(&trainer->share, trainer->partials, trainer->slab_floats, begin, end);
 }
 
 /* --- the step --- */
@@ -247,7 +231,8 @@ static void update_range(const dho_trainer *trainer, const float *gradient, dho_
 static dho_status update(dho_trainer *trainer, float *slab, double lr)
 {
     for (size_t i = 0; i < trainer->owned.count; i++)
-        update_range(trainer, slab + gradient_offset(trainer), trainer->owned.items[i], lr);
+        update_range(trainer, slab + dho_trainer_gradient_offset(trainer), trainer->owned.items[i],
+                     lr);
     DHO_TRY(dho_owned_spread(&trainer->owned, trainer->parameters));
     /* Towards the mean of the microbatches' statistics. */
     dho_microbatch_move_statistics(trainer->buffer_floats, trainer->passes,
@@ -273,7 +258,7 @@ static dho_status describe(const dho_trainer *trainer, float *slab, dho_step_met
     out->values[DHO_METRIC_LR] =
         trainer->config->train.lr * dho_schedule_factor(&trainer->schedule, trainer->step);
     out->values[DHO_METRIC_IMAGES_PER_SECOND] = v * (rows.labelled + rows.unlabelled);
-    return gradient_norm(trainer, slab + gradient_offset(trainer),
+    return gradient_norm(trainer, slab + dho_trainer_gradient_offset(trainer),
                          &out->values[DHO_METRIC_GRADIENT_NORM]);
 }
 
@@ -315,7 +300,7 @@ static dho_status update_if_finite(dho_trainer *trainer, float *slab, dho_step_m
     }
     if (trainer->config->train.on_nonfinite == DHO_POLICY_FAIL ||
         ++trainer->skips_in_a_row == MOST_SKIPS)
-        return fail_step(trainer, metrics, slab + gradient_offset(trainer));
+        return fail_step(trainer, metrics, slab + dho_trainer_gradient_offset(trainer));
     metrics->skipped = true;
     dho_info("step %lld: not finite, no update", (long long)metrics->step);
     return DHO_OK;

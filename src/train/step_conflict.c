@@ -1,6 +1,5 @@
 #include "train/step_conflict.h"
 
-#include "base/add_floats.h"
 #include "base/json.h"
 #include "dho/alloc.h"
 
@@ -87,10 +86,8 @@ void dho_step_conflict_merge(dho_step_conflict *conflict, dho_compute *compute, 
 static dho_status sum_ranks(dho_step_conflict *conflict, const dho_share *share, dho_comm *comm)
 {
     float *sums[DHO_TREE_SUMS];
-    for (int i = 0; i < share->fold_count; i++)
-        dho_add_floats(slot_of(conflict, share->folds[i][0]), slot_of(conflict, share->folds[i][1]),
-                       conflict->slab_floats);
-    for (int i = 0; i < share->sum_count; i++) sums[i] = slot_of(conflict, share->sums[i]);
+    dho_share_merge(share, conflict->partials, conflict->slab_floats, 0, conflict->slab_floats);
+    dho_share_sums(share, conflict->partials, conflict->slab_floats, sums);
     return dho_comm_tree_sum(comm, sums, 0, conflict->slab_floats);
 }
 

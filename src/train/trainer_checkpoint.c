@@ -234,7 +234,7 @@ static dho_status gather_moment(const dho_trainer *trainer, const float *moment,
 {
     const size_t floats = trainer->parameter_floats;
     /* The gradients of a step that is over. */
-    float *whole = trainer->sums[0] + trainer->slab_floats - floats;
+    float *whole = trainer->sums[0] + dho_trainer_gradient_offset(trainer);
     if (moment == NULL) return DHO_OK;
     if (trainer->owned.sharded) DHO_TRY(dho_owned_gather(&trainer->owned, moment, whole));
     if (to != NULL) memcpy(to, trainer->owned.sharded ? whole : moment, floats * sizeof *to);

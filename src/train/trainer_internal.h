@@ -89,6 +89,12 @@ typedef struct dho_trainer {
     dho_checkpoint_writer *writer; /* rank 0 */
 } dho_trainer;
 
+/* Where a slab's gradients begin. */
+static inline size_t dho_trainer_gradient_offset(const dho_trainer *trainer)
+{
+    return trainer->slab_floats - trainer->parameter_floats;
+}
+
 /* Opens everything that the run needs and agrees on it. Collective. */
 dho_status dho_trainer_open(dho_trainer *trainer, const dho_config *config, dho_comm *comm);
 void dho_trainer_close(dho_trainer *trainer);

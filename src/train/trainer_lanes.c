@@ -75,8 +75,7 @@ void dho_trainer_announce_lanes(const dho_trainer *trainer)
     const double even = (double)trainer->shards / ((double)trainer->ranks * most);
     if (even < 1)
         dho_info("%d ranks for %d shards: a rank has %d at most, %.0f %% of the time is idle (none "
-                 "where the "
-                 "ranks divide the shards)",
+                 "where the ranks divide the shards)",
                  trainer->ranks, trainer->shards, most, 100 * (1 - even));
     if (each > 1)
         dho_info("%d threads for each microbatch: the bits are those of so many "

@@ -106,15 +106,14 @@ static dho_status open_sums(dho_trainer *trainer)
                            sizeof(float), "gradients"));
     DHO_TRY(
         dho_alloc(&trainer->sums, (size_t)share->sum_count, sizeof *trainer->sums, "gradients"));
-    for (int i = 0; i < share->sum_count; i++)
-        trainer->sums[i] = trainer->partials + (size_t)share->sums[i] * trainer->slab_floats;
+    dho_share_sums(share, trainer->partials, trainer->slab_floats, trainer->sums);
     return dho_bucket_sum_create(
         &trainer->sum,
         &(dho_bucket_sum_options){.comm = trainer->comm,
                                   .sums = trainer->sums,
                                   .count = trainer->slab_floats,
                                   .bucket = DHO_RUN_BUCKET_FLOATS,
-                                  .whole = trainer->slab_floats - trainer->parameter_floats,
+                                  .whole = dho_trainer_gradient_offset(trainer),
                                   .scatter = trainer->owned.sharded,
                                   .lanes = share->lane_count,
                                   .merge = dho_step_merge_lanes,

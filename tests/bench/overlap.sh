@@ -43,7 +43,7 @@ side_by_side() { # COUNT COMMAND ...: with a number behind it; waits for all
     wait $pids
 }
 alone() { train "alone$1" 1 taskset -c $(($1 % $(nproc))); }
-peer_alone() { taskset -c $(($1 % $(nproc))) "$DHO_PYTHON" "$here/overlap_ddp.py" --model "$model" --images "$images" --steps $((steps + 2)) >"$work/peer$1"; }
+peer_alone() { taskset -c $(($1 % $(nproc))) "$DHO_PYTHON" "$here/ddp_step.py" --model "$model" --images "$images" --steps $((steps + 2)) >"$work/peer$1"; }
 
 report() { # NAME ALONE WITH SUM WAITED
     awk -v name="$1" -v a="$2" -v w="$3" -v s="$4" -v waited="$5" 'BEGIN {
@@ -66,12 +66,12 @@ for hosts in ${DHO_HOSTS:-2 4}; do
     [ -n "${DHO_PYTHON:-}" ] || continue
     side_by_side "$hosts" peer_alone
     for ((i = 1; i <= hosts; i++)); do
-        ip netns exec "$net-$i" taskset -c $((i % $(nproc))) env GLOO_SOCKET_IFNAME="v$i" "$DHO_PYTHON" "$here/overlap_ddp.py" --model "$model" \
+        ip netns exec "$net-$i" taskset -c $((i % $(nproc))) env GLOO_SOCKET_IFNAME="v$i" "$DHO_PYTHON" "$here/ddp_step.py" --model "$model" \
             --images "$images" --steps $((steps + 2)) --ranks "$hosts" --rank $((i - 1)) --master 10.77.0.1 >"$work/ddp$i" &
     done
     wait
-    read -r with peer_sum <"$work/ddp1"
-    alone=$(cut -d' ' -f1 "$work/peer0")
+    read -r _ with peer_sum <"$work/ddp1"
+    alone=$(cut -d' ' -f2 "$work/peer0")
     report "PyTorch DDP, $hosts hosts" "$alone" "$with" "$peer_sum" "$(awk -v a="$alone" -v w="$with" 'BEGIN { print w - a }')"
 done
 echo "hosts: $hosts_how"

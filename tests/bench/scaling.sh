@@ -43,11 +43,12 @@ ours() { # MODEL IMAGES STEPS: the ratio, and both rates
 
 theirs() { # MODEL IMAGES STEPS
     local model=$1
-    local run=("$DHO_PYTHON" "$here/scaling_ddp.py" --model "$model" --images "$2" --steps "$3" --dtype "$dtype")
+    local together run=("$DHO_PYTHON" "$here/ddp_step.py" --model "$model" --images "$2" --steps "$3" --dtype "$dtype")
     taskset -c 0 "${run[@]}" >"$work/pa" &
     taskset -c 1 "${run[@]}" >"$work/pb"
     wait $!
-    echo "$(cat "$work/pa") $(cat "$work/pb") $("${run[@]}" --ranks 2)"
+    together=$("${run[@]}" --ranks 2)
+    echo "$(cut -d' ' -f1 "$work/pa") $(cut -d' ' -f1 "$work/pb") ${together%% *}"
 }
 
 summary() { # NAME: lines "ALONE ALONE TOGETHER"

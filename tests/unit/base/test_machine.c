@@ -1,7 +1,7 @@
 /* What a process may use of its machine, read from made-up proc and sys folders; the checks of an
  * allocation; a thread's CPUs. */
 #define _GNU_SOURCE
-#include "check_main.h"
+#include "put_file.h"
 
 #include "base/cgroup.h"
 #include "base/machine.h"
@@ -27,12 +27,7 @@ static void remove_root(void)
 
 static void put(const char *path, const char *text)
 {
-    char whole[512];
-    snprintf(whole, sizeof whole, "%s/%s", root, path);
-    *strrchr(whole, '/') = '\0';
-    ck_assert_ok(dho_make_folders(whole));
-    snprintf(whole, sizeof whole, "%s/%s", root, path);
-    ck_assert_ok(dho_file_write_text(whole, text));
+    put_file(root, path, text);
 }
 
 static dho_cgroup_limits limits(void)

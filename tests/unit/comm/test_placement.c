@@ -1,6 +1,6 @@
 /* Warnings about the places of ranks, over made-up machines. */
 #define _GNU_SOURCE
-#include "check_main.h"
+#include "put_file.h"
 #include "comm/placement.h"
 #include "dho/file.h"
 
@@ -85,12 +85,7 @@ static char root[64];
 
 static void put(const char *path, const char *text)
 {
-    char whole[512];
-    snprintf(whole, sizeof whole, "%s/%s", root, path);
-    *strrchr(whole, '/') = '\0';
-    ck_assert_ok(dho_make_folders(whole));
-    snprintf(whole, sizeof whole, "%s/%s", root, path);
-    ck_assert_ok(dho_file_write_text(whole, text));
+    put_file(root, path, text);
 }
 
 START_TEST(test_topology)
