@@ -237,6 +237,10 @@ typedef struct dho_config {
     } compute;
 
     struct {
+        dho_compute_dtype dtype; /* comm.dtype: fp32; of the sum of gradients */
+    } comm;
+
+    struct {
         dho_config_set *sets; /* eval.sets: [] */
         size_t set_count;
         char *select_on; /* eval.select_on: name of the set alpha and beta are chosen on,

@@ -28,6 +28,7 @@ typedef enum dho_rng_purpose {
                                      which view of image id */
     DHO_RNG_SELECT = 11,          /* dho select --by random; id = sample */
     DHO_RNG_HOLDOUT = 12,         /* which labelled images are held out; id = the path's FNV-1a */
+    DHO_RNG_ROUNDING = 13,        /* sums in bf16 (dho/float_sum.h); id = step */
     DHO_RNG_TEST = 255            /* tests and benchmarks */
 } dho_rng_purpose;
 

@@ -278,6 +278,9 @@ static const dho_field config_fields[] = {
     NUMBER(compute.microbatch_threads, HARDWARE, "0", IN(0, 4096), "threads a microbatch",
            "0: one; more where a rank has more threads than microbatches (docs/reproducibility.md)"),
 
+    WORD(comm.dtype, NUMBERS, dtype_words, "fp32",
+         "how gradients are added up over microbatches and ranks; bf16: half as much is sent, other weights (docs/reproducibility.md)"),
+
     SETS(eval.sets, EVALUATION, eval.set_count, "[]", "what is evaluated: a list of mappings"),
     TEXT(eval.select_on, EVALUATION, "", "set on which alpha and beta are chosen; holdout: data.holdout's (the default where there is one); empty: alpha and beta below"),
     NUMBER(eval.resize, EVALUATION, "0", IN(0, 8192), "pixels",

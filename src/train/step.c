@@ -2,7 +2,6 @@
 #include "train/trainer_internal.h"
 
 #include "base/activity.h"
-#include "base/add_floats.h"
 #include "base/clock.h"
 #include "dho/log.h"
 #include "dho/teacher.h"
@@ -43,6 +42,29 @@ static void take_terms(const dho_loss_terms *terms, float *tail)
     tail[DHO_METRIC_ACCURACY] = (float)terms->correct;
 }
 
+/* Of floats begin .. end - 1 of a slab, where the gradients begin: what is in front of them is
+ * added up in fp32, whatever comm.dtype is. */
+static size_t gradients_in(const dho_trainer *trainer, size_t begin, size_t end)
+{
+    const size_t gradients = dho_trainer_gradient_offset(trainer);
+    return begin > gradients ? begin : gradients < end ? gradients : end;
+}
+
+static void add_slabs(const dho_trainer *trainer, float *sum, const float *term, size_t begin,
+                      size_t end)
+{
+    const size_t middle = gradients_in(trainer, begin, end);
+    dho_add_floats(NULL, begin, sum + begin, term + begin, middle - begin);
+    dho_add_floats(trainer->rounding, middle, sum + middle, term + middle, end - middle);
+}
+
+/* A microbatch's gradients, floats begin .. end - 1 of its slab. */
+static void round_slab(const dho_trainer *trainer, float *slab, size_t begin, size_t end)
+{
+    const size_t from = gradients_in(trainer, begin, end);
+    dho_round_floats(trainer->rounding, from, slab + from, end - from);
+}
+
 /* --- what leaves while backward goes on --- */
 
 /* A lane's last microbatch of the step. */
@@ -58,9 +80,10 @@ static void pass_on(final_gradients *f, size_t from)
 {
     const dho_trainer *trainer = f->trainer;
     if (from >= f->from) return;
+    round_slab(trainer, slab_of(trainer, f->top), from, f->from);
     for (int m = 0; m < f->merges; m++)
-        dho_add_floats(slab_of(trainer, f->top - m - 1) + from, slab_of(trainer, f->top - m) + from,
-                       f->from - from);
+        add_slabs(trainer, slab_of(trainer, f->top - m - 1), slab_of(trainer, f->top - m), from,
+                  f->from);
     f->from = from;
     dho_bucket_sum_ready(trainer->sum, f->lane, from);
 }
@@ -106,7 +129,10 @@ static dho_status compute_microbatch(dho_trainer *trainer, dho_lane *lane, const
                            slab + dho_trainer_gradient_offset(trainer), statistics_of(slab), NULL);
     take_terms(&terms, slab);
     if (!isfinite(terms.total)) dho_not_finite_warn(trainer, lane, batch, terms.total);
-    if (final != NULL) pass_on(final, 0);
+    if (final != NULL)
+        pass_on(final, 0);
+    else
+        round_slab(trainer, slab, 0, trainer->slab_floats);
     return DHO_OK;
 }
 
@@ -129,10 +155,12 @@ static dho_status take_microbatch(dho_trainer *trainer, dho_lane *lane, int i, i
     if (status != DHO_OK) return status;
     const bool conflict = dho_step_conflict_due(&trainer->conflict, trainer->step + 1);
     for (int m = 0; m < share->merges[i]; m++, top--) {
-        if (!last)
+        float *sum = slab_of(trainer, top - 1), *term = slab_of(trainer, top);
+        if (!last && trainer->rounding != NULL)
+            add_slabs(trainer, sum, term, 0, trainer->slab_floats);
+        else if (!last) /* with all threads of the lane */
             dho_compute_kernels(lane->compute)
-                ->add(lane->compute, trainer->slab_floats, slab_of(trainer, top - 1),
-                      slab_of(trainer, top), slab_of(trainer, top - 1));
+                ->add(lane->compute, trainer->slab_floats, sum, term, sum);
         if (conflict) dho_step_conflict_merge(&trainer->conflict, lane->compute, top - 1, top);
     }
     return DHO_OK;
@@ -157,7 +185,10 @@ static dho_status compute_lane(void *context, dho_lane *lane)
 void dho_step_merge_lanes(void *context, size_t begin, size_t end)
 {
     const dho_trainer *trainer = context;
-    dho_share_merge(&trainer->share, trainer->partials, trainer->slab_floats, begin, end);
+    const size_t middle = gradients_in(trainer, begin, end);
+    dho_share_merge(&trainer->share, trainer->partials, trainer->slab_floats, begin, middle, NULL);
+    dho_share_merge(&trainer->share, trainer->partials, trainer->slab_floats, middle, end,
+                    trainer->rounding);
 }
 
 /* --- the step --- */
@@ -270,7 +301,10 @@ static dho_status compute_sum(dho_trainer *trainer, const dho_local_failure *log
 {
     float *tail = trainer->sums[0];
     dho_status local = dho_local_failure_raise(log);
-    dho_bucket_sum_begin(trainer->sum);
+    trainer->rounding_now = dho_rounding_of_step(trainer->config->seed, trainer->step);
+    trainer->rounding =
+        trainer->config->comm.dtype == DHO_DTYPE_BF16 ? &trainer->rounding_now : NULL;
+    dho_bucket_sum_begin(trainer->sum, trainer->rounding);
     if (local == DHO_OK) local = dho_lanes_run(&trainer->lanes, compute_lane, trainer);
     if (local != DHO_OK)
         memset(trainer->partials, 0,

@@ -48,7 +48,7 @@ typedef struct dho_trainer {
     dho_cache *cache;             /* NULL for method ce */
     dho_teacher_head own_head;    /* owned: teacher.head's; all zero without */
     const dho_teacher_head *head; /* own_head or the cache's */
-    dho_compute *compute; /* all threads of the rank; a lane's kernels have fewer */
+    dho_compute *compute;         /* all threads of the rank; a lane's kernels have fewer */
     dho_student student;
     dho_lanes lanes;
     dho_class_balance balance;
@@ -67,9 +67,12 @@ typedef struct dho_trainer {
      * gradients, so that what is summed last is at the front. */
     size_t parameter_floats, buffer_floats, slab_floats;
     float *parameters, *buffers, *moment1, *moment2, *partials;
-    float **sums; /* owned, [share.sum_count]: the slabs with this rank's sums; the total is in [0] */
+    float *
+        *sums; /* owned, [share.sum_count]: the slabs with this rank's sums; the total is in [0] */
     dho_bucket_sum *sum;
-    double *norm_chunks;                     /* [parameter_floats / DHO_NORM_CHUNK + 1] */
+    dho_rounding rounding_now;    /* comm.dtype: bf16: this step's */
+    const dho_rounding *rounding; /* it, or NULL: gradients are added up in fp32 */
+    double *norm_chunks;          /* [parameter_floats / DHO_NORM_CHUNK + 1] */
 
     dho_step_conflict conflict;
     float *ema_parameters, *ema_buffers; /* train.ema: averages of both; NULL without */
@@ -153,7 +156,8 @@ void dho_trainer_look_at_writer(dho_trainer *trainer, dho_local_failure *inout_l
  * of the step before went. Collective. */
 dho_status dho_trainer_save(dho_trainer *trainer, const dho_local_failure *log, bool last);
 
-/* Adds the lanes' sums up to the rank's, for floats begin .. end - 1 of the slabs (dho/bucket_sum.h). */
+/* Adds the lanes' sums up to the rank's, for floats begin .. end - 1 of the slabs
+ * (dho/bucket_sum.h). */
 void dho_step_merge_lanes(void *trainer, size_t begin, size_t end);
 
 /* One global step: all microbatches, the tree sum, the update, the log. *out_stop: a rank was

@@ -72,6 +72,18 @@ train sharded3 4 1 resnet18 --set train.steps=4 --set train.shard_optimizer=true
 [ "$(sum_of sharded3 4)" = "$(sum_of straight 4)" ] || die "train.shard_optimizer: other bits after 4 ranks go on"
 pass "train.shard_optimizer: the same bits on 2, 3 and then 4 ranks"
 
+# Gradients that are added up in bf16: other bits, the same on any number of ranks, threads and after a stop.
+for ranks in 1 2 3 4 5; do
+    train packed$ranks $ranks 1 resnet18 --set train.steps=4 --set comm.dtype=bf16 --set train.checkpoint_every=2 \
+        --set train.checkpoint_keep=9 --set train.shard_optimizer=$([ $ranks = 5 ] && echo true || echo false)
+    [ "$(sum_of packed$ranks 4)" = "$(sum_of packed1 4)" ] || die "comm.dtype: bf16: other bits on $ranks ranks"
+done
+rm -r "$work/packed2/checkpoints/step-00000004"
+train packed2 3 2 resnet18 --set train.steps=4 --set comm.dtype=bf16
+[ "$(sum_of packed2 4)" = "$(sum_of packed1 4)" ] || die "comm.dtype: bf16: other bits on 3 ranks of 2 threads that go on"
+[ "$(sum_of packed1 4)" != "$(sum_of straight 4)" ] || die "comm.dtype: bf16 changes nothing"
+pass "comm.dtype: bf16: the same bits on 1 to 5 ranks, with a sharded optimizer, after 3 ranks of 2 threads go on"
+
 # With more threads than microbatches a rank shares a microbatch among threads, unless it may not.
 for threads in 1 2; do
     train one$threads 5 $threads resnet18 --set train.shards=8 --set compute.microbatch_threads=1

@@ -66,6 +66,7 @@ typedef struct plan_job {
     bool average;            /* train.ema */
     double weights;          /* W: parameters */
     double slab_bytes;       /* B */
+    bool packed;             /* comm.dtype: bf16: half of it is sent */
     double record_bytes;     /* that the teacher's cache has for an image and view; 0: no teacher */
     double steps;            /* of the run */
     double checkpoints;      /* of the run */
