@@ -15,7 +15,7 @@ exceptions="
 "
 
 layers=(base config comm image data compute onnx nn models weights infer heads clip teacher distill optim checkpoint eval
-    select train synth init table report watch predict bench plan cli)
+    select train synth init report table watch predict bench plan cli)
 
 # The layer that implements each public header.
 declare -A module=(
