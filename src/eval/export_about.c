@@ -1,6 +1,7 @@
 #include "eval/export_about.h"
 
 #include "base/json.h"
+#include "dho/distill.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +62,11 @@ static void add_prediction(dho_export_about *out, size_t *count, const dho_class
     if (model->student.head_count < 2 || !(from->chosen || out->has_alpha)) return;
     add_number(out, count, "alpha", from->alpha, out->alpha, sizeof out->alpha);
     add_number(out, count, "beta", from->beta, out->beta, sizeof out->beta);
+}
+
+dho_export_head dho_export_lone_head(const dho_classifier *from)
+{
+    return dho_method_combines(from->method) ? DHO_EXPORT_KD : DHO_EXPORT_CE;
 }
 
 static const char *form_word(const dho_student *student, int head)

@@ -23,6 +23,9 @@ typedef struct dho_export_about {
  * DHO_ERR_MEMORY. */
 dho_status dho_export_describe(dho_export_about *out, const dho_classifier *from,
                                dho_export_head head, bool folded, bool with_alpha);
+/* The head of a file that has one: the only one; of two that are combined the distillation head, of
+ * two of which one predicts that one. */
+dho_export_head dho_export_lone_head(const dho_classifier *from);
 void dho_export_about_free(dho_export_about *about);
 
 #endif

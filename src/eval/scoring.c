@@ -117,7 +117,7 @@ static dho_status score_set(const scoring *job, size_t i, const dho_evaluation *
     out->images = outputs->count;
     out->classes = count_classes(outputs);
     out->chosen_here =
-        evaluation->dual && strcmp(config->eval.sets[i].name, config->eval.select_on) == 0;
+        evaluation->dual && strcmp(config->eval.sets[i].name, evaluation->chosen_on) == 0;
     DHO_TRY_GOTO(dho_strdup(&out->name, config->eval.sets[i].name));
     DHO_TRY_GOTO(dho_alloc(&counts, (size_t)outputs->classes, sizeof *counts, "classes"));
     DHO_TRY_GOTO(dho_alloc(&out->counts, (size_t)outputs->classes, sizeof *counts, "classes"));
@@ -155,21 +155,23 @@ dho_status dho_evaluation_score(const dho_config *config, const dho_head_outputs
                                 int threads, dho_evaluation *out)
 {
     const size_t count = config->eval.set_count;
+    const bool dual = dho_method_is_dual(config->method),
+               only_ce = dual && !dho_method_combines(config->method);
     scoring job = {.config = config, .threads = threads};
     dho_status status;
-    *out = (dho_evaluation){.dual = dho_method_is_dual(config->method),
-                            .alpha = config->eval.alpha,
-                            .beta = config->eval.beta};
+    *out = (dho_evaluation){.dual = dual,
+                            .alpha = only_ce ? 1 : config->eval.alpha,
+                            .beta = only_ce ? 1 : config->eval.beta};
     DHO_TRY_GOTO(dho_alloc(&job.sets, count, sizeof *job.sets, "evaluation"));
     DHO_TRY_GOTO(dho_alloc_zero(&out->sets, count, sizeof *out->sets, "evaluation"));
     out->set_count = count;
     for (size_t i = 0; i < count; i++)
         job.sets[i] = view_to_score(&config->eval.sets[i], &outputs[i]);
-    if (out->dual) DHO_TRY_GOTO(dho_strdup(&out->chosen_on, config->eval.select_on));
+    if (dual) DHO_TRY_GOTO(dho_strdup(&out->chosen_on, only_ce ? "" : config->eval.select_on));
     size_t chosen = 0;
     while (chosen < count && strcmp(config->eval.sets[chosen].name, config->eval.select_on) != 0)
         chosen++;
-    if (out->dual && chosen < count) DHO_TRY_GOTO(choose(&job, chosen, out));
+    if (dual && !only_ce && chosen < count) DHO_TRY_GOTO(choose(&job, chosen, out));
     for (int k = 0; k < DHO_SCORE_KINDS; k++) out->temperatures[k] = 1;
     if (chosen < count) DHO_TRY_GOTO(choose_temperatures(&job, chosen, out));
     for (size_t i = 0; i < count; i++) DHO_TRY_GOTO(score_set(&job, i, out, &out->sets[i]));
@@ -207,10 +209,11 @@ dho_status dho_set_score(const dho_config *config, const dho_config_set *set,
                          const dho_head_outputs *outputs, int threads, dho_set_scores *out)
 {
     const dho_head_outputs view = view_to_score(set, outputs);
-    const bool dual = view.logits[1] != NULL;
+    const bool dual = view.logits[1] != NULL, combines = dho_method_combines(config->method);
     point_scores combined, head;
-    *out = (dho_set_scores){.alpha = config->eval.alpha, .beta = config->eval.beta};
-    if (dual && strcmp(set->name, config->eval.select_on) == 0) {
+    *out = (dho_set_scores){.alpha = combines ? config->eval.alpha : 1,
+                            .beta = combines ? config->eval.beta : 1};
+    if (combines && strcmp(set->name, config->eval.select_on) == 0) {
         dho_accuracy *grid = NULL;
         const dho_status status =
             choose_on_grid(config, &view, threads, &grid, &out->alpha, &out->beta);
@@ -222,7 +225,7 @@ dho_status dho_set_score(const dho_config *config, const dho_config_set *set,
         out->head_top1[h] = head.top1;
         out->head_nll[h] = head.nll;
     }
-    DHO_TRY(score_at(&view, dual ? out->alpha : 1, dual ? out->beta : 1, threads, &combined));
+    DHO_TRY(score_at(&view, out->alpha, out->beta, threads, &combined));
     out->top1 = combined.top1;
     out->top5 = combined.top5;
     out->nll = combined.nll;

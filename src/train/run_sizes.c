@@ -39,16 +39,22 @@ dho_student_options dho_run_student(const dho_config *config, int classes, int p
                                      dho_method_uses_features(config->method) ? projection : 0};
 }
 
-size_t dho_run_slab_floats(size_t parameters, size_t buffers, int passes)
+int dho_run_gradient_sets(const dho_config *config)
 {
-    return parameters + (size_t)passes * buffers + TAIL_FLOATS;
+    return config->distill.gradients == DHO_GRADIENTS_PCGRAD ? 2 : 1;
+}
+
+size_t dho_run_slab_floats(const dho_config *config, size_t parameters, size_t buffers, int passes)
+{
+    return (size_t)dho_run_gradient_sets(config) * parameters + (size_t)passes * buffers +
+           TAIL_FLOATS;
 }
 
 dho_run_memory dho_run_memory_of(const dho_config *config, size_t parameters, size_t buffers,
                                  int passes, int slabs, size_t owned)
 {
     const size_t moments = config->train.optimizer == DHO_OPTIMIZER_ADAMW ? 2 : 1;
-    const size_t slab = dho_run_slab_floats(parameters, buffers, passes);
+    const size_t slab = dho_run_slab_floats(config, parameters, buffers, passes);
     dho_run_memory out = {.weights = (int64_t)((parameters + buffers) * sizeof(float)),
                           .gradients = (int64_t)((size_t)slabs * slab * sizeof(float)),
                           .optimizer = (int64_t)(moments * owned * sizeof(float))};

@@ -33,6 +33,15 @@ configurations=(
     "separate --set train.forward=separate"
     "separate_single --set train.forward=separate --set method=single_head"
     "separate_features --set train.forward=separate --set method=logit_feature"
+    "sskd --set method=sskd --set train.forward=separate"
+    "dhkd --set method=dhkd --set distill.lambda_kd=0.1"
+    "dkd --set method=single_head --set distill.divergence=dkd"
+    "dkd_dho --set distill.divergence=dkd --set distill.dkd_beta=2"
+    "wkd --set method=single_head --set distill.divergence=wkd --set train.batch_unlabelled=0"
+    "wkd_dho --set distill.divergence=wkd --set distill.wkd_iterations=3"
+    "pcgrad --set method=single_head --set distill.gradients=pcgrad"
+    "pcgrad_separate --set method=logit_feature --set distill.gradients=pcgrad --set train.forward=separate"
+    "two_stages --set distill.ce_from=0.5 --set distill.kd_until=0.5"
     "product --set train.schedule=warmup_times_cosine --set train.warmup_steps=2"
 )
 for line in "${configurations[@]}"; do
@@ -50,6 +59,15 @@ vit=(--set student.model=clip_vit_b16 --set student.width=64 --set student.layer
 train 1 vit "${vit[@]}"
 train 1 vit_separate "${vit[@]}" --set train.forward=separate
 same vit vit_separate "without batch normalisation train.forward changes no bit"
+
+for method in sskd dhkd; do
+    grep -q '"alpha": *1[,.]' "$work/$method/eval.json" || die "$method: its prediction is the supervised head's alone"
+    train 1 "${method}_looks" --set method=$method --set train.eval_every=3 --set train.eval_on=val
+    grep -q '"eval_alpha": *1[,.}]' "$work/${method}_looks/metrics.jsonl" || die "$method: alpha while it trains"
+    run 1 export "$work/$method" --out "$work/$method.safetensors" >"$work/log" 2>&1 || die "exporting $method"
+    grep -q "head_ce as fc" "$work/log" || die "$method: exports another head"
+done
+pass "sskd and dhkd predict by their supervised head: evaluation, evaluation while training, export"
 
 grep -q '"feature_labelled"' "$work/feature_mse/metrics.jsonl" || die "no feature loss in the metrics"
 grep -q '"feature_labelled"' "$work/cosine/metrics.jsonl" && die "a feature loss without one"
@@ -94,6 +112,7 @@ awk '{ loss[NR] = $1 } END { d = loss[1] - loss[2]; exit !(NR == 2 && d * d < 1e
 pass "a cosine head's embeddings and logits teach the same: losses $(tr '\n' ' ' <"$work/losses")"
 
 refuse "needs a cache of embeddings" --set method=feature --set teacher.cache="$work/logits"
+refuse "distill.divergence wkd needs a cache of embeddings" --set distill.divergence=wkd --set teacher.cache="$work/logits"
 refuse "head would not be trained" --set method=feature --set distill.lambda_ce=0
 refuse "head_kd: has no effect" --set method=ce --set student.head_kd=cosine
 

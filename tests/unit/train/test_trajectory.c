@@ -1,7 +1,8 @@
 /* Twenty training steps of the method against PyTorch (float64), through the code that the trainer
  * runs: stacked and separate forward, both weightings of the losses, cosine heads, feature
- * baselines, schedules; every backend. A ResNet (tests/golden/make_trajectory_golden.py) and a
- * tower like CLIP's, whose distillation head is the method's, 100 (W f/|f| + b) with b from 0
+ * baselines, schedules; every backend. A ResNet (tests/golden/make_trajectory_golden.py), with it
+ * the methods that the paper compares with (make_baseline_golden.py), and a tower like CLIP's,
+ * whose distillation head is the method's, 100 (W f/|f| + b) with b from 0
  * (make_clip_trajectory_golden.py, which has the formulas only).
  *
  * Tolerance 1e-4 of each tensor's largest value, on every parameter. The average of the weights
@@ -14,7 +15,9 @@
 #include "dho/optim.h"
 #include "dho/safetensors.h"
 #include "dho/state_dict.h"
+#include "train/chunk_sum.h"
 #include "train/ema.h"
+#include "train/pcgrad.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -41,25 +44,145 @@ static const struct trajectory_case {
     float lambda_ce, lambda_kd, lambda_feature;
     dho_feature_loss feature_loss;
     dho_schedule_kind schedule;
+    dho_divergence divergence;
+    dho_gradient_rule gradients;
+    double ce_from, kd_until; /* 0 of kd_until: 1 */
 } cases[] = {
-    {"semi", &resnet, DHO_METHOD_DHO, DHO_HEAD_COSINE, false, 1, 1, 0, DHO_FEATURE_MSE,
-     DHO_SCHEDULE_WARMUP_TIMES_COSINE},
-    {"shots", &resnet, DHO_METHOD_DHO, DHO_HEAD_LINEAR, false, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
-     DHO_SCHEDULE_COSINE},
-    {"semi_separate", &resnet, DHO_METHOD_DHO, DHO_HEAD_COSINE, true, 1, 1, 0, DHO_FEATURE_MSE,
-     DHO_SCHEDULE_WARMUP_TIMES_COSINE},
-    {"fine_grained", &resnet, DHO_METHOD_DHO, DHO_HEAD_LINEAR, true, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
-     DHO_SCHEDULE_LINEAR},
-    {"single_head", &resnet, DHO_METHOD_SINGLE_HEAD, DHO_HEAD_LINEAR, true, 0.5f, 0.5f, 0,
-     DHO_FEATURE_MSE, DHO_SCHEDULE_CONSTANT},
-    {"feature", &resnet, DHO_METHOD_FEATURE, DHO_HEAD_LINEAR, false, 1, 0, 2, DHO_FEATURE_COSINE,
-     DHO_SCHEDULE_COSINE},
-    {"clip_semi", &clip, DHO_METHOD_DHO, DHO_HEAD_COSINE, false, 1, 1, 0, DHO_FEATURE_MSE,
-     DHO_SCHEDULE_WARMUP_TIMES_COSINE},
-    {"clip_shots", &clip, DHO_METHOD_DHO, DHO_HEAD_COSINE, false, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
-     DHO_SCHEDULE_COSINE},
-    {"logit_feature", &resnet, DHO_METHOD_LOGIT_FEATURE, DHO_HEAD_LINEAR, true, 1, 0.5f, 2,
-     DHO_FEATURE_MSE, DHO_SCHEDULE_COSINE},
+    {.name = "semi",
+     .student = &resnet,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_COSINE,
+     .lambda_ce = 1,
+     .lambda_kd = 1,
+     .schedule = DHO_SCHEDULE_WARMUP_TIMES_COSINE},
+    {.name = "shots",
+     .student = &resnet,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_LINEAR,
+     .lambda_ce = 0.5f,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_COSINE},
+    {.name = "semi_separate",
+     .student = &resnet,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_COSINE,
+     .separate = true,
+     .lambda_ce = 1,
+     .lambda_kd = 1,
+     .schedule = DHO_SCHEDULE_WARMUP_TIMES_COSINE},
+    {.name = "fine_grained",
+     .student = &resnet,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_LINEAR,
+     .separate = true,
+     .lambda_ce = 0.5f,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_LINEAR},
+    {.name = "single_head",
+     .student = &resnet,
+     .method = DHO_METHOD_SINGLE_HEAD,
+     .head_kd = DHO_HEAD_LINEAR,
+     .separate = true,
+     .lambda_ce = 0.5f,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_CONSTANT},
+    {.name = "feature",
+     .student = &resnet,
+     .method = DHO_METHOD_FEATURE,
+     .head_kd = DHO_HEAD_LINEAR,
+     .lambda_ce = 1,
+     .lambda_feature = 2,
+     .feature_loss = DHO_FEATURE_COSINE,
+     .schedule = DHO_SCHEDULE_COSINE},
+    {.name = "clip_semi",
+     .student = &clip,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_COSINE,
+     .lambda_ce = 1,
+     .lambda_kd = 1,
+     .schedule = DHO_SCHEDULE_WARMUP_TIMES_COSINE},
+    {.name = "clip_shots",
+     .student = &clip,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_COSINE,
+     .lambda_ce = 0.5f,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_COSINE},
+    {.name = "logit_feature",
+     .student = &resnet,
+     .method = DHO_METHOD_LOGIT_FEATURE,
+     .head_kd = DHO_HEAD_LINEAR,
+     .separate = true,
+     .lambda_ce = 1,
+     .lambda_kd = 0.5f,
+     .lambda_feature = 2,
+     .schedule = DHO_SCHEDULE_COSINE},
+    {.name = "dkd",
+     .student = &resnet,
+     .method = DHO_METHOD_SINGLE_HEAD,
+     .head_kd = DHO_HEAD_LINEAR,
+     .separate = true,
+     .lambda_ce = 1,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_COSINE,
+     .divergence = DHO_DIVERGENCE_DKD},
+    {.name = "dkd_dho",
+     .student = &resnet,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_LINEAR,
+     .lambda_ce = 0.5f,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_COSINE,
+     .divergence = DHO_DIVERGENCE_DKD},
+    {.name = "wkd",
+     .student = &resnet,
+     .method = DHO_METHOD_SINGLE_HEAD,
+     .head_kd = DHO_HEAD_LINEAR,
+     .lambda_ce = 1,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_COSINE,
+     .divergence = DHO_DIVERGENCE_WKD},
+    {.name = "wkd_dho",
+     .student = &resnet,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_LINEAR,
+     .lambda_ce = 0.5f,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_COSINE,
+     .divergence = DHO_DIVERGENCE_WKD},
+    {.name = "sskd",
+     .student = &resnet,
+     .method = DHO_METHOD_SSKD,
+     .head_kd = DHO_HEAD_LINEAR,
+     .separate = true,
+     .lambda_ce = 1,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_LINEAR},
+    {.name = "dhkd",
+     .student = &resnet,
+     .method = DHO_METHOD_DHKD,
+     .head_kd = DHO_HEAD_LINEAR,
+     .lambda_ce = 1,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_COSINE},
+    {.name = "pcgrad",
+     .student = &resnet,
+     .method = DHO_METHOD_SINGLE_HEAD,
+     .head_kd = DHO_HEAD_LINEAR,
+     .separate = true,
+     .lambda_ce = 1,
+     .lambda_kd = 0.75f,
+     .schedule = DHO_SCHEDULE_COSINE,
+     .gradients = DHO_GRADIENTS_PCGRAD},
+    {.name = "staged",
+     .student = &resnet,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_LINEAR,
+     .lambda_ce = 1,
+     .lambda_kd = 1,
+     .schedule = DHO_SCHEDULE_COSINE,
+     .ce_from = 0.25,
+     .kd_until = 0.75},
 };
 static const dho_backend backends[] = {DHO_BACKEND_REF, DHO_BACKEND_BLIS, DHO_BACKEND_ONEDNN};
 enum { CASES = sizeof cases / sizeof *cases, BACKENDS = sizeof backends / sizeof *backends };
@@ -73,6 +196,10 @@ typedef struct fixture {
     float *parameters, *buffers, *gradients, *statistics, *moment1, *moment2, *expected, *images;
     float teacher[2 * ROWS * CLASSES], embeddings[2 * ROWS * EMBEDDING];
     int64_t labels[2 * LABELLED];
+    dho_transport transport;
+    double *scratch;
+    float *ce_gradients; /* of pcgrad */
+    double *chunks;
 } fixture;
 
 static float *slab(size_t floats)
@@ -114,7 +241,8 @@ static void open_inputs(fixture *f, const struct trajectory_case *c)
     }
     read_floats(f->inputs, "images", f->images);
     read_floats(f->inputs, "teacher", f->teacher);
-    if (dho_method_uses_features(c->method)) read_floats(f->inputs, "embedding", f->embeddings);
+    if (dho_method_uses_features(c->method) || c->divergence == DHO_DIVERGENCE_WKD)
+        read_floats(f->inputs, "embedding", f->embeddings);
     ck_assert_ok(dho_tensor_to_int64(dho_safetensors_find(f->inputs, "labels"), f->labels));
 }
 
@@ -149,13 +277,25 @@ static void open_fixture(fixture *f, const struct trajectory_case *c, dho_backen
     f->image_floats = (size_t)(ROWS * student->size * student->size * 3);
     f->images = slab(2 * f->image_floats);
     open_inputs(f, c);
+    f->ce_gradients = slab(f->floats);
+    ck_assert_ok(dho_alloc(&f->chunks, dho_chunk_count(f->floats), sizeof *f->chunks, "test"));
+    dho_config config = {0};
+    config.distill.wkd_sharpen = 1;
+    config.distill.wkd_entropy = 0.05;
+    config.distill.wkd_iterations = 10;
+    ck_assert_ok(dho_transport_create(&f->transport, &config, CLASSES, EMBEDDING, f->embeddings));
+    ck_assert_ok(
+        dho_alloc(&f->scratch, dho_transport_scratch(&f->transport), sizeof *f->scratch, "test"));
 }
 
 static void close_fixture(fixture *f)
 {
-    float *const slabs[] = {f->parameters, f->buffers, f->gradients, f->statistics,
-                            f->moment1,    f->moment2, f->expected,  f->images};
+    float *const slabs[] = {f->parameters, f->buffers,  f->gradients, f->statistics,  f->moment1,
+                            f->moment2,    f->expected, f->images,    f->ce_gradients};
     for (size_t i = 0; i < sizeof slabs / sizeof *slabs; i++) dho_free(slabs[i]);
+    dho_free(f->chunks);
+    dho_free(f->scratch);
+    dho_transport_free(&f->transport);
     dho_executor_destroy(&f->executor);
     dho_student_destroy(&f->student);
     dho_compute_destroy(&f->compute);
@@ -192,18 +332,46 @@ static double compare_slots(fixture *f, const dho_safetensors *golden, bool buff
     return worst;
 }
 
+/* As the trainer's step has them (train/step.c). */
+static dho_loss_terms run_losses(fixture *f, const dho_microbatch *microbatch,
+                                 const dho_objective *objective, dho_gradient_rule gradients)
+{
+    memset(f->gradients, 0, f->floats * sizeof *f->gradients);
+    if (gradients == DHO_GRADIENTS_SUM)
+        return dho_microbatch_run(microbatch, objective, f->gradients, f->statistics, NULL);
+    const dho_objective ce = dho_objective_only_ce(objective);
+    const dho_objective teacher = dho_objective_only_teacher(objective);
+    memset(f->ce_gradients, 0, f->floats * sizeof *f->ce_gradients);
+    const dho_loss_terms rest =
+        dho_microbatch_run(microbatch, &teacher, f->gradients, f->statistics, NULL);
+    dho_loss_terms terms =
+        dho_microbatch_run(microbatch, &ce, f->ce_gradients, f->statistics, NULL);
+    terms.total += rest.total;
+    dho_pcgrad_join(2, f->floats, f->ce_gradients, f->gradients, f->chunks);
+    return terms;
+}
+
 static dho_loss_terms step(fixture *f, const struct trajectory_case *c, int s)
 {
     const int b = s % 2;
     const int passes = dho_microbatch_passes(&f->student, c->separate, ROWS, LABELLED);
     const dho_schedule schedule = {
         .kind = c->schedule, .total_steps = STEPS, .warmup_steps = WARMUP, .warmup_start = 0.01};
-    const dho_objective objective = {.method = c->method,
-                                     .temperature = 2,
-                                     .lambda_ce = c->lambda_ce,
-                                     .lambda_kd = c->lambda_kd,
-                                     .lambda_feature = c->lambda_feature,
-                                     .feature_loss = c->feature_loss};
+    const dho_objective whole = {.method = c->method,
+                                 .temperature = 2,
+                                 .lambda_ce = c->lambda_ce,
+                                 .lambda_kd = c->lambda_kd,
+                                 .lambda_feature = c->lambda_feature,
+                                 .feature_loss = c->feature_loss,
+                                 .divergence = c->divergence,
+                                 .dkd_alpha = 1,
+                                 .dkd_beta = 2,
+                                 .wkd_weight = 30,
+                                 .transport = &f->transport,
+                                 .scratch = f->scratch,
+                                 .ce_from = c->ce_from,
+                                 .kd_until = c->kd_until > 0 ? c->kd_until : 1};
+    const dho_objective objective = dho_objective_at(&whole, s, STEPS);
     int32_t labels[ROWS];
     for (int i = 0; i < ROWS; i++)
         labels[i] = i < LABELLED ? (int32_t)f->labels[b * LABELLED + i] : -1;
@@ -217,9 +385,7 @@ static dho_loss_terms step(fixture *f, const struct trajectory_case *c, int s)
                                        .labels = labels,
                                        .teacher_logits = f->teacher + b * ROWS * CLASSES,
                                        .embeddings = f->embeddings + b * ROWS * EMBEDDING};
-    memset(f->gradients, 0, f->floats * sizeof *f->gradients);
-    const dho_loss_terms terms =
-        dho_microbatch_run(&microbatch, &objective, f->gradients, f->statistics, NULL);
+    const dho_loss_terms terms = run_losses(f, &microbatch, &objective, c->gradients);
     dho_compute_kernels(f->compute)
         ->adamw(f->compute, f->floats,
                 &(dho_adamw_step){.step = s + 1,
