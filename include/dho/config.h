@@ -206,6 +206,7 @@ typedef struct dho_config {
         double wkd_sharpen;              /* distill.wkd_sharpen: 1, > 0 */
         double wkd_entropy;              /* distill.wkd_entropy: 0.05, >= 0.01 */
         int64_t wkd_iterations;          /* distill.wkd_iterations: 10; 1 .. 1000 */
+        bool unlabelled;                 /* distill.unlabelled: true; false: none is drawn */
         dho_gradient_rule gradients;     /* distill.gradients: sum | pcgrad */
         double ce_from;                  /* distill.ce_from: 0, [0, 1); share of the steps */
         double kd_until;                 /* distill.kd_until: 1, (0, 1]; share of the steps */

@@ -94,6 +94,12 @@ dho_status dho_check_losses(const dho_config_checker *c)
     if (k->train.batch_labelled + k->train.batch_unlabelled == 0)
         return dho_check_fail(c, "train.batch_labelled", "train.batch_unlabelled",
                               "batch_labelled and batch_unlabelled are both 0");
+    if (!k->distill.unlabelled && k->method == DHO_METHOD_CE)
+        return dho_check_fail(c, "distill.unlabelled", "method",
+                              "has no effect with method: ce, which draws no unlabelled images");
+    if (!k->distill.unlabelled && k->train.batch_labelled == 0)
+        return dho_check_fail(c, "train.batch_labelled", "distill.unlabelled",
+                              "must not be 0 with distill.unlabelled: false");
     if (has_ce && k->train.batch_labelled == 0)
         return dho_check_fail(c, "train.batch_labelled", "method",
                               "must not be 0 with method: %s and a cross-entropy loss", method);

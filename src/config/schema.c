@@ -237,6 +237,8 @@ static const dho_field config_fields[] = {
     NUMBER(distill.wkd_sharpen, NUMBERS, "1", ABOVE(0), "", "divergence: wkd: kappa of the cost between classes"),
     NUMBER(distill.wkd_entropy, NUMBERS, "0.05", IN(0.01, 1000), "", "divergence: wkd: eta, the entropy's part in the transport"),
     NUMBER(distill.wkd_iterations, NUMBERS, "10", IN(1, 1000), "iterations", "divergence: wkd: Sinkhorn's"),
+    BOOL(distill.unlabelled, NUMBERS, "true",
+         "train on unlabelled images; false: none is drawn, in as many steps (train.epochs)"),
     WORD(distill.gradients, NUMBERS, gradient_words, "sum",
          "how the gradients of cross-entropy and teacher become one; pcgrad takes twice the time (docs/method.md)"),
     NUMBER(distill.ce_from, NUMBERS, "0", IN_BELOW(0, 1), "of the steps", "share after which the cross-entropy counts; 0: always"),

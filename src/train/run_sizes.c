@@ -7,9 +7,9 @@ dho_micro_rows dho_run_rows(const dho_config *config)
 {
     const int64_t shards = config->train.shards;
     const int labelled = (int)(config->train.batch_labelled / shards);
-    const bool teacher = dho_method_uses_teacher(config->method);
+    const bool both = dho_method_uses_teacher(config->method) && config->distill.unlabelled;
     return (dho_micro_rows){
-        labelled, labelled + (teacher ? (int)(config->train.batch_unlabelled / shards) : 0)};
+        labelled, labelled + (both ? (int)(config->train.batch_unlabelled / shards) : 0)};
 }
 
 int dho_run_lanes(const dho_config *config, int threads)
