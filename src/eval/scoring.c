@@ -100,10 +100,29 @@ fail:
 }
 
 /* The kinds of scores that a set has. */
-static bool is_scored(const dho_evaluation *evaluation, dho_score_kind kind)
+static bool is_scored(const scoring *job, const dho_evaluation *evaluation, dho_score_kind kind)
 {
-    return kind == DHO_SCORE_COMBINED ||
-           (evaluation->dual && (kind != DHO_SCORE_EXACT || evaluation->plateau_count > 0));
+    switch (kind) {
+    case DHO_SCORE_COMBINED:
+        return true;
+    case DHO_SCORE_EXACT:
+        return evaluation->plateau_count > 0;
+    case DHO_SCORE_ENTROPY:
+        return dho_method_combines(job->config->method);
+    case DHO_SCORE_CE_HEAD:
+    case DHO_SCORE_KD_HEAD:
+    case DHO_SCORE_KINDS:
+        break;
+    }
+    return evaluation->dual;
+}
+
+static dho_status count_hits(const scoring *job, const dho_head_outputs *outputs,
+                             dho_score_kind kind, const dho_combination *by, dho_accuracy *out)
+{
+    if (kind == DHO_SCORE_ENTROPY)
+        return dho_outputs_by_entropy(outputs, by->beta, job->threads, out);
+    return dho_outputs_sweep(outputs, &by->alpha, 1, &by->beta, 1, job->threads, out);
 }
 
 static dho_status score_set(const scoring *job, size_t i, const dho_evaluation *evaluation,
@@ -122,14 +141,13 @@ static dho_status score_set(const scoring *job, size_t i, const dho_evaluation *
     DHO_TRY_GOTO(dho_alloc(&counts, (size_t)outputs->classes, sizeof *counts, "classes"));
     DHO_TRY_GOTO(dho_alloc(&out->counts, (size_t)outputs->classes, sizeof *counts, "classes"));
     for (int k = 0; k < DHO_SCORE_KINDS; k++) {
-        if (!is_scored(evaluation, k)) continue;
+        if (!is_scored(job, evaluation, k)) continue;
         const dho_combination by = dho_evaluation_combination(evaluation, k);
         const double *temperature =
             evaluation->scaled_on != NULL ? &evaluation->temperatures[k] : NULL;
-        DHO_TRY_GOTO(
-            dho_outputs_sweep(outputs, &by.alpha, 1, &by.beta, 1, job->threads, &accuracy));
+        DHO_TRY_GOTO(count_hits(job, outputs, k, &by, &accuracy));
         out->scores[k] = dho_score_of(&accuracy);
-        if (k != DHO_SCORE_EXACT)
+        if (k < DHO_SCORE_EXACT)
             DHO_TRY_GOTO(describe(job, i, &by, temperature,
                                   k == DHO_SCORE_COMBINED ? out->counts : counts, &out->scores[k]));
     }
@@ -143,7 +161,7 @@ static dho_status choose_temperatures(const scoring *job, size_t chosen, dho_eva
 {
     if (job->sets[chosen].count == 0) return DHO_OK;
     for (int k = 0; k < DHO_SCORE_EXACT; k++) {
-        if (!is_scored(out, k)) continue;
+        if (!is_scored(job, out, k)) continue;
         const dho_combination by = dho_evaluation_combination(out, k);
         DHO_TRY(
             dho_outputs_temperature(&job->sets[chosen], &by, job->threads, &out->temperatures[k]));
