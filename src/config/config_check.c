@@ -95,6 +95,18 @@ static dho_status check_multiple(const dho_config_checker *c, const char *key, i
                           (long long)batch);
 }
 
+/* A file's head is one layer. */
+static dho_status check_hidden(const dho_config_checker *c)
+{
+    const dho_config *k = c->config;
+    const char *key = k->student.head_ce_hidden > 0   ? "student.head_ce_hidden"
+                      : k->student.head_kd_hidden > 0 ? "student.head_kd_hidden"
+                                                      : NULL;
+    if (key == NULL || !(k->student.init_head || k->student.head_init[0] != '\0')) return DHO_OK;
+    return dho_check_fail(c, key, NULL, "a head with a hidden layer cannot start from %s",
+                          k->student.init_head ? "student.init_head" : "student.head_init");
+}
+
 static dho_status check_heads(const dho_config_checker *c)
 {
     const dho_config *k = c->config;
@@ -109,7 +121,7 @@ static dho_status check_heads(const dho_config_checker *c)
                               "has no effect with method: %s, which has one head "
                               "(student.head_ce_hidden)",
                               dho_method_name(k->method));
-    return DHO_OK;
+    return check_hidden(c);
 }
 
 static dho_status check_train(const dho_config_checker *c)

@@ -87,6 +87,11 @@ static void add_heads(dho_export_about *out, size_t *count, const dho_student *s
         snprintf(out->forms, sizeof out->forms, "%s", form_word(student, head == DHO_EXPORT_KD));
     add(out, count, "heads", heads);
     add(out, count, "head_forms", out->forms);
+    if (student->head_hidden[0] > 0 || student->head_hidden[1] > 0) {
+        snprintf(out->hidden, sizeof out->hidden, "%d %d", student->head_hidden[0],
+                 student->head_hidden[1]);
+        add(out, count, "head_hidden", out->hidden);
+    }
     add_number(out, count, "head_scale", (double)student->head_scale, out->scale,
                sizeof out->scale);
 }

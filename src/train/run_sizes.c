@@ -8,8 +8,8 @@ dho_micro_rows dho_run_rows(const dho_config *config)
     const int64_t shards = config->train.shards;
     const int labelled = (int)(config->train.batch_labelled / shards);
     const bool both = dho_method_uses_teacher(config->method) && config->distill.unlabelled;
-    return (dho_micro_rows){
-        labelled, labelled + (both ? (int)(config->train.batch_unlabelled / shards) : 0)};
+    return (dho_micro_rows){labelled,
+                            labelled + (both ? (int)(config->train.batch_unlabelled / shards) : 0)};
 }
 
 int dho_run_lanes(const dho_config *config, int threads)
@@ -27,16 +27,17 @@ int dho_run_lane_threads(const dho_config *config, int threads, int lanes)
 
 dho_student_options dho_run_student(const dho_config *config, int classes, int projection)
 {
-    return (dho_student_options){.model = config->student.model,
-                                 .width = (int)config->student.width,
-                                 .layers = (int)config->student.layers,
-                                 .image_size = (int)config->data.image_size,
-                                 .classes = classes,
-                                 .dual_head = dho_method_is_dual(config->method),
-                                 .head_forms = {config->student.head_ce, config->student.head_kd},
-                                 .head_scale = (float)config->student.head_scale,
-                                 .projection =
-                                     dho_method_uses_features(config->method) ? projection : 0};
+    return (dho_student_options){
+        .model = config->student.model,
+        .width = (int)config->student.width,
+        .layers = (int)config->student.layers,
+        .image_size = (int)config->data.image_size,
+        .classes = classes,
+        .dual_head = dho_method_is_dual(config->method),
+        .head_forms = {config->student.head_ce, config->student.head_kd},
+        .head_scale = (float)config->student.head_scale,
+        .head_hidden = {(int)config->student.head_ce_hidden, (int)config->student.head_kd_hidden},
+        .projection = dho_method_uses_features(config->method) ? projection : 0};
 }
 
 int dho_run_gradient_sets(const dho_config *config)

@@ -18,6 +18,7 @@ of the cases are such that this does not happen.
 import os
 
 import torch
+import torch.nn as nn
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
@@ -37,7 +38,26 @@ CASES = {
     "dhkd": ("dhkd", "kl", False, 1, 0.5, "cosine", 0, 1),
     "pcgrad": ("pcgrad", "kl", True, 1, 0.75, "cosine", 0, 1),
     "staged": ("dho", "kl", False, 1, 1, "cosine", 0.25, 0.75),
+    "hidden_kd": ("dho", "kl", False, 0.5, 0.5, "cosine", 0, 1),
+    "hidden_both": ("dho", "kl", True, 1, 0.5, "cosine", 0, 1),
 }
+# Channels of the heads' hidden layers (the paper's section F.1, without dropout).
+HIDDEN = {"hidden_kd": {"head_kd": 7}, "hidden_both": {"head_ce": 6, "head_kd": 9}}
+
+
+class HiddenHead(nn.Linear):
+    """A head with a hidden layer; each weight starts from a formula that the test has, too."""
+
+    def __init__(self, name, features, channels):
+        super().__init__(channels, CLASSES)
+        self.hidden, self.norm = nn.Linear(features, channels), nn.LayerNorm(channels)
+        for key, p in self.named_parameters():
+            if not key.startswith("norm."):
+                i = torch.arange(p.numel()) * 7919 + len(f"{name}.{key}")
+                p.data = ((i % 1013) / 1013 - 0.5).float().double().view(p.shape)
+
+    def forward(self, f):
+        return super().forward(F.gelu(self.norm(self.hidden(f))))
 
 
 def dkd(student, teacher, labels):
@@ -121,10 +141,12 @@ def pcgrad(losses, parameters):
     return (a @ b).item()
 
 
-def trajectory(case, initial, inputs, prototypes):
+def trajectory(case, hidden, initial, inputs, prototypes):
     method, _, _, lambda_ce, lambda_kd, kind, ce_from, kd_until = case
     model = Student()
     model.load_state_dict(initial, strict=False)
+    for name, channels in hidden.items():
+        setattr(model, name, HiddenHead(name, model.net.feature_dim, channels))
     single = method in ("single_head", "pcgrad")
     heads = ("head.",) if single else ("head_ce.", "head_kd.")
     parameters = {k: v for k, v in model.named_parameters() if not k.startswith("head") or k.startswith(heads)}
@@ -156,7 +178,7 @@ def main():
     inputs = (images, shared["labels"], shared["teacher"].double())
     prototypes = shared["embedding"][0, :CLASSES].double()
     for name, case in CASES.items():
-        final, history, conflicts = trajectory(case, initial, inputs, prototypes)
+        final, history, conflicts = trajectory(case, HIDDEN.get(name, {}), initial, inputs, prototypes)
         print(name, "losses", [round(t, 4) for t in history[:, -1].tolist()][::5],
               f"{conflicts} steps in conflict" if case[0] == "pcgrad" else "")
         save_file({**final, "losses": history}, os.path.join(HERE, f"trajectory_{name}.safetensors"))

@@ -47,6 +47,7 @@ static const struct trajectory_case {
     dho_divergence divergence;
     dho_gradient_rule gradients;
     double ce_from, kd_until; /* 0 of kd_until: 1 */
+    int hidden[2];            /* channels of the heads' hidden layers */
 } cases[] = {
     {.name = "semi",
      .student = &resnet,
@@ -183,6 +184,23 @@ static const struct trajectory_case {
      .schedule = DHO_SCHEDULE_COSINE,
      .ce_from = 0.25,
      .kd_until = 0.75},
+    {.name = "hidden_kd",
+     .student = &resnet,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_LINEAR,
+     .lambda_ce = 0.5f,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_COSINE,
+     .hidden = {0, 7}},
+    {.name = "hidden_both",
+     .student = &resnet,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_LINEAR,
+     .separate = true,
+     .lambda_ce = 1,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_COSINE,
+     .hidden = {6, 9}},
 };
 static const dho_backend backends[] = {DHO_BACKEND_REF, DHO_BACKEND_BLIS, DHO_BACKEND_ONEDNN};
 enum { CASES = sizeof cases / sizeof *cases, BACKENDS = sizeof backends / sizeof *backends };
@@ -225,6 +243,47 @@ static const dho_slot *slot_of(const dho_graph *graph, const char *name)
     return NULL;
 }
 
+static dho_student_options options_of(const struct trajectory_case *c)
+{
+    return (dho_student_options){.model = c->student->model,
+                                 .width = c->student->width,
+                                 .layers = c->student->layers,
+                                 .image_size = c->student->size,
+                                 .classes = CLASSES,
+                                 .dual_head = dho_method_is_dual(c->method),
+                                 .head_forms = {DHO_HEAD_LINEAR, c->head_kd},
+                                 .head_scale = c->student->head_scale,
+                                 .head_hidden = {c->hidden[0], c->hidden[1]},
+                                 .projection = dho_method_uses_features(c->method) ? EMBEDDING : 0};
+}
+
+/* The inputs are of heads without hidden layers: what a head with one has starts from the script's
+ * formula, all else as in the inputs. */
+static void start_hidden(fixture *f, const struct trajectory_case *c)
+{
+    dho_student plain;
+    dho_student_options options = options_of(c);
+    options.head_hidden[0] = options.head_hidden[1] = 0;
+    ck_assert_ok(dho_student_create(&plain, &options));
+    float *values = slab(dho_graph_parameter_floats(plain.graph));
+    ck_assert_ok(dho_state_dict_load(f->inputs, plain.graph, false, "", values));
+    for (size_t i = 0; i < dho_graph_parameter_count(f->student.graph); i++) {
+        const dho_slot *slot = dho_graph_parameter(f->student.graph, i);
+        float *out = f->parameters + slot->offset;
+        const bool ce = strncmp(slot->name, "head_ce.", 8) == 0,
+                   kd = strncmp(slot->name, "head_kd.", 8) == 0;
+        if ((ce && c->hidden[0] > 0) || (kd && c->hidden[1] > 0)) {
+            if (strncmp(slot->name + 8, "norm.", 5) == 0) continue; /* 1 and 0 */
+            for (size_t k = 0; k < slot->count; k++)
+                out[k] = (float)((double)((k * 7919 + strlen(slot->name)) % 1013) / 1013 - 0.5);
+            continue;
+        }
+        memcpy(out, values + slot_of(plain.graph, slot->name)->offset, slot->count * sizeof *out);
+    }
+    dho_free(values);
+    dho_student_destroy(&plain);
+}
+
 static void open_inputs(fixture *f, const struct trajectory_case *c)
 {
     char path[128];
@@ -234,7 +293,10 @@ static void open_inputs(fixture *f, const struct trajectory_case *c)
     ck_assert_ok(dho_safetensors_open(&f->golden, path));
     const dho_graph *graph = f->student.graph;
     dho_graph_initialise(graph, 1, f->parameters, f->buffers);
-    ck_assert_ok(dho_state_dict_load(f->inputs, graph, false, "", f->parameters));
+    if (c->hidden[0] + c->hidden[1] > 0)
+        start_hidden(f, c);
+    else
+        ck_assert_ok(dho_state_dict_load(f->inputs, graph, false, "", f->parameters));
     if (c->head_kd == DHO_HEAD_COSINE) { /* as the method starts it */
         const dho_slot *bias = slot_of(graph, "head_kd.bias");
         memset(f->parameters + bias->offset, 0, bias->count * sizeof(float));
@@ -250,16 +312,7 @@ static void open_fixture(fixture *f, const struct trajectory_case *c, dho_backen
 {
     ck_assert_ok(dho_compute_create(&f->compute, backend, DHO_DTYPE_FP32, 2));
     const struct trajectory_student *student = c->student;
-    const dho_student_options options = {.model = student->model,
-                                         .width = student->width,
-                                         .layers = student->layers,
-                                         .image_size = student->size,
-                                         .classes = CLASSES,
-                                         .dual_head = dho_method_is_dual(c->method),
-                                         .head_forms = {DHO_HEAD_LINEAR, c->head_kd},
-                                         .head_scale = student->head_scale,
-                                         .projection =
-                                             dho_method_uses_features(c->method) ? EMBEDDING : 0};
+    const dho_student_options options = options_of(c);
     ck_assert_ok(dho_student_create(&f->student, &options));
     const dho_executor_options execution = {.compute = f->compute, .batch = ROWS, .training = true};
     ck_assert_ok(dho_executor_create(&f->executor, f->student.graph, &execution));
