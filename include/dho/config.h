@@ -22,10 +22,12 @@ typedef enum dho_method {
     DHO_METHOD_SINGLE_HEAD, /* one head, both losses */
     DHO_METHOD_DHO,         /* two heads, one loss each */
     DHO_METHOD_FEATURE, /* one head with CE; projected features regress the teacher's embedding */
-    DHO_METHOD_LOGIT_FEATURE /* one head with CE and KL; and the regression */
+    DHO_METHOD_LOGIT_FEATURE, /* one head with CE and KL; and the regression */
+    DHO_METHOD_SSKD, /* two heads: CE and KL of the labelled images, KL of the unlabelled ones */
+    DHO_METHOD_DHKD  /* two heads: CE, and a loss on the logits themselves */
 } dho_method;
 
-enum { DHO_METHOD_COUNT = DHO_METHOD_LOGIT_FEATURE + 1 };
+enum { DHO_METHOD_COUNT = DHO_METHOD_DHKD + 1 };
 
 /* Whose choices fill the keys that are not given: this project's, or the public code's
  * (docs/method.md). */
@@ -36,6 +38,14 @@ typedef enum dho_head_form {
     DHO_HEAD_COSINE  /* scale * (W f/|f| + b) */
 } dho_head_form;
 typedef enum dho_feature_loss { DHO_FEATURE_MSE, DHO_FEATURE_COSINE } dho_feature_loss;
+/* What compares teacher and student on labelled images at the head that learns the labels. */
+typedef enum dho_divergence {
+    DHO_DIVERGENCE_KL,
+    DHO_DIVERGENCE_DKD, /* decoupled: the label's class and the others apart */
+    DHO_DIVERGENCE_WKD  /* Wasserstein distance over the other classes */
+} dho_divergence;
+/* How the gradients of cross-entropy and of the teacher's losses become one. */
+typedef enum dho_gradient_rule { DHO_GRADIENTS_SUM, DHO_GRADIENTS_PCGRAD } dho_gradient_rule;
 /* How much a labelled image of a class counts in the cross-entropy (dho/distill.h). */
 typedef enum dho_class_weights {
     DHO_WEIGHTS_NONE,
@@ -172,6 +182,8 @@ typedef struct dho_config {
         dho_head_form head_ce; /* student.head_ce: auto; of the supervised or the only head */
         dho_head_form head_kd; /* student.head_kd: auto; of the distillation head (dho) */
         double head_scale;     /* student.head_scale: 100; of cosine heads, > 0 */
+        int64_t head_ce_hidden; /* student.head_ce_hidden: 0 = none; channels of a hidden layer */
+        int64_t head_kd_hidden; /* student.head_kd_hidden: 0 = none */
     } student;
 
     struct {
@@ -188,6 +200,16 @@ typedef struct dho_config {
         dho_class_weights class_weights; /* distill.class_weights: none | inverse | effective */
         double effective_beta;           /* distill.effective_beta: 0.999, [0, 1) */
         double logit_adjust;             /* distill.logit_adjust: 0, >= 0; tau */
+        dho_divergence divergence;       /* distill.divergence: kl | dkd | wkd */
+        double dkd_alpha, dkd_beta;      /* distill.dkd_alpha: 1, distill.dkd_beta: 8; >= 0 */
+        double wkd_weight;               /* distill.wkd_weight: 30, >= 0 */
+        double wkd_sharpen;              /* distill.wkd_sharpen: 1, > 0 */
+        double wkd_entropy;              /* distill.wkd_entropy: 0.05, >= 0.01 */
+        int64_t wkd_iterations;          /* distill.wkd_iterations: 10; 1 .. 1000 */
+        bool unlabelled;                 /* distill.unlabelled: true; false: none is drawn */
+        dho_gradient_rule gradients;     /* distill.gradients: sum | pcgrad */
+        double ce_from;                  /* distill.ce_from: 0, [0, 1); share of the steps */
+        double kd_until;                 /* distill.kd_until: 1, (0, 1]; share of the steps */
     } distill;
 
     struct {

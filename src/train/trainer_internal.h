@@ -14,6 +14,7 @@
 #include "dho/teacher_cache.h"
 #include "eval/set_evaluator.h"
 #include "train/checkpoint_writer.h"
+#include "train/chunk_sum.h"
 #include "train/lanes.h"
 #include "train/local_failure.h"
 #include "train/owned.h"
@@ -21,8 +22,6 @@
 #include "train/run_length.h"
 #include "train/share.h"
 #include "train/step_conflict.h"
-
-enum { DHO_SLAB_LANES = 16 }; /* slabs are whole multiples of so many floats */
 
 /* The tail of a gradient slab: what is summed over microbatches beside gradients and batch
  * statistics, so that one collective a step carries everything. Metrics first, by their index. */
@@ -32,8 +31,6 @@ enum {
     TAIL_USED,
     TAIL_FLOATS = (TAIL_USED + DHO_SLAB_LANES - 1) / DHO_SLAB_LANES * DHO_SLAB_LANES
 };
-
-enum { DHO_NORM_CHUNK = DHO_COMM_GRAIN }; /* floats of one partial sum of the gradient norm */
 
 typedef struct dho_trainer {
     const dho_config *config; /* borrowed */
@@ -52,6 +49,7 @@ typedef struct dho_trainer {
     dho_student student;
     dho_lanes lanes;
     dho_class_balance balance;
+    dho_transport transport; /* distill.divergence: wkd; all zero without */
     dho_objective objective;
     dho_schedule schedule;
 
@@ -61,10 +59,12 @@ typedef struct dho_trainer {
     int passes;                      /* of a microbatch through the student */
 
     dho_owned owned; /* what this rank updates */
+    int gradient_sets; /* of a slab: 1, or 2 with distill.gradients: pcgrad */
     /* Slabs. parameters: parameter_floats. moment1, moment2: owned.floats. buffers: buffer_floats.
      * partials: share.slots slabs of slab_floats = [tail | batch statistics | gradients], the
      * statistics being those of each pass, [passes][buffer_floats]. Backward ends with the first
-     * gradients, so that what is summed last is at the front. */
+     * gradients, so that what is summed last is at the front. Of two sets of gradients the first is
+     * the cross-entropy's, the second the teacher's and, once they are joined, the step's. */
     size_t parameter_floats, buffer_floats, slab_floats;
     float *parameters, *buffers, *moment1, *moment2, *partials;
     float *
@@ -92,7 +92,11 @@ typedef struct dho_trainer {
     dho_checkpoint_writer *writer; /* rank 0 */
 } dho_trainer;
 
-/* Where a slab's gradients begin. */
+/* Where a slab's first set of gradients begins, and the step's own. */
+static inline size_t dho_trainer_gradients_begin(const dho_trainer *trainer)
+{
+    return trainer->slab_floats - (size_t)trainer->gradient_sets * trainer->parameter_floats;
+}
 static inline size_t dho_trainer_gradient_offset(const dho_trainer *trainer)
 {
     return trainer->slab_floats - trainer->parameter_floats;

@@ -84,6 +84,21 @@ train packed2 3 2 resnet18 --set train.steps=4 --set comm.dtype=bf16
 [ "$(sum_of packed1 4)" != "$(sum_of straight 4)" ] || die "comm.dtype: bf16 changes nothing"
 pass "comm.dtype: bf16: the same bits on 1 to 5 ranks, with a sharded optimizer, after 3 ranks of 2 threads go on"
 
+# Two gradients a step, joined (distill.gradients): the same bits on ranks and threads, each rank with all of the
+# optimizer's state or with a part.
+pcgrad=(--set method=single_head --set distill.gradients=pcgrad)
+train pcgrad 1 1 resnet18 "${pcgrad[@]}"
+for place in "3 1" "2 2" "4 1"; do
+    train pcgrad_more $place resnet18 "${pcgrad[@]}"
+    [ "$(sum_of pcgrad_more 3)" = "$(sum_of pcgrad 3)" ] || die "distill.gradients: other bits on ranks and threads $place"
+    train pcgrad_sharded $place resnet18 "${pcgrad[@]}" --set train.shard_optimizer=true
+    [ "$(sum_of pcgrad_sharded 3)" = "$(sum_of pcgrad 3)" ] || die "distill.gradients, train.shard_optimizer: other bits on $place"
+    rm -r "$work"/pcgrad_more "$work"/pcgrad_sharded
+done
+train sum 1 1 resnet18 --set method=single_head
+[ "$(sum_of sum 3)" != "$(sum_of pcgrad 3)" ] || die "distill.gradients: pcgrad changes nothing"
+pass "distill.gradients: pcgrad: the same bits on 3 and 4 ranks and on 2 of 2 threads, with train.shard_optimizer, too"
+
 # With more threads than microbatches a rank shares a microbatch among threads, unless it may not.
 for threads in 1 2; do
     train one$threads 5 $threads resnet18 --set train.shards=8 --set compute.microbatch_threads=1

@@ -79,6 +79,8 @@ START_TEST(test_each_figure_once)
         {"caltech101", 0, 0, 0},
         {"caltech101_ablations", 0, 0, 0},
         {"eurosat", 0, 0, 0},
+        {"eurosat_choice", 0, 0, 0},
+        {"eurosat_map", 0, 0, 0},
         {"eurosat_select", 0, 0, 0},
     };
     const counts all = count_in_file();
