@@ -23,7 +23,8 @@ typedef enum dho_score_kind {
     DHO_SCORE_CE_HEAD,
     DHO_SCORE_KD_HEAD,
     DHO_SCORE_EXACT,   /* at the best plateau's alpha and beta */
-    DHO_SCORE_ENTROPY, /* an alpha for each image, by its heads' entropies (dho_entropy_alpha) */
+    DHO_SCORE_ENTROPY, /* an alpha for each image, by its heads' entropies (dho_outputs_by_entropy)
+                        */
     DHO_SCORE_KINDS
 } dho_score_kind;
 extern const char *const dho_score_names[DHO_SCORE_KINDS + 1]; /* eval.json's keys; then NULL */

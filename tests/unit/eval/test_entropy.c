@@ -9,18 +9,6 @@
 
 enum { ROWS = 203, CLASSES = 6 };
 
-START_TEST(test_alpha)
-{
-    const float sure[] = {1, 0, 0}, even[] = {1 / 3.0f, 1 / 3.0f, 1 / 3.0f},
-                half[] = {0.5f, 0.5f, 0};
-    ck_assert_double_eq_tol(dho_entropy_alpha(3, even, even), 0.5, 1e-12);
-    /* exp(-0) / (exp(-0) + exp(-log 3)) */
-    ck_assert_double_eq_tol(dho_entropy_alpha(3, sure, even), 0.75, 1e-6);
-    ck_assert_double_eq_tol(dho_entropy_alpha(3, even, sure), 0.25, 1e-6);
-    ck_assert_double_eq_tol(dho_entropy_alpha(3, half, even), 0.6, 1e-6);
-}
-END_TEST
-
 /* Hits against a loop over the rows; a mask; any number of threads. */
 START_TEST(test_hits)
 {
@@ -68,7 +56,6 @@ int main(void)
 {
     Suite *suite = suite_create("entropy");
     TCase *tests = tcase_create("entropy");
-    tcase_add_test(tests, test_alpha);
     tcase_add_test(tests, test_hits);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
