@@ -61,8 +61,7 @@ typedef struct dho_conv_shape {
     int batch, in_h, in_w, in_c;
     int out_h, out_w, out_c;
     int kernel_h, kernel_w, stride, padding, groups;
-    /* The batch by which the algorithm is chosen, so that passes of other sizes take the same one;
-     * 0: batch. */
+    /* By which the algorithm is chosen, so that passes of other sizes take the same; 0: batch. */
     int plan_batch;
     int adds;                  /* conv_fused: 1: to what y holds */
     dho_activation activation; /* conv_fused */
@@ -168,7 +167,6 @@ typedef struct dho_sgd_step {
 
 typedef struct dho_kernels {
     const char *name;
-
     /* C = alpha op(A) op(B) + beta C. */
     void (*gemm)(dho_compute *compute, const dho_gemm_shape *shape, const float *a, const float *b,
                  float *c);
@@ -214,8 +212,7 @@ typedef struct dho_kernels {
     void (*max_pool_backward)(dho_compute *compute, const dho_pool_shape *shape, const void *dy,
                               const uint8_t *argmax, bool accumulate, void *dx);
 
-    /* Mean over the positions: x [batch][positions][channels] -> y [batch][channels], float; so is
-     * dy. */
+    /* Mean over the positions: x [batch][positions][channels]; y, dy [batch][channels], float. */
     void (*average_pool_forward)(dho_compute *compute, const dho_places_shape *shape, const void *x,
                                  float *y);
     void (*average_pool_backward)(dho_compute *compute, const dho_places_shape *shape,
@@ -299,8 +296,7 @@ typedef struct dho_kernels {
     void (*average_pool_2x2_backward)(dho_compute *compute, const dho_pool_shape *shape,
                                       const void *dy, bool accumulate, void *dx);
 
-    /* y[i] = x[i] / max(|x[i]|_2, 1e-12) for each of rows; norms[rows] is saved (may be NULL). All
-     * float. */
+    /* y[i] = x[i] / max(|x[i]|_2, 1e-12) of each row, all float; norms[rows] (or NULL) is saved. */
     void (*l2_normalise_forward)(dho_compute *compute, const dho_rows_shape *shape, const float *x,
                                  float *y, float *norms);
     void (*l2_normalise_backward)(dho_compute *compute, const dho_rows_shape *shape, const float *y,
@@ -310,7 +306,6 @@ typedef struct dho_kernels {
     void (*gelu_forward)(dho_compute *compute, size_t count, const float *x, float *y);
     void (*gelu_backward)(dho_compute *compute, size_t count, const float *x, const float *dy,
                           bool accumulate, float *dx);
-
     /* y = residual + gamma[channels] x; y and residual float. */
     void (*layer_scale_forward)(dho_compute *compute, const dho_rows_shape *shape, const void *x,
                                 const float *gamma, const float *residual, float *y);

@@ -81,9 +81,9 @@ dho_status dho_outputs_sweep(const dho_head_outputs *outputs, const double *alph
                              size_t alpha_count, const double *betas, size_t beta_count,
                              int threads, dho_accuracy *out);
 
-/* Top-1 and top-5 of p as above with an alpha for each image, by its heads' entropies H (the
- * paper's equation 42): exp(-H(ce)) / (exp(-H(ce)) + exp(-H(kd))), of kd at temperature beta.
- * Outputs of two heads. Does not depend on `threads`. Errors: DHO_ERR_MEMORY. Local. */
+/* Top-1 and top-5 of p as above with an alpha of each image by its heads' entropies H (the paper's
+ * equation 42): exp(-H(ce)) / (exp(-H(ce)) + exp(-H(kd))), kd at temperature beta. Outputs of two
+ * heads. Does not depend on `threads`. Errors: DHO_ERR_MEMORY. Local. */
 dho_status dho_outputs_by_entropy(const dho_head_outputs *outputs, double beta, int threads,
                                   dho_accuracy *out);
 

@@ -15,7 +15,7 @@ static double entropy(int classes, const float *p)
     return sum;
 }
 
-static double entropy_alpha(int classes, const float *ce, const float *kd)
+static double alpha_of(int classes, const float *ce, const float *kd)
 {
     return 1 / (1 + exp(entropy(classes, ce) - entropy(classes, kd)));
 }
@@ -41,7 +41,7 @@ dho_status dho_outputs_by_entropy(const dho_head_outputs *outputs, double beta, 
             const size_t row = (size_t)i * width;
             dho_masked_softmax(classes, outputs->mask, outputs->logits[0] + row, 1, ce);
             dho_masked_softmax(classes, outputs->mask, outputs->logits[1] + row, beta, kd);
-            dho_combine(classes, entropy_alpha(classes, ce, kd), ce, kd, p);
+            dho_combine(classes, alpha_of(classes, ce, kd), ce, kd, p);
             const int rank = dho_rank_of(classes, p, outputs->labels[i]);
             top1 += rank == 0;
             top5 += rank < 5;
