@@ -24,7 +24,10 @@ typedef struct dho_student_options {
     float head_scale;            /* of cosine heads; 0: 100 */
     int projection; /* width of a linear projection of the features, "head_feature"; 0: none */
     bool deploy;    /* to be run and exported, not trained (dho_graph_deploy) */
-    bool expose_features; /* features are an output too (evaluation only: they get no gradient) */
+    bool freeze_backbone;   /* dho_graph_freeze: the heads alone are trained */
+    bool freeze_batch_norm; /* dho_graph_freeze_batch_norms */
+    bool drop_path;         /* the branches of its blocks have factors, which training may set */
+    bool expose_features;   /* features are an output too (evaluation only: they get no gradient) */
 } dho_student_options;
 
 typedef struct dho_student {
@@ -40,6 +43,7 @@ typedef struct dho_student {
     char model[32];
     int width;              /* never 0 */
     int layers;             /* of a transformer; 0 for the others */
+    bool frozen_batch_norm; /* options.freeze_batch_norm */
     bool is_clip;           /* the features are CLIP's embedding of the image */
     const char *timm;       /* what timm calls the published model; NULL: it has none */
     const char *classifier; /* the published model's name for its head: "fc", "classifier.1" */

@@ -72,6 +72,19 @@ static const char *split_layouts(char out[DHO_SCHEMA_TEXT_BYTES])
     return out;
 }
 
+static dho_status check_augmentation(const checker *c)
+{
+    const dho_config *k = c->config;
+    if (k->data.colour_jitter[3] > 0.5)
+        return fail_key(c, "data.colour_jitter", NULL,
+                        "expected a hue (the fourth number) of at most 0.5, got %g",
+                        k->data.colour_jitter[3]);
+    if (k->data.randaugment == 0 && k->data.randaugment_magnitude != 9)
+        return fail_key(c, "data.randaugment_magnitude", NULL,
+                        "has no effect without data.randaugment");
+    return DHO_OK;
+}
+
 static dho_status check_data(const checker *c)
 {
     const dho_config *k = c->config;
@@ -88,6 +101,7 @@ static dho_status check_data(const checker *c)
     if (k->data.crop_ratio[0] > k->data.crop_ratio[1])
         return fail_key(c, "data.crop_ratio", NULL, "expected [least, greatest], got [%g, %g]",
                         k->data.crop_ratio[0], k->data.crop_ratio[1]);
+    DHO_TRY(check_augmentation(c));
     return check_labels(c);
 }
 
@@ -113,6 +127,9 @@ static dho_status check_losses(const checker *c)
     if (!has_ce && !has_kd)
         return fail_key(c, "distill.lambda_ce", "distill.lambda_kd",
                         "lambda_ce and lambda_kd are both 0: nothing would be trained");
+    if (!has_ce && k->distill.label_smoothing > 0)
+        return fail_key(c, "distill.label_smoothing", "method",
+                        "has no effect without a cross-entropy loss (method, distill.lambda_ce)");
     if (k->train.batch_labelled + k->train.batch_unlabelled == 0)
         return fail_key(c, "train.batch_labelled", "train.batch_unlabelled",
                         "batch_labelled and batch_unlabelled are both 0");
@@ -130,9 +147,39 @@ static dho_status check_multiple(const checker *c, const char *key, int64_t batc
                     (long long)shards, (long long)batch);
 }
 
+/* What is trained of the student, and how far each part goes. */
+static dho_status check_parts(const checker *c)
+{
+    const dho_config *k = c->config;
+    const bool frozen = k->student.freeze == DHO_FREEZE_BACKBONE;
+    const bool starts = k->student.init[0] != '\0';
+    if (frozen && !starts)
+        return fail_key(c, "student.freeze", NULL,
+                        "backbone needs student.init: random features would stay as they are");
+    if (k->student.batch_norm == DHO_BATCH_NORM_FROZEN && !starts)
+        return fail_key(c, "student.batch_norm", NULL,
+                        "frozen needs student.init: a new student has no running statistics");
+    if (frozen && k->train.conflict_every > 0)
+        return fail_key(c, "train.conflict_every", "student.freeze",
+                        "has no effect with student.freeze: backbone: no shared weights are "
+                        "trained");
+    if (frozen && k->student.drop_path > 0)
+        return fail_key(c, "student.drop_path", "student.freeze",
+                        "has no effect with student.freeze: backbone: its blocks are not trained");
+    if (frozen && k->train.layer_decay < 1)
+        return fail_key(
+            c, "train.layer_decay", "student.freeze",
+            "has no effect with student.freeze: backbone: the heads are the last layer");
+    if (k->train.weight_decay_on != DHO_DECAY_ON_ALL && k->train.weight_decay == 0)
+        return fail_key(c, "train.weight_decay_on", NULL,
+                        "has no effect with train.weight_decay: 0");
+    return DHO_OK;
+}
+
 static dho_status check_train(const checker *c)
 {
     const dho_config *k = c->config;
+    DHO_TRY(check_parts(c));
     if (k->compute.dtype == DHO_DTYPE_BF16 && k->compute.backend != DHO_BACKEND_AUTO &&
         k->compute.backend != DHO_BACKEND_ONEDNN)
         return fail_key(c, "compute.dtype", "compute.backend",

@@ -52,6 +52,12 @@ static const char *const dtype_words[] = {
     [DHO_DTYPE_FP32] = "fp32", [DHO_DTYPE_BF16] = "bf16", NULL};
 static const char *const recompute_words[] = {
     [DHO_RECOMPUTE_NONE] = "none", [DHO_RECOMPUTE_BLOCK] = "block", NULL};
+static const char *const batch_norm_words[] = {
+    [DHO_BATCH_NORM_BATCH] = "batch", [DHO_BATCH_NORM_FROZEN] = "frozen", NULL};
+static const char *const freeze_words[] = {
+    [DHO_FREEZE_NONE] = "none", [DHO_FREEZE_BACKBONE] = "backbone", NULL};
+static const char *const decay_words[] = {
+    [DHO_DECAY_ON_ALL] = "all", [DHO_DECAY_ON_MATRICES] = "matrices", NULL};
 static const char *const optimizer_words[] = {
     [DHO_OPTIMIZER_ADAMW] = "adamw", [DHO_OPTIMIZER_SGD] = "sgd", NULL};
 static const char *const schedule_words[] = {[DHO_SCHEDULE_COSINE] = "cosine",
@@ -86,7 +92,9 @@ _Static_assert(sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof
                    sizeof(dho_class_weights) == sizeof(int) &&
                    sizeof(dho_epoch_of) == sizeof(int) && sizeof(dho_batches) == sizeof(int) &&
                    sizeof(dho_keep_best) == sizeof(int) &&
-                   sizeof(dho_small_classes) == sizeof(int) && sizeof(dho_ties) == sizeof(int),
+                   sizeof(dho_small_classes) == sizeof(int) && sizeof(dho_ties) == sizeof(int) &&
+                   sizeof(dho_batch_norm) == sizeof(int) && sizeof(dho_freeze) == sizeof(int) &&
+                   sizeof(dho_decay_on) == sizeof(int),
                "enums are ints");
 
 /* --- how a row is written: the key is the member, and its type is checked against it --------- */
@@ -171,6 +179,11 @@ static const dho_field config_fields[] = {
     VECTOR(data.crop_ratio, NUMBERS, "[0.75, 1.3333333333333333]", ABOVE(0), "width / height",
            "random crop: least and greatest ratio"),
     BOOL(data.flip, NUMBERS, "true", "random horizontal flip"),
+    NUMBER(data.randaugment, NUMBERS, "0", IN(0, 16), "operations an image",
+           "RandAugment on the crop; 0: off (docs/method.md)"),
+    NUMBER(data.randaugment_magnitude, NUMBERS, "9", IN(0, 30), "of 30", "how strong these operations are"),
+    VECTOR(data.colour_jitter, NUMBERS, "[0, 0, 0, 0]", FROM(0), "",
+           "colour jitter of the crop: strength of brightness, contrast, saturation, and hue (up to 0.5)"),
     WORD(data.interpolation, NUMBERS, interpolation_words, "bicubic", "resampling of the crop"),
     VECTOR(data.mean, NUMBERS, "[0.485, 0.456, 0.406]", ANY, "",
            "of red, green, blue in [0, 1]: subtracted"),
@@ -197,6 +210,11 @@ static const dho_field config_fields[] = {
     WORD(student.head_kd, NUMBERS, head_words, "auto",
          "form of the distillation head (method: dho); auto: cosine for CLIP students, else linear"),
     NUMBER(student.head_scale, NUMBERS, "100", ABOVE(0), "", "s of cosine heads (docs/method.md, Heads)"),
+    WORD(student.freeze, NUMBERS, freeze_words, "none", "backbone: the heads alone are trained (a linear probe)"),
+    WORD(student.batch_norm, NUMBERS, batch_norm_words, "batch",
+         "statistics of batch normalisation while training; frozen: the running ones, which stay as student.init has them"),
+    NUMBER(student.drop_path, NUMBERS, "0", IN_BELOW(0, 1), "",
+           "stochastic depth: share of images that skip the last block's branches, less in earlier blocks; transformers and ConvNeXt"),
 
     PATH(teacher.cache, PLACE, "", "folder of the teacher cache; needed to train unless method: ce"),
     PATH(teacher.head, PLACE, "",
@@ -204,6 +222,8 @@ static const dho_field config_fields[] = {
 
     NUMBER(distill.temperature, NUMBERS, "2.0", ABOVE(0), "", "T of the distillation loss"),
     NUMBER(distill.lambda_ce, NUMBERS, "1.0", FROM(0), "", "weight of the cross-entropy loss"),
+    NUMBER(distill.label_smoothing, NUMBERS, "0", IN_BELOW(0, 1), "",
+           "share of the label that the cross-entropy spreads over all classes"),
     NUMBER(distill.lambda_kd, NUMBERS, "1.0", FROM(0), "", "weight of the distillation loss"),
     NUMBER(distill.lambda_feature, NUMBERS, "1.0", FROM(0), "",
            "weight of the feature loss; methods feature, logit_feature"),
@@ -236,6 +256,12 @@ static const dho_field config_fields[] = {
     WORD(train.optimizer, NUMBERS, optimizer_words, "adamw", "optimizer"),
     NUMBER(train.lr, COURSE, "1e-3", ABOVE(0), "", "learning rate after the warm-up"),
     NUMBER(train.weight_decay, NUMBERS, "0.01", FROM(0), "", "decoupled weight decay"),
+    WORD(train.weight_decay_on, NUMBERS, decay_words, "all",
+         "matrices: weights of convolutions and linear layers, not biases, normalisations, position embeddings, class tokens, layer scales"),
+    NUMBER(train.layer_decay, NUMBERS, "1", IN_ABOVE(0, 1), "a layer",
+           "factor of the learning rate for each layer that a parameter lies below the heads; 1: off"),
+    NUMBER(train.clip_grad, NUMBERS, "0", FROM(0), "",
+           "largest norm of a step's gradient, which is scaled down to it; 0: no clipping"),
     NUMBER(train.beta1, NUMBERS, "0.9", IN_BELOW(0, 1), "", "adamw: decay of the gradient's mean"),
     NUMBER(train.beta2, NUMBERS, "0.999", IN_BELOW(0, 1), "", "adamw: decay of the squared gradient's mean"),
     NUMBER(train.eps, NUMBERS, "1e-8", ABOVE(0), "", "adamw: added to the denominator"),

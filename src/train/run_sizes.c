@@ -27,16 +27,19 @@ int dho_run_lane_threads(const dho_config *config, int threads, int lanes)
 
 dho_student_options dho_run_student(const dho_config *config, int classes, int projection)
 {
-    return (dho_student_options){.model = config->student.model,
-                                 .width = (int)config->student.width,
-                                 .layers = (int)config->student.layers,
-                                 .image_size = (int)config->data.image_size,
-                                 .classes = classes,
-                                 .dual_head = dho_method_is_dual(config->method),
-                                 .head_forms = {config->student.head_ce, config->student.head_kd},
-                                 .head_scale = (float)config->student.head_scale,
-                                 .projection =
-                                     dho_method_uses_features(config->method) ? projection : 0};
+    return (dho_student_options){
+        .model = config->student.model,
+        .width = (int)config->student.width,
+        .layers = (int)config->student.layers,
+        .image_size = (int)config->data.image_size,
+        .classes = classes,
+        .dual_head = dho_method_is_dual(config->method),
+        .head_forms = {config->student.head_ce, config->student.head_kd},
+        .head_scale = (float)config->student.head_scale,
+        .freeze_backbone = config->student.freeze == DHO_FREEZE_BACKBONE,
+        .freeze_batch_norm = config->student.batch_norm == DHO_BATCH_NORM_FROZEN,
+        .drop_path = config->student.drop_path > 0,
+        .projection = dho_method_uses_features(config->method) ? projection : 0};
 }
 
 size_t dho_run_slab_floats(size_t parameters, size_t buffers, int passes)

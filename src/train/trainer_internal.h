@@ -60,7 +60,8 @@ typedef struct dho_trainer {
     int micro_labelled, micro_batch; /* rows of a microbatch, at most: labelled, all */
     int passes;                      /* of a microbatch through the student */
 
-    dho_owned owned; /* what this rank updates */
+    dho_parameter_groups groups; /* what is trained, and how */
+    dho_owned owned;             /* what this rank updates of it */
     /* Slabs. parameters: parameter_floats. moment1, moment2: owned.floats. buffers: buffer_floats.
      * partials: share.slots slabs of slab_floats = [tail | batch statistics | gradients], the
      * statistics being those of each pass, [passes][buffer_floats]. Backward ends with the first
