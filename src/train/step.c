@@ -110,6 +110,9 @@ static dho_status compute_microbatch(dho_trainer *trainer, dho_lane *lane, const
         dho_microbatch_run(&microbatch, &trainer->objective,
                            slab + dho_trainer_gradient_offset(trainer), statistics_of(slab), NULL);
     take_terms(&terms, slab);
+    if (trainer->cache != NULL)
+        dho_teacher_score_count(batch, trainer->dataset.classes, lane->teacher_logits,
+                                &slab[TAIL_TEACHER], &slab[TAIL_TEACHER_RIGHT]);
     if (!isfinite(terms.total)) dho_not_finite_warn(trainer, lane, batch, terms.total);
     if (final != NULL) pass_on(final, 0);
     return DHO_OK;
@@ -324,6 +327,11 @@ static dho_status run_step(dho_trainer *trainer, dho_local_failure *inout_log, b
                                          &written));
     take_times(&times, start, &metrics);
     if (written == DHO_OK) written = dho_progress_step(&trainer->progress, &metrics);
+    const int64_t rows =
+        trainer->shards * (int64_t)dho_sampler_rows(trainer->sampler, trainer->step - 1).labelled;
+    if (written == DHO_OK)
+        written = dho_teacher_score_step(&trainer->teacher_score, trainer->step, rows,
+                                         &slab[TAIL_TEACHER], &trainer->progress);
     *inout_log = dho_local_failure_of(written);
     return DHO_OK;
 }

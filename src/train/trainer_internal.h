@@ -21,6 +21,7 @@
 #include "train/run_length.h"
 #include "train/share.h"
 #include "train/step_conflict.h"
+#include "train/teacher_score.h"
 
 enum { DHO_SLAB_LANES = 16 }; /* slabs are whole multiples of so many floats */
 
@@ -29,6 +30,8 @@ enum { DHO_SLAB_LANES = 16 }; /* slabs are whole multiples of so many floats */
 enum {
     TAIL_STOP = DHO_METRIC_COUNT, /* > 0: a rank got a signal */
     TAIL_FAILURE,                 /* > 0: a rank's local work failed */
+    TAIL_TEACHER,                 /* counts of dho_teacher_score: seen, right */
+    TAIL_TEACHER_RIGHT,
     TAIL_USED,
     TAIL_FLOATS = (TAIL_USED + DHO_SLAB_LANES - 1) / DHO_SLAB_LANES * DHO_SLAB_LANES
 };
@@ -87,6 +90,7 @@ typedef struct dho_trainer {
     bool dry;           /* nothing may be written */
     int skips_in_a_row; /* steps without an update because they were not finite */
     dho_progress progress;
+    dho_teacher_score teacher_score;
     dho_checkpoint_writer *writer; /* rank 0 */
 } dho_trainer;
 

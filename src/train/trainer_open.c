@@ -207,6 +207,9 @@ dho_status dho_trainer_start_loader(dho_trainer *trainer)
     const dho_config *config = trainer->config;
     const bool boxes = trainer->cache != NULL && !dho_cache_get_spec(trainer->cache)->free_crops;
     dho_loader_options options = dho_setup_loader(config, &trainer->dataset);
+    options.augmentation = dho_setup_augmentation(config);
+    trainer->teacher_score =
+        dho_teacher_score_begin(trainer->labelled.count, trainer->cache != NULL, trainer->step);
     options.view_source = boxes ? dho_teacher_view : NULL;
     options.view_context = trainer->cache;
     options.prefetch += 2 * (trainer->lanes.count - 1); /* what lanes hold and wait for */
