@@ -46,7 +46,7 @@ dho_node_pass dho_executor_pass(const dho_executor *executor, int index, int bat
                           .again = executor->backward,
                           .y = value_of(executor, index),
                           .saved = memory->saved,
-                          .drops = executor->training ? executor->drops : NULL,
+                          .drops = executor->training && graph->drops > 0 ? executor->drops : NULL,
                           .drop_count = graph->drops,
                           .dy = memory->gradient,
                           .scratch = memory->scratch};
