@@ -180,7 +180,7 @@ static const dho_field config_fields[] = {
            "random crop: least and greatest ratio"),
     BOOL(data.flip, NUMBERS, "true", "random horizontal flip"),
     NUMBER(data.randaugment, NUMBERS, "0", IN(0, 16), "operations an image",
-           "RandAugment on the crop; 0: off (docs/method.md)"),
+           "RandAugment on the crop; 0: off (docs/pretrained.md)"),
     NUMBER(data.randaugment_magnitude, NUMBERS, "9", IN(0, 30), "of 30", "how strong these operations are"),
     VECTOR(data.colour_jitter, NUMBERS, "[0, 0, 0, 0]", FROM(0), "",
            "colour jitter of the crop: strength of brightness, contrast, saturation, and hue (up to 0.5)"),

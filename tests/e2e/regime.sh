@@ -32,6 +32,23 @@ cmp -s "$work/run/eval/val.classes.csv" "$work/of_file/eval/val.classes.csv" || 
 grep -q "of_file/eval.json" "$work/log" || die "does not say where the evaluation is"
 pass "a file of two heads without metadata: $(grep -o 'two heads, .*' "$work/log")"
 
+# The method's public code's names, ce_head and kd_head, and a tower of CLIP's for 28 pixels.
+mkdir -p "$work/five/train" "$work/five/val"
+for part in train val; do
+    ls -d "$work/data/$part"/* | head -n 5 | while read -r class; do ln -s "$class" "$work/five/$part/"; done
+done
+cat >"$work/five.yaml" <<END
+data: {root: $work/five/train, image_size: 42}
+student: {model: clip_vit_l14, width: 16, layers: 2}
+eval: {select_on: val, sets: [{name: val, root: $work/five/val}]}
+END
+run 2 eval -c "$work/five.yaml" --weights "$golden/torch/public_dho.pt" --out "$work/of_public" >"$work/log" 2>&1 ||
+    die "a checkpoint of the public code"
+grep -q "two heads, 5 classes" "$work/log" || die "does not find the two heads of the public code"
+pass "a checkpoint of the public code: $(grep -o 'public_dho.pt: clip.*' "$work/log")"
+refuse 2 "shape" eval -c "$work/base.yaml" --weights "$golden/torch/public_dho.pt" --out "$work/x" --set data.image_size=42 \
+    --set student.model=clip_vit_l14 --set student.width=16 --set student.layers=2
+
 ranks=2
 refuse 2 "is the folder of a run, whose evaluation would be replaced" eval -c "$work/base.yaml" --weights "$work/both.safetensors"
 refuse 2 "no such file" eval -c "$work/base.yaml" --weights "$work/none.pt" --out "$work/x"
