@@ -13,7 +13,4 @@ void dho_operation_hue(dho_image *image, double turns);
 /* source: a copy of the image's pixels. */
 void dho_operation_sharpen(dho_image *image, const uint8_t *source, double factor);
 
-/* Pillow's Image.blend of two values. */
-uint8_t dho_operation_blend(uint8_t other, uint8_t value, float factor);
-
 #endif

@@ -4,7 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-uint8_t dho_operation_blend(uint8_t other, uint8_t value, float factor)
+/* Pillow's Image.blend of two values. */
+static uint8_t blend(uint8_t other, uint8_t value, float factor)
 {
     const float mixed = (float)other + factor * (float)(value - other);
     if (!(mixed > 0)) return 0;
@@ -24,7 +25,7 @@ static size_t pixels_of(const dho_image *image)
 static void blend_with(dho_image *image, uint8_t other, float factor)
 {
     for (size_t i = 0; i < 3 * pixels_of(image); i++)
-        image->pixels[i] = dho_operation_blend(other, image->pixels[i], factor);
+        image->pixels[i] = blend(other, image->pixels[i], factor);
 }
 
 static void saturate(dho_image *image, float factor)
@@ -32,7 +33,7 @@ static void saturate(dho_image *image, float factor)
     for (size_t i = 0; i < pixels_of(image); i++) {
         uint8_t *rgb = image->pixels + 3 * i;
         const uint8_t grey = grey_of(rgb);
-        for (int c = 0; c < 3; c++) rgb[c] = dho_operation_blend(grey, rgb[c], factor);
+        for (int c = 0; c < 3; c++) rgb[c] = blend(grey, rgb[c], factor);
     }
 }
 
@@ -56,7 +57,7 @@ void dho_operation_sharpen(dho_image *image, const uint8_t *source, double facto
                 sum += line[-3] + line[0] + line[3];
             }
             image->pixels[y * row + i] =
-                dho_operation_blend((uint8_t)((2 * sum + 13) / 26), at[0], (float)factor);
+                blend((uint8_t)((2 * sum + 13) / 26), at[0], (float)factor);
         }
 }
 
