@@ -111,8 +111,12 @@ open_mpi_failed() {
 # if a signal ended it, writes a line for open_mpi_words to standard error: mpirun's own line about that
 # names neither host nor process in some releases, and 4.1.4 loses it now and then. Signals go to the whole
 # process group. TERM is mpirun's order to end, after which a death is no news; nor is one by USR1 (138, open_mpi_failed).
+# Rank 0's output goes to the launcher by a pipe of its own, where both are on one host: 5.0.7 reads output in parts, and
+# puts the begin of a line that it has half of in front of what standard error says next.
 # shellcheck disable=SC2016 # for the other shell
 open_mpi_rank='trap : USR1 USR2 HUP; trap "ordered=yes" TERM INT; exec 3>&2 2>/dev/null
+out=${DHO_LAUNCHER_OUT#"$HOSTNAME:"}
+[ "$OMPI_COMM_WORLD_RANK" != 0 ] || [ "$out" = "$DHO_LAUNCHER_OUT" ] || [ ! -p "$out" ] || exec >"$out"
 "$@" 2>&3 3>&-
 status=$?
 [ $status -le 128 ] || [ $status = 138 ] || [ -n "$ordered" ] || printf "\036died %s %s %s\n" "$OMPI_COMM_WORLD_RANK" "$HOSTNAME" $status >&3
@@ -128,12 +132,36 @@ open_mpi_run() {
     export DHO_LAUNCHER_LISTENS=1 # src/comm/mpi_start.c
     exec 3> >(open_mpi_words "$starter" "$limit" >&2)
     words=$!
+    open_mpi_open_output "$starter"
     status=0 silent=no
-    forward_signals "$@" 2>&3 3>&- || status=$?
+    forward_signals "$@" >&4 2>&3 3>&- || status=$?
+    open_mpi_close_output
     [ "$starter" != mpirun ] || status=$(open_mpi_status "$status")
     printf '\x1e%s\n' "$status" >&3
     exec 3>&-
     wait "$words" || case $? in 2) status=1 ;; *) silent=yes ;; esac
+}
+
+# open_mpi_open_output STARTER: the pipe for rank 0's output (descriptor 4), and all that mpirun itself writes, which a
+# process of its own copies (output). Whoever wants mpirun to label or to keep what ranks write, gets all from mpirun.
+open_mpi_open_output() {
+    unset DHO_LAUNCHER_OUT
+    exec 4>&1
+    output=
+    case "$1 ${DHO_MPIRUN_ARGS:-}" in *output* | *tag* | *timestamp* | *xml* | srun*) return 0 ;; esac
+    # Where nobody reads on (head), the program still runs to its end.
+    exec 4> >(trap '' INT TERM USR1 && exec 3>&- && { cat || cat >/dev/null; })
+    output=$!
+    export DHO_LAUNCHER_OUT=$HOSTNAME:/proc/$$/fd/4
+}
+
+# open_mpi_close_output: waits for the last of it, but not for a process that has outlived mpirun and holds the pipe.
+open_mpi_close_output() {
+    local tries=0
+    exec 4>&-
+    [ -n "$output" ] || return 0
+    while kill -0 "$output" 2>/dev/null && [ $((tries += 1)) -le 100 ]; do sleep 0.05; done
+    kill "$output" 2>/dev/null || true
 }
 
 # open_mpi_start_limit RANKS PROGRAM: DHO_START_LIMIT, or 120 s and one more for each 20 ranks; 0 for a program

@@ -17,10 +17,10 @@ typedef struct dho_bucket_sum_options {
                        to finish, nobody else may communicate */
     float *const *sums; /* borrowed: as dho_comm_tree_sum takes them */
     size_t count;       /* floats of each */
-    size_t bucket;      /* floats; a bucket begins at a multiple of it behind the first `whole` floats */
-    size_t whole;       /* floats at the front: part of the last bucket, and summed for all ranks */
-    bool scatter;       /* behind `whole`, each rank gets those ranges only that it owns
-                           (dho_comm_tree_scatter of each bucket) */
+    size_t bucket; /* floats; a bucket begins at a multiple of it behind the first `whole` floats */
+    size_t whole;  /* floats at the front: part of the last bucket, and summed for all ranks */
+    bool scatter;  /* behind `whole`, each rank gets those ranges only that it owns
+                      (dho_comm_tree_scatter of each bucket) */
     int lanes;     /* threads that compute, each on gradients of its own */
     /* Makes `sums` whole from the lanes' gradients, for floats begin .. end - 1 of all. Called for
      * each bucket once, by one thread at a time, when every lane is done with that bucket. */
@@ -40,8 +40,9 @@ typedef struct dho_bucket_sum_times {
 dho_status dho_bucket_sum_create(dho_bucket_sum **out, const dho_bucket_sum_options *options);
 void dho_bucket_sum_destroy(dho_bucket_sum **sum);
 
-/* A step begins: nothing is final. */
-void dho_bucket_sum_begin(dho_bucket_sum *sum);
+/* A step begins: nothing is final. rounding: NULL, or of the floats behind `whole`, which are
+ * summed in bf16 (dho_comm_tree_sum); copied. */
+void dho_bucket_sum_begin(dho_bucket_sum *sum, const dho_rounding *rounding);
 /* A lane's gradients from float `from` on are final; `from` falls from call to call. From any
  * thread. Only for a step that cannot fail on this rank any more. */
 void dho_bucket_sum_ready(dho_bucket_sum *sum, int lane, size_t from);

@@ -39,6 +39,7 @@ typedef struct dho_checkpoint_info {
     int width, layers, image_size, classes; /* layers: of a transformer; 0 for the others */
     dho_head_form head_forms[2];
     double head_scale;
+    int head_hidden[2];  /* channels of the heads' hidden layers; 0: none */
     bool outer_bias;     /* read only: of version 1, cosine heads are s W f/|f| + b there */
     bool lacks_dtype;    /* read only: of version 1 or 2, whose settings do not say compute.dtype */
     char **class_names;  /* [classes] */

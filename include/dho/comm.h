@@ -6,6 +6,7 @@
 #ifndef DHO_COMM_H
 #define DHO_COMM_H
 
+#include "dho/float_sum.h"
 #include "dho/status.h"
 
 #include <stdbool.h>
@@ -49,16 +50,19 @@ dho_status dho_comm_set_tree(dho_comm *comm, int leaves);
  * `sums`: the sums of the whole subtrees in its part (dho_tree_sums says how many), in tree order.
  * The total is in sums[0] on all ranks; what the others hold in that range is undefined then. Each
  * element is added exactly as the tree says, so the bits do not depend on the number of ranks.
+ * rounding: NULL, or of sums in bf16, in which case what a rank brings is rounded already; half as
+ * much is sent. Element i of a slab is its own element i there, whatever the call's offset.
  * Cost, of n bytes on P ranks: where P is a power of two, each rank sends and takes 2 (P-1)/P n, by
  * recursive halving and doubling. Else each rank has S sums (1 to 3 as a rule) and sends them to
  * the owners of P ranges: (S + 1) (P-1)/P n, in 2 (P-1) messages and more. Allocates nothing.
  * Collective. */
-dho_status dho_comm_tree_sum(dho_comm *comm, float *const *sums, size_t offset, size_t count);
+dho_status dho_comm_tree_sum(dho_comm *comm, float *const *sums, size_t offset, size_t count,
+                             const dho_rounding *rounding);
 
 /* The two halves of dho_comm_tree_sum. Each rank owns a range of a call's floats, which begins and
  * ends at a multiple of DHO_COMM_GRAIN from the call's offset, but for the last range's end; it may
  * be empty. scatter: each rank has the total of the range that it owns. spread: each rank gives its
- * range of `data` to all, who have all ranges then. */
+ * range of `data` to all, who have all ranges then; `packed`: they are rounded to bf16. */
 enum { DHO_COMM_GRAIN = 1 << 14 };
 typedef struct dho_comm_range {
     size_t begin, end; /* from the call's offset */
@@ -66,8 +70,9 @@ typedef struct dho_comm_range {
 /* Local; after dho_comm_set_tree. */
 dho_comm_range dho_comm_own_range(const dho_comm *comm, size_t count);
 /* Collective. */
-dho_status dho_comm_tree_scatter(dho_comm *comm, float *const *sums, size_t offset, size_t count);
-dho_status dho_comm_spread(dho_comm *comm, float *data, size_t count);
+dho_status dho_comm_tree_scatter(dho_comm *comm, float *const *sums, size_t offset, size_t count,
+                                 const dho_rounding *rounding);
+dho_status dho_comm_spread(dho_comm *comm, float *data, size_t count, bool packed);
 
 /* In-place maximum / sum of int64. Collective. */
 dho_status dho_comm_max_int64(dho_comm *comm, int64_t *data, size_t count);

@@ -172,6 +172,11 @@ typedef struct dho_kernels {
     void (*l2_normalise_backward)(dho_compute *compute, const dho_rows_shape *shape, const float *y,
                                   const float *norms, const float *dy, bool accumulate, float *dx);
 
+    /* y = x Phi(x) of each of `count` floats; dx (+)= its slope times dy. y is not x. */
+    void (*gelu_forward)(dho_compute *compute, size_t count, const float *x, float *y);
+    void (*gelu_backward)(dho_compute *compute, size_t count, const float *x, const float *dy,
+                          bool accumulate, float *dx);
+
     /* y = residual + gamma[channels] x; y and residual float. */
     void (*layer_scale_forward)(dho_compute *compute, const dho_rows_shape *shape, const void *x,
                                 const float *gamma, const float *residual, float *y);

@@ -22,10 +22,12 @@ typedef enum dho_method {
     DHO_METHOD_SINGLE_HEAD, /* one head, both losses */
     DHO_METHOD_DHO,         /* two heads, one loss each */
     DHO_METHOD_FEATURE, /* one head with CE; projected features regress the teacher's embedding */
-    DHO_METHOD_LOGIT_FEATURE /* one head with CE and KL; and the regression */
+    DHO_METHOD_LOGIT_FEATURE, /* one head with CE and KL; and the regression */
+    DHO_METHOD_SSKD, /* two heads: CE and KL of the labelled images, KL of the unlabelled ones */
+    DHO_METHOD_DHKD  /* two heads: CE, and a loss on the logits themselves */
 } dho_method;
 
-enum { DHO_METHOD_COUNT = DHO_METHOD_LOGIT_FEATURE + 1 };
+enum { DHO_METHOD_COUNT = DHO_METHOD_DHKD + 1 };
 
 /* Whose choices fill the keys that are not given: this project's, or the public code's
  * (docs/method.md). */
@@ -36,6 +38,14 @@ typedef enum dho_head_form {
     DHO_HEAD_COSINE  /* scale * (W f/|f| + b) */
 } dho_head_form;
 typedef enum dho_feature_loss { DHO_FEATURE_MSE, DHO_FEATURE_COSINE } dho_feature_loss;
+/* What compares teacher and student on labelled images at the head that learns the labels. */
+typedef enum dho_divergence {
+    DHO_DIVERGENCE_KL,
+    DHO_DIVERGENCE_DKD, /* decoupled: the label's class and the others apart */
+    DHO_DIVERGENCE_WKD  /* Wasserstein distance over the other classes */
+} dho_divergence;
+/* How the gradients of cross-entropy and of the teacher's losses become one. */
+typedef enum dho_gradient_rule { DHO_GRADIENTS_SUM, DHO_GRADIENTS_PCGRAD } dho_gradient_rule;
 /* How much a labelled image of a class counts in the cross-entropy (dho/distill.h). */
 typedef enum dho_class_weights {
     DHO_WEIGHTS_NONE,
@@ -94,11 +104,9 @@ typedef enum dho_backend {
 typedef enum dho_recompute { DHO_RECOMPUTE_NONE, DHO_RECOMPUTE_BLOCK } dho_recompute;
 /* How activations are stored, those that the loader writes among them. */
 typedef enum dho_compute_dtype { DHO_DTYPE_FP32, DHO_DTYPE_BF16 } dho_compute_dtype;
-/* Statistics that batch normalisation trains with: each microbatch's own, or the running ones,
- * which then stay as they are (torch's bn.eval()). */
+/* frozen: training uses the running statistics and leaves them alone (torch's bn.eval()). */
 typedef enum dho_batch_norm { DHO_BATCH_NORM_BATCH, DHO_BATCH_NORM_FROZEN } dho_batch_norm;
-/* What is not trained. backbone: all but the heads (a linear probe). */
-typedef enum dho_freeze { DHO_FREEZE_NONE, DHO_FREEZE_BACKBONE } dho_freeze;
+typedef enum dho_freeze { DHO_FREEZE_NONE, DHO_FREEZE_BACKBONE } dho_freeze; /* not trained */
 /* What weight decay is on. matrices: weights of convolutions and linear layers alone. */
 typedef enum dho_decay_on { DHO_DECAY_ON_ALL, DHO_DECAY_ON_MATRICES } dho_decay_on;
 typedef enum dho_optimizer_kind { DHO_OPTIMIZER_ADAMW, DHO_OPTIMIZER_SGD } dho_optimizer_kind;
@@ -162,11 +170,9 @@ typedef struct dho_config {
         bool flip;                /* data.flip: true */
         int64_t randaugment;      /* data.randaugment: 0; operations an image */
         int64_t randaugment_magnitude; /* data.randaugment_magnitude: 9; 0 .. 30 */
-        double colour_jitter[4];       /* data.colour_jitter: [0, 0, 0, 0]; brightness, contrast,
-                                          saturation, hue */
+        double colour_jitter[4];  /* data.colour_jitter: zeros; brightness .. saturation, hue */
         dho_filter interpolation; /* data.interpolation: bicubic */
-        double mean[3],
-            std[3]; /* data.mean, data.std: ImageNet's .485 .456 .406 / .229 .224 .225 */
+        double mean[3], std[3];   /* data.mean, data.std: ImageNet's .485 .456 .406 / .229 .. */
         int64_t loader_threads;   /* data.loader_threads: 0 = as many as the rank has cores */
         int64_t prefetch;         /* data.prefetch: 4 microbatches */
         dho_skip_policy on_error; /* data.on_error: fail */
@@ -183,6 +189,8 @@ typedef struct dho_config {
         dho_head_form head_ce; /* student.head_ce: auto; of the supervised or the only head */
         dho_head_form head_kd; /* student.head_kd: auto; of the distillation head (dho) */
         double head_scale;     /* student.head_scale: 100; of cosine heads, > 0 */
+        int64_t head_ce_hidden; /* student.head_ce_hidden: 0 = none; channels of a hidden layer */
+        int64_t head_kd_hidden; /* student.head_kd_hidden: 0 = none */
         dho_freeze freeze;     /* student.freeze: none | backbone */
         dho_batch_norm batch_norm; /* student.batch_norm: batch | frozen */
         double drop_path;          /* student.drop_path: 0, [0, 1); of the last block */
@@ -203,6 +211,16 @@ typedef struct dho_config {
         dho_class_weights class_weights; /* distill.class_weights: none | inverse | effective */
         double effective_beta;           /* distill.effective_beta: 0.999, [0, 1) */
         double logit_adjust;             /* distill.logit_adjust: 0, >= 0; tau */
+        dho_divergence divergence;       /* distill.divergence: kl | dkd | wkd */
+        double dkd_alpha, dkd_beta;      /* distill.dkd_alpha: 1, distill.dkd_beta: 8; >= 0 */
+        double wkd_weight;               /* distill.wkd_weight: 30, >= 0 */
+        double wkd_sharpen;              /* distill.wkd_sharpen: 1, > 0 */
+        double wkd_entropy;              /* distill.wkd_entropy: 0.05, >= 0.01 */
+        int64_t wkd_iterations;          /* distill.wkd_iterations: 10; 1 .. 1000 */
+        bool unlabelled;                 /* distill.unlabelled: true; false: none is drawn */
+        dho_gradient_rule gradients;     /* distill.gradients: sum | pcgrad */
+        double ce_from;                  /* distill.ce_from: 0, [0, 1); share of the steps */
+        double kd_until;                 /* distill.kd_until: 1, (0, 1]; share of the steps */
     } distill;
 
     struct {
@@ -253,6 +271,10 @@ typedef struct dho_config {
         int64_t threads;         /* compute.threads: 0 = as OMP_NUM_THREADS says, or a share */
         int64_t microbatch_threads; /* compute.microbatch_threads: 0 = one, or more that are left */
     } compute;
+
+    struct {
+        dho_compute_dtype dtype; /* comm.dtype: fp32; of the sum of gradients */
+    } comm;
 
     struct {
         dho_config_set *sets; /* eval.sets: [] */

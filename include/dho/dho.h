@@ -21,6 +21,7 @@
 #include "dho/evaluation.h"
 #include "dho/export.h"
 #include "dho/file.h"
+#include "dho/float_sum.h"
 #include "dho/graph.h"
 #include "dho/head_file.h"
 #include "dho/image.h"

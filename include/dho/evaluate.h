@@ -81,6 +81,12 @@ dho_status dho_outputs_sweep(const dho_head_outputs *outputs, const double *alph
                              size_t alpha_count, const double *betas, size_t beta_count,
                              int threads, dho_accuracy *out);
 
+/* Top-1 and top-5 of p as above with an alpha for each image, by its heads' entropies H (the
+ * paper's equation 42): exp(-H(ce)) / (exp(-H(ce)) + exp(-H(kd))), of kd at temperature beta.
+ * Outputs of two heads. Does not depend on `threads`. Errors: DHO_ERR_MEMORY. Local. */
+dho_status dho_outputs_by_entropy(const dho_head_outputs *outputs, double beta, int threads,
+                                  dho_accuracy *out);
+
 /* What is predicted for an image: the first class and its probability. A tie counts against the
  * label: `top` is the label only where it is more probable than every other class. top -1: no
  * probability is a number. */

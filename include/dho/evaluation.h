@@ -22,7 +22,9 @@ typedef enum dho_score_kind {
     DHO_SCORE_COMBINED,
     DHO_SCORE_CE_HEAD,
     DHO_SCORE_KD_HEAD,
-    DHO_SCORE_EXACT, /* at the best plateau's alpha and beta */
+    DHO_SCORE_EXACT,   /* at the best plateau's alpha and beta */
+    DHO_SCORE_ENTROPY, /* an alpha for each image, by its heads' entropies (dho_outputs_by_entropy)
+                        */
     DHO_SCORE_KINDS
 } dho_score_kind;
 extern const char *const dho_score_names[DHO_SCORE_KINDS + 1]; /* eval.json's keys; then NULL */
@@ -32,8 +34,8 @@ extern const char *const dho_score_names[DHO_SCORE_KINDS + 1]; /* eval.json's ke
 typedef struct dho_score {
     bool present;
     double top1, low, high, top5;
-    double macro;           /* mean recall of the classes, percent; not of DHO_SCORE_EXACT */
-    dho_calibration plain;  /* of the probabilities as they are; not of DHO_SCORE_EXACT */
+    double macro;           /* mean recall of the classes, percent; not of EXACT and ENTROPY */
+    dho_calibration plain;  /* of the probabilities as they are; not of EXACT and ENTROPY */
     dho_calibration scaled; /* at the evaluation's temperature; NAN where none was chosen */
 } dho_score;
 

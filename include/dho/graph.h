@@ -83,6 +83,8 @@ dho_value dho_graph_average_pool(dho_graph *graph, dho_value x);
 /* y = x W^T + b on a vector. */
 dho_value dho_graph_linear(dho_graph *graph, dho_value x, const char *name, int out_channels,
                            bool bias);
+/* GELU, as torch's default, on a float vector. */
+dho_value dho_graph_gelu(dho_graph *graph, dho_value x);
 /* x / max(|x|, 1e-12) on a vector. */
 dho_value dho_graph_l2_normalise(dho_graph *graph, dho_value x);
 

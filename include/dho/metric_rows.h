@@ -18,14 +18,14 @@ DHO_METRIC(LOSS, .name = "loss", .what = "Loss, weighted sum", .unit = "nats",
 DHO_METRIC(CE, .name = "ce", .what = "Cross-entropy of labelled images", .unit = "nats",
            .step = DHO_STEP_MEAN, .written = DHO_RUNS_ALL, .printed = DHO_RUNS_ALL,
            .print = " (ce %.3f", .chart = DHO_CHART_TRAINING, .smooth = true, .log_if_wide = true)
-DHO_METRIC(KD_LABELLED, .name = "kd_labelled", .what = "KL to the teacher × T², labelled",
+DHO_METRIC(KD_LABELLED, .name = "kd_labelled", .what = "Divergence from the teacher, labelled",
            .unit = "nats", .step = DHO_STEP_MEAN, .written = DHO_RUNS_ALL,
            .printed = DHO_RUNS_WITH_TEACHER, .print = ", kd %.3f", .chart = DHO_CHART_TRAINING,
            .smooth = true, .log_if_wide = true)
-DHO_METRIC(KD_UNLABELLED, .name = "kd_unlabelled", .what = "KL to the teacher × T², unlabelled",
-           .unit = "nats", .step = DHO_STEP_MEAN, .written = DHO_RUNS_ALL,
-           .printed = DHO_RUNS_WITH_TEACHER, .print = " + %.3f", .chart = DHO_CHART_TRAINING,
-           .smooth = true, .log_if_wide = true)
+DHO_METRIC(KD_UNLABELLED, .name = "kd_unlabelled",
+           .what = "Divergence from the teacher, unlabelled", .unit = "nats", .step = DHO_STEP_MEAN,
+           .written = DHO_RUNS_ALL, .printed = DHO_RUNS_WITH_TEACHER, .print = " + %.3f",
+           .chart = DHO_CHART_TRAINING, .smooth = true, .log_if_wide = true)
 DHO_METRIC(FEATURE_LABELLED, .name = "feature_labelled", .what = "Feature distance, labelled",
            .step = DHO_STEP_MEAN, .written = DHO_RUNS_WITH_FEATURES,
            .printed = DHO_RUNS_WITH_FEATURES, .print = ", feature %.4f",

@@ -1,7 +1,9 @@
 /* Students (and student-type teachers): a backbone with one head, or with the two heads of DHO.
  *
- * A linear head is W f + b on the features f. For CLIP students f is the image embedding, and
- * head_kd is a cosine head, 100 (W f/|f| + b) (DHO, section 3; its public code). Local. */
+ * A linear head is W f + b on the features f. With a hidden layer f is gelu(layer_norm(W' f + b'))
+ * first (DHO, section F.1; without its dropout, whose rate it does not give). For CLIP students f
+ * is the image embedding, and head_kd is a cosine head, 100 (W f/|f| + b) (DHO, section 3; its
+ * public code). Local. */
 #ifndef DHO_STUDENT_H
 #define DHO_STUDENT_H
 
@@ -22,6 +24,7 @@ typedef struct dho_student_options {
     bool dual_head;              /* heads head_ce and head_kd, or one: head */
     dho_head_form head_forms[2]; /* of heads[0] and heads[1] */
     float head_scale;            /* of cosine heads; 0: 100 */
+    int head_hidden[2];          /* channels of a hidden layer in heads[0], heads[1]; 0: none */
     int projection; /* width of a linear projection of the features, "head_feature"; 0: none */
     bool deploy;    /* to be run and exported, not trained (dho_graph_deploy) */
     bool freeze_backbone;   /* dho_graph_freeze: the heads alone are trained */
@@ -37,6 +40,7 @@ typedef struct dho_student {
         heads[2]; /* logits [batch][classes]: supervised (or the only one), distillation or -1 */
     dho_head_form head_forms[2]; /* never auto */
     float head_scale;            /* of cosine heads */
+    int head_hidden[2];          /* channels of the heads' hidden layers; 0: none */
     int head_count;
     dho_value projection; /* [batch][options.projection], or -1 */
     int feature_dim, classes, image_size;
@@ -54,7 +58,8 @@ typedef struct dho_student {
 dho_status dho_student_create(dho_student *out, const dho_student_options *options);
 void dho_student_destroy(dho_student *student);
 
-/* What the parameters of head 0 or 1 are called before ".weight": "head", "head_ce", "head_kd". */
+/* What the parameters of head 0 or 1 are called before ".weight": "head", "head_ce", "head_kd". A
+ * hidden layer's are called "head.hidden.weight", "head.norm.weight", ... */
 enum { DHO_HEAD_NAME_BYTES = 32 };
 const char *dho_student_head_name(const dho_student *student, int head);
 

@@ -55,8 +55,7 @@ static int64_t read_file_pages(const char *root, const group *g)
 
 static void read_memory(dho_cgroup_limits *out, const char *root, const group *g)
 {
-    const int64_t limit =
-        read_number(root, g, g->second ? "memory.max" : "memory.limit_in_bytes");
+    const int64_t limit = read_number(root, g, g->second ? "memory.max" : "memory.limit_in_bytes");
     const int64_t used =
         read_number(root, g, g->second ? "memory.current" : "memory.usage_in_bytes");
     if (limit < 0 || limit > INT64_MAX / 2 || used < 0) return; /* version 1: 2^63 - a page */
@@ -92,6 +91,21 @@ static void read_cpus(dho_cgroup_limits *out, const char *root, const group *g)
     out->id = (uint64_t)1 << 32 | dho_crc32(0, name, (size_t)bytes);
 }
 
+static void read_cpuset(dho_cgroup_limits *out, const char *root, const group *g)
+{
+    if (out->cpuset[0] != '\0') return;
+    FILE *file = open_file(root, g, g->second ? "cpuset.cpus.effective" : "cpuset.effective_cpus");
+    if (file == NULL) return;
+    /* A list that does not fit is cut behind its last whole entry. */
+    if (fgets(out->cpuset, sizeof out->cpuset, file) == NULL) out->cpuset[0] = '\0';
+    if (strlen(out->cpuset) == sizeof out->cpuset - 1) {
+        char *comma = strrchr(out->cpuset, ',');
+        *(comma != NULL ? comma : out->cpuset) = '\0';
+    }
+    out->cpuset[strcspn(out->cpuset, "\n")] = '\0';
+    fclose(file);
+}
+
 /* The group and all above it. In a container the path may be the host's and not be there: the root
  * of the mount is then the container's own group. */
 static void read_group(dho_cgroup_limits *out, const char *root, group *g)
@@ -99,6 +113,7 @@ static void read_group(dho_cgroup_limits *out, const char *root, group *g)
     for (;;) {
         read_memory(out, root, g);
         read_cpus(out, root, g);
+        read_cpuset(out, root, g);
         char *slash = strrchr(g->path, '/');
         if (slash == NULL) return;
         *slash = '\0';
@@ -133,7 +148,9 @@ static void read_line(dho_cgroup_limits *out, const char *root, char *line)
         snprintf(g.path, sizeof g.path, "%s", path);
         read_group(out, root, &g);
     }
-    if (!has_word(controllers, "cpu") && !has_word(controllers, "memory")) return;
+    if (!has_word(controllers, "cpu") && !has_word(controllers, "memory") &&
+        !has_word(controllers, "cpuset"))
+        return;
     snprintf(mount, sizeof mount, "/sys/fs/cgroup/%s", controllers);
     g = (group){.mount = mount};
     snprintf(g.path, sizeof g.path, "%s", path);

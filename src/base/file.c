@@ -3,6 +3,7 @@
 
 #include "base/activity.h"
 #include "base/file_kind.h"
+#include "base/file_private.h"
 #include "base/text.h"
 #include "dho/alloc.h"
 
@@ -17,108 +18,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-enum { BUFFER_BYTES = 1 << 20 };
-
-static dho_status io_error(const char *path, const char *action)
-{
-    return dho_fail(DHO_ERR_IO, "%s: cannot %s: %s", path, action, strerror(errno));
-}
-
-struct dho_atomic_file {
-    char *path;
-    char *temporary;
-    int descriptor;
-    dho_status status; /* the first failure; later writes do nothing */
-    char message[512];
-    uint64_t size;
-    uint32_t crc;
-    size_t buffered;
-    uint8_t *buffer;
-};
-
-dho_status dho_atomic_file_create(dho_atomic_file **out, const char *path)
-{
-    dho_status status;
-    dho_atomic_file *file;
-    struct stat info;
-    *out = NULL;
-    /* The rename would put a file in the place of /dev/null. */
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
-        return dho_fail(DHO_ERR_IO, "%s: cannot write: is %s, not a regular file", path,
-                        dho_file_kind(info.st_mode));
-    DHO_TRY(dho_alloc_zero(&file, 1, sizeof *file, "atomic file"));
-    file->descriptor = -1;
-    DHO_TRY_GOTO(dho_strdup(&file->path, path));
-    DHO_TRY_GOTO(dho_asprintf(&file->temporary, "%s.tmp.%ld", path, (long)getpid()));
-    DHO_TRY_GOTO(dho_alloc(&file->buffer, BUFFER_BYTES, 1, "write buffer"));
-    file->descriptor = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (file->descriptor < 0) {
-        status = io_error(path, "create");
-        goto fail;
-    }
-    *out = file;
-    return DHO_OK;
-fail:
-    dho_atomic_file_discard(&file);
-    return status;
-}
-
-static dho_status write_bytes(dho_atomic_file *file, const uint8_t *data, size_t bytes)
-{
-    while (bytes > 0) {
-        const ssize_t put = write(file->descriptor, data, bytes);
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return io_error(file->path, "write");
-        data += put;
-        bytes -= (size_t)put;
-    }
-    return DHO_OK;
-}
-
-static dho_status write_all(dho_atomic_file *file, const uint8_t *data, size_t bytes)
-{
-    dho_activity_begin("writes", file->path, true);
-    const dho_status status = write_bytes(file, data, bytes);
-    dho_activity_end();
-    return status;
-}
-
-static dho_status keep_failure(dho_atomic_file *file, dho_status status)
-{
-    if (status != DHO_OK && file->status == DHO_OK) {
-        file->status = status;
-        snprintf(file->message, sizeof file->message, "%s", dho_error_message());
-    }
-    return status;
-}
-
-dho_status dho_atomic_file_write(dho_atomic_file *file, const void *data, size_t bytes)
-{
-    if (file->status != DHO_OK) return dho_fail(file->status, "%s", file->message);
-    file->crc = dho_crc32(file->crc, data, bytes);
-    file->size += bytes;
-    const uint8_t *from = data;
-    if (file->buffered + bytes > BUFFER_BYTES) {
-        DHO_TRY(keep_failure(file, write_all(file, file->buffer, file->buffered)));
-        file->buffered = 0;
-    }
-    if (bytes > BUFFER_BYTES) return keep_failure(file, write_all(file, from, bytes));
-    if (bytes > 0) memcpy(file->buffer + file->buffered, from, bytes);
-    file->buffered += bytes;
-    return DHO_OK;
-}
-
-uint64_t dho_atomic_file_size(const dho_atomic_file *file)
-{
-    return file->size;
-}
-
-uint32_t dho_atomic_file_crc(const dho_atomic_file *file)
-{
-    return file->crc;
-}
-
-static dho_status sync_parent(const char *path)
+dho_status dho_sync_parent(const char *path)
 {
     char folder[PATH_MAX];
     const char *slash = strrchr(path, '/');
@@ -126,82 +26,6 @@ static dho_status sync_parent(const char *path)
     if (slash == path) return dho_sync_folder("/");
     snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
     return dho_sync_folder(folder);
-}
-
-static dho_status commit(dho_atomic_file **inout)
-{
-    dho_atomic_file *file = *inout;
-    dho_status status;
-    if (file->status != DHO_OK) {
-        status = dho_fail(file->status, "%s", file->message);
-        goto fail;
-    }
-    DHO_TRY_GOTO(write_all(file, file->buffer, file->buffered));
-    if (fsync(file->descriptor) != 0) {
-        status = io_error(file->path, "fsync");
-        goto fail;
-    }
-    const int closed = close(file->descriptor);
-    file->descriptor = -1;
-    if (closed != 0) {
-        status = io_error(file->path, "close");
-        goto fail;
-    }
-    if (rename(file->temporary, file->path) != 0) {
-        status = io_error(file->path, "rename to");
-        goto fail;
-    }
-    dho_free(file->temporary); /* it exists no more: nothing to remove */
-    file->temporary = NULL;
-    DHO_TRY_GOTO(sync_parent(file->path));
-fail:
-    dho_atomic_file_discard(inout);
-    return status;
-}
-
-dho_status dho_atomic_file_commit(dho_atomic_file **inout)
-{
-    dho_activity_begin("writes", (*inout)->path, true);
-    const dho_status status = commit(inout);
-    dho_activity_end();
-    return status;
-}
-
-void dho_atomic_file_discard(dho_atomic_file **inout)
-{
-    dho_atomic_file *file = *inout;
-    if (file == NULL) return;
-    if (file->descriptor >= 0) close(file->descriptor);
-    if (file->temporary != NULL) unlink(file->temporary);
-    dho_free(file->buffer);
-    dho_free(file->temporary);
-    dho_free(file->path);
-    dho_free(file);
-    *inout = NULL;
-}
-
-/* Is it "NAME.tmp." and digits? */
-static bool is_left(const char *entry, const char *name)
-{
-    const char *rest = dho_after(entry, name);
-    rest = rest != NULL ? dho_after(rest, ".tmp.") : NULL;
-    return rest != NULL && *rest != '\0' && rest[strspn(rest, "0123456789")] == '\0';
-}
-
-void dho_atomic_file_remove_left(const char *path)
-{
-    const char *name = dho_base_name(path);
-    char folder[PATH_MAX], *left;
-    dho_name_list list;
-    snprintf(folder, sizeof folder, "%.*s", (int)(name - path), path);
-    if (dho_list_folder(&list, name > path ? folder : ".") != DHO_OK) return;
-    for (size_t i = 0; i < list.count; i++) {
-        if (!is_left(list.names[i], name) || dho_path_join(&left, folder, list.names[i]) != DHO_OK)
-            continue;
-        unlink(left);
-        dho_free(left);
-    }
-    dho_name_list_free(&list);
 }
 
 dho_status dho_file_check_place(const char *path)
@@ -231,8 +55,8 @@ static dho_status make_folders(const char *path, bool durable)
         memcpy(partial, path, i);
         partial[i] = '\0';
         const bool made = mkdir(partial, 0777) == 0;
-        if (!made && errno != EEXIST) return io_error(partial, "create folder");
-        if (made && durable) DHO_TRY(sync_parent(partial));
+        if (!made && errno != EEXIST) return dho_io_error(partial, "create folder");
+        if (made && durable) DHO_TRY(dho_sync_parent(partial));
     }
     if (!dho_path_is_folder(path)) return dho_fail(DHO_ERR_IO, "%s: is not a folder", path);
     return DHO_OK;
@@ -252,22 +76,22 @@ dho_status dho_sync_folder(const char *path)
 {
     const int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     /* One that may not be read has no fsync to give. */
-    if (descriptor < 0) return errno == EACCES ? DHO_OK : io_error(path, "open");
+    if (descriptor < 0) return errno == EACCES ? DHO_OK : dho_io_error(path, "open");
     dho_activity_begin("writes", path, true);
     const int failed = fsync(descriptor);
     dho_activity_end();
     close(descriptor);
     /* Some file systems do not know fsync of a folder (EINVAL); they have no more to give. */
-    if (failed != 0 && errno != EINVAL) return io_error(path, "fsync");
+    if (failed != 0 && errno != EINVAL) return dho_io_error(path, "fsync");
     return DHO_OK;
 }
 
 dho_status dho_remove_tree(const char *path)
 {
     struct stat info;
-    if (lstat(path, &info) != 0) return errno == ENOENT ? DHO_OK : io_error(path, "stat");
+    if (lstat(path, &info) != 0) return errno == ENOENT ? DHO_OK : dho_io_error(path, "stat");
     if (!S_ISDIR(info.st_mode))
-        return unlink(path) == 0 || errno == ENOENT ? DHO_OK : io_error(path, "remove");
+        return unlink(path) == 0 || errno == ENOENT ? DHO_OK : dho_io_error(path, "remove");
     dho_name_list list;
     DHO_TRY(dho_list_folder(&list, path));
     dho_status status = DHO_OK;
@@ -279,7 +103,7 @@ dho_status dho_remove_tree(const char *path)
     }
     dho_name_list_free(&list);
     DHO_TRY(status);
-    return rmdir(path) == 0 || errno == ENOENT ? DHO_OK : io_error(path, "remove");
+    return rmdir(path) == 0 || errno == ENOENT ? DHO_OK : dho_io_error(path, "remove");
 }
 
 bool dho_path_exists(const char *path)
@@ -353,12 +177,12 @@ dho_status dho_list_folder(dho_name_list *out, const char *path)
     size_t capacity = 0;
     dho_status status = DHO_OK;
     DIR *folder = opendir(path);
-    if (folder == NULL) return io_error(path, "open folder");
+    if (folder == NULL) return dho_io_error(path, "open folder");
     for (;;) {
         errno = 0;
         const struct dirent *entry = readdir(folder);
         if (entry == NULL) {
-            if (errno != 0) status = io_error(path, "read folder");
+            if (errno != 0) status = dho_io_error(path, "read folder");
             break;
         }
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "base/activity.h"
 #include "base/file_kind.h"
+#include "base/file_private.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 
@@ -9,11 +10,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
-
-static dho_status io_error(const char *path, const char *action)
-{
-    return dho_fail(DHO_ERR_IO, "%s: cannot %s: %s", path, action, strerror(errno));
-}
 
 const char *dho_file_kind(mode_t mode)
 {
@@ -41,11 +37,11 @@ static dho_status open_file(int *out, const char *path, uint64_t *out_size)
         if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
             return not_regular(path, info.st_mode);
         errno = error;
-        return io_error(path, "open");
+        return dho_io_error(path, "open");
     }
     dho_status status = DHO_OK;
     if (fstat(file, &info) != 0)
-        status = io_error(path, "stat");
+        status = dho_io_error(path, "stat");
     else if (!S_ISREG(info.st_mode))
         status = not_regular(path, info.st_mode);
     if (status != DHO_OK) {
@@ -76,7 +72,7 @@ dho_status dho_file_append(int *out, const char *path)
         if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
             return not_regular(path, info.st_mode);
         errno = error;
-        return io_error(path, "open");
+        return dho_io_error(path, "open");
     }
     if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode)) {
         close(file);
@@ -113,7 +109,7 @@ static dho_status read_file(const char *path, size_t max_bytes, uint8_t **inout_
         const ssize_t got = read(file, *inout_data + used, expected - used);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) {
-            status = io_error(path, "read");
+            status = dho_io_error(path, "read");
             goto fail;
         }
         if (got == 0) break;

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "base/topology.h"
 
+#include "base/cgroup.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,21 +36,16 @@ static void parse_list(const char *list, uint64_t cpus[DHO_MACHINE_MASK_WORDS])
     }
 }
 
-/* The CPUs of the process's control group (version 2); where it has none of its own, those online.
- */
+/* The CPUs of the process's control group; where it has no list, those online. */
 static bool read_allowed(const char *root, uint64_t cpus[DHO_MACHINE_MASK_WORDS])
 {
-    char line[LINE_BYTES], path[PATH_BYTES + LINE_BYTES];
-    if (read_line(line, root, "/proc/self/cgroup") && strncmp(line, "0::", 3) == 0) {
-        snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpuset.cpus.effective", line + 3);
-        if (read_line(line, root, path)) {
-            parse_list(line, cpus);
-            return true;
-        }
-    }
-    if (!read_line(line, root, "/sys/devices/system/cpu/online")) return false;
-    parse_list(line, cpus);
-    return true;
+    char line[LINE_BYTES];
+    dho_cgroup_limits limits;
+    dho_cgroup_read(&limits, root);
+    const bool found =
+        limits.cpuset[0] != '\0' || read_line(line, root, "/sys/devices/system/cpu/online");
+    if (found) parse_list(limits.cpuset[0] != '\0' ? limits.cpuset : line, cpus);
+    return found;
 }
 
 static uint64_t sockets_of(const char *root, const uint64_t cpus[DHO_MACHINE_MASK_WORDS])

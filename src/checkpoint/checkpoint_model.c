@@ -40,6 +40,7 @@ static dho_status open_local(const char *path, const dho_checkpoint_choice *choi
                                          .dual_head = dho_method_is_dual(info.method),
                                          .head_forms = {info.head_forms[0], info.head_forms[1]},
                                          .head_scale = (float)info.head_scale,
+                                         .head_hidden = {info.head_hidden[0], info.head_hidden[1]},
                                          .expose_features = expose_features};
     DHO_TRY_GOTO(dho_student_create(&out->student, &options));
     const dho_graph *graph = out->student.graph;

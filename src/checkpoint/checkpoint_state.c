@@ -81,6 +81,9 @@ dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_in
         state, "heads",
         json_pack("{s:[b,b], s:f}", "cosine", info->head_forms[0] == DHO_HEAD_COSINE,
                   info->head_forms[1] == DHO_HEAD_COSINE, "scale", info->head_scale));
+    if (info->head_hidden[0] > 0 || info->head_hidden[1] > 0)
+        json_object_set_new(json_object_get(state, "heads"), "hidden",
+                            json_pack("[i, i]", info->head_hidden[0], info->head_hidden[1]));
     json_t *list = json_object();
     for (int i = 0; i < DHO_CHECKPOINT_FILES; i++)
         if (files[i].written)
@@ -126,6 +129,11 @@ static dho_status read_names(const char *path, const json_t *names, int classes,
     return DHO_OK;
 }
 
+static bool in_range(json_int_t value, int64_t low, int64_t high)
+{
+    return value >= low && value <= high;
+}
+
 /* "heads": auto where a checkpoint, written before that could be chosen, does not say. */
 static bool read_heads(const json_t *state, dho_checkpoint_info *out)
 {
@@ -133,16 +141,16 @@ static bool read_heads(const json_t *state, dho_checkpoint_info *out)
     if (heads == NULL) return true;
     const json_t *cosine = json_object_get(heads, "cosine");
     if (json_array_size(cosine) != 2) return false;
-    for (size_t h = 0; h < 2; h++)
+    const json_t *hidden = json_object_get(heads, "hidden"); /* of heads that have such layers */
+    for (size_t h = 0; h < 2; h++) {
         out->head_forms[h] =
             json_is_true(json_array_get(cosine, h)) ? DHO_HEAD_COSINE : DHO_HEAD_LINEAR;
+        const json_int_t channels = json_integer_value(json_array_get(hidden, h));
+        if (!in_range(channels, 0, 65536)) return false;
+        out->head_hidden[h] = (int)channels;
+    }
     out->head_scale = json_number_value(json_object_get(heads, "scale"));
     return out->head_scale >= 0 && out->head_scale < 1e30; /* 0: the default */
-}
-
-static bool in_range(json_int_t value, int64_t low, int64_t high)
-{
-    return value >= low && value <= high;
 }
 
 static dho_status read_fields(const char *path, json_t *state, dho_checkpoint_info *out)

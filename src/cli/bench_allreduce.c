@@ -5,6 +5,7 @@
 typedef struct allreduce_arguments {
     int64_t floats;
     int times;
+    bool packed;
 } allreduce_arguments;
 
 #define AT(member) offsetof(allreduce_arguments, member)
@@ -14,12 +15,13 @@ static const dho_option options[] = {
     DHO_OPTION("--floats", "N", AT(floats), "the largest sum", DHO_OPTION_INT64, 1, 1LL << 33,
                "25600000"),
     DHO_OPTION("--steps", "N", AT(times), "times each", DHO_OPTION_INT, 1, 100000, "5"),
+    DHO_OPTION("--bf16", NULL, AT(packed), "comm.dtype: bf16"),
 };
 
 static dho_status allreduce(void *given, dho_comm *comm)
 {
     const allreduce_arguments *arguments = given;
-    return dho_bench_allreduce(comm, arguments->floats, arguments->times);
+    return dho_bench_allreduce(comm, arguments->floats, arguments->times, arguments->packed);
 }
 
 const dho_command dho_command_bench_allreduce = {

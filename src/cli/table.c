@@ -11,7 +11,7 @@ typedef struct table_arguments {
     dho_config_arguments sets;
     dho_table_options table;
     const char *name;
-    bool markdown, json, missing;
+    bool markdown, json, svg, missing;
 } table_arguments;
 
 #define AT(member) offsetof(table_arguments, member)
@@ -26,6 +26,7 @@ static const dho_option options[] = {
     DHO_OPTION("--markdown", NULL, AT(markdown), "as Markdown", .before = "[", .after = " |"),
     DHO_OPTION("--json", NULL, AT(json), "every number with its interval", .before = "",
                .after = " |"),
+    DHO_OPTION("--svg", NULL, AT(svg), "the differences as maps", .before = "", .after = " |"),
     DHO_OPTION("--missing", NULL, AT(missing), "a script that makes the runs that are not there",
                .before = "", .after = "]"),
 };
@@ -43,7 +44,7 @@ static void find_program(char out[DHO_CLI_PATH_BYTES])
 static dho_status table(void *given, dho_comm *comm)
 {
     table_arguments *from = given;
-    const int formats = from->markdown + from->json + from->missing;
+    const int formats = from->markdown + from->json + from->svg + from->missing;
     char program[DHO_CLI_PATH_BYTES], *path;
     dho_table *opened = NULL;
     (void)comm;
@@ -55,7 +56,8 @@ static dho_status table(void *given, dho_comm *comm)
             return dho_fail_usage(&dho_command_table);
         return dho_table_list(program, stdout);
     }
-    if (formats > 1) return dho_fail(DHO_ERR_CONFIG, "--markdown, --json, --missing: one of them");
+    if (formats > 1)
+        return dho_fail(DHO_ERR_CONFIG, "--markdown, --json, --svg, --missing: one of them");
     from->table.overrides = from->sets.overrides;
     from->table.override_count = from->sets.override_count;
     DHO_TRY(dho_table_find(&path, from->name, program));
@@ -64,6 +66,7 @@ static dho_status table(void *given, dho_comm *comm)
         status = dho_table_write(opened,
                                  from->markdown  ? DHO_TABLE_MARKDOWN
                                  : from->json    ? DHO_TABLE_JSON
+                                 : from->svg     ? DHO_TABLE_SVG
                                  : from->missing ? DHO_TABLE_SCRIPT
                                                  : DHO_TABLE_TEXT,
                                  program, stdout);

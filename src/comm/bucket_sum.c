@@ -27,6 +27,8 @@ struct dho_bucket_sum {
     bool end;       /* it shall end */
     double hidden;  /* seconds of the buckets that the thread is done with */
     double started; /* when it began the one that it is at */
+    bool rounds;    /* set in begin, when the thread rests */
+    dho_rounding rounding;
     dho_status status;
     char message[MESSAGE_BYTES];
 };
@@ -51,15 +53,17 @@ static bool is_ready(const dho_bucket_sum *sum)
     return true;
 }
 
-static dho_status sum_bucket(const dho_bucket_sum_options *o, size_t begin, size_t end)
+static dho_status sum_bucket(const dho_bucket_sum *sum, size_t begin, size_t end)
 {
+    const dho_bucket_sum_options *o = &sum->options;
+    const dho_rounding *rounding = sum->rounds ? &sum->rounding : NULL;
     o->merge(o->context, begin, end);
-    if (!o->scatter) return dho_comm_tree_sum(o->comm, o->sums, begin, end - begin);
-    if (begin == 0) {
-        DHO_TRY(dho_comm_tree_sum(o->comm, o->sums, 0, o->whole));
+    if (begin == 0 && (o->scatter || sum->rounds)) {
+        DHO_TRY(dho_comm_tree_sum(o->comm, o->sums, 0, o->whole, NULL));
         begin = o->whole;
     }
-    return dho_comm_tree_scatter(o->comm, o->sums, begin, end - begin);
+    return o->scatter ? dho_comm_tree_scatter(o->comm, o->sums, begin, end - begin, rounding)
+                      : dho_comm_tree_sum(o->comm, o->sums, begin, end - begin, rounding);
 }
 
 static void *run_thread(void *argument)
@@ -73,7 +77,7 @@ static void *run_thread(void *argument)
         sum->busy = true;
         sum->started = dho_seconds_now();
         pthread_mutex_unlock(&sum->lock);
-        const dho_status status = sum_bucket(&sum->options, begin, end);
+        const dho_status status = sum_bucket(sum, begin, end);
         pthread_mutex_lock(&sum->lock);
         if (status != DHO_OK) {
             sum->status = status;
@@ -131,9 +135,11 @@ void dho_bucket_sum_destroy(dho_bucket_sum **inout)
     *inout = NULL;
 }
 
-void dho_bucket_sum_begin(dho_bucket_sum *sum)
+void dho_bucket_sum_begin(dho_bucket_sum *sum, const dho_rounding *rounding)
 {
     pthread_mutex_lock(&sum->lock);
+    sum->rounds = rounding != NULL;
+    if (rounding != NULL) sum->rounding = *rounding;
     for (int lane = 0; lane < sum->options.lanes; lane++) sum->from[lane] = sum->options.count;
     sum->left = sum->options.count;
     sum->hidden = 0;
@@ -169,7 +175,7 @@ static dho_status sum_rest(dho_bucket_sum *sum)
     DHO_TRY(take_over(sum));
     while (sum->left > 0) {
         const size_t begin = next_begin(sum);
-        DHO_TRY(sum_bucket(&sum->options, begin, sum->left));
+        DHO_TRY(sum_bucket(sum, begin, sum->left));
         sum->left = begin;
     }
     return DHO_OK;

@@ -55,10 +55,11 @@ dho_status dho_comm_set_tree(dho_comm *comm, int leaves)
     return comm->ops->set_tree(comm, leaves);
 }
 
-dho_status dho_comm_tree_sum(dho_comm *comm, float *const *sums, size_t offset, size_t count)
+dho_status dho_comm_tree_sum(dho_comm *comm, float *const *sums, size_t offset, size_t count,
+                             const dho_rounding *rounding)
 {
-    DHO_TRY(comm->ops->tree_scatter(comm, sums, offset, count));
-    return comm->ops->spread(comm, sums[0] + offset, count);
+    DHO_TRY(comm->ops->tree_scatter(comm, sums, offset, count, rounding));
+    return comm->ops->spread(comm, sums[0] + offset, count, rounding != NULL);
 }
 
 dho_comm_range dho_comm_own_range(const dho_comm *comm, size_t count)
@@ -66,14 +67,15 @@ dho_comm_range dho_comm_own_range(const dho_comm *comm, size_t count)
     return comm->ops->own_range(comm, count);
 }
 
-dho_status dho_comm_tree_scatter(dho_comm *comm, float *const *sums, size_t offset, size_t count)
+dho_status dho_comm_tree_scatter(dho_comm *comm, float *const *sums, size_t offset, size_t count,
+                                 const dho_rounding *rounding)
 {
-    return comm->ops->tree_scatter(comm, sums, offset, count);
+    return comm->ops->tree_scatter(comm, sums, offset, count, rounding);
 }
 
-dho_status dho_comm_spread(dho_comm *comm, float *data, size_t count)
+dho_status dho_comm_spread(dho_comm *comm, float *data, size_t count, bool packed)
 {
-    return comm->ops->spread(comm, data, count);
+    return comm->ops->spread(comm, data, count, packed);
 }
 
 dho_status dho_comm_max_int64(dho_comm *comm, int64_t *data, size_t count)

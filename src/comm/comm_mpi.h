@@ -16,8 +16,9 @@ typedef struct comm_sum {
     int *first;    /* [size + 1]: where in the list of all ranks' sums each rank's begin */
     int *merges;   /* [first[size]]: dho_tree_merges of that list */
     float **stack; /* [first[size]] */
-    float *pieces; /* what arrives: [first[size]][piece], or a few pieces with halves */
+    float *pieces; /* what arrives: [slots][piece], slots: first[size], or a few with halves */
     size_t piece;  /* floats */
+    uint16_t *packed_in, *packed_out; /* pieces in bf16, as many as arrive and as leave at once */
     MPI_Request *requests;
 } comm_sum;
 
@@ -44,8 +45,9 @@ static inline size_t comm_smaller(size_t a, size_t b)
 /* See comm_ops. */
 dho_status comm_mpi_set_tree(dho_comm *base, int leaves);
 dho_comm_range comm_mpi_own_range(const dho_comm *base, size_t count);
-dho_status comm_mpi_tree_scatter(dho_comm *base, float *const *sums, size_t offset, size_t count);
-dho_status comm_mpi_spread(dho_comm *base, float *data, size_t count);
+dho_status comm_mpi_tree_scatter(dho_comm *base, float *const *sums, size_t offset, size_t count,
+                                 const dho_rounding *rounding);
+dho_status comm_mpi_spread(dho_comm *base, float *data, size_t count, bool packed);
 void comm_mpi_release_sum(comm_sum *sum);
 
 #endif

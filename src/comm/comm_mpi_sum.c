@@ -1,5 +1,4 @@
 /* The tree sum over MPI. */
-#include "base/add_floats.h"
 #include "comm/comm_mpi.h"
 #include "dho/alloc.h"
 
@@ -18,7 +17,41 @@ enum { LEAST_PIECE = 1024, MAX_LEVELS = sizeof(int) * CHAR_BIT };
 
 typedef dho_comm_range range;
 
+/* --- floats on their way, as they are or in bf16 -----------------------------------------------*/
+
+/* packed_in: where bf16 arrives; the caller unpacks it. */
+static dho_status receive_floats(mpi_comm *comm, bool packed, uint16_t *packed_in, float *into,
+                                 size_t count, int from, MPI_Request *out)
+{
+    TRY_MPI(comm, MPI_Irecv, packed ? (void *)packed_in : into, (int)count,
+            packed ? MPI_UINT16_T : MPI_FLOAT, from, COMM_TAG_SUM, comm->handle, out);
+    return DHO_OK;
+}
+
+/* packed_out: where bf16 lies until it has left. */
+static dho_status send_floats(mpi_comm *comm, bool packed, uint16_t *packed_out, const float *x,
+                              size_t count, int to, MPI_Request *out)
+{
+    if (packed) dho_pack_floats(x, count, packed_out);
+    TRY_MPI(comm, MPI_Isend, packed ? (const void *)packed_out : x, (int)count,
+            packed ? MPI_UINT16_T : MPI_FLOAT, to, COMM_TAG_SUM, comm->handle, out);
+    return DHO_OK;
+}
+
 /* --- 2^k ranks with one sum each ---------------------------------------------------------------*/
+
+/* What two ranks give each other. */
+typedef struct hop {
+    int partner;
+    const float *give;
+    size_t give_count;
+    float *take; /* where what arrives goes; the two do not overlap */
+    size_t take_count;
+    size_t at;                    /* the element that take[0] is */
+    bool add;                     /* it is added to what is there */
+    bool packed;                  /* bf16 travels */
+    const dho_rounding *rounding; /* of what is added */
+} hop;
 
 /* One piece on its way in both directions. */
 typedef struct transfer {
@@ -26,65 +59,47 @@ typedef struct transfer {
     size_t begin, count; /* what arrives, in floats */
 } transfer;
 
-static dho_status start_transfer(mpi_comm *comm, transfer *out, size_t piece, int partner,
-                                 const float *give, size_t give_count, size_t keep_count)
+/* What arrives as it is goes where it belongs; what is added or unpacked, into the piece's slot. */
+static dho_status start_transfer(mpi_comm *comm, const hop *h, transfer *out, size_t piece)
 {
-    const size_t begin = piece * PIECE_FLOATS;
-    const size_t take = begin < keep_count ? comm_smaller(keep_count - begin, PIECE_FLOATS) : 0;
-    const size_t send = begin < give_count ? comm_smaller(give_count - begin, PIECE_FLOATS) : 0;
+    const comm_sum *s = &comm->sum;
+    const size_t begin = piece * PIECE_FLOATS, slot = piece % PIECES * PIECE_FLOATS;
+    const size_t take =
+        begin < h->take_count ? comm_smaller(h->take_count - begin, PIECE_FLOATS) : 0;
+    const size_t send =
+        begin < h->give_count ? comm_smaller(h->give_count - begin, PIECE_FLOATS) : 0;
     *out = (transfer){{MPI_REQUEST_NULL, MPI_REQUEST_NULL}, begin, take};
+    float *into = h->add ? s->pieces + slot : h->take + begin;
     if (take > 0)
-        TRY_MPI(comm, MPI_Irecv, comm->sum.pieces + piece % PIECES * PIECE_FLOATS, (int)take,
-                MPI_FLOAT, partner, COMM_TAG_SUM, comm->handle, &out->requests[0]);
+        DHO_TRY(receive_floats(comm, h->packed, s->packed_in + slot, into, take, h->partner,
+                               &out->requests[0]));
     if (send > 0)
-        TRY_MPI(comm, MPI_Isend, give + begin, (int)send, MPI_FLOAT, partner, COMM_TAG_SUM,
-                comm->handle, &out->requests[1]);
+        DHO_TRY(send_floats(comm, h->packed, s->packed_out + slot, h->give + begin, send,
+                            h->partner, &out->requests[1]));
     return DHO_OK;
 }
 
-/* Gives the partner one range and adds to another one what the partner gives for it. */
-static dho_status exchange_add(mpi_comm *comm, int partner, const float *give, size_t give_count,
-                               float *keep, size_t keep_count)
+static void take_piece(const comm_sum *s, const hop *h, const transfer *here, size_t piece)
 {
-    const size_t longest = give_count > keep_count ? give_count : keep_count;
+    const size_t slot = piece % PIECES * PIECE_FLOATS;
+    float *into = h->add ? s->pieces + slot : h->take + here->begin;
+    if (h->packed) dho_unpack_floats(s->packed_in + slot, here->count, into);
+    if (h->add)
+        dho_add_floats(h->rounding, h->at + here->begin, h->take + here->begin, into, here->count);
+}
+
+static dho_status exchange(mpi_comm *comm, const hop *h)
+{
+    const size_t longest = h->give_count > h->take_count ? h->give_count : h->take_count;
     const size_t pieces = (longest + PIECE_FLOATS - 1) / PIECE_FLOATS;
     transfer transfers[PIECES];
     for (size_t piece = 0; piece < pieces && piece < PIECES; piece++)
-        DHO_TRY(
-            start_transfer(comm, &transfers[piece], piece, partner, give, give_count, keep_count));
+        DHO_TRY(start_transfer(comm, h, &transfers[piece], piece));
     for (size_t piece = 0; piece < pieces; piece++) {
         transfer *here = &transfers[piece % PIECES];
         DHO_TRY(comm_watch_wait(&comm->watch, 2, here->requests));
-        if (here->count > 0)
-            dho_add_floats(keep + here->begin, comm->sum.pieces + piece % PIECES * PIECE_FLOATS,
-                           here->count);
-        if (piece + PIECES < pieces)
-            DHO_TRY(
-                start_transfer(comm, here, piece + PIECES, partner, give, give_count, keep_count));
-    }
-    return DHO_OK;
-}
-
-/* Gives the partner one finished range and takes another one; the two do not overlap. */
-static dho_status exchange_copy(mpi_comm *comm, int partner, const float *give, size_t give_count,
-                                float *take, size_t take_count)
-{
-    const size_t most = COMM_MAX_MESSAGE / sizeof(float);
-    while (give_count > 0 || take_count > 0) {
-        const size_t send = comm_smaller(give_count, most),
-                     receive = comm_smaller(take_count, most);
-        MPI_Request requests[2];
-        /* An end without data is no message: the other side, which knows the ranges as well,
-         * does not wait for one. */
-        TRY_MPI(comm, MPI_Irecv, take, (int)receive, MPI_FLOAT,
-                receive > 0 ? partner : MPI_PROC_NULL, COMM_TAG_SUM, comm->handle, &requests[0]);
-        TRY_MPI(comm, MPI_Isend, give, (int)send, MPI_FLOAT, send > 0 ? partner : MPI_PROC_NULL,
-                COMM_TAG_SUM, comm->handle, &requests[1]);
-        DHO_TRY(comm_watch_wait(&comm->watch, 2, requests));
-        give += send;
-        give_count -= send;
-        take += receive;
-        take_count -= receive;
+        if (here->count > 0) take_piece(&comm->sum, h, here, piece);
+        if (piece + PIECES < pieces) DHO_TRY(start_transfer(comm, h, here, piece + PIECES));
     }
     return DHO_OK;
 }
@@ -114,25 +129,37 @@ static range other_half(range all, range kept)
 /* Ranks stand in tree order: neighbours are halves of a node, then pairs of pairs are, and so on.
  * So the longest messages go to the nearest ranks, which a launcher puts on the same machine, and
  * of a machine's ranks each sends its own share of the slab on to the next machine. */
-static dho_status scatter_by_halves(mpi_comm *comm, float *data, size_t count)
+static dho_status scatter_by_halves(mpi_comm *comm, float *data, size_t count, size_t at,
+                                    const dho_rounding *rounding)
 {
     range held[MAX_LEVELS + 1];
     const int levels = hold_halves(&comm->base, count, held);
     for (int level = 0; level < levels; level++) {
         const range keep = held[level + 1], give = other_half(held[level], keep);
-        DHO_TRY(exchange_add(comm, comm->base.rank ^ (1 << level), data + give.begin,
-                             give.end - give.begin, data + keep.begin, keep.end - keep.begin));
+        DHO_TRY(exchange(comm, &(hop){.partner = comm->base.rank ^ (1 << level),
+                                      .give = data + give.begin,
+                                      .give_count = give.end - give.begin,
+                                      .take = data + keep.begin,
+                                      .take_count = keep.end - keep.begin,
+                                      .at = at + keep.begin,
+                                      .add = true,
+                                      .packed = rounding != NULL,
+                                      .rounding = rounding}));
     }
     return DHO_OK;
 }
 
-static dho_status spread_by_halves(mpi_comm *comm, float *data, size_t count)
+static dho_status spread_by_halves(mpi_comm *comm, float *data, size_t count, bool packed)
 {
     range held[MAX_LEVELS + 1];
     for (int level = hold_halves(&comm->base, count, held); level-- > 0;) {
         const range mine = held[level + 1], other = other_half(held[level], mine);
-        DHO_TRY(exchange_copy(comm, comm->base.rank ^ (1 << level), data + mine.begin,
-                              mine.end - mine.begin, data + other.begin, other.end - other.begin));
+        DHO_TRY(exchange(comm, &(hop){.partner = comm->base.rank ^ (1 << level),
+                                      .give = data + mine.begin,
+                                      .give_count = mine.end - mine.begin,
+                                      .take = data + other.begin,
+                                      .take_count = other.end - other.begin,
+                                      .packed = packed}));
     }
     return DHO_OK;
 }
@@ -158,29 +185,41 @@ static range piece_of(range whole, size_t at, size_t piece)
 
 /* All ranks' sums of this rank's piece arrive, and its own sums of the other ranks' pieces leave.
  */
-static dho_status exchange_sums(mpi_comm *comm, float *const *sums, size_t count, size_t at)
+static dho_status exchange_sums(mpi_comm *comm, float *const *sums, size_t count, size_t at,
+                                bool packed)
 {
     const comm_sum *s = &comm->sum;
     const int size = comm->base.size, rank = comm->base.rank;
     const range mine = piece_of(range_of(count, size, rank), at, s->piece);
+    const size_t floats = mine.end - mine.begin;
     int started = 0;
+    size_t leaving = 0;
     for (int r = 0; r < size; r++)
-        for (int k = s->first[r]; r != rank && k < s->first[r + 1] && mine.begin < mine.end; k++)
-            TRY_MPI(comm, MPI_Irecv, s->pieces + (size_t)k * s->piece, (int)(mine.end - mine.begin),
-                    MPI_FLOAT, r, COMM_TAG_SUM, comm->handle, &s->requests[started++]);
+        for (int k = s->first[r]; r != rank && k < s->first[r + 1] && floats > 0; k++)
+            DHO_TRY(receive_floats(comm, packed, s->packed_in + (size_t)k * s->piece,
+                                   s->pieces + (size_t)k * s->piece, floats, r,
+                                   &s->requests[started++]));
     for (int i = 1; i < size; i++) { /* each rank begins with another one */
         const int r = (rank + i) % size;
         const range theirs = piece_of(range_of(count, size, r), at, s->piece);
         if (theirs.begin == theirs.end) continue;
         for (int k = 0; k < s->first[rank + 1] - s->first[rank]; k++)
-            TRY_MPI(comm, MPI_Isend, sums[k] + theirs.begin, (int)(theirs.end - theirs.begin),
-                    MPI_FLOAT, r, COMM_TAG_SUM, comm->handle, &s->requests[started++]);
+            DHO_TRY(send_floats(comm, packed, s->packed_out + leaving++ * s->piece,
+                                sums[k] + theirs.begin, theirs.end - theirs.begin, r,
+                                &s->requests[started++]));
     }
-    return comm_watch_wait(&comm->watch, started, s->requests);
+    DHO_TRY(comm_watch_wait(&comm->watch, started, s->requests));
+    for (int k = 0; packed && k < s->first[size]; k++)
+        if (k < s->first[rank] || k >= s->first[rank + 1])
+            dho_unpack_floats(s->packed_in + (size_t)k * s->piece, floats,
+                              s->pieces + (size_t)k * s->piece);
+    return DHO_OK;
 }
 
-/* Adds up what has arrived and this rank's own sums, in the tree's order, into sums[0]. */
-static void add_up(mpi_comm *comm, float *const *sums, range mine)
+/* Adds up what has arrived and this rank's own sums, in the tree's order, into sums[0]. at: the
+ * element that sums[0][0] is. */
+static void add_up(mpi_comm *comm, float *const *sums, range mine, size_t at,
+                   const dho_rounding *rounding)
 {
     const comm_sum *s = &comm->sum;
     const int rank = comm->base.rank, total = s->first[comm->base.size];
@@ -191,75 +230,97 @@ static void add_up(mpi_comm *comm, float *const *sums, range mine)
         s->stack[depth++] =
             own ? sums[k - s->first[rank]] + mine.begin : s->pieces + (size_t)k * s->piece;
         for (int m = 0; m < s->merges[k]; m++, depth--)
-            dho_add_floats(s->stack[depth - 2], s->stack[depth - 1], floats);
+            dho_add_floats(rounding, at + mine.begin, s->stack[depth - 2], s->stack[depth - 1],
+                           floats);
     }
     if (s->stack[0] != sums[0] + mine.begin)
         memcpy(sums[0] + mine.begin, s->stack[0], floats * sizeof(float));
 }
 
-/* Each rank gives what it owns of sums[0] to all others. */
-static dho_status exchange_totals(mpi_comm *comm, float *data, size_t count)
+/* One piece of each rank's range, from its owner to all others. */
+static dho_status exchange_piece(mpi_comm *comm, float *data, size_t count, range piece,
+                                 bool packed)
 {
     const comm_sum *s = &comm->sum;
     const int size = comm->base.size, rank = comm->base.rank;
-    const size_t most = COMM_MAX_MESSAGE / sizeof(float);
-    for (size_t at = 0; at < range_of(count, size, 0).end; at += most) {
-        const range mine = piece_of(range_of(count, size, rank), at, most);
-        int started = 0;
-        for (int i = 1; i < size; i++) {
-            const int from = (rank + size - i) % size, to = (rank + i) % size;
-            const range theirs = piece_of(range_of(count, size, from), at, most);
-            if (theirs.begin < theirs.end)
-                TRY_MPI(comm, MPI_Irecv, data + theirs.begin, (int)(theirs.end - theirs.begin),
-                        MPI_FLOAT, from, COMM_TAG_SUM, comm->handle, &s->requests[started++]);
-            if (mine.begin < mine.end)
-                TRY_MPI(comm, MPI_Isend, data + mine.begin, (int)(mine.end - mine.begin), MPI_FLOAT,
-                        to, COMM_TAG_SUM, comm->handle, &s->requests[started++]);
-        }
-        DHO_TRY(comm_watch_wait(&comm->watch, started, s->requests));
+    const size_t most = piece.end - piece.begin;
+    const range mine = piece_of(range_of(count, size, rank), piece.begin, most);
+    int started = 0;
+    if (packed) dho_pack_floats(data + mine.begin, mine.end - mine.begin, s->packed_out);
+    for (int i = 1; i < size; i++) {
+        const int from = (rank + size - i) % size, to = (rank + i) % size;
+        const range theirs = piece_of(range_of(count, size, from), piece.begin, most);
+        if (theirs.begin < theirs.end)
+            DHO_TRY(receive_floats(comm, packed, s->packed_in + (size_t)from * s->piece,
+                                   data + theirs.begin, theirs.end - theirs.begin, from,
+                                   &s->requests[started++]));
+        if (mine.begin < mine.end)
+            TRY_MPI(comm, MPI_Isend, packed ? (void *)s->packed_out : data + mine.begin,
+                    (int)(mine.end - mine.begin), packed ? MPI_UINT16_T : MPI_FLOAT, to,
+                    COMM_TAG_SUM, comm->handle, &s->requests[started++]);
+    }
+    DHO_TRY(comm_watch_wait(&comm->watch, started, s->requests));
+    for (int r = 0; packed && r < size; r++) {
+        const range theirs = piece_of(range_of(count, size, r), piece.begin, most);
+        if (r != rank)
+            dho_unpack_floats(s->packed_in + (size_t)r * s->piece, theirs.end - theirs.begin,
+                              data + theirs.begin);
     }
     return DHO_OK;
 }
 
-static dho_status scatter_to_owners(mpi_comm *comm, float *const *sums, size_t count)
+/* Each rank gives what it owns of sums[0] to all others. */
+static dho_status exchange_totals(mpi_comm *comm, float *data, size_t count, bool packed)
+{
+    const size_t most = packed ? comm->sum.piece : COMM_MAX_MESSAGE / sizeof(float);
+    for (size_t at = 0; at < range_of(count, comm->base.size, 0).end; at += most)
+        DHO_TRY(exchange_piece(comm, data, count, (range){at, at + most}, packed));
+    return DHO_OK;
+}
+
+static dho_status scatter_to_owners(mpi_comm *comm, float *const *sums, size_t count, size_t at,
+                                    const dho_rounding *rounding)
 {
     const int size = comm->base.size;
-    for (size_t at = 0; at < range_of(count, size, 0).end; at += comm->sum.piece) {
-        DHO_TRY(exchange_sums(comm, sums, count, at));
-        add_up(comm, sums, piece_of(range_of(count, size, comm->base.rank), at, comm->sum.piece));
+    for (size_t begin = 0; begin < range_of(count, size, 0).end; begin += comm->sum.piece) {
+        const range own = range_of(count, size, comm->base.rank);
+        DHO_TRY(exchange_sums(comm, sums, count, begin, rounding != NULL));
+        add_up(comm, sums, piece_of(own, begin, comm->sum.piece), at, rounding);
     }
     return DHO_OK;
 }
 
 /* --- both --------------------------------------------------------------------------------------*/
 
-static dho_status scatter(mpi_comm *comm, float *const *sums, size_t offset, size_t count)
+static dho_status scatter(mpi_comm *comm, float *const *sums, size_t offset, size_t count,
+                          const dho_rounding *rounding)
 {
     float *from[DHO_TREE_SUMS];
     const int rank = comm->base.rank;
-    if (comm->sum.halves) return scatter_by_halves(comm, sums[0] + offset, count);
+    if (comm->sum.halves) return scatter_by_halves(comm, sums[0] + offset, count, offset, rounding);
     const int own = comm->sum.first[rank + 1] - comm->sum.first[rank];
     for (int k = 0; k < own; k++) from[k] = sums[k] + offset;
-    return scatter_to_owners(comm, from, count);
+    return scatter_to_owners(comm, from, count, offset, rounding);
 }
 
-dho_status comm_mpi_tree_scatter(dho_comm *base, float *const *sums, size_t offset, size_t count)
+dho_status comm_mpi_tree_scatter(dho_comm *base, float *const *sums, size_t offset, size_t count,
+                                 const dho_rounding *rounding)
 {
     mpi_comm *comm = (mpi_comm *)base;
     if (count == 0 || base->size == 1) return DHO_OK;
     comm_watch_enter(&comm->watch, "adds up the gradients");
-    const dho_status status = scatter(comm, sums, offset, count);
+    const dho_status status = scatter(comm, sums, offset, count, rounding);
     comm_watch_leave(&comm->watch);
     return status;
 }
 
-dho_status comm_mpi_spread(dho_comm *base, float *data, size_t count)
+dho_status comm_mpi_spread(dho_comm *base, float *data, size_t count, bool packed)
 {
     mpi_comm *comm = (mpi_comm *)base;
     if (count == 0 || base->size == 1) return DHO_OK;
     comm_watch_enter(&comm->watch, "gives its part of the sum to all");
-    const dho_status status =
-        comm->sum.halves ? spread_by_halves(comm, data, count) : exchange_totals(comm, data, count);
+    const dho_status status = comm->sum.halves ? spread_by_halves(comm, data, count, packed)
+                                               : exchange_totals(comm, data, count, packed);
     comm_watch_leave(&comm->watch);
     return status;
 }
@@ -280,6 +341,8 @@ void comm_mpi_release_sum(comm_sum *sum)
     dho_free(sum->merges);
     dho_free(sum->stack);
     dho_free(sum->pieces);
+    dho_free(sum->packed_in);
+    dho_free(sum->packed_out);
     dho_free(sum->requests);
     *sum = (comm_sum){0};
 }
@@ -327,6 +390,10 @@ dho_status comm_mpi_set_tree(dho_comm *base, int leaves)
     if (s->piece < LEAST_PIECE) s->piece = LEAST_PIECE;
     DHO_TRY(dho_alloc(&s->requests, total + 2 * ranks * (size_t)most, sizeof *s->requests,
                       "communicator"));
-    return dho_alloc(&s->pieces, (s->halves ? PIECES : total) * s->piece, sizeof *s->pieces,
-                     "communicator");
+    const size_t slots = s->halves ? PIECES : total;
+    const size_t leave = s->halves ? PIECES : (ranks - 1) * (size_t)most;
+    DHO_TRY(dho_alloc(&s->pieces, slots * s->piece, sizeof *s->pieces, "communicator"));
+    /* The system gives these pages when sums in bf16 first touch them. */
+    DHO_TRY(dho_alloc(&s->packed_in, slots * s->piece, sizeof *s->packed_in, "communicator"));
+    return dho_alloc(&s->packed_out, leave * s->piece, sizeof *s->packed_out, "communicator");
 }

@@ -14,10 +14,11 @@ typedef enum comm_reduction { COMM_MIN, COMM_MAX, COMM_SUM } comm_reduction;
 typedef struct comm_ops {
     void (*destroy)(dho_comm *comm); /* releases everything, the object too */
     void (*abort)(dho_comm *comm, int exit_code);
-    dho_status (*set_tree)(dho_comm *comm, int leaves); /* local */
+    dho_status (*set_tree)(dho_comm *comm, int leaves);              /* local */
     dho_comm_range (*own_range)(const dho_comm *comm, size_t count); /* local */
-    dho_status (*tree_scatter)(dho_comm *comm, float *const *sums, size_t offset, size_t count);
-    dho_status (*spread)(dho_comm *comm, float *data, size_t count);
+    dho_status (*tree_scatter)(dho_comm *comm, float *const *sums, size_t offset, size_t count,
+                               const dho_rounding *rounding);
+    dho_status (*spread)(dho_comm *comm, float *data, size_t count, bool packed);
     dho_status (*reduce)(dho_comm *comm, int64_t *data, size_t count, comm_reduction reduction);
     dho_status (*broadcast)(dho_comm *comm, void *data, size_t bytes, int root);
     dho_status (*gather)(dho_comm *comm, const void *data, size_t bytes, void **out,
@@ -34,7 +35,7 @@ struct dho_comm {
     int rank;
     int size;
     char host[DHO_COMM_HOST_BYTES];
-    bool threads; /* another thread than main's may communicate, one at a time */
+    bool threads;                   /* another thread than main's may communicate, one at a time */
     struct comm_watchdog *watchdog; /* owned; NULL: none */
     _Atomic int waiting;            /* > 0: in a collective, whose wait is watched elsewhere */
     /* The rank computes while another thread of it communicates: that thread naps while it waits,

@@ -30,8 +30,9 @@ static dho_comm_range serial_own_range(const dho_comm *comm, size_t count)
 }
 
 static dho_status serial_tree_scatter(dho_comm *comm, float *const *sums, size_t offset,
-                                      size_t count)
+                                      size_t count, const dho_rounding *rounding)
 {
+    (void)rounding;
     (void)comm;
     (void)sums;
     (void)offset;
@@ -39,8 +40,9 @@ static dho_status serial_tree_scatter(dho_comm *comm, float *const *sums, size_t
     return DHO_OK;
 }
 
-static dho_status serial_spread(dho_comm *comm, float *data, size_t count)
+static dho_status serial_spread(dho_comm *comm, float *data, size_t count, bool packed)
 {
+    (void)packed;
     (void)comm;
     (void)data;
     (void)count;

@@ -1,20 +1,12 @@
 /* The checks that need more than one key. */
-#include "config/config_value.h"
+#include "config/config_check.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-typedef struct checker {
-    const dho_config *config;
-    const dho_yaml_node *root;
-    const dho_yaml_source *file;
-} checker;
-
-/* DHO_ERR_CONFIG "where: key: ...": where `key` stands, else where `other` does (may be NULL),
- * else the file. */
-__attribute__((format(printf, 4, 5))) static dho_status
-fail_key(const checker *c, const char *key, const char *other, const char *format, ...)
+dho_status dho_check_fail(const dho_config_checker *c, const char *key, const char *other,
+                          const char *format, ...)
 {
     char text[512];
     va_list arguments;
@@ -29,33 +21,34 @@ fail_key(const checker *c, const char *key, const char *other, const char *forma
     return dho_yaml_fail_at(c->file, 0, 0, "%s: %s", key, text);
 }
 
-static bool is_given(const checker *c, const char *key)
+bool dho_check_is_given(const dho_config_checker *c, const char *key)
 {
     return dho_yaml_find(c->root, key) != NULL;
 }
 
-static dho_status check_labels(const checker *c)
+static dho_status check_labels(const dho_config_checker *c)
 {
     const dho_config *k = c->config;
     if (k->data.labels == DHO_LABELS_SHOTS && k->data.shots == 0)
-        return fail_key(c, "data.shots", "data.labels",
-                        "needed with data.labels: shots (labelled images per class, from 1)");
+        return dho_check_fail(c, "data.shots", "data.labels",
+                              "needed with data.labels: shots (labelled images per class, from 1)");
     if ((k->data.labels == DHO_LABELS_PERCENT || k->data.labels == DHO_LABELS_BALANCED) &&
         k->data.percent == 0)
-        return fail_key(c, "data.percent", "data.labels",
-                        "needed with data.labels: %s (above 0, up to 100)",
-                        k->data.labels == DHO_LABELS_PERCENT ? "percent" : "balanced");
+        return dho_check_fail(c, "data.percent", "data.labels",
+                              "needed with data.labels: %s (above 0, up to 100)",
+                              k->data.labels == DHO_LABELS_PERCENT ? "percent" : "balanced");
     if (k->data.labels == DHO_LABELS_FILE && k->data.label_file[0] == '\0')
-        return fail_key(c, "data.label_file", "data.labels", "needed with data.labels: file");
-    if (is_given(c, "data.labels")) return DHO_OK;
+        return dho_check_fail(c, "data.label_file", "data.labels", "needed with data.labels: file");
+    if (dho_check_is_given(c, "data.labels")) return DHO_OK;
     /* Not said at all: then a count without it is a slip, and all labels would be used. */
     if (k->data.shots != 0)
-        return fail_key(c, "data.shots", NULL, "has no effect without data.labels: shots");
+        return dho_check_fail(c, "data.shots", NULL, "has no effect without data.labels: shots");
     if (k->data.percent != 0)
-        return fail_key(c, "data.percent", NULL,
-                        "has no effect without data.labels: percent or balanced");
+        return dho_check_fail(c, "data.percent", NULL,
+                              "has no effect without data.labels: percent or balanced");
     if (k->data.label_file[0] != '\0')
-        return fail_key(c, "data.label_file", NULL, "has no effect without data.labels: file");
+        return dho_check_fail(c, "data.label_file", NULL,
+                              "has no effect without data.labels: file");
     return DHO_OK;
 }
 
@@ -72,134 +65,86 @@ static const char *split_layouts(char out[DHO_SCHEMA_TEXT_BYTES])
     return out;
 }
 
-static dho_status check_augmentation(const checker *c)
-{
-    const dho_config *k = c->config;
-    if (k->data.colour_jitter[3] > 0.5)
-        return fail_key(c, "data.colour_jitter", NULL,
-                        "expected a hue (the fourth number) of at most 0.5, got %g",
-                        k->data.colour_jitter[3]);
-    if (k->data.randaugment == 0 && k->data.randaugment_magnitude != 9)
-        return fail_key(c, "data.randaugment_magnitude", NULL,
-                        "has no effect without data.randaugment");
-    return DHO_OK;
-}
-
-static dho_status check_data(const checker *c)
+static dho_status check_data(const dho_config_checker *c)
 {
     const dho_config *k = c->config;
     char splits[DHO_SCHEMA_TEXT_BYTES];
     if (dho_dataset_layout_of(k->data.format)->takes_split && k->data.split_file[0] == '\0')
-        return fail_key(c, "data.split_file", "data.format", "needed with data.format: %s",
-                        split_layouts(splits));
-    if (!is_given(c, "data.format") && k->data.split_file[0] != '\0')
-        return fail_key(c, "data.split_file", NULL, "has no effect without data.format: %s",
-                        split_layouts(splits));
+        return dho_check_fail(c, "data.split_file", "data.format", "needed with data.format: %s",
+                              split_layouts(splits));
+    if (!dho_check_is_given(c, "data.format") && k->data.split_file[0] != '\0')
+        return dho_check_fail(c, "data.split_file", NULL, "has no effect without data.format: %s",
+                              split_layouts(splits));
     if (k->data.crop_scale[0] > k->data.crop_scale[1])
-        return fail_key(c, "data.crop_scale", NULL, "expected [least, greatest], got [%g, %g]",
-                        k->data.crop_scale[0], k->data.crop_scale[1]);
+        return dho_check_fail(c, "data.crop_scale", NULL,
+                              "expected [least, greatest], got [%g, %g]", k->data.crop_scale[0],
+                              k->data.crop_scale[1]);
     if (k->data.crop_ratio[0] > k->data.crop_ratio[1])
-        return fail_key(c, "data.crop_ratio", NULL, "expected [least, greatest], got [%g, %g]",
-                        k->data.crop_ratio[0], k->data.crop_ratio[1]);
-    DHO_TRY(check_augmentation(c));
+        return dho_check_fail(c, "data.crop_ratio", NULL,
+                              "expected [least, greatest], got [%g, %g]", k->data.crop_ratio[0],
+                              k->data.crop_ratio[1]);
     return check_labels(c);
 }
 
-static dho_status check_losses(const checker *c)
-{
-    const dho_config *k = c->config;
-    const bool regresses = k->method == DHO_METHOD_FEATURE || k->method == DHO_METHOD_LOGIT_FEATURE;
-    const bool has_ce = k->method != DHO_METHOD_KD && k->distill.lambda_ce > 0;
-    const bool has_kl =
-        k->method != DHO_METHOD_CE && k->method != DHO_METHOD_FEATURE && k->distill.lambda_kd > 0;
-    const bool has_kd = has_kl || (regresses && k->distill.lambda_feature > 0);
-    const char *method = dho_method_name(k->method);
-    if (regresses && !has_ce && !has_kl)
-        return fail_key(c, "distill.lambda_ce", "method",
-                        "must not be 0 with method: %s: its head would not be trained", method);
-    if (k->train.conflict_every > 0 && !(has_ce && has_kd))
-        return fail_key(c, "train.conflict_every", "method",
-                        "needs two losses: method %s with these weights has one", method);
-    if (!has_ce && !has_kd && k->method == DHO_METHOD_CE)
-        return fail_key(c, "distill.lambda_ce", "method", "must not be 0 with method: ce");
-    if (!has_ce && !has_kd && k->method == DHO_METHOD_KD)
-        return fail_key(c, "distill.lambda_kd", "method", "must not be 0 with method: kd");
-    if (!has_ce && !has_kd)
-        return fail_key(c, "distill.lambda_ce", "distill.lambda_kd",
-                        "lambda_ce and lambda_kd are both 0: nothing would be trained");
-    if (!has_ce && k->distill.label_smoothing > 0)
-        return fail_key(c, "distill.label_smoothing", "method",
-                        "has no effect without a cross-entropy loss (method, distill.lambda_ce)");
-    if (k->train.batch_labelled + k->train.batch_unlabelled == 0)
-        return fail_key(c, "train.batch_labelled", "train.batch_unlabelled",
-                        "batch_labelled and batch_unlabelled are both 0");
-    if (has_ce && k->train.batch_labelled == 0)
-        return fail_key(c, "train.batch_labelled", "method",
-                        "must not be 0 with method: %s and a cross-entropy loss", method);
-    return DHO_OK;
-}
-
-static dho_status check_multiple(const checker *c, const char *key, int64_t batch)
+static dho_status check_multiple(const dho_config_checker *c, const char *key, int64_t batch)
 {
     const int64_t shards = c->config->train.shards;
     if (batch % shards == 0) return DHO_OK;
-    return fail_key(c, key, "train.shards", "expected a multiple of train.shards (%lld), got %lld",
-                    (long long)shards, (long long)batch);
+    return dho_check_fail(c, key, "train.shards",
+                          "expected a multiple of train.shards (%lld), got %lld", (long long)shards,
+                          (long long)batch);
 }
 
-/* What is trained of the student, and how far each part goes. */
-static dho_status check_parts(const checker *c)
+/* A file's head is one layer. */
+static dho_status check_hidden(const dho_config_checker *c)
 {
     const dho_config *k = c->config;
-    const bool frozen = k->student.freeze == DHO_FREEZE_BACKBONE;
-    const bool starts = k->student.init[0] != '\0';
-    if (frozen && !starts)
-        return fail_key(c, "student.freeze", NULL,
-                        "backbone needs student.init: random features would stay as they are");
-    if (k->student.batch_norm == DHO_BATCH_NORM_FROZEN && !starts)
-        return fail_key(c, "student.batch_norm", NULL,
-                        "frozen needs student.init: a new student has no running statistics");
-    if (frozen && k->train.conflict_every > 0)
-        return fail_key(c, "train.conflict_every", "student.freeze",
-                        "has no effect with student.freeze: backbone: no shared weights are "
-                        "trained");
-    if (frozen && k->student.drop_path > 0)
-        return fail_key(c, "student.drop_path", "student.freeze",
-                        "has no effect with student.freeze: backbone: its blocks are not trained");
-    if (frozen && k->train.layer_decay < 1)
-        return fail_key(
-            c, "train.layer_decay", "student.freeze",
-            "has no effect with student.freeze: backbone: the heads are the last layer");
-    if (k->train.weight_decay_on != DHO_DECAY_ON_ALL && k->train.weight_decay == 0)
-        return fail_key(c, "train.weight_decay_on", NULL,
-                        "has no effect with train.weight_decay: 0");
-    return DHO_OK;
+    const char *key = k->student.head_ce_hidden > 0   ? "student.head_ce_hidden"
+                      : k->student.head_kd_hidden > 0 ? "student.head_kd_hidden"
+                                                      : NULL;
+    if (key == NULL || !(k->student.init_head || k->student.head_init[0] != '\0')) return DHO_OK;
+    return dho_check_fail(c, key, NULL, "a head with a hidden layer cannot start from %s",
+                          k->student.init_head ? "student.init_head" : "student.head_init");
 }
 
-static dho_status check_train(const checker *c)
+static dho_status check_heads(const dho_config_checker *c)
 {
     const dho_config *k = c->config;
-    DHO_TRY(check_parts(c));
+    const bool dual =
+        k->method == DHO_METHOD_DHO || k->method == DHO_METHOD_SSKD || k->method == DHO_METHOD_DHKD;
+    if (!dual && k->student.head_kd != DHO_HEAD_AUTO)
+        return dho_check_fail(c, "student.head_kd", "method",
+                              "has no effect with method: %s, which has one head (student.head_ce)",
+                              dho_method_name(k->method));
+    if (!dual && k->student.head_kd_hidden > 0)
+        return dho_check_fail(c, "student.head_kd_hidden", "method",
+                              "has no effect with method: %s, which has one head "
+                              "(student.head_ce_hidden)",
+                              dho_method_name(k->method));
+    return check_hidden(c);
+}
+
+static dho_status check_train(const dho_config_checker *c)
+{
+    const dho_config *k = c->config;
+    DHO_TRY(dho_check_pretrained(c));
     if (k->compute.dtype == DHO_DTYPE_BF16 && k->compute.backend != DHO_BACKEND_AUTO &&
         k->compute.backend != DHO_BACKEND_ONEDNN)
-        return fail_key(c, "compute.dtype", "compute.backend",
-                        "bf16 needs compute.backend onednn (or auto)");
-    if (k->method != DHO_METHOD_DHO && k->student.head_kd != DHO_HEAD_AUTO)
-        return fail_key(c, "student.head_kd", "method",
-                        "has no effect with method: %s, which has one head (student.head_ce)",
-                        dho_method_name(k->method));
+        return dho_check_fail(c, "compute.dtype", "compute.backend",
+                              "bf16 needs compute.backend onednn (or auto)");
+    DHO_TRY(check_heads(c));
     if (k->student.init_head && k->student.head_init[0] != '\0')
-        return fail_key(c, "student.head_init", "student.init_head",
-                        "student.init_head and student.head_init cannot both be set");
+        return dho_check_fail(c, "student.head_init", "student.init_head",
+                              "student.init_head and student.head_init cannot both be set");
     DHO_TRY(check_multiple(c, "train.batch_labelled", k->train.batch_labelled));
     DHO_TRY(check_multiple(c, "train.batch_unlabelled", k->train.batch_unlabelled));
     if (k->train.warmup_steps > 0 && k->train.warmup_fraction > 0)
-        return fail_key(c, "train.warmup_fraction", NULL,
-                        "train.warmup_steps and train.warmup_fraction cannot both be set");
+        return dho_check_fail(c, "train.warmup_fraction", NULL,
+                              "train.warmup_steps and train.warmup_fraction cannot both be set");
     if (k->train.steps > 0 && k->train.warmup_steps >= k->train.steps)
-        return fail_key(c, "train.warmup_steps", "train.steps",
-                        "expected fewer than train.steps (%lld), got %lld",
-                        (long long)k->train.steps, (long long)k->train.warmup_steps);
+        return dho_check_fail(c, "train.warmup_steps", "train.steps",
+                              "expected fewer than train.steps (%lld), got %lld",
+                              (long long)k->train.steps, (long long)k->train.warmup_steps);
     return DHO_OK;
 }
 
@@ -210,7 +155,7 @@ static bool is_set_name(const char *name)
 }
 
 /* Fails at `key` of entry i, or at the entry itself. */
-static dho_status fail_set(const checker *c, size_t i, const char *key, const char *text)
+static dho_status fail_set(const dho_config_checker *c, size_t i, const char *key, const char *text)
 {
     const dho_yaml_node *entry = dho_yaml_item(dho_yaml_find(c->root, "eval.sets"), i);
     const dho_yaml_node *node = dho_yaml_find(entry, key);
@@ -220,7 +165,7 @@ static dho_status fail_set(const checker *c, size_t i, const char *key, const ch
 }
 
 /* split_file and split of entry i: both with a layout that takes them, neither with another. */
-static dho_status check_split(const checker *c, size_t i, const dho_yaml_node *entry)
+static dho_status check_split(const dho_config_checker *c, size_t i, const dho_yaml_node *entry)
 {
     const dho_config_set *set = &c->config->eval.sets[i];
     char splits[DHO_SCHEMA_TEXT_BYTES], text[DHO_SCHEMA_TEXT_BYTES + 64];
@@ -239,7 +184,7 @@ static dho_status check_split(const checker *c, size_t i, const dho_yaml_node *e
     return DHO_OK;
 }
 
-static dho_status check_set(const checker *c, size_t i)
+static dho_status check_set(const dho_config_checker *c, size_t i)
 {
     const dho_config_set *set = &c->config->eval.sets[i];
     const dho_yaml_node *entry = dho_yaml_item(dho_yaml_find(c->root, "eval.sets"), i);
@@ -262,7 +207,7 @@ static dho_status check_set(const checker *c, size_t i)
 }
 
 /* The value of a key is empty or the name of a set. */
-static dho_status check_set_name(const checker *c, const char *key, const char *value)
+static dho_status check_set_name(const dho_config_checker *c, const char *key, const char *value)
 {
     const dho_config *k = c->config;
     char names[256] = "", quoted[DHO_YAML_QUOTE_BYTES];
@@ -276,42 +221,43 @@ static dho_status check_set_name(const checker *c, const char *key, const char *
     }
     dho_yaml_quote(value, quoted);
     if (holdout)
-        return fail_key(
+        return dho_check_fail(
             c, key, NULL,
             "holdout needs data.holdout (10 %%, say), or a set of that name in eval.sets");
     if (k->eval.set_count == 0)
-        return fail_key(c, key, NULL, "no set has the name %s: eval.sets is empty", quoted);
-    return fail_key(c, key, NULL, "expected the name of a set in eval.sets (%s), got %s", names,
-                    quoted);
+        return dho_check_fail(c, key, NULL, "no set has the name %s: eval.sets is empty", quoted);
+    return dho_check_fail(c, key, NULL, "expected the name of a set in eval.sets (%s), got %s",
+                          names, quoted);
 }
 
-static dho_status check_eval(const checker *c)
+static dho_status check_eval(const dho_config_checker *c)
 {
     const dho_config *k = c->config;
     for (size_t i = 0; i < k->eval.set_count; i++) DHO_TRY(check_set(c, i));
     if (k->eval.resize > 0 && k->eval.resize < k->data.image_size)
-        return fail_key(c, "eval.resize", NULL,
-                        "expected 0 or at least data.image_size (%lld), got %lld",
-                        (long long)k->data.image_size, (long long)k->eval.resize);
+        return dho_check_fail(c, "eval.resize", NULL,
+                              "expected 0 or at least data.image_size (%lld), got %lld",
+                              (long long)k->data.image_size, (long long)k->eval.resize);
     return check_set_name(c, "eval.select_on", k->eval.select_on);
 }
 
 /* Evaluations while training, and what follows from them. */
-static dho_status check_during(const checker *c)
+static dho_status check_during(const dho_config_checker *c)
 {
     const dho_config *k = c->config;
     if (k->train.eval_every > 0 && dho_config_eval_on(k)[0] == '\0')
-        return fail_key(c, "train.eval_on", "train.eval_every",
-                        "needed with train.eval_every where eval.select_on is empty: the name of a "
-                        "set in eval.sets");
+        return dho_check_fail(
+            c, "train.eval_on", "train.eval_every",
+            "needed with train.eval_every where eval.select_on is empty: the name of a "
+            "set in eval.sets");
     DHO_TRY(check_set_name(c, "train.eval_on", k->train.eval_on));
     if (k->train.keep_best != DHO_BEST_NONE && k->train.eval_every == 0)
-        return fail_key(c, "train.keep_best", NULL, "needs train.eval_every");
+        return dho_check_fail(c, "train.keep_best", NULL, "needs train.eval_every");
     if (k->train.patience > 0 && k->train.keep_best == DHO_BEST_NONE)
-        return fail_key(c, "train.patience", NULL,
-                        "needs train.keep_best: the metric that has to become better");
+        return dho_check_fail(c, "train.patience", NULL,
+                              "needs train.keep_best: the metric that has to become better");
     if (k->train.min_delta > 0 && k->train.patience == 0)
-        return fail_key(c, "train.min_delta", NULL, "has no effect without train.patience");
+        return dho_check_fail(c, "train.min_delta", NULL, "has no effect without train.patience");
     return DHO_OK;
 }
 
@@ -333,18 +279,18 @@ static bool is_older_run(const dho_yaml_node *root)
 dho_status dho_config_settle_length(dho_config *config, const dho_yaml_node *root,
                                     const dho_yaml_source *file)
 {
-    const checker c = {.config = config, .root = root, .file = file};
+    const dho_config_checker c = {.config = config, .root = root, .file = file};
     const dho_yaml_node *epochs = dho_yaml_find(root, "train.epochs");
     const dho_yaml_node *steps = dho_yaml_find(root, "train.steps");
     if (config->train.steps > 0 && epochs == NULL) config->train.epochs = 0;
     if (config->train.steps == 0 && config->train.epochs == 0)
-        return fail_key(&c, "train.epochs", "train.steps",
-                        "train.epochs and train.steps are both 0: nothing would be trained");
+        return dho_check_fail(&c, "train.epochs", "train.steps",
+                              "train.epochs and train.steps are both 0: nothing would be trained");
     if (config->train.steps == 0 || config->train.epochs == 0) return DHO_OK;
     const bool same_source = steps->source->is_override == epochs->source->is_override;
     if (same_source && !is_older_run(root))
-        return fail_key(&c, "train.steps", NULL,
-                        "train.steps and train.epochs cannot both be set: leave one out");
+        return dho_check_fail(&c, "train.steps", NULL,
+                              "train.steps and train.epochs cannot both be set: leave one out");
     if (same_source ||
         steps->source->is_override) /* --set train.steps=10 for a file that has epochs */
         config->train.epochs = 0;
@@ -356,9 +302,9 @@ dho_status dho_config_settle_length(dho_config *config, const dho_yaml_node *roo
 dho_status dho_config_check(const dho_config *config, const dho_yaml_node *root,
                             const dho_yaml_source *file)
 {
-    const checker c = {.config = config, .root = root, .file = file};
+    const dho_config_checker c = {.config = config, .root = root, .file = file};
     DHO_TRY(check_data(&c));
-    DHO_TRY(check_losses(&c));
+    DHO_TRY(dho_check_losses(&c));
     DHO_TRY(check_train(&c));
     DHO_TRY(check_eval(&c));
     return check_during(&c);
@@ -367,12 +313,12 @@ dho_status dho_config_check(const dho_config *config, const dho_yaml_node *root,
 dho_status dho_config_check_train(const dho_config *config, const char *name)
 {
     const dho_yaml_source file = {.name = name};
-    const checker c = {.config = config, .file = &file};
+    const dho_config_checker c = {.config = config, .file = &file};
     if (config->data.root[0] == '\0')
-        return fail_key(&c, "data.root", NULL, "needed to train: the folder of the images");
+        return dho_check_fail(&c, "data.root", NULL, "needed to train: the folder of the images");
     if (config->method != DHO_METHOD_CE && config->teacher.cache[0] == '\0')
-        return fail_key(&c, "teacher.cache", NULL,
-                        "needed to train with method: %s (the folder of a teacher cache)",
-                        dho_method_name(config->method));
+        return dho_check_fail(&c, "teacher.cache", NULL,
+                              "needed to train with method: %s (the folder of a teacher cache)",
+                              dho_method_name(config->method));
     return DHO_OK;
 }

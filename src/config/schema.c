@@ -10,6 +10,8 @@ static const char *const method_words[] = {[DHO_METHOD_CE] = "ce",
                                            [DHO_METHOD_DHO] = "dho",
                                            [DHO_METHOD_FEATURE] = "feature",
                                            [DHO_METHOD_LOGIT_FEATURE] = "logit_feature",
+                                           [DHO_METHOD_SSKD] = "sskd",
+                                           [DHO_METHOD_DHKD] = "dhkd",
                                            NULL};
 static const char *const compat_words[] = {
     [DHO_COMPAT_NONE] = "none", [DHO_COMPAT_REFERENCE] = "reference", NULL};
@@ -18,6 +20,10 @@ static const char *const head_words[] = {
 static const char *const class_weight_words[] = {"none", "inverse", "effective", NULL};
 static const char *const feature_loss_words[] = {
     [DHO_FEATURE_MSE] = "mse", [DHO_FEATURE_COSINE] = "cosine", NULL};
+static const char *const divergence_words[] = {
+    [DHO_DIVERGENCE_KL] = "kl", [DHO_DIVERGENCE_DKD] = "dkd", [DHO_DIVERGENCE_WKD] = "wkd", NULL};
+static const char *const gradient_words[] = {
+    [DHO_GRADIENTS_SUM] = "sum", [DHO_GRADIENTS_PCGRAD] = "pcgrad", NULL};
 static const char *const forward_words[] = {
     [DHO_FORWARD_STACKED] = "stacked", [DHO_FORWARD_SEPARATE] = "separate", NULL};
 static const char *const epoch_words[] = {[DHO_EPOCH_UNLABELLED] = "unlabelled",
@@ -80,22 +86,21 @@ static const char *const model_words[] = {
 static const char *const split_words[] = {"train", "val", "test", NULL};
 
 /* Enum members are read and written as int. */
-_Static_assert(sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof(int) &&
-                   sizeof(dho_label_source) == sizeof(int) &&
-                   sizeof(dho_skip_policy) == sizeof(int) && sizeof(dho_filter) == sizeof(int) &&
-                   sizeof(dho_backend) == sizeof(int) && sizeof(dho_compute_dtype) == sizeof(int) &&
-                   sizeof(dho_recompute) == sizeof(int) &&
-                   sizeof(dho_optimizer_kind) == sizeof(int) &&
-                   sizeof(dho_schedule_kind) == sizeof(int) && sizeof(dho_compat) == sizeof(int) &&
-                   sizeof(dho_head_form) == sizeof(int) &&
-                   sizeof(dho_feature_loss) == sizeof(int) && sizeof(dho_forward) == sizeof(int) &&
-                   sizeof(dho_class_weights) == sizeof(int) &&
-                   sizeof(dho_epoch_of) == sizeof(int) && sizeof(dho_batches) == sizeof(int) &&
-                   sizeof(dho_keep_best) == sizeof(int) &&
-                   sizeof(dho_small_classes) == sizeof(int) && sizeof(dho_ties) == sizeof(int) &&
-                   sizeof(dho_batch_norm) == sizeof(int) && sizeof(dho_freeze) == sizeof(int) &&
-                   sizeof(dho_decay_on) == sizeof(int),
-               "enums are ints");
+_Static_assert(
+    sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof(int) &&
+        sizeof(dho_label_source) == sizeof(int) && sizeof(dho_skip_policy) == sizeof(int) &&
+        sizeof(dho_filter) == sizeof(int) && sizeof(dho_backend) == sizeof(int) &&
+        sizeof(dho_compute_dtype) == sizeof(int) && sizeof(dho_recompute) == sizeof(int) &&
+        sizeof(dho_optimizer_kind) == sizeof(int) && sizeof(dho_schedule_kind) == sizeof(int) &&
+        sizeof(dho_compat) == sizeof(int) && sizeof(dho_head_form) == sizeof(int) &&
+        sizeof(dho_feature_loss) == sizeof(int) && sizeof(dho_forward) == sizeof(int) &&
+        sizeof(dho_divergence) == sizeof(int) && sizeof(dho_gradient_rule) == sizeof(int) &&
+        sizeof(dho_class_weights) == sizeof(int) && sizeof(dho_epoch_of) == sizeof(int) &&
+        sizeof(dho_batches) == sizeof(int) && sizeof(dho_keep_best) == sizeof(int) &&
+        sizeof(dho_small_classes) == sizeof(int) && sizeof(dho_ties) == sizeof(int) &&
+        sizeof(dho_batch_norm) == sizeof(int) && sizeof(dho_freeze) == sizeof(int) &&
+        sizeof(dho_decay_on) == sizeof(int),
+    "enums are ints");
 
 /* --- how a row is written: the key is the member, and its type is checked against it --------- */
 
@@ -210,6 +215,10 @@ static const dho_field config_fields[] = {
     WORD(student.head_kd, NUMBERS, head_words, "auto",
          "form of the distillation head (method: dho); auto: cosine for CLIP students, else linear"),
     NUMBER(student.head_scale, NUMBERS, "100", ABOVE(0), "", "s of cosine heads (docs/method.md, Heads)"),
+    NUMBER(student.head_ce_hidden, NUMBERS, "0", IN(0, 65536), "channels",
+           "of a hidden layer in the supervised (or only) head (docs/method.md, Heads); 0: none"),
+    NUMBER(student.head_kd_hidden, NUMBERS, "0", IN(0, 65536), "channels",
+           "of a hidden layer in the distillation head; 0: none"),
     WORD(student.freeze, NUMBERS, freeze_words, "none", "backbone: the heads alone are trained (a linear probe)"),
     WORD(student.batch_norm, NUMBERS, batch_norm_words, "batch",
          "statistics of batch normalisation while training; frozen: the running ones, which stay as student.init has them"),
@@ -235,6 +244,20 @@ static const dho_field config_fields[] = {
            "beta of the effective number; class_weights: effective"),
     NUMBER(distill.logit_adjust, NUMBERS, "0", FROM(0), "",
            "tau: the cross-entropy adds tau log(share of the class) to the logits; 0: off"),
+    WORD(distill.divergence, NUMBERS, divergence_words, "kl",
+         "of labelled images at the head that learns the labels; methods single_head, logit_feature, dho (docs/method.md)"),
+    NUMBER(distill.dkd_alpha, NUMBERS, "1", FROM(0), "", "divergence: dkd: weight of the label's class"),
+    NUMBER(distill.dkd_beta, NUMBERS, "8", FROM(0), "", "divergence: dkd: weight of the other classes"),
+    NUMBER(distill.wkd_weight, NUMBERS, "30", FROM(0), "", "divergence: wkd: weight of the distance"),
+    NUMBER(distill.wkd_sharpen, NUMBERS, "1", ABOVE(0), "", "divergence: wkd: kappa of the cost between classes"),
+    NUMBER(distill.wkd_entropy, NUMBERS, "0.05", IN(0.01, 1000), "", "divergence: wkd: eta, the entropy's part in the transport"),
+    NUMBER(distill.wkd_iterations, NUMBERS, "10", IN(1, 1000), "iterations", "divergence: wkd: Sinkhorn's"),
+    BOOL(distill.unlabelled, NUMBERS, "true",
+         "train on unlabelled images; false: none is drawn, in as many steps (train.epochs)"),
+    WORD(distill.gradients, NUMBERS, gradient_words, "sum",
+         "how the gradients of cross-entropy and teacher become one; pcgrad takes twice the time (docs/method.md)"),
+    NUMBER(distill.ce_from, NUMBERS, "0", IN_BELOW(0, 1), "of the steps", "share after which the cross-entropy counts; 0: always"),
+    NUMBER(distill.kd_until, NUMBERS, "1", IN_ABOVE(0, 1), "of the steps", "share up to which the teacher's losses count; 1: always"),
 
     NUMBER(train.shards, NUMBERS, "4", IN(1, 65536), "microbatches a step",
            "virtual shards; ranks share them out"),
@@ -303,6 +326,9 @@ static const dho_field config_fields[] = {
            "0: as OMP_NUM_THREADS says, else a share of the CPUs"),
     NUMBER(compute.microbatch_threads, HARDWARE, "0", IN(0, 4096), "threads a microbatch",
            "0: one; more where a rank has more threads than microbatches (docs/reproducibility.md)"),
+
+    WORD(comm.dtype, NUMBERS, dtype_words, "fp32",
+         "how gradients are added up over microbatches and ranks; bf16: half as much is sent, other weights (docs/reproducibility.md)"),
 
     SETS(eval.sets, EVALUATION, eval.set_count, "[]", "what is evaluated: a list of mappings"),
     TEXT(eval.select_on, EVALUATION, "", "set on which alpha and beta are chosen; holdout: data.holdout's (the default where there is one); empty: alpha and beta below"),

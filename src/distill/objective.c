@@ -14,6 +14,11 @@ bool dho_method_uses_features(dho_method method)
 
 bool dho_method_is_dual(dho_method method)
 {
+    return method == DHO_METHOD_DHO || method == DHO_METHOD_SSKD || method == DHO_METHOD_DHKD;
+}
+
+bool dho_method_combines(dho_method method)
+{
     return method == DHO_METHOD_DHO;
 }
 
@@ -24,7 +29,13 @@ dho_objective dho_objective_create(const dho_config *config)
                            .lambda_ce = (float)config->distill.lambda_ce,
                            .lambda_kd = (float)config->distill.lambda_kd,
                            .lambda_feature = (float)config->distill.lambda_feature,
-                           .feature_loss = config->distill.feature_loss};
+                           .feature_loss = config->distill.feature_loss,
+                           .divergence = config->distill.divergence,
+                           .dkd_alpha = config->distill.dkd_alpha,
+                           .dkd_beta = config->distill.dkd_beta,
+                           .wkd_weight = config->distill.wkd_weight,
+                           .ce_from = config->distill.ce_from,
+                           .kd_until = config->distill.kd_until};
 }
 
 dho_objective dho_objective_only_ce(const dho_objective *objective)
@@ -41,16 +52,71 @@ dho_objective dho_objective_only_teacher(const dho_objective *objective)
     return part;
 }
 
+dho_objective dho_objective_at(const dho_objective *objective, int64_t step, int64_t total)
+{
+    dho_objective now = *objective;
+    if ((double)step < objective->ce_from * (double)total) now = dho_objective_only_teacher(&now);
+    if ((double)step >= objective->kd_until * (double)total) now = dho_objective_only_ce(&now);
+    return now;
+}
+
+/* distill.divergence of the labelled rows. */
+static double labelled_divergence(const dho_objective *o, int rows, int classes,
+                                  const int32_t *labels, const float *teacher, const float *head,
+                                  float *dhead)
+{
+    const float weight = o->lambda_kd;
+    switch (o->divergence) {
+    case DHO_DIVERGENCE_KL:
+        break;
+    case DHO_DIVERGENCE_DKD:
+        return dho_decoupled_divergence(o, rows, classes, labels, teacher, head, weight, dhead);
+    case DHO_DIVERGENCE_WKD:
+        return dho_wasserstein_divergence(o, rows, classes, labels, teacher, head, weight, dhead);
+    }
+    return dho_kl_divergence(rows, classes, teacher, head, o->temperature, weight, dhead);
+}
+
+/* The teacher's losses, unweighted:
+ *   one head  KL of all rows; with dkd or wkd that of the labelled rows, KL of the others
+ *   dho       KL(h_kd) of all rows; with dkd or wkd also that of the labelled rows at h_ce
+ *   sskd      KL_labelled(h_ce) + KL_unlabelled(h_kd)
+ *   dhkd      BinaryKL-Norm(h_kd) of all rows */
+static dho_loss_terms compare_with_teacher(const dho_objective *o, int rows, int labelled,
+                                           int classes, const int32_t *labels, const float *teacher,
+                                           const float *const heads[2], float *const dheads[2])
+{
+    const size_t split = (size_t)labelled * (size_t)classes;
+    const int rest = rows - labelled, kd = dho_method_is_dual(o->method) ? 1 : 0;
+    const float t = o->temperature, weight = o->lambda_kd;
+    dho_loss_terms terms = {0};
+    if (o->method == DHO_METHOD_DHKD) {
+        terms.kd_labelled =
+            dho_binary_divergence(labelled, classes, teacher, heads[1], t, weight, dheads[1]);
+        terms.kd_unlabelled = dho_binary_divergence(rest, classes, teacher + split,
+                                                    heads[1] + split, t, weight, dheads[1] + split);
+        return terms;
+    }
+    terms.kd_unlabelled = dho_kl_divergence(rest, classes, teacher + split, heads[kd] + split, t,
+                                            weight, dheads[kd] + split);
+    if (o->method == DHO_METHOD_DHO)
+        terms.kd_labelled =
+            dho_kl_divergence(labelled, classes, teacher, heads[1], t, weight, dheads[1]);
+    if (o->method != DHO_METHOD_DHO || o->divergence != DHO_DIVERGENCE_KL)
+        terms.kd_labelled +=
+            labelled_divergence(o, labelled, classes, labels, teacher, heads[0], dheads[0]);
+    return terms;
+}
+
 dho_loss_terms dho_objective_evaluate(const dho_objective *objective, int rows, int labelled,
                                       int classes, const int32_t *labels, const float *teacher,
                                       const float *const heads[2], float *const dheads[2])
 {
-    const bool dual = dho_method_is_dual(objective->method);
-    const size_t row = (size_t)classes, split = (size_t)labelled * row;
-    const int kd = dual ? 1 : 0; /* the head that meets the teacher */
+    const int head_count = dho_method_is_dual(objective->method) ? 2 : 1;
     dho_loss_terms terms = {0};
 
-    for (int h = 0; h <= kd; h++) memset(dheads[h], 0, (size_t)rows * row * sizeof(float));
+    for (int h = 0; h < head_count; h++)
+        memset(dheads[h], 0, (size_t)rows * (size_t)classes * sizeof(float));
 
     /* kd ignores the labels: its accuracy is reported, its weight is 0. */
     const float ce_weight = objective->method == DHO_METHOD_KD ? 0 : objective->lambda_ce;
@@ -59,13 +125,11 @@ dho_loss_terms dho_objective_evaluate(const dho_objective *objective, int rows, 
     terms.total = ce_weight * terms.ce;
 
     if (dho_method_uses_teacher(objective->method) && objective->method != DHO_METHOD_FEATURE) {
-        const float weight = objective->lambda_kd;
-        terms.kd_labelled = dho_kl_divergence(labelled, classes, teacher, heads[kd],
-                                              objective->temperature, weight, dheads[kd]);
-        terms.kd_unlabelled =
-            dho_kl_divergence(rows - labelled, classes, teacher + split, heads[kd] + split,
-                              objective->temperature, weight, dheads[kd] + split);
-        terms.total += weight * (terms.kd_labelled + terms.kd_unlabelled);
+        const dho_loss_terms kd = compare_with_teacher(objective, rows, labelled, classes, labels,
+                                                       teacher, heads, dheads);
+        terms.kd_labelled = kd.kd_labelled;
+        terms.kd_unlabelled = kd.kd_unlabelled;
+        terms.total += objective->lambda_kd * (terms.kd_labelled + terms.kd_unlabelled);
     }
     return terms;
 }

@@ -105,6 +105,10 @@ dho_status dho_classifier_open_checkpoint(dho_comm *comm, const dho_checkpoint_c
     DHO_TRY_GOTO(dho_comm_agree(comm, first ? dho_input_status(read_run(out->source, &info, &facts))
                                             : DHO_OK));
     DHO_TRY_GOTO(dho_comm_broadcast(comm, &facts, sizeof facts, 0));
+    if (dho_method_is_dual(info.method) && !dho_method_combines(info.method)) {
+        facts.alpha = facts.beta = 1;
+        facts.chosen = true;
+    }
     out->method = info.method;
     out->step = info.step;
     out->ema = info.is_ema;

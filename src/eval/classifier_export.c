@@ -104,7 +104,7 @@ static dho_status read_forms(const reader *r, int heads, dho_head_form out[2])
 
 static dho_status read_heads(const reader *r, dho_student_options *out)
 {
-    double scale;
+    double scale, hidden[2];
     const char *heads = dho_safetensors_metadata(r->file, "heads");
     if (heads == NULL)
         return dho_fail(DHO_ERR_FORMAT,
@@ -115,6 +115,9 @@ static dho_status read_heads(const reader *r, dho_student_options *out)
     DHO_TRY(read_forms(r, out->dual_head ? 2 : 1, out->head_forms));
     DHO_TRY(read_numbers(r, "head_scale", 1e-30, 1e30, &scale, 1));
     out->head_scale = (float)scale;
+    if (dho_safetensors_metadata(r->file, "head_hidden") == NULL) return DHO_OK;
+    DHO_TRY(read_numbers(r, "head_hidden", 0, MAX_WIDTH, hidden, 2));
+    for (int h = 0; h < 2; h++) out->head_hidden[h] = (int)hidden[h];
     return DHO_OK;
 }
 

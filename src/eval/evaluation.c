@@ -13,7 +13,8 @@
 const char *const dho_score_names[DHO_SCORE_KINDS + 1] = {[DHO_SCORE_COMBINED] = "combined",
                                                           [DHO_SCORE_CE_HEAD] = "ce_head",
                                                           [DHO_SCORE_KD_HEAD] = "kd_head",
-                                                          [DHO_SCORE_EXACT] = "exact"};
+                                                          [DHO_SCORE_EXACT] = "exact",
+                                                          [DHO_SCORE_ENTROPY] = "entropy"};
 
 static double percent(int64_t k, int64_t n)
 {

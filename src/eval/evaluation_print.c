@@ -56,12 +56,15 @@ void dho_evaluation_print(const dho_evaluation *evaluation)
     printf("checkpoint %s (method %s, step %lld)\n", evaluation->checkpoint, evaluation->method,
            (long long)evaluation->step);
     const bool exact = evaluation->plateau_count > 0;
+    const bool entropy =
+        evaluation->set_count > 0 && evaluation->sets[0].scores[DHO_SCORE_ENTROPY].present;
     if (evaluation->dual) print_choice(evaluation);
     if (evaluation->holdout != NULL) printf("%s: %s\n", DHO_HOLDOUT_NAME, evaluation->holdout);
     printf("%-14s %8s %8s  %8s  %-15s  %8s", "set", "images", "classes", "top-1 %", "95 % interval",
            "top-5 %");
     if (evaluation->dual) printf("  %8s  %8s", "CE head", "KD head");
-    printf(exact ? "  %8s\n" : "\n", "exact %");
+    if (exact) printf("  %8s", "exact %");
+    printf(entropy ? "  %9s\n" : "\n", "entropy %");
     for (size_t i = 0; i < evaluation->set_count; i++) {
         const dho_evaluated_set *set = &evaluation->sets[i];
         const dho_score *combined = &set->scores[DHO_SCORE_COMBINED];
@@ -72,6 +75,7 @@ void dho_evaluation_print(const dho_evaluation *evaluation)
             printf("  %8.2f  %8.2f", set->scores[DHO_SCORE_CE_HEAD].top1,
                    set->scores[DHO_SCORE_KD_HEAD].top1);
         if (exact) printf("  %8.2f", set->scores[DHO_SCORE_EXACT].top1);
+        if (entropy) printf("  %9.2f", set->scores[DHO_SCORE_ENTROPY].top1);
         printf("%s\n", set->chosen_here ? "  (alpha, beta chosen here)" : "");
     }
     print_calibration(evaluation);

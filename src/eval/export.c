@@ -16,13 +16,13 @@
 
 typedef enum form_kind { SAFETENSORS, ONNX, FOLDER } form_kind;
 
-/* The only head, or kd, when none is named. */
-static dho_status choose_head(dho_export_head asked, const dho_student *student,
+/* The only head, or that of dho_export_lone_head, when none is named. */
+static dho_status choose_head(dho_export_head asked, const dho_classifier *from,
                               dho_export_head *out)
 {
-    const bool dual = student->head_count == 2;
+    const bool dual = from->model.student.head_count == 2;
     *out = asked;
-    if (asked == DHO_EXPORT_DEFAULT) *out = dual ? DHO_EXPORT_KD : DHO_EXPORT_CE;
+    if (asked == DHO_EXPORT_DEFAULT) *out = dho_export_lone_head(from);
     if (asked == DHO_EXPORT_DEFAULT || asked == DHO_EXPORT_NONE || dual) return DHO_OK;
     return dho_fail(DHO_ERR_CONFIG, "--head %s: this student has one head only",
                     asked == DHO_EXPORT_CE   ? "ce"
@@ -39,7 +39,7 @@ static dho_status write_safetensors(const dho_classifier *from, const char *path
     dho_export_head head;
     char as[128];
     dho_status status;
-    DHO_TRY(choose_head(options->head, student, &head));
+    DHO_TRY(choose_head(options->head, from, &head));
     DHO_TRY_GOTO(dho_export_list_build(&list, &from->model, head, options->names, from->step));
     DHO_TRY_GOTO(dho_export_describe(&about, from, head, list.folded, false));
     DHO_TRY_GOTO(dho_safetensors_save(path, list.tensors, list.count, about.list, NULL));

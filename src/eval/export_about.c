@@ -1,6 +1,7 @@
 #include "eval/export_about.h"
 
 #include "base/json.h"
+#include "dho/distill.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,6 +64,11 @@ static void add_prediction(dho_export_about *out, size_t *count, const dho_class
     add_number(out, count, "beta", from->beta, out->beta, sizeof out->beta);
 }
 
+dho_export_head dho_export_lone_head(const dho_classifier *from)
+{
+    return dho_method_combines(from->method) ? DHO_EXPORT_KD : DHO_EXPORT_CE;
+}
+
 static const char *form_word(const dho_student *student, int head)
 {
     return student->head_forms[head] == DHO_HEAD_COSINE ? "cosine" : "linear";
@@ -81,6 +87,11 @@ static void add_heads(dho_export_about *out, size_t *count, const dho_student *s
         snprintf(out->forms, sizeof out->forms, "%s", form_word(student, head == DHO_EXPORT_KD));
     add(out, count, "heads", heads);
     add(out, count, "head_forms", out->forms);
+    if (student->head_hidden[0] > 0 || student->head_hidden[1] > 0) {
+        snprintf(out->hidden, sizeof out->hidden, "%d %d", student->head_hidden[0],
+                 student->head_hidden[1]);
+        add(out, count, "head_hidden", out->hidden);
+    }
     add_number(out, count, "head_scale", (double)student->head_scale, out->scale,
                sizeof out->scale);
 }

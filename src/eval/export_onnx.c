@@ -30,6 +30,7 @@ static dho_status deploy(const dho_student *student, dho_student *out)
         .dual_head = student->head_count == 2,
         .head_forms = {student->head_forms[0], student->head_forms[1]},
         .head_scale = student->head_scale,
+        .head_hidden = {student->head_hidden[0], student->head_hidden[1]},
         .deploy = true};
     DHO_TRY(dho_student_create(out, &options));
     assert(dho_graph_parameter_floats(out->graph) == dho_graph_parameter_floats(student->graph));

@@ -5,6 +5,7 @@
 #include "dho/export.h"
 #include "dho/file.h"
 #include "dho/log.h"
+#include "eval/export_about.h"
 #include "eval/export_size.h"
 
 #include <math.h>
@@ -119,7 +120,7 @@ dho_status dho_export_timm(const char *folder, const dho_classifier *from, const
 {
     const dho_student *student = &from->model.student;
     const bool dual = student->head_count == 2, clip = student->is_clip;
-    const dho_export_head head = !dual ? DHO_EXPORT_CE : clip ? DHO_EXPORT_NONE : DHO_EXPORT_KD;
+    const dho_export_head head = dual && clip ? DHO_EXPORT_NONE : dho_export_lone_head(from);
     const int classes = head == DHO_EXPORT_NONE ? student->feature_dim : student->classes;
     dho_export_list list = {0};
     dho_status status;
@@ -130,9 +131,10 @@ dho_status dho_export_timm(const char *folder, const dho_classifier *from, const
     DHO_TRY_GOTO(save(folder, "model.safetensors", list.tensors, list.count, about));
     DHO_TRY_GOTO(save_config(folder, from, &list, classes));
     dho_info("%s: %s for timm's %s%s", folder, student->model, student->timm,
-             !dual  ? ""
-             : clip ? ", up to the embedding; both heads in heads.safetensors"
-                    : ", with head_kd; both heads in heads.safetensors");
+             !dual                   ? ""
+             : clip                  ? ", up to the embedding; both heads in heads.safetensors"
+             : head == DHO_EXPORT_KD ? ", with head_kd; both heads in heads.safetensors"
+                                     : ", with head_ce; both heads in heads.safetensors");
 fail:
     dho_export_list_free(&list);
     return status;

@@ -100,10 +100,29 @@ fail:
 }
 
 /* The kinds of scores that a set has. */
-static bool is_scored(const dho_evaluation *evaluation, dho_score_kind kind)
+static bool is_scored(const scoring *job, const dho_evaluation *evaluation, dho_score_kind kind)
 {
-    return kind == DHO_SCORE_COMBINED ||
-           (evaluation->dual && (kind != DHO_SCORE_EXACT || evaluation->plateau_count > 0));
+    switch (kind) {
+    case DHO_SCORE_COMBINED:
+        return true;
+    case DHO_SCORE_EXACT:
+        return evaluation->plateau_count > 0;
+    case DHO_SCORE_ENTROPY:
+        return dho_method_combines(job->config->method);
+    case DHO_SCORE_CE_HEAD:
+    case DHO_SCORE_KD_HEAD:
+    case DHO_SCORE_KINDS:
+        break;
+    }
+    return evaluation->dual;
+}
+
+static dho_status count_hits(const scoring *job, const dho_head_outputs *outputs,
+                             dho_score_kind kind, const dho_combination *by, dho_accuracy *out)
+{
+    if (kind == DHO_SCORE_ENTROPY)
+        return dho_outputs_by_entropy(outputs, by->beta, job->threads, out);
+    return dho_outputs_sweep(outputs, &by->alpha, 1, &by->beta, 1, job->threads, out);
 }
 
 static dho_status score_set(const scoring *job, size_t i, const dho_evaluation *evaluation,
@@ -117,19 +136,18 @@ static dho_status score_set(const scoring *job, size_t i, const dho_evaluation *
     out->images = outputs->count;
     out->classes = count_classes(outputs);
     out->chosen_here =
-        evaluation->dual && strcmp(config->eval.sets[i].name, config->eval.select_on) == 0;
+        evaluation->dual && strcmp(config->eval.sets[i].name, evaluation->chosen_on) == 0;
     DHO_TRY_GOTO(dho_strdup(&out->name, config->eval.sets[i].name));
     DHO_TRY_GOTO(dho_alloc(&counts, (size_t)outputs->classes, sizeof *counts, "classes"));
     DHO_TRY_GOTO(dho_alloc(&out->counts, (size_t)outputs->classes, sizeof *counts, "classes"));
     for (int k = 0; k < DHO_SCORE_KINDS; k++) {
-        if (!is_scored(evaluation, k)) continue;
+        if (!is_scored(job, evaluation, k)) continue;
         const dho_combination by = dho_evaluation_combination(evaluation, k);
         const double *temperature =
             evaluation->scaled_on != NULL ? &evaluation->temperatures[k] : NULL;
-        DHO_TRY_GOTO(
-            dho_outputs_sweep(outputs, &by.alpha, 1, &by.beta, 1, job->threads, &accuracy));
+        DHO_TRY_GOTO(count_hits(job, outputs, k, &by, &accuracy));
         out->scores[k] = dho_score_of(&accuracy);
-        if (k != DHO_SCORE_EXACT)
+        if (k < DHO_SCORE_EXACT)
             DHO_TRY_GOTO(describe(job, i, &by, temperature,
                                   k == DHO_SCORE_COMBINED ? out->counts : counts, &out->scores[k]));
     }
@@ -143,7 +161,7 @@ static dho_status choose_temperatures(const scoring *job, size_t chosen, dho_eva
 {
     if (job->sets[chosen].count == 0) return DHO_OK;
     for (int k = 0; k < DHO_SCORE_EXACT; k++) {
-        if (!is_scored(out, k)) continue;
+        if (!is_scored(job, out, k)) continue;
         const dho_combination by = dho_evaluation_combination(out, k);
         DHO_TRY(
             dho_outputs_temperature(&job->sets[chosen], &by, job->threads, &out->temperatures[k]));
@@ -155,21 +173,23 @@ dho_status dho_evaluation_score(const dho_config *config, const dho_head_outputs
                                 int threads, dho_evaluation *out)
 {
     const size_t count = config->eval.set_count;
+    const bool dual = dho_method_is_dual(config->method),
+               only_ce = dual && !dho_method_combines(config->method);
     scoring job = {.config = config, .threads = threads};
     dho_status status;
-    *out = (dho_evaluation){.dual = dho_method_is_dual(config->method),
-                            .alpha = config->eval.alpha,
-                            .beta = config->eval.beta};
+    *out = (dho_evaluation){.dual = dual,
+                            .alpha = only_ce ? 1 : config->eval.alpha,
+                            .beta = only_ce ? 1 : config->eval.beta};
     DHO_TRY_GOTO(dho_alloc(&job.sets, count, sizeof *job.sets, "evaluation"));
     DHO_TRY_GOTO(dho_alloc_zero(&out->sets, count, sizeof *out->sets, "evaluation"));
     out->set_count = count;
     for (size_t i = 0; i < count; i++)
         job.sets[i] = view_to_score(&config->eval.sets[i], &outputs[i]);
-    if (out->dual) DHO_TRY_GOTO(dho_strdup(&out->chosen_on, config->eval.select_on));
+    if (dual) DHO_TRY_GOTO(dho_strdup(&out->chosen_on, only_ce ? "" : config->eval.select_on));
     size_t chosen = 0;
     while (chosen < count && strcmp(config->eval.sets[chosen].name, config->eval.select_on) != 0)
         chosen++;
-    if (out->dual && chosen < count) DHO_TRY_GOTO(choose(&job, chosen, out));
+    if (dual && !only_ce && chosen < count) DHO_TRY_GOTO(choose(&job, chosen, out));
     for (int k = 0; k < DHO_SCORE_KINDS; k++) out->temperatures[k] = 1;
     if (chosen < count) DHO_TRY_GOTO(choose_temperatures(&job, chosen, out));
     for (size_t i = 0; i < count; i++) DHO_TRY_GOTO(score_set(&job, i, out, &out->sets[i]));
@@ -207,10 +227,11 @@ dho_status dho_set_score(const dho_config *config, const dho_config_set *set,
                          const dho_head_outputs *outputs, int threads, dho_set_scores *out)
 {
     const dho_head_outputs view = view_to_score(set, outputs);
-    const bool dual = view.logits[1] != NULL;
+    const bool dual = view.logits[1] != NULL, combines = dho_method_combines(config->method);
     point_scores combined, head;
-    *out = (dho_set_scores){.alpha = config->eval.alpha, .beta = config->eval.beta};
-    if (dual && strcmp(set->name, config->eval.select_on) == 0) {
+    *out = (dho_set_scores){.alpha = combines ? config->eval.alpha : 1,
+                            .beta = combines ? config->eval.beta : 1};
+    if (combines && strcmp(set->name, config->eval.select_on) == 0) {
         dho_accuracy *grid = NULL;
         const dho_status status =
             choose_on_grid(config, &view, threads, &grid, &out->alpha, &out->beta);
@@ -222,7 +243,7 @@ dho_status dho_set_score(const dho_config *config, const dho_config_set *set,
         out->head_top1[h] = head.top1;
         out->head_nll[h] = head.nll;
     }
-    DHO_TRY(score_at(&view, dual ? out->alpha : 1, dual ? out->beta : 1, threads, &combined));
+    DHO_TRY(score_at(&view, out->alpha, out->beta, threads, &combined));
     out->top1 = combined.top1;
     out->top5 = combined.top5;
     out->nll = combined.nll;

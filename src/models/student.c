@@ -84,6 +84,21 @@ const char *dho_student_head_name(const dho_student *student, int head)
     return student->head_count == 1 ? "head" : names[head];
 }
 
+/* What a head with a hidden layer reads: gelu(layer_norm(W f + b)). */
+static dho_value add_hidden(dho_student *student, dho_value x, const char *name, int channels)
+{
+    char weight[DHO_HEAD_NAME_BYTES], bias[DHO_HEAD_NAME_BYTES], norm[DHO_HEAD_NAME_BYTES];
+    snprintf(weight, sizeof weight, "%.8s.hidden.weight", name);
+    snprintf(bias, sizeof bias, "%.8s.hidden.bias", name);
+    snprintf(norm, sizeof norm, "%.8s.norm", name);
+    x = dho_graph_linear_of(
+        student->graph, x,
+        &(dho_linear_spec){.weight = weight, .bias = bias, .out_channels = channels});
+    x = dho_graph_layer_norm(student->graph, x,
+                             &(dho_layer_norm_spec){.name = norm, .stream = true});
+    return dho_graph_gelu(student->graph, x);
+}
+
 /* Logits from the features, an output. A cosine head is zero-shot CLIP's with a bias: scale * (W
  * f/|f| + b), W not normalised (the method's public code). */
 static dho_value add_head(dho_student *student, const dho_student_options *options, int index)
@@ -93,6 +108,8 @@ static dho_value add_head(dho_student *student, const dho_student_options *optio
     const char *name = dho_student_head_name(student, index);
     char weight[DHO_HEAD_NAME_BYTES], bias[DHO_HEAD_NAME_BYTES];
     float scale = 1;
+    if (student->head_hidden[index] > 0)
+        x = add_hidden(student, x, name, student->head_hidden[index]);
     if (student->head_forms[index] == DHO_HEAD_COSINE) {
         x = dho_graph_l2_normalise(graph, x);
         scale = student->head_scale;
@@ -131,6 +148,7 @@ dho_status dho_student_create(dho_student *out, const dho_student_options *optio
                          .image_size = options->image_size,
                          .head_count = options->dual_head ? 2 : 1,
                          .heads = {-1, -1},
+                         .head_hidden = {options->head_hidden[0], options->head_hidden[1]},
                          .head_scale = options->head_scale != 0 ? options->head_scale : 100,
                          .frozen_batch_norm = options->freeze_batch_norm,
                          .projection = -1};

@@ -51,6 +51,8 @@ typedef struct dho_onnx_weight {
 void dho_onnx_add_weight(const dho_onnx_pass *pass, const dho_onnx_weight *weight,
                          const char **out_weight, const char **out_bias);
 
+/* GELU of x (ops/gelu.c). */
+const char *dho_onnx_gelu(dho_onnx *onnx, const char *x);
 /* y, or the activation of it. */
 const char *dho_onnx_activate(dho_onnx *onnx, const char *y, dho_activation activation);
 

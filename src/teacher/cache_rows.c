@@ -17,6 +17,11 @@ static dho_status check_teacher(const cache_rows *rows)
                         "%s: has two heads, a teacher has one: train it with method ce, kd or "
                         "single_head",
                         name);
+    if (model->student.head_hidden[0] > 0 && rows->payload == DHO_CACHE_EMBEDDING)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "%s: its head has a hidden layer, which a cache's head has not: --store "
+                        "logits",
+                        name);
     /* A CLIP tower without a head: nobody asks for its logits. */
     if (rows->teacher->headless && rows->payload == DHO_CACHE_EMBEDDING) return DHO_OK;
     if (model->student.classes != dataset->classes)
@@ -37,8 +42,7 @@ static void describe_transform(cache_rows *rows, bool free_crops)
     const dho_normalise normalise =
         dho_setup_normalise(rows->teacher->model->mean, rows->teacher->model->std);
     dho_cache_transform *out = &rows->transform;
-    *out = (dho_cache_transform){.known = true,
-                                 .filter = rows->config->data.interpolation};
+    *out = (dho_cache_transform){.known = true, .filter = rows->config->data.interpolation};
     if (free_crops) {
         out->filter = whole->filter;
         out->resize = whole->squash ? DHO_CACHE_SQUASH : DHO_CACHE_SHORTEST;

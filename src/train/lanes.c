@@ -69,6 +69,7 @@ static void free_lane(dho_lane *lane, const dho_compute *callers)
     dho_free(lane->teacher_payload);
     dho_free(lane->teacher_logits);
     dho_free(lane->teacher_scratch);
+    dho_free(lane->loss_scratch);
     dho_free(lane->drops);
 }
 

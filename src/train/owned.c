@@ -41,7 +41,8 @@ dho_status dho_owned_spread(const dho_owned *owned, float *slab)
 {
     if (!owned->sharded) return DHO_OK;
     for (size_t begin = 0; begin < owned->parameter_floats; begin = bucket_end(owned, begin))
-        DHO_TRY(dho_comm_spread(owned->comm, slab + begin, bucket_end(owned, begin) - begin));
+        DHO_TRY(
+            dho_comm_spread(owned->comm, slab + begin, bucket_end(owned, begin) - begin, false));
     return DHO_OK;
 }
 

@@ -2,6 +2,7 @@
 
 #include "dho/distill.h"
 #include "dho/loader.h"
+#include "train/run_sizes.h"
 
 #include <stdio.h>
 
@@ -81,7 +82,7 @@ void dho_run_length_describe(const dho_run_length *length, const dho_config *con
         used +=
             snprintf(out + used, bytes - (size_t)used, "; %.4g pass%s over %lld labelled images",
                      passes[0], passes[0] == 1 ? "" : "es", (long long)length->labelled);
-    if (passes[1] > 0 && dho_method_uses_teacher(config->method))
+    if (passes[1] > 0 && dho_run_rows(config).all > dho_run_rows(config).labelled)
         snprintf(out + used, bytes - (size_t)used, "; %.4g pass%s over %lld unlabelled images",
                  passes[1], passes[1] == 1 ? "" : "es", (long long)length->unlabelled);
 }

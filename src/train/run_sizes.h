@@ -29,8 +29,10 @@ enum { DHO_RUN_BUCKET_FLOATS = 1 << 22 };
  * features, else 0. Strings are borrowed from the configuration. */
 dho_student_options dho_run_student(const dho_config *config, int classes, int projection);
 
+/* Sets of gradients that a step sums: one, or each loss's own (distill.gradients). */
+int dho_run_gradient_sets(const dho_config *config);
 /* Floats of a gradient slab: gradients, batch statistics of each pass, and the tail. */
-size_t dho_run_slab_floats(size_t parameters, size_t buffers, int passes);
+size_t dho_run_slab_floats(const dho_config *config, size_t parameters, size_t buffers, int passes);
 
 /* Bytes of what a rank keeps from step to step. slabs: partial sums that it
  * has room for. owned: parameters whose moments it has (train.shard_optimizer). */

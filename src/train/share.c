@@ -1,6 +1,5 @@
 #include "train/share.h"
 
-#include "base/add_floats.h"
 #include "dho/alloc.h"
 #include "dho/comm.h"
 
@@ -130,10 +129,11 @@ void dho_share_free(dho_share *share)
     *share = (dho_share){0};
 }
 
-void dho_share_merge(const dho_share *share, float *slabs, size_t stride, size_t begin, size_t end)
+void dho_share_merge(const dho_share *share, float *slabs, size_t stride, size_t begin, size_t end,
+                     const dho_rounding *rounding)
 {
     for (int i = 0; i < share->fold_count; i++)
-        dho_add_floats(slabs + (size_t)share->folds[i][0] * stride + begin,
+        dho_add_floats(rounding, begin, slabs + (size_t)share->folds[i][0] * stride + begin,
                        slabs + (size_t)share->folds[i][1] * stride + begin, end - begin);
 }
 

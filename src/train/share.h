@@ -3,6 +3,7 @@
 #ifndef DHO_TRAIN_SHARE_H
 #define DHO_TRAIN_SHARE_H
 
+#include "dho/float_sum.h"
 #include "dho/status.h"
 
 #include <stddef.h>
@@ -32,8 +33,9 @@ dho_status dho_share_create(dho_share *out, int leaves, int ranks, int rank, int
 void dho_share_free(dho_share *share);
 
 /* Adds the lanes' sums up to the rank's, for floats begin .. end - 1 of slabs that lie `stride`
- * floats apart, one a slot. */
-void dho_share_merge(const dho_share *share, float *slabs, size_t stride, size_t begin, size_t end);
+ * floats apart, one a slot. rounding: as in dho_add_floats. */
+void dho_share_merge(const dho_share *share, float *slabs, size_t stride, size_t begin, size_t end,
+                     const dho_rounding *rounding);
 /* Where the rank's sums are then: out_sums[sum_count]. */
 void dho_share_sums(const dho_share *share, float *slabs, size_t stride, float **out_sums);
 

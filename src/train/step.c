@@ -2,19 +2,19 @@
 #include "train/trainer_internal.h"
 
 #include "base/activity.h"
-#include "base/add_floats.h"
 #include "base/clock.h"
 #include "dho/log.h"
 #include "dho/teacher.h"
 #include "train/drop_path.h"
 #include "train/ema.h"
 #include "train/not_finite.h"
+#include "train/pcgrad.h"
 #include "train/stop_signal.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { LANES = DHO_SLAB_LANES, MOST_SKIPS = 10 };
+enum { MOST_SKIPS = 10 };
 
 typedef struct dho_step_times {
     double data; /* seconds that a lane waited for images, the lanes' mean */
@@ -44,6 +44,29 @@ static void take_terms(const dho_loss_terms *terms, float *tail)
     tail[DHO_METRIC_ACCURACY] = (float)terms->correct;
 }
 
+/* Of floats begin .. end - 1 of a slab, where the gradients begin: what is in front of them is
+ * added up in fp32, whatever comm.dtype is. */
+static size_t gradients_in(const dho_trainer *trainer, size_t begin, size_t end)
+{
+    const size_t gradients = dho_trainer_gradients_begin(trainer);
+    return begin > gradients ? begin : gradients < end ? gradients : end;
+}
+
+static void add_slabs(const dho_trainer *trainer, float *sum, const float *term, size_t begin,
+                      size_t end)
+{
+    const size_t middle = gradients_in(trainer, begin, end);
+    dho_add_floats(NULL, begin, sum + begin, term + begin, middle - begin);
+    dho_add_floats(trainer->rounding, middle, sum + middle, term + middle, end - middle);
+}
+
+/* A microbatch's gradients, floats begin .. end - 1 of its slab. */
+static void round_slab(const dho_trainer *trainer, float *slab, size_t begin, size_t end)
+{
+    const size_t from = gradients_in(trainer, begin, end);
+    dho_round_floats(trainer->rounding, from, slab + from, end - from);
+}
+
 /* --- what leaves while backward goes on --- */
 
 /* A lane's last microbatch of the step. */
@@ -59,9 +82,10 @@ static void pass_on(final_gradients *f, size_t from)
 {
     const dho_trainer *trainer = f->trainer;
     if (from >= f->from) return;
+    round_slab(trainer, slab_of(trainer, f->top), from, f->from);
     for (int m = 0; m < f->merges; m++)
-        dho_add_floats(slab_of(trainer, f->top - m - 1) + from, slab_of(trainer, f->top - m) + from,
-                       f->from - from);
+        add_slabs(trainer, slab_of(trainer, f->top - m - 1), slab_of(trainer, f->top - m), from,
+                  f->from);
     f->from = from;
     dho_bucket_sum_ready(trainer->sum, f->lane, from);
 }
@@ -69,10 +93,30 @@ static void pass_on(final_gradients *f, size_t from)
 static void pass_on_gradients(void *context, size_t from)
 {
     final_gradients *f = context;
-    pass_on(f, dho_trainer_gradient_offset(f->trainer) + from);
+    pass_on(f, dho_trainer_gradients_begin(f->trainer) + from);
 }
 
 /* --- a lane --- */
+
+/* A microbatch's gradients into its slab. Two sets: each loss has a run of its own, the teacher's
+ * first, since the sum leaves from the slab's end. */
+static dho_loss_terms run_microbatch(const dho_trainer *trainer, dho_microbatch *microbatch,
+                                     const dho_objective *objective, float *slab)
+{
+    float *first = slab + dho_trainer_gradients_begin(trainer), *statistics = statistics_of(slab);
+    if (trainer->gradient_sets == 1)
+        return dho_microbatch_run(microbatch, objective, first, statistics, NULL);
+    const dho_objective ce = dho_objective_only_ce(objective);
+    const dho_objective teacher = dho_objective_only_teacher(objective);
+    const dho_gradients_final final = microbatch->final;
+    microbatch->final = NULL;
+    const dho_loss_terms rest = dho_microbatch_run(
+        microbatch, &teacher, slab + dho_trainer_gradient_offset(trainer), statistics, NULL);
+    microbatch->final = final;
+    dho_loss_terms terms = dho_microbatch_run(microbatch, &ce, first, statistics, NULL);
+    terms.total += rest.total;
+    return terms;
+}
 
 /* Gradients, batch statistics and metrics of one microbatch into slot `slot`. final: NULL but for
  * the lane's last one. */
@@ -96,25 +140,28 @@ static dho_status compute_microbatch(dho_trainer *trainer, dho_lane *lane, const
                                  .labels = batch->labels,
                                  .teacher_logits = lane->teacher_logits,
                                  .embeddings = lane->teacher_payload};
+    dho_objective objective =
+        dho_objective_at(&trainer->objective, trainer->step, trainer->length.total_steps);
+    objective.scratch = lane->loss_scratch;
     if (lane->drops != NULL)
         dho_drop_path_fill(trainer->student.graph, trainer->config, batch, lane->drops);
     if (dho_step_conflict_due(&trainer->conflict, trainer->step + 1))
-        dho_step_conflict_run(&trainer->conflict, &microbatch, &trainer->objective, lane->index,
-                              slot);
+        dho_step_conflict_run(&trainer->conflict, &microbatch, &objective, lane->index, slot);
     memset(slab, 0, trainer->slab_floats * sizeof *slab);
     if (final != NULL) {
         microbatch.final = pass_on_gradients;
         microbatch.final_context = final;
     }
-    const dho_loss_terms terms =
-        dho_microbatch_run(&microbatch, &trainer->objective,
-                           slab + dho_trainer_gradient_offset(trainer), statistics_of(slab), NULL);
+    const dho_loss_terms terms = run_microbatch(trainer, &microbatch, &objective, slab);
     take_terms(&terms, slab);
     if (trainer->cache != NULL)
         dho_teacher_score_count(batch, trainer->dataset.classes, lane->teacher_logits,
                                 &slab[TAIL_TEACHER], &slab[TAIL_TEACHER_RIGHT]);
     if (!isfinite(terms.total)) dho_not_finite_warn(trainer, lane, batch, terms.total);
-    if (final != NULL) pass_on(final, 0);
+    if (final != NULL)
+        pass_on(final, 0);
+    else
+        round_slab(trainer, slab, 0, trainer->slab_floats);
     return DHO_OK;
 }
 
@@ -137,10 +184,12 @@ static dho_status take_microbatch(dho_trainer *trainer, dho_lane *lane, int i, i
     if (status != DHO_OK) return status;
     const bool conflict = dho_step_conflict_due(&trainer->conflict, trainer->step + 1);
     for (int m = 0; m < share->merges[i]; m++, top--) {
-        if (!last)
+        float *sum = slab_of(trainer, top - 1), *term = slab_of(trainer, top);
+        if (!last && trainer->rounding != NULL)
+            add_slabs(trainer, sum, term, 0, trainer->slab_floats);
+        else if (!last) /* with all threads of the lane */
             dho_compute_kernels(lane->compute)
-                ->add(lane->compute, trainer->slab_floats, slab_of(trainer, top - 1),
-                      slab_of(trainer, top), slab_of(trainer, top - 1));
+                ->add(lane->compute, trainer->slab_floats, sum, term, sum);
         if (conflict) dho_step_conflict_merge(&trainer->conflict, lane->compute, top - 1, top);
     }
     return DHO_OK;
@@ -165,37 +214,23 @@ static dho_status compute_lane(void *context, dho_lane *lane)
 void dho_step_merge_lanes(void *context, size_t begin, size_t end)
 {
     const dho_trainer *trainer = context;
-    dho_share_merge(&trainer->share, trainer->partials, trainer->slab_floats, begin, end);
+    const size_t middle = gradients_in(trainer, begin, end);
+    dho_share_merge(&trainer->share, trainer->partials, trainer->slab_floats, begin, middle, NULL);
+    dho_share_merge(&trainer->share, trainer->partials, trainer->slab_floats, middle, end,
+                    trainer->rounding);
 }
 
 /* --- the step --- */
-
-/* Sums of squares of the gradient's chunks of one range, which begins at a chunk. */
-static void sum_chunks(const dho_trainer *trainer, const float *gradient, dho_owned_range range)
-{
-    const int64_t first = (int64_t)(range.begin / DHO_NORM_CHUNK);
-    const int64_t last = (int64_t)((range.end + DHO_NORM_CHUNK - 1) / DHO_NORM_CHUNK);
-    const int threads = dho_compute_threads(trainer->compute);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-    for (int64_t c = first; c < last; c++) {
-        const size_t begin = (size_t)c * DHO_NORM_CHUNK;
-        const size_t end = begin + DHO_NORM_CHUNK < range.end ? begin + DHO_NORM_CHUNK : range.end;
-        double sum[LANES] = {0};
-        for (size_t i = begin; i < end; i += LANES)
-            for (size_t j = 0; j < LANES; j++) sum[j] += (double)gradient[i + j] * gradient[i + j];
-        trainer->norm_chunks[c] = 0;
-        for (size_t j = 0; j < LANES; j++) trainer->norm_chunks[c] += sum[j];
-    }
-}
 
 /* |gradient|: chunks of a fixed size summed in order, so the number does not depend on threads, nor
  * on who owns which chunk. Collective. */
 static dho_status gradient_norm(const dho_trainer *trainer, const float *gradient, double *out)
 {
-    const size_t chunks = (trainer->parameter_floats + DHO_NORM_CHUNK - 1) / DHO_NORM_CHUNK;
+    const size_t chunks = dho_chunk_count(trainer->parameter_floats);
     memset(trainer->norm_chunks, 0, chunks * sizeof *trainer->norm_chunks);
     for (size_t i = 0; i < trainer->owned.count; i++)
-        sum_chunks(trainer, gradient, trainer->owned.items[i]);
+        dho_chunk_sum(dho_compute_threads(trainer->compute), trainer->owned.items[i].begin,
+                      trainer->owned.items[i].end, gradient, gradient, trainer->norm_chunks);
     if (trainer->owned.sharded) /* of each chunk all ranks but one have the bits 0 */
         DHO_TRY(dho_comm_sum_int64(trainer->comm, (int64_t *)trainer->norm_chunks, chunks));
     double total = 0;
@@ -262,7 +297,10 @@ static dho_status compute_sum(dho_trainer *trainer, const dho_local_failure *log
 {
     float *tail = trainer->sums[0];
     dho_status local = dho_local_failure_raise(log);
-    dho_bucket_sum_begin(trainer->sum);
+    trainer->rounding_now = dho_rounding_of_step(trainer->config->seed, trainer->step);
+    trainer->rounding =
+        trainer->config->comm.dtype == DHO_DTYPE_BF16 ? &trainer->rounding_now : NULL;
+    dho_bucket_sum_begin(trainer->sum, trainer->rounding);
     if (local == DHO_OK) local = dho_lanes_run(&trainer->lanes, compute_lane, trainer);
     if (local != DHO_OK)
         memset(trainer->partials, 0,
@@ -314,6 +352,10 @@ static dho_status run_step(dho_trainer *trainer, dho_local_failure *inout_log, b
     dho_step_times times;
     DHO_TRY(compute_sum(trainer, inout_log, &times));
     *out_stop = slab[TAIL_STOP] > 0;
+    if (trainer->gradient_sets == 2)
+        dho_pcgrad_join(dho_compute_threads(trainer->compute), trainer->parameter_floats,
+                        slab + dho_trainer_gradients_begin(trainer),
+                        slab + dho_trainer_gradient_offset(trainer), trainer->norm_chunks);
 
     dho_step_metrics metrics;
     DHO_TRY(describe(trainer, slab, &metrics));

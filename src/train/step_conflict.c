@@ -86,9 +86,10 @@ void dho_step_conflict_merge(dho_step_conflict *conflict, dho_compute *compute, 
 static dho_status sum_ranks(dho_step_conflict *conflict, const dho_share *share, dho_comm *comm)
 {
     float *sums[DHO_TREE_SUMS];
-    dho_share_merge(share, conflict->partials, conflict->slab_floats, 0, conflict->slab_floats);
+    dho_share_merge(share, conflict->partials, conflict->slab_floats, 0, conflict->slab_floats,
+                    NULL);
     dho_share_sums(share, conflict->partials, conflict->slab_floats, sums);
-    return dho_comm_tree_sum(comm, sums, 0, conflict->slab_floats);
+    return dho_comm_tree_sum(comm, sums, 0, conflict->slab_floats, NULL);
 }
 
 /* Norms of the mean over the microbatches, as the step's gradient is. */

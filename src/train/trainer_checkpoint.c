@@ -21,6 +21,7 @@ static dho_checkpoint_info describe_run(const dho_trainer *trainer)
         .layers = trainer->student.layers,
         .head_forms = {trainer->student.head_forms[0], trainer->student.head_forms[1]},
         .head_scale = config->student.head_scale,
+        .head_hidden = {trainer->student.head_hidden[0], trainer->student.head_hidden[1]},
         .image_size = trainer->student.image_size,
         .classes = trainer->student.classes,
         .class_names = trainer->dataset.class_names,

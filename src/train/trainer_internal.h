@@ -14,6 +14,7 @@
 #include "dho/teacher_cache.h"
 #include "eval/set_evaluator.h"
 #include "train/checkpoint_writer.h"
+#include "train/chunk_sum.h"
 #include "train/lanes.h"
 #include "train/local_failure.h"
 #include "train/owned.h"
@@ -22,8 +23,6 @@
 #include "train/share.h"
 #include "train/step_conflict.h"
 #include "train/teacher_score.h"
-
-enum { DHO_SLAB_LANES = 16 }; /* slabs are whole multiples of so many floats */
 
 /* The tail of a gradient slab: what is summed over microbatches beside gradients and batch
  * statistics, so that one collective a step carries everything. Metrics first, by their index. */
@@ -35,8 +34,6 @@ enum {
     TAIL_USED,
     TAIL_FLOATS = (TAIL_USED + DHO_SLAB_LANES - 1) / DHO_SLAB_LANES * DHO_SLAB_LANES
 };
-
-enum { DHO_NORM_CHUNK = DHO_COMM_GRAIN }; /* floats of one partial sum of the gradient norm */
 
 typedef struct dho_trainer {
     const dho_config *config; /* borrowed */
@@ -51,10 +48,11 @@ typedef struct dho_trainer {
     dho_cache *cache;             /* NULL for method ce */
     dho_teacher_head own_head;    /* owned: teacher.head's; all zero without */
     const dho_teacher_head *head; /* own_head or the cache's */
-    dho_compute *compute; /* all threads of the rank; a lane's kernels have fewer */
+    dho_compute *compute;         /* all threads of the rank; a lane's kernels have fewer */
     dho_student student;
     dho_lanes lanes;
     dho_class_balance balance;
+    dho_transport transport; /* distill.divergence: wkd; all zero without */
     dho_objective objective;
     dho_schedule schedule;
 
@@ -65,15 +63,20 @@ typedef struct dho_trainer {
 
     dho_parameter_groups groups; /* what is trained, and how */
     dho_owned owned;             /* what this rank updates of it */
+    int gradient_sets;           /* of a slab: 1, or 2 with distill.gradients: pcgrad */
     /* Slabs. parameters: parameter_floats. moment1, moment2: owned.floats. buffers: buffer_floats.
      * partials: share.slots slabs of slab_floats = [tail | batch statistics | gradients], the
      * statistics being those of each pass, [passes][buffer_floats]. Backward ends with the first
-     * gradients, so that what is summed last is at the front. */
+     * gradients, so that what is summed last is at the front. Of two sets of gradients the first is
+     * the cross-entropy's, the second the teacher's and, once they are joined, the step's. */
     size_t parameter_floats, buffer_floats, slab_floats;
     float *parameters, *buffers, *moment1, *moment2, *partials;
-    float **sums; /* owned, [share.sum_count]: the slabs with this rank's sums; the total is in [0] */
+    float *
+        *sums; /* owned, [share.sum_count]: the slabs with this rank's sums; the total is in [0] */
     dho_bucket_sum *sum;
-    double *norm_chunks;                     /* [parameter_floats / DHO_NORM_CHUNK + 1] */
+    dho_rounding rounding_now;    /* comm.dtype: bf16: this step's */
+    const dho_rounding *rounding; /* it, or NULL: gradients are added up in fp32 */
+    double *norm_chunks;          /* [parameter_floats / DHO_NORM_CHUNK + 1] */
 
     dho_step_conflict conflict;
     float *ema_parameters, *ema_buffers; /* train.ema: averages of both; NULL without */
@@ -94,7 +97,11 @@ typedef struct dho_trainer {
     dho_checkpoint_writer *writer; /* rank 0 */
 } dho_trainer;
 
-/* Where a slab's gradients begin. */
+/* Where a slab's first set of gradients begins, and the step's own. */
+static inline size_t dho_trainer_gradients_begin(const dho_trainer *trainer)
+{
+    return trainer->slab_floats - (size_t)trainer->gradient_sets * trainer->parameter_floats;
+}
 static inline size_t dho_trainer_gradient_offset(const dho_trainer *trainer)
 {
     return trainer->slab_floats - trainer->parameter_floats;
@@ -158,7 +165,8 @@ void dho_trainer_look_at_writer(dho_trainer *trainer, dho_local_failure *inout_l
  * of the step before went. Collective. */
 dho_status dho_trainer_save(dho_trainer *trainer, const dho_local_failure *log, bool last);
 
-/* Adds the lanes' sums up to the rank's, for floats begin .. end - 1 of the slabs (dho/bucket_sum.h). */
+/* Adds the lanes' sums up to the rank's, for floats begin .. end - 1 of the slabs
+ * (dho/bucket_sum.h). */
 void dho_step_merge_lanes(void *trainer, size_t begin, size_t end);
 
 /* One global step: all microbatches, the tree sum, the update, the log. *out_stop: a rank was

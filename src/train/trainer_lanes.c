@@ -13,8 +13,11 @@ static dho_status open_teacher(const dho_trainer *trainer, dho_lane *lane)
     DHO_TRY(dho_alloc(&lane->teacher_payload, rows * dim, sizeof(float), "teacher"));
     DHO_TRY(dho_alloc(&lane->teacher_logits, rows * (size_t)trainer->dataset.classes, sizeof(float),
                       "teacher"));
-    return dho_alloc(&lane->teacher_scratch, dho_teacher_head_scratch(trainer->head, (int)rows),
-                     sizeof(float), "teacher");
+    DHO_TRY(dho_alloc(&lane->teacher_scratch, dho_teacher_head_scratch(trainer->head, (int)rows),
+                      sizeof(float), "teacher"));
+    if (trainer->transport.kernel == NULL) return DHO_OK;
+    return dho_alloc(&lane->loss_scratch, dho_transport_scratch(&trainer->transport),
+                     sizeof(double), "teacher");
 }
 
 /* Its threads: all of the rank's for a single lane. */

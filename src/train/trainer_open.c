@@ -113,8 +113,9 @@ static dho_status open_sums(dho_trainer *trainer)
                                   .sums = trainer->sums,
                                   .count = trainer->slab_floats,
                                   .bucket = DHO_RUN_BUCKET_FLOATS,
-                                  .whole = dho_trainer_gradient_offset(trainer),
-                                  .scatter = trainer->owned.sharded,
+                                  .whole = dho_trainer_gradients_begin(trainer),
+                                  /* Two sets are joined by what each rank knows of all floats. */
+                                  .scatter = trainer->owned.sharded && trainer->gradient_sets == 1,
                                   .lanes = share->lane_count,
                                   .merge = dho_step_merge_lanes,
                                   .context = trainer});
@@ -125,8 +126,9 @@ static dho_status open_slabs(dho_trainer *trainer)
     const dho_graph *graph = trainer->student.graph;
     trainer->parameter_floats = dho_graph_parameter_floats(graph);
     trainer->buffer_floats = dho_graph_buffer_floats(graph);
-    trainer->slab_floats =
-        dho_run_slab_floats(trainer->parameter_floats, trainer->buffer_floats, trainer->passes);
+    trainer->gradient_sets = dho_run_gradient_sets(trainer->config);
+    trainer->slab_floats = dho_run_slab_floats(trainer->config, trainer->parameter_floats,
+                                               trainer->buffer_floats, trainer->passes);
     const size_t floats = trainer->parameter_floats;
     DHO_TRY(dho_alloc_zero(&trainer->parameters, floats, sizeof(float), "parameters"));
     DHO_TRY(dho_parameter_groups_create(&trainer->groups, trainer->config, graph));
@@ -168,6 +170,7 @@ static dho_status open_model(dho_trainer *trainer)
         dho_class_balance_create(&trainer->balance, config, &trainer->dataset, &trainer->labelled));
     trainer->objective = dho_objective_create(config);
     trainer->objective.balance = &trainer->balance;
+    if (trainer->transport.kernel != NULL) trainer->objective.transport = &trainer->transport;
     return open_slabs(trainer);
 }
 
@@ -237,6 +240,7 @@ void dho_trainer_close(dho_trainer *trainer)
     dho_compute_destroy(&trainer->compute);
     dho_cache_close(&trainer->cache);
     dho_class_balance_free(&trainer->balance);
+    dho_transport_free(&trainer->transport);
     dho_id_list_free(&trainer->labelled);
     dho_id_list_free(&trainer->excluded);
     dho_dataset_free(&trainer->dataset);

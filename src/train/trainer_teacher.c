@@ -79,17 +79,22 @@ dho_status dho_trainer_open_teacher(dho_trainer *trainer)
     if (spec->classes != trainer->dataset.classes)
         return dho_fail(DHO_ERR_CONFIG, "%s: the teacher knows %d classes, the dataset has %d",
                         config->teacher.cache, spec->classes, trainer->dataset.classes);
-    if (dho_method_uses_features(config->method) && spec->payload != DHO_CACHE_EMBEDDING)
+    const bool wkd = config->distill.divergence == DHO_DIVERGENCE_WKD;
+    if ((dho_method_uses_features(config->method) || wkd) && spec->payload != DHO_CACHE_EMBEDDING)
         return dho_fail(DHO_ERR_CONFIG,
-                        "%s: holds logits; method %s needs a cache of embeddings (dho cache build "
+                        "%s: holds logits; %s %s needs a cache of embeddings (dho cache build "
                         "--store embedding, or dho cache import)",
-                        config->teacher.cache, dho_method_name(config->method));
+                        config->teacher.cache, wkd ? "distill.divergence" : "method",
+                        wkd ? "wkd" : dho_method_name(config->method));
     if (spec->shards % trainer->shards != 0)
         return dho_fail(DHO_ERR_CONFIG,
                         "%s: has %d shards, of which train.shards (%d) is no divisor: a rank would "
                         "not find its samples in its own shards",
                         config->teacher.cache, spec->shards, trainer->shards);
     DHO_TRY(open_head(trainer));
+    if (wkd)
+        DHO_TRY(dho_transport_create(&trainer->transport, config, spec->classes, spec->dim,
+                                     trainer->head->weight));
     compare_filters(trainer, spec);
     return check_crops(config, spec);
 }

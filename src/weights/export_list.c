@@ -188,6 +188,18 @@ static dho_status fold(dho_export_list *list, dho_export_head head, const dho_st
                            &list->parts->fold);
 }
 
+/* A published model's classifier is one layer. */
+static dho_status check_head(const dho_student *student, dho_export_head head)
+{
+    const int hidden = student->head_hidden[head == DHO_EXPORT_KD];
+    if (head == DHO_EXPORT_NONE || head == DHO_EXPORT_BOTH || hidden == 0) return DHO_OK;
+    return dho_fail(DHO_ERR_CONFIG,
+                    "%s has a hidden layer, which the published model's classifier has not: "
+                    "--head %snone, or --out FILE.onnx",
+                    dho_export_head_name(student, head),
+                    student->head_count == 2 ? "both or " : "");
+}
+
 dho_status dho_export_list_build(dho_export_list *list, const dho_model *model,
                                  dho_export_head head, const char *names, int64_t steps)
 {
@@ -195,6 +207,7 @@ dho_status dho_export_list_build(dho_export_list *list, const dho_model *model,
     *list = (dho_export_list){0};
     DHO_TRY(dho_alloc_zero(&list->parts, 1, sizeof *list->parts, "export"));
     list->parts->steps = steps;
+    DHO_TRY(check_head(student, head));
     DHO_TRY(dho_state_dict_add(&list->parts->own, student->graph, false, "", model->parameters));
     DHO_TRY(dho_state_dict_add(&list->parts->own, student->graph, true, "", model->buffers));
     DHO_TRY(parse_names(names, list));

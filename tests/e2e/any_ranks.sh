@@ -72,6 +72,33 @@ train sharded3 4 1 resnet18 --set train.steps=4 --set train.shard_optimizer=true
 [ "$(sum_of sharded3 4)" = "$(sum_of straight 4)" ] || die "train.shard_optimizer: other bits after 4 ranks go on"
 pass "train.shard_optimizer: the same bits on 2, 3 and then 4 ranks"
 
+# Gradients that are added up in bf16: other bits, the same on any number of ranks, threads and after a stop.
+for ranks in 1 2 3 4 5; do
+    train packed$ranks $ranks 1 resnet18 --set train.steps=4 --set comm.dtype=bf16 --set train.checkpoint_every=2 \
+        --set train.checkpoint_keep=9 --set train.shard_optimizer=$([ $ranks = 5 ] && echo true || echo false)
+    [ "$(sum_of packed$ranks 4)" = "$(sum_of packed1 4)" ] || die "comm.dtype: bf16: other bits on $ranks ranks"
+done
+rm -r "$work/packed2/checkpoints/step-00000004"
+train packed2 3 2 resnet18 --set train.steps=4 --set comm.dtype=bf16
+[ "$(sum_of packed2 4)" = "$(sum_of packed1 4)" ] || die "comm.dtype: bf16: other bits on 3 ranks of 2 threads that go on"
+[ "$(sum_of packed1 4)" != "$(sum_of straight 4)" ] || die "comm.dtype: bf16 changes nothing"
+pass "comm.dtype: bf16: the same bits on 1 to 5 ranks, with a sharded optimizer, after 3 ranks of 2 threads go on"
+
+# Two gradients a step, joined (distill.gradients): the same bits on ranks and threads, each rank with all of the
+# optimizer's state or with a part.
+pcgrad=(--set method=single_head --set distill.gradients=pcgrad)
+train pcgrad 1 1 resnet18 "${pcgrad[@]}"
+for place in "3 1" "2 2" "4 1"; do
+    train pcgrad_more $place resnet18 "${pcgrad[@]}"
+    [ "$(sum_of pcgrad_more 3)" = "$(sum_of pcgrad 3)" ] || die "distill.gradients: other bits on ranks and threads $place"
+    train pcgrad_sharded $place resnet18 "${pcgrad[@]}" --set train.shard_optimizer=true
+    [ "$(sum_of pcgrad_sharded 3)" = "$(sum_of pcgrad 3)" ] || die "distill.gradients, train.shard_optimizer: other bits on $place"
+    rm -r "$work"/pcgrad_more "$work"/pcgrad_sharded
+done
+train sum 1 1 resnet18 --set method=single_head
+[ "$(sum_of sum 3)" != "$(sum_of pcgrad 3)" ] || die "distill.gradients: pcgrad changes nothing"
+pass "distill.gradients: pcgrad: the same bits on 3 and 4 ranks and on 2 of 2 threads, with train.shard_optimizer, too"
+
 # With more threads than microbatches a rank shares a microbatch among threads, unless it may not.
 for threads in 1 2; do
     train one$threads 5 $threads resnet18 --set train.shards=8 --set compute.microbatch_threads=1

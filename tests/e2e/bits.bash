@@ -52,9 +52,12 @@ tensor_row() { # NAME FILE
 losses() { # FILE: metrics without times
     sed -E 's/,"[a-z_]*(_seconds?|per_second|_hidden)":[^,}]*//g' "$1"
 }
-accuracies() { # RUN: its eval.json without the checkpoint's name and what an eval.json of 2025 did not have
-    sed -e '/"checkpoint"/d' -e '/"macro_top1"/d' -e '/"calibration.*": {/,/}/d' -e '/"temperature": {/,/}/d' \
-        "$1/eval.json" | grep '' # ends with a line break
+evaluation() { # RUN: its eval.json without the checkpoint's name and the scores that came later
+    sed -z 's/,\n *"entropy": {[^}]*}//g' "$1/eval.json" | grep -v '"checkpoint"'
+}
+accuracies() { # RUN: and without what an eval.json of 2025 did not have
+    evaluation "$1" | sed -e '/"macro_top1"/d' -e '/"calibration.*": {/,/}/d' -e '/"temperature": {/,/}/d' |
+        grep '' # ends with a line break
 }
 dho() { # RANKS ARGUMENT ...
     local ranks=$1
@@ -76,7 +79,7 @@ rows_of() { # NAME CONFIG RANKS ARGUMENT ...
     grep -oE '"(labelled_crc32|dataset_fingerprint)": [^,]*' "$last/state.json" | row_any "$name labels"
     dho "$ranks" eval -c "$config" --out "$out" "${small[@]}" "$@"
     accuracies "$out" | row "$name eval"
-    grep -v '"checkpoint"' "$out/eval.json" | row "$name calibration"
+    evaluation "$out" | row "$name calibration"
     for file in "$out"/eval/*.safetensors; do
         tensor_row "$name eval/$(basename "$file" .safetensors)" "$file"
     done

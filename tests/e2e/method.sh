@@ -23,6 +23,8 @@ same() { # A B TEXT: the final weights of two runs
     pass "$3"
 }
 
+bf16=fp32
+if [ "$("$DHO" version | grep -c bf16)" -gt 0 ]; then bf16=bf16; fi
 # name and its settings
 configurations=(
     "feature_mse --set method=feature"
@@ -33,6 +35,18 @@ configurations=(
     "separate --set train.forward=separate"
     "separate_single --set train.forward=separate --set method=single_head"
     "separate_features --set train.forward=separate --set method=logit_feature"
+    "sskd --set method=sskd --set train.forward=separate"
+    "dhkd --set method=dhkd --set distill.lambda_kd=0.1"
+    "dkd --set method=single_head --set distill.divergence=dkd"
+    "dkd_dho --set distill.divergence=dkd --set distill.dkd_beta=2"
+    "wkd --set method=single_head --set distill.divergence=wkd --set train.batch_unlabelled=0"
+    "wkd_dho --set distill.divergence=wkd --set distill.wkd_iterations=3"
+    "pcgrad --set method=single_head --set distill.gradients=pcgrad"
+    "pcgrad_separate --set method=logit_feature --set distill.gradients=pcgrad --set train.forward=separate"
+    "two_stages --set distill.ce_from=0.5 --set distill.kd_until=0.5"
+    "hidden --set student.head_ce_hidden=8 --set student.head_kd_hidden=12 --set student.head_kd=cosine"
+    "hidden_single --set method=single_head --set student.head_ce_hidden=8 --set compute.dtype=$bf16"
+    "labelled_only --set method=single_head --set distill.unlabelled=false"
     "product --set train.schedule=warmup_times_cosine --set train.warmup_steps=2"
 )
 for line in "${configurations[@]}"; do
@@ -50,6 +64,28 @@ vit=(--set student.model=clip_vit_b16 --set student.width=64 --set student.layer
 train 1 vit "${vit[@]}"
 train 1 vit_separate "${vit[@]}" --set train.forward=separate
 same vit vit_separate "without batch normalisation train.forward changes no bit"
+
+for method in sskd dhkd; do
+    grep -q '"alpha": *1[,.]' "$work/$method/eval.json" || die "$method: its prediction is the supervised head's alone"
+    train 1 "${method}_looks" --set method=$method --set train.eval_every=3 --set train.eval_on=val
+    grep -q '"eval_alpha": *1[,.}]' "$work/${method}_looks/metrics.jsonl" || die "$method: alpha while it trains"
+    run 1 export "$work/$method" --out "$work/$method.safetensors" >"$work/log" 2>&1 || die "exporting $method"
+    grep -q "head_ce as fc" "$work/log" || die "$method: exports another head"
+done
+pass "sskd and dhkd predict by their supervised head: evaluation, evaluation while training, export"
+
+# Heads with a hidden layer: read back from a checkpoint, and exported where a file can say them.
+run 1 train -c "$work/hidden/config.yaml" --resume auto >"$work/log" 2>&1 || die "going on with hidden layers"
+run 1 export "$work/hidden" --out "$work/kd.safetensors" >"$work/log" 2>&1 && die "a published classifier with a hidden layer"
+grep -q "head_kd has a hidden layer" "$work/log" || die "why it cannot be exported"
+run 1 export "$work/hidden" --head both --out "$work/both.safetensors" >"$work/log" 2>&1 || die "both heads with hidden layers"
+for from in hidden both.safetensors; do
+    run 1 predict "$work/$from" "$work"/data/val >"$work/$from.jsonl" 2>"$work/log" || die "predict by $from"
+done
+cmp -s "$work/hidden.jsonl" "$work/both.safetensors.jsonl" || die "an export with hidden layers predicts otherwise"
+run 1 export "$work/hidden" --out "$work/hidden.onnx" >"$work/log" 2>&1 || die "ONNX of hidden layers"
+refuse "cannot start from student.head_init" --set student.head_kd_hidden=4 --set student.head_init=x.safetensors
+pass "heads with hidden layers: resumed, exported, predicted by"
 
 grep -q '"feature_labelled"' "$work/feature_mse/metrics.jsonl" || die "no feature loss in the metrics"
 grep -q '"feature_labelled"' "$work/cosine/metrics.jsonl" && die "a feature loss without one"
@@ -94,6 +130,7 @@ awk '{ loss[NR] = $1 } END { d = loss[1] - loss[2]; exit !(NR == 2 && d * d < 1e
 pass "a cosine head's embeddings and logits teach the same: losses $(tr '\n' ' ' <"$work/losses")"
 
 refuse "needs a cache of embeddings" --set method=feature --set teacher.cache="$work/logits"
+refuse "distill.divergence wkd needs a cache of embeddings" --set distill.divergence=wkd --set teacher.cache="$work/logits"
 refuse "head would not be trained" --set method=feature --set distill.lambda_ce=0
 refuse "head_kd: has no effect" --set method=ce --set student.head_kd=cosine
 

@@ -124,7 +124,12 @@ if [ "$(id -u)" = 0 ] && mkdir "$work/small" && mount -t tmpfs -o size=1m tmpfs 
     warned "small/cache: .* MiB are free, the cache needs .* MiB more"
     unshare -m bash -c 'mount -t tmpfs -o size=2m tmpfs /dev/shm && exec "$@"' - \
         "$here/launch/mpirun.sh" 2 "$DHO" "${train[@]}" --out "$work/run2" >"$work/log" 2>&1 || true
-    warned "/dev/shm has 2.0 MiB free, Open MPI wants 4 MiB for each of 2 ranks"
+    # A rank that Open MPI 5 ends at once may be faster than the other one's warning; the launcher then says it.
+    if grep -q "^mpirun.sh: error: not enough space in /dev/shm for MPI's own files: 2048 KiB are free" "$work/log"; then
+        pass "/dev/shm is too small, and MPI does not start"
+    else
+        warned "/dev/shm has 2.0 MiB free, Open MPI wants 4 MiB for each of 2 ranks"
+    fi
 else
     skip_part "small file systems (needs root to mount them)"
 fi

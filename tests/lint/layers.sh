@@ -15,11 +15,11 @@ exceptions="
 "
 
 layers=(base config comm image data compute onnx nn models weights infer heads clip teacher distill optim checkpoint eval
-    select train synth init table report watch predict bench plan cli)
+    select train synth init report table watch predict bench plan cli)
 
 # The layer that implements each public header.
 declare -A module=(
-    [status]=base [log]=base [alloc]=base [rng]=base [file]=base [processor]=base [version]=base [dho]=cli
+    [status]=base [log]=base [alloc]=base [rng]=base [file]=base [float_sum]=base [processor]=base [version]=base [dho]=cli
     [config]=config [layout_rows]=config [model_rows]=config [comm]=comm [bucket_sum]=comm [image]=image [augment]=image
     [dataset]=data [loader]=data [run_setup]=data [tar]=data [data_check]=data
     [compute]=compute [compute_shapes]=compute [graph]=nn [student]=models [text_tower]=models

@@ -76,7 +76,7 @@ static void run_steps(lanes *all, bool threads)
         pthread_t handles[LANES];
         lane_run runs[LANES];
         all->merged = COUNT;
-        dho_bucket_sum_begin(all->sum);
+        dho_bucket_sum_begin(all->sum, NULL);
         for (int lane = 0; lane < LANES; lane++) {
             runs[lane] = (lane_run){all, lane, step};
             if (threads)
@@ -137,7 +137,7 @@ START_TEST(test_a_rank_that_is_never_ready)
                                             .context = &all};
     ck_assert_ok(dho_bucket_sum_create(&all.sum, &options));
     all.merged = COUNT;
-    dho_bucket_sum_begin(all.sum);
+    dho_bucket_sum_begin(all.sum, NULL);
     for (int lane = 0; lane < LANES && rank != size - 1; lane++)
         compute(&(lane_run){&all, lane, 0});
     ck_assert_ok(dho_bucket_sum_finish(all.sum, &times));

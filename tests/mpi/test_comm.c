@@ -28,18 +28,26 @@ static float leaf(int v, size_t i)
     return (float)(int32_t)x * (1 + (float)(x >> 28)) * 1e-9f;
 }
 
-/* The definition: node(v, k) with stride 2^k. */
-static float node(int n, int v, int64_t stride, size_t i)
+/* The definition: node(v, k) with stride 2^k; of element i, which is number `at` in its slab. */
+static float node(int n, int v, int64_t stride, size_t i, size_t at, const dho_rounding *rounding)
 {
-    if (v + stride >= n) return leaf(v, i);
-    return node(n, v, 2 * stride, i) + node(n, (int)(v + stride), 2 * stride, i);
+    if (v + stride >= n) {
+        float x = leaf(v, i);
+        dho_round_floats(rounding, at, &x, 1);
+        return x;
+    }
+    float low = node(n, v, 2 * stride, i, at, rounding);
+    const float high = node(n, (int)(v + stride), 2 * stride, i, at, rounding);
+    dho_add_floats(rounding, at, &low, &high, 1);
+    return low;
 }
 
 enum { MOST_SHARDS = 64, SLOTS = 2 * DHO_TREE_SUMS };
 
 /* The trainer's use: a rank's microbatches in tree order, then the sum over ranks. Slots lie
  * `count` floats apart, and the sums begin `offset` floats after a slot's begin. */
-static dho_status sum_shards(int shards, size_t offset, size_t count, float *slots)
+static dho_status sum_shards(int shards, size_t offset, size_t count, float *slots,
+                             const dho_rounding *rounding)
 {
     int order[MOST_SHARDS], merges[MOST_SHARDS], first[MOST_SHARDS + 1], live = 0;
     float *sums[SLOTS];
@@ -50,13 +58,14 @@ static dho_status sum_shards(int shards, size_t offset, size_t count, float *slo
     for (int k = 0; k < n; k++) {
         sums[live] = slots + (size_t)live * (offset + count);
         for (size_t i = 0; i < count; i++) sums[live][offset + i] = leaf(order[first[rank] + k], i);
+        dho_round_floats(rounding, offset, sums[live] + offset, count);
         live++;
         for (int m = 0; m < merges[k]; m++, live--)
-            for (size_t i = 0; i < count; i++)
-                sums[live - 2][offset + i] += sums[live - 1][offset + i];
+            dho_add_floats(rounding, offset, sums[live - 2] + offset, sums[live - 1] + offset,
+                           count);
     }
     DHO_TRY(dho_comm_set_tree(comm, shards));
-    return dho_comm_tree_sum(comm, sums, offset, count);
+    return dho_comm_tree_sum(comm, sums, offset, count, rounding);
 }
 
 static const int shard_counts[] = {4, 6, 7, 8, 16};
@@ -64,22 +73,28 @@ static const size_t lengths[] = {
     0, 1, 2, 3, 5, 1000, (1 << 20) / sizeof(float) + 3, (1 << 20) + 3, (5 << 19) + 1};
 enum { SHARD_COUNTS = 5, LENGTHS = 9 };
 
-START_TEST(test_tree_sum)
+static void check_tree_sum(int shards, size_t offset, size_t count, const dho_rounding *rounding)
 {
-    const int wanted = shard_counts[_i / LENGTHS], shards = wanted > size ? wanted : size;
-    const size_t count = lengths[_i % LENGTHS], offset = (size_t)(_i % 3);
     float *slots;
     check_all(dho_alloc(&slots, 8 * (offset + count) + 1, sizeof *slots, "s") == DHO_OK);
-    ck_assert_ok(sum_shards(shards, offset, count, slots));
+    ck_assert_ok(sum_shards(shards, offset, count, slots, rounding));
     size_t wrong = 0;
     /* The naive tree is slow: of long vectors every 97th element and both ends are compared. */
     for (size_t i = 0; i<count; i += count> 5000 && i > 50 && i + 150 < count ? 97 : 1) {
-        const float expected = node(shards, 0, 1, i);
+        const float expected = node(shards, 0, 1, i, offset + i, rounding);
         if (memcmp(&expected, &slots[offset + i], sizeof expected) != 0) wrong++;
     }
     check_all(wrong == 0);
     ck_assert_ok(dho_comm_check_equal(comm, slots + offset, count * sizeof *slots, "the sum"));
     dho_free(slots);
+}
+
+START_TEST(test_tree_sum)
+{
+    const int wanted = shard_counts[_i / LENGTHS], shards = wanted > size ? wanted : size;
+    const dho_rounding rounding = dho_rounding_of_step(5, _i);
+    check_tree_sum(shards, (size_t)(_i % 3), lengths[_i % LENGTHS], NULL);
+    check_tree_sum(shards, (size_t)(_i % 3), lengths[_i % LENGTHS], &rounding);
 }
 END_TEST
 
@@ -88,7 +103,7 @@ START_TEST(test_tree_sum_allocates_nothing)
     float data[100] = {0}, *sums = data;
     ck_assert_ok(dho_comm_set_tree(comm, size));
     const int64_t before = dho_alloc_get_stats().calls;
-    ck_assert_ok(dho_comm_tree_sum(comm, &sums, 0, 100));
+    ck_assert_ok(dho_comm_tree_sum(comm, &sums, 0, 100, NULL));
     check_all(dho_alloc_get_stats().calls == before);
 }
 END_TEST

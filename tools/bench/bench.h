@@ -24,8 +24,8 @@ typedef struct dho_bench_step_options {
 dho_status dho_bench_step(const dho_bench_step_options *options);
 
 /* The sum of gradients over all ranks, as a training step has it, of 2^18 floats to `floats`, each
- * `times` times. Collective. */
-dho_status dho_bench_allreduce(dho_comm *comm, int64_t floats, int times);
+ * `times` times; packed: in bf16. Collective. */
+dho_status dho_bench_allreduce(dho_comm *comm, int64_t floats, int times, bool packed);
 
 /* Images a second of the training loader on the configured data set and transform (random crops;
  * all images count as unlabelled), and where the time goes. Local. */

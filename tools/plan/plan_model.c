@@ -63,6 +63,9 @@ static void sum_seconds(const plan_job *job, const plan_place *place, const plan
     const int p = place->nodes * place->ranks_per_node;
     double leaving, between, latency; /* of the gather */
     double times = 1;                 /* so much more in the scatter */
+    /* What of a float is sent; updated weights of a sharded optimizer are sent whole. */
+    const double scattered = job->packed ? 0.5 : 1;
+    const double gathered = share->shards_optimizer ? 1 : scattered;
     if ((p & (p - 1)) == 0) {
         leaving = per_node * (1 - 1 / nodes) * job->slab_bytes;
         between = (per_node - 1) * job->slab_bytes / nodes;
@@ -75,8 +78,9 @@ static void sum_seconds(const plan_job *job, const plan_place *place, const plan
         times = share->sums;
     }
     latency *= ceil(job->slab_bytes / share->bucket_bytes);
-    out[0] = latency + times * (leaving / place->bandwidth + CROSS_SCATTER * between / memory);
-    out[1] = latency + leaving / place->bandwidth + CROSS_GATHER * between / memory;
+    out[0] = latency +
+             times * (scattered * leaving / place->bandwidth + CROSS_SCATTER * between / memory);
+    out[1] = latency + gathered * leaving / place->bandwidth + CROSS_GATHER * between / memory;
 }
 
 /* What of the sum is not hidden. */

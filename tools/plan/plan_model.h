@@ -21,6 +21,7 @@
  *               between its ranks    S R B (R - 1) / P, then R B (R - 1) / P
  *               in P - 1 messages each that are all on their way at one time
  *               S: whole subtrees in a rank's part of the tree, of the rank that has most
+ *               comm.dtype: bf16: half of what leaves a node, but for a sharded optimizer's weights
  *   seconds     latencies, of each of ceil(B / b) buckets one after the other
  *               + leaving / bandwidth + (7 scattered + 4 gathered between ranks) / W
  *               7: into shared memory and out of it, 2 each, and the addition, 3
@@ -66,6 +67,7 @@ typedef struct plan_job {
     bool average;            /* train.ema */
     double weights;          /* W: parameters */
     double slab_bytes;       /* B */
+    bool packed;             /* comm.dtype: bf16: half of it is sent */
     double record_bytes;     /* that the teacher's cache has for an image and view; 0: no teacher */
     double steps;            /* of the run */
     double checkpoints;      /* of the run */

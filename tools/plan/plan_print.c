@@ -43,11 +43,10 @@ static void print_run(const plan_table *table, const plan_job *job)
     printf("student  %s, %s kernels: %.1f M parameters\n", run->student.model, run->backend,
            1e-6 * job->weights);
     printf("length   %s\n", length);
-    printf(
-        "step     %d microbatches of %d images (%d labelled); sum of %.1f MB; checkpoint of %.1f "
-        "MB\n",
-        job->shards, job->rows, run->rows.labelled, 1e-6 * job->slab_bytes,
-        1e-6 * job->checkpoint_bytes);
+    printf("step     %d microbatches of %d images (%d labelled); sum of %.1f MB%s; checkpoint "
+           "of %.1f MB\n",
+           job->shards, job->rows, run->rows.labelled, 1e-6 * job->slab_bytes,
+           job->packed ? ", of which half is sent (bf16)" : "", 1e-6 * job->checkpoint_bytes);
     if (run->has_teacher)
         printf("cache    %.3g GB%s: %lld images x %d view%s x %.0f bytes\n",
                1e-9 * plan_run_cache_bytes(run), run->cache_is_there ? "" : ", to be built",

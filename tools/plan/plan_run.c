@@ -165,6 +165,7 @@ plan_job plan_run_job(const plan_run *run)
                       .average = config->train.ema > 0,
                       .weights = (double)dho_graph_parameter_floats(run->student.graph),
                       .slab_bytes = (double)memory.gradients,
+                      .packed = config->comm.dtype == DHO_DTYPE_BF16,
                       .record_bytes =
                           run->has_teacher ? (double)dho_cache_record_bytes(&run->cache) : 0,
                       .steps = (double)steps,

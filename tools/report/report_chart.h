@@ -1,5 +1,5 @@
-/* Charts as SVG: a panel is one plot, a figure some panels with one legend. Private to
- * tools/report.
+/* Charts as SVG: a panel is one plot, a figure some panels with one legend. Private to src
+ * and tools.
  *
  * Colours and dashes are classes of dho_style_svg (s0 .. s7, d0 .. d7), so that one drawing serves
  * light and dark. A panel is drawn 360 units wide, as wide as a phone shows it at its own size.

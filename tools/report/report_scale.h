@@ -1,4 +1,4 @@
-/* Axes: ranges, ticks and their words. Private to tools/report. Local. */
+/* Axes: ranges, ticks and their words. Private to src and tools. Local. */
 #ifndef DHO_REPORT_REPORT_SCALE_H
 #define DHO_REPORT_REPORT_SCALE_H
 

@@ -10,6 +10,7 @@ const char *dho_style_svg(void)
            ".page{fill:#fff}"
            "text{font-size:11px;fill:#333}.title{font-size:12.5px;font-weight:600;fill:#1a1a1a}"
            ".heading{font-size:16px;font-weight:600;fill:#1a1a1a}.name{font-size:12px;fill:#1a1a1a}"
+           ".small{font-size:9px}"
            ".onlight{fill:#111}.ondark{fill:#fff}.num{font-variant-numeric:tabular-nums}"
            ".grid{stroke:#e3e3e3;stroke-width:1}.axis{stroke:#8a8a8a;stroke-width:1}"
            ".ref{stroke:#8a8a8a;stroke-width:1;stroke-dasharray:2 3}"

@@ -31,16 +31,42 @@ static dho_status collect_overrides(const dho_table_spec *spec, const dho_table_
     for (size_t a = 0; a < spec->axis_count; a++)
         most += spec->axes[a].set.count + spec->axes[a].values[values[a]].set.count;
     DHO_TRY(dho_alloc_zero(&out->items, most, sizeof *out->items, "table"));
+    const char *pattern = dho_table_run_pattern(spec, values);
     DHO_TRY(add_overrides(spec, &spec->set, values, seed, out));
     for (size_t a = 0; a < spec->axis_count; a++) {
+        const dho_table_value *value = &spec->axes[a].values[values[a]];
+        if (value->run == NULL && !dho_table_names_axis(pattern, &spec->axes[a])) continue;
         DHO_TRY(add_overrides(spec, &spec->axes[a].set, values, seed, out));
-        DHO_TRY(add_overrides(spec, &spec->axes[a].values[values[a]].set, values, seed, out));
+        DHO_TRY(add_overrides(spec, &value->set, values, seed, out));
     }
     for (size_t i = 0; i < options->override_count; i++) {
         DHO_TRY(dho_strdup(&out->items[out->count], options->overrides[i]));
         out->count++;
     }
     return DHO_OK;
+}
+
+static bool is_same(const dho_table_run *a, const dho_table_run *b)
+{
+    if (a->folder == NULL || strcmp(a->folder, b->folder) != 0) return false;
+    if (strcmp(a->config, b->config) != 0 || a->overrides.count != b->overrides.count) return false;
+    for (size_t i = 0; i < a->overrides.count; i++)
+        if (strcmp(a->overrides.items[i], b->overrides.items[i]) != 0) return false;
+    return true;
+}
+
+/* A run that values share: the first one that is opened stands for all of them. */
+static bool take_shared(dho_table *table, size_t r)
+{
+    dho_table_run *run = &table->runs[r];
+    for (size_t i = 0; i < r; i++) {
+        if (!is_same(&table->runs[i], run)) continue;
+        memcpy(run->results, table->runs[i].results, table->spec.test_count * sizeof *run->results);
+        dho_free(run->folder);
+        run->folder = NULL; /* two runs of one folder would be an error */
+        return true;
+    }
+    return false;
 }
 
 static dho_status open_run(dho_table *table, const dho_table_options *options, const size_t *values,
@@ -54,11 +80,13 @@ static dho_status open_run(dho_table *table, const dho_table_options *options, c
     dho_status status;
     run->seed = seed;
     DHO_TRY_GOTO(dho_alloc_zero(&run->results, spec->test_count, sizeof *run->results, "table"));
-    DHO_TRY_GOTO(dho_table_expand(spec, spec->run, values, seed, &below));
+    const char *pattern = dho_table_run_pattern(spec, values);
+    DHO_TRY_GOTO(dho_table_expand(spec, pattern, values, seed, &below));
     DHO_TRY_GOTO(dho_asprintf(&run->folder, "%s/%s/%s/seed-%llu", options->runs, spec->folder,
                               below, (unsigned long long)seed));
     DHO_TRY_GOTO(dho_table_expand(spec, spec->config, values, seed, &run->config));
     DHO_TRY_GOTO(collect_overrides(spec, options, values, seed, &run->overrides));
+    if (pattern != spec->run && take_shared(table, r)) goto fail;
     status = dho_config_load(&wanted, run->config, (const char *const *)run->overrides.items,
                              run->overrides.count);
     if (status != DHO_OK) {

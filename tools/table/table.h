@@ -34,11 +34,12 @@ typedef enum dho_table_format {
     DHO_TABLE_TEXT,
     DHO_TABLE_MARKDOWN,
     DHO_TABLE_JSON,
+    DHO_TABLE_SVG,   /* the differences as maps; needs "compare" and two axes */
     DHO_TABLE_SCRIPT /* the missing runs as a shell script */
 } dho_table_format;
 
 /* Writes the table. `program`: this program's path, for the script. Errors: DHO_ERR_MEMORY,
- * DHO_ERR_IO. */
+ * DHO_ERR_IO; DHO_ERR_CONFIG for maps of a table without differences. */
 dho_status dho_table_write(const dho_table *table, dho_table_format format, const char *program,
                            FILE *out);
 

@@ -94,6 +94,20 @@ size_t dho_table_join(const dho_table_spec *spec, const size_t *values)
     return combination;
 }
 
+bool dho_table_names_axis(const char *pattern, const dho_table_axis *axis)
+{
+    char wanted[128];
+    snprintf(wanted, sizeof wanted, "{%.100s}", axis->name);
+    return strstr(pattern, wanted) != NULL;
+}
+
+const char *dho_table_run_pattern(const dho_table_spec *spec, const size_t *values)
+{
+    for (size_t a = 0; a < spec->axis_count; a++)
+        if (spec->axes[a].values[values[a]].run != NULL) return spec->axes[a].values[values[a]].run;
+    return spec->run;
+}
+
 bool dho_table_has_run(const dho_table_spec *spec, size_t combination)
 {
     size_t values[DHO_TABLE_MAX_AXES];

@@ -56,7 +56,7 @@ static dho_status check_choice(const dho_evaluation *evaluation, const char *fol
     if (method == NULL || strcmp(method, dho_method_name(wanted->method)) != 0)
         return dho_fail(DHO_ERR_CONFIG, "%s/eval.json: is of method %.40s, the table asks for %s",
                         folder, method != NULL ? method : "?", dho_method_name(wanted->method));
-    if (!dho_method_is_dual(wanted->method)) return DHO_OK;
+    if (!dho_method_combines(wanted->method)) return DHO_OK;
     if (chosen == NULL || strcmp(chosen, wanted->eval.select_on) != 0)
         return dho_fail(DHO_ERR_CONFIG,
                         "%s/eval.json: alpha and beta were chosen on \"%.40s\", the table asks for "

@@ -156,6 +156,19 @@ static dho_status read_seeds(dho_table_spec *spec, const dho_yaml_node *root)
     return DHO_OK;
 }
 
+dho_status dho_spec_run(const dho_table_spec *spec, const dho_yaml_node *node, char **out)
+{
+    DHO_TRY(dho_spec_text(node, out));
+    DHO_TRY(dho_spec_check_pattern(spec, node, NULL));
+    for (const char *at = *out; *at != '\0'; at++)
+        if (strchr("/{}", *at) == NULL && strchr(dho_spec_name_bytes, *at) == NULL)
+            return dho_yaml_fail(node, "expected a folder's name: letters, digits, '_', '.', '-', "
+                                       "'/' and {axis}");
+    if (**out == '/' || strstr(*out, "..") != NULL)
+        return dho_yaml_fail(node, "expected a folder below the table's own");
+    return DHO_OK;
+}
+
 /* The folder of a run: given, or the names of its values. Two runs must not share one. */
 static dho_status read_run(dho_table_spec *spec, const dho_yaml_node *root)
 {
@@ -170,20 +183,11 @@ static dho_status read_run(dho_table_spec *spec, const dho_yaml_node *root)
         }
         return DHO_OK;
     }
-    DHO_TRY(dho_spec_text(node, &spec->run));
-    DHO_TRY(dho_spec_check_pattern(spec, node, NULL));
-    for (const char *at = spec->run; *at != '\0'; at++)
-        if (strchr("/{}", *at) == NULL && strchr(dho_spec_name_bytes, *at) == NULL)
-            return dho_yaml_fail(node, "expected a folder's name: letters, digits, '_', '.', '-', "
-                                       "'/' and {axis}");
-    if (spec->run[0] == '/' || strstr(spec->run, "..") != NULL)
-        return dho_yaml_fail(node, "expected a folder below the table's own");
-    for (size_t a = 0; a < spec->axis_count; a++) {
-        char wanted[128];
-        snprintf(wanted, sizeof wanted, "{%.100s}", spec->axes[a].name);
-        if (strstr(spec->run, wanted) == NULL)
-            return dho_yaml_fail(node, "%s is not in it: runs would share a folder", wanted);
-    }
+    DHO_TRY(dho_spec_run(spec, node, &spec->run));
+    for (size_t a = 0; a < spec->axis_count; a++)
+        if (!dho_table_names_axis(spec->run, &spec->axes[a]))
+            return dho_yaml_fail(node, "{%s} is not in it: runs would share a folder",
+                                 spec->axes[a].name);
     return DHO_OK;
 }
 
@@ -299,6 +303,7 @@ void dho_table_spec_free(dho_table_spec *spec)
             dho_free(axis->values[i].name);
             dho_free(axis->values[i].label);
             free_texts(&axis->values[i].set);
+            dho_free(axis->values[i].run);
             dho_free(axis->values[i].no_runs);
             dho_free(axis->values[i].members);
             dho_spec_attributes_free(&axis->values[i].published);

@@ -37,7 +37,10 @@ typedef struct dho_table_value {
     char *name;          /* what {axis} becomes; part of a folder's name */
     char *label;         /* what is printed */
     dho_table_texts set; /* key=value overrides of its runs */
-    char *no_runs;       /* why it has none: published figures alone. NULL: it has runs */
+    char *run;     /* pattern: the folder of its runs, below the table's; NULL: that of the table's
+                      runs.     Axes that it does not name change nothing: their values share these runs
+                    */
+    char *no_runs; /* why it has none: published figures alone. NULL: it has runs */
     size_t *members;     /* owned: a mean over these values of the axis, and no runs of its own */
     size_t member_count; /* 0: no mean */
     dho_table_attributes published;
@@ -132,6 +135,10 @@ void dho_table_split(const dho_table_spec *spec, size_t first, size_t count, siz
                      size_t *values);
 /* The combination of all axes that has these values. */
 size_t dho_table_join(const dho_table_spec *spec, const size_t *values);
+/* Does the pattern of a run's folder name this axis? */
+bool dho_table_names_axis(const char *pattern, const dho_table_axis *axis);
+/* The pattern of these values' run: that of the one value that has its own, or the table's. */
+const char *dho_table_run_pattern(const dho_table_spec *spec, const size_t *values);
 /* False when a value is a mean, or has published figures alone. */
 bool dho_table_has_run(const dho_table_spec *spec, size_t combination);
 /* False when `only` leaves one of its values out. */

@@ -44,8 +44,8 @@ static dho_status read_members(const dho_table_axis *axis, const dho_yaml_node *
 static dho_status read_value(const dho_table_spec *spec, const dho_table_axis *axis,
                              const dho_yaml_node *node, dho_table_value *out)
 {
-    static const char *const keys[] = {"name", "label",     "set", "no_runs",
-                                       "mean", "published", NULL};
+    static const char *const keys[] = {"name",    "label", "set",       "run",
+                                       "no_runs", "mean",  "published", NULL};
     out->wanted = out->needed = true;
     if (node->kind == DHO_YAML_SCALAR) {
         DHO_TRY(dho_spec_name(node, &out->name));
@@ -58,10 +58,12 @@ static dho_status read_value(const dho_table_spec *spec, const dho_table_axis *a
     DHO_TRY(dho_spec_text_at(node, "label", out->name, &out->label));
     DHO_TRY(dho_spec_texts(spec, node, "set", true, &out->set));
     DHO_TRY(dho_spec_attributes(spec, node, &out->published));
+    const dho_yaml_node *run = dho_yaml_find(node, "run");
     const dho_yaml_node *no_runs = dho_yaml_find(node, "no_runs");
     const dho_yaml_node *mean = dho_yaml_find(node, "mean");
-    if ((no_runs != NULL) + (mean != NULL) + (out->set.count > 0) > 1)
-        return dho_yaml_fail(node, "set, no_runs, mean: one of them");
+    if ((no_runs != NULL) + (mean != NULL) + (out->set.count > 0 || run != NULL) > 1)
+        return dho_yaml_fail(node, "set or run, no_runs, mean: one of them");
+    if (run != NULL) DHO_TRY(dho_spec_run(spec, run, &out->run));
     if (no_runs != NULL) return dho_spec_text(no_runs, &out->no_runs);
     return mean != NULL ? read_members(axis, mean, out) : DHO_OK;
 }
@@ -112,6 +114,19 @@ static dho_status read_axis_names(dho_table_spec *spec, const dho_yaml_node *roo
     return DHO_OK;
 }
 
+/* Values with runs of their own: of one axis only, so that the run of a combination is one. */
+static dho_status check_own_runs(const dho_table_spec *spec, const dho_yaml_node *root)
+{
+    size_t axes = 0;
+    for (size_t a = 0; a < spec->axis_count; a++) {
+        bool own = false;
+        for (size_t i = 0; i < spec->axes[a].count; i++) own |= spec->axes[a].values[i].run != NULL;
+        axes += own;
+    }
+    return axes <= 1 ? DHO_OK
+                     : dho_yaml_fail(root, "run: values of one axis may have it, not of two");
+}
+
 dho_status dho_spec_axes(dho_table_spec *spec, const dho_yaml_node *root)
 {
     static const char *const keys[] = {"rows", "columns"};
@@ -129,5 +144,5 @@ dho_status dho_spec_axes(dho_table_spec *spec, const dho_yaml_node *root)
                 return dho_yaml_fail(n, "more than %d runs", DHO_TABLE_MAX_RUNS);
         }
     }
-    return DHO_OK;
+    return check_own_runs(spec, root);
 }

@@ -37,6 +37,9 @@ void dho_spec_attributes_free(dho_table_attributes *attributes);
 dho_status dho_spec_check_pattern(const dho_table_spec *spec, const dho_yaml_node *node,
                                   const char *also);
 
+/* The pattern of a run's folder, below the table's. *out: owned. */
+dho_status dho_spec_run(const dho_table_spec *spec, const dho_yaml_node *node, char **out);
+
 /* The keys "rows" and "columns". */
 dho_status dho_spec_axes(dho_table_spec *spec, const dho_yaml_node *root);
 /* Where `name` is among the axes, or the values of one; DHO_TABLE_ANY: nowhere. */

@@ -281,6 +281,9 @@ dho_status dho_table_write(const dho_table *table, dho_table_format format, cons
     case DHO_TABLE_JSON:
         status = dho_table_write_json(table, out);
         break;
+    case DHO_TABLE_SVG:
+        status = dho_table_write_maps(table, out);
+        break;
     case DHO_TABLE_SCRIPT:
         dho_table_write_script(table, program, out);
         break;

@@ -11,6 +11,8 @@
  * where there are none. */
 dho_status dho_table_write_heads(const dho_table *table, bool markdown, FILE *out);
 dho_status dho_table_write_contrasts(const dho_table *table, bool markdown, FILE *out);
+/* A map of each difference and test as SVG. */
+dho_status dho_table_write_maps(const dho_table *table, FILE *out);
 dho_status dho_table_write_json(const dho_table *table, FILE *out);
 /* How many runs are not counted, and in the text which, with their commands. */
 void dho_table_write_missing(const dho_table *table, bool markdown, FILE *out);

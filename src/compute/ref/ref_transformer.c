@@ -227,9 +227,29 @@ static void attention_backward(dho_compute *compute, const dho_attention_shape *
     }
 }
 
+static void gelu_forward(dho_compute *compute, size_t count, const float *x, float *y)
+{
+    (void)compute;
+    for (size_t i = 0; i < count; i++) y[i] = (float)(x[i] * 0.5 * erfc(-x[i] * sqrt(0.5)));
+}
+
+static void gelu_backward(dho_compute *compute, size_t count, const float *x, const float *dy,
+                          bool accumulate, float *dx)
+{
+    const double density = 0.3989422804014327; /* 1 / sqrt(2 pi) */
+    (void)compute;
+    for (size_t i = 0; i < count; i++) {
+        const double v = x[i];
+        const double slope = 0.5 * erfc(-v * sqrt(0.5)) + v * density * exp(-v * v / 2);
+        dx[i] = (float)(slope * dy[i]) + (accumulate ? dx[i] : 0);
+    }
+}
+
 const dho_kernel_table dho_ref_transformer = {
     .kernels = {.layer_norm_forward = layer_norm_forward,
                 .layer_norm_backward = layer_norm_backward,
+                .gelu_forward = gelu_forward,
+                .gelu_backward = gelu_backward,
                 .bias_gelu_forward = bias_gelu_forward,
                 .bias_gelu_backward = bias_gelu_backward,
                 .attention_forward = attention_forward,

@@ -41,10 +41,7 @@ static void onnx(const dho_onnx_pass *pass)
         dho_onnx_write(pass, y, DHO_ONNX_ROWS);
         return;
     }
-    const char *y = dho_onnx_call(to, "Div", x, dho_onnx_scalar(to, 1.41421356f));
-    y = dho_onnx_call(to, "Add", dho_onnx_call(to, "Erf", y, NULL), dho_onnx_scalar(to, 1));
-    y = dho_onnx_call(to, "Mul", dho_onnx_call(to, "Mul", x, y), dho_onnx_scalar(to, 0.5f));
-    dho_onnx_write(pass, y, DHO_ONNX_ROWS);
+    dho_onnx_write(pass, dho_onnx_gelu(to, x), DHO_ONNX_ROWS);
 }
 
 static const dho_operator bias_gelu = {.name = "gelu",

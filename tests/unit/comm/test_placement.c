@@ -1,8 +1,8 @@
 /* Warnings about the places of ranks, over made-up machines. */
 #define _GNU_SOURCE
-#include "put_file.h"
 #include "comm/placement.h"
 #include "dho/file.h"
+#include "put_file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +116,16 @@ START_TEST(test_topology)
     ck_assert_uint_eq(found.allowed_sockets, 1);
     ck_assert_int_eq(found.allowed_cpus, 3);
     ck_assert(found.huge_pages_off);
+    /* A step without a list of its own is in its job's. */
+    put("proc/self/cgroup", "0::/job_7/step_0\n");
+    dho_topology_look(&found, root, cpus);
+    ck_assert_int_eq(found.allowed_cpus, 3);
+    /* Version 1. */
+    put("proc/self/cgroup", "5:cpuset:/slurm/job_8\n4:cpu,cpuacct:/\n");
+    put("sys/fs/cgroup/cpuset/slurm/job_8/cpuset.effective_cpus", "2,4-7\n");
+    dho_topology_look(&found, root, cpus);
+    ck_assert_int_eq(found.allowed_cpus, 5);
+    ck_assert_uint_eq(found.allowed_sockets, 3);
     ck_assert_ok(dho_remove_tree(root));
 }
 END_TEST

@@ -140,7 +140,7 @@ START_TEST(test_serial_communicator)
     ck_assert_uint_gt(strlen(dho_comm_host(comm)), 0);
     ck_assert_fails(dho_comm_set_tree(comm, 0), DHO_ERR_CONFIG, "microbatches");
     ck_assert_ok(dho_comm_set_tree(comm, 1));
-    ck_assert_ok(dho_comm_tree_sum(comm, &sums, 0, 3));
+    ck_assert_ok(dho_comm_tree_sum(comm, &sums, 0, 3, NULL));
     ck_assert(data[0] == 1 && data[1] == 2 && data[2] == 3);
     ck_assert_ok(dho_comm_max_int64(comm, &number, 1));
     ck_assert_ok(dho_comm_sum_int64(comm, &number, 1));

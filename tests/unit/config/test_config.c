@@ -111,16 +111,47 @@ static const wrong wrongs[] = {
      "t.yaml:1:8: data.flip: expected true or false, got \"perhaps\""},
     /* Words. */
     {"method: dh0\n", NULL,
-     "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, feature, logit_feature, got "
+     "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, feature, logit_feature, sskd, "
+     "dhkd, got "
      "\"dh0\" (did you mean "
      "dho?)"},
     {"method: xyzzy\n", NULL,
-     "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, feature, logit_feature, got "
+     "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, feature, logit_feature, sskd, "
+     "dhkd, got "
      "\"xyzzy\""},
     {"method: DHO\n", NULL, "t.yaml:1:1: method: expected one of ~"},
     {"method: [dho]\n", NULL,
-     "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, feature, logit_feature, got a "
+     "t.yaml:1:1: method: expected one of ce, kd, single_head, dho, feature, logit_feature, sskd, "
+     "dhkd, got a "
      "list"},
+    /* Losses. */
+    {"method: kd\ndistill: {divergence: dkd}\n", NULL,
+     "t.yaml:2:11: distill.divergence: dkd has no place in method: kd (single_head, logit_feature "
+     "and dho have one)"},
+    {"method: sskd\ndistill: {divergence: wkd}\n", NULL,
+     "t.yaml:2:11: distill.divergence: wkd has no place in method: sskd~"},
+    {"distill: {dkd_beta: 2}\n", NULL,
+     "t.yaml:1:11: distill.dkd_beta: has no effect without distill.divergence: dkd"},
+    {"distill: {wkd_entropy: 0.1}\n", NULL,
+     "t.yaml:1:11: distill.wkd_entropy: has no effect without distill.divergence: wkd"},
+    {"distill: {divergence: dkd, lambda_kd: 0}\n", NULL,
+     "t.yaml:1:28: distill.lambda_kd: must not be 0 with distill.divergence: dkd"},
+    {"method: kd\ndistill: {gradients: pcgrad}\n", NULL,
+     "t.yaml:2:11: distill.gradients: needs two losses: method kd with these weights has one"},
+    {"method: ce\ndistill: {ce_from: 0.5}\n", NULL,
+     "t.yaml:2:11: distill.ce_from: needs two losses: method ce with these weights has one"},
+    {"distill: {kd_until: 0.5, lambda_ce: 0}\n", NULL, "t.yaml:1:11: distill.kd_until: needs two~"},
+    {"distill: {ce_from: 0.5, kd_until: 0.25}\n", NULL,
+     "t.yaml:1:25: distill.kd_until: expected at least distill.ce_from (0.5), got 0.25: between "
+     "them nothing would be trained"},
+    {"distill: {kd_until: 0}\n", NULL,
+     "t.yaml:1:11: distill.kd_until: expected a number in (0, 1], got \"0\""},
+    {"method: sskd\ndistill: {lambda_ce: 0}\n", NULL,
+     "t.yaml:2:11: distill.lambda_ce: must not be 0 with method: sskd, whose prediction is the "
+     "supervised head's"},
+    {"method: single_head\nstudent: {head_kd_hidden: 8}\n", NULL,
+     "t.yaml:2:11: student.head_kd_hidden: has no effect with method: single_head, which has one "
+     "head (student.head_ce_hidden)"},
     {"data: {split: validation}\n", NULL,
      "t.yaml:1:8: data.split: expected one of train, val, test, got \"validation\""},
     {"compute:\n  dtype: bf16\n  backend: blis\n", NULL, "t.yaml:2:3: compute.dtype: bf16 needs~"},

@@ -1,5 +1,6 @@
 /* Losses against central differences and against their definitions in double precision. */
 #include "check_main.h"
+#include "dho/alloc.h"
 #include "dho/distill.h"
 #include "dho/rng.h"
 
@@ -42,8 +43,7 @@ START_TEST(test_kl_value_and_gradient)
     dho_rng_init(&rng, 11, DHO_RNG_TEST, 0, (uint64_t)_i);
     fill(&rng, 3, ROWS * CLASSES, teacher);
     fill(&rng, 3, ROWS * CLASSES, student);
-    const double value =
-        dho_kl_divergence(ROWS, CLASSES, teacher, student, t, 0.7f, gradient);
+    const double value = dho_kl_divergence(ROWS, CLASSES, teacher, student, t, 0.7f, gradient);
     ck_assert_double_eq_tol(value, kl_by_definition(teacher, student, t), 1e-9);
     /* Float inputs limit the step: h = 1e-2 leaves an O(h^2) = 1e-4 error of O(1) values. */
     const float h = 1e-2f;
@@ -86,11 +86,221 @@ START_TEST(test_cross_entropy_value_and_gradient)
     for (int i = 0; i < ROWS * CLASSES; i++) {
         const float kept = logits[i];
         logits[i] = kept + h;
-        const double high = dho_cross_entropy(ROWS, CLASSES, logits, labels, NULL, 0, ignored, NULL);
+        const double high =
+            dho_cross_entropy(ROWS, CLASSES, logits, labels, NULL, 0, ignored, NULL);
         logits[i] = kept - h;
         const double low = dho_cross_entropy(ROWS, CLASSES, logits, labels, NULL, 0, ignored, NULL);
         logits[i] = kept;
         ck_assert_double_eq_tol(gradient[i], 0.3 * (high - low) / (2 * (double)h), 2e-4);
+    }
+}
+END_TEST
+
+/* What distill.divergence computes, by its parts, in double precision and without shifts. */
+static double decoupled_by_definition(const dho_objective *o, const int32_t *labels,
+                                      const float *teacher, const float *student)
+{
+    const double t = o->temperature;
+    double total = 0;
+    for (int r = 0; r < ROWS; r++) {
+        const float *tr = teacher + r * CLASSES, *sr = student + r * CLASSES;
+        const int y = labels[r];
+        double zt = 0, zs = 0, nckd = 0;
+        for (int c = 0; c < CLASSES; c++) {
+            zt += exp(tr[c] / t);
+            zs += exp(sr[c] / t);
+        }
+        const double p = exp(tr[y] / t) / zt, q = exp(sr[y] / t) / zs;
+        for (int c = 0; c < CLASSES; c++) {
+            if (c == y) continue;
+            const double pc = exp(tr[c] / t) / (zt * (1 - p)), qc = exp(sr[c] / t) / (zs * (1 - q));
+            nckd += pc * log(pc / qc);
+        }
+        total +=
+            o->dkd_alpha * (p * log(p / q) + (1 - p) * log((1 - p) / (1 - q))) + o->dkd_beta * nckd;
+    }
+    return t * t * total / ROWS;
+}
+
+/* Sinkhorn's iteration over the classes but the label, as its formula has it. */
+static double wasserstein_by_definition(const dho_objective *o, const int32_t *labels,
+                                        const float *teacher, const float *student)
+{
+    const double t = o->temperature;
+    double total = 0;
+    for (int r = 0; r < ROWS; r++) {
+        const float *tr = teacher + r * CLASSES, *sr = student + r * CLASSES;
+        const int y = labels[r];
+        double zt = 0, zs = 0, zt1 = 0, zs1 = 0, a[CLASSES] = {0}, b[CLASSES] = {0};
+        double u[CLASSES], v[CLASSES] = {0};
+        for (int c = 0; c < CLASSES; c++) {
+            zt += c == y ? 0 : exp(tr[c] / t);
+            zs += c == y ? 0 : exp(sr[c] / t);
+            zt1 += exp(tr[c]);
+            zs1 += exp(sr[c]);
+        }
+        for (int c = 0; c < CLASSES; c++) {
+            u[c] = c == y ? 0 : 1.0 / (CLASSES - 1);
+            a[c] = c == y ? 0 : exp(sr[c] / t) / zs;
+            b[c] = c == y ? 0 : exp(tr[c] / t) / zt;
+        }
+        for (int i = 0; i < o->transport->iterations; i++)
+            for (int half = 0; half < 2; half++)
+                for (int c = 0; c < CLASSES; c++) {
+                    double sum = 1e-8;
+                    for (int d = 0; d < CLASSES; d++)
+                        sum += o->transport->kernel[c * CLASSES + d] * (half == 0 ? u[d] : v[d]);
+                    *(half == 0 ? &v[c] : &u[c]) = (half == 0 ? b[c] : a[c]) / sum;
+                }
+        for (int c = 0; c < CLASSES; c++)
+            for (int d = 0; d < CLASSES; d++)
+                total += o->wkd_weight * u[c] * o->transport->priced[c * CLASSES + d] * v[d];
+        total -= exp(tr[y]) / zt1 * log(exp(sr[y]) / zs1);
+    }
+    return total / ROWS;
+}
+
+/* dkd (0, 1, 2) and wkd (3, 4, 5) at three temperatures: value, gradient, one class, no rows. */
+START_TEST(test_divergences_that_know_the_label)
+{
+    static const double temperatures[] = {1, 2, 4.5};
+    const bool wkd = _i >= 3;
+    const int32_t labels[ROWS] = {0, 6, 3, 3, 1};
+    double (*loss)(const dho_objective *, int, int, const int32_t *, const float *, const float *,
+                   float, float *) = wkd ? dho_wasserstein_divergence : dho_decoupled_divergence;
+    dho_rng rng;
+    float teacher[ROWS * CLASSES], student[ROWS * CLASSES], gradient[ROWS * CLASSES] = {0};
+    float ignored[ROWS * CLASSES], prototypes[3 * CLASSES];
+    dho_transport transport;
+    dho_rng_init(&rng, 16, DHO_RNG_TEST, 0, (uint64_t)_i);
+    fill(&rng, 2, ROWS * CLASSES, teacher);
+    fill(&rng, 2, ROWS * CLASSES, student);
+    fill(&rng, 1, 3 * CLASSES, prototypes);
+    dho_config config = {.method = DHO_METHOD_SINGLE_HEAD};
+    config.distill.wkd_sharpen = 1.5;
+    config.distill.wkd_entropy = 0.1;
+    config.distill.wkd_iterations = 7;
+    ck_assert_ok(dho_transport_create(&transport, &config, CLASSES, 3, prototypes));
+    double *scratch;
+    ck_assert_ok(dho_alloc(&scratch, dho_transport_scratch(&transport), sizeof *scratch, "test"));
+    const dho_objective o = {.temperature = (float)temperatures[_i % 3],
+                             .dkd_alpha = 0.6,
+                             .dkd_beta = 1.7,
+                             .wkd_weight = 5,
+                             .transport = &transport,
+                             .scratch = scratch};
+    const double value = loss(&o, ROWS, CLASSES, labels, teacher, student, 0.7f, gradient);
+    const double expected = wkd ? wasserstein_by_definition(&o, labels, teacher, student)
+                                : decoupled_by_definition(&o, labels, teacher, student);
+    ck_assert_double_eq_tol(value, expected, 1e-9);
+    const float h = 1e-2f;
+    for (int i = 0; i < ROWS * CLASSES; i++) {
+        const float kept = student[i];
+        student[i] = kept + h;
+        const double high = loss(&o, ROWS, CLASSES, labels, teacher, student, 0, ignored);
+        student[i] = kept - h;
+        const double low = loss(&o, ROWS, CLASSES, labels, teacher, student, 0, ignored);
+        student[i] = kept;
+        ck_assert_double_eq_tol(gradient[i], 0.7 * (high - low) / (2 * (double)h), 2e-4);
+    }
+    memset(gradient, 0, sizeof gradient);
+    ck_assert_double_eq(loss(&o, 0, CLASSES, labels, teacher, student, 1, gradient), 0);
+    ck_assert_double_eq(loss(&o, 1, 1, labels, teacher, student, 1, gradient), 0);
+    for (int i = 0; i < ROWS * CLASSES; i++) ck_assert(gradient[i] == 0);
+    teacher[0] = student[1] = 1e4f; /* far apart: finite */
+    teacher[1] = student[0] = -1e4f;
+    ck_assert(isfinite(loss(&o, ROWS, CLASSES, labels, teacher, student, 1, gradient)));
+    for (int i = 0; i < ROWS * CLASSES; i++) ck_assert(isfinite(gradient[i]));
+    dho_transport_free(&transport);
+    dho_free(scratch);
+}
+END_TEST
+
+/* The target of equal distributions is the teacher's entropy at its label; DKD is 0 there. */
+START_TEST(test_divergences_of_the_teacher_itself)
+{
+    const int32_t labels[ROWS] = {0, 6, 3, 3, 1};
+    dho_rng rng;
+    float teacher[ROWS * CLASSES], gradient[ROWS * CLASSES] = {0};
+    dho_rng_init(&rng, 17, DHO_RNG_TEST, 0, 0);
+    fill(&rng, 2, ROWS * CLASSES, teacher);
+    const dho_objective o = {.temperature = 2, .dkd_alpha = 1, .dkd_beta = 8};
+    ck_assert_double_eq_tol(
+        dho_decoupled_divergence(&o, ROWS, CLASSES, labels, teacher, teacher, 1, gradient), 0,
+        1e-12);
+    ck_assert_double_eq_tol(dho_binary_divergence(ROWS, CLASSES, teacher, teacher, 2, 1, gradient),
+                            0, 1e-12);
+    for (int i = 0; i < ROWS * CLASSES; i++) ck_assert_double_eq_tol(gradient[i], 0, 1e-7);
+}
+END_TEST
+
+START_TEST(test_binary_divergence)
+{
+    const double t = 1.5;
+    const float h = 1e-2f;
+    dho_rng rng;
+    float teacher[ROWS * CLASSES], student[ROWS * CLASSES], gradient[ROWS * CLASSES] = {0};
+    float ignored[ROWS * CLASSES];
+    double expected = 0;
+    dho_rng_init(&rng, 18, DHO_RNG_TEST, 0, 0);
+    fill(&rng, 3, ROWS * CLASSES, teacher);
+    fill(&rng, 3, ROWS * CLASSES, student);
+    const double value = dho_binary_divergence(ROWS, CLASSES, teacher, student, t, 0.7f, gradient);
+    for (int i = 0; i < ROWS * CLASSES; i++) {
+        const double q = 1 / (1 + exp(-((double)student[i] - teacher[i]) / t));
+        expected += t * t * (0.5 * log(0.5 / q) + 0.5 * log(0.5 / (1 - q))) / ROWS;
+        const float kept = student[i];
+        student[i] = kept + h;
+        const double high = dho_binary_divergence(ROWS, CLASSES, teacher, student, t, 0, ignored);
+        student[i] = kept - h;
+        const double low = dho_binary_divergence(ROWS, CLASSES, teacher, student, t, 0, ignored);
+        student[i] = kept;
+        ck_assert_double_eq_tol(gradient[i], 0.7 * (high - low) / (2 * (double)h), 2e-4);
+    }
+    ck_assert_double_eq_tol(value, expected, 1e-9);
+    student[0] = 1e30f;
+    ck_assert(isfinite(dho_binary_divergence(ROWS, CLASSES, teacher, student, t, 1, gradient)));
+    ck_assert(isfinite(gradient[0]));
+}
+END_TEST
+
+/* Costs: symmetric, from 0 for a class itself and for one in its direction, to what opposite
+ * prototypes cost; a class without a prototype is at a right angle. */
+START_TEST(test_costs_between_classes)
+{
+    const float prototypes[] = {1, 0, 3, 0, 0, 2, -1, 0, 0, 0};
+    dho_config config = {0};
+    dho_transport transport;
+    config.distill.wkd_sharpen = 2;
+    config.distill.wkd_entropy = 0.5;
+    config.distill.wkd_iterations = 1;
+    ck_assert_ok(dho_transport_create(&transport, &config, 5, 2, prototypes));
+    const double expected[] = {0, 0, 1 - exp(-2.0), 1 - exp(-4.0), 1 - exp(-2.0)};
+    for (int c = 0; c < 5; c++) {
+        ck_assert_double_eq_tol(transport.kernel[c], exp(-(expected[c] + 1e-8) / 0.5), 1e-6);
+        ck_assert_double_eq_tol(transport.priced[c], (expected[c] + 1e-8) * transport.kernel[c],
+                                1e-6);
+        ck_assert(transport.kernel[c] == transport.kernel[5 * c]);
+    }
+    dho_transport_free(&transport);
+}
+END_TEST
+
+/* distill.ce_from and distill.kd_until over a run of ten steps. */
+START_TEST(test_losses_over_the_steps)
+{
+    const dho_objective both = {
+        .lambda_ce = 2, .lambda_kd = 3, .lambda_feature = 4, .ce_from = 0.3, .kd_until = 0.55};
+    for (int step = 0; step < 10; step++) {
+        const dho_objective now = dho_objective_at(&both, step, 10);
+        ck_assert(now.lambda_ce == (step >= 3 ? 2.0f : 0.0f));
+        ck_assert(now.lambda_kd == (step <= 5 ? 3.0f : 0.0f));
+        ck_assert(now.lambda_feature == (step <= 5 ? 4.0f : 0.0f));
+    }
+    const dho_objective always = {.lambda_ce = 2, .lambda_kd = 3, .kd_until = 1};
+    for (int step = 0; step < 10; step++) {
+        const dho_objective now = dho_objective_at(&always, step, 10);
+        ck_assert(now.lambda_ce == 2 && now.lambda_kd == 3);
     }
 }
 END_TEST
@@ -183,7 +393,8 @@ START_TEST(test_parts_of_the_objective)
     for (int h = 0; h < 3; h++)
         for (int i = 0; i < ROWS * CLASSES; i++)
             ck_assert_double_eq_tol(d[0][h][i], d[1][h][i] + d[2][h][i], 1e-6);
-    if (dual)
+    if (dual &&
+        method != DHO_METHOD_SSKD) /* whose supervised head has the teacher's labelled rows */
         for (int i = 0; i < ROWS * CLASSES; i++) ck_assert(d[1][1][i] == 0 && d[2][0][i] == 0);
 }
 END_TEST
@@ -203,23 +414,71 @@ START_TEST(test_objective_of_each_method)
     fill(&rng, 1, ROWS * CLASSES, teacher);
     const dho_objective objective = {
         .method = method, .temperature = 2, .lambda_ce = 0.5f, .lambda_kd = 0.25f};
+    const bool dual = dho_method_is_dual(method);
+    const float *heads[2] = {head_ce, dual ? head_kd : NULL};
+    float *dheads[2] = {d0, dual ? d1 : NULL};
+    const dho_loss_terms terms =
+        dho_objective_evaluate(&objective, ROWS, LABELLED, CLASSES, labels, teacher, heads, dheads);
+    double total = 0;
+    if (method != DHO_METHOD_KD)
+        total +=
+            0.5 * dho_cross_entropy(LABELLED, CLASSES, head_ce, labels, NULL, 0.5f, want0, NULL);
+    if (method != DHO_METHOD_CE && method != DHO_METHOD_FEATURE) {
+        /* The heads that meet the teacher: on the labelled rows, on the others. */
+        const bool first[2] = {!dual || method == DHO_METHOD_SSKD, !dual};
+        double (*loss)(int, int, const float *, const float *, double, float, float *) =
+            method == DHO_METHOD_DHKD ? dho_binary_divergence : dho_kl_divergence;
+        const int split = LABELLED * CLASSES;
+        total += 0.25 * loss(LABELLED, CLASSES, teacher, first[0] ? head_ce : head_kd, 2, 0.25f,
+                             first[0] ? want0 : want1);
+        total += 0.25 * loss(ROWS - LABELLED, CLASSES, teacher + split,
+                             (first[1] ? head_ce : head_kd) + split, 2, 0.25f,
+                             (first[1] ? want0 : want1) + split);
+    }
+    ck_assert_double_eq_tol(terms.total, total, 1e-6);
+    ck_assert_mem_eq(d0, want0, sizeof d0);
+    if (dual) ck_assert_mem_eq(d1, want1, sizeof d1);
+}
+END_TEST
+
+/* DKD at the head that learns the labels: of one head in the place of KL, of dho's beside it. */
+START_TEST(test_divergence_of_each_head)
+{
+    static const dho_method methods[] = {DHO_METHOD_SINGLE_HEAD, DHO_METHOD_LOGIT_FEATURE,
+                                         DHO_METHOD_DHO};
+    dho_rng rng;
+    const dho_method method = methods[_i];
+    const int32_t labels[LABELLED] = {1, 4};
+    const int split = LABELLED * CLASSES;
+    float head_ce[ROWS * CLASSES], head_kd[ROWS * CLASSES], teacher[ROWS * CLASSES];
+    float d0[ROWS * CLASSES], d1[ROWS * CLASSES], want0[ROWS * CLASSES] = {0};
+    float want1[ROWS * CLASSES] = {0};
+    dho_rng_init(&rng, 19, DHO_RNG_TEST, 0, 0);
+    fill(&rng, 1, ROWS * CLASSES, head_ce);
+    fill(&rng, 1, ROWS * CLASSES, head_kd);
+    fill(&rng, 1, ROWS * CLASSES, teacher);
+    const dho_objective o = {.method = method,
+                             .temperature = 2,
+                             .lambda_ce = 0.5f,
+                             .lambda_kd = 0.25f,
+                             .divergence = DHO_DIVERGENCE_DKD,
+                             .dkd_alpha = 1,
+                             .dkd_beta = 8};
     const bool dual = method == DHO_METHOD_DHO;
     const float *heads[2] = {head_ce, dual ? head_kd : NULL};
     float *dheads[2] = {d0, dual ? d1 : NULL};
-    const dho_loss_terms terms = dho_objective_evaluate(&objective, ROWS, LABELLED, CLASSES, labels,
-                                                        teacher, heads, dheads);
-    double total = 0;
-    if (method != DHO_METHOD_KD)
-        total += 0.5 * dho_cross_entropy(LABELLED, CLASSES, head_ce, labels, NULL, 0.5f, want0, NULL);
-    if (method != DHO_METHOD_CE && method != DHO_METHOD_FEATURE) {
-        const float *student = dual ? head_kd : head_ce;
-        float *want = dual ? want1 : want0;
-        const int split = LABELLED * CLASSES;
-        total += 0.25 * dho_kl_divergence(LABELLED, CLASSES, teacher, student, 2, 0.25f, want);
-        total += 0.25 * dho_kl_divergence(ROWS - LABELLED, CLASSES, teacher + split,
-                                          student + split, 2, 0.25f, want + split);
-    }
-    ck_assert_double_eq_tol(terms.total, total, 1e-6);
+    const dho_loss_terms terms =
+        dho_objective_evaluate(&o, ROWS, LABELLED, CLASSES, labels, teacher, heads, dheads);
+    double kd = 0;
+    const double ce =
+        dho_cross_entropy(LABELLED, CLASSES, head_ce, labels, NULL, 0.5f, want0, NULL);
+    if (dual) kd += dho_kl_divergence(LABELLED, CLASSES, teacher, head_kd, 2, 0.25f, want1);
+    kd += dho_decoupled_divergence(&o, LABELLED, CLASSES, labels, teacher, head_ce, 0.25f, want0);
+    ck_assert_double_eq_tol(terms.kd_labelled, kd, 1e-12);
+    kd += dho_kl_divergence(ROWS - LABELLED, CLASSES, teacher + split,
+                            (dual ? head_kd : head_ce) + split, 2, 0.25f,
+                            (dual ? want1 : want0) + split);
+    ck_assert_double_eq_tol(terms.total, 0.5 * ce + 0.25 * kd, 1e-6);
     ck_assert_mem_eq(d0, want0, sizeof d0);
     if (dual) ck_assert_mem_eq(d1, want1, sizeof d1);
 }
@@ -252,6 +511,12 @@ int main(void)
     tcase_add_loop_test(tests, test_feature_distance, 0, 2);
     tcase_add_loop_test(tests, test_parts_of_the_objective, 0, DHO_METHOD_COUNT);
     tcase_add_loop_test(tests, test_objective_of_each_method, 0, DHO_METHOD_COUNT);
+    tcase_add_loop_test(tests, test_divergences_that_know_the_label, 0, 6);
+    tcase_add_test(tests, test_divergences_of_the_teacher_itself);
+    tcase_add_test(tests, test_binary_divergence);
+    tcase_add_test(tests, test_costs_between_classes);
+    tcase_add_test(tests, test_losses_over_the_steps);
+    tcase_add_loop_test(tests, test_divergence_of_each_head, 0, 3);
     tcase_add_test(tests, test_masked_softmax);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);

@@ -103,7 +103,7 @@ START_TEST(test_round_trip)
     dho_evaluation evaluation = {.checkpoint = checkpoint,
                                  .method = method,
                                  .scaled_on = val,
-                                 .temperatures = {1.75, 1, 1, 1},
+                                 .temperatures = {1.75, 1, 1, 1, 1},
                                  .step = 12,
                                  .dual = true,
                                  .alpha = 0.35,

@@ -126,6 +126,11 @@ static dho_value gelu(dho_graph *graph, dho_value image)
     return dho_graph_bias_gelu(graph, x, "bias", DHO_GELU_ERF);
 }
 
+static dho_value vector_gelu(dho_graph *graph, dho_value image)
+{
+    return dho_graph_gelu(graph, vector_of(graph, image));
+}
+
 static dho_value quick_gelu(dho_graph *graph, dho_value image)
 {
     const dho_value x = dho_graph_linear(graph, map_of(graph, image), "linear", 5, false);
@@ -223,6 +228,7 @@ static const struct operator_case {
     {"normalise", l2_normalise},
     {"layer norm", layer_norm},
     {"gelu", gelu},
+    {"gelu of a vector", vector_gelu},
     {"quick gelu", quick_gelu},
     {"attention", attention},
     {"causal attention", causal_attention},

@@ -132,6 +132,21 @@ START_TEST(test_nodes)
 }
 END_TEST
 
+/* comm.dtype: bf16: half of what leaves a node; a sharded optimizer's weights are sent whole. */
+START_TEST(test_packed)
+{
+    const plan_place place = place_of(4, 2, 1, 2);
+    plan_share share = share_of(2, 1);
+    plan_job packed = job;
+    packed.packed = true;
+    plan_step s = plan_step_of(&packed, &rates, &place, &share);
+    ck_assert_near(s.sum, 2 * (2e-3 + 1e-6) + 2 * 0.3 + 11 * 100e6 / 16e9);
+    share.shards_optimizer = true;
+    s = plan_step_of(&packed, &rates, &place, &share);
+    ck_assert_near(s.sum, 2 * (2e-3 + 1e-6) + 0.3 + 0.6 + 11 * 100e6 / 16e9);
+}
+END_TEST
+
 /* Three ranks: S = 3 sums of 2/3 of the slab, then the total; 6 of 16 microbatches. */
 START_TEST(test_three)
 {
@@ -179,6 +194,7 @@ int main(void)
     tcase_add_test(tests, test_loader);
     tcase_add_test(tests, test_crowded);
     tcase_add_test(tests, test_nodes);
+    tcase_add_test(tests, test_packed);
     tcase_add_test(tests, test_three);
     tcase_add_test(tests, test_lanes_and_buckets);
     suite_add_tcase(suite, tests);

@@ -2,6 +2,7 @@
 /* Plans of tables, the numbers of their cells, and what is not counted. Runs in the repository's
  * root. */
 #include "base/json.h"
+#include "base/text.h"
 #include "check_main.h"
 #include "dho/config.h"
 #include "dho/file.h"
@@ -289,6 +290,70 @@ START_TEST(test_cells)
 }
 END_TEST
 
+/* Owned. */
+static char *replaced(const char *text, const char *what, const char *with)
+{
+    char *out;
+    const char *at = strstr(text, what);
+    ck_assert_ok(dho_asprintf(&out, "%.*s%s%s", (int)(at - text), text, with, at + strlen(what)));
+    return out;
+}
+
+/* Runs that do not depend on an axis are made once, and stand in all its columns. */
+START_TEST(test_shared_runs)
+{
+    static const char shared[] =
+        "title: t\n"
+        "config: ../small.yaml\n"
+        "run: '{method}-{shots}shot'\n"
+        "set: ['seed={seed}']\n"
+        "seeds: [1, 2]\n"
+        "rows:\n"
+        "  method:\n"
+        "    values:\n"
+        "      - {name: kd, run: kd-1shot, set: [method=kd, data.shots=1]}\n"
+        "      - {name: dho, set: [method=dho]}\n"
+        "columns: {shots: {set: ['data.shots={shots}'], values: [1, 16]}}\n"
+        "tests: [val]\n"
+        "compare: [{axis: method, value: dho, minus: kd}]\n";
+    dho_table *table;
+    char *text = NULL;
+    size_t bytes = 0;
+    for (int s = 1; s <= 2; s++) {
+        write_run("kd", 1, s, 40 + s, NULL);
+        write_run("dho", 1, s, 45 + 2 * s, NULL);
+        write_run("dho", 16, s, 60 + s, NULL);
+    }
+    write_file("configs/tables/plan.yaml", shared);
+    ck_assert_ok(open_plan(&table, NULL));
+    for (size_t shots = 0; shots < 2; shots++)
+        ck_assert_double_eq_tol(dho_table_cell_of(table, shots, 0, DHO_SCORE_COMBINED).top1.mean,
+                                41.5, 1e-9);
+    ck_assert_int_eq(table->runs[0].state, DHO_RUN_DONE);
+    ck_assert_int_eq(table->runs[2].state, DHO_RUN_UNWANTED);
+    ck_assert_double_eq_tol(dho_table_difference(table, table->spec.contrasts, 1, 0).top1.mean, 20,
+                            1e-9);
+    FILE *out = open_memstream(&text, &bytes);
+    ck_assert_ptr_nonnull(out);
+    ck_assert_ok(dho_table_write(table, DHO_TABLE_SVG, "dho", out));
+    fclose(out);
+    ck_assert_ptr_nonnull(strstr(text, "dho minus kd"));
+    ck_assert_ptr_nonnull(strstr(text, ">+6.5<"));
+    ck_assert_ptr_nonnull(strstr(text, ">+20.0 +20.0<"));
+    free(text);
+    dho_table_destroy(&table);
+    /* Two values may not mean different runs by one folder. */
+    text = replaced(shared, "run: kd-1shot", "run: dho-1shot");
+    write_file("configs/tables/plan.yaml", text);
+    dho_free(text);
+    ck_assert_fails(open_plan(&table, NULL), DHO_ERR_CONFIG, "two runs have the folder");
+    text = replaced(shared, "run: kd-1shot", "run: 'kd-{sho}'");
+    write_file("configs/tables/plan.yaml", text);
+    dho_free(text);
+    ck_assert_fails(open_plan(&table, NULL), DHO_ERR_CONFIG, "sho");
+}
+END_TEST
+
 /* A difference of what was chosen on the very set is marked as its two sides are. */
 START_TEST(test_marked_differences)
 {
@@ -502,7 +567,7 @@ START_TEST(test_memory)
         dho_alloc_fail_at(n);
         dho_status status = open_plan(&table, NULL);
         FILE *sink = fopen("/dev/null", "w");
-        for (int f = 0; f < 4 && status == DHO_OK; f++)
+        for (int f = 0; f <= DHO_TABLE_SCRIPT && status == DHO_OK; f++)
             status = dho_table_write(table, (dho_table_format)f, "dho", sink);
         fclose(sink);
         dho_table_destroy(&table);
@@ -563,6 +628,7 @@ int main(void)
     TCase *runs = tcase_create("runs");
     tcase_add_checked_fixture(runs, set_up, tear_down);
     tcase_add_test(runs, test_cells);
+    tcase_add_test(runs, test_shared_runs);
     tcase_add_test(runs, test_marked_differences);
     tcase_add_test(runs, test_wrong_evaluations);
     tcase_add_test(runs, test_states);

@@ -1,7 +1,8 @@
 /* Twenty training steps of the method against PyTorch (float64), through the code that the trainer
  * runs: stacked and separate forward, both weightings of the losses, cosine heads, feature
- * baselines, schedules; every backend. A ResNet (tests/golden/make_trajectory_golden.py) and a
- * tower like CLIP's, whose distillation head is the method's, 100 (W f/|f| + b) with b from 0
+ * baselines, schedules; every backend. A ResNet (tests/golden/make_trajectory_golden.py), with it
+ * the methods that the paper compares with (make_baseline_golden.py), and a tower like CLIP's,
+ * whose distillation head is the method's, 100 (W f/|f| + b) with b from 0
  * (make_clip_trajectory_golden.py, which has the formulas only).
  *
  * Tolerance 1e-4 of each tensor's largest value, on every parameter. The average of the weights
@@ -14,7 +15,9 @@
 #include "dho/optim.h"
 #include "dho/safetensors.h"
 #include "dho/state_dict.h"
+#include "train/chunk_sum.h"
 #include "train/ema.h"
+#include "train/pcgrad.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -41,25 +44,163 @@ static const struct trajectory_case {
     float lambda_ce, lambda_kd, lambda_feature;
     dho_feature_loss feature_loss;
     dho_schedule_kind schedule;
+    dho_divergence divergence;
+    dho_gradient_rule gradients;
+    double ce_from, kd_until; /* 0 of kd_until: 1 */
+    int hidden[2];            /* channels of the heads' hidden layers */
 } cases[] = {
-    {"semi", &resnet, DHO_METHOD_DHO, DHO_HEAD_COSINE, false, 1, 1, 0, DHO_FEATURE_MSE,
-     DHO_SCHEDULE_WARMUP_TIMES_COSINE},
-    {"shots", &resnet, DHO_METHOD_DHO, DHO_HEAD_LINEAR, false, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
-     DHO_SCHEDULE_COSINE},
-    {"semi_separate", &resnet, DHO_METHOD_DHO, DHO_HEAD_COSINE, true, 1, 1, 0, DHO_FEATURE_MSE,
-     DHO_SCHEDULE_WARMUP_TIMES_COSINE},
-    {"fine_grained", &resnet, DHO_METHOD_DHO, DHO_HEAD_LINEAR, true, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
-     DHO_SCHEDULE_LINEAR},
-    {"single_head", &resnet, DHO_METHOD_SINGLE_HEAD, DHO_HEAD_LINEAR, true, 0.5f, 0.5f, 0,
-     DHO_FEATURE_MSE, DHO_SCHEDULE_CONSTANT},
-    {"feature", &resnet, DHO_METHOD_FEATURE, DHO_HEAD_LINEAR, false, 1, 0, 2, DHO_FEATURE_COSINE,
-     DHO_SCHEDULE_COSINE},
-    {"clip_semi", &clip, DHO_METHOD_DHO, DHO_HEAD_COSINE, false, 1, 1, 0, DHO_FEATURE_MSE,
-     DHO_SCHEDULE_WARMUP_TIMES_COSINE},
-    {"clip_shots", &clip, DHO_METHOD_DHO, DHO_HEAD_COSINE, false, 0.5f, 0.5f, 0, DHO_FEATURE_MSE,
-     DHO_SCHEDULE_COSINE},
-    {"logit_feature", &resnet, DHO_METHOD_LOGIT_FEATURE, DHO_HEAD_LINEAR, true, 1, 0.5f, 2,
-     DHO_FEATURE_MSE, DHO_SCHEDULE_COSINE},
+    {.name = "semi",
+     .student = &resnet,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_COSINE,
+     .lambda_ce = 1,
+     .lambda_kd = 1,
+     .schedule = DHO_SCHEDULE_WARMUP_TIMES_COSINE},
+    {.name = "shots",
+     .student = &resnet,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_LINEAR,
+     .lambda_ce = 0.5f,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_COSINE},
+    {.name = "semi_separate",
+     .student = &resnet,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_COSINE,
+     .separate = true,
+     .lambda_ce = 1,
+     .lambda_kd = 1,
+     .schedule = DHO_SCHEDULE_WARMUP_TIMES_COSINE},
+    {.name = "fine_grained",
+     .student = &resnet,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_LINEAR,
+     .separate = true,
+     .lambda_ce = 0.5f,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_LINEAR},
+    {.name = "single_head",
+     .student = &resnet,
+     .method = DHO_METHOD_SINGLE_HEAD,
+     .head_kd = DHO_HEAD_LINEAR,
+     .separate = true,
+     .lambda_ce = 0.5f,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_CONSTANT},
+    {.name = "feature",
+     .student = &resnet,
+     .method = DHO_METHOD_FEATURE,
+     .head_kd = DHO_HEAD_LINEAR,
+     .lambda_ce = 1,
+     .lambda_feature = 2,
+     .feature_loss = DHO_FEATURE_COSINE,
+     .schedule = DHO_SCHEDULE_COSINE},
+    {.name = "clip_semi",
+     .student = &clip,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_COSINE,
+     .lambda_ce = 1,
+     .lambda_kd = 1,
+     .schedule = DHO_SCHEDULE_WARMUP_TIMES_COSINE},
+    {.name = "clip_shots",
+     .student = &clip,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_COSINE,
+     .lambda_ce = 0.5f,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_COSINE},
+    {.name = "logit_feature",
+     .student = &resnet,
+     .method = DHO_METHOD_LOGIT_FEATURE,
+     .head_kd = DHO_HEAD_LINEAR,
+     .separate = true,
+     .lambda_ce = 1,
+     .lambda_kd = 0.5f,
+     .lambda_feature = 2,
+     .schedule = DHO_SCHEDULE_COSINE},
+    {.name = "dkd",
+     .student = &resnet,
+     .method = DHO_METHOD_SINGLE_HEAD,
+     .head_kd = DHO_HEAD_LINEAR,
+     .separate = true,
+     .lambda_ce = 1,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_COSINE,
+     .divergence = DHO_DIVERGENCE_DKD},
+    {.name = "dkd_dho",
+     .student = &resnet,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_LINEAR,
+     .lambda_ce = 0.5f,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_COSINE,
+     .divergence = DHO_DIVERGENCE_DKD},
+    {.name = "wkd",
+     .student = &resnet,
+     .method = DHO_METHOD_SINGLE_HEAD,
+     .head_kd = DHO_HEAD_LINEAR,
+     .lambda_ce = 1,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_COSINE,
+     .divergence = DHO_DIVERGENCE_WKD},
+    {.name = "wkd_dho",
+     .student = &resnet,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_LINEAR,
+     .lambda_ce = 0.5f,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_COSINE,
+     .divergence = DHO_DIVERGENCE_WKD},
+    {.name = "sskd",
+     .student = &resnet,
+     .method = DHO_METHOD_SSKD,
+     .head_kd = DHO_HEAD_LINEAR,
+     .separate = true,
+     .lambda_ce = 1,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_LINEAR},
+    {.name = "dhkd",
+     .student = &resnet,
+     .method = DHO_METHOD_DHKD,
+     .head_kd = DHO_HEAD_LINEAR,
+     .lambda_ce = 1,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_COSINE},
+    {.name = "pcgrad",
+     .student = &resnet,
+     .method = DHO_METHOD_SINGLE_HEAD,
+     .head_kd = DHO_HEAD_LINEAR,
+     .separate = true,
+     .lambda_ce = 1,
+     .lambda_kd = 0.75f,
+     .schedule = DHO_SCHEDULE_COSINE,
+     .gradients = DHO_GRADIENTS_PCGRAD},
+    {.name = "staged",
+     .student = &resnet,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_LINEAR,
+     .lambda_ce = 1,
+     .lambda_kd = 1,
+     .schedule = DHO_SCHEDULE_COSINE,
+     .ce_from = 0.25,
+     .kd_until = 0.75},
+    {.name = "hidden_kd",
+     .student = &resnet,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_LINEAR,
+     .lambda_ce = 0.5f,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_COSINE,
+     .hidden = {0, 7}},
+    {.name = "hidden_both",
+     .student = &resnet,
+     .method = DHO_METHOD_DHO,
+     .head_kd = DHO_HEAD_LINEAR,
+     .separate = true,
+     .lambda_ce = 1,
+     .lambda_kd = 0.5f,
+     .schedule = DHO_SCHEDULE_COSINE,
+     .hidden = {6, 9}},
 };
 static const dho_backend backends[] = {DHO_BACKEND_REF, DHO_BACKEND_BLIS, DHO_BACKEND_ONEDNN};
 enum { CASES = sizeof cases / sizeof *cases, BACKENDS = sizeof backends / sizeof *backends };
@@ -73,6 +214,10 @@ typedef struct fixture {
     float *parameters, *buffers, *gradients, *statistics, *moment1, *moment2, *expected, *images;
     float teacher[2 * ROWS * CLASSES], embeddings[2 * ROWS * EMBEDDING];
     int64_t labels[2 * LABELLED];
+    dho_transport transport;
+    double *scratch;
+    float *ce_gradients; /* of pcgrad */
+    double *chunks;
 } fixture;
 
 static float *slab(size_t floats)
@@ -98,6 +243,47 @@ static const dho_slot *slot_of(const dho_graph *graph, const char *name)
     return NULL;
 }
 
+static dho_student_options options_of(const struct trajectory_case *c)
+{
+    return (dho_student_options){.model = c->student->model,
+                                 .width = c->student->width,
+                                 .layers = c->student->layers,
+                                 .image_size = c->student->size,
+                                 .classes = CLASSES,
+                                 .dual_head = dho_method_is_dual(c->method),
+                                 .head_forms = {DHO_HEAD_LINEAR, c->head_kd},
+                                 .head_scale = c->student->head_scale,
+                                 .head_hidden = {c->hidden[0], c->hidden[1]},
+                                 .projection = dho_method_uses_features(c->method) ? EMBEDDING : 0};
+}
+
+/* The inputs are of heads without hidden layers: what a head with one has starts from the script's
+ * formula, all else as in the inputs. */
+static void start_hidden(fixture *f, const struct trajectory_case *c)
+{
+    dho_student plain;
+    dho_student_options options = options_of(c);
+    options.head_hidden[0] = options.head_hidden[1] = 0;
+    ck_assert_ok(dho_student_create(&plain, &options));
+    float *values = slab(dho_graph_parameter_floats(plain.graph));
+    ck_assert_ok(dho_state_dict_load(f->inputs, plain.graph, false, "", values));
+    for (size_t i = 0; i < dho_graph_parameter_count(f->student.graph); i++) {
+        const dho_slot *slot = dho_graph_parameter(f->student.graph, i);
+        float *out = f->parameters + slot->offset;
+        const bool ce = strncmp(slot->name, "head_ce.", 8) == 0,
+                   kd = strncmp(slot->name, "head_kd.", 8) == 0;
+        if ((ce && c->hidden[0] > 0) || (kd && c->hidden[1] > 0)) {
+            if (strncmp(slot->name + 8, "norm.", 5) == 0) continue; /* 1 and 0 */
+            for (size_t k = 0; k < slot->count; k++)
+                out[k] = (float)((double)((k * 7919 + strlen(slot->name)) % 1013) / 1013 - 0.5);
+            continue;
+        }
+        memcpy(out, values + slot_of(plain.graph, slot->name)->offset, slot->count * sizeof *out);
+    }
+    dho_free(values);
+    dho_student_destroy(&plain);
+}
+
 static void open_inputs(fixture *f, const struct trajectory_case *c)
 {
     char path[128];
@@ -107,14 +293,18 @@ static void open_inputs(fixture *f, const struct trajectory_case *c)
     ck_assert_ok(dho_safetensors_open(&f->golden, path));
     const dho_graph *graph = f->student.graph;
     dho_graph_initialise(graph, 1, f->parameters, f->buffers);
-    ck_assert_ok(dho_state_dict_load(f->inputs, graph, false, "", f->parameters));
+    if (c->hidden[0] + c->hidden[1] > 0)
+        start_hidden(f, c);
+    else
+        ck_assert_ok(dho_state_dict_load(f->inputs, graph, false, "", f->parameters));
     if (c->head_kd == DHO_HEAD_COSINE) { /* as the method starts it */
         const dho_slot *bias = slot_of(graph, "head_kd.bias");
         memset(f->parameters + bias->offset, 0, bias->count * sizeof(float));
     }
     read_floats(f->inputs, "images", f->images);
     read_floats(f->inputs, "teacher", f->teacher);
-    if (dho_method_uses_features(c->method)) read_floats(f->inputs, "embedding", f->embeddings);
+    if (dho_method_uses_features(c->method) || c->divergence == DHO_DIVERGENCE_WKD)
+        read_floats(f->inputs, "embedding", f->embeddings);
     ck_assert_ok(dho_tensor_to_int64(dho_safetensors_find(f->inputs, "labels"), f->labels));
 }
 
@@ -122,16 +312,7 @@ static void open_fixture(fixture *f, const struct trajectory_case *c, dho_backen
 {
     ck_assert_ok(dho_compute_create(&f->compute, backend, DHO_DTYPE_FP32, 2));
     const struct trajectory_student *student = c->student;
-    const dho_student_options options = {.model = student->model,
-                                         .width = student->width,
-                                         .layers = student->layers,
-                                         .image_size = student->size,
-                                         .classes = CLASSES,
-                                         .dual_head = dho_method_is_dual(c->method),
-                                         .head_forms = {DHO_HEAD_LINEAR, c->head_kd},
-                                         .head_scale = student->head_scale,
-                                         .projection =
-                                             dho_method_uses_features(c->method) ? EMBEDDING : 0};
+    const dho_student_options options = options_of(c);
     ck_assert_ok(dho_student_create(&f->student, &options));
     const dho_executor_options execution = {.compute = f->compute, .batch = ROWS, .training = true};
     ck_assert_ok(dho_executor_create(&f->executor, f->student.graph, &execution));
@@ -149,13 +330,25 @@ static void open_fixture(fixture *f, const struct trajectory_case *c, dho_backen
     f->image_floats = (size_t)(ROWS * student->size * student->size * 3);
     f->images = slab(2 * f->image_floats);
     open_inputs(f, c);
+    f->ce_gradients = slab(f->floats);
+    ck_assert_ok(dho_alloc(&f->chunks, dho_chunk_count(f->floats), sizeof *f->chunks, "test"));
+    dho_config config = {0};
+    config.distill.wkd_sharpen = 1;
+    config.distill.wkd_entropy = 0.05;
+    config.distill.wkd_iterations = 10;
+    ck_assert_ok(dho_transport_create(&f->transport, &config, CLASSES, EMBEDDING, f->embeddings));
+    ck_assert_ok(
+        dho_alloc(&f->scratch, dho_transport_scratch(&f->transport), sizeof *f->scratch, "test"));
 }
 
 static void close_fixture(fixture *f)
 {
-    float *const slabs[] = {f->parameters, f->buffers, f->gradients, f->statistics,
-                            f->moment1,    f->moment2, f->expected,  f->images};
+    float *const slabs[] = {f->parameters, f->buffers,  f->gradients, f->statistics,  f->moment1,
+                            f->moment2,    f->expected, f->images,    f->ce_gradients};
     for (size_t i = 0; i < sizeof slabs / sizeof *slabs; i++) dho_free(slabs[i]);
+    dho_free(f->chunks);
+    dho_free(f->scratch);
+    dho_transport_free(&f->transport);
     dho_executor_destroy(&f->executor);
     dho_student_destroy(&f->student);
     dho_compute_destroy(&f->compute);
@@ -192,18 +385,46 @@ static double compare_slots(fixture *f, const dho_safetensors *golden, bool buff
     return worst;
 }
 
+/* As the trainer's step has them (train/step.c). */
+static dho_loss_terms run_losses(fixture *f, const dho_microbatch *microbatch,
+                                 const dho_objective *objective, dho_gradient_rule gradients)
+{
+    memset(f->gradients, 0, f->floats * sizeof *f->gradients);
+    if (gradients == DHO_GRADIENTS_SUM)
+        return dho_microbatch_run(microbatch, objective, f->gradients, f->statistics, NULL);
+    const dho_objective ce = dho_objective_only_ce(objective);
+    const dho_objective teacher = dho_objective_only_teacher(objective);
+    memset(f->ce_gradients, 0, f->floats * sizeof *f->ce_gradients);
+    const dho_loss_terms rest =
+        dho_microbatch_run(microbatch, &teacher, f->gradients, f->statistics, NULL);
+    dho_loss_terms terms =
+        dho_microbatch_run(microbatch, &ce, f->ce_gradients, f->statistics, NULL);
+    terms.total += rest.total;
+    dho_pcgrad_join(2, f->floats, f->ce_gradients, f->gradients, f->chunks);
+    return terms;
+}
+
 static dho_loss_terms step(fixture *f, const struct trajectory_case *c, int s)
 {
     const int b = s % 2;
     const int passes = dho_microbatch_passes(&f->student, c->separate, ROWS, LABELLED);
     const dho_schedule schedule = {
         .kind = c->schedule, .total_steps = STEPS, .warmup_steps = WARMUP, .warmup_start = 0.01};
-    const dho_objective objective = {.method = c->method,
-                                     .temperature = 2,
-                                     .lambda_ce = c->lambda_ce,
-                                     .lambda_kd = c->lambda_kd,
-                                     .lambda_feature = c->lambda_feature,
-                                     .feature_loss = c->feature_loss};
+    const dho_objective whole = {.method = c->method,
+                                 .temperature = 2,
+                                 .lambda_ce = c->lambda_ce,
+                                 .lambda_kd = c->lambda_kd,
+                                 .lambda_feature = c->lambda_feature,
+                                 .feature_loss = c->feature_loss,
+                                 .divergence = c->divergence,
+                                 .dkd_alpha = 1,
+                                 .dkd_beta = 2,
+                                 .wkd_weight = 30,
+                                 .transport = &f->transport,
+                                 .scratch = f->scratch,
+                                 .ce_from = c->ce_from,
+                                 .kd_until = c->kd_until > 0 ? c->kd_until : 1};
+    const dho_objective objective = dho_objective_at(&whole, s, STEPS);
     int32_t labels[ROWS];
     for (int i = 0; i < ROWS; i++)
         labels[i] = i < LABELLED ? (int32_t)f->labels[b * LABELLED + i] : -1;
@@ -217,9 +438,7 @@ static dho_loss_terms step(fixture *f, const struct trajectory_case *c, int s)
                                        .labels = labels,
                                        .teacher_logits = f->teacher + b * ROWS * CLASSES,
                                        .embeddings = f->embeddings + b * ROWS * EMBEDDING};
-    memset(f->gradients, 0, f->floats * sizeof *f->gradients);
-    const dho_loss_terms terms =
-        dho_microbatch_run(&microbatch, &objective, f->gradients, f->statistics, NULL);
+    const dho_loss_terms terms = run_losses(f, &microbatch, &objective, c->gradients);
     dho_compute_kernels(f->compute)
         ->adamw(f->compute, f->floats,
                 &(dho_adamw_step){.step = s + 1,

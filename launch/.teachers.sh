@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# The tables of real images that one machine can make, measured with intervals. Run again, it goes on where it was,
+# or only prints the table.
+#   launch/results.sh caltech101 SOURCE [RANKS]    teacher: CLIP ViT-B/32 features
+#   launch/results.sh eurosat SOURCE [RANKS]       teacher: trained here with all labels
+#   launch/results.sh eurosat_map SOURCE [RANKS]   a pretrained student, teachers of five strengths
+#
+# caltech101 and eurosat: six methods x 1, 4, 16 labels a class x three seeds; and how far the two losses' gradients
+# conflict, with four labels a class (data/TABLE/report.html, figures/conflict.svg). eurosat_map: four methods x 1, 4,
+# 16, 64 labels a class x five seeds, 245 runs; its map is data/eurosat/map.svg.
+# SOURCE holds, for caltech101: caltech101_val_test.tar, split_zhou_Caltech101.json,
+# caltech101_test_clip_vitb32.safetensors and caltech101_fewshot16_clip_vitb32.safetensors; for
+# eurosat and eurosat_map: eurosat_subset.tar and split_subset_EuroSAT.json; for eurosat_map also
+# mobilenet_v2_imagenet.safetensors (torchvision's names; trained with a mean and a deviation of 0.5).
+set -eu
+if [ $# -lt 2 ] || [ ! -d "$2" ] || ! [[ $1 =~ ^(caltech101|eurosat|eurosat_map)$ ]]; then
+    sed -n '4,6p' "$0" | cut -c3- >&2
+    exit 2
+fi
+table=$1
+source=$(cd "$2" && pwd)
+ranks=${3:-2}
+cd "$(dirname "$0")/.."
+[ -n "${DHO:-}" ] || launch/build.sh
+dho=${DHO:-build/release/dho}
+data=data/${table%_map}
+run() { launch/mpirun.sh "$ranks" "$dho" "$@"; }
+# A folder appears whole or not at all, so that an interrupted unpacking is not taken for done.
+unpack() { # TAR FOLDER
+    [ ! -d "$data/$2" ] || return 0
+    rm -rf "$data/unpacking"
+    mkdir -p "$data/unpacking"
+    tar -xf "$source/$1" -C "$data/unpacking"
+    mv "$data/unpacking/$2" "$data/$2"
+    rmdir "$data/unpacking"
+}
+
+prepare_eurosat() {
+    unpack eurosat_subset.tar 2750
+    cp -u "$source/split_subset_EuroSAT.json" "$data/"
+}
+# A teacher of eurosat_map and its cache of two views an image.
+weak_teacher() { # NAME STEPS KEY=VALUE ...
+    local folder=$data/teachers/$1 arguments=(-c $config --set method=ce --set train.steps="$2" --set train.batch_unlabelled=0)
+    [ ! -f "$folder/cache/cache.json" ] || return 0
+    shift 2
+    arguments+=(--out "$folder" "${@/#/--set=}")
+    run train "${arguments[@]}"
+    run eval "${arguments[@]}"
+    run cache build -c $config --views 2 --teacher "$(ls -d "$folder"/checkpoints/step-* | tail -n 1)" --out "$folder/cache"
+}
+
+mkdir -p "$data"
+case $table in
+caltech101)
+    config=configs/caltech101_real.yaml
+    unpack caltech101_val_test.tar 101_ObjectCategories
+    cp -u "$source/split_zhou_Caltech101.json" "$data/"
+    [ -f "$data/teacher-cache/cache.json" ] || "$dho" cache import -c $config \
+        --features "$source/caltech101_test_clip_vitb32.safetensors" \
+        --head "$source/caltech101_fewshot16_clip_vitb32.safetensors"
+    ;;
+eurosat)
+    config=configs/eurosat.yaml
+    prepare_eurosat
+    if [ ! -f "$data/teacher-cache/cache.json" ]; then
+        run train -c configs/eurosat_teacher.yaml
+        run eval -c configs/eurosat_teacher.yaml
+        run cache build -c $config --views 4 \
+            --teacher "$(ls -d "$data"/teacher/checkpoints/step-* | tail -n 1)"
+    fi
+    ;;
+eurosat_map)
+    config=configs/eurosat_pretrained.yaml
+    prepare_eurosat
+    mkdir -p data/weights
+    cp -u "$source/mobilenet_v2_imagenet.safetensors" data/weights/
+    scratch=(student.model=resnet18 student.width=32 'student.init=""' data.image_size=64 eval.resize=64 train.lr=1e-3)
+    weak_teacher shots3 60 "${scratch[@]}" data.split=val data.shots=3
+    weak_teacher shots8 60 "${scratch[@]}" data.split=val data.shots=8
+    weak_teacher val600 300 "${scratch[@]}" data.split=val data.labels=all data.shots=0
+    weak_teacher pretrained 150 data.split=val data.labels=all data.shots=0
+    weak_teacher train3000 600 data.labels=all data.shots=0
+    ;;
+esac
