@@ -22,10 +22,10 @@ DHO_METRIC(KD_LABELLED, .name = "kd_labelled", .what = "Divergence from the teac
            .unit = "nats", .step = DHO_STEP_MEAN, .written = DHO_RUNS_ALL,
            .printed = DHO_RUNS_WITH_TEACHER, .print = ", kd %.3f", .chart = DHO_CHART_TRAINING,
            .smooth = true, .log_if_wide = true)
-DHO_METRIC(KD_UNLABELLED, .name = "kd_unlabelled",
-           .what = "Divergence from the teacher, unlabelled", .unit = "nats", .step = DHO_STEP_MEAN,
-           .written = DHO_RUNS_ALL, .printed = DHO_RUNS_WITH_TEACHER, .print = " + %.3f",
-           .chart = DHO_CHART_TRAINING, .smooth = true, .log_if_wide = true)
+DHO_METRIC(KD_UNLABELLED, .name = "kd_unlabelled", .what = "Divergence from the teacher, unlabelled",
+           .unit = "nats", .step = DHO_STEP_MEAN, .written = DHO_RUNS_ALL,
+           .printed = DHO_RUNS_WITH_TEACHER, .print = " + %.3f", .chart = DHO_CHART_TRAINING,
+           .smooth = true, .log_if_wide = true)
 DHO_METRIC(FEATURE_LABELLED, .name = "feature_labelled", .what = "Feature distance, labelled",
            .step = DHO_STEP_MEAN, .written = DHO_RUNS_WITH_FEATURES,
            .printed = DHO_RUNS_WITH_FEATURES, .print = ", feature %.4f",

@@ -38,8 +38,7 @@ typedef struct dho_table_value {
     char *label;         /* what is printed */
     dho_table_texts set; /* key=value overrides of its runs */
     char *run;     /* pattern: the folder of its runs, below the table's; NULL: that of the table's
-                      runs.     Axes that it does not name change nothing: their values share these runs
-                    */
+                      runs.     Axes that it does not name change nothing: their values share these runs */
     char *no_runs; /* why it has none: published figures alone. NULL: it has runs */
     size_t *members;     /* owned: a mean over these values of the axis, and no runs of its own */
     size_t member_count; /* 0: no mean */
