@@ -104,6 +104,11 @@ typedef enum dho_backend {
 typedef enum dho_recompute { DHO_RECOMPUTE_NONE, DHO_RECOMPUTE_BLOCK } dho_recompute;
 /* How activations are stored, those that the loader writes among them. */
 typedef enum dho_compute_dtype { DHO_DTYPE_FP32, DHO_DTYPE_BF16 } dho_compute_dtype;
+/* frozen: training uses the running statistics and leaves them alone (torch's bn.eval()). */
+typedef enum dho_batch_norm { DHO_BATCH_NORM_BATCH, DHO_BATCH_NORM_FROZEN } dho_batch_norm;
+typedef enum dho_freeze { DHO_FREEZE_NONE, DHO_FREEZE_BACKBONE } dho_freeze; /* not trained */
+/* What weight decay is on. matrices: weights of convolutions and linear layers alone. */
+typedef enum dho_decay_on { DHO_DECAY_ON_ALL, DHO_DECAY_ON_MATRICES } dho_decay_on;
 typedef enum dho_optimizer_kind { DHO_OPTIMIZER_ADAMW, DHO_OPTIMIZER_SGD } dho_optimizer_kind;
 typedef enum dho_schedule_kind {
     DHO_SCHEDULE_COSINE,
@@ -163,9 +168,11 @@ typedef struct dho_config {
         double crop_scale[2];     /* data.crop_scale: [0.5, 1.0] */
         double crop_ratio[2];     /* data.crop_ratio: [0.75, 1.3333333333333333] */
         bool flip;                /* data.flip: true */
+        int64_t randaugment;      /* data.randaugment: 0; operations an image */
+        int64_t randaugment_magnitude; /* data.randaugment_magnitude: 9; 0 .. 30 */
+        double colour_jitter[4];  /* data.colour_jitter: zeros; brightness .. saturation, hue */
         dho_filter interpolation; /* data.interpolation: bicubic */
-        double mean[3],
-            std[3]; /* data.mean, data.std: ImageNet's .485 .456 .406 / .229 .224 .225 */
+        double mean[3], std[3];   /* data.mean, data.std: ImageNet's .485 .456 .406 / .229 .. */
         int64_t loader_threads;   /* data.loader_threads: 0 = as many as the rank has cores */
         int64_t prefetch;         /* data.prefetch: 4 microbatches */
         dho_skip_policy on_error; /* data.on_error: fail */
@@ -184,6 +191,9 @@ typedef struct dho_config {
         double head_scale;     /* student.head_scale: 100; of cosine heads, > 0 */
         int64_t head_ce_hidden; /* student.head_ce_hidden: 0 = none; channels of a hidden layer */
         int64_t head_kd_hidden; /* student.head_kd_hidden: 0 = none */
+        dho_freeze freeze;     /* student.freeze: none | backbone */
+        dho_batch_norm batch_norm; /* student.batch_norm: batch | frozen */
+        double drop_path;          /* student.drop_path: 0, [0, 1); of the last block */
     } student;
 
     struct {
@@ -194,6 +204,7 @@ typedef struct dho_config {
     struct {
         double temperature;              /* distill.temperature: 2.0, > 0 */
         double lambda_ce;                /* distill.lambda_ce: 1.0, >= 0 */
+        double label_smoothing;          /* distill.label_smoothing: 0, [0, 1) */
         double lambda_kd;                /* distill.lambda_kd: 1.0, >= 0 */
         double lambda_feature;           /* distill.lambda_feature: 1.0, >= 0 */
         dho_feature_loss feature_loss;   /* distill.feature_loss: mse | cosine */
@@ -224,6 +235,9 @@ typedef struct dho_config {
         dho_optimizer_kind optimizer; /* train.optimizer: adamw */
         double lr;                    /* train.lr: 1e-3 */
         double weight_decay;          /* train.weight_decay: 0.01 */
+        dho_decay_on weight_decay_on; /* train.weight_decay_on: all | matrices */
+        double layer_decay;           /* train.layer_decay: 1; (0, 1] */
+        double clip_grad;             /* train.clip_grad: 0 = no clipping; >= 0 */
         double beta1, beta2;          /* train.beta1 0.9, train.beta2 0.999 */
         double eps;                   /* train.eps: 1e-8 */
         double momentum;              /* train.momentum: 0.9 (sgd) */

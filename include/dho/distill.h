@@ -27,30 +27,34 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* What makes up for classes with few labelled images in the cross-entropy. All zero: nothing. With
+/* What the cross-entropy has beside its plain form: what makes up for classes with few labelled
+ * images, and label smoothing (Szegedy et al. 2016, arXiv 1512.00567). All zero: nothing. With
  * n_c labelled images of class c, N in all:
  *   weights  inverse:    w_c ~ 1 / n_c
  *            effective:  w_c ~ (1 - beta) / (1 - beta^n_c)     (Cui et al. 2019, arXiv 1901.05555)
  *            scaled so that the mean over the labelled images, sum of n_c w_c / N, is 1
  *   shifts   tau log(n_c / N)                   (Menon et al. 2021, arXiv 2007.07314) */
 typedef struct dho_class_balance {
-    double *weights; /* owned, [classes]; NULL: each is 1 */
-    double *shifts;  /* owned, [classes], added to the logits; NULL: each is 0 */
+    double *weights;  /* owned, [classes]; NULL: each is 1 */
+    double *shifts;   /* owned, [classes], added to the logits; NULL: each is 0 */
+    double smoothing; /* distill.label_smoothing */
 } dho_class_balance;
 
-/* What distill.class_weights and distill.logit_adjust ask for. A class without labelled images has
- * weight 0. *out is owned (dho_class_balance_free), all zero on error. Errors: DHO_ERR_CONFIG
- * naming a class that has no labelled image, for which logit_adjust has no logarithm;
- * DHO_ERR_MEMORY. */
+/* What distill.class_weights, distill.logit_adjust and distill.label_smoothing ask for. A class
+ * without labelled images has weight 0. *out is owned (dho_class_balance_free), all zero on error.
+ * Errors: DHO_ERR_CONFIG naming a class that has no labelled image, for which logit_adjust has no
+ * logarithm; DHO_ERR_MEMORY. */
 dho_status dho_class_balance_create(dho_class_balance *out, const dho_config *config,
                                     const dho_dataset *dataset, const dho_id_list *labelled);
 void dho_class_balance_free(dho_class_balance *balance);
 
 /* Mean over rows of w_y * cross-entropy of (logits + shifts), both [rows][classes], against
  * labels[rows]; dlogits += weight * w_y * (softmax - one-hot) / rows. balance NULL, or without
- * weights or shifts: w = 1, shifts = 0. Divided by the rows, not by the sum of their weights: so
- * microbatches add up to the step. Returns the mean (0 for no rows). *correct (may be NULL): rows
- * whose largest logit, without shifts, is the label's. */
+ * weights or shifts: w = 1, shifts = 0. With smoothing e the mean is of
+ *   (1 - e) w_y (-log p_y) + e / classes * sum over c of w_c (-log p_c),
+ * torch's cross_entropy(label_smoothing = e, weight = w). Divided by the rows, not by the sum of
+ * their weights: so microbatches add up to the step. Returns the mean (0 for no rows). *correct
+ * (may be NULL): rows whose largest logit, without shifts, is the label's. */
 double dho_cross_entropy(int rows, int classes, const float *logits, const int32_t *labels,
                          const dho_class_balance *balance, float weight, float *dlogits,
                          int *correct);

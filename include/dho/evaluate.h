@@ -126,6 +126,11 @@ size_t dho_sweep_best(const dho_accuracy *grid, const double *alphas, size_t alp
 dho_status dho_evaluate(const dho_config *config, dho_comm *comm,
                         const dho_checkpoint_choice *choice, bool stored);
 
+/* The same of a file of weights, without a run: one that `dho export` wrote, or any that
+ * student.init and student.init_head can read (docs/weights.md); the classes are then data.root's.
+ * Errors: DHO_ERR_CONFIG, also where config->out is the folder of a run. Collective. */
+dho_status dho_evaluate_weights(const dho_config *config, dho_comm *comm, const char *path);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

@@ -49,6 +49,9 @@ typedef struct dho_slot {
     dho_init init;
     int64_t fan_in;
     size_t offset, count; /* floats */
+    bool frozen;          /* it is not trained: dho_graph_freeze */
+    int block;            /* 0: it is in none; else the number of its block, from 1 */
+    int behind;           /* so many blocks were begun before it */
 } dho_slot;
 
 dho_status dho_graph_create(dho_graph **out);
@@ -65,6 +68,9 @@ typedef struct dho_conv_spec {
 } dho_conv_spec;
 
 dho_value dho_graph_conv(dho_graph *graph, dho_value x, const dho_conv_spec *spec);
+/* From now on batch normalisations are frozen: training uses the running statistics as evaluation
+ * does, and does not report the batch's. */
+void dho_graph_freeze_batch_norms(dho_graph *graph);
 /* Batch normalisation (eps 1e-5), + residual (-1: none), the activation, as one operator.
  * "name.weight", "name.bias"; buffers "name.running_mean", "name.running_var". */
 dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, dho_value residual,
@@ -133,6 +139,18 @@ dho_value dho_graph_narrow(dho_graph *graph, dho_value x);
  * residual and the result are float. */
 dho_value dho_graph_layer_scale(dho_graph *graph, dho_value x, const char *name,
                                 dho_value residual);
+/* residual + f x, a factor f for each image: dho_executor_set_drops gives them to training; else
+ * f = 1. Stochastic depth (Huang et al. 2016, arXiv 1603.09382). The residual and the result are
+ * float. */
+dho_value dho_graph_drop_path(dho_graph *graph, dho_value x, dho_value residual);
+/* From now on the branches of a model's blocks have such factors; layer scales, too: residual + f
+ * gamma x. */
+void dho_graph_enable_drop_path(dho_graph *graph);
+bool dho_graph_has_drop_path(const dho_graph *graph);
+/* How many factors an image has: one for each branch in their order, as many for each block. */
+int dho_graph_drop_count(const dho_graph *graph);
+/* The blocks of the graph. */
+int dho_graph_block_count(const dho_graph *graph);
 
 /* --- text: to be run, not trained --- */
 
@@ -160,6 +178,10 @@ dho_value dho_graph_attention_pool(dho_graph *graph, dho_value query, dho_value 
 void dho_graph_begin_block(dho_graph *graph);
 void dho_graph_end_block(dho_graph *graph);
 
+/* The parameters that were added so far are not trained. Backward ends where nothing below is
+ * trained. */
+void dho_graph_freeze(dho_graph *graph);
+
 /* Backward makes this value again, from its inputs, rather than that it is kept from forward: less
  * memory for a little time. For what is cheap to have (normalisations, activations). */
 void dho_graph_make_again(dho_graph *graph, dho_value x);
@@ -185,6 +207,12 @@ size_t dho_graph_parameter_floats(const dho_graph *graph); /* size of the slab *
 size_t dho_graph_buffer_count(const dho_graph *graph);
 const dho_slot *dho_graph_buffer(const dho_graph *graph, size_t i);
 size_t dho_graph_buffer_floats(const dho_graph *graph);
+/* Layers for a learning rate that falls with depth (train.layer_decay; Clark et al. 2020, arXiv
+ * 2003.10555; BEiT, Bao et al. 2021, arXiv 2106.08254; timm groups so): 0: what stands before the
+ * first block; b: block b with what stands between it and the one before; the last: what stands
+ * behind the last block, the heads among it. */
+int dho_graph_layer_count(const dho_graph *graph);        /* 1 without blocks */
+int dho_graph_layer_of(const dho_graph *graph, size_t i); /* of parameter i */
 /* Channels (vectors: the width) of a value. */
 int dho_graph_channels(const dho_graph *graph, dho_value x);
 
@@ -225,11 +253,16 @@ void dho_executor_destroy(dho_executor **executor);
  * DHO_ERR_MEMORY; training: those of dho_graph_check_batch. */
 dho_status dho_executor_prepare(dho_executor *executor, int batch);
 
+/* The factors of dho_graph_drop_path in the training forwards from now on, [batch][drop_count], and
+ * in their backward; borrowed. NULL: all 1. */
+void dho_executor_set_drops(dho_executor *executor, const float *factors);
+
 /* Runs all operators on a prepared batch of images [batch][h][w][c] in the dtype of the
  * compute context (of a text, ids as floats); the input is read again by backward and must stay
- * until then. buffers: running statistics (evaluation; NULL in training).
+ * until then. buffers: running statistics (evaluation, and training of a graph whose batch
+ * normalisations are frozen; else NULL).
  * statistics: training only, slab like the buffers, receives the batch mean and the unbiased batch
- * variance of each batch normalisation. */
+ * variance of each batch normalisation that is not frozen. */
 void dho_executor_forward(dho_executor *executor, int batch, const void *input,
                           const float *parameters, const float *buffers, float *statistics);
 
@@ -249,8 +282,9 @@ float *dho_executor_output_gradient(dho_executor *executor, dho_value x);
  * out [batch][channels]; NULL: no longer. */
 void dho_executor_capture_gradient(dho_executor *executor, dho_value x, float *out);
 
-/* From now on each backward says which gradients nothing will be added to any more: those from float
- * `from` of the slab on. It falls from call to call, down to 0 with the last one. NULL: no longer. */
+/* From now on each backward says which gradients nothing will be added to any more: those from
+ * float `from` of the slab on. It falls from call to call, down to 0 with the last one. NULL: no
+ * longer. */
 typedef void (*dho_gradients_final)(void *context, size_t from);
 void dho_executor_on_final(dho_executor *executor, dho_gradients_final final, void *context);
 

@@ -18,6 +18,7 @@
 #ifndef DHO_LOADER_H
 #define DHO_LOADER_H
 
+#include "dho/augment.h"
 #include "dho/dataset.h"
 #include "dho/image.h"
 #include "dho/status.h"
@@ -95,6 +96,7 @@ typedef struct dho_loader_options {
                                      CenterCrop(image_size); 0: squash, or random crops */
     double scale[2], ratio[2]; /* RandomResizedCrop; of random crops only, as are flip and seed */
     bool flip;                 /* random horizontal flip, p = 1/2 */
+    dho_augmentation augmentation; /* of random crops, behind the flip; keyed by DHO_RNG_PIXELS */
     uint64_t seed;
     dho_normalise normalise;
     dho_compute_dtype pixels; /* of the batches: what the executor reads */

@@ -15,7 +15,9 @@ typedef struct dho_microbatch {
     dho_executor *executor;
     const dho_student *student;
     const float *parameters;
-    int passes; /* dho_microbatch_passes */
+    const float *buffers; /* the running statistics of a student with frozen batch normalisations */
+    const float *drops;   /* [rows][dho_graph_drop_count]: factors of branches; NULL: all 1 */
+    int passes;           /* dho_microbatch_passes */
     int rows, labelled;
     const void *images;          /* [rows][image_size][image_size][3] as the executor reads them */
     const int32_t *labels;       /* [labelled] or more */
@@ -27,8 +29,8 @@ typedef struct dho_microbatch {
 
 /* How often the student runs. Twice, first on the labelled rows, then on the others, if there are
  * both and `separate` wants batch statistics of each (the method's fine-grained code), or there are
- * none: without batch normalisation nothing couples the rows, the gradients are the same, and only
- * one pass's activations are there at a time. */
+ * none: without batch normalisation, or with a frozen one, nothing couples the rows, the gradients
+ * are the same, and only one pass's activations are there at a time. */
 int dho_microbatch_passes(const dho_student *student, bool separate, int rows, int labelled);
 
 /* Rows of the largest pass: the executor's batch. */

@@ -29,6 +29,11 @@ typedef enum dho_rng_purpose {
     DHO_RNG_SELECT = 11,          /* dho select --by random; id = sample */
     DHO_RNG_HOLDOUT = 12,         /* which labelled images are held out; id = the path's FNV-1a */
     DHO_RNG_ROUNDING = 13,        /* sums in bf16 (dho/float_sum.h); id = step */
+    DHO_RNG_DROP_PATH = 14,       /* branches of an unlabelled sample; epoch = pass, id = sample */
+    DHO_RNG_DROP_PATH_LABELLED = 15, /* the same for a labelled sample */
+    DHO_RNG_PIXELS =
+        16, /* RandAugment, jitter of an unlabelled sample; epoch = pass, id = sample */
+    DHO_RNG_PIXELS_LABELLED = 17, /* the same for a labelled sample */
     DHO_RNG_TEST = 255            /* tests and benchmarks */
 } dho_rng_purpose;
 

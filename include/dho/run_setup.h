@@ -51,6 +51,8 @@ dho_normalise dho_setup_normalise(const double mean[3], const double std[3]);
 /* What both loaders need of a configuration: random crops of the training set, as data.* says, as
  * an executor of compute.dtype reads them. dataset is borrowed. */
 dho_loader_options dho_setup_loader(const dho_config *config, const dho_dataset *dataset);
+/* data.randaugment and data.colour_jitter, which are for training alone. */
+dho_augmentation dho_setup_augmentation(const dho_config *config);
 /* eval.interpolation, and the short side of the resize: eval.resize, or image_size * 256 / 224. */
 dho_eval_transform dho_setup_eval_transform(const dho_config *config, int image_size);
 /* Threads for a count where 0 means "as many as the process may use" (OMP_NUM_THREADS). */

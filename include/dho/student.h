@@ -1,8 +1,9 @@
 /* Students (and student-type teachers): a backbone with one head, or with the two heads of DHO.
  *
  * A linear head is W f + b on the features f. With a hidden layer f is gelu(layer_norm(W' f + b'))
- * first (DHO, section F.1; without its dropout, whose rate it does not give). For CLIP students f is the image embedding, and
- * head_kd is a cosine head, 100 (W f/|f| + b) (DHO, section 3; its public code). Local. */
+ * first (DHO, section F.1; without its dropout, whose rate it does not give). For CLIP students f
+ * is the image embedding, and head_kd is a cosine head, 100 (W f/|f| + b) (DHO, section 3; its
+ * public code). Local. */
 #ifndef DHO_STUDENT_H
 #define DHO_STUDENT_H
 
@@ -26,7 +27,10 @@ typedef struct dho_student_options {
     int head_hidden[2];          /* channels of a hidden layer in heads[0], heads[1]; 0: none */
     int projection; /* width of a linear projection of the features, "head_feature"; 0: none */
     bool deploy;    /* to be run and exported, not trained (dho_graph_deploy) */
-    bool expose_features; /* features are an output too (evaluation only: they get no gradient) */
+    bool freeze_backbone;   /* dho_graph_freeze: the heads alone are trained */
+    bool freeze_batch_norm; /* dho_graph_freeze_batch_norms */
+    bool drop_path;         /* the branches of its blocks have factors, which training may set */
+    bool expose_features;   /* features are an output too (evaluation only: they get no gradient) */
 } dho_student_options;
 
 typedef struct dho_student {
@@ -43,6 +47,7 @@ typedef struct dho_student {
     char model[32];
     int width;              /* never 0 */
     int layers;             /* of a transformer; 0 for the others */
+    bool frozen_batch_norm; /* options.freeze_batch_norm */
     bool is_clip;           /* the features are CLIP's embedding of the image */
     const char *timm;       /* what timm calls the published model; NULL: it has none */
     const char *classifier; /* the published model's name for its head: "fc", "classifier.1" */

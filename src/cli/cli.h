@@ -73,9 +73,11 @@ dho_status dho_cli_find_run(const char *word, char out[DHO_CLI_PATH_BYTES], bool
     "(docs/teachers.md)"
 
 /* The rows of --best and --weights, of the dho_checkpoint_choice at an offset. */
+#define DHO_OPTION_BEST(at)                                                  \
+    DHO_OPTION("--best", NULL, (at) + offsetof(dho_checkpoint_choice, best), \
+               "of a run: its best checkpoint (train.keep_best), not its newest")
 #define DHO_OPTIONS_CHOICE(at)                                                                \
-    DHO_OPTION("--best", NULL, (at) + offsetof(dho_checkpoint_choice, best),                  \
-               "of a run: its best checkpoint (train.keep_best), not its newest"),            \
+    DHO_OPTION_BEST(at),                                                                      \
         DHO_OPTION("--weights", "ema|last", (at) + offsetof(dho_checkpoint_choice, weights),  \
                    "of a run with train.ema: the average over the steps, or the last step's " \
                    "(default: ema where there is one)",                                       \

@@ -127,6 +127,7 @@ static dho_status check_heads(const dho_config_checker *c)
 static dho_status check_train(const dho_config_checker *c)
 {
     const dho_config *k = c->config;
+    DHO_TRY(dho_check_pretrained(c));
     if (k->compute.dtype == DHO_DTYPE_BF16 && k->compute.backend != DHO_BACKEND_AUTO &&
         k->compute.backend != DHO_BACKEND_ONEDNN)
         return dho_check_fail(c, "compute.dtype", "compute.backend",

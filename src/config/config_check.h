@@ -19,5 +19,7 @@ bool dho_check_is_given(const dho_config_checker *c, const char *key);
 
 /* Methods, the weights of their losses, and what needs which loss. */
 dho_status dho_check_losses(const dho_config_checker *c);
+/* Frozen parts, groups of parameters, regularisation and augmentation. */
+dho_status dho_check_pretrained(const dho_config_checker *c);
 
 #endif

@@ -20,10 +20,8 @@ static const char *const head_words[] = {
 static const char *const class_weight_words[] = {"none", "inverse", "effective", NULL};
 static const char *const feature_loss_words[] = {
     [DHO_FEATURE_MSE] = "mse", [DHO_FEATURE_COSINE] = "cosine", NULL};
-static const char *const divergence_words[] = {[DHO_DIVERGENCE_KL] = "kl",
-                                               [DHO_DIVERGENCE_DKD] = "dkd",
-                                               [DHO_DIVERGENCE_WKD] = "wkd",
-                                               NULL};
+static const char *const divergence_words[] = {
+    [DHO_DIVERGENCE_KL] = "kl", [DHO_DIVERGENCE_DKD] = "dkd", [DHO_DIVERGENCE_WKD] = "wkd", NULL};
 static const char *const gradient_words[] = {
     [DHO_GRADIENTS_SUM] = "sum", [DHO_GRADIENTS_PCGRAD] = "pcgrad", NULL};
 static const char *const forward_words[] = {
@@ -60,6 +58,12 @@ static const char *const dtype_words[] = {
     [DHO_DTYPE_FP32] = "fp32", [DHO_DTYPE_BF16] = "bf16", NULL};
 static const char *const recompute_words[] = {
     [DHO_RECOMPUTE_NONE] = "none", [DHO_RECOMPUTE_BLOCK] = "block", NULL};
+static const char *const batch_norm_words[] = {
+    [DHO_BATCH_NORM_BATCH] = "batch", [DHO_BATCH_NORM_FROZEN] = "frozen", NULL};
+static const char *const freeze_words[] = {
+    [DHO_FREEZE_NONE] = "none", [DHO_FREEZE_BACKBONE] = "backbone", NULL};
+static const char *const decay_words[] = {
+    [DHO_DECAY_ON_ALL] = "all", [DHO_DECAY_ON_MATRICES] = "matrices", NULL};
 static const char *const optimizer_words[] = {
     [DHO_OPTIMIZER_ADAMW] = "adamw", [DHO_OPTIMIZER_SGD] = "sgd", NULL};
 static const char *const schedule_words[] = {[DHO_SCHEDULE_COSINE] = "cosine",
@@ -82,22 +86,21 @@ static const char *const model_words[] = {
 static const char *const split_words[] = {"train", "val", "test", NULL};
 
 /* Enum members are read and written as int. */
-_Static_assert(sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof(int) &&
-                   sizeof(dho_label_source) == sizeof(int) &&
-                   sizeof(dho_skip_policy) == sizeof(int) && sizeof(dho_filter) == sizeof(int) &&
-                   sizeof(dho_backend) == sizeof(int) && sizeof(dho_compute_dtype) == sizeof(int) &&
-                   sizeof(dho_recompute) == sizeof(int) &&
-                   sizeof(dho_optimizer_kind) == sizeof(int) &&
-                   sizeof(dho_schedule_kind) == sizeof(int) && sizeof(dho_compat) == sizeof(int) &&
-                   sizeof(dho_head_form) == sizeof(int) &&
-                   sizeof(dho_feature_loss) == sizeof(int) && sizeof(dho_forward) == sizeof(int) &&
-                   sizeof(dho_divergence) == sizeof(int) &&
-                   sizeof(dho_gradient_rule) == sizeof(int) &&
-                   sizeof(dho_class_weights) == sizeof(int) &&
-                   sizeof(dho_epoch_of) == sizeof(int) && sizeof(dho_batches) == sizeof(int) &&
-                   sizeof(dho_keep_best) == sizeof(int) &&
-                   sizeof(dho_small_classes) == sizeof(int) && sizeof(dho_ties) == sizeof(int),
-               "enums are ints");
+_Static_assert(
+    sizeof(dho_method) == sizeof(int) && sizeof(dho_format) == sizeof(int) &&
+        sizeof(dho_label_source) == sizeof(int) && sizeof(dho_skip_policy) == sizeof(int) &&
+        sizeof(dho_filter) == sizeof(int) && sizeof(dho_backend) == sizeof(int) &&
+        sizeof(dho_compute_dtype) == sizeof(int) && sizeof(dho_recompute) == sizeof(int) &&
+        sizeof(dho_optimizer_kind) == sizeof(int) && sizeof(dho_schedule_kind) == sizeof(int) &&
+        sizeof(dho_compat) == sizeof(int) && sizeof(dho_head_form) == sizeof(int) &&
+        sizeof(dho_feature_loss) == sizeof(int) && sizeof(dho_forward) == sizeof(int) &&
+        sizeof(dho_divergence) == sizeof(int) && sizeof(dho_gradient_rule) == sizeof(int) &&
+        sizeof(dho_class_weights) == sizeof(int) && sizeof(dho_epoch_of) == sizeof(int) &&
+        sizeof(dho_batches) == sizeof(int) && sizeof(dho_keep_best) == sizeof(int) &&
+        sizeof(dho_small_classes) == sizeof(int) && sizeof(dho_ties) == sizeof(int) &&
+        sizeof(dho_batch_norm) == sizeof(int) && sizeof(dho_freeze) == sizeof(int) &&
+        sizeof(dho_decay_on) == sizeof(int),
+    "enums are ints");
 
 /* --- how a row is written: the key is the member, and its type is checked against it --------- */
 
@@ -181,6 +184,11 @@ static const dho_field config_fields[] = {
     VECTOR(data.crop_ratio, NUMBERS, "[0.75, 1.3333333333333333]", ABOVE(0), "width / height",
            "random crop: least and greatest ratio"),
     BOOL(data.flip, NUMBERS, "true", "random horizontal flip"),
+    NUMBER(data.randaugment, NUMBERS, "0", IN(0, 16), "operations an image",
+           "RandAugment on the crop; 0: off (docs/pretrained.md)"),
+    NUMBER(data.randaugment_magnitude, NUMBERS, "9", IN(0, 30), "of 30", "how strong these operations are"),
+    VECTOR(data.colour_jitter, NUMBERS, "[0, 0, 0, 0]", FROM(0), "",
+           "colour jitter of the crop: strength of brightness, contrast, saturation, and hue (up to 0.5)"),
     WORD(data.interpolation, NUMBERS, interpolation_words, "bicubic", "resampling of the crop"),
     VECTOR(data.mean, NUMBERS, "[0.485, 0.456, 0.406]", ANY, "",
            "of red, green, blue in [0, 1]: subtracted"),
@@ -211,6 +219,11 @@ static const dho_field config_fields[] = {
            "of a hidden layer in the supervised (or only) head (docs/method.md, Heads); 0: none"),
     NUMBER(student.head_kd_hidden, NUMBERS, "0", IN(0, 65536), "channels",
            "of a hidden layer in the distillation head; 0: none"),
+    WORD(student.freeze, NUMBERS, freeze_words, "none", "backbone: the heads alone are trained (a linear probe)"),
+    WORD(student.batch_norm, NUMBERS, batch_norm_words, "batch",
+         "statistics of batch normalisation while training; frozen: the running ones, which stay as student.init has them"),
+    NUMBER(student.drop_path, NUMBERS, "0", IN_BELOW(0, 1), "",
+           "stochastic depth: share of images that skip the last block's branches, less in earlier blocks; transformers and ConvNeXt"),
 
     PATH(teacher.cache, PLACE, "", "folder of the teacher cache; needed to train unless method: ce"),
     PATH(teacher.head, PLACE, "",
@@ -218,6 +231,8 @@ static const dho_field config_fields[] = {
 
     NUMBER(distill.temperature, NUMBERS, "2.0", ABOVE(0), "", "T of the distillation loss"),
     NUMBER(distill.lambda_ce, NUMBERS, "1.0", FROM(0), "", "weight of the cross-entropy loss"),
+    NUMBER(distill.label_smoothing, NUMBERS, "0", IN_BELOW(0, 1), "",
+           "share of the label that the cross-entropy spreads over all classes"),
     NUMBER(distill.lambda_kd, NUMBERS, "1.0", FROM(0), "", "weight of the distillation loss"),
     NUMBER(distill.lambda_feature, NUMBERS, "1.0", FROM(0), "",
            "weight of the feature loss; methods feature, logit_feature"),
@@ -264,6 +279,12 @@ static const dho_field config_fields[] = {
     WORD(train.optimizer, NUMBERS, optimizer_words, "adamw", "optimizer"),
     NUMBER(train.lr, COURSE, "1e-3", ABOVE(0), "", "learning rate after the warm-up"),
     NUMBER(train.weight_decay, NUMBERS, "0.01", FROM(0), "", "decoupled weight decay"),
+    WORD(train.weight_decay_on, NUMBERS, decay_words, "all",
+         "matrices: weights of convolutions and linear layers, not biases, normalisations, position embeddings, class tokens, layer scales"),
+    NUMBER(train.layer_decay, NUMBERS, "1", IN_ABOVE(0, 1), "a layer",
+           "factor of the learning rate for each layer that a parameter lies below the heads; 1: off"),
+    NUMBER(train.clip_grad, NUMBERS, "0", FROM(0), "",
+           "largest norm of a step's gradient, which is scaled down to it; 0: no clipping"),
     NUMBER(train.beta1, NUMBERS, "0.9", IN_BELOW(0, 1), "", "adamw: decay of the gradient's mean"),
     NUMBER(train.beta2, NUMBERS, "0.999", IN_BELOW(0, 1), "", "adamw: decay of the squared gradient's mean"),
     NUMBER(train.eps, NUMBERS, "1e-8", ABOVE(0), "", "adamw: added to the denominator"),

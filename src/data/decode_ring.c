@@ -122,8 +122,9 @@ static dho_status decode_row(dho_decode_ring *ring, dho_decode_worker *worker, r
     slot->labels[row] =
         draw->labelled ? ring->options.plan.options.dataset->samples[draw->id].label : DHO_NO_LABEL;
     const double start = dho_seconds_now();
-    const dho_status status = dho_decode_worker_finish(
-        worker, slot->boxes[row], slot->flips[row], slot->images + (size_t)row * ring->row_bytes);
+    const dho_status status =
+        dho_decode_worker_finish(worker, draw, slot->boxes[row], slot->flips[row],
+                                 slot->images + (size_t)row * ring->row_bytes);
     worker->stats.finish += dho_seconds_now() - start;
     worker->stats.images++;
     return status;

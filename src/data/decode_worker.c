@@ -125,7 +125,24 @@ dho_status dho_decode_worker_decode(dho_decode_worker *worker, dho_box box, bool
     return DHO_OK;
 }
 
-dho_status dho_decode_worker_finish(dho_decode_worker *worker, dho_box box, bool flip, void *out)
+/* The crop as an image of its own, flipped and augmented. */
+static dho_status finish_augmented(dho_decode_worker *worker, const dho_draw *draw, dho_box inside,
+                                   bool flip, void *out)
+{
+    const dho_loader_options *o = &worker->plan->options;
+    dho_rng rng;
+    DHO_TRY(dho_image_resize(&worker->image, inside, o->image_size, o->image_size,
+                             o->transform.filter, &worker->scratch, &worker->resized));
+    if (flip) dho_image_flip(&worker->resized);
+    dho_rng_init(&rng, o->seed, draw->labelled ? DHO_RNG_PIXELS_LABELLED : DHO_RNG_PIXELS,
+                 (uint64_t)draw->pass, (uint64_t)draw->id);
+    DHO_TRY(dho_image_augment(&worker->resized, &o->augmentation, &rng, &worker->scratch));
+    dho_image_to_network(&worker->resized, false, &worker->finish, out);
+    return DHO_OK;
+}
+
+dho_status dho_decode_worker_finish(dho_decode_worker *worker, const dho_draw *draw, dho_box box,
+                                    bool flip, void *out)
 {
     const dho_loader_options *o = &worker->plan->options;
     const dho_eval_transform *transform = &o->transform;
@@ -137,6 +154,8 @@ dho_status dho_decode_worker_finish(dho_decode_worker *worker, dho_box box, bool
                             .y = box.y - worker->held.y,
                             .width = box.width,
                             .height = box.height};
+    if (dho_augmentation_is_on(&o->augmentation))
+        return finish_augmented(worker, draw, inside, flip, out);
     return dho_image_crop_to_network(&worker->image, inside, o->image_size, transform->filter, flip,
                                      &worker->finish, &worker->scratch, out);
 }

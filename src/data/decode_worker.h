@@ -17,7 +17,7 @@ dho_status dho_view_plan_check(const dho_loader_options *options);
 typedef struct dho_decode_worker {
     const dho_view_plan *plan;
     dho_image image;   /* the pixels of `held` */
-    dho_image resized; /* of Resize + CenterCrop */
+    dho_image resized; /* of Resize + CenterCrop; a crop that is augmented */
     dho_pixel_finish finish;
     dho_resample_scratch scratch;
     uint8_t *file_bytes; /* owned */
@@ -47,8 +47,9 @@ dho_status dho_decode_worker_choose(const dho_decode_worker *worker, const dho_d
  * it. Errors: those of dho_image_decode_box: DHO_ERR_FORMAT blames the file. */
 dho_status dho_decode_worker_decode(dho_decode_worker *worker, dho_box box, bool whole);
 
-/* Resizes, flips and normalises the decoded crop into out, [size][size][3] of options.pixels.
- * Errors: DHO_ERR_MEMORY. */
-dho_status dho_decode_worker_finish(dho_decode_worker *worker, dho_box box, bool flip, void *out);
+/* Resizes, flips, augments (by the draw's key) and normalises the decoded crop into out,
+ * [size][size][3] of options.pixels. Errors: DHO_ERR_MEMORY. */
+dho_status dho_decode_worker_finish(dho_decode_worker *worker, const dho_draw *draw, dho_box box,
+                                    bool flip, void *out);
 
 #endif

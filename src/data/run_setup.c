@@ -228,6 +228,14 @@ dho_loader_options dho_setup_loader(const dho_config *config, const dho_dataset 
                                 .on_error = config->data.on_error};
 }
 
+dho_augmentation dho_setup_augmentation(const dho_config *config)
+{
+    dho_augmentation augmentation = {.operations = (int)config->data.randaugment,
+                                     .magnitude = (int)config->data.randaugment_magnitude};
+    memcpy(augmentation.jitter, config->data.colour_jitter, sizeof augmentation.jitter);
+    return augmentation;
+}
+
 dho_eval_transform dho_setup_eval_transform(const dho_config *config, int image_size)
 {
     const int resize = (int)config->eval.resize;

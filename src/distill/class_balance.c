@@ -58,7 +58,7 @@ dho_status dho_class_balance_create(dho_class_balance *out, const dho_config *co
     dho_status status = DHO_OK;
     const bool weights = config->distill.class_weights != DHO_WEIGHTS_NONE;
     const bool shifts = config->distill.logit_adjust > 0;
-    *out = (dho_class_balance){0};
+    *out = (dho_class_balance){.smoothing = config->distill.label_smoothing};
     if (labelled->count == 0 || !(weights || shifts)) return DHO_OK;
     DHO_TRY(dho_alloc_zero(&counts, (size_t)dataset->classes, sizeof *counts, "class balance"));
     for (int64_t i = 0; i < labelled->count; i++)

@@ -1,5 +1,7 @@
 #include "dho/distill.h"
 
+#include "base/compare.h"
+
 #include <math.h>
 
 static float row_max(int classes, const float *row)
@@ -41,19 +43,44 @@ static double row_cross_entropy(int rows, int classes, const float *row, int32_t
     return log_sum - (shifted(row, shifts, label) - max);
 }
 
+/* The part of label smoothing beside dho_cross_entropy's own: e / classes * sum over c of w_c
+ * (-log p_c), and its gradient. */
+static double row_smoothing(int rows, int classes, const float *row,
+                            const dho_class_balance *balance, double weight, float *drow)
+{
+    const double *weights = balance->weights, *shifts = balance->shifts;
+    const double share = balance->smoothing / classes;
+    double max = shifted(row, shifts, 0), sum = 0, all = 0, total = 0;
+    for (int c = 1; c < classes; c++) max = dho_larger(max, shifted(row, shifts, c));
+    for (int c = 0; c < classes; c++) {
+        sum += exp(shifted(row, shifts, c) - max);
+        all += weights != NULL ? weights[c] : 1;
+    }
+    const double log_sum = log(sum);
+    for (int c = 0; c < classes; c++) {
+        const double own = weights != NULL ? weights[c] : 1;
+        const double log_p = shifted(row, shifts, c) - max - log_sum;
+        total -= share * own * log_p;
+        drow[c] += (float)(weight * share * (all * exp(log_p) - own) / rows);
+    }
+    return total;
+}
+
 double dho_cross_entropy(int rows, int classes, const float *logits, const int32_t *labels,
                          const dho_class_balance *balance, float weight, float *dlogits,
                          int *correct)
 {
     const double *weights = balance != NULL ? balance->weights : NULL;
     const double *shifts = balance != NULL ? balance->shifts : NULL;
+    const double smoothing = balance != NULL ? balance->smoothing : 0;
     double total = 0;
     int right = 0;
     for (int r = 0; r < rows; r++) {
         const float *row = logits + (size_t)r * (size_t)classes;
-        const double own = weights != NULL ? weights[labels[r]] : 1;
-        total += own * row_cross_entropy(rows, classes, row, labels[r], shifts, weight * own,
-                                         dlogits + (size_t)r * (size_t)classes);
+        float *drow = dlogits + (size_t)r * (size_t)classes;
+        const double own = (weights != NULL ? weights[labels[r]] : 1) * (1 - smoothing);
+        total += own * row_cross_entropy(rows, classes, row, labels[r], shifts, weight * own, drow);
+        if (smoothing > 0) total += row_smoothing(rows, classes, row, balance, weight, drow);
         right += row[labels[r]] == row_max(classes, row);
     }
     if (correct != NULL) *correct = right;

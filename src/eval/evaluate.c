@@ -11,6 +11,7 @@
 #include "eval/eval_set.h"
 #include "eval/evaluation_events.h"
 #include "eval/evaluation_print.h"
+#include "eval/imported_model.h"
 #include "eval/outputs.h"
 #include "eval/scoring.h"
 
@@ -20,6 +21,7 @@ typedef struct evaluator {
     dho_config config;    /* the given one, with the method of what is evaluated, and with `sets` */
     dho_config_set *sets; /* owned, those of eval.sets, borrowed, and the held-out images' */
     bool holdout;         /* the last one is theirs */
+    bool imported;        /* of a file of weights: of no run of these data */
     dho_comm *comm;
     char *path; /* owned: the checkpoint */
     dho_model model;
@@ -76,8 +78,8 @@ static dho_status open_holdout(const evaluator *e, dho_dataset *out)
 {
     dho_holdout_origin origin;
     DHO_TRY(dho_setup_holdout_set(&e->config, out, &origin));
-    if (origin.fingerprint == e->info.dataset_fingerprint &&
-        origin.labelled_crc == e->info.labelled_crc)
+    if (e->imported || (origin.fingerprint == e->info.dataset_fingerprint &&
+                        origin.labelled_crc == e->info.labelled_crc))
         return dho_eval_set_check_classes(out, e->model.class_names, e->model.student.classes);
     return dho_fail(
         DHO_ERR_CONFIG, "%s was trained on %s: its run held out others, or none (data.*)", e->path,
@@ -261,6 +263,36 @@ static dho_status run(evaluator *e, const dho_checkpoint_choice *choice)
     return status;
 }
 
+/* A run's folder has the evaluation of its own weights. */
+static dho_status check_no_run(const evaluator *e)
+{
+    char *checkpoints;
+    if (dho_comm_rank(e->comm) != 0) return DHO_OK;
+    DHO_TRY(dho_path_join(&checkpoints, e->config.out, "checkpoints"));
+    const bool is_run = dho_path_exists(checkpoints);
+    dho_free(checkpoints);
+    if (!is_run) return DHO_OK;
+    return dho_fail(DHO_ERR_CONFIG,
+                    "--weights %s: %s is the folder of a run, whose evaluation would be replaced: "
+                    "give another one (--out FOLDER)",
+                    e->path, e->config.out);
+}
+
+static dho_status run_file(evaluator *e, const char *path)
+{
+    DHO_TRY(dho_comm_agree(e->comm, dho_strdup(&e->path, path)));
+    DHO_TRY(dho_comm_agree(e->comm, check_no_run(e)));
+    DHO_TRY(dho_imported_model_open(e->comm, &e->config, path, &e->model, &e->info));
+    DHO_TRY(dho_comm_agree(e->comm, check_place(e)));
+    e->imported = true;
+    take_method(e, e->info.method);
+    const dho_status status = run_sets(e);
+    dho_infer_close(&e->infer);
+    if (status == DHO_OK)
+        dho_info("%s/eval.json and %s/eval have this evaluation", e->config.out, e->config.out);
+    return status;
+}
+
 /* The sets of eval.sets, and behind them the held-out images, if there are any. */
 static dho_status list_sets(evaluator *e)
 {
@@ -279,18 +311,32 @@ static dho_status list_sets(evaluator *e)
     return DHO_OK;
 }
 
+static void release(evaluator *e)
+{
+    for (size_t i = 0; e->outputs != NULL && i < e->config.eval.set_count; i++)
+        dho_head_outputs_free(&e->outputs[i]);
+    dho_free(e->outputs);
+    dho_free(e->sets);
+    dho_free(e->path);
+    dho_model_destroy(&e->model);
+    dho_checkpoint_info_free(&e->info);
+}
+
 dho_status dho_evaluate(const dho_config *config, dho_comm *comm,
                         const dho_checkpoint_choice *choice, bool stored)
 {
     evaluator e = {.config = *config, .comm = comm};
     dho_status status = dho_comm_agree(comm, list_sets(&e));
     if (status == DHO_OK) status = stored ? dho_comm_agree(comm, run_stored(&e)) : run(&e, choice);
-    for (size_t i = 0; e.outputs != NULL && i < e.config.eval.set_count; i++)
-        dho_head_outputs_free(&e.outputs[i]);
-    dho_free(e.outputs);
-    dho_free(e.sets);
-    dho_free(e.path);
-    dho_model_destroy(&e.model);
-    dho_checkpoint_info_free(&e.info);
+    release(&e);
+    return status;
+}
+
+dho_status dho_evaluate_weights(const dho_config *config, dho_comm *comm, const char *path)
+{
+    evaluator e = {.config = *config, .comm = comm};
+    dho_status status = dho_comm_agree(comm, list_sets(&e));
+    if (status == DHO_OK) status = run_file(&e, path);
+    release(&e);
     return status;
 }

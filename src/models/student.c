@@ -123,6 +123,22 @@ static dho_value add_head(dho_student *student, const dho_student_options *optio
     return x;
 }
 
+/* Has the model what an option is about? */
+static dho_status check_parts(const model_entry *model, const dho_student_options *options,
+                              const dho_graph *graph)
+{
+    if (options->freeze_batch_norm && dho_graph_buffer_floats(graph) == 0)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "student.batch_norm: frozen has no effect: %s has no batch normalisation",
+                        model->name);
+    if (options->drop_path && dho_graph_drop_count(graph) == 0)
+        return dho_fail(DHO_ERR_CONFIG,
+                        "student.drop_path: has no effect: %s has no such branches (transformers "
+                        "and ConvNeXt have)",
+                        model->name);
+    return DHO_OK;
+}
+
 dho_status dho_student_create(dho_student *out, const dho_student_options *options)
 {
     const model_entry *model = NULL;
@@ -134,6 +150,7 @@ dho_status dho_student_create(dho_student *out, const dho_student_options *optio
                          .heads = {-1, -1},
                          .head_hidden = {options->head_hidden[0], options->head_hidden[1]},
                          .head_scale = options->head_scale != 0 ? options->head_scale : 100,
+                         .frozen_batch_norm = options->freeze_batch_norm,
                          .projection = -1};
     DHO_TRY(find_model(options->model, &model));
     DHO_TRY(size_of(model, options, &size));
@@ -146,8 +163,11 @@ dho_status dho_student_create(dho_student *out, const dho_student_options *optio
     DHO_TRY(dho_graph_create(&out->graph));
     dho_graph *graph = out->graph;
     if (options->deploy) dho_graph_deploy(graph);
+    if (options->freeze_batch_norm) dho_graph_freeze_batch_norms(graph);
+    if (options->drop_path) dho_graph_enable_drop_path(graph);
     const dho_value image = dho_graph_input(graph, options->image_size, options->image_size, 3);
     out->features = model->build(graph, image, &size);
+    if (options->freeze_backbone) dho_graph_freeze(graph);
     for (int h = 0; h < 2; h++) {
         const bool clip = h == 1 && size.embed > 0;
         out->head_forms[h] = options->head_forms[h];
@@ -162,6 +182,7 @@ dho_status dho_student_create(dho_student *out, const dho_student_options *optio
         dho_graph_output(graph, out->projection);
     }
     DHO_TRY_GOTO(dho_graph_finish(graph));
+    DHO_TRY_GOTO(check_parts(model, options, graph));
     out->feature_dim = dho_graph_channels(graph, out->features);
     return DHO_OK;
 fail:

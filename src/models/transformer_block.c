@@ -52,14 +52,16 @@ static dho_value add(const block *b, dho_value stream, dho_value x, const char *
                      bool zero_bias)
 {
     char weight[NAME_BYTES], bias[NAME_BYTES];
+    const bool drops = dho_graph_has_drop_path(b->graph);
     const dho_linear_spec spec = {.weight = name_of(b, weight, part, ".weight"),
                                   .bias = name_of(b, bias, part, ".bias"),
                                   .out_channels = dho_graph_channels(b->graph, stream),
-                                  .adds = true,
+                                  .adds = !drops,
                                   .residual = stream,
                                   .init = b->style->init,
                                   .zero_bias = zero_bias};
-    return dho_graph_linear_of(b->graph, x, &spec);
+    x = dho_graph_linear_of(b->graph, x, &spec);
+    return drops ? dho_graph_drop_path(b->graph, x, stream) : x;
 }
 
 static dho_value attention(const block *b, dho_value x, const dho_model_size *size, bool causal)

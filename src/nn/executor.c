@@ -55,7 +55,8 @@ static void place_all(dho_executor *executor, const dho_plan *plan)
     }
 }
 
-/* The parameters of the nodes before a node are those whose gradients are still to come after it. */
+/* The parameters of the nodes before a node are those whose gradients are still to come after it.
+ */
 static void find_final(dho_executor *executor)
 {
     const dho_graph *graph = executor->graph;
@@ -68,6 +69,31 @@ static void find_final(dho_executor *executor)
             const dho_slot *slot = &graph->parameters.slots[index];
             if (slot->offset + slot->count > end) end = slot->offset + slot->count;
         }
+    }
+}
+
+static bool is_trained(const dho_graph *graph, int slot)
+{
+    return slot >= 0 && !graph->parameters.slots[slot].frozen;
+}
+
+/* Which nodes have a backward, and which of their inputs it hands a gradient to. */
+static void find_trained(dho_executor *executor)
+{
+    const dho_graph *graph = executor->graph;
+    executor->lowest = graph->count;
+    for (int i = 0; i < graph->count; i++) {
+        const dho_node *node = &graph->nodes[i];
+        dho_node_memory *memory = &executor->memory[i];
+        for (int k = 0; k < DHO_NODE_PARAMETERS; k++)
+            memory->trains |= is_trained(graph, node->parameters[k]);
+        for (int k = 0; k < DHO_NODE_INPUTS; k++)
+            memory->trains |= node->inputs[k] >= 0 && executor->memory[node->inputs[k]].trains;
+        memory->has_gradient = memory->trains || node->is_output;
+        if (memory->trains && i < executor->lowest) executor->lowest = i;
+        for (int k = 0; k < DHO_NODE_INPUTS && memory->trains; k++)
+            if (node->inputs[k] >= 0 && !(k == 0 && node->op->can_skip_dx))
+                executor->memory[node->inputs[k]].has_gradient = true;
     }
 }
 
@@ -91,6 +117,7 @@ dho_status dho_executor_create(dho_executor **out, const dho_graph *graph,
                                 sizeof *executor->prepared, "executor"));
     for (size_t i = 0; i < n; i++) executor->memory[i].part_of = -1;
     find_final(executor);
+    if (options->training) find_trained(executor);
     if (options->parameters != NULL) {
         DHO_TRY_GOTO(dho_executor_fold(executor, options->parameters, options->buffers));
         DHO_TRY_GOTO(dho_executor_part_batch(executor));

@@ -13,8 +13,10 @@ typedef struct dho_node_memory {
     void *scratch;  /* of backward */
     /* Backward adds to the input's gradient instead of setting it. */
     bool accumulate[DHO_NODE_INPUTS];
-    int replay_at;   /* the node before whose backward the output is made again; -1: none */
-    int replay_from; /* of the nodes that are made again before this one's backward, the first */
+    bool trains;       /* backward runs: something here or below is trained */
+    bool has_gradient; /* of the output: somebody's backward makes it */
+    int replay_at;     /* the node before whose backward the output is made again; -1: none */
+    int replay_from;   /* of the nodes that are made again before this one's backward, the first */
     /* Of a folded batch normalisation; into executor->folded. weight NULL: it is not folded. */
     const float *weight, *bias;
     bool whole;  /* the value is of the whole batch, though the node may run for a part of it */
@@ -39,6 +41,8 @@ struct dho_executor {
     int first;      /* where in the batch that run begins */
     bool *prepared; /* owned, [max_batch + 1]: the kernels of passes of this batch are reserved */
     bool training;
+    int lowest;              /* the first node that trains */
+    const float *drops;      /* borrowed; NULL: all 1 */
     const void *input;       /* borrowed from forward until backward */
     dho_node_memory *memory; /* owned, [graph->count] */
     void *arena;             /* owned */
@@ -46,10 +50,10 @@ struct dho_executor {
     float *folded;   /* owned; weights and biases of folded convolutions; NULL: there are none */
     bool backward;   /* values are read as backward has them */
     dho_slabs slabs; /* of the pass that runs */
-    dho_value_observer see; /* NULL: nobody looks */
-    void *see_context;      /* borrowed */
-    dho_value captured;     /* its gradient is copied to capture_out, unless that is NULL */
-    float *capture_out;     /* borrowed */
+    dho_value_observer see;    /* NULL: nobody looks */
+    void *see_context;         /* borrowed */
+    dho_value captured;        /* its gradient is copied to capture_out, unless that is NULL */
+    float *capture_out;        /* borrowed */
     dho_gradients_final final; /* NULL: nobody asks */
     void *final_context;       /* borrowed */
 };

@@ -37,7 +37,7 @@ static dho_status plan_gradients(dho_executor *executor, dho_plan *plan)
     for (int i = graph->count - 1; i >= 0; i--) {
         const dho_node *node = &graph->nodes[i];
         const dho_value *inputs = node->inputs;
-        for (int k = 0; k < DHO_NODE_INPUTS; k++) {
+        for (int k = 0; k < DHO_NODE_INPUTS && executor->memory[i].trains; k++) {
             if (inputs[k] < 0) continue;
             const bool written = plan->written[inputs[k]];
             if (written && node->op->only_sets)
@@ -161,7 +161,7 @@ static void plan_forward(const dho_executor *executor, dho_plan *plan)
         *block_at(plan, DHO_PLAN_SAVED, i) =
             (dho_block){.bytes = bytes_of(executor, i, node->op->saved_bytes),
                         .first = i,
-                        .last = executor->training ? 2 * n - i : i};
+                        .last = executor->memory[i].trains ? 2 * n - i : i};
     }
 }
 
@@ -174,13 +174,14 @@ static void plan_gradient_blocks(const dho_executor *executor, dho_plan *plan)
     for (int i = n - 1; i >= 0; i--) {
         const dho_node *node = &graph->nodes[i];
         const int backward = 2 * n - i, owner = plan->gradient_of[i];
-        if (dho_node_is_given(node)) continue;
+        if (dho_node_is_given(node) || !executor->memory[i].has_gradient) continue;
         dho_block *block = block_at(plan, DHO_PLAN_GRADIENT, owner);
         if (owner == i)
             *block = (dho_block){
                 .bytes = output_bytes(executor, i), .first = backward, .last = backward};
         extend(block, node->is_output ? n : backward);
         extend(block, backward);
+        if (!executor->memory[i].trains) continue;
         *block_at(plan, DHO_PLAN_SCRATCH, i) =
             (dho_block){.bytes = bytes_of(executor, i, node->op->scratch_bytes),
                         .first = backward,
@@ -188,8 +189,9 @@ static void plan_gradient_blocks(const dho_executor *executor, dho_plan *plan)
     }
     for (int i = 0; i < n; i++) {
         const dho_value *inputs = graph->nodes[i].inputs;
-        for (int k = 0; k < DHO_NODE_INPUTS; k++)
-            if (inputs[k] >= 0 && !dho_node_is_given(&graph->nodes[inputs[k]]))
+        for (int k = 0; k < DHO_NODE_INPUTS && executor->memory[i].trains; k++)
+            if (inputs[k] >= 0 && executor->memory[inputs[k]].has_gradient &&
+                !dho_node_is_given(&graph->nodes[inputs[k]]))
                 extend(block_at(plan, DHO_PLAN_GRADIENT, plan->gradient_of[inputs[k]]), 2 * n - i);
     }
 }
@@ -197,9 +199,10 @@ static void plan_gradient_blocks(const dho_executor *executor, dho_plan *plan)
 static void plan_backward_reads(dho_executor *executor, dho_plan *plan)
 {
     const dho_graph *graph = executor->graph;
-    for (int i = graph->count - 1; i >= 0; i--) {
+    for (int i = graph->count - 1; i >= executor->lowest; i--) {
         const dho_node *node = &graph->nodes[i];
         const dho_value *inputs = node->inputs;
+        if (!executor->memory[i].trains) continue;
         for (int k = 0; k < DHO_NODE_INPUTS; k++)
             if (inputs[k] >= 0 && (node->backward_reads >> k & 1))
                 need(executor, plan, inputs[k], i);

@@ -42,9 +42,12 @@ dho_node_pass dho_executor_pass(const dho_executor *executor, int index, int bat
                           .max_batch = executor->max_batch,
                           .rows = (int64_t)batch * node->height * node->width,
                           .training = executor->training,
+                          .trains = memory->trains,
                           .again = executor->backward,
                           .y = value_of(executor, index),
                           .saved = memory->saved,
+                          .drops = executor->training && graph->drops > 0 ? executor->drops : NULL,
+                          .drop_count = graph->drops,
                           .dy = memory->gradient,
                           .scratch = memory->scratch};
     for (int k = 0; k < DHO_NODE_INPUTS; k++) {
@@ -68,6 +71,11 @@ dho_node_pass dho_executor_pass(const dho_executor *executor, int index, int bat
     return pass;
 }
 
+float dho_pass_drop(const dho_node_pass *pass, int image, int drop)
+{
+    return pass->drops != NULL && drop >= 0 ? pass->drops[image * pass->drop_count + drop] : 1;
+}
+
 dho_places_shape dho_pass_places(const dho_node_pass *pass)
 {
     const dho_node *in = pass->in[0];
@@ -87,7 +95,7 @@ void dho_pass_residual_backward(const dho_node_pass *pass, int input)
 
 unsigned dho_pass_backward_calls(const dho_node_pass *pass)
 {
-    if (!pass->training) return 0;
+    if (!pass->trains) return 0;
     if (pass->dx[0] == NULL) return DHO_CALL_WEIGHTS;
     return DHO_CALL_WEIGHTS | (pass->add[0] ? DHO_CALL_DATA_ADD : DHO_CALL_DATA);
 }
@@ -145,6 +153,11 @@ void dho_executor_forward(dho_executor *executor, int batch, const void *input,
     run_forward(executor, executor->cut, executor->graph->count, &start);
 }
 
+void dho_executor_set_drops(dho_executor *executor, const float *factors)
+{
+    executor->drops = factors;
+}
+
 void dho_executor_observe(dho_executor *executor, dho_value_observer see, void *context)
 {
     executor->see = see;
@@ -178,13 +191,14 @@ void dho_executor_backward(dho_executor *executor, const float *parameters, floa
     double start = dho_seconds_now();
     executor->backward = true;
     executor->slabs = (dho_slabs){.parameters = parameters, .gradients = gradients};
-    for (int i = executor->graph->count - 1; i >= 0; i--) {
+    for (int i = executor->graph->count - 1; i >= executor->lowest; i--) {
         for (int j = executor->memory[i].replay_from; j <= i; j++)
             if (executor->memory[j].replay_at == i)
                 run_node(executor, j, nodes[j].op->forward, &start);
         capture(executor, i);
-        run_node(executor, i, nodes[i].op->backward, &start);
+        if (executor->memory[i].trains) run_node(executor, i, nodes[i].op->backward, &start);
         if (executor->final != NULL)
             executor->final(executor->final_context, executor->memory[i].final_from);
     }
+    if (executor->final != NULL) executor->final(executor->final_context, 0);
 }

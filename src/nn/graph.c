@@ -201,6 +201,8 @@ static int add_slot(dho_graph *graph, dho_slot_list *list, const char *name, con
     }
     DHO_TRY_GOTO(dho_asprintf(&slot.name, "%s%s%s", name, suffix != NULL ? "." : "",
                               suffix != NULL ? suffix : ""));
+    slot.block = graph->block;
+    slot.behind = graph->blocks;
     slot.count = 1;
     for (int d = 0; d < slot.dims; d++) slot.count *= (size_t)slot.shape[d];
     slot.offset = list->floats;

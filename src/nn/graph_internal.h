@@ -17,6 +17,9 @@ struct dho_graph {
     int blocks, block;  /* blocks begun; the one that is open, 0: none */
     bool run_only;      /* not to be trained */
     bool deployed;      /* dho_graph_deploy */
+    bool frozen_norms;  /* dho_graph_freeze_batch_norms */
+    bool drops_paths;   /* dho_graph_enable_drop_path */
+    int drops;          /* factors an image */
     dho_status failure; /* the first one of a builder call */
     char message[256];
 };

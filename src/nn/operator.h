@@ -36,11 +36,14 @@ typedef struct dho_node_pass {
     int max_batch; /* of the executor: algorithms are chosen by it */
     int64_t rows;  /* of the output: batch * height * width */
     bool training; /* the executor's passes are steps of training */
+    bool trains;   /* backward runs: this node or one below has a parameter that is trained */
     bool again;    /* forward has run before, and backward needs the value again */
 
     const void *x[DHO_NODE_INPUTS]; /* values of the inputs */
     void *y;                        /* of the output; in backward only if backward_reads has it */
     void *saved;                    /* saved_bytes, from forward to backward */
+    const float *drops;             /* [batch][drop_count]; NULL: all 1 */
+    int drop_count;
     const float *parameters[DHO_NODE_PARAMETERS];
     const float *buffers[DHO_NODE_BUFFERS]; /* forward of an evaluation */
     float *statistics[DHO_NODE_BUFFERS];    /* first forward of training: this batch's */
@@ -122,6 +125,10 @@ void dho_graph_demand(dho_graph *graph, bool condition, const char *what);
 
 /* dho_graph_deploy was called. */
 bool dho_graph_is_deployed(const dho_graph *graph);
+/* Are the batch normalisations that are appended now frozen? */
+bool dho_graph_freezes_batch_norms(const dho_graph *graph);
+/* The place of the next operator's factor among an image's; -1 where branches have none. */
+int dho_graph_add_drop(dho_graph *graph);
 
 /* --- for descriptors --- */
 
@@ -137,6 +144,8 @@ void dho_shape_of_windows(dho_graph *graph, dho_node *node);
 void dho_shape_of_vector(dho_graph *graph, dho_node *node);
 void dho_shape_of_tokens(dho_graph *graph, dho_node *node);
 bool dho_same_shape(const dho_node *a, const dho_node *b);
+/* The factor of an image of the pass at place `drop`; 1 at -1. */
+float dho_pass_drop(const dho_node_pass *pass, int image, int drop);
 /* Of input 0, for kernels. */
 dho_places_shape dho_pass_places(const dho_node_pass *pass);
 /* The bits DHO_CALL_* of backward of a convolution or a linear layer. */

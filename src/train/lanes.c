@@ -70,6 +70,7 @@ static void free_lane(dho_lane *lane, const dho_compute *callers)
     dho_free(lane->teacher_logits);
     dho_free(lane->teacher_scratch);
     dho_free(lane->loss_scratch);
+    dho_free(lane->drops);
 }
 
 void dho_lanes_free(dho_lanes *lanes, const dho_compute *callers)

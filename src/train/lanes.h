@@ -16,8 +16,9 @@ typedef struct dho_lane {
     dho_executor *executor;                  /* owned */
     float *teacher_payload, *teacher_logits; /* owned, [micro_batch][dim], [micro_batch][classes] */
     float *teacher_scratch;                  /* owned: of the head, for micro_batch rows */
+    float *drops;        /* owned, [micro_batch][dho_graph_drop_count]; NULL: no factors */
     double *loss_scratch; /* owned: of a loss that needs one, else NULL */
-    double data_seconds;                     /* waited for images, in this step */
+    double data_seconds;  /* waited for images, in this step */
     /* The run's; see dho_lanes_run. */
     dho_status status;
     char message[1024];

@@ -2,7 +2,8 @@
 
 int dho_microbatch_passes(const dho_student *student, bool separate, int rows, int labelled)
 {
-    const bool coupled = dho_graph_buffer_floats(student->graph) > 0; /* running statistics */
+    const bool coupled = dho_graph_buffer_floats(student->graph) > 0 && /* batch statistics */
+                         !student->frozen_batch_norm;
     return (separate || !coupled) && labelled > 0 && labelled < rows ? 2 : 1;
 }
 
@@ -33,7 +34,9 @@ static dho_loss_terms run_pass(const dho_microbatch *m, const dho_objective *obj
     const float *heads[2] = {NULL, NULL};
     float *dheads[2] = {NULL, NULL};
     const char *images = (const char *)m->images + from * dho_executor_input_bytes(m->executor);
-    dho_executor_forward(m->executor, rows, images, m->parameters, NULL, statistics);
+    const int drops = dho_graph_drop_count(student->graph);
+    dho_executor_set_drops(m->executor, m->drops != NULL ? m->drops + first * drops : NULL);
+    dho_executor_forward(m->executor, rows, images, m->parameters, m->buffers, statistics);
     for (int h = 0; h < student->head_count; h++) {
         heads[h] = dho_executor_output(m->executor, student->heads[h]);
         dheads[h] = dho_executor_output_gradient(m->executor, student->heads[h]);

@@ -37,6 +37,9 @@ dho_student_options dho_run_student(const dho_config *config, int classes, int p
         .head_forms = {config->student.head_ce, config->student.head_kd},
         .head_scale = (float)config->student.head_scale,
         .head_hidden = {(int)config->student.head_ce_hidden, (int)config->student.head_kd_hidden},
+        .freeze_backbone = config->student.freeze == DHO_FREEZE_BACKBONE,
+        .freeze_batch_norm = config->student.batch_norm == DHO_BATCH_NORM_FROZEN,
+        .drop_path = config->student.drop_path > 0,
         .projection = dho_method_uses_features(config->method) ? projection : 0};
 }
 

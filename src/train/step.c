@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "dho/log.h"
 #include "dho/teacher.h"
+#include "train/drop_path.h"
 #include "train/ema.h"
 #include "train/not_finite.h"
 #include "train/pcgrad.h"
@@ -130,6 +131,8 @@ static dho_status compute_microbatch(dho_trainer *trainer, dho_lane *lane, const
     dho_microbatch microbatch = {.executor = lane->executor,
                                  .student = &trainer->student,
                                  .parameters = trainer->parameters,
+                                 .buffers = trainer->buffers,
+                                 .drops = lane->drops,
                                  .passes = trainer->passes,
                                  .rows = batch->count,
                                  .labelled = batch->labelled,
@@ -140,6 +143,8 @@ static dho_status compute_microbatch(dho_trainer *trainer, dho_lane *lane, const
     dho_objective objective =
         dho_objective_at(&trainer->objective, trainer->step, trainer->length.total_steps);
     objective.scratch = lane->loss_scratch;
+    if (lane->drops != NULL)
+        dho_drop_path_fill(trainer->student.graph, trainer->config, batch, lane->drops);
     if (dho_step_conflict_due(&trainer->conflict, trainer->step + 1))
         dho_step_conflict_run(&trainer->conflict, &microbatch, &objective, lane->index, slot);
     memset(slab, 0, trainer->slab_floats * sizeof *slab);
@@ -149,6 +154,9 @@ static dho_status compute_microbatch(dho_trainer *trainer, dho_lane *lane, const
     }
     const dho_loss_terms terms = run_microbatch(trainer, &microbatch, &objective, slab);
     take_terms(&terms, slab);
+    if (trainer->cache != NULL)
+        dho_teacher_score_count(batch, trainer->dataset.classes, lane->teacher_logits,
+                                &slab[TAIL_TEACHER], &slab[TAIL_TEACHER_RIGHT]);
     if (!isfinite(terms.total)) dho_not_finite_warn(trainer, lane, batch, terms.total);
     if (final != NULL)
         pass_on(final, 0);
@@ -231,53 +239,37 @@ static dho_status gradient_norm(const dho_trainer *trainer, const float *gradien
     return DHO_OK;
 }
 
-/* One range of the weights, and its part of the optimizer's state. */
-static void update_range(const dho_trainer *trainer, const float *gradient, dho_owned_range range,
-                         double lr)
-{
-    const dho_kernels *kernels = dho_compute_kernels(trainer->compute);
-    const dho_config *config = trainer->config;
-    const float scale = 1.0f / (float)trainer->shards;
-    const int64_t step = trainer->step + 1;
-    const size_t floats = range.end - range.begin;
-    float *weights = trainer->parameters + range.begin;
-    if (config->train.optimizer == DHO_OPTIMIZER_ADAMW)
-        kernels->adamw(trainer->compute, floats,
-                       &(dho_adamw_step){.step = step,
-                                         .lr = lr,
-                                         .beta1 = config->train.beta1,
-                                         .beta2 = config->train.beta2,
-                                         .eps = config->train.eps,
-                                         .weight_decay = config->train.weight_decay,
-                                         .gradient_scale = scale},
-                       gradient + range.begin, weights, trainer->moment1 + range.moment,
-                       trainer->moment2 + range.moment);
-    else
-        kernels->sgd(trainer->compute, floats,
-                     &(dho_sgd_step){.step = step,
-                                     .lr = lr,
-                                     .momentum = config->train.momentum,
-                                     .weight_decay = config->train.weight_decay,
-                                     .gradient_scale = scale},
-                     gradient + range.begin, weights, trainer->moment1 + range.moment);
-}
-
 /* Collective where the optimizer is sharded. */
-static dho_status update(dho_trainer *trainer, float *slab, double lr)
+static dho_status update(dho_trainer *trainer, float *slab, const dho_step_metrics *metrics)
 {
-    for (size_t i = 0; i < trainer->owned.count; i++)
-        update_range(trainer, slab + dho_trainer_gradient_offset(trainer), trainer->owned.items[i],
-                     lr);
+    const dho_config *config = trainer->config;
+    const dho_update step = {.compute = trainer->compute,
+                             .config = config,
+                             .groups = &trainer->groups,
+                             .step = trainer->step + 1,
+                             .lr = metrics->values[DHO_METRIC_LR],
+                             .gradient_scale =
+                                 dho_gradient_scale(trainer->shards, config->train.clip_grad,
+                                                    metrics->values[DHO_METRIC_GRADIENT_NORM]),
+                             .gradients = slab + dho_trainer_gradient_offset(trainer),
+                             .parameters = trainer->parameters,
+                             .moment1 = trainer->moment1,
+                             .moment2 = trainer->moment2};
+    for (size_t i = 0; i < trainer->owned.count; i++) {
+        const dho_owned_range *own = &trainer->owned.items[i];
+        dho_update_range(&step, own->begin, own->end, own->moment);
+    }
     DHO_TRY(dho_owned_spread(&trainer->owned, trainer->parameters));
     /* Towards the mean of the microbatches' statistics. */
-    dho_microbatch_move_statistics(trainer->buffer_floats, trainer->passes,
-                                   1.0f / (float)trainer->shards, statistics_of(slab),
-                                   trainer->buffers);
+    if (config->student.batch_norm == DHO_BATCH_NORM_BATCH)
+        dho_microbatch_move_statistics(trainer->buffer_floats, trainer->passes,
+                                       1.0f / (float)trainer->shards, statistics_of(slab),
+                                       trainer->buffers);
     if (trainer->ema_parameters == NULL) return DHO_OK;
     const int threads = dho_compute_threads(trainer->compute);
-    dho_ema_update(trainer->parameter_floats, trainer->config->train.ema, trainer->parameters,
+    dho_ema_update(trainer->parameter_floats, config->train.ema, trainer->parameters,
                    trainer->ema_parameters, threads);
-    dho_ema_update(trainer->buffer_floats, trainer->config->train.ema, trainer->buffers,
+    dho_ema_update(trainer->buffer_floats, config->train.ema, trainer->buffers,
                    trainer->ema_buffers, threads);
     return DHO_OK;
 }
@@ -334,7 +326,7 @@ static dho_status update_if_finite(dho_trainer *trainer, float *slab, dho_step_m
     if (isfinite(metrics->values[DHO_METRIC_LOSS]) &&
         isfinite(metrics->values[DHO_METRIC_GRADIENT_NORM])) {
         trainer->skips_in_a_row = 0;
-        return update(trainer, slab, metrics->values[DHO_METRIC_LR]);
+        return update(trainer, slab, metrics);
     }
     if (trainer->config->train.on_nonfinite == DHO_POLICY_FAIL ||
         ++trainer->skips_in_a_row == MOST_SKIPS)
@@ -377,6 +369,11 @@ static dho_status run_step(dho_trainer *trainer, dho_local_failure *inout_log, b
                                          &written));
     take_times(&times, start, &metrics);
     if (written == DHO_OK) written = dho_progress_step(&trainer->progress, &metrics);
+    const int64_t rows =
+        trainer->shards * (int64_t)dho_sampler_rows(trainer->sampler, trainer->step - 1).labelled;
+    if (written == DHO_OK)
+        written = dho_teacher_score_step(&trainer->teacher_score, trainer->step, rows,
+                                         &slab[TAIL_TEACHER], &trainer->progress);
     *inout_log = dho_local_failure_of(written);
     return DHO_OK;
 }

@@ -22,12 +22,15 @@
 #include "train/run_length.h"
 #include "train/share.h"
 #include "train/step_conflict.h"
+#include "train/teacher_score.h"
 
 /* The tail of a gradient slab: what is summed over microbatches beside gradients and batch
  * statistics, so that one collective a step carries everything. Metrics first, by their index. */
 enum {
     TAIL_STOP = DHO_METRIC_COUNT, /* > 0: a rank got a signal */
     TAIL_FAILURE,                 /* > 0: a rank's local work failed */
+    TAIL_TEACHER,                 /* counts of dho_teacher_score: seen, right */
+    TAIL_TEACHER_RIGHT,
     TAIL_USED,
     TAIL_FLOATS = (TAIL_USED + DHO_SLAB_LANES - 1) / DHO_SLAB_LANES * DHO_SLAB_LANES
 };
@@ -58,8 +61,9 @@ typedef struct dho_trainer {
     int micro_labelled, micro_batch; /* rows of a microbatch, at most: labelled, all */
     int passes;                      /* of a microbatch through the student */
 
-    dho_owned owned; /* what this rank updates */
-    int gradient_sets; /* of a slab: 1, or 2 with distill.gradients: pcgrad */
+    dho_parameter_groups groups; /* what is trained, and how */
+    dho_owned owned;             /* what this rank updates of it */
+    int gradient_sets;           /* of a slab: 1, or 2 with distill.gradients: pcgrad */
     /* Slabs. parameters: parameter_floats. moment1, moment2: owned.floats. buffers: buffer_floats.
      * partials: share.slots slabs of slab_floats = [tail | batch statistics | gradients], the
      * statistics being those of each pass, [passes][buffer_floats]. Backward ends with the first
@@ -89,6 +93,7 @@ typedef struct dho_trainer {
     bool dry;           /* nothing may be written */
     int skips_in_a_row; /* steps without an update because they were not finite */
     dho_progress progress;
+    dho_teacher_score teacher_score;
     dho_checkpoint_writer *writer; /* rank 0 */
 } dho_trainer;
 

@@ -44,6 +44,10 @@ static dho_status open_lane(const dho_trainer *trainer, dho_lane *lane)
         .recompute = trainer->config->compute.recompute};
     DHO_TRY(dho_executor_create(&lane->executor, trainer->student.graph, &execution));
     DHO_TRY(dho_trainer_prepare_passes(trainer, lane->executor));
+    const int drops = dho_graph_drop_count(trainer->student.graph);
+    if (drops > 0)
+        DHO_TRY(dho_alloc(&lane->drops, (size_t)trainer->micro_batch * (size_t)drops,
+                          sizeof *lane->drops, "factors of branches"));
     return trainer->cache != NULL ? open_teacher(trainer, lane) : DHO_OK;
 }
 

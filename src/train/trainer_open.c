@@ -2,12 +2,12 @@
 #include "train/trainer_internal.h"
 
 #include "base/folder_lock.h"
+#include "checkpoint/initial_weights.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
 #include "dho/microbatch.h"
 #include "dho/run_setup.h"
 #include "dho/teacher.h"
-#include "train/initial_weights.h"
 #include "train/run_sizes.h"
 
 #include <math.h>
@@ -131,6 +131,7 @@ static dho_status open_slabs(dho_trainer *trainer)
                                                trainer->buffer_floats, trainer->passes);
     const size_t floats = trainer->parameter_floats;
     DHO_TRY(dho_alloc_zero(&trainer->parameters, floats, sizeof(float), "parameters"));
+    DHO_TRY(dho_parameter_groups_create(&trainer->groups, trainer->config, graph));
     DHO_TRY(dho_owned_create(&trainer->owned, trainer->comm, trainer->config->train.shard_optimizer,
                              floats, DHO_RUN_BUCKET_FLOATS));
     DHO_TRY(
@@ -146,7 +147,8 @@ static dho_status open_slabs(dho_trainer *trainer)
                                      &trainer->student, &trainer->share, trainer->micro_batch,
                                      trainer->passes));
     dho_graph_initialise(graph, trainer->config->seed, trainer->parameters, trainer->buffers);
-    DHO_TRY(dho_initial_weights_load(trainer));
+    DHO_TRY(dho_initial_weights_load(trainer->config, &trainer->student, &trainer->dataset,
+                                     trainer->parameters, trainer->buffers));
     return trainer->config->train.ema > 0 ? open_average(trainer) : DHO_OK;
 }
 
@@ -208,6 +210,9 @@ dho_status dho_trainer_start_loader(dho_trainer *trainer)
     const dho_config *config = trainer->config;
     const bool boxes = trainer->cache != NULL && !dho_cache_get_spec(trainer->cache)->free_crops;
     dho_loader_options options = dho_setup_loader(config, &trainer->dataset);
+    options.augmentation = dho_setup_augmentation(config);
+    trainer->teacher_score =
+        dho_teacher_score_begin(trainer->labelled.count, trainer->cache != NULL, trainer->step);
     options.view_source = boxes ? dho_teacher_view : NULL;
     options.view_context = trainer->cache;
     options.prefetch += 2 * (trainer->lanes.count - 1); /* what lanes hold and wait for */
@@ -241,6 +246,7 @@ void dho_trainer_close(dho_trainer *trainer)
     dho_dataset_free(&trainer->dataset);
     dho_share_free(&trainer->share);
     dho_owned_free(&trainer->owned);
+    dho_parameter_groups_free(&trainer->groups);
     dho_free(trainer->parameters);
     dho_free(trainer->moment1);
     dho_free(trainer->moment2);

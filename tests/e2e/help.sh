@@ -105,7 +105,7 @@ offers "--resume" dho train my.yaml --r
 offers "--shards --set" dho pack --s
 offers "auto never" dho train --resume ""
 offers "fp16 int8" dho cache build --encoding ""
-offers "train.lr= train.log_every=" dho train my.yaml --set train.l
+offers "train.lr= train.layer_decay= train.log_every=" dho train my.yaml --set train.l
 offers "" dho train my
 pass "completion"
 

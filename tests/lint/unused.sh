@@ -14,7 +14,7 @@ cache_header_bytes                                          fuzzers set a shard'
 dho_tar_set_member dho_tar_set_touched                  tests: what a virtual shard opens
 dho_cache_read_shots                                        tests: a head from a cache alone
 dho_cache_finish                                            public, with its pair dho_cache_write_shard
-dho_image_to_network dho_resize_center_crop_geometry        the two halves of dho_image_eval_transform
+dho_resize_center_crop_geometry                             a half of dho_image_eval_transform
 dho_config_schema_markdown dho_config_decides_markdown      tests write docs/configuration.md and checkpoint.md
 dho_compute_scratch dho_winograd_fits dho_winograd_pays     tests of kernels
 dho_winograd_plan                                           so do these

@@ -76,7 +76,7 @@ static void batch_norm_again(dho_compute *compute, const dho_batch_norm_shape *s
 }
 
 /* dgamma = sum g xhat, dbeta = sum g, dx = gamma inv_std (g - dbeta/n - xhat dgamma/n)
- * (Ioffe & Szegedy 2015), with g = dy masked by the activation. */
+ * (Ioffe & Szegedy 2015), with g = dy masked by the activation. Frozen: dx = gamma inv_std g. */
 static void batch_norm_backward(dho_compute *compute, const dho_batch_norm_shape *shape,
                                 const dho_batch_norm_gradients *t, const float *restrict mean,
                                 const float *restrict inv_std)
@@ -100,8 +100,8 @@ static void batch_norm_backward(dho_compute *compute, const dho_batch_norm_shape
             const int64_t i = r * channels + c;
             const double g = mask((double)dy[i], output_at(&f, i, c), shape->activation);
             const double xhat = ((double)x[i] - m) * inverse;
-            const double d = (double)t->gamma[c] * inverse *
-                             (g - sum / (double)rows - xhat * sum_xhat / (double)rows);
+            const double through = shape->frozen ? 0 : (sum + xhat * sum_xhat) / (double)rows;
+            const double d = (double)t->gamma[c] * inverse * (g - through);
             dx[i] = (float)(t->accumulate_dx ? (double)dx[i] + d : d);
             if (dresidual == NULL) continue;
             dresidual[i] = (float)(t->accumulate_dresidual ? (double)dresidual[i] + g : g);

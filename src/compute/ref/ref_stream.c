@@ -1,6 +1,26 @@
 /* Reference kernels between activations and the float residual stream. */
 #include "compute/ref/ref_tables.h"
 
+static void image_scale_forward(dho_compute *compute, const dho_rows_shape *shape, const void *x,
+                                const float *scales, const float *residual, float *y)
+{
+    const float *values = x;
+    (void)compute;
+    for (int64_t r = 0; r < shape->rows; r++)
+        for (int64_t i = r * shape->channels; i < (r + 1) * shape->channels; i++)
+            y[i] = (float)((double)residual[i] + (double)scales[r] * (double)values[i]);
+}
+
+static void image_scale_backward(dho_compute *compute, const dho_rows_shape *shape,
+                                 const float *scales, const float *dy, void *dx)
+{
+    float *out = dx;
+    (void)compute;
+    for (int64_t r = 0; r < shape->rows; r++)
+        for (int64_t i = r * shape->channels; i < (r + 1) * shape->channels; i++)
+            out[i] = (float)((double)scales[r] * (double)dy[i]);
+}
+
 static void layer_scale_forward(dho_compute *compute, const dho_rows_shape *shape,
                                 const void *x_data, const float *gamma, const float *residual,
                                 float *y)
@@ -40,7 +60,9 @@ static void load(dho_compute *compute, size_t count, const void *in_data, bool a
 }
 
 const dho_kernel_table dho_ref_stream = {
-    .kernels = {.layer_scale_forward = layer_scale_forward,
+    .kernels = {.image_scale_forward = image_scale_forward,
+                .image_scale_backward = image_scale_backward,
+                .layer_scale_forward = layer_scale_forward,
                 .layer_scale_backward = layer_scale_backward,
                 .load = load},
 };

@@ -13,9 +13,14 @@ enum { MEAN, VARIANCE };
 
 static const float eps = 1e-5f;
 
+typedef struct batch_norm_attributes {
+    dho_activation activation;
+    bool frozen; /* training uses the running statistics */
+} batch_norm_attributes;
+
 static void shape(dho_graph *graph, dho_node *node)
 {
-    const dho_activation *activation = node->attributes;
+    const batch_norm_attributes *attributes = node->attributes;
     dho_shape_of_input(graph, node);
     dho_graph_demand(graph, !dho_graph_node(graph, node->inputs[X])->is_float,
                      "batch normalisation of a float value");
@@ -25,17 +30,28 @@ static void shape(dho_graph *graph, dho_node *node)
         dho_graph_demand(graph, dho_same_shape(node, residual), "a residual of another shape");
     }
     /* Without a residual backward has y again from x. */
-    if (node->inputs[RESIDUAL] < 0 || *activation == DHO_ACTIVATION_NONE)
+    if (node->inputs[RESIDUAL] < 0 || attributes->activation == DHO_ACTIVATION_NONE)
         node->backward_reads &= ~(unsigned)DHO_OUTPUT;
 }
 
 static dho_batch_norm_shape shape_of(const dho_node_pass *pass)
 {
-    const dho_activation *activation = pass->node->attributes;
+    const batch_norm_attributes *attributes = pass->node->attributes;
     return (dho_batch_norm_shape){.rows = pass->rows,
                                   .channels = pass->node->channels,
                                   .eps = eps,
-                                  .activation = *activation};
+                                  .activation = attributes->activation,
+                                  .frozen = attributes->frozen};
+}
+
+/* What a frozen one takes for the batch's statistics, in every forward: they lie where backward
+ * looks for those. */
+static void take_running(const dho_node_pass *pass, float *mean, float *inv_std)
+{
+    const int channels = pass->node->channels;
+    memcpy(mean, pass->buffers[MEAN], (size_t)channels * sizeof *mean);
+    for (int c = 0; c < channels; c++)
+        inv_std[c] = (float)(1 / sqrt((double)pass->buffers[VARIANCE][c] + (double)eps));
 }
 
 /* Saved: the mean, then 1 / sqrt(variance + eps). */
@@ -51,7 +67,8 @@ static void forward(const dho_node_pass *pass)
     if (!pass->training) {
         pass->kernels->batch_norm_inference(pass->compute, &s, &tensors, pass->buffers[MEAN],
                                             pass->buffers[VARIANCE]);
-    } else if (pass->again) {
+    } else if (pass->again || s.frozen) {
+        if (!pass->again) take_running(pass, mean, inv_std);
         pass->kernels->batch_norm_again(pass->compute, &s, &tensors, mean, inv_std);
     } else {
         pass->kernels->batch_norm_forward(pass->compute, &s, &tensors, mean, inv_std,
@@ -87,7 +104,8 @@ static size_t saved_bytes(const dho_node_pass *pass)
  */
 static dho_status check_batch(const dho_graph *graph, const dho_node *node, int batch)
 {
-    if (batch > 1 || node->height * node->width > 1) return DHO_OK;
+    const batch_norm_attributes *attributes = node->attributes;
+    if (attributes->frozen || batch > 1 || node->height * node->width > 1) return DHO_OK;
     const char *name = dho_graph_parameter(graph, (size_t)node->parameters[GAMMA])->name;
     return dho_fail(DHO_ERR_CONFIG,
                     "%.*s: Expected more than 1 value per channel when training, got 1 image of "
@@ -111,7 +129,7 @@ static void find_factors(size_t channels, const float *const *parameters,
  * front of it, as which it is written. */
 static void onnx(const dho_onnx_pass *pass)
 {
-    const dho_activation *activation = pass->node->attributes;
+    const batch_norm_attributes *attributes = pass->node->attributes;
     const size_t channels = (size_t)pass->node->channels;
     float *factors = NULL;
     if (pass->in[X]->op != &dho_conv_operator || pass->in[RESIDUAL] != NULL) {
@@ -125,7 +143,7 @@ static void onnx(const dho_onnx_pass *pass)
     find_factors(channels, pass->parameters, pass->buffers, factors, terms);
     const dho_onnx_pass conv = dho_onnx_pass_before(pass);
     const char *y = dho_conv_to_onnx(&conv, factors, terms);
-    dho_onnx_write(pass, dho_onnx_activate(pass->onnx, y, *activation), DHO_ONNX_MAP);
+    dho_onnx_write(pass, dho_onnx_activate(pass->onnx, y, attributes->activation), DHO_ONNX_MAP);
     dho_free(factors);
 }
 
@@ -142,10 +160,10 @@ void dho_batch_norm_fold(const dho_node_pass *pass, const dho_node_pass *conv, f
 
 static dho_conv_shape fused_shape(const dho_node_pass *pass, const dho_node_pass *conv)
 {
-    const dho_activation *activation = pass->node->attributes;
+    const batch_norm_attributes *attributes = pass->node->attributes;
     dho_conv_shape s = dho_conv_shape_of(conv);
     s.adds = pass->in[RESIDUAL] != NULL;
-    s.activation = *activation;
+    s.activation = attributes->activation;
     return s;
 }
 
@@ -166,7 +184,7 @@ void dho_batch_norm_run_folded(const dho_node_pass *pass, const dho_node_pass *c
 }
 
 const dho_operator dho_batch_norm_operator = {.name = "batch norm",
-                                              .attribute_bytes = sizeof(dho_activation),
+                                              .attribute_bytes = sizeof(batch_norm_attributes),
                                               .shape = shape,
                                               .forward = forward,
                                               .backward = backward,
@@ -186,7 +204,8 @@ dho_value dho_graph_batch_norm(dho_graph *graph, dho_value x, const char *name, 
     }
     const int channels = dho_graph_node(graph, x)->channels;
     dho_node node = dho_node_begin(&dho_batch_norm_operator, x);
-    node.attributes = &activation;
+    const batch_norm_attributes attributes = {activation, dho_graph_freezes_batch_norms(graph)};
+    node.attributes = (void *)&attributes;
     node.inputs[RESIDUAL] = residual;
     node.parameters[GAMMA] =
         dho_graph_add_vector(graph, name, "weight", channels, DHO_INIT_ONES, 0);

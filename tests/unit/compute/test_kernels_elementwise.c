@@ -48,6 +48,7 @@ static void norm_data_free(norm_data *d)
 typedef struct norm_variant {
     dho_activation activation;
     bool residual, accumulate_dx, accumulate_dresidual;
+    bool frozen; /* backward */
 } norm_variant;
 
 typedef struct norm_results {
@@ -72,8 +73,11 @@ static norm_results norm_run(dho_compute *c, const norm_data *d, norm_variant v,
                                                           : nan_floats(d->count),
                       .dgamma = copy_floats(d->dgamma, channels),
                       .dbeta = copy_floats(d->dbeta, channels)};
-    const dho_batch_norm_shape shape = {
-        .rows = d->rows, .channels = d->channels, .eps = 1e-5f, .activation = v.activation};
+    const dho_batch_norm_shape shape = {.rows = d->rows,
+                                        .channels = d->channels,
+                                        .eps = 1e-5f,
+                                        .activation = v.activation,
+                                        .frozen = v.frozen};
     k->batch_norm_forward(
         c, &shape,
         &(dho_batch_norm_tensors){
@@ -116,7 +120,7 @@ static void norm_check_again(dho_compute *c, const norm_data *d, norm_variant v,
     float *again = copy_floats(d->dx, d->count), *sums = nan_floats(4 * (size_t)d->channels);
     memset(sums, 0, 4 * channel_bytes);
     const dho_batch_norm_shape shape = {
-        .rows = d->rows, .channels = d->channels, .activation = v.activation};
+        .rows = d->rows, .channels = d->channels, .activation = v.activation, .frozen = v.frozen};
     k->batch_norm_again(c, &shape,
                         &(dho_batch_norm_tensors){.x = d->x,
                                                   .gamma = d->gamma,
@@ -195,8 +199,9 @@ START_TEST(test_batch_norm)
     dho_rng rng = test_rng((uint64_t)_i);
     norm_data d = norm_data_create(&rng, norm_cases[_i]);
     dho_compute *ref = open_backend("ref", 1);
-    for (int flags = 0; flags < 24; flags++) {
-        const norm_variant v = {(dho_activation)(flags / 8), flags & 1, flags & 2, flags & 4};
+    for (int flags = 0; flags < 48; flags++) {
+        const norm_variant v = {(dho_activation)(flags / 8 % 3), flags & 1, flags & 2, flags & 4,
+                                flags >= 24};
         norm_results expected = norm_run(ref, &d, v, NULL);
         FOR_BACKENDS(name)
         {

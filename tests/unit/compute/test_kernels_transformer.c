@@ -185,6 +185,38 @@ static void layer_scale_case(dho_compute *c, dho_compute *ref, int index)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) dho_free(all[i]);
 }
 
+/* An image's factor: a row is an image. */
+static void image_scale_case(dho_compute *c, dho_compute *ref, int index)
+{
+    const dho_rows_shape shape = {row_cases[index][0], row_cases[index][1]};
+    const size_t count = (size_t)shape.rows * (size_t)shape.channels;
+    const dho_kernels *k = dho_compute_kernels(c), *r = dho_compute_kernels(ref);
+    dho_rng rng = test_rng((uint64_t)index);
+    float *scales = random_floats(&rng, (size_t)shape.rows, 0, 1);
+    float *residual = random_floats(&rng, count, 0, 1), *dy = random_floats(&rng, count, 0, 1);
+    float *y = nan_floats(count), *ref_y = nan_floats(count), *ref_dx = nan_floats(count);
+    stored x = store(c, random_floats(&rng, count, 0, 3), count);
+    stored dx = store(c, nan_floats(count), count);
+    scales[0] = 0;
+    k->image_scale_forward(c, &shape, x.data, scales, residual, y);
+    r->image_scale_forward(ref, &shape, x.values, scales, residual, ref_y);
+    k->image_scale_backward(c, &shape, scales, dy, dx.data);
+    r->image_scale_backward(ref, &shape, scales, dy, ref_dx);
+    fetch(c, &dx, count);
+    const double eps = (double)FLT_EPSILON;
+    check_close("y", y, ref_y, count, 32 * eps, 2 * eps);
+    check_close("dx", dx.values, ref_dx, count, 0, 2 * eps + rounding(c));
+    drop(&x), drop(&dx);
+    float *const all[] = {scales, residual, dy, y, ref_y, ref_dx};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) dho_free(all[i]);
+}
+
+START_TEST(test_image_scale)
+{
+    on_all_backends(image_scale_case, _i);
+}
+END_TEST
+
 START_TEST(test_layer_scale)
 {
     on_all_backends(layer_scale_case, _i);
@@ -725,6 +757,7 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, test_layer_norm, 0, 4 * ROW_CASES);
     tcase_add_loop_test(tests, test_layer_scale, 0, ROW_CASES);
+    tcase_add_loop_test(tests, test_image_scale, 0, ROW_CASES);
     tcase_add_loop_test(tests, test_gelu, 0, 2 * ROW_CASES);
     tcase_add_test(tests, test_gelu_everywhere);
     tcase_add_loop_test(tests, test_attention, 0, ATTENTION_CASES);

@@ -63,6 +63,12 @@ static dho_value residual(dho_graph *graph, dho_value image)
     return dho_graph_batch_norm(graph, y, "bn", x, DHO_ACTIVATION_NONE);
 }
 
+static dho_value frozen_norm(dho_graph *graph, dho_value image)
+{
+    dho_graph_freeze_batch_norms(graph);
+    return residual(graph, image);
+}
+
 static dho_value max_pool(dho_graph *graph, dho_value image)
 {
     return dho_graph_max_pool(graph, map_of(graph, image), 3, 2, 1);
@@ -185,6 +191,25 @@ static dho_value layer_scale(dho_graph *graph, dho_value image)
     return dho_graph_narrow(graph, dho_graph_layer_scale(graph, branch, "wide.scale", stream));
 }
 
+static dho_value dropped_scale(dho_graph *graph, dho_value image)
+{
+    dho_graph_enable_drop_path(graph);
+    return layer_scale(graph, image);
+}
+
+static dho_value drop_path(dho_graph *graph, dho_value image)
+{
+    dho_graph_enable_drop_path(graph);
+    dho_value stream = dho_graph_widen(graph, map_of(graph, image));
+    for (int i = 0; i < 2; i++) {
+        const char *names[2] = {"first", "second"};
+        const dho_value tokens = dho_graph_narrow(graph, stream);
+        stream = dho_graph_drop_path(
+            graph, dho_graph_linear(graph, tokens, names[i], CHANNELS, true), stream);
+    }
+    return dho_graph_narrow(graph, stream);
+}
+
 static const struct operator_case {
     const char *name;
     dho_value (*build)(dho_graph *graph, dho_value image);
@@ -193,6 +218,7 @@ static const struct operator_case {
     {"depthwise convolution", depthwise},
     {"batch norm", batch_norm},
     {"batch norm with a residual", residual},
+    {"frozen batch norm", frozen_norm},
     {"max pool", max_pool},
     {"average pool", average_pool},
     {"average pool 2x2", average_pool_2x2},
@@ -207,12 +233,14 @@ static const struct operator_case {
     {"attention", attention},
     {"causal attention", causal_attention},
     {"layer scale, conversions, depthwise 7x7", layer_scale},
+    {"layer scale with factors", dropped_scale},
+    {"drop path", drop_path},
     {"embeddings", embed_tokens},
     {"class token", take_token},
     {"mean token, attention pool", attention_pool},
     {"several outputs", several},
 };
-enum { CASES = sizeof cases / sizeof *cases };
+enum { CASES = sizeof cases / sizeof *cases, MOST_DROPS = 2 * BATCH };
 
 typedef struct fixture {
     dho_graph *graph;
@@ -221,7 +249,7 @@ typedef struct fixture {
     dho_value output; /* the last one */
     size_t floats, output_floats;
     float *parameters, *gradients, *buffers, *statistics, *coefficients;
-    float input[BATCH * SIZE * SIZE * 2];
+    float input[BATCH * SIZE * SIZE * 2], drops[MOST_DROPS]; /* factors of branches */
 } fixture;
 
 static float *zeros(size_t count)
@@ -258,6 +286,10 @@ static void fill(fixture *f)
     }
     for (size_t i = 0; i < sizeof f->input / sizeof *f->input; i++)
         f->input[i] = (float)dho_rng_normal(&rng);
+    for (size_t i = 0; i < dho_graph_buffer_floats(f->graph); i++)
+        f->buffers[i] = 1 + 0.3f * (float)dho_rng_uniform(&rng);
+    for (int i = 0; i < MOST_DROPS; i++) f->drops[i] = i % 3 == 1 ? 0 : 1.5f;
+    dho_executor_set_drops(f->executor, f->drops);
     for (size_t i = 0; i < f->output_floats; i++) f->coefficients[i] = (float)dho_rng_normal(&rng);
 }
 
@@ -273,7 +305,7 @@ static double loss(fixture *f)
 {
     const float *coefficient = f->coefficients;
     double sum = 0;
-    dho_executor_forward(f->executor, BATCH, f->input, f->parameters, NULL, f->statistics);
+    dho_executor_forward(f->executor, BATCH, f->input, f->parameters, f->buffers, f->statistics);
     for (dho_value x = 0; x <= f->output; x++) {
         const float *output = dho_executor_output(f->executor, x);
         for (size_t i = 0; i < output_floats(f, x); i++) sum += (double)*coefficient++ * output[i];

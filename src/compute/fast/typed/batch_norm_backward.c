@@ -157,8 +157,8 @@ static void batch_norm_backward(dho_compute *compute, const dho_batch_norm_shape
             const int c = sums.first + i;
             const double inverse = (double)inv_std[c], sum = merged(&sums, 0, i);
             const double sum_xhat = merged(&sums, 1, i) * inverse;
-            mean_g[i] = (float)(sum / rows);
-            slope[i] = (float)(sum_xhat * inverse / rows);
+            mean_g[i] = shape->frozen ? 0 : (float)(sum / rows);
+            slope[i] = shape->frozen ? 0 : (float)(sum_xhat * inverse / rows);
             t->dgamma[c] += (float)sum_xhat;
             t->dbeta[c] += (float)sum;
         }

@@ -1,4 +1,4 @@
-/* A scale for each channel, added to the float residual stream. */
+/* A scale for each channel, or for each image, added to the float residual stream. */
 #include "compute/fast/channel_sums.h"
 #include "compute/fast/fast_tables.h"
 #include "compute/fast/typed/element.h"
@@ -79,7 +79,70 @@ static void layer_scale_backward(dho_compute *compute, const dho_rows_shape *sha
     }
 }
 
+typedef struct image_scale {
+    int64_t rows; /* images */
+    int channels, parts;
+    const float *scales, *residual, *dy;
+    const element *x;
+    float *y;
+    element *dx;
+} image_scale;
+
+static void image_forward_part(void *context, int part)
+{
+    const image_scale *s = context;
+    const dho_range mine = dho_range_of(s->rows, 1, s->parts, part);
+    for (int64_t r = mine.begin; r < mine.end; r++) {
+        const element *restrict x = s->x + r * s->channels;
+        const float *restrict residual = s->residual + r * s->channels;
+        float *restrict y = s->y + r * s->channels;
+        const float scale = s->scales[r];
+#pragma omp simd
+        for (int c = 0; c < s->channels; c++) y[c] = residual[c] + scale * LOAD(x[c]);
+    }
+}
+
+static void image_scale_forward(dho_compute *compute, const dho_rows_shape *shape, const void *x,
+                                const float *scales, const float *residual, float *y)
+{
+    image_scale s = {.rows = shape->rows,
+                     .channels = shape->channels,
+                     .parts = dho_compute_parts(compute, shape->rows * shape->channels),
+                     .scales = scales,
+                     .x = x,
+                     .residual = residual,
+                     .y = y};
+    dho_compute_parallel(compute, s.parts, image_forward_part, &s);
+}
+
+static void image_backward_part(void *context, int part)
+{
+    const image_scale *s = context;
+    const dho_range mine = dho_range_of(s->rows, 1, s->parts, part);
+    for (int64_t r = mine.begin; r < mine.end; r++) {
+        const float *restrict dy = s->dy + r * s->channels;
+        element *restrict dx = s->dx + r * s->channels;
+        const float scale = s->scales[r];
+#pragma omp simd
+        for (int c = 0; c < s->channels; c++) dx[c] = STORE(scale * dy[c]);
+    }
+}
+
+static void image_scale_backward(dho_compute *compute, const dho_rows_shape *shape,
+                                 const float *scales, const float *dy, void *dx)
+{
+    image_scale s = {.rows = shape->rows,
+                     .channels = shape->channels,
+                     .parts = dho_compute_parts(compute, shape->rows * shape->channels),
+                     .scales = scales,
+                     .dy = dy,
+                     .dx = dx};
+    dho_compute_parallel(compute, s.parts, image_backward_part, &s);
+}
+
 const dho_kernel_table TYPED(dho_fast_layer_scale) = {
     .kernels = {.layer_scale_forward = layer_scale_forward,
-                .layer_scale_backward = layer_scale_backward},
+                .layer_scale_backward = layer_scale_backward,
+                .image_scale_forward = image_scale_forward,
+                .image_scale_backward = image_scale_backward},
 };

@@ -1,4 +1,4 @@
-#include "train/head_init.h"
+#include "checkpoint/head_init.h"
 
 #include "dho/head_file.h"
 #include "dho/log.h"
