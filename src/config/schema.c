@@ -277,6 +277,9 @@ static const dho_field config_fields[] = {
            "0: as OMP_NUM_THREADS says, else a share of the CPUs"),
     NUMBER(compute.microbatch_threads, HARDWARE, "0", IN(0, 4096), "threads a microbatch",
            "0: one; more where a rank has more threads than microbatches (docs/reproducibility.md)"),
+    PATH(compute.tuning, HARDWARE, "",
+         "table of dho bench tune: which kernel computes which shape in training; a folder: its table for "
+         "this processor; empty: by rule (docs/tuning.md)"),
 
     SETS(eval.sets, EVALUATION, eval.set_count, "[]", "what is evaluated: a list of mappings"),
     TEXT(eval.select_on, EVALUATION, "", "set on which alpha and beta are chosen; holdout: data.holdout's (the default where there is one); empty: alpha and beta below"),

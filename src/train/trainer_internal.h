@@ -12,6 +12,7 @@
 #include "dho/optim.h"
 #include "dho/student.h"
 #include "dho/teacher_cache.h"
+#include "dho/tuning.h"
 #include "eval/set_evaluator.h"
 #include "train/checkpoint_writer.h"
 #include "train/lanes.h"
@@ -48,7 +49,8 @@ typedef struct dho_trainer {
     dho_cache *cache;             /* NULL for method ce */
     dho_teacher_head own_head;    /* owned: teacher.head's; all zero without */
     const dho_teacher_head *head; /* own_head or the cache's */
-    dho_compute *compute; /* all threads of the rank; a lane's kernels have fewer */
+    dho_compute *compute;         /* all threads of the rank; a lane's kernels have fewer */
+    dho_tuning *tuning;           /* owned: which kernels the lanes have; NULL: the rule chooses */
     dho_student student;
     dho_lanes lanes;
     dho_class_balance balance;
@@ -67,9 +69,10 @@ typedef struct dho_trainer {
      * gradients, so that what is summed last is at the front. */
     size_t parameter_floats, buffer_floats, slab_floats;
     float *parameters, *buffers, *moment1, *moment2, *partials;
-    float **sums; /* owned, [share.sum_count]: the slabs with this rank's sums; the total is in [0] */
+    float *
+        *sums; /* owned, [share.sum_count]: the slabs with this rank's sums; the total is in [0] */
     dho_bucket_sum *sum;
-    double *norm_chunks;                     /* [parameter_floats / DHO_NORM_CHUNK + 1] */
+    double *norm_chunks; /* [parameter_floats / DHO_NORM_CHUNK + 1] */
 
     dho_step_conflict conflict;
     float *ema_parameters, *ema_buffers; /* train.ema: averages of both; NULL without */
@@ -95,8 +98,9 @@ static inline size_t dho_trainer_gradient_offset(const dho_trainer *trainer)
     return trainer->slab_floats - trainer->parameter_floats;
 }
 
-/* Opens everything that the run needs and agrees on it. Collective. */
-dho_status dho_trainer_open(dho_trainer *trainer, const dho_config *config, dho_comm *comm);
+/* Opens everything that the run needs and agrees on it; resume: as dho_train's. Collective. */
+dho_status dho_trainer_open(dho_trainer *trainer, const dho_config *config, dho_comm *comm,
+                            const char *resume);
 void dho_trainer_close(dho_trainer *trainer);
 /* The cache and the head that config->teacher names, and the word about them; nothing for method
  * ce. Local. */
@@ -153,7 +157,8 @@ void dho_trainer_look_at_writer(dho_trainer *trainer, dho_local_failure *inout_l
  * of the step before went. Collective. */
 dho_status dho_trainer_save(dho_trainer *trainer, const dho_local_failure *log, bool last);
 
-/* Adds the lanes' sums up to the rank's, for floats begin .. end - 1 of the slabs (dho/bucket_sum.h). */
+/* Adds the lanes' sums up to the rank's, for floats begin .. end - 1 of the slabs
+ * (dho/bucket_sum.h). */
 void dho_step_merge_lanes(void *trainer, size_t begin, size_t end);
 
 /* One global step: all microbatches, the tree sum, the update, the log. *out_stop: a rank was

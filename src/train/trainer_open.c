@@ -9,6 +9,7 @@
 #include "dho/teacher.h"
 #include "train/initial_weights.h"
 #include "train/run_sizes.h"
+#include "train/run_tuning.h"
 
 #include <math.h>
 #include <string.h>
@@ -108,16 +109,15 @@ static dho_status open_sums(dho_trainer *trainer)
         dho_alloc(&trainer->sums, (size_t)share->sum_count, sizeof *trainer->sums, "gradients"));
     dho_share_sums(share, trainer->partials, trainer->slab_floats, trainer->sums);
     return dho_bucket_sum_create(
-        &trainer->sum,
-        &(dho_bucket_sum_options){.comm = trainer->comm,
-                                  .sums = trainer->sums,
-                                  .count = trainer->slab_floats,
-                                  .bucket = DHO_RUN_BUCKET_FLOATS,
-                                  .whole = dho_trainer_gradient_offset(trainer),
-                                  .scatter = trainer->owned.sharded,
-                                  .lanes = share->lane_count,
-                                  .merge = dho_step_merge_lanes,
-                                  .context = trainer});
+        &trainer->sum, &(dho_bucket_sum_options){.comm = trainer->comm,
+                                                 .sums = trainer->sums,
+                                                 .count = trainer->slab_floats,
+                                                 .bucket = DHO_RUN_BUCKET_FLOATS,
+                                                 .whole = dho_trainer_gradient_offset(trainer),
+                                                 .scatter = trainer->owned.sharded,
+                                                 .lanes = share->lane_count,
+                                                 .merge = dho_step_merge_lanes,
+                                                 .context = trainer});
 }
 
 static dho_status open_slabs(dho_trainer *trainer)
@@ -183,7 +183,8 @@ static dho_status open_local(dho_trainer *trainer)
                            (int)trainer->config->data.image_size);
 }
 
-dho_status dho_trainer_open(dho_trainer *trainer, const dho_config *config, dho_comm *comm)
+dho_status dho_trainer_open(dho_trainer *trainer, const dho_config *config, dho_comm *comm,
+                            const char *resume)
 {
     *trainer = (dho_trainer){.config = config,
                              .comm = comm,
@@ -191,6 +192,7 @@ dho_status dho_trainer_open(dho_trainer *trainer, const dho_config *config, dho_
                              .ranks = dho_comm_size(comm),
                              .lock = -1,
                              .shards = (int)config->train.shards};
+    DHO_TRY(dho_run_tuning_open(&trainer->tuning, config, resume, comm));
     DHO_TRY(dho_comm_agree(comm, open_local(trainer)));
     DHO_TRY(dho_trainer_open_evaluation(trainer));
     DHO_TRY(dho_comm_check_equal(comm, &trainer->dataset.fingerprint,
@@ -230,6 +232,7 @@ void dho_trainer_close(dho_trainer *trainer)
     dho_lanes_free(&trainer->lanes, trainer->compute);
     dho_student_destroy(&trainer->student);
     dho_compute_destroy(&trainer->compute);
+    dho_tuning_destroy(&trainer->tuning);
     dho_cache_close(&trainer->cache);
     dho_class_balance_free(&trainer->balance);
     dho_id_list_free(&trainer->labelled);
