@@ -44,8 +44,6 @@ dho_kernel_site dho_kernel_site_of_linear(const dho_linear_shape *shape, dho_com
                                           dho_call call);
 bool dho_kernel_site_is_same(const dho_kernel_site *a, const dho_kernel_site *b);
 bool dho_kernel_site_is_conv(const dho_kernel_site *site);
-/* Multiplications and additions; a convolution is counted as a direct one. */
-double dho_kernel_site_flops(const dho_kernel_site *site);
 /* "conv_forward fp32 32x56x56x64 to 56x56x64 kernel 3x3 stride 1 padding 1 groups 1": its words in
  * a table; 160 bytes are enough. */
 void dho_kernel_site_describe(const dho_kernel_site *site, char *out, size_t bytes);

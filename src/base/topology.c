@@ -123,3 +123,12 @@ void dho_topology_look_at_caches(const char *root, const uint64_t cpus[DHO_MACHI
         if (dho_machine_count_cpus(sharing) > 1) out[level].cpus = dho_machine_count_cpus(sharing);
     }
 }
+
+void dho_topology_describe_caches(const dho_cache_size caches[DHO_CACHE_LEVELS], char *out,
+                                  size_t bytes)
+{
+    size_t used = 0;
+    for (int level = 1; level < DHO_CACHE_LEVELS && used < bytes; level++)
+        used += (size_t)snprintf(out + used, bytes - used, "%sL%d %lld KiB", level > 1 ? ", " : "",
+                                 level, (long long)caches[level].bytes >> 10);
+}

@@ -6,6 +6,7 @@
 #include "base/machine.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 typedef struct dho_topology {
     uint64_t used_sockets;    /* bit s: a CPU of socket s is the process's; none from 64 on */
@@ -30,5 +31,8 @@ enum { DHO_CACHE_LEVELS = 4 }; /* [0] is not used */
 /* Those of the first CPU of the process. */
 void dho_topology_look_at_caches(const char *root, const uint64_t cpus[DHO_MACHINE_MASK_WORDS],
                                  dho_cache_size out[DHO_CACHE_LEVELS]);
+/* "L1 48 KiB, L2 2048 KiB, L3 32768 KiB" */
+void dho_topology_describe_caches(const dho_cache_size caches[DHO_CACHE_LEVELS], char *out,
+                                  size_t bytes);
 
 #endif

@@ -63,7 +63,8 @@ static dho_status read_wanted(dho_tuning **out, const dho_config *config)
     const char *path = config->compute.tuning;
     *out = NULL;
     if (path[0] == '\0') return DHO_OK;
-    DHO_TRY(dho_tuning_read(out, path));
+    const dho_status status = dho_tuning_read(out, path);
+    if (status != DHO_OK) return dho_fail_prefix(status, "compute.tuning: ");
     if (*out == NULL)
         dho_warn("compute.tuning: %s has no table that was measured on such a processor: kernels "
                  "are chosen by rule",

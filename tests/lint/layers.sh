@@ -22,7 +22,7 @@ declare -A module=(
     [status]=base [log]=base [alloc]=base [rng]=base [file]=base [processor]=base [version]=base [dho]=cli
     [config]=config [layout_rows]=config [model_rows]=config [comm]=comm [bucket_sum]=comm [image]=image
     [dataset]=data [loader]=data [run_setup]=data [tar]=data [data_check]=data
-    [compute]=compute [graph]=nn [student]=models [text_tower]=models
+    [compute]=compute [tuning]=compute [graph]=nn [student]=models [text_tower]=models
     [safetensors]=weights [state_dict]=weights [torch_file]=weights [weights]=weights
     [infer]=infer
     [teacher_head]=heads [tip_adapter]=heads [head_file]=heads

@@ -17,6 +17,9 @@ enum { MEASUREMENTS = DHO_ARITHMETICS + 2 * DHO_LEVELS };
 
 /* Of one slice: short, so that some slices find the machine undisturbed. */
 static const double SLICE_SECONDS = 0.005;
+/* Where others use the CPUs, threads wait for each other: so many times what was planned, no more.
+ */
+static const double MOST = 2;
 
 typedef struct team team;
 
@@ -28,7 +31,8 @@ typedef struct member {
 
 struct team {
     dho_limits *limits;
-    int slices; /* of one measurement */
+    int slices; /* of one measurement, at most */
+    bool goes_on;
     member *members;
     int count;
     pthread_mutex_t gate;
@@ -56,14 +60,22 @@ static double rate_of(const member *m, double seconds, double units, work run, c
  */
 static double best_of_all(member *m, double units, work run, const void *what)
 {
+    team *t = m->team;
+    const double start = dho_seconds_now();
     double best = 0;
     run(m, what);
-    for (int i = 0; i < m->team->slices; i++) {
-        pthread_barrier_wait(&m->team->barrier);
+    for (int i = 0;; i++) {
+        if (m == t->members)
+            t->goes_on = i == 0 || (i < t->slices &&
+                                    dho_seconds_now() - start < MOST * SLICE_SECONDS * t->slices);
+        pthread_barrier_wait(&t->barrier);
+        const bool over = !t->goes_on;
+        pthread_barrier_wait(&t->barrier); /* all have read it */
+        if (over) break;
         m->rate = rate_of(m, SLICE_SECONDS, units, run, what);
-        pthread_barrier_wait(&m->team->barrier);
+        pthread_barrier_wait(&t->barrier);
         double sum = 0;
-        for (int k = 0; k < m->team->count; k++) sum += m->team->members[k].rate;
+        for (int k = 0; k < t->count; k++) sum += t->members[k].rate;
         best = dho_larger(best, sum);
     }
     return best;
@@ -181,9 +193,7 @@ static void choose_sizes(dho_limits *limits, int threads)
     const double most = 0.25 * (double)dho_machine_memory("") / threads;
     const double wanted = dho_larger(LEAST_MEMORY, 4 * last / threads);
     limits->levels[DHO_LEVEL_MEMORY].working_set = dho_smaller(wanted, most);
-    snprintf(limits->caches, sizeof limits->caches, "L1 %lld KiB, L2 %lld KiB, L3 %lld KiB",
-             (long long)caches[1].bytes >> 10, (long long)caches[2].bytes >> 10,
-             (long long)caches[3].bytes >> 10);
+    dho_topology_describe_caches(caches, limits->caches, sizeof limits->caches);
 }
 
 dho_status dho_limits_measure(dho_limits *out, int threads, double seconds)

@@ -1,5 +1,5 @@
 /* What this processor can do at most: the limits that a kernel's speed is held against. The one
- * place that measures them. For tools and src/cli. */
+ * place that measures them. Private to tools/bench. */
 #ifndef DHO_BENCH_LIMITS_H
 #define DHO_BENCH_LIMITS_H
 

@@ -16,18 +16,20 @@ enum { CHAINS = 14 };
     "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
         "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
 #define STEP(op, r, n) op " %%" r "0, %%" r "1, %%" r n "\n"
-#define STEPS(op, r)                                                                             \
-    STEP(op, r, "2")                                                                             \
-    STEP(op, r, "3")                                                                             \
-    STEP(op, r, "4") STEP(op, r, "5") STEP(op, r, "6") STEP(op, r, "7") STEP(op, r, "8")         \
-        STEP(op, r, "9") STEP(op, r, "10") STEP(op, r, "11") STEP(op, r, "12") STEP(op, r, "13") \
-            STEP(op, r, "14") STEP(op, r, "15")
+#define STEPS(op, r)                                                                              \
+    STEP(op, r, "2")                                                                              \
+    STEP(op, r, "3")                                                                              \
+    STEP(op, r, "4")                                                                              \
+    STEP(op, r, "5") STEP(op, r, "6") STEP(op, r, "7") STEP(op, r, "8") STEP(op, r, "9")          \
+        STEP(op, r, "10") STEP(op, r, "11") STEP(op, r, "12") STEP(op, r, "13") STEP(op, r, "14") \
+            STEP(op, r, "15")
 #define CLEAR(n) "vpxor %%xmm" n ", %%xmm" n ", %%xmm" n "\n"
-#define CLEARS                                                                                \
-    CLEAR("2")                                                                                \
-    CLEAR("3")                                                                                \
-    CLEAR("4") CLEAR("5") CLEAR("6") CLEAR("7") CLEAR("8") CLEAR("9") CLEAR("10") CLEAR("11") \
-        CLEAR("12") CLEAR("13") CLEAR("14") CLEAR("15")
+#define CLEARS                                                                                 \
+    CLEAR("2")                                                                                 \
+    CLEAR("3")                                                                                 \
+    CLEAR("4")                                                                                 \
+    CLEAR("5") CLEAR("6") CLEAR("7") CLEAR("8") CLEAR("9") CLEAR("10") CLEAR("11") CLEAR("12") \
+        CLEAR("13") CLEAR("14") CLEAR("15")
 /* Factors from `bits` in each 32: small numbers that are not zero in the loop's type. */
 #define LOOP(function, op, r, bits)                                         \
     static void function(uint64_t turns)                                    \

@@ -56,15 +56,6 @@ dho_kernel_site dho_kernel_site_of_linear(const dho_linear_shape *shape, dho_com
         .operation = operation_of(false, call), .dtype = dtype, .linear = *shape};
 }
 
-double dho_kernel_site_flops(const dho_kernel_site *site)
-{
-    const dho_conv_shape *s = &site->conv;
-    if (!dho_kernel_site_is_conv(site))
-        return 2.0 * (double)site->linear.rows * site->linear.in * site->linear.out;
-    return 2.0 * s->batch * s->out_h * s->out_w * s->out_c * ((double)s->in_c / s->groups) *
-           s->kernel_h * s->kernel_w;
-}
-
 void dho_kernel_site_describe(const dho_kernel_site *site, char *out, size_t bytes)
 {
     static const char *const names[] = {

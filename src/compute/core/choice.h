@@ -1,5 +1,5 @@
 /* The choices of a context: what a tuning, or a preference, has decided for the sites that were
- * reserved. Private to src/compute/core. */
+ * reserved. Private to src/compute. */
 #ifndef DHO_COMPUTE_CORE_CHOICE_H
 #define DHO_COMPUTE_CORE_CHOICE_H
 

@@ -9,8 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-void dho_tuning_look_at_processor(char processor[DHO_TUNING_KEY_BYTES],
-                                  char caches[DHO_TUNING_KEY_BYTES])
+/* This one. */
+static void look_at_processor(char processor[DHO_TUNING_KEY_BYTES],
+                              char caches[DHO_TUNING_KEY_BYTES])
 {
     char built[DHO_TUNING_KEY_BYTES];
     dho_machine machine;
@@ -19,15 +20,13 @@ void dho_tuning_look_at_processor(char processor[DHO_TUNING_KEY_BYTES],
     if (processor[0] == '\0') snprintf(processor, DHO_TUNING_KEY_BYTES, "plain");
     dho_machine_look_at_cpus(&machine);
     dho_topology_look_at_caches("", machine.cpus, sizes);
-    snprintf(caches, DHO_TUNING_KEY_BYTES, "L1 %lld KiB, L2 %lld KiB, L3 %lld KiB",
-             (long long)sizes[1].bytes >> 10, (long long)sizes[2].bytes >> 10,
-             (long long)sizes[3].bytes >> 10);
+    dho_topology_describe_caches(sizes, caches, DHO_TUNING_KEY_BYTES);
 }
 
 dho_status dho_tuning_create(dho_tuning **out, int threads)
 {
     DHO_TRY(dho_alloc_zero(out, 1, sizeof **out, "tuning"));
-    dho_tuning_look_at_processor((*out)->processor, (*out)->caches);
+    look_at_processor((*out)->processor, (*out)->caches);
     (*out)->threads = threads;
     return DHO_OK;
 }
@@ -96,7 +95,7 @@ int dho_tuning_threads(const dho_tuning *tuning)
 bool dho_tuning_is_of_this_processor(const dho_tuning *tuning)
 {
     char processor[DHO_TUNING_KEY_BYTES], caches[DHO_TUNING_KEY_BYTES];
-    dho_tuning_look_at_processor(processor, caches);
+    look_at_processor(processor, caches);
     return strcmp(processor, tuning->processor) == 0 && strcmp(caches, tuning->caches) == 0;
 }
 

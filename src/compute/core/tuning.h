@@ -1,5 +1,5 @@
 /* The insides of a tuning table, shared by what keeps it and what reads and writes it. Private to
- * src/compute/core. */
+ * src/compute. */
 #ifndef DHO_COMPUTE_CORE_TUNING_H
 #define DHO_COMPUTE_CORE_TUNING_H
 
@@ -20,9 +20,5 @@ struct dho_tuning {
     dho_tuning_row *rows; /* owned */
     size_t count, capacity;
 };
-
-/* This processor's. */
-void dho_tuning_look_at_processor(char processor[DHO_TUNING_KEY_BYTES],
-                                  char caches[DHO_TUNING_KEY_BYTES]);
 
 #endif
