@@ -116,7 +116,7 @@ part_step() {
 part_data() {
     has_python torch torchvision || { missing "Python's torch, torchvision"; return; }
     images
-    DHO=$dho tests/bench/compare_data.sh "$images" $((rounds > 1 ? 3 : 1)) $((rounds > 1 ? 3 : 1)) || return 1
+    DHO=$dho bash tests/bench/compare_data.sh "$images" $((rounds > 1 ? 3 : 1)) $((rounds > 1 ? 3 : 1)) || return 1
     sed 's/^/  /' "$out/data.txt" >"$work/lines"
 }
 
@@ -152,7 +152,7 @@ END
 part_scaling() {
     [ "$threads" = 2 ] || { missing "two cores"; return; }
     has_python torch torchvision open_clip || unset DHO_PYTHON
-    DHO_SCALING=$([ -n "$quick" ] && echo resnet18:8) tests/bench/scaling.sh "$dho" "$rounds" $((rounds > 1 ? 20 : 4))
+    DHO_SCALING=$([ -n "$quick" ] && echo resnet18:8) bash tests/bench/scaling.sh "$dho" "$rounds" $((rounds > 1 ? 20 : 4))
     local status=$?
     export DHO_PYTHON=${DHO_PYTHON:-python3}
     sed -n '3,$s/^/  /p' "$out/scaling.txt" >"$work/lines"
@@ -164,7 +164,7 @@ part_predict() {
     images
     [ -z "$quick" ] || local -x MODELS="resnet18:64" WAYS="channels_last:0:2:16 sleep:0:2:16"
     [ -n "$quick" ] || unset MODELS
-    DHO=$dho tests/bench/predict.sh "$images" $((rounds > 1 ? 3 : 1)) || return 1
+    DHO=$dho bash tests/bench/predict.sh "$images" $((rounds > 1 ? 3 : 1)) || return 1
     grep -E '^[a-z]|^  dho' "$out/predict.txt" | sed 's/^/  /' >"$work/lines"
 }
 
