@@ -260,16 +260,17 @@ typedef struct dho_config {
         dho_keep_best keep_best;      /* train.keep_best: none | top1 | top5 | nll | ... */
         int64_t patience;             /* train.patience: 0 = never stops early; evaluations */
         double min_delta;             /* train.min_delta: 0; in units of keep_best */
-        bool shard_optimizer;    /* train.shard_optimizer: each rank updates its part */
+        bool shard_optimizer;         /* train.shard_optimizer: each rank updates its part */
         double ema; /* train.ema: 0 = none; decay of the weights' average a step */
     } train;
 
     struct {
-        dho_backend backend;     /* compute.backend: auto */
-        dho_compute_dtype dtype; /* compute.dtype: fp32 */
-        dho_recompute recompute; /* compute.recompute: none */
-        int64_t threads;         /* compute.threads: 0 = as OMP_NUM_THREADS says, or a share */
+        dho_backend backend;        /* compute.backend: auto */
+        dho_compute_dtype dtype;    /* compute.dtype: fp32 */
+        dho_recompute recompute;    /* compute.recompute: none */
+        int64_t threads;            /* compute.threads: 0 = as OMP_NUM_THREADS says, or a share */
         int64_t microbatch_threads; /* compute.microbatch_threads: 0 = one, or more that are left */
+        char *tuning; /* compute.tuning: "" or a file, or folder of files, of dho bench tune */
     } compute;
 
     struct {

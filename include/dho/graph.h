@@ -291,19 +291,18 @@ void dho_executor_on_final(dho_executor *executor, dho_gradients_final final, vo
 /* Backward through everything; gradients += (slab like the parameters). */
 void dho_executor_backward(dho_executor *executor, const float *parameters, float *gradients);
 
-/* What one kind of operator has cost since the last reset, and its operations in one pass with the
- * batch of the last forward. */
-typedef struct dho_operator_profile {
-    const char *name;
-    int operators;
-    double seconds[2]; /* forward, backward */
-    double flops[2];   /* of matrix products only; 0 for what is bound by memory */
-} dho_operator_profile;
+/* What a node has cost since the last reset, and what one pass with the batch of the last forward
+ * takes at least. [0]: forward, [1]: backward. */
+typedef struct dho_node_profile {
+    const char *kind;      /* the operator's name: one pointer an operator */
+    const char *parameter; /* the node's first one, "layer1.0.conv1.weight"; "" without any */
+    double seconds[2];
+    double flops[2]; /* of matrix products only; 0 for what is bound by memory */
+    double bytes[2]; /* each value, parameter and gradient that it needs moved once */
+} dho_node_profile;
 
-enum { DHO_PROFILE_MOST = 32 };
-
-/* Fills out[DHO_PROFILE_MOST]; returns how many kinds the graph has. */
-size_t dho_executor_profile(const dho_executor *executor, dho_operator_profile *out);
+size_t dho_executor_node_count(const dho_executor *executor);
+dho_node_profile dho_executor_profile(const dho_executor *executor, size_t i);
 void dho_executor_profile_reset(dho_executor *executor);
 
 /* Bytes of the arena: all activations, gradients and saved values. */

@@ -21,6 +21,9 @@ bool dho_processor_suits(char *why, size_t bytes);
  * processor. Each has room for `bytes`; 512 are enough. */
 void dho_processor_describe(char *built, char *found, size_t bytes);
 
+/* Local: whether this processor has a feature, by its word above. */
+bool dho_processor_has(const char *name);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

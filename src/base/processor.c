@@ -25,11 +25,24 @@ static bool cpuid_ecx(unsigned leaf, unsigned bit)
     unsigned eax, ebx, ecx, edx;
     return __get_cpuid(leaf, &eax, &ebx, &ecx, &edx) != 0 && (ecx >> bit & 1) != 0;
 }
+
+static bool cpuid_edx(unsigned leaf, unsigned bit)
+{
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid_count(leaf, 0, &eax, &ebx, &ecx, &edx) != 0 && (edx >> bit & 1) != 0;
+}
+
+/* Not every __builtin_cpu_supports knows avx512fp16; the system's part is that of avx512f. */
+static bool avx512_and_cpuid_edx(unsigned leaf, unsigned bit)
+{
+    return __builtin_cpu_supports("avx512f") && cpuid_edx(leaf, bit);
+}
 #endif
 
+/* A macro that is not defined stands there as its own name. */
 static bool is_needed(size_t i)
 {
-    return dho_processor_macros[i][0] != '_';
+    return dho_processor_macros[i][0] >= '0' && dho_processor_macros[i][0] <= '9';
 }
 
 /* The needed features that are there, of many the newest, or those that are not, of many the oldest
@@ -77,6 +90,14 @@ void dho_processor_describe(char *built, char *found, size_t bytes)
         if (is_needed(i)) append(built, bytes, features[i].name);
         if (features[i].present) append(found, bytes, features[i].name);
     }
+}
+
+bool dho_processor_has(const char *name)
+{
+    LOOK(features);
+    for (size_t i = 0; features[i].name != NULL; i++)
+        if (features[i].present && strcmp(features[i].name, name) == 0) return true;
+    return false;
 }
 
 bool dho_processor_suits(char *why, size_t bytes)

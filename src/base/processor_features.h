@@ -1,5 +1,6 @@
 /* What compilers may use beyond the plainest processor of an architecture. Private to src/base.
- * X(name, the compiler's macro when it may use it, whether this processor has it) */
+ * X(name, the compiler's macro when it may use it, whether this processor has it)
+ * No compiler uses AMX on its own: it has no macro here, and a build does not need it. */
 #ifndef DHO_BASE_PROCESSOR_FEATURES_H
 #define DHO_BASE_PROCESSOR_FEATURES_H
 
@@ -31,7 +32,11 @@
     X("avx512vbmi2", __AVX512VBMI2__, __builtin_cpu_supports("avx512vbmi2"))             \
     X("avx512bitalg", __AVX512BITALG__, __builtin_cpu_supports("avx512bitalg"))          \
     X("avx512vpopcntdq", __AVX512VPOPCNTDQ__, __builtin_cpu_supports("avx512vpopcntdq")) \
-    X("avx512bf16", __AVX512BF16__, __builtin_cpu_supports("avx512bf16"))
+    X("avx512bf16", __AVX512BF16__, __builtin_cpu_supports("avx512bf16"))                \
+    X("avx512fp16", __AVX512FP16__, avx512_and_cpuid_edx(7, 23))                         \
+    X("amx-tile", DHO_NO_MACRO_1, cpuid_edx(7, 24))                                      \
+    X("amx-bf16", DHO_NO_MACRO_2, cpuid_edx(7, 22))                                      \
+    X("amx-int8", DHO_NO_MACRO_3, cpuid_edx(7, 25))
 #elif defined(__aarch64__)
 #define DHO_PROCESSOR_FEATURES(X)                                                               \
     X("crc32", __ARM_FEATURE_CRC32, (getauxval(AT_HWCAP) & HWCAP_CRC32) != 0)                   \

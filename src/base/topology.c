@@ -76,3 +76,56 @@ void dho_topology_look(dho_topology *out, const char *root,
     out->huge_pages_off = read_line(line, root, "/sys/kernel/mm/transparent_hugepage/enabled") &&
                           strstr(line, "[never]") != NULL;
 }
+
+static int first_cpu(const uint64_t cpus[DHO_MACHINE_MASK_WORDS])
+{
+    int cpu = 0;
+    while (cpu < DHO_MACHINE_CPUS && !(cpus[cpu / 64] >> cpu % 64 & 1)) cpu++;
+    return cpu < DHO_MACHINE_CPUS ? cpu : 0;
+}
+
+/* "2048K", "32M". */
+static int64_t parse_size(const char *text)
+{
+    char *end;
+    const long long number = strtoll(text, &end, 10);
+    if (number <= 0 || number > (1LL << 40)) return 0;
+    return *end == 'K' ? number << 10 : *end == 'M' ? number << 20 : number;
+}
+
+void dho_topology_look_at_caches(const char *root, const uint64_t cpus[DHO_MACHINE_MASK_WORDS],
+                                 dho_cache_size out[DHO_CACHE_LEVELS])
+{
+    enum { MOST = 16 };
+    const int cpu = first_cpu(cpus);
+    memset(out, 0, DHO_CACHE_LEVELS * sizeof *out);
+    for (int i = 0; i < MOST; i++) {
+        char line[LINE_BYTES], path[128];
+        const int folder =
+            snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/cache/index%d/", cpu, i);
+        snprintf(path + folder, sizeof path - (size_t)folder, "level");
+        if (!read_line(line, root, path)) break;
+        const long level = strtol(line, NULL, 10);
+        snprintf(path + folder, sizeof path - (size_t)folder, "type");
+        if (level < 1 || level >= DHO_CACHE_LEVELS || !read_line(line, root, path) ||
+            strcmp(line, "Instruction") == 0)
+            continue;
+        snprintf(path + folder, sizeof path - (size_t)folder, "size");
+        if (read_line(line, root, path)) out[level].bytes = parse_size(line);
+        uint64_t sharing[DHO_MACHINE_MASK_WORDS];
+        snprintf(path + folder, sizeof path - (size_t)folder, "shared_cpu_list");
+        out[level].cpus = 1;
+        if (!read_line(line, root, path)) continue;
+        parse_list(line, sharing);
+        if (dho_machine_count_cpus(sharing) > 1) out[level].cpus = dho_machine_count_cpus(sharing);
+    }
+}
+
+void dho_topology_describe_caches(const dho_cache_size caches[DHO_CACHE_LEVELS], char *out,
+                                  size_t bytes)
+{
+    size_t used = 0;
+    for (int level = 1; level < DHO_CACHE_LEVELS && used < bytes; level++)
+        used += (size_t)snprintf(out + used, bytes - used, "%sL%d %lld KiB", level > 1 ? ", " : "",
+                                 level, (long long)caches[level].bytes >> 10);
+}

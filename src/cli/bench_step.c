@@ -21,10 +21,13 @@ static const dho_option options[] = {
     DHO_OPTION("--dtype", "fp32|bf16", AT(dtype), "compute.dtype", .fallback = "fp32"),
     DHO_OPTION("--backend", "auto|ref|blis|onednn", AT(backend), "compute.backend",
                .fallback = "auto"),
+    DHO_OPTION("--tuning", "FILE", AT(tuning), "compute.tuning"),
     DHO_OPTION("--recompute", NULL, AT(recompute), "compute.recompute: block"),
     DHO_OPTION("--threads", "N", AT(threads), "0: as OMP_NUM_THREADS says", DHO_OPTION_INT, 0, 1024,
                "0"),
     DHO_OPTION("--steps", "N", AT(steps), "steps that are timed", DHO_OPTION_INT, 1, 100000, "5"),
+    DHO_OPTION("--each", NULL, AT(each), "also each layer, not only each operator"),
+    DHO_OPTION("--json", NULL, AT(json), "as JSON"),
     DHO_OPTION("--serve", NULL, AT(serve), "a step for each line of standard input"),
 };
 
@@ -36,7 +39,7 @@ static dho_status step(void *arguments, dho_comm *comm)
 
 const dho_command dho_command_bench_step = {
     .name = "bench step",
-    .line = "seconds, GFLOP/s and memory of a training step (docs/performance.md)",
+    .line = "a training step: seconds, memory, each operator's share of the processor's limit",
     DHO_OPTIONS(options),
     .size = sizeof(dho_bench_step_options),
     .run = step,

@@ -92,6 +92,8 @@ typedef struct dho_command {
     X(predict)             \
     X(export)              \
     X(bench_step)          \
+    X(bench_machine)       \
+    X(bench_tune)          \
     X(bench_allreduce)     \
     X(bench_data)          \
     X(bench_rates)         \

@@ -4,6 +4,7 @@
 #include "compute/ref/ref_tables.h"
 
 #include <stdio.h>
+#include <string.h>
 #ifdef DHO_HAVE_ONEDNN
 #include "compute/onednn/onednn_tables.h"
 #else
@@ -14,16 +15,17 @@ static const dho_kernel_table *const ref[] = {DHO_REF_TABLES, NULL};
 static const dho_kernel_table *const blis[] = {&dho_winograd, DHO_FAST_TABLES, DHO_BLIS_TABLES,
                                                DHO_REF_TABLES, NULL};
 #ifdef DHO_HAVE_ONEDNN
-static const dho_kernel_table *const onednn[] = {
-    &dho_winograd, DHO_ONEDNN_TABLES, DHO_FAST_TABLES, DHO_BLIS_TABLES, DHO_REF_TABLES, NULL};
+static const dho_kernel_table *const onednn[] = {&dho_winograd,
+                                                 DHO_ONEDNN_TABLES,
+                                                 &dho_conv_as_linear,
+                                                 DHO_FAST_TABLES,
+                                                 DHO_BLIS_TABLES,
+                                                 DHO_REF_TABLES,
+                                                 NULL};
 /* The tables after those of bf16 work on floats: they fill no slot on activations. */
-static const dho_kernel_table *const onednn_bf16[] = {&dho_winograd,
-                                                      DHO_ONEDNN_TABLES,
-                                                      DHO_FAST_TYPED_TABLES(bf16),
-                                                      DHO_FAST_TABLES,
-                                                      DHO_BLIS_TABLES,
-                                                      DHO_REF_TABLES,
-                                                      NULL};
+static const dho_kernel_table *const onednn_bf16[] = {
+    &dho_winograd,   DHO_ONEDNN_TABLES, &dho_conv_as_linear, DHO_FAST_TYPED_TABLES(bf16),
+    DHO_FAST_TABLES, DHO_BLIS_TABLES,   DHO_REF_TABLES,      NULL};
 #endif
 
 /* In order of preference: X(value, name, tables in fp32, tables in bf16; NULL: none). */
@@ -67,6 +69,17 @@ dho_status dho_backend_find(dho_backend backend, dho_compute_dtype dtype,
                         "compute.backend: onednn is not built in (" HOW_TO_GET_ONEDNN ")");
 #endif
     return dho_fail(DHO_ERR_CONFIG, "compute.backend: unknown value %d", (int)backend);
+}
+
+const char *dho_backend_choice(const char *name)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        for (size_t t = 0; t < sizeof rows[i].tables / sizeof *rows[i].tables; t++)
+            for (const dho_kernel_table *const *table = rows[i].tables[t];
+                 table != NULL && *table != NULL; table++)
+                if ((*table)->choice != NULL && strcmp((*table)->choice, name) == 0)
+                    return (*table)->choice;
+    return NULL;
 }
 
 void dho_compute_versions(char *out, size_t bytes)

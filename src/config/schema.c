@@ -326,6 +326,9 @@ static const dho_field config_fields[] = {
            "0: as OMP_NUM_THREADS says, else a share of the CPUs"),
     NUMBER(compute.microbatch_threads, HARDWARE, "0", IN(0, 4096), "threads a microbatch",
            "0: one; more where a rank has more threads than microbatches (docs/reproducibility.md)"),
+    PATH(compute.tuning, HARDWARE, "",
+         "table of dho bench tune: which kernel computes which shape in training; a folder: its table for "
+         "this processor; empty: by rule (docs/tuning.md)"),
 
     WORD(comm.dtype, NUMBERS, dtype_words, "fp32",
          "how gradients are added up over microbatches and ranks; bf16: half as much is sent, other weights (docs/reproducibility.md)"),

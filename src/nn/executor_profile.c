@@ -1,7 +1,5 @@
-/* Where the time of an executor goes, by operator. */
+/* Where the time of an executor goes, and what its nodes need at least. */
 #include "nn/executor_internal.h"
-
-#include <assert.h>
 
 void dho_executor_profile_reset(dho_executor *executor)
 {
@@ -9,32 +7,79 @@ void dho_executor_profile_reset(dho_executor *executor)
         for (int pass = 0; pass < 2; pass++) executor->memory[i].seconds[pass] = 0;
 }
 
-/* The operator's row, a new one where it has none. */
-static dho_operator_profile *row_of(const dho_operator *op, dho_operator_profile *rows,
-                                    size_t *count)
+size_t dho_executor_node_count(const dho_executor *executor)
 {
-    for (size_t r = 0; r < *count; r++)
-        if (rows[r].name == op->name) return &rows[r];
-    assert(*count < DHO_PROFILE_MOST);
-    rows[*count] = (dho_operator_profile){.name = op->name};
-    return &rows[(*count)++];
+    return (size_t)executor->graph->count;
 }
 
-size_t dho_executor_profile(const dho_executor *executor, dho_operator_profile *out)
+static double value_bytes(const dho_executor *executor, const dho_node *node)
 {
-    const dho_graph *graph = executor->graph;
-    size_t count = 0;
-    for (int i = 0; i < graph->count; i++) {
-        const dho_node_pass pass = dho_executor_pass(executor, i, executor->batch);
-        const dho_operator *op = pass.node->op;
-        dho_operator_profile *row = row_of(op, out, &count);
-        row->operators++;
-        for (int p = 0; p < 2; p++) row->seconds[p] += executor->memory[i].seconds[p];
-        if (op->flops == NULL) continue;
-        const double flops = op->flops(&pass);
-        row->flops[0] += flops;
-        /* No gradient flows into the images. */
-        row->flops[1] += dho_node_is_given(pass.in[0]) ? flops : op->backward_flops * flops;
+    return (double)executor->batch * (double)dho_executor_row_bytes(executor, node);
+}
+
+static double parameter_bytes(const dho_executor *executor, const dho_node *node)
+{
+    const dho_slot_list *list = &executor->graph->parameters;
+    double bytes = 0;
+    for (int k = 0; k < DHO_NODE_PARAMETERS; k++)
+        if (node->parameters[k] >= 0)
+            bytes += (double)list->slots[node->parameters[k]].count * sizeof(float);
+    return bytes;
+}
+
+static double saved_bytes(const dho_node_pass *pass)
+{
+    return pass->node->op->saved_bytes != NULL ? (double)pass->node->op->saved_bytes(pass) : 0;
+}
+
+/* Inputs and parameters are read, the output and what backward needs are written. */
+static double forward_bytes(const dho_executor *executor, const dho_node_pass *pass)
+{
+    const dho_operator *op = pass->node->op;
+    double bytes = value_bytes(executor, pass->node) + parameter_bytes(executor, pass->node) +
+                   (executor->training ? saved_bytes(pass) : 0);
+    if (op->forward == NULL) return 0;
+    for (int k = 0; k < DHO_NODE_INPUTS; k++)
+        if (pass->in[k] != NULL)
+            bytes += k == 0 && op->reads != NULL ? (double)op->reads(pass)
+                                                 : value_bytes(executor, pass->in[k]);
+    return bytes;
+}
+
+/* The output's gradient, the values that backward reads, what forward has saved and the parameters
+ * are read. Gradients of parameters are added to; those of inputs are written or added to, where
+ * they do not lie in the memory of the output's. */
+static double backward_bytes(const dho_executor *executor, const dho_node_pass *pass)
+{
+    const dho_node *node = pass->node;
+    double bytes =
+        value_bytes(executor, node) + saved_bytes(pass) + 3 * parameter_bytes(executor, node);
+    if (node->op->backward == NULL || pass->dy == NULL) return 0;
+    if ((node->backward_reads & DHO_OUTPUT) != 0) bytes += value_bytes(executor, node);
+    for (int k = 0; k < DHO_NODE_INPUTS; k++) {
+        if (pass->in[k] == NULL) continue;
+        const double input = value_bytes(executor, pass->in[k]);
+        if ((node->backward_reads >> k & 1) != 0) bytes += input;
+        if (pass->dx[k] != NULL && pass->dx[k] != pass->dy)
+            bytes += pass->add[k] ? 2 * input : input;
     }
-    return count;
+    return bytes;
+}
+
+dho_node_profile dho_executor_profile(const dho_executor *executor, size_t i)
+{
+    const dho_node_pass pass = dho_executor_pass(executor, (int)i, executor->batch);
+    const dho_node *node = pass.node;
+    const dho_slot_list *parameters = &executor->graph->parameters;
+    dho_node_profile out = {
+        .kind = node->op->name,
+        .parameter = node->parameters[0] >= 0 ? parameters->slots[node->parameters[0]].name : "",
+        .bytes = {forward_bytes(executor, &pass), backward_bytes(executor, &pass)}};
+    for (int p = 0; p < 2; p++) out.seconds[p] = executor->memory[i].seconds[p];
+    if (node->op->flops == NULL) return out;
+    out.flops[0] = node->op->flops(&pass);
+    /* No gradient flows into the images. */
+    out.flops[1] =
+        dho_node_is_given(pass.in[0]) ? out.flops[0] : node->op->backward_flops * out.flops[0];
+    return out;
 }

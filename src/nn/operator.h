@@ -91,6 +91,8 @@ struct dho_operator {
     /* Multiplications and additions of forward; 0 for what is bound by memory. */
     double (*flops)(const dho_node_pass *pass);
     double backward_flops; /* those of backward over those of forward */
+    /* Bytes of input 0 that forward reads. Empty: all. */
+    size_t (*reads)(const dho_node_pass *pass);
 
     /* Adds the operator to an ONNX model. Empty: `dho export` refuses it there. */
     void (*onnx)(const dho_onnx_pass *pass);

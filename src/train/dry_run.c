@@ -124,7 +124,7 @@ dho_status dho_train_dry_run(const dho_config *config, dho_comm *comm, const cha
 {
     dho_trainer trainer;
     *out = (dho_dry_run){0};
-    dho_status status = dho_trainer_open(&trainer, config, comm);
+    dho_status status = dho_trainer_open(&trainer, config, comm, resume);
     if (status == DHO_OK) status = look(&trainer, resume, out);
     dho_trainer_close(&trainer);
     return status;

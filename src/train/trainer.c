@@ -5,6 +5,7 @@
 #include "base/log_file.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
+#include "train/run_tuning.h"
 #include "train/stop_signal.h"
 #include "train/trainer_internal.h"
 
@@ -106,6 +107,9 @@ static void announce(const dho_trainer *trainer)
              trainer->micro_labelled, (double)dho_trainer_activation_bytes(trainer) / 1048576,
              more);
     dho_trainer_announce_lanes(trainer);
+    if (trainer->rank == 0)
+        dho_run_tuning_announce(trainer->tuning,
+                                dho_compute_threads(trainer->lanes.items[0].compute));
     dho_run_length_describe(&trainer->length, config, length, sizeof length);
     dho_info("%s; from step %lld", length, (long long)trainer->step);
     dho_info("configuration: %s/config.yaml", config->out);
@@ -158,7 +162,7 @@ dho_status dho_train(const dho_config *config, dho_comm *comm, const char *resum
     dho_stop_signal_install(dho_comm_rank(comm) == 0);
     DHO_TRY(dho_comm_watch(comm, config->train.watchdog));
     dho_activity_begin("opens the run", NULL, false);
-    dho_status status = dho_trainer_open(&trainer, config, comm);
+    dho_status status = dho_trainer_open(&trainer, config, comm, resume);
     dho_activity_end();
     if (status == DHO_OK) status = train_opened(&trainer, resume);
     dho_stop_signal_ignore();

@@ -56,8 +56,8 @@ static dho_status open_moments(const dho_trainer *trainer, float *out[2])
     for (int i = 0; i < 2; i++) {
         out[i] = own[i];
         if (own[i] != NULL && trainer->owned.sharded)
-            DHO_TRY(dho_alloc(&out[i], trainer->parameter_floats, sizeof *out[i],
-                              "optimizer state"));
+            DHO_TRY(
+                dho_alloc(&out[i], trainer->parameter_floats, sizeof *out[i], "optimizer state"));
     }
     return DHO_OK;
 }
@@ -156,8 +156,7 @@ dho_status dho_trainer_resume(dho_trainer *trainer, const char *resume)
 {
     float *moments[2] = {trainer->moment1, trainer->moment2};
     dho_status status = open_moments(trainer, moments);
-    if (status == DHO_OK && trainer->rank == 0)
-        status = resume_on_rank0(trainer, resume, moments);
+    if (status == DHO_OK && trainer->rank == 0) status = resume_on_rank0(trainer, resume, moments);
     status = dho_comm_agree(trainer->comm, status);
     if (status == DHO_OK) status = share_state(trainer, moments);
     close_moments(trainer, moments);
@@ -230,7 +229,8 @@ static void copy(float *to, const float *from, size_t floats)
     if (from != NULL) memcpy(to, from, floats * sizeof *to);
 }
 
-/* A moment of all weights into `to` (rank 0; NULL elsewhere). Collective where each rank has a part. */
+/* A moment of all weights into `to` (rank 0; NULL elsewhere). Collective where each rank has a
+ * part. */
 static dho_status gather_moment(const dho_trainer *trainer, const float *moment, float *to)
 {
     const size_t floats = trainer->parameter_floats;

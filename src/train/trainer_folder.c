@@ -8,6 +8,7 @@
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
+#include "train/run_tuning.h"
 #include "train/session_log.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@
 /* The files that only a run writes, under its lock. */
 static dho_status remove_left(const char *out)
 {
-    static const char *const names[] = {"metrics.jsonl", "config.yaml"};
+    static const char *const names[] = {"metrics.jsonl", "config.yaml", "kernels.tuning"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char *path;
         DHO_TRY(dho_path_join(&path, out, names[i]));
@@ -93,6 +94,7 @@ dho_status dho_trainer_open_folder(dho_trainer *trainer)
     DHO_TRY_GOTO(dho_path_join(&path, config->out, "config.yaml"));
     DHO_TRY_GOTO(dho_config_format(config, false, &text));
     warn_of_disk(trainer);
+    DHO_TRY_GOTO(dho_run_tuning_write(trainer->tuning, config->out));
     DHO_TRY_GOTO(dho_session_log_append(trainer, text));
     DHO_TRY_GOTO(dho_file_write_text(path, text));
     trainer->progress.classes = trainer->student.classes;

@@ -12,6 +12,7 @@
 #include "dho/optim.h"
 #include "dho/student.h"
 #include "dho/teacher_cache.h"
+#include "dho/tuning.h"
 #include "eval/set_evaluator.h"
 #include "train/checkpoint_writer.h"
 #include "train/chunk_sum.h"
@@ -49,6 +50,7 @@ typedef struct dho_trainer {
     dho_teacher_head own_head;    /* owned: teacher.head's; all zero without */
     const dho_teacher_head *head; /* own_head or the cache's */
     dho_compute *compute;         /* all threads of the rank; a lane's kernels have fewer */
+    dho_tuning *tuning;           /* owned: which kernels the lanes have; NULL: the rule chooses */
     dho_student student;
     dho_lanes lanes;
     dho_class_balance balance;
@@ -107,8 +109,9 @@ static inline size_t dho_trainer_gradient_offset(const dho_trainer *trainer)
     return trainer->slab_floats - trainer->parameter_floats;
 }
 
-/* Opens everything that the run needs and agrees on it. Collective. */
-dho_status dho_trainer_open(dho_trainer *trainer, const dho_config *config, dho_comm *comm);
+/* Opens everything that the run needs and agrees on it; resume: as dho_train's. Collective. */
+dho_status dho_trainer_open(dho_trainer *trainer, const dho_config *config, dho_comm *comm,
+                            const char *resume);
 void dho_trainer_close(dho_trainer *trainer);
 /* The cache and the head that config->teacher names, and the word about them; nothing for method
  * ce. Local. */

@@ -20,17 +20,21 @@ static dho_status open_teacher(const dho_trainer *trainer, dho_lane *lane)
                      sizeof(double), "teacher");
 }
 
-/* Its threads: all of the rank's for a single lane. */
+/* Its threads: all of the rank's for a single lane. Where a table chooses kernels, it does so for
+ * steps alone: evaluations, which have the rank's own kernels, are what dho eval makes of them. */
 static dho_status open_compute(const dho_trainer *trainer, dho_lane *lane)
 {
     const dho_config *config = trainer->config;
     const int all = dho_compute_threads(trainer->compute);
     const int each = dho_run_lane_threads(config, all, trainer->lanes.count);
-    if (trainer->lanes.count == 1 && each == all) {
+    if (trainer->lanes.count == 1 && each == all && trainer->tuning == NULL) {
         lane->compute = trainer->compute;
         return DHO_OK;
     }
-    return dho_compute_create(&lane->compute, config->compute.backend, config->compute.dtype, each);
+    DHO_TRY(
+        dho_compute_create(&lane->compute, config->compute.backend, config->compute.dtype, each));
+    dho_compute_tune(lane->compute, trainer->tuning);
+    return DHO_OK;
 }
 
 static dho_status open_lane(const dho_trainer *trainer, dho_lane *lane)

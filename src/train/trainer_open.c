@@ -9,6 +9,7 @@
 #include "dho/run_setup.h"
 #include "dho/teacher.h"
 #include "train/run_sizes.h"
+#include "train/run_tuning.h"
 
 #include <math.h>
 #include <string.h>
@@ -188,7 +189,8 @@ static dho_status open_local(dho_trainer *trainer)
                            (int)trainer->config->data.image_size);
 }
 
-dho_status dho_trainer_open(dho_trainer *trainer, const dho_config *config, dho_comm *comm)
+dho_status dho_trainer_open(dho_trainer *trainer, const dho_config *config, dho_comm *comm,
+                            const char *resume)
 {
     *trainer = (dho_trainer){.config = config,
                              .comm = comm,
@@ -196,6 +198,7 @@ dho_status dho_trainer_open(dho_trainer *trainer, const dho_config *config, dho_
                              .ranks = dho_comm_size(comm),
                              .lock = -1,
                              .shards = (int)config->train.shards};
+    DHO_TRY(dho_run_tuning_open(&trainer->tuning, config, resume, comm));
     DHO_TRY(dho_comm_agree(comm, open_local(trainer)));
     DHO_TRY(dho_trainer_open_evaluation(trainer));
     DHO_TRY(dho_comm_check_equal(comm, &trainer->dataset.fingerprint,
@@ -238,6 +241,7 @@ void dho_trainer_close(dho_trainer *trainer)
     dho_lanes_free(&trainer->lanes, trainer->compute);
     dho_student_destroy(&trainer->student);
     dho_compute_destroy(&trainer->compute);
+    dho_tuning_destroy(&trainer->tuning);
     dho_cache_close(&trainer->cache);
     dho_class_balance_free(&trainer->balance);
     dho_transport_free(&trainer->transport);

@@ -26,7 +26,7 @@ machine_key() {
     build=$(dirname "$DHO")/CMakeCache.txt
     grep -qs '^DHO_NATIVE:BOOL=OFF' "$build" && for=portable
     grep -qs '^DHO_\(SANITIZE\|TSAN\):BOOL=ON' "$build" && for=$for-sanitized # sums are taken in another order
-    blis=$(sed -n 's/.*BLIS \([0-9.]*\) (\([^)]*\)).*/\1\2/p' <<<"$about")
+    blis=$(sed -n 's/.*BLIS \([0-9.]*\) (\([^),]*\).*/\1\2/p' <<<"$about")
     echo "$(uname -m)-$(processor)-$for-$(compiler)-glibc$(getconf GNU_LIBC_VERSION | cut -d' ' -f2)-blis$blis-onednn${onednn:-none}"
 }
 

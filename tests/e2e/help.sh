@@ -56,6 +56,8 @@ check bench step
 check bench allreduce
 check bench data
 check bench rates
+check bench machine
+check bench tune -- --out x
 
 for command in "cache info" compare; do
     "$DHO" $command --help 2>"$work/log" | grep -q "^usage: dho $command " || die "$command --help"

@@ -22,7 +22,7 @@ declare -A module=(
     [status]=base [log]=base [alloc]=base [rng]=base [file]=base [float_sum]=base [processor]=base [version]=base [dho]=cli
     [config]=config [layout_rows]=config [model_rows]=config [comm]=comm [bucket_sum]=comm [image]=image [augment]=image
     [dataset]=data [loader]=data [run_setup]=data [tar]=data [data_check]=data
-    [compute]=compute [compute_shapes]=compute [graph]=nn [student]=models [text_tower]=models
+    [compute]=compute [compute_shapes]=compute [tuning]=compute [graph]=nn [student]=models [text_tower]=models
     [safetensors]=weights [state_dict]=weights [torch_file]=weights [weights]=weights
     [infer]=infer
     [teacher_head]=heads [tip_adapter]=heads [head_file]=heads

@@ -1,11 +1,13 @@
 #include "base/clock.h"
 #include "base/compare.h"
 #include "bench/bench.h"
+#include "bench/roofline.h"
 #include "dho/alloc.h"
 #include "dho/distill.h"
 #include "dho/microbatch.h"
 #include "dho/rng.h"
 #include "dho/student.h"
+#include "dho/tuning.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@ typedef struct bench {
     int passes;
 
     dho_compute *compute;
+    dho_tuning *tuning; /* NULL: the rule chooses */
     dho_student student;
     dho_executor *executor;
     void *images; /* as the executor reads them */
@@ -45,6 +48,10 @@ static dho_status open_compute(bench *b)
     status =
         dho_compute_create(&b->compute, config.compute.backend, config.compute.dtype, b->o.threads);
     dho_config_free(&config);
+    if (status == DHO_OK && b->o.tuning != NULL && b->o.tuning[0] != '\0') {
+        status = dho_tuning_read(&b->tuning, b->o.tuning);
+        if (status == DHO_OK) dho_compute_tune(b->compute, b->tuning);
+    }
     return status;
 }
 
@@ -112,6 +119,7 @@ static void close_bench(bench *b)
     dho_executor_destroy(&b->executor);
     dho_student_destroy(&b->student);
     dho_compute_destroy(&b->compute);
+    dho_tuning_destroy(&b->tuning);
     dho_free(b->images);
     dho_free(b->teacher);
     dho_free(b->parameters);
@@ -125,11 +133,11 @@ static void close_bench(bench *b)
 /* Forward and backward, without what is between them. */
 static void executor_seconds(const bench *b, double out[2])
 {
-    dho_operator_profile profile[DHO_PROFILE_MOST];
-    const size_t count = dho_executor_profile(b->executor, profile);
     out[0] = out[1] = 0;
-    for (size_t i = 0; i < count; i++)
-        for (int pass = 0; pass < 2; pass++) out[pass] += profile[i].seconds[pass];
+    for (size_t i = 0; i < dho_executor_node_count(b->executor); i++) {
+        const dho_node_profile node = dho_executor_profile(b->executor, i);
+        for (int pass = 0; pass < 2; pass++) out[pass] += node.seconds[pass];
+    }
 }
 
 /* The step of dho train with one microbatch, without reading and without communication. */
@@ -181,88 +189,90 @@ static long long peak_bytes(void)
     return (long long)usage.ru_maxrss * 1024;
 }
 
-/* GFLOP/s of a large linear layer in the compute dtype: what the matrix product reaches here. */
-static dho_status measure_peak(bench *b, double *out)
+static void run_steps(bench *b, double *seconds)
 {
-    enum { ROWS = 4096, WIDTH = 1024, TIMES = 5 };
-    const size_t bytes = dho_compute_element_bytes(b->compute);
-    void *x, *y;
-    float *w;
-    double best = 1e30;
-    dho_status status = DHO_OK;
-    DHO_TRY(dho_compute_reserve_linear(b->compute, &(dho_linear_shape){ROWS, WIDTH, WIDTH},
-                                       DHO_CALL_FORWARD));
-    DHO_TRY(dho_alloc_zero(&x, (size_t)ROWS * WIDTH, bytes, "benchmark data"));
-    DHO_TRY(dho_alloc_zero(&y, (size_t)ROWS * WIDTH, bytes, "benchmark data"));
-    DHO_TRY(dho_alloc_zero(&w, (size_t)WIDTH * WIDTH, sizeof *w, "benchmark data"));
-    for (int i = 0; i < TIMES; i++) {
-        const double start = dho_seconds_now();
-        dho_compute_kernels(b->compute)
-            ->linear_forward(b->compute, &(dho_linear_shape){ROWS, WIDTH, WIDTH}, x, w, NULL, y);
-        const double seconds = dho_seconds_now() - start;
-        if (seconds < best) best = seconds;
-    }
-    *out = 2e-9 * ROWS * WIDTH * WIDTH / best;
-    dho_free(x);
-    dho_free(y);
-    dho_free(w);
-    return status;
+    run_step(b);
+    memset(b->parts, 0, sizeof b->parts);
+    dho_executor_profile_reset(b->executor);
+    for (int i = 0; i < b->o.steps; i++) seconds[i] = run_step(b);
+    qsort(seconds, (size_t)b->o.steps, sizeof *seconds, dho_compare_doubles);
 }
 
-/* The flops of a profile are the last pass's. */
-static void print_operators(const bench *b, double *all_flops)
+static json_t *pack(const bench *b, const dho_roofline *roofline, double median, long long memory)
+{
+    const double rows = (double)(b->o.labelled + b->o.unlabelled);
+    json_t *root = json_pack(
+        "{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:b, s:b, s:i, s:f, s:f, s:I, s:I}", "model",
+        b->o.model, "dtype", b->o.dtype, "backend", dho_compute_kernels(b->compute)->name,
+        "threads", dho_compute_threads(b->compute), "labelled", b->o.labelled, "unlabelled",
+        b->o.unlabelled, "image_size", b->o.image_size, "classes", b->o.classes, "separate",
+        b->passes == 2, "tuned", b->tuning != NULL, "steps", b->o.steps, "median_seconds", median,
+        "images_per_second", rows / median, "peak_bytes", (json_int_t)memory, "arena_bytes",
+        (json_int_t)dho_executor_arena_bytes(b->executor));
+    json_t *parts = json_object();
+    for (int part = 0; part < PARTS; part++)
+        json_object_set_new(parts, part_names[part],
+                            json_real(b->parts[part] / (double)b->o.steps));
+    json_object_set_new(root, "part_seconds", parts);
+    dho_roofline_pack(roofline, root);
+    return root;
+}
+
+static void print(const bench *b, const dho_roofline *roofline, double median, long long memory)
+{
+    const double rows = (double)(b->o.labelled + b->o.unlabelled);
+    double sum = 0;
+    for (int part = 0; part < PARTS; part++) sum += b->parts[part];
+    printf("%s, %s, %s backend%s, %d threads, %d labelled + %d unlabelled images at %d px, "
+           "%d classes, %s, %d steps\n\n",
+           b->o.model, b->o.dtype, dho_compute_kernels(b->compute)->name,
+           b->tuning != NULL ? " by a table" : "", dho_compute_threads(b->compute), b->o.labelled,
+           b->o.unlabelled, b->o.image_size, b->o.classes,
+           b->passes == 2 ? "one after the other" : "stacked", b->o.steps);
+    for (int part = 0; part < PARTS; part++)
+        printf("%-16s %10.1f ms %5.1f %%\n", part_names[part],
+               1e3 * b->parts[part] / (double)b->o.steps, 100 * b->parts[part] / sum);
+    dho_roofline_print(roofline);
+    printf("\nstep             %10.1f ms (median), %.2f images/s\n", 1e3 * median, rows / median);
+    printf("peak memory      %10.1f MiB (activations %.1f MiB)\n", (double)memory / 0x1p20,
+           (double)dho_executor_arena_bytes(b->executor) / 0x1p20);
+    dho_roofline_print_total(roofline);
+}
+
+/* A profile's operations and bytes are the last pass's. */
+static dho_status look(const bench *b, double median, long long memory)
 {
     const int rows = b->o.labelled + b->o.unlabelled;
-    const double share = (double)rows / (double)(b->passes == 2 ? b->o.unlabelled : rows);
-    dho_operator_profile profile[DHO_PROFILE_MOST];
-    const size_t count = dho_executor_profile(b->executor, profile);
-    const double steps = (double)b->o.steps;
-    *all_flops = 0;
-    printf("\n%-16s %5s %12s %12s %10s %10s\n", "operator", "n", "forward ms", "backward ms",
-           "GFLOP/s", "GFLOP/s");
-    for (size_t i = 0; i < count; i++) {
-        const dho_operator_profile *p = &profile[i];
-        printf("%-16s %5d", p->name, p->operators);
-        for (int pass = 0; pass < 2; pass++) printf(" %12.1f", 1e3 * p->seconds[pass] / steps);
-        for (int pass = 0; pass < 2; pass++) {
-            const double flops = share * p->flops[pass];
-            *all_flops += flops;
-            if (flops > 0 && p->seconds[pass] > 0)
-                printf(" %10.1f", 1e-9 * flops * steps / p->seconds[pass]);
-        }
-        putchar('\n');
-    }
+    const dho_roofline_options options = {
+        .executor = b->executor,
+        .dtype = dho_compute_dtype_of(b->compute),
+        .threads = dho_compute_threads(b->compute),
+        .steps = b->o.steps,
+        .passes_scale = (double)rows / (double)(b->passes == 2 ? b->o.unlabelled : rows),
+        .step_seconds = median,
+        .update_seconds = b->parts[UPDATE] / b->o.steps,
+        .update_floats = (double)dho_graph_parameter_floats(b->student.graph),
+        .each = b->o.each};
+    dho_roofline roofline;
+    DHO_TRY(dho_roofline_create(&roofline, &options));
+    dho_status status = DHO_OK;
+    if (b->o.json)
+        status = dho_bench_print_json(pack(b, &roofline, median, memory));
+    else
+        print(b, &roofline, median, memory);
+    dho_roofline_free(&roofline);
+    return status;
 }
 
 static dho_status measure(bench *b)
 {
-    double *seconds, peak, flops, sum = 0;
+    double *seconds;
     DHO_TRY(dho_alloc(&seconds, (size_t)b->o.steps, sizeof *seconds, "benchmark"));
-    run_step(b);
-    memset(b->parts, 0, sizeof b->parts);
-    dho_executor_profile_reset(b->executor);
-    for (int i = 0; i < b->o.steps; i++) sum += seconds[i] = run_step(b);
-    qsort(seconds, (size_t)b->o.steps, sizeof *seconds, dho_compare_doubles);
+    run_steps(b, seconds);
     const double median = seconds[b->o.steps / 2];
-    const double rows = (double)(b->o.labelled + b->o.unlabelled);
     const long long memory = peak_bytes();
     dho_free(seconds);
-    DHO_TRY(measure_peak(b, &peak));
-    printf("%s, %s, %s backend, %d threads, %d labelled + %d unlabelled images at %d px, "
-           "%d classes, %s, %d steps\n\n",
-           b->o.model, b->o.dtype, dho_compute_kernels(b->compute)->name,
-           dho_compute_threads(b->compute), b->o.labelled, b->o.unlabelled, b->o.image_size,
-           b->o.classes, b->passes == 2 ? "one after the other" : "stacked", b->o.steps);
-    for (int part = 0; part < PARTS; part++)
-        printf("%-16s %10.1f ms %5.1f %%\n", part_names[part],
-               1e3 * b->parts[part] / (double)b->o.steps, 100 * b->parts[part] / sum);
-    print_operators(b, &flops);
-    printf("\nstep             %10.1f ms (median), %.2f images/s\n", 1e3 * median, rows / median);
-    printf("operations       %10.1f GFLOP, %.1f GFLOP/s, %.1f %% of the linear layer's %.1f\n",
-           1e-9 * flops, 1e-9 * flops / median, 1e-7 * flops / median / peak, peak);
-    printf("peak memory      %10.1f MiB (activations %.1f MiB)\n", (double)memory / 0x1p20,
-           (double)dho_executor_arena_bytes(b->executor) / 0x1p20);
-    return DHO_OK;
+    return look(b, median, memory);
 }
 
 /* One step for each line of standard input, so that two programs can take turns in one run. */

@@ -79,6 +79,7 @@ dho_status plan_run_create_executor(const plan_run *run, int threads, dho_comput
     const dho_config *config = run->config;
     DHO_TRY(
         dho_compute_create(out_compute, config->compute.backend, config->compute.dtype, threads));
+    dho_compute_tune(*out_compute, run->tuning);
     const dho_executor_options execution = {.compute = *out_compute,
                                             .batch = run->largest,
                                             .training = true,
@@ -117,6 +118,8 @@ static dho_status open_student(plan_run *run)
 dho_status plan_run_open(plan_run *out, const dho_config *config, const dho_plan_data *told)
 {
     *out = (plan_run){.config = config};
+    if (config->compute.tuning[0] != '\0')
+        DHO_TRY(dho_tuning_read(&out->tuning, config->compute.tuning));
     DHO_TRY(open_images(out, told));
     DHO_TRY(open_teacher(out, told));
     return open_student(out);
@@ -126,6 +129,7 @@ void plan_run_free(plan_run *run)
 {
     dho_student_destroy(&run->student);
     dho_dataset_free(&run->dataset);
+    dho_tuning_destroy(&run->tuning);
 }
 
 static dho_run_memory memory_of(const plan_run *run, int slabs, int owners)

@@ -6,6 +6,7 @@
 #include "dho/dataset.h"
 #include "dho/student.h"
 #include "dho/teacher_cache.h"
+#include "dho/tuning.h"
 #include "plan/plan.h"
 #include "plan/plan_model.h"
 #include "train/run_length.h"
@@ -26,6 +27,7 @@ typedef struct plan_run {
     int64_t arena_bytes; /* of an executor, with all that it has allocated */
     int64_t input_bytes; /* of an image, as the executor reads it */
     char backend[16];    /* whose kernels compute */
+    dho_tuning *tuning;  /* owned: compute.tuning; NULL: the rule chooses */
 } plan_run;
 
 /* *out is owned (plan_run_free), also on error. Local. Errors: DHO_ERR_CONFIG for images that are

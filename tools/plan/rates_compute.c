@@ -122,10 +122,9 @@ static void close_copy(copy *c)
 
 static double backward_seconds(const copy *c)
 {
-    dho_operator_profile profile[DHO_PROFILE_MOST];
-    const size_t count = dho_executor_profile(c->executor, profile);
     double sum = 0;
-    for (size_t i = 0; i < count; i++) sum += profile[i].seconds[1];
+    for (size_t i = 0; i < dho_executor_node_count(c->executor); i++)
+        sum += dho_executor_profile(c->executor, i).seconds[1];
     return sum;
 }
 

@@ -363,6 +363,7 @@ static dho_status reserve(dho_compute *compute, const dho_conv_shape *s, unsigne
 }
 
 const dho_kernel_table dho_blis_conv = {
+    .choice = "im2col",
     .kernels = {.conv_forward = conv_forward,
                 .conv_backward_data = conv_backward_data,
                 .conv_backward_weights = conv_backward_weights},

@@ -3,13 +3,56 @@
 #include "compute/blis/blis_gemm.h"
 #include "compute/blis/blis_tables.h"
 
+#include "dho/processor.h"
+
 #include <blis.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static pthread_once_t told = PTHREAD_ONCE_INIT;
+static bool we_chose; /* set once, by `told` */
+
+/* BLIS looks for the number of 512-bit multipliers in the processor's name. Virtual machines often
+ * have names without a model ("Intel(R) Xeon(R) Processor"): then it takes the kernels of AVX2
+ * (seen in 0.9 and 1.1). Processors of Intel with AVX512-FP16, Sapphire Rapids and later, have two
+ * multipliers a core. The others keep BLIS's own choice: those of AMD, for which 0.9 knows nothing
+ * newer than zen3, since whether skx is better there was not measured. */
+static bool is_underrated(void)
+{
+#if defined(__x86_64__) && defined(BLIS_CONFIG_SKX)
+    __builtin_cpu_init();
+    return __builtin_cpu_is("intel") && dho_processor_has("avx512fp16") &&
+           dho_processor_has("avx512dq") && dho_processor_has("avx512bw") &&
+           dho_processor_has("avx512vl") && strcmp(bli_arch_string(BLIS_ARCH_SKX), "skx") == 0;
+#else
+    return false;
+#endif
+}
+
+/* BLIS reads the variable at its first call; what the user has set stays. */
+static void tell(void)
+{
+#ifdef BLIS_CONFIG_SKX
+    char number[16];
+    if (getenv("BLIS_ARCH_TYPE") != NULL || !is_underrated()) return;
+    snprintf(number, sizeof number, "%d", (int)BLIS_ARCH_SKX);
+    we_chose = setenv("BLIS_ARCH_TYPE", number, 0) == 0;
+#endif
+}
+
+static void load(void)
+{
+    pthread_once(&told, tell);
+}
 
 void dho_blis_version(char *out, size_t bytes)
 {
-    snprintf(out, bytes, "BLIS %s (%s)", bli_info_get_version_str(),
-             bli_arch_string(bli_arch_query_id()));
+    load();
+    bli_init(); /* else the next line ends the program where BLIS_ARCH_TYPE is set */
+    snprintf(out, bytes, "BLIS %s (%s%s)", bli_info_get_version_str(),
+             bli_arch_string(bli_arch_query_id()), we_chose ? ", set by dho" : "");
 }
 
 void dho_blis_sgemm(int threads, const dho_gemm_shape *s, const float *a, const float *b, float *c)
@@ -33,4 +76,5 @@ static void gemm(dho_compute *compute, const dho_gemm_shape *s, const float *a, 
 
 const dho_kernel_table dho_blis_gemm = {
     .kernels = {.gemm = gemm},
+    .planning = {.load = load},
 };

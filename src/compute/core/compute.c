@@ -1,5 +1,5 @@
 /* The context of all kernels. */
-#include "compute/core/context.h"
+#include "compute/core/choice.h"
 
 #include "dho/alloc.h"
 
@@ -52,7 +52,10 @@ dho_status dho_compute_create(dho_compute **out, dho_backend backend, dho_comput
                            "compute reduction buffer"));
     compute->kernels.name = row->name;
     compute->tables = row->tables[dtype];
+    for (size_t i = 0; compute->tables[i] != NULL; i++)
+        if (compute->tables[i]->planning.load != NULL) compute->tables[i]->planning.load();
     merge(compute, &dho_convolution);
+    merge(compute, &dho_linear);
     for (size_t i = 0; compute->tables[i] != NULL; i++) merge(compute, compute->tables[i]);
     if (compute->planning.start != NULL) DHO_TRY_GOTO(compute->planning.start(compute));
     *out = compute;
@@ -66,6 +69,7 @@ void dho_compute_destroy(dho_compute **compute)
 {
     if (compute == NULL || *compute == NULL) return;
     dho_compute_release_weights(*compute);
+    dho_choices_free(*compute);
     if ((*compute)->planning.stop != NULL) (*compute)->planning.stop(*compute);
     dho_free((*compute)->reduction);
     dho_free((*compute)->scratch);
@@ -114,18 +118,6 @@ void *dho_compute_scratch_for(const dho_compute *compute, size_t bytes)
     assert(bytes <= compute->scratch_bytes);
     (void)bytes;
     return compute->scratch;
-}
-
-dho_status dho_compute_reserve_linear(dho_compute *compute, const dho_linear_shape *shape,
-                                      unsigned calls)
-{
-    size_t bytes = 0;
-    if (shape->rows < 1 || shape->in < 1 || shape->out < 1)
-        return dho_fail(DHO_ERR_CONFIG, "linear layer: a size is not positive");
-    if (compute->planning.linear_reserve != NULL)
-        DHO_TRY(compute->planning.linear_reserve(compute, shape, calls & ~(unsigned)DHO_CALL_FUSED,
-                                                 &bytes));
-    return dho_compute_reserve(compute, bytes);
 }
 
 dho_status dho_compute_reserve_attention(dho_compute *compute, const dho_attention_shape *s)

@@ -4,6 +4,7 @@
 #define DHO_COMPUTE_CORE_CONTEXT_H
 
 #include "dho/compute.h"
+#include "dho/tuning.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -19,11 +20,17 @@ typedef struct dho_planning {
      * start. */
     dho_status (*start)(dho_compute *compute);
     void (*stop)(dho_compute *compute);
+    /* Of every table, before its first use in the process: what its library is to be told. */
+    void (*load)(void);
 
-    /* Convolutions: whether this table does this call (one bit). NULL: it does all. */
+    /* Convolutions. Could this table compute the shape at all? NULL: all. */
+    bool (*conv_fits)(const dho_conv_shape *shape);
+    /* The rule: is it worth it, of shapes that fit? NULL: always. */
+    bool (*conv_pays)(const dho_compute *compute, const dho_conv_shape *shape);
+    /* Of a reserved shape: whether this table does this call (one bit). NULL: it does all. */
     bool (*conv_takes)(const dho_compute *compute, const dho_conv_shape *shape, dho_call call);
-    /* Removes from `calls` what this table will do, and says the scratch that takes. NULL: it does
-     * all, without scratch. Errors: as dho_compute_reserve_conv. */
+    /* Of shapes that fit: removes from `calls` what this table will do, and says the scratch that
+     * takes. NULL: it does all, without scratch. Errors: as dho_compute_reserve_conv. */
     dho_status (*conv_reserve)(dho_compute *compute, const dho_conv_shape *shape, unsigned *calls,
                                size_t *bytes);
     /* The scratch of linear layers and of attention. NULL: none. */
@@ -34,8 +41,11 @@ typedef struct dho_planning {
 } dho_planning;
 
 /* The kernels of one file. Of the tables of a backend, the first that fills a slot has it. Only
- * convolutions are chosen by their shape: each call goes to the first table that takes it. */
+ * convolutions and linear layers are chosen by their shape: each call goes to the table that a
+ * tuning names (core/choice.h), else to the first that takes it. */
 typedef struct dho_kernel_table {
+    const char *choice; /* the name of its convolutions or linear layers in a tuning; NULL: none */
+    bool in_bf16;       /* those also work on bf16 */
     dho_kernels kernels;
     dho_planning planning;
 } dho_kernel_table;
@@ -51,6 +61,18 @@ typedef struct dho_backend_row {
 /* Errors: DHO_ERR_CONFIG when there is no such backend, or not in this type. */
 dho_status dho_backend_find(dho_backend backend, dho_compute_dtype dtype,
                             const dho_backend_row **out);
+/* The name of a choice as a table of any backend has it; NULL: none has it. */
+const char *dho_backend_choice(const char *name);
+
+/* Who chooses, and what was chosen. All zero: the rule chooses. */
+typedef struct dho_choices {
+    const dho_tuning *tuning; /* borrowed; NULL: none */
+    const char *preferred;    /* borrowed; NULL: none */
+    dho_site_observer see;
+    void *see_context;       /* borrowed */
+    struct dho_taken *taken; /* owned, [capacity]: the sites that were reserved so */
+    size_t count, capacity;
+} dho_choices;
 
 struct dho_compute {
     dho_kernels kernels;                   /* merged: no empty slot */
@@ -63,11 +85,14 @@ struct dho_compute {
     double *reduction;                  /* owned, [threads][2][DHO_REDUCTION_CHANNELS] */
     struct dho_kept_range *kept_ranges; /* owned, as kept: kept.h */
     struct dho_kept *kept;
-    void *state; /* of the backend that has a start */
+    dho_choices choices; /* choice.h */
+    void *state;         /* of the backend that has a start */
 };
 
-/* The convolution slots of every context: they choose among its tables. */
-extern const dho_kernel_table dho_convolution;
+/* The slots of convolutions and linear layers of every context: they choose among its tables. */
+extern const dho_kernel_table dho_convolution, dho_linear;
+/* Convolutions that are linear layers, by the backend's linear layers; only where it is chosen. */
+extern const dho_kernel_table dho_conv_as_linear;
 
 /* The scratch, of which a kernel uses `bytes`: reserved by dho_compute_reserve_*. */
 void *dho_compute_scratch_for(const dho_compute *compute, size_t bytes);

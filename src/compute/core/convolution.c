@@ -1,6 +1,6 @@
-/* Convolutions: sizes are checked here; then each call goes to the first table of the backend that
- * takes it. */
-#include "compute/core/context.h"
+/* Convolutions: sizes are checked here; then each call goes to the table that a tuning names, else
+ * to the first table of the backend that takes it. */
+#include "compute/core/choice.h"
 
 /* The output side that a convolution has; 0 when the kernel does not fit. */
 static int64_t output_side(int64_t in, int64_t kernel, int64_t stride, int64_t padding)
@@ -45,34 +45,92 @@ static dho_status check(const dho_conv_shape *s, int threads)
     return check_products(s, threads);
 }
 
+static bool by_rule(const dho_compute *compute, const dho_kernel_table *table,
+                    const dho_conv_shape *shape)
+{
+    const dho_planning *planning = &table->planning;
+    return table->kernels.conv_forward != NULL &&
+           (planning->conv_fits == NULL || planning->conv_fits(shape)) &&
+           (planning->conv_pays == NULL || planning->conv_pays(compute, shape));
+}
+
+static dho_status reserve_in(dho_compute *compute, const dho_kernel_table *table,
+                             const dho_conv_shape *shape, unsigned *calls, size_t *most)
+{
+    size_t bytes = 0;
+    if (table->planning.conv_reserve == NULL) {
+        *calls = 0;
+        return DHO_OK;
+    }
+    DHO_TRY(table->planning.conv_reserve(compute, shape, calls, &bytes));
+    if (bytes > *most) *most = bytes;
+    return DHO_OK;
+}
+
+/* One operation of a convolution by the table that the tuning names; *calls: what is left of its
+ * calls for the rule. */
+static dho_status reserve_chosen(dho_compute *compute, const dho_conv_shape *shape, unsigned *calls,
+                                 size_t *most)
+{
+    const dho_kernel_site site =
+        dho_kernel_site_of_conv(shape, compute->dtype, dho_call_lowest(*calls));
+    const dho_kernel_table *table;
+    const unsigned wanted = *calls;
+    dho_choices_tell(compute, &site);
+    DHO_TRY(dho_choices_look(compute, &site, &table));
+    if (table == NULL) return DHO_OK;
+    DHO_TRY(reserve_in(compute, table, shape, calls, most));
+    if (*calls == 0) return dho_choices_take(compute, &site, table);
+    *calls = wanted;
+    return dho_choices_refuse(compute, &site);
+}
+
 dho_status dho_compute_reserve_conv(dho_compute *compute, const dho_conv_shape *shape,
                                     unsigned calls)
 {
     size_t most = 0;
+    unsigned left = 0;
     DHO_TRY(check(shape, compute->threads));
     calls &= ~(unsigned)(DHO_CALL_ADD | DHO_CALL_ADD_BIAS); /* of linear layers only */
+    for (int i = 0; i < DHO_TUNED_COUNT; i++) {
+        unsigned mine = calls & dho_choice_calls((dho_tuned_operation)i);
+        if (!dho_choice_is_conv((dho_tuned_operation)i) || mine == 0) continue;
+        calls &= ~mine;
+        DHO_TRY(reserve_chosen(compute, shape, &mine, &most));
+        left |= mine;
+    }
+    calls |= left;
     for (const dho_kernel_table *const *table = compute->tables; calls != 0; table++) {
-        size_t bytes = 0;
-        if ((*table)->kernels.conv_forward == NULL) continue;
+        if (!by_rule(compute, *table, shape)) continue;
         if (calls == DHO_CALL_FUSED && (*table)->kernels.conv_fused == NULL)
             return dho_fail(DHO_ERR_CONFIG, "this backend has no fused convolutions");
-        if ((*table)->planning.conv_reserve == NULL) break;
-        DHO_TRY((*table)->planning.conv_reserve(compute, shape, &calls, &bytes));
-        if (bytes > most) most = bytes;
+        DHO_TRY(reserve_in(compute, *table, shape, &calls, &most));
     }
     return dho_compute_reserve(compute, most);
 }
 
 /* The reference takes what no other does. */
+const dho_kernel_table *dho_conv_choose(const dho_compute *compute, const dho_conv_shape *shape,
+                                        dho_call call)
+{
+    const dho_kernel_table *chosen = NULL;
+    if (compute->choices.count > 0 && call != DHO_CALL_FUSED) {
+        const dho_kernel_site site = dho_kernel_site_of_conv(shape, compute->dtype, call);
+        chosen = dho_choices_find(compute, &site);
+    }
+    for (const dho_kernel_table *const *table = compute->tables; chosen == NULL; table++) {
+        const dho_planning *planning = &(*table)->planning;
+        if (!by_rule(compute, *table, shape)) continue;
+        if (planning->conv_takes == NULL || planning->conv_takes(compute, shape, call))
+            chosen = *table;
+    }
+    return chosen;
+}
+
 static const dho_kernels *choose(const dho_compute *compute, const dho_conv_shape *shape,
                                  dho_call call)
 {
-    for (const dho_kernel_table *const *table = compute->tables;; table++) {
-        const dho_planning *planning = &(*table)->planning;
-        if ((*table)->kernels.conv_forward == NULL) continue;
-        if (planning->conv_takes == NULL || planning->conv_takes(compute, shape, call))
-            return &(*table)->kernels;
-    }
+    return &dho_conv_choose(compute, shape, call)->kernels;
 }
 
 static void conv_forward(dho_compute *compute, const dho_conv_shape *shape, const void *x,

@@ -204,24 +204,23 @@ static void backward_weights(dho_compute *compute, const dho_conv_shape *s, cons
         compute->kernels.sum_rows(compute, &(dho_rows_shape){rows, s->out_c}, dy, dbias);
 }
 
-static bool takes(const dho_compute *compute, const dho_conv_shape *s, dho_call call)
+static bool fits(const dho_conv_shape *s)
 {
-    (void)compute, (void)call;
     return s->groups == s->in_c && s->groups == s->out_c && s->groups > 1;
 }
 
 static dho_status reserve(dho_compute *compute, const dho_conv_shape *s, unsigned *calls,
                           size_t *bytes)
 {
-    if (!takes(compute, s, DHO_CALL_FORWARD)) return DHO_OK;
     *calls = 0;
     *bytes = scratch_bytes(compute, s);
     return DHO_OK;
 }
 
 const dho_kernel_table dho_depthwise = {
+    .choice = "depthwise",
     .kernels = {.conv_forward = forward,
                 .conv_backward_data = backward_data,
                 .conv_backward_weights = backward_weights},
-    .planning = {.conv_takes = takes, .conv_reserve = reserve},
+    .planning = {.conv_fits = fits, .conv_reserve = reserve},
 };

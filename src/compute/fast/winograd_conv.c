@@ -55,21 +55,18 @@ dho_status dho_winograd_plan(const dho_compute *compute, const dho_conv_shape *s
 static dho_status reserve(dho_compute *compute, const dho_conv_shape *s, unsigned *calls,
                           size_t *bytes)
 {
-    if (!dho_winograd_pays(compute, s)) return DHO_OK;
     *calls = 0;
     return dho_winograd_plan(compute, s, bytes);
 }
 
-static bool takes(const dho_compute *compute, const dho_conv_shape *s, dho_call call)
-{
-    (void)call;
-    return dho_winograd_pays(compute, s);
-}
-
 const dho_kernel_table dho_winograd = {
+    .choice = "winograd",
+    .in_bf16 = true,
     .kernels = {.conv_forward = dho_winograd_forward,
                 .conv_fused = dho_winograd_fused,
                 .conv_backward_data = dho_winograd_backward_data,
                 .conv_backward_weights = dho_winograd_backward_weights},
-    .planning = {.conv_takes = takes, .conv_reserve = reserve},
+    .planning = {.conv_fits = dho_winograd_fits,
+                 .conv_pays = dho_winograd_pays,
+                 .conv_reserve = reserve},
 };

@@ -272,6 +272,8 @@ static void conv_backward_weights(dho_compute *compute, const dho_conv_shape *s,
 }
 
 const dho_kernel_table dho_onednn_conv = {
+    .choice = "onednn",
+    .in_bf16 = true,
     .kernels = {.conv_forward = conv_forward,
                 .conv_fused = conv_fused,
                 .conv_backward_data = conv_backward_data,

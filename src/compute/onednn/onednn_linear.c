@@ -182,6 +182,8 @@ static void linear_backward_weights(dho_compute *compute, const dho_linear_shape
 }
 
 const dho_kernel_table dho_onednn_linear = {
+    .choice = "onednn",
+    .in_bf16 = true,
     .kernels = {.linear_forward = linear_forward,
                 .linear_add_forward = linear_add_forward,
                 .linear_backward_data = linear_backward_data,

@@ -51,6 +51,7 @@ static void linear_backward_weights(dho_compute *compute, const dho_linear_shape
 }
 
 const dho_kernel_table dho_ref_linear = {
+    .choice = "gemm",
     .kernels = {.linear_forward = linear_forward,
                 .linear_add_forward = linear_add_forward,
                 .linear_backward_data = linear_backward_data,

@@ -15,6 +15,13 @@ static void backward(const dho_node_pass *pass)
                                        pass->add[0], pass->dx[0]);
 }
 
+static size_t reads(const dho_node_pass *pass)
+{
+    const size_t width =
+        pass->in[0]->is_float ? sizeof(float) : dho_compute_element_bytes(pass->compute);
+    return (size_t)pass->batch * (size_t)pass->in[0]->channels * width;
+}
+
 static void onnx(const dho_onnx_pass *pass)
 {
     int64_t *first; /* token 0, as it is */
@@ -29,6 +36,7 @@ static const dho_operator take_token = {.name = "class token",
                                         .shape = dho_shape_of_vector,
                                         .forward = forward,
                                         .backward = backward,
+                                        .reads = reads,
                                         .onnx = onnx};
 
 dho_value dho_graph_take_token(dho_graph *graph, dho_value x)

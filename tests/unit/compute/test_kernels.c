@@ -1,4 +1,5 @@
 /* gemm and convolutions of every built backend against ref. */
+#include "dho/tuning.h"
 #include "kernel_test.h"
 
 typedef struct gemm_case {
@@ -223,6 +224,38 @@ START_TEST(test_conv)
 }
 END_TEST
 
+/* Each kernel that a tuning may choose, whatever the rule would take. Winograd's error is not that
+ * of a direct sum: test_winograd.c has its shapes and bounds. */
+START_TEST(test_conv_chosen)
+{
+    dho_rng rng = test_rng((uint64_t)_i);
+    const dho_conv_shape shape = conv_shape(conv_cases[_i]);
+    const dho_kernel_site site = dho_kernel_site_of_conv(&shape, DHO_DTYPE_FP32, DHO_CALL_WEIGHTS);
+    conv_data d = conv_data_create(&rng, &shape);
+    dho_compute *ref = open_backend("ref", 1);
+    conv_results expected = conv_run(ref, &d);
+    for (const char *const *name = dho_compute_backends(); *name != NULL; name++) {
+        const char *choice;
+        dho_compute *rule = open_backend(*name, 2);
+        for (size_t i = 0; (choice = dho_compute_candidate(rule, &site, i)) != NULL; i++) {
+            if (strcmp(choice, "winograd") == 0) continue;
+            dho_compute *c = open_backend(*name, 2);
+            dho_compute_prefer(c, choice);
+            ck_assert_ok(dho_compute_reserve_conv(c, &shape, DHO_CALL_ALL & ~DHO_CALL_FUSED));
+            conv_results results = conv_run(c, &d);
+            conv_compare(choice, &d, &results, &expected);
+            conv_results_free(&results);
+            dho_compute_destroy(&c);
+        }
+        dho_compute_destroy(&rule);
+    }
+    conv_results_free(&expected);
+    conv_data_free(&d);
+    dho_compute_destroy(&ref);
+    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+}
+END_TEST
+
 /* Many rows: the threads split them (blis). */
 START_TEST(test_conv_many_rows)
 {
@@ -351,6 +384,7 @@ int main(void)
     tcase_add_test(tests, test_create_bf16);
     tcase_add_loop_test(tests, test_gemm, 0, (int)(sizeof gemm_cases / sizeof *gemm_cases));
     tcase_add_loop_test(tests, test_conv, 0, (int)(sizeof conv_cases / sizeof *conv_cases));
+    tcase_add_loop_test(tests, test_conv_chosen, 0, (int)(sizeof conv_cases / sizeof *conv_cases));
     tcase_add_loop_test(tests, test_conv_many_rows, 0, 5);
     tcase_add_loop_test(tests, test_conv_without_memory, 2, 4);
     tcase_add_loop_test(tests, test_conv_without_memory, 14, 16);

@@ -2,6 +2,7 @@
  * has no bf16, the tests say so and pass. */
 #include "base/compare.h"
 #include "bf16_test.h"
+#include "dho/tuning.h"
 
 /* Largest difference over the expected tensor's root mean square. */
 static double distance(size_t count, const dho_bf16 *elements, const float *floats,
@@ -58,6 +59,21 @@ static void check_conv_shape(const dho_conv_shape *s, uint64_t id)
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) dho_free(blocks[i]);
 }
 
+/* Each kernel that a tuning may choose, whatever the rule would take. */
+static void check_chosen(const dho_conv_shape *s, uint64_t id)
+{
+    const dho_kernel_site site = dho_kernel_site_of_conv(s, DHO_DTYPE_BF16, DHO_CALL_WEIGHTS);
+    dho_compute *rule = bf16;
+    const char *choice;
+    for (size_t i = 0; (choice = dho_compute_candidate(rule, &site, i)) != NULL; i++) {
+        ck_assert_ok(dho_compute_create(&bf16, DHO_BACKEND_AUTO, DHO_DTYPE_BF16, 2));
+        dho_compute_prefer(bf16, choice);
+        check_conv_shape(s, id);
+        dho_compute_destroy(&bf16);
+    }
+    bf16 = rule;
+}
+
 START_TEST(test_conv)
 {
     static const int shapes[][7] = {
@@ -76,6 +92,7 @@ START_TEST(test_conv)
             s.out_h = s.out_w = n[1] / n[4];
         }
         check_conv_shape(&s, i);
+        check_chosen(&s, i);
     }
     close_both();
 }
