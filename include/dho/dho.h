@@ -3,6 +3,7 @@
 #define DHO_DHO_H
 
 #include "dho/alloc.h"
+#include "dho/augment.h"
 #include "dho/bucket_sum.h"
 #include "dho/cache_builder.h"
 #include "dho/cache_import.h"
@@ -12,6 +13,7 @@
 #include "dho/clip.h"
 #include "dho/comm.h"
 #include "dho/compute.h"
+#include "dho/compute_shapes.h"
 #include "dho/config.h"
 #include "dho/conflict.h"
 #include "dho/data_check.h"

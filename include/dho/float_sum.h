@@ -26,12 +26,12 @@ dho_rounding dho_rounding_of_step(uint64_t seed, int64_t step);
 /* x[i] rounded; x[0] is element `at`. rounding NULL: nothing happens. */
 void dho_round_floats(const dho_rounding *rounding, size_t at, float *x, size_t count);
 /* sum[i] += term[i], rounded; sum[0] is element `at`. They do not overlap. rounding NULL: fp32. */
-void dho_add_floats(const dho_rounding *rounding, size_t at, float *restrict sum,
-                    const float *restrict term, size_t count);
+void dho_add_floats(const dho_rounding *rounding, size_t at, float *sum, const float *term,
+                    size_t count);
 
-/* Rounded floats as bf16, and back. */
-void dho_pack_floats(const float *restrict x, size_t count, uint16_t *restrict out);
-void dho_unpack_floats(const uint16_t *restrict x, size_t count, float *restrict out);
+/* Rounded floats as bf16, and back; x and out do not overlap. */
+void dho_pack_floats(const float *x, size_t count, uint16_t *out);
+void dho_unpack_floats(const uint16_t *x, size_t count, float *out);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

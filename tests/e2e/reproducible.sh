@@ -39,7 +39,8 @@ grep -q "resumed from" "$work/log" || die "the killed run did not resume"
 same killed "a run killed by SIGKILL and resumed ends with the same bits"
 # Every step up to the one it resumed from (log_every: 1 then), every tenth after it.
 from=$(grep -o 'resumed from .*step-0*[1-9][0-9]*' "$work/log" | sed 's/.*step-0*//')
-steps=$(grep -o '"step":[0-9]*' "$work/killed/metrics.jsonl" | cut -d: -f2)
+# Events have lines of their own.
+steps=$(grep -v '"event":' "$work/killed/metrics.jsonl" | grep -o '"step":[0-9]*' | cut -d: -f2)
 [ "$steps" = "$(seq "$from"; seq $((from + 10)) 10 50)" ] || die "metrics.jsonl: steps" $steps
 pass "metrics.jsonl has every step once"
 

@@ -143,6 +143,11 @@ while IFS=: read -r file line include; do
     fi
 done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include' src tools include --include='*.[ch]')
 
+for header in include/dho/*.h; do
+    case $header in */dho.h | *_rows.h) continue ;; esac # rows of a table, which another header includes
+    grep -qx "#include \"${header#include/}\"" include/dho/dho.h || fail "include/dho/dho.h: $header is missing"
+done
+
 [[ -z ${exceptions//$'\n'/} ]] || fail "take off the list of exceptions: $exceptions"
 
 if ((failures > 0)); then
