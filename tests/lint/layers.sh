@@ -20,7 +20,7 @@ layers=(base config comm image data compute onnx nn models weights infer heads c
 # The layer that implements each public header.
 declare -A module=(
     [status]=base [log]=base [alloc]=base [rng]=base [file]=base [float_sum]=base [processor]=base [version]=base [dho]=cli
-    [config]=config [layout_rows]=config [model_rows]=config [comm]=comm [bucket_sum]=comm [image]=image [augment]=image
+    [config]=config [config_words]=config [layout_rows]=config [model_rows]=config [comm]=comm [bucket_sum]=comm [image]=image [augment]=image
     [dataset]=data [loader]=data [run_setup]=data [tar]=data [data_check]=data
     [compute]=compute [compute_shapes]=compute [tuning]=compute [graph]=nn [student]=models [text_tower]=models
     [safetensors]=weights [state_dict]=weights [torch_file]=weights [weights]=weights
