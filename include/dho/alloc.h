@@ -25,6 +25,11 @@ dho_status dho_alloc_zero(void *out, size_t count, size_t size, const char *what
 /* Grows or shrinks *inout (NULL allowed) keeping the content; on failure *inout is untouched. */
 dho_status dho_realloc(void *inout, size_t count, size_t size, const char *what);
 
+/* Room for one more element in *inout, an array of `count` elements (NULL: none yet) that has room
+ * for *inout_capacity: it doubles when it is full, and begins with 64. */
+dho_status dho_grow(void *inout, size_t count, size_t *inout_capacity, size_t size,
+                    const char *what);
+
 /* A copy of a string (NULL gives NULL) or of its first `length` bytes, NUL-terminated. */
 dho_status dho_strdup(char **out, const char *text);
 dho_status dho_strndup(char **out, const char *text, size_t length);

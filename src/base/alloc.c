@@ -109,6 +109,16 @@ dho_status dho_realloc(void *inout, size_t count, size_t size, const char *what)
     return DHO_OK;
 }
 
+dho_status dho_grow(void *inout, size_t count, size_t *inout_capacity, size_t size,
+                    const char *what)
+{
+    if (count < *inout_capacity) return DHO_OK;
+    const size_t capacity = count == 0 ? 64 : 2 * count;
+    DHO_TRY(dho_realloc(inout, capacity, size, what));
+    *inout_capacity = capacity;
+    return DHO_OK;
+}
+
 dho_status dho_strndup(char **out, const char *text, size_t length)
 {
     DHO_TRY(dho_alloc(out, length + 1, 1, "string"));

@@ -186,10 +186,7 @@ dho_status dho_list_folder(dho_name_list *out, const char *path)
             break;
         }
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        if (out->count == capacity) {
-            capacity = capacity == 0 ? 64 : 2 * capacity;
-            DHO_TRY_GOTO(dho_realloc(&out->names, capacity, sizeof *out->names, path));
-        }
+        DHO_TRY_GOTO(dho_grow(&out->names, out->count, &capacity, sizeof *out->names, path));
         DHO_TRY_GOTO(dho_strdup(&out->names[out->count], entry->d_name));
         out->count++;
     }

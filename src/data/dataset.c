@@ -38,11 +38,8 @@ dho_status dho_path_list_append(dho_path_list *list, const char *folder, const c
 {
     const size_t folder_length = folder != NULL ? strlen(folder) + 1 : 0; /* with the slash */
     const size_t length = strlen(name) + 1;
-    if (list->count == list->capacity) {
-        const size_t capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
-        DHO_TRY(dho_realloc(&list->entries, capacity, sizeof *list->entries, "dataset: entries"));
-        list->capacity = capacity;
-    }
+    DHO_TRY(dho_grow(&list->entries, list->count, &list->capacity, sizeof *list->entries,
+                     "dataset: entries"));
     DHO_TRY(reserve_pool(list, folder_length + length));
     list->entries[list->count++] = (dho_path_entry){.offset = list->used, .label = label};
     char *to = list->pool + list->used;

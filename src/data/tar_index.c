@@ -43,11 +43,8 @@ dho_status dho_tar_index_add(dho_tar_index *index, const char *path, int32_t lab
                              const dho_tar_member *member)
 {
     const size_t count = index->paths.count;
-    if (count == index->member_capacity) {
-        const size_t capacity = count == 0 ? 64 : 2 * count;
-        DHO_TRY(dho_realloc(&index->members, capacity, sizeof *index->members, "shards: samples"));
-        index->member_capacity = capacity;
-    }
+    DHO_TRY(dho_grow(&index->members, count, &index->member_capacity, sizeof *index->members,
+                     "shards: samples"));
     DHO_TRY(dho_path_list_append(&index->paths, NULL, path, label));
     index->members[count] = *member;
     return DHO_OK;

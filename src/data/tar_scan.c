@@ -114,11 +114,7 @@ static dho_status find_part(scan *s, const char *name, bool label, part **out)
     const bool known =
         *out != NULL && strlen((*out)->stem) == length && memcmp((*out)->stem, name, length) == 0;
     if (known && (label || !s->index->unlabelled || (*out)->image_name == NULL)) return DHO_OK;
-    if (s->count == s->capacity) {
-        const size_t capacity = s->capacity == 0 ? 4 : 2 * s->capacity;
-        DHO_TRY(dho_realloc(&s->parts, capacity, sizeof *s->parts, "shards: key"));
-        s->capacity = capacity;
-    }
+    DHO_TRY(dho_grow(&s->parts, s->count, &s->capacity, sizeof *s->parts, "shards: key"));
     *out = &s->parts[s->count];
     **out = (part){.label = DHO_NO_LABEL};
     DHO_TRY(dho_strndup(&(*out)->stem, name, length));

@@ -166,11 +166,8 @@ static dho_status prepare_node(dho_graph *graph, dho_node *node)
                             ? "student.width: the model is too wide"
                             : "data.image_size: the image is too small for this model",
                         graph->count, node->height, node->width, node->channels);
-    if (graph->count == graph->capacity) {
-        const int capacity = graph->capacity == 0 ? 64 : 2 * graph->capacity;
-        DHO_TRY(dho_realloc(&graph->nodes, (size_t)capacity, sizeof *graph->nodes, "graph nodes"));
-        graph->capacity = capacity;
-    }
+    DHO_TRY(dho_grow(&graph->nodes, (size_t)graph->count, &graph->capacity, sizeof *graph->nodes,
+                     "graph nodes"));
     if (op->attribute_bytes == 0) return DHO_OK;
     DHO_TRY(dho_alloc(&node->attributes, 1, op->attribute_bytes, "graph nodes"));
     memcpy(node->attributes, attributes, op->attribute_bytes);
@@ -194,11 +191,8 @@ static int add_slot(dho_graph *graph, dho_slot_list *list, const char *name, con
 {
     if (graph->failure != DHO_OK) return -1;
     dho_status status = DHO_OK;
-    if (list->count == list->capacity) {
-        const size_t capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
-        DHO_TRY_GOTO(dho_realloc(&list->slots, capacity, sizeof *list->slots, "graph slots"));
-        list->capacity = capacity;
-    }
+    DHO_TRY_GOTO(
+        dho_grow(&list->slots, list->count, &list->capacity, sizeof *list->slots, "graph slots"));
     DHO_TRY_GOTO(dho_asprintf(&slot.name, "%s%s%s", name, suffix != NULL ? "." : "",
                               suffix != NULL ? suffix : ""));
     slot.block = graph->block;

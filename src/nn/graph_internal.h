@@ -12,7 +12,8 @@ typedef struct dho_slot_list {
 
 struct dho_graph {
     dho_node *nodes; /* owned, in order of execution */
-    int count, capacity;
+    int count;
+    size_t capacity;
     dho_slot_list parameters, buffers;
     int blocks, block;  /* blocks begun; the one that is open, 0: none */
     bool run_only;      /* not to be trained */

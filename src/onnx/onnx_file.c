@@ -34,13 +34,9 @@ void dho_onnx_keep_failure(dho_onnx *onnx, dho_status status)
 bool dho_onnx_push(dho_onnx *onnx, dho_onnx_list *list, void *item)
 {
     if (onnx->failure != DHO_OK) return false;
-    if (list->count == list->capacity) {
-        const size_t capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
-        dho_onnx_keep_failure(
-            onnx, dho_realloc(&list->items, capacity, sizeof *list->items, "ONNX model"));
-        if (onnx->failure != DHO_OK) return false;
-        list->capacity = capacity;
-    }
+    dho_onnx_keep_failure(onnx, dho_grow(&list->items, list->count, &list->capacity,
+                                         sizeof *list->items, "ONNX model"));
+    if (onnx->failure != DHO_OK) return false;
     list->items[list->count++] = item;
     return true;
 }

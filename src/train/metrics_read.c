@@ -24,13 +24,10 @@ static void free_columns(dho_columns *columns)
 static dho_status add_row(dho_columns *columns, double step, double **row)
 {
     while (columns->count > 0 && columns->steps[columns->count - 1] >= step) columns->count--;
-    if (columns->count == columns->capacity) {
-        const size_t capacity = columns->capacity > 0 ? 2 * columns->capacity : 64;
-        DHO_TRY(dho_realloc(&columns->steps, capacity, sizeof *columns->steps, "metrics"));
-        DHO_TRY(dho_realloc(&columns->values, capacity * columns->width, sizeof *columns->values,
-                            "metrics"));
-        columns->capacity = capacity;
-    }
+    size_t rows = columns->capacity;
+    DHO_TRY(dho_grow(&columns->steps, columns->count, &rows, sizeof *columns->steps, "metrics"));
+    DHO_TRY(dho_grow(&columns->values, columns->count, &columns->capacity,
+                     columns->width * sizeof *columns->values, "metrics"));
     *row = columns->values + columns->count * columns->width;
     for (size_t i = 0; i < columns->width; i++) (*row)[i] = NAN;
     columns->steps[columns->count++] = step;

@@ -24,11 +24,9 @@ static void add_site(void *context, const dho_kernel_site *site)
     site_list *list = context;
     for (size_t i = 0; i < list->count; i++)
         if (dho_kernel_site_is_same(&list->sites[i], site)) return;
-    if (list->count == list->capacity && list->status == DHO_OK) {
-        const size_t capacity = 2 * list->capacity + 64;
-        list->status = dho_realloc(&list->sites, capacity, sizeof *list->sites, "shapes");
-        if (list->status == DHO_OK) list->capacity = capacity;
-    }
+    if (list->status == DHO_OK)
+        list->status =
+            dho_grow(&list->sites, list->count, &list->capacity, sizeof *list->sites, "shapes");
     if (list->status == DHO_OK) list->sites[list->count++] = *site;
 }
 

@@ -42,10 +42,8 @@ static dho_status split_names(struct dho_name_text *list, size_t size)
         if (stop == NULL) stop = end;
         if (end_mark == '\n' && stop > at && stop[-1] == '\r') stop--;
         *stop = '\0'; /* there is room for one behind the last */
-        if (list->count == capacity) {
-            capacity = capacity == 0 ? 1024 : 2 * capacity;
-            DHO_TRY(dho_realloc(&list->names, capacity, sizeof *list->names, "names of images"));
-        }
+        DHO_TRY(
+            dho_grow(&list->names, list->count, &capacity, sizeof *list->names, "names of images"));
         if (stop > at) list->names[list->count++] = at;
         at = next;
     }

@@ -86,12 +86,9 @@ static void map_point(const dho_synth_scene *s, float x, float y, float *px, flo
 static void add_point(dho_synth_scene *s, float x, float y)
 {
     if (s->status != DHO_OK) return;
-    if (s->point_count == s->point_capacity) {
-        const size_t capacity = s->point_capacity == 0 ? 1024 : s->point_capacity * 2;
-        s->status = dho_realloc(&s->points, capacity, 2 * sizeof(float), "path points");
-        if (s->status != DHO_OK) return;
-        s->point_capacity = capacity;
-    }
+    s->status =
+        dho_grow(&s->points, s->point_count, &s->point_capacity, 2 * sizeof(float), "path points");
+    if (s->status != DHO_OK) return;
     map_point(s, x, y, &s->points[2 * s->point_count], &s->points[2 * s->point_count + 1]);
     s->point_count++;
     s->pen_x = x;
@@ -101,12 +98,9 @@ static void add_point(dho_synth_scene *s, float x, float y)
 void dho_synth_move(dho_synth_scene *s, float x, float y)
 {
     if (s->status != DHO_OK) return;
-    if (s->contour_count == s->contour_capacity) {
-        const size_t capacity = s->contour_capacity == 0 ? 64 : s->contour_capacity * 2;
-        s->status = dho_realloc(&s->contours, capacity, sizeof(dho_synth_contour), "path contours");
-        if (s->status != DHO_OK) return;
-        s->contour_capacity = capacity;
-    }
+    s->status = dho_grow(&s->contours, s->contour_count, &s->contour_capacity, sizeof *s->contours,
+                         "path contours");
+    if (s->status != DHO_OK) return;
     s->contours[s->contour_count++] =
         (dho_synth_contour){.first = s->point_count, .hole = s->next_is_hole};
     s->next_is_hole = false;

@@ -153,15 +153,7 @@ dho_status dho_choices_take(dho_compute *compute, const dho_kernel_site *site,
 {
     dho_choices *c = &compute->choices;
     if (dho_choices_find(compute, site) != NULL) return DHO_OK;
-    if (c->count == c->capacity) {
-        taken *more;
-        const size_t capacity = 2 * c->capacity + 16;
-        DHO_TRY(dho_alloc(&more, capacity, sizeof *more, "choices of kernels"));
-        if (c->count > 0) memcpy(more, c->taken, c->count * sizeof *more);
-        dho_free(c->taken);
-        c->taken = more;
-        c->capacity = capacity;
-    }
+    DHO_TRY(dho_grow(&c->taken, c->count, &c->capacity, sizeof *c->taken, "choices of kernels"));
     c->taken[c->count++] = (taken){*site, table};
     return DHO_OK;
 }

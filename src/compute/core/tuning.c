@@ -61,15 +61,8 @@ dho_status dho_tuning_add(dho_tuning *tuning, const dho_kernel_site *site, const
                           const char *note)
 {
     DHO_TRY(check_row(tuning, site, choice));
-    if (tuning->count == tuning->capacity) {
-        dho_tuning_row *rows;
-        const size_t capacity = 2 * tuning->capacity + 32;
-        DHO_TRY(dho_alloc(&rows, capacity, sizeof *rows, "tuning"));
-        if (tuning->count > 0) memcpy(rows, tuning->rows, tuning->count * sizeof *rows);
-        dho_free(tuning->rows);
-        tuning->rows = rows;
-        tuning->capacity = capacity;
-    }
+    DHO_TRY(
+        dho_grow(&tuning->rows, tuning->count, &tuning->capacity, sizeof *tuning->rows, "tuning"));
     dho_tuning_row *row = &tuning->rows[tuning->count++];
     *row = (dho_tuning_row){.site = *site, .choice = dho_backend_choice(choice)};
     if (note != NULL) snprintf(row->note, sizeof row->note, "%s", note);

@@ -79,11 +79,8 @@ static dho_status bad_entry(const pt_archive *archive, const char *entry, const 
 
 static dho_status add_entry(pt_archive *archive, const char *name, const pt_entry *entry)
 {
-    if (archive->count == archive->capacity) {
-        const size_t capacity = archive->capacity * 2 + 64;
-        DHO_TRY(dho_realloc(&archive->entries, capacity, sizeof *archive->entries, archive->file));
-        archive->capacity = capacity;
-    }
+    DHO_TRY(dho_grow(&archive->entries, archive->count, &archive->capacity,
+                     sizeof *archive->entries, archive->file));
     char *copy;
     DHO_TRY(dho_strdup(&copy, name));
     archive->entries[archive->count] = *entry;

@@ -31,12 +31,8 @@ dho_status pt_bad(const pt_pickle *pickle, const char *format, ...)
 dho_status pt_grow(pt_pickle *pickle, void *inout_array, size_t count, size_t *capacity,
                    size_t element, size_t limit, const char *what)
 {
-    if (count < *capacity) return DHO_OK;
     if (count >= limit) return pt_bad(pickle, "more than %zu %s", limit, what);
-    const size_t wanted = count < 64 ? 128 : 2 * count;
-    DHO_TRY(dho_realloc(inout_array, wanted, element, what));
-    *capacity = wanted;
-    return DHO_OK;
+    return dho_grow(inout_array, count, capacity, element, what);
 }
 
 dho_status pt_new(pt_pickle *p, pt_kind kind, pt_id *out)
