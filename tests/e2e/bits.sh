@@ -152,7 +152,7 @@ quickstart/class_weights quickstart 2 $quick student.width=8 $unequal distill.cl
 quickstart/logit_adjust quickstart 1 $quick student.width=8 $unequal distill.logit_adjust=1 $on_blis
 caltech101_real caltech101_real 1 $cnn method=single_head $on_ref
 eurosat eurosat 2 $cnn method=dho $on_onednn
-eurosat_pretrained eurosat_pretrained 2 $cnn student.init=weights/mobilenet_v2.pth teacher.cache=data/eurosat/teacher-cache compute.dtype=fp32 $on_onednn
+eurosat_pretrained eurosat_pretrained 2 $cnn student.init=weights/mobilenet_v2.pth teacher.cache=data/eurosat/teacher-cache $on_onednn
 fine_grained/caltech101 fine_grained/caltech101 1 $cnn $on_onednn
 fine_grained/dtd fine_grained/dtd 1 $cnn student.model=mobilenet_v2 student.init=weights/mobilenet_v2.pth $on_onednn
 fine_grained/eurosat fine_grained/eurosat 1 $cnn $on_blis
