@@ -112,7 +112,8 @@ open_mpi_failed() {
 # names neither host nor process in some releases, and 4.1.4 loses it now and then. Signals go to the whole
 # process group. TERM is mpirun's order to end, after which a death is no news; nor is one by USR1 (138, open_mpi_failed).
 # Rank 0's output goes to the launcher by a pipe of its own, where both are on one host: 5.0.7 reads output in parts, and
-# puts the begin of a line that it has half of in front of what standard error says next.
+# puts the begin of a line that it has half of in front of what standard error says next. It also ends the job at once where
+# a rank fails, and loses what that rank has just said (3 of 10 times): so a rank that fails stays for a moment.
 # shellcheck disable=SC2016 # for the other shell
 open_mpi_rank='trap : USR1 USR2 HUP; trap "ordered=yes" TERM INT; exec 3>&2 2>/dev/null
 out=${DHO_LAUNCHER_OUT#"$HOSTNAME:"}
@@ -120,6 +121,7 @@ out=${DHO_LAUNCHER_OUT#"$HOSTNAME:"}
 "$@" 2>&3 3>&-
 status=$?
 [ $status -le 128 ] || [ $status = 138 ] || [ -n "$ordered" ] || printf "\036died %s %s %s\n" "$OMPI_COMM_WORLD_RANK" "$HOSTNAME" $status >&3
+[ $status = 0 ] || [ -z "$PRTE_LAUNCHED" ] || sleep 0.3
 exit $status'
 
 # open_mpi_run STARTER SECONDS COMMAND [ARGUMENT ...]: runs mpirun or srun (STARTER) by forward_signals, its
