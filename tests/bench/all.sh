@@ -8,8 +8,10 @@
 #   step      a step against PyTorch, in turns (compare_step.py)
 #   data      the loader against torchvision (compare_data.sh)
 #   lanes     1 rank of 2 threads against 2 ranks of 1, from JPEGs to the update, in turns
+#   method    two heads with a teacher cache from JPEGs to the update, 2 x 1, against PyTorch DDP over gloo (method_step.sh)
 #   scaling   two ranks together against two runs side by side, and PyTorch DDP (scaling.sh)
 #   predict   dho predict against timm and onnxruntime (predict.sh)
+#   cache     dho cache build --clip against open_clip (cache_build.sh)
 #   bits      the same bits over ranks and resume, with a table of kernels too (any_ranks.sh, tuning.sh)
 # quick: few models and rounds, some minutes in all; its figures show that everything runs, not how fast.
 # A part that fails, or whose program or library is not there, is named in the summary; the others go on.
@@ -22,7 +24,7 @@ cd "$(dirname "$0")/../.."
 
 quick=
 [ "${1:-}" != quick ] || { quick=1; shift; }
-all=(machine limit tune step data lanes scaling predict bits)
+all=(machine limit tune step data lanes method scaling predict cache bits)
 parts=("$@")
 [ $# -gt 0 ] || parts=("${all[@]}")
 for part in "${parts[@]}"; do
@@ -149,6 +151,15 @@ END
     done
 }
 
+part_method() {
+    has_python torch torchvision open_clip || { missing "Python's torch, torchvision, open_clip"; return; }
+    images
+    [ -z "$quick" ] || local -x MODELS="resnet18:4" WAY=0:tensor
+    [ -n "$quick" ] || unset MODELS
+    DHO=$dho DTYPES="${dtypes[*]}" bash tests/bench/method_step.sh "$images" $((rounds > 1 ? 3 : 1)) || return 1
+    sed 's/^/  /' "$out/method.txt" >"$work/lines"
+}
+
 part_scaling() {
     [ "$threads" = 2 ] || { missing "two cores"; return; }
     has_python torch torchvision open_clip || unset DHO_PYTHON
@@ -166,6 +177,14 @@ part_predict() {
     [ -n "$quick" ] || unset MODELS
     DHO=$dho bash tests/bench/predict.sh "$images" $((rounds > 1 ? 3 : 1)) || return 1
     grep -E '^[a-z]|^  dho' "$out/predict.txt" | sed 's/^/  /' >"$work/lines"
+}
+
+part_cache() {
+    has_python torch open_clip safetensors || { missing "Python's torch, open_clip, safetensors"; return; }
+    images
+    [ -z "$quick" ] || local -x WAY_FP32=eager:0:2:16 WAY_BF16=eager:0:2:16
+    DHO=$dho bash tests/bench/cache_build.sh "$images" $([ -n "$quick" ] && echo 1 16 || echo 3 128) || return 1
+    sed 's/^/  /' "$out/cache.txt" >"$work/lines"
 }
 
 part_bits() {
@@ -191,6 +210,4 @@ for part in "${parts[@]}"; do
     esac
     tee -a "$out/summary.txt" <"$work/lines"
 done
-say ""
-say "not measured, for want of a program: two heads with a teacher cache from JPEGs against DDP; dho eval and cache build against open_clip"
 exit $failed
