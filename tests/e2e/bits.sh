@@ -147,6 +147,7 @@ quickstart/sgd quickstart 1 $quick student.width=8 train.optimizer=sgd $on_blis
 quickstart/class_weights quickstart 2 $quick student.width=8 $unequal distill.class_weights=effective $on_blis
 quickstart/logit_adjust quickstart 1 $quick student.width=8 $unequal distill.logit_adjust=1 $on_blis
 caltech101_real caltech101_real 1 $cnn method=single_head $on_ref
+caltech101_pretrained caltech101_pretrained 1 $cnn student.init=weights/mobilenet_v2.pth compute.dtype=fp32 $on_blis
 eurosat eurosat 2 $cnn method=dho $on_onednn
 eurosat_pretrained eurosat_pretrained 2 $cnn student.init=weights/mobilenet_v2.pth teacher.cache=data/eurosat/teacher-cache compute.dtype=fp32 $on_onednn
 fine_grained/caltech101 fine_grained/caltech101 1 $cnn $on_onednn

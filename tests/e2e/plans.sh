@@ -2,10 +2,12 @@
 # caches over training to the last evaluation; for what is made on one machine launch/results.sh does the rest.
 #   DHO=build/dev/dho tests/e2e/plans.sh          each configuration, combination of settings and preparation once
 #   DHO=build/dev/dho tests/e2e/plans.sh all      every run (hours)
-#   PLANS="ablations fine_grained" ...            these plans alone
+#   PLANS="ablations fine_grained" ...            these plans alone, and those that they start from
+# One process of one thread.
 . "$(dirname "$0")/lib.bash"
 . "$(dirname "$0")/stand_ins.bash"
 form=${1:-kinds}
+ran=
 export OMP_NUM_THREADS=1 LAUNCH=env # one rank needs no mpirun
 cd "$work"
 cp -r "$here/configs" configs
@@ -55,9 +57,10 @@ to_its_end() { # PLAN ARGUMENT ...: of dho table
     local plan=$1 start=$SECONDS
     shift
     [[ " ${PLANS:-$plan} " == *" $plan "* ]] || return 0
+    ran="$ran $plan "
     "$DHO" table "$plan" --missing "$@" >missing.sh 2>log || die "$plan: --missing"
     if [ $form = all ]; then cp missing.sh some.sh; else kinds <missing.sh >some.sh; fi
-    grep -q '^make ' some.sh || { pass "$plan: published figures alone" && return; }
+    grep -q '^make ' some.sh || { pass "$plan: nothing that is not there" && return; }
     sh some.sh >log 2>&1 || { grep -B 3 -A 1 "^dho: error\|: failed with" log >errors; mv errors log; die "$plan"; }
     # The table counts what the script has made: none of it is of another configuration.
     "$DHO" table "$plan" --missing "$@" >rest.sh 2>log || die "$plan: the table of what is there"
@@ -65,8 +68,10 @@ to_its_end() { # PLAN ARGUMENT ...: of dho table
     [ $(($(grep -c '^make ' missing.sh) - made)) = "$(grep -c '^make ' rest.sh)" ] || die "$plan: not all runs count"
     pass "$plan: $made of $(grep -c '^make ' missing.sh) runs, $(grep -c '^prepare [^(]' some.sh) preparations, $((SECONDS - start)) s"
 }
-step=(--set train.steps=1 --set train.batch_labelled=20 --set train.batch_unlabelled=20 --set eval.batch=8)
+one=(--set train.steps=1 --set eval.batch=8)
+step=("${one[@]}" --set train.batch_labelled=20 --set train.batch_unlabelled=20)
 few=("${cnn[@]}" "${step[@]}")
+as_planned=("${cnn[@]}" "${one[@]}") # where methods of a plan have batches of their own
 percent=("${step[@]}" --set train.steps=2 --set train.shards=4 --set data.percent=20 --set train.warmup_steps=1)
 vit=("${percent[@]}" --set data.image_size=32 --set student.width=16 --set student.layers=1)
 l14=("${percent[@]}" "${vit14[@]}" --set student.width=64)
@@ -83,8 +88,12 @@ for plan in imagenet_semi imagenet_semi_alpha imagenet_semi_tome imagenet_varian
 done
 to_its_end imagenet_variants --only student=vit_b16_teacher_l14 "${vit[@]}"
 to_its_end imagenet_semi_heads "${vit[@]}"
-to_its_end imagenet_adaptation
-to_its_end imagenet_linear_probe
+to_its_end imagenet_adaptation "${vit[@]}"
+# The probe starts from what the fewshot plan has made with 16 labels.
+for method in zs_feature zs_single_head zs_dho; do
+    to_its_end imagenet_fewshot --only student=resnet50,shots=16,method=$method "${few[@]}"
+done
+to_its_end imagenet_linear_probe "${as_planned[@]}"
 
 # --- what launch/results.sh makes, with one label a class and one seed; then plans that need its teachers ---
 cp -r "$here/launch" launch
@@ -112,7 +121,8 @@ in_source eurosat eurosat_subset.tar 2750
 results() { # TABLE AXIS=VALUE,...
     local start=$SECONDS
     [[ " ${PLANS:-$1} " == *" $1 "* ]] || return 0
-    launch/results.sh "$1" source 1 --only "$2" "${few[@]}" >log 2>&1 || die "launch/results.sh $1"
+    ran="$ran $1 "
+    launch/results.sh "$1" source 1 --only "$2" "${as_planned[@]}" >log 2>&1 || die "launch/results.sh $1"
     grep -q "not counted" log && die "launch/results.sh $1: not all runs count"
     pass "launch/results.sh $1 $2: $(grep -c '^make ' "data/${1%_*}/missing.sh") runs, $((SECONDS - start)) s"
 }
@@ -120,8 +130,17 @@ results caltech101 shots=1,seed=1
 results caltech101_pretrained shots=1,seed=1
 results eurosat shots=1,seed=1
 results eurosat_map shots=1,seed=1
-to_its_end caltech101_ablations --only shots=1,seed=1 "${few[@]}"
-to_its_end eurosat_choice --only seed=1 "${few[@]}"
-weak=("${few[@]}" --set teacher.cache=data/eurosat/teacher-cache --set student.init=data/weights/mobilenet_v2_imagenet.safetensors)
+to_its_end caltech101_ablations --only shots=1,seed=1 "${as_planned[@]}"
+to_its_end eurosat_choice --only seed=1,lr=2e-4 "${as_planned[@]}"
+weak=("${as_planned[@]}" --set teacher.cache=data/eurosat/teacher-cache --set student.init=data/weights/mobilenet_v2_imagenet.safetensors)
 to_its_end eurosat_select --only way=first,seed=1 "${weak[@]}"
+mkdir data/eurosat/lists
+for method in dho ce; do # as launch/select_study.sh does it
+    [ -d runs/eurosat_select ] || continue
+    dho 1 select "runs/eurosat_select/$method-first/seed-1" --budget 20 --by random --out "data/eurosat/lists/$method-random-1.tsv"
+done
+to_its_end eurosat_select --only way=random,seed=1 "${weak[@]}"
+for plan in ${PLANS:-$(basename -s .yaml configs/tables/*.yaml)}; do
+    [[ $ran == *" $plan "* ]] || die "$plan: is not among the plans that were run"
+done
 finish
