@@ -88,7 +88,7 @@ for plan in imagenet_semi imagenet_semi_alpha imagenet_semi_tome imagenet_varian
 done
 to_its_end imagenet_variants --only student=vit_b16_teacher_l14 "${vit[@]}"
 to_its_end imagenet_semi_heads "${vit[@]}"
-to_its_end imagenet_adaptation "${vit[@]}"
+to_its_end imagenet_adaptation "${vit[@]}" --set train.epochs=0 # it says how many, here are steps
 # The probe starts from what the fewshot plan has made with 16 labels.
 for method in zs_feature zs_single_head zs_dho; do
     to_its_end imagenet_fewshot --only student=resnet50,shots=16,method=$method "${few[@]}"
