@@ -134,7 +134,7 @@ to_its_end caltech101_ablations --only shots=1,seed=1 "${as_planned[@]}"
 to_its_end eurosat_choice --only seed=1,lr=2e-4 "${as_planned[@]}"
 weak=("${as_planned[@]}" --set teacher.cache=data/eurosat/teacher-cache --set student.init=data/weights/mobilenet_v2_imagenet.safetensors)
 to_its_end eurosat_select --only way=first,seed=1 "${weak[@]}"
-mkdir data/eurosat/lists
+mkdir -p data/eurosat/lists
 for method in dho ce; do # as launch/select_study.sh does it
     [ -d runs/eurosat_select ] || continue
     dho 1 select "runs/eurosat_select/$method-first/seed-1" --budget 20 --by random --out "data/eurosat/lists/$method-random-1.tsv"
