@@ -4,27 +4,43 @@
 #   launch/results.sh caltech101 SOURCE [RANKS]    teacher: CLIP ViT-B/32 features
 #   launch/results.sh eurosat SOURCE [RANKS]       teacher: trained here with all labels
 #   launch/results.sh eurosat_map SOURCE [RANKS]   a pretrained student, teachers of five strengths
+#   launch/results.sh caltech101_pretrained SOURCE [RANKS]   a pretrained student, CLIP with three heads
+# Behind RANKS: --only AXIS=VALUE,... makes a part of the table; --set key=value ... goes to every command, so that
+# other runs are made and asked for.
 #
 # caltech101 and eurosat: six methods x 1, 4, 16 labels a class x three seeds; and how far the two losses' gradients
 # conflict, with four labels a class (data/TABLE/report.html, figures/conflict.svg). eurosat_map: four methods x 1, 4,
-# 16, 64 labels a class x five seeds, 245 runs; its map is data/eurosat/map.svg.
-# SOURCE holds, for caltech101: caltech101_val_test.tar, split_zhou_Caltech101.json,
+# 16, 64 labels a class x five seeds, 245 runs; its map is data/eurosat/map.svg. caltech101_pretrained: six methods x 1, 2,
+# 4, 8, 16 labels a class x five seeds, 290 runs; its map is data/caltech101/map.svg.
+# SOURCE holds, for caltech101 and caltech101_pretrained: caltech101_val_test.tar, split_zhou_Caltech101.json,
 # caltech101_test_clip_vitb32.safetensors and caltech101_fewshot16_clip_vitb32.safetensors; for
-# eurosat and eurosat_map: eurosat_subset.tar and split_subset_EuroSAT.json; for eurosat_map also
-# mobilenet_v2_imagenet.safetensors (torchvision's names; trained with a mean and a deviation of 0.5).
+# eurosat and eurosat_map: eurosat_subset.tar and split_subset_EuroSAT.json; for eurosat_map and
+# caltech101_pretrained also mobilenet_v2_imagenet.safetensors (torchvision's names; trained with a mean and a
+# deviation of 0.5).
 set -eu
-if [ $# -lt 2 ] || [ ! -d "$2" ] || ! [[ $1 =~ ^(caltech101|eurosat|eurosat_map)$ ]]; then
-    sed -n '4,6p' "$0" | cut -c3- >&2
+usage() {
+    sed -n '4,9p' "$0" | cut -c3- >&2
     exit 2
-fi
+}
+[ $# -ge 2 ] && [ -d "$2" ] && [[ $1 =~ ^(caltech101|caltech101_pretrained|eurosat|eurosat_map)$ ]] || usage
 table=$1
 source=$(cd "$2" && pwd)
-ranks=${3:-2}
+shift 2
+ranks=2 only=() settings=()
+if [[ ${1:-} =~ ^[0-9]+$ ]]; then ranks=$1 && shift; fi
+while [ $# -gt 0 ]; do
+    case $1 in
+    --set) settings+=("$1" "${2:?}") ;;
+    --only) only+=("$1" "${2:?}") ;;
+    *) usage ;;
+    esac
+    shift 2
+done
 cd "$(dirname "$0")/.."
 [ -n "${DHO:-}" ] || launch/build.sh
 dho=${DHO:-build/release/dho}
-data=data/${table%_map}
-run() { launch/mpirun.sh "$ranks" "$dho" "$@"; }
+data=data/${table%_*}
+run() { ${LAUNCH:-launch/mpirun.sh $ranks} "$dho" "$@" "${settings[@]}"; }
 # A folder appears whole or not at all, so that an interrupted unpacking is not taken for done.
 unpack() { # TAR FOLDER
     [ ! -d "$data/$2" ] || return 0
@@ -38,6 +54,17 @@ unpack() { # TAR FOLDER
 prepare_eurosat() {
     unpack eurosat_subset.tar 2750
     cp -u "$source/split_subset_EuroSAT.json" "$data/"
+}
+prepare_caltech101() {
+    unpack caltech101_val_test.tar 101_ObjectCategories
+    cp -u "$source/split_zhou_Caltech101.json" "$data/"
+    [ -f "$data/teacher-cache/cache.json" ] || "$dho" cache import -c configs/caltech101_real.yaml \
+        --features "$source/caltech101_test_clip_vitb32.safetensors" \
+        --head "$source/caltech101_fewshot16_clip_vitb32.safetensors" "${settings[@]}"
+}
+prepare_student() {
+    mkdir -p data/weights
+    cp -u "$source/mobilenet_v2_imagenet.safetensors" data/weights/
 }
 # A teacher of eurosat_map and its cache of two views an image.
 weak_teacher() { # NAME STEPS KEY=VALUE ...
@@ -54,11 +81,12 @@ mkdir -p "$data"
 case $table in
 caltech101)
     config=configs/caltech101_real.yaml
-    unpack caltech101_val_test.tar 101_ObjectCategories
-    cp -u "$source/split_zhou_Caltech101.json" "$data/"
-    [ -f "$data/teacher-cache/cache.json" ] || "$dho" cache import -c $config \
-        --features "$source/caltech101_test_clip_vitb32.safetensors" \
-        --head "$source/caltech101_fewshot16_clip_vitb32.safetensors"
+    prepare_caltech101
+    ;;
+caltech101_pretrained)
+    prepare_caltech101
+    prepare_student
+    cp -u "$source/caltech101_fewshot16_clip_vitb32.safetensors" "$data/train_features.safetensors"
     ;;
 eurosat)
     config=configs/eurosat.yaml
@@ -73,8 +101,7 @@ eurosat)
 eurosat_map)
     config=configs/eurosat_pretrained.yaml
     prepare_eurosat
-    mkdir -p data/weights
-    cp -u "$source/mobilenet_v2_imagenet.safetensors" data/weights/
+    prepare_student
     scratch=(student.model=resnet18 student.width=32 'student.init=""' data.image_size=64 eval.resize=64 train.lr=1e-3)
     weak_teacher shots3 60 "${scratch[@]}" data.split=val data.shots=3
     weak_teacher shots8 60 "${scratch[@]}" data.split=val data.shots=8
@@ -83,12 +110,13 @@ eurosat_map)
     weak_teacher train3000 600 data.labels=all data.shots=0
     ;;
 esac
-"$dho" table "$table" --missing >"$data/missing.sh"
+asked=("$table" "${only[@]}" "${settings[@]}")
+"$dho" table "${asked[@]}" --missing >"$data/missing.sh"
 status=0
 RANKS=$ranks DHO=$dho sh "$data/missing.sh" || status=$?
+if [[ $table =~ _ ]]; then
+    "$dho" table "${asked[@]}" --svg >"$data/map.svg"
 # The conflict of the two losses' gradients over time, one head beside two: a figure and a report.
-if [ $table = eurosat_map ]; then
-    "$dho" table $table --svg >"$data/map.svg"
 elif [ ! -f "$data/report.html" ] && [ $status = 0 ]; then
     for method in dho single_head; do
         arguments=(-c "$config" --out "runs/$table-conflict/$method" --set method=$method --set data.shots=4)
@@ -97,6 +125,6 @@ elif [ ! -f "$data/report.html" ] && [ $status = 0 ]; then
     done
     "$dho" report "runs/$table-conflict/"{dho,single_head} --out "$data/report.html" --svg "$data/figures"
 fi
-"$dho" table "$table" --markdown >"$data/$table.md"
-"$dho" table "$table"
+"$dho" table "${asked[@]}" --markdown >"$data/$table.md"
+"$dho" table "${asked[@]}"
 exit $status

@@ -37,6 +37,7 @@
 #include "dho/paired.h"
 #include "dho/plateau.h"
 #include "dho/processor.h"
+#include "dho/prototypes.h"
 #include "dho/rng.h"
 #include "dho/run_setup.h"
 #include "dho/safetensors.h"

@@ -33,9 +33,10 @@ typedef dho_status dho_shot_reader(void *context, int64_t at, int view, float *r
 dho_status dho_shots_read(dho_shots *out, int64_t count, int views, int dim, const int64_t *labels,
                           dho_shot_reader *read, void *context, const char *name);
 /* From a safetensors file: "features" (or "cache_keys", or "keys") [N, D], and "labels" [N] or
- * one-hot "cache_values" (or "values") [N, C]. normalise: give the rows length 1. Local.
- * Errors: DHO_ERR_CONFIG (another width than dim), DHO_ERR_FORMAT (missing, not one-hot, a label
- * out of range, not finite), DHO_ERR_NUMERIC (a row of zeros), DHO_ERR_IO, DHO_ERR_MEMORY. */
+ * one-hot "cache_values" (or "values") [N, C]. normalise: give the rows length 1. dim, classes:
+ * what they must be; 0: any. Local. Errors: DHO_ERR_CONFIG (another width than dim), DHO_ERR_FORMAT
+ * (missing, not one-hot, a label out of range, not finite), DHO_ERR_NUMERIC (a row of zeros),
+ * DHO_ERR_IO, DHO_ERR_MEMORY. */
 dho_status dho_shots_load(dho_shots *out, const char *path, int dim, int classes, bool normalise);
 /* From the two files of Tip-Adapter's public code, torch.save of one tensor each: keys [D, N] (its
  * keys_16shots.pt; its adapter.weight [N, D] too, where N is not D) and one-hot values [N, C].

@@ -84,6 +84,7 @@ typedef struct dho_command {
     X(cache_verify)        \
     X(teacher_zero_shot)   \
     X(teacher_embed)       \
+    X(teacher_prototypes)  \
     X(teacher_tip_adapter) \
     X(data_check)          \
     X(pack)                \

@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MAX_SHOTS = 1 << 24 };
+enum { MAX_SHOTS = 1 << 24, MAX_CLASSES = 1 << 20, MAX_DIM = 1 << 20 };
 
 static dho_status allocate(dho_shots *shots, int64_t count, int views, int dim)
 {
@@ -108,12 +108,16 @@ static dho_status read_labels(const dho_safetensors *file, const char *path, int
 {
     static const char *const names[] = {"labels", "cache_values", "values", NULL};
     const char *name = pick(file, names);
-    const int64_t shape[2] = {count, classes};
+    const int64_t shape[2] = {count, classes > 0 ? classes : -1};
     const dho_tensor_view *tensor;
     if (name != names[0]) {
         DHO_TRY(dho_safetensors_require(file, name, 2, shape, &tensor));
-        return read_one_hot(tensor, path, classes, labels);
+        if (tensor->shape[1] < 1 || tensor->shape[1] > MAX_CLASSES)
+            return dho_fail(DHO_ERR_FORMAT, "%s: tensor \"%s\": %" PRId64 " classes", path, name,
+                            tensor->shape[1]);
+        return read_one_hot(tensor, path, (int)tensor->shape[1], labels);
     }
+    if (classes == 0) classes = MAX_CLASSES;
     DHO_TRY(dho_safetensors_require(file, name, 1, shape, &tensor));
     const dho_status status = dho_tensor_to_int64(tensor, labels);
     if (status != DHO_OK) return dho_fail_prefix(status, "%s: ", path);
@@ -156,6 +160,8 @@ static dho_status read_features(dho_shots *out, const dho_safetensors *file, con
     DHO_TRY(dho_safetensors_require(file, pick(file, names), 2, any, &tensor));
     const int64_t count = tensor->shape[0];
     DHO_TRY(check_count(count, path, tensor->name));
+    if (dim == 0 && tensor->shape[1] >= 1 && tensor->shape[1] <= MAX_DIM)
+        dim = (int)tensor->shape[1];
     if (tensor->shape[1] != dim)
         return dho_fail(DHO_ERR_CONFIG,
                         "%s: tensor \"%s\": embeddings of %" PRId64 " values; the head has %d",

@@ -1,4 +1,4 @@
-# Of bits.sh: what bits depend on, rows of hashes, and stand-ins for the data sets of configs/.
+# Of bits.sh: what bits depend on, and rows of hashes.
 about=$("$DHO" version)
 onednn=$(sed -n 's/.*oneDNN \([0-9.]*\).*/\1/p' <<<"$about")
 bf16=$onednn
@@ -59,15 +59,8 @@ accuracies() { # RUN: and without what an eval.json of 2025 did not have
     evaluation "$1" | sed -e '/"macro_top1"/d' -e '/"calibration.*": {/,/}/d' -e '/"temperature": {/,/}/d' |
         grep '' # ends with a line break
 }
-dho() { # RANKS ARGUMENT ...
-    local ranks=$1
-    shift
-    if [ "$ranks" = 1 ]; then set -- "$DHO" "$@"; else set -- run "$ranks" "$@"; fi
-    "$@" </dev/null >log 2>&1 || die "$*"
-}
 
 # What a configuration gives: weights, state, losses, which images are labelled, evaluation, export.
-small=(--set train.steps=3 --set train.log_every=1 --set train.checkpoint_every=0 --set eval.batch=8)
 rows_of() { # NAME CONFIG RANKS ARGUMENT ...
     local name=$1 config=configs/$2.yaml ranks=$3 out=runs/$1 last file
     shift 3
@@ -89,77 +82,4 @@ rows_of() { # NAME CONFIG RANKS ARGUMENT ...
 cache_rows() { # FOLDER
     cat "$1"/shard-*.bin | row "$1"
     [ ! -f "$1/head.safetensors" ] || tensor_row "$1/head" "$1/head.safetensors"
-}
-
-# --- stand-ins for data sets, where the configurations look for them ---
-value() { # KEY CONFIG: a key of its data, teacher or student
-    sed -n "s/^  $1: *//p" "configs/$2.yaml"
-}
-list_images() { # FOLDER: path, label and class of its images
-    (cd data/quickstart && ls -d "$1"/*/* | awk -F/ '!($2 in label) { label[$2] = n++ } { print $0, label[$2], $2 }')
-}
-split_file() { # PART FOLDER ...
-    local separator="{"
-    while [ $# -gt 0 ]; do
-        printf '%s"%s": [' "$separator" "$1"
-        list_images "$2" | awk '{ printf "%s[\"%s\", %d, \"%s\"]", n++ ? ", " : "", $1, $2, $3 }'
-        printf ']'
-        separator=", "
-        shift 2
-    done
-    echo "}"
-}
-coop_set() { # CONFIG
-    local root split
-    root=$(value root "$1") split=$(value split_file "$1")
-    mkdir -p "$(dirname "$split")"
-    if [ "${split%.txt}" != "$split" ]; then
-        variants "$(dirname "$split")"
-    else
-        mkdir -p "$root"
-        cp -rl data/quickstart/{train,val,test_v2} "$root"
-        split_file train train val val test test_v2 >"$split"
-    fi
-}
-variants() { # FOLDER: FGVC-Aircraft's lists
-    local part folder path label class
-    mkdir -p "$1/images"
-    ls data/quickstart/train >"$1/variants.txt"
-    for part in train val test_v2; do
-        folder=${part%_v2}
-        while read -r path label class; do
-            ln "data/quickstart/$path" "$1/images/$part-$(basename "$path")"
-            echo "$part-$(basename "$path" .jpg) $class"
-        done < <(list_images "$part") >"$1/images_variant_$folder.txt"
-    done
-}
-wnid_folders() { # FROM TO NAME ...: classes under other names
-    local from=$1 to=$2 class
-    shift 2
-    mkdir -p "$to"
-    for class in $(ls "$from"); do
-        [ $# -gt 0 ] || break
-        cp -rl "$from/$class" "$to/$1"
-        shift
-    done
-}
-imagenet_sets() { # as many classes as there are
-    local wnids some
-    for list in wnids classnames; do
-        grep -v '^#' "configs/imagenet/$list.txt" >all
-        head -n 20 all >configs/imagenet/$list.txt
-    done
-    wnids=$(cat configs/imagenet/wnids.txt)
-    some=$(head -n 8 configs/imagenet/wnids.txt)
-    cp configs/imagenet/wnids.txt all
-    head -n 8 all | tee configs/imagenet/wnids_r.txt >configs/imagenet/wnids_a.txt
-    # shellcheck disable=SC2086
-    {
-        wnid_folders data/quickstart/train data/imagenet/train $wnids
-        wnid_folders data/quickstart/val data/imagenet/val $wnids
-        wnid_folders data/quickstart/test_sketch data/sketch $wnids
-        wnid_folders data/quickstart/test_v2 data/imagenetv2-matched-frequency-format-val $(seq 0 19)
-        wnid_folders data/quickstart/test_r data/imagenet-r $some
-        wnid_folders data/quickstart/test_a data/imagenet-a $some
-    }
 }

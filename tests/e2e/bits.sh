@@ -8,6 +8,7 @@
 # that tells these apart. any.sha256 is of integers alone and holds everywhere. Where there is no record,
 # launch/same_bits.sh compares the programs of two commits.
 . "$(dirname "$0")/lib.bash"
+. "$(dirname "$0")/stand_ins.bash"
 . "$(dirname "$0")/bits.bash"
 mode=${1:-compare}
 golden=$here/tests/golden
@@ -30,22 +31,17 @@ for config in $fine_grained; do coop_set fine_grained/$config; done
 
 # --- weights to start from, narrow ---
 mkdir weights heads caches
-narrow() { # FILE MODEL ARGUMENT ...: what a student of a moment's training exports
-    local file=$1 model=$2
-    shift 2
-    dho 1 train -c configs/quickstart.yaml --out "runs/narrow/$model" --set method=ce --set data.image_size=32 \
-        --set student.model="$model" "${small[@]}" --set compute.backend=blis "$@"
-    dho 1 export "runs/narrow/$model" --head none --out weights/x.safetensors
-    mv weights/x.safetensors "weights/$file"
-    tensor_row "weights/$file" "weights/$file"
+narrow_row() { # FILE MODEL ARGUMENT ...
+    narrow "$@"
+    tensor_row "weights/$1" "weights/$1"
 }
 cnn=(--set data.image_size=32 --set student.width=8)
 vit=(--set data.image_size=32 --set student.width=16 --set student.layers=1)
 vit14=(--set data.image_size=42 --set student.width=64 --set student.layers=1)
-narrow resnet18.pth resnet18 --set student.width=8
-narrow dino_resnet50.pth resnet50 --set student.width=8
-narrow mobilenet_v2.pth mobilenet_v2 --set student.width=8
-narrow vit_l14_336.safetensors clip_vit_l14_336 "${vit14[@]}"
+narrow_row resnet18.pth resnet18 --set student.width=8
+narrow_row dino_resnet50.pth resnet50 --set student.width=8
+narrow_row mobilenet_v2.pth mobilenet_v2 --set student.width=8
+narrow_row vit_l14_336.safetensors clip_vit_l14_336 "${vit14[@]}"
 cp "$clip/model.safetensors" weights/vit_b16.safetensors
 
 # --- heads of class names in prompts: every file of configs/templates ---
@@ -151,6 +147,7 @@ quickstart/sgd quickstart 1 $quick student.width=8 train.optimizer=sgd $on_blis
 quickstart/class_weights quickstart 2 $quick student.width=8 $unequal distill.class_weights=effective $on_blis
 quickstart/logit_adjust quickstart 1 $quick student.width=8 $unequal distill.logit_adjust=1 $on_blis
 caltech101_real caltech101_real 1 $cnn method=single_head $on_ref
+caltech101_pretrained caltech101_pretrained 1 $cnn student.init=weights/mobilenet_v2.pth compute.dtype=fp32 $on_blis
 eurosat eurosat 2 $cnn method=dho $on_onednn
 eurosat_pretrained eurosat_pretrained 2 $cnn student.init=weights/mobilenet_v2.pth teacher.cache=data/eurosat/teacher-cache $on_onednn
 fine_grained/caltech101 fine_grained/caltech101 1 $cnn $on_onednn

@@ -46,6 +46,7 @@ check cache import
 check cache verify -- a
 check teacher zero-shot
 check teacher embed
+check teacher prototypes
 check teacher tip-adapter
 check data check
 check pack

@@ -42,7 +42,17 @@ train 2 tip1 --set teacher.head="$work/elsewhere.safetensors" || die "the same h
 cmp -s "$work"/{tip1,tip4}/$weights || die "a resumed run ends with different bits"
 pass "resumed with the same head from another file"
 
+# Class means of the same embeddings.
+"$DHO" teacher prototypes --shots "$work/plain.safetensors" --per-class 1 --out "$work/means.safetensors" >"$work/log" 2>&1 ||
+    die "teacher prototypes"
+grep -q "means.safetensors: linear head crc32 .*, 20 classes" "$work/log" || die "no word about the class means"
+train 1 means --set teacher.head="$work/means.safetensors" || die "training with class means"
+cmp -s "$work"/{means,own}/$weights && die "class means change nothing"
+pass "class means as a teacher's head"
+
 refuse 2 "usage: dho teacher" teacher
+refuse 2 "no such file" teacher prototypes --shots "$work/nowhere" --out "$work/x"
+refuse 2 "per-class" teacher prototypes --shots "$work/plain.safetensors" --per-class 0 --out "$work/x"
 refuse 2 "few-shot embeddings" teacher tip-adapter --out "$work/x"
 refuse 2 "head: is missing" teacher tip-adapter --shots x --out "$work/x"
 refuse 2 "needs --shots" "${tip[@]}" --out "$work/x" --values y

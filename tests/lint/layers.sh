@@ -25,7 +25,7 @@ declare -A module=(
     [compute]=compute [compute_shapes]=compute [tuning]=compute [graph]=nn [student]=models [text_tower]=models
     [safetensors]=weights [state_dict]=weights [torch_file]=weights [weights]=weights
     [infer]=infer
-    [teacher_head]=heads [tip_adapter]=heads [head_file]=heads
+    [teacher_head]=heads [tip_adapter]=heads [head_file]=heads [prototypes]=heads
     [tokenizer]=clip [clip]=clip [zero_shot]=clip
     [teacher]=teacher [teacher_cache]=teacher [cache_builder]=teacher [cache_import]=teacher
     [distill]=distill [optim]=optim [trainer]=train [checkpoint]=checkpoint [evaluate]=eval

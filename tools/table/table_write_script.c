@@ -60,6 +60,7 @@ static const char prelude[] =
     "    shift\n"
     "    [ ! -e \"$path\" ] || return 0\n"
     "    echo \"== $path\"\n"
+    "    case \" $* \" in *\" --out $path \"*) mkdir -p \"$(dirname \"$path\")\" ;; esac\n"
     "    code=0\n"
     "    \"$@\" </dev/null || code=$?\n"
     "    check \"$path\" $code\n"

@@ -78,6 +78,7 @@ START_TEST(test_each_figure_once)
         {"ablations", 0, 2, 0},                     /* figure 9 */
         {"caltech101", 0, 0, 0},
         {"caltech101_ablations", 0, 0, 0},
+        {"caltech101_pretrained", 0, 0, 0},
         {"eurosat", 0, 0, 0},
         {"eurosat_choice", 0, 0, 0},
         {"eurosat_map", 0, 0, 0},
