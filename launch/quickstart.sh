@@ -54,7 +54,7 @@ if [ "$(cat $runs/complete 2>/dev/null)" != "$mark" ] ||
     say "data: 20 classes of drawn images"
     stage data "$dho" synth --out data/quickstart
     say "teacher: all labels, but few steps: a weak one"
-    teacher=(--set method=ce --set data.labels=all --set train.batch_labelled=64 --set train.steps=60)
+    teacher=(--set method=ce --set data.labels=all --set train.batch_labelled=64 --set train.steps=40)
     stage teacher run train -c $config --out $runs/teacher "${teacher[@]}"
     say "teacher cache: two views an image, by all ranks"
     [ -f $runs/teacher-cache/cache.json ] || stage cache run cache build -c $config --views 2 \
