@@ -23,6 +23,7 @@ typedef enum dho_score_kind {
     DHO_SCORE_CE_HEAD,
     DHO_SCORE_KD_HEAD,
     DHO_SCORE_EXACT,   /* at the best plateau's alpha and beta */
+    DHO_SCORE_FIXED,   /* at the configuration's alpha and beta, where others were chosen */
     DHO_SCORE_ENTROPY, /* an alpha for each image, by its heads' entropies (dho_outputs_by_entropy)
                         */
     DHO_SCORE_KINDS
@@ -34,8 +35,8 @@ extern const char *const dho_score_names[DHO_SCORE_KINDS + 1]; /* eval.json's ke
 typedef struct dho_score {
     bool present;
     double top1, low, high, top5;
-    double macro;           /* mean recall of the classes, percent; not of EXACT and ENTROPY */
-    dho_calibration plain;  /* of the probabilities as they are; not of EXACT and ENTROPY */
+    double macro;           /* mean recall of the classes, percent; of the first three kinds */
+    dho_calibration plain;  /* of the probabilities as they are; of the first three kinds */
     dho_calibration scaled; /* at the evaluation's temperature; NAN where none was chosen */
 } dho_score;
 
@@ -61,6 +62,7 @@ typedef struct dho_evaluation {
     double alpha, beta; /* 0.5, 1 where they are not said */
     char *
         chosen_on; /* owned: a set, or "": alpha and beta are the configuration's; NULL: not said */
+    double fixed_alpha, fixed_beta; /* the configuration's; alpha, beta where nothing was chosen */
     /* The temperatures with the least nll on the set `scaled_on` (owned; NULL: none were chosen):
      * of the combined prediction and of each head that is scored; the others 1. */
     char *scaled_on;

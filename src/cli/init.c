@@ -39,7 +39,10 @@ static dho_status init(void *given, dho_comm *comm)
 const dho_command dho_command_init = {
     .name = "init",
     .line = "looks at folders of images, writes a configuration for them and says what to do next",
-    .help = "Replaces no file. Without --clip the teacher is a network that is trained here.",
+    .help =
+        "Replaces no file. Without --clip the teacher is a network that is trained here. Where the "
+        "run's teacher cache is there already, says what the teacher scores; and, where the labels "
+        "alone (RUN/ce) are evaluated, whether one head or two.",
     DHO_OPTIONS(options),
     .size = sizeof(init_arguments),
     .ranks = DHO_RANK_0,

@@ -10,11 +10,10 @@
 
 #define MAX_EVAL_BYTES ((size_t)64 << 20)
 
-const char *const dho_score_names[DHO_SCORE_KINDS + 1] = {[DHO_SCORE_COMBINED] = "combined",
-                                                          [DHO_SCORE_CE_HEAD] = "ce_head",
-                                                          [DHO_SCORE_KD_HEAD] = "kd_head",
-                                                          [DHO_SCORE_EXACT] = "exact",
-                                                          [DHO_SCORE_ENTROPY] = "entropy"};
+const char *const dho_score_names[DHO_SCORE_KINDS + 1] = {
+    [DHO_SCORE_COMBINED] = "combined", [DHO_SCORE_CE_HEAD] = "ce_head",
+    [DHO_SCORE_KD_HEAD] = "kd_head",   [DHO_SCORE_EXACT] = "exact",
+    [DHO_SCORE_FIXED] = "fixed",       [DHO_SCORE_ENTROPY] = "entropy"};
 
 static double percent(int64_t k, int64_t n)
 {
@@ -128,6 +127,10 @@ dho_status dho_evaluation_save(const dho_evaluation *evaluation, const char *pat
         json_object_set_new(root, "alpha", json_real(evaluation->alpha));
         json_object_set_new(root, "beta", json_real(evaluation->beta));
         json_object_set_new(root, "chosen_on", json_string(evaluation->chosen_on));
+        if (evaluation->chosen_on[0] != '\0')
+            json_object_set_new(root, "fixed",
+                                json_pack("{s:f, s:f}", "alpha", evaluation->fixed_alpha, "beta",
+                                          evaluation->fixed_beta));
     }
     if (evaluation->holdout != NULL)
         json_object_set_new(root, "holdout", json_string(evaluation->holdout));
@@ -223,16 +226,25 @@ static dho_status copy_text(const json_t *root, const char *key, char **out)
     return dho_strdup(out, json_string_value(json_object_get(root, key)));
 }
 
+/* Values out of range leave what is there. True where both are numbers. */
+static bool read_combination(const json_t *from, double *out_alpha, double *out_beta)
+{
+    const json_t *alpha = json_object_get(from, "alpha"), *beta = json_object_get(from, "beta");
+    if (json_is_number(alpha) && json_number_value(alpha) >= 0 && json_number_value(alpha) <= 1)
+        *out_alpha = json_number_value(alpha);
+    if (json_number_value(beta) > 1e-6 && json_number_value(beta) < 1e6)
+        *out_beta = json_number_value(beta);
+    return json_is_number(alpha) && json_is_number(beta);
+}
+
 static dho_status read_all(dho_evaluation *out, const json_t *root, const char *path)
 {
     const json_t *sets = json_object_get(root, "sets");
-    const json_t *alpha = json_object_get(root, "alpha"), *beta = json_object_get(root, "beta");
     if (!json_is_array(sets)) return dho_fail(DHO_ERR_FORMAT, "%s: has no list of sets", path);
-    out->dual = json_is_number(alpha) && json_is_number(beta);
-    if (json_is_number(alpha) && json_number_value(alpha) >= 0 && json_number_value(alpha) <= 1)
-        out->alpha = json_number_value(alpha);
-    if (json_number_value(beta) > 1e-6 && json_number_value(beta) < 1e6)
-        out->beta = json_number_value(beta);
+    out->dual = read_combination(root, &out->alpha, &out->beta);
+    out->fixed_alpha = out->alpha;
+    out->fixed_beta = out->beta;
+    read_combination(json_object_get(root, "fixed"), &out->fixed_alpha, &out->fixed_beta);
     out->step = json_integer_value(json_object_get(root, "step"));
     const char *weights = json_string_value(json_object_get(root, "weights"));
     out->ema = weights != NULL && strcmp(weights, "ema") == 0;

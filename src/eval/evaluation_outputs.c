@@ -13,6 +13,8 @@ dho_combination dho_evaluation_combination(const dho_evaluation *evaluation, dho
         const dho_plateau *best = &plateaus[dho_plateau_best(plateaus, evaluation->plateau_count)];
         return (dho_combination){dho_plateau_alpha(best), best->beta, 1};
     }
+    if (kind == DHO_SCORE_FIXED)
+        return (dho_combination){evaluation->fixed_alpha, evaluation->fixed_beta, 1};
     return (dho_combination){evaluation->alpha, evaluation->beta, 1};
 }
 
@@ -20,8 +22,8 @@ dho_status dho_evaluation_load_outputs(const dho_evaluation *evaluation, const c
                                        const dho_evaluated_set *set, dho_head_outputs *out)
 {
     char *path;
-    const dho_outputs_origin origin = {evaluation->method, evaluation->checkpoint,
-                                       evaluation->step, evaluation->ema};
+    const dho_outputs_origin origin = {evaluation->method, evaluation->checkpoint, evaluation->step,
+                                       evaluation->ema};
     *out = (dho_head_outputs){0};
     DHO_TRY(dho_asprintf(&path, "%s/eval/%s.safetensors", run_folder, set->name));
     dho_status status = dho_outputs_load(path, &origin, out);

@@ -23,6 +23,8 @@ static void print_choice(const dho_evaluation *evaluation)
     else
         printf("at this one of the grid alone");
     printf(" (column exact %%)\n");
+    printf("alpha %g, beta %g: from the configuration (column fixed %%)\n", evaluation->fixed_alpha,
+           evaluation->fixed_beta);
 }
 
 /* A line a set and prediction. */
@@ -55,7 +57,7 @@ void dho_evaluation_print(const dho_evaluation *evaluation)
 {
     printf("checkpoint %s (method %s, step %lld)\n", evaluation->checkpoint, evaluation->method,
            (long long)evaluation->step);
-    const bool exact = evaluation->plateau_count > 0;
+    const bool chosen = evaluation->plateau_count > 0;
     const bool entropy =
         evaluation->set_count > 0 && evaluation->sets[0].scores[DHO_SCORE_ENTROPY].present;
     if (evaluation->dual) print_choice(evaluation);
@@ -63,7 +65,7 @@ void dho_evaluation_print(const dho_evaluation *evaluation)
     printf("%-14s %8s %8s  %8s  %-15s  %8s", "set", "images", "classes", "top-1 %", "95 % interval",
            "top-5 %");
     if (evaluation->dual) printf("  %8s  %8s", "CE head", "KD head");
-    if (exact) printf("  %8s", "exact %");
+    if (chosen) printf("  %8s  %8s", "fixed %", "exact %");
     printf(entropy ? "  %9s\n" : "\n", "entropy %");
     for (size_t i = 0; i < evaluation->set_count; i++) {
         const dho_evaluated_set *set = &evaluation->sets[i];
@@ -74,7 +76,9 @@ void dho_evaluation_print(const dho_evaluation *evaluation)
         if (evaluation->dual)
             printf("  %8.2f  %8.2f", set->scores[DHO_SCORE_CE_HEAD].top1,
                    set->scores[DHO_SCORE_KD_HEAD].top1);
-        if (exact) printf("  %8.2f", set->scores[DHO_SCORE_EXACT].top1);
+        if (chosen)
+            printf("  %8.2f  %8.2f", set->scores[DHO_SCORE_FIXED].top1,
+                   set->scores[DHO_SCORE_EXACT].top1);
         if (entropy) printf("  %9.2f", set->scores[DHO_SCORE_ENTROPY].top1);
         printf("%s\n", set->chosen_here ? "  (alpha, beta chosen here)" : "");
     }

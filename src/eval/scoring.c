@@ -106,6 +106,7 @@ static bool is_scored(const scoring *job, const dho_evaluation *evaluation, dho_
     case DHO_SCORE_COMBINED:
         return true;
     case DHO_SCORE_EXACT:
+    case DHO_SCORE_FIXED:
         return evaluation->plateau_count > 0;
     case DHO_SCORE_ENTROPY:
         return dho_method_combines(job->config->method);
@@ -180,6 +181,8 @@ dho_status dho_evaluation_score(const dho_config *config, const dho_head_outputs
     *out = (dho_evaluation){.dual = dual,
                             .alpha = only_ce ? 1 : config->eval.alpha,
                             .beta = only_ce ? 1 : config->eval.beta};
+    out->fixed_alpha = out->alpha;
+    out->fixed_beta = out->beta;
     DHO_TRY_GOTO(dho_alloc(&job.sets, count, sizeof *job.sets, "evaluation"));
     DHO_TRY_GOTO(dho_alloc_zero(&out->sets, count, sizeof *out->sets, "evaluation"));
     out->set_count = count;

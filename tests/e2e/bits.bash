@@ -53,7 +53,7 @@ losses() { # FILE: metrics without times
     sed -E 's/,"[a-z_]*(_seconds?|per_second|_hidden)":[^,}]*//g' "$1"
 }
 evaluation() { # RUN: its eval.json without the checkpoint's name and the scores that came later
-    sed -z 's/,\n *"entropy": {[^}]*}//g' "$1/eval.json" | grep -v '"checkpoint"'
+    sed -z 's/,\n *"\(entropy\|fixed\)": {[^}]*}//g' "$1/eval.json" | grep -v '"checkpoint"'
 }
 accuracies() { # RUN: and without what an eval.json of 2025 did not have
     evaluation "$1" | sed -e '/"macro_top1"/d' -e '/"calibration.*": {/,/}/d' -e '/"temperature": {/,/}/d' |

@@ -62,6 +62,36 @@ done
 [ -f runs/birds/student.onnx ] && [ -f runs/birds/eval.json ] || die "the commands made no student"
 pass "the printed commands lead to an exported student"
 
+# --- one head or two: advice from two accuracies, none without them ---
+dho 0 "^teacher .*runs/birds/teacher-cache: .* of 20 held-out images right" init birds --out again.yaml
+grep -qE "^(labels|advice) " log && die "advice without the labels' figure"
+says "^#   dho train again.yaml --set method=ce --out runs/birds/ce"
+grep -q "cache build" log && die "makes a cache that is there"
+mkdir pets
+cp -r "our birds" pets/train
+cp -r data/val pets/val
+"$DHO" init pets >log || die "init pets"
+run 2 cache build -c pets.yaml "${small[@]}" --teacher runs/birds/teacher --views 1 >log 2>&1 || die "a cache of pets"
+dho 0 "^# and from its teacher's evaluation" init pets --out pets-0.yaml
+grep -q "^teacher " log && die "scores a teacher on images that it may have learned"
+mkdir -p runs/pets/teacher runs/pets/ce
+scores() { # RUN TOP1: an evaluation of it
+    echo "{\"method\": \"ce\", \"sets\": [{\"name\": \"val\", \"images\": 1000, \"combined\": {\"top1\": $2}}]}" >"runs/pets/$1/eval.json"
+}
+scores teacher 80
+for figure in "50 one head (method: single_head): the teacher is 30 points" "70 try both" "90 two heads .*not far above .*-10 points"; do
+    scores ce "${figure%% *}"
+    dho 0 "^advice  *${figure#* }" init pets --out "pets-${figure%% *}.yaml"
+done
+says "^teacher .*: 80.0 % \[77.4 82.4\] of 1000 images of val right"
+says "^labels .*runs/pets/ce: 90.0 %"
+grep -q "^method: single_head # one head: the teacher (80.0 %) is far above the labels alone (50.0 %)" pets-50.yaml || die "pets-50.yaml"
+grep -q "^method: dho " pets-70.yaml && grep -q "^method: dho " pets-90.yaml || die "two heads"
+echo x >>runs/pets/teacher-cache/cache.json
+dho 0 "the teacher's accuracy is not known" init pets --out pets-1.yaml
+grep -q "^advice" log && die "advice from a broken cache"
+pass "advice follows the figures"
+
 # --- a dry run is a start without a run ---
 dho 0 "^time     none: all 4 steps are done" train birds.yaml "${small[@]}" --dry-run
 dho 0 "the run goes on from step 4" train birds.yaml "${small[@]}" --set train.steps=40 --dry-run

@@ -148,4 +148,16 @@ run 2 eval -c "$work/base.yaml" --out "$work/quiet" >"$work/table" 2>"$work/log"
 grep -q "the best of all alphas on val, constant for" "$work/table" || die "the exact choice"
 grep -q '"exact_choice"' "$work/quiet/eval.json" || die "the exact choice in eval.json"
 pass "the exact choice of alpha beside the grid's"
+grep -q "alpha 0.5, beta 1: from the configuration (column fixed %)" "$work/table" || die "the fixed alpha and beta"
+fixed=$("$DHO" compare "$work/quiet" | awk '$1 == "alpha" { print $5 }')
+cp "$work/quiet/eval.json" "$work/new.json"
+sed -z -i 's/,\n *"fixed": {[^}]*}//g' "$work/quiet/eval.json" # as it was before this column
+"$DHO" compare "$work/quiet" >"$work/log" || die "compare: an evaluation without the fixed score"
+grep -q "^  alpha" "$work/log" && die "compare: a fixed score from nowhere"
+run 1 eval "$work/quiet" --stored >"$work/log" 2>&1 || die "eval --stored"
+cmp -s "$work/quiet/eval.json" "$work/new.json" || die "eval --stored adds the fixed score"
+run 1 eval "$work/quiet" --stored --set 'eval.select_on=""' >"$work/log" 2>&1 || die "eval --stored, fixed"
+[ -n "$fixed" ] && [ "$("$DHO" compare "$work/quiet" | awk 'NR == 2 { print $2 }')" = "$fixed" ] ||
+    die "the fixed score is that of an evaluation which chooses nothing: $fixed"
+pass "one evaluation has the chosen and the fixed alpha and beta: $fixed"
 finish

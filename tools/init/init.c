@@ -35,18 +35,39 @@ static dho_status name_prompts(char **out, const char *file)
     return dho_asprintf(out, "%.*s.prompts.txt", (int)(strlen(file) - (yaml ? 5 : 0)), file);
 }
 
-/* The text is a configuration that dho reads, or it is not written. */
+/* The text is a configuration that dho reads. Both are the caller's. */
+static dho_status format_checked(const dho_init_plan *plan, char **text, dho_config *config)
+{
+    DHO_TRY(dho_init_format(plan, text));
+    dho_status status = dho_config_parse(config, *text, strlen(*text), plan->file, NULL, 0);
+    if (status == DHO_OK) {
+        status = dho_config_check_train(config, plan->file);
+        if (status != DHO_OK) dho_config_free(config);
+    }
+    if (status != DHO_OK) dho_free(*text);
+    return status;
+}
+
+/* The first text says which images are whose; what it leads to may be another method. */
+static dho_status advise(dho_init_plan *plan)
+{
+    dho_config config;
+    char *text;
+    DHO_TRY(format_checked(plan, &text, &config));
+    const dho_status status =
+        dho_init_advise(&plan->advice, &config, plan->run, plan->options->clip);
+    dho_config_free(&config);
+    dho_free(text);
+    return status;
+}
+
 static dho_status write_all(const dho_init_plan *plan)
 {
     dho_config config;
     char *text;
-    DHO_TRY(dho_init_format(plan, &text));
-    dho_status status = dho_config_parse(&config, text, strlen(text), plan->file, NULL, 0);
-    if (status == DHO_OK) {
-        status = dho_config_check_train(&config, plan->file);
-        dho_config_free(&config);
-    }
-    if (status == DHO_OK) status = dho_file_write_text(plan->file, text);
+    DHO_TRY(format_checked(plan, &text, &config));
+    dho_config_free(&config);
+    dho_status status = dho_file_write_text(plan->file, text);
     if (status == DHO_OK && plan->prompts != NULL)
         status = dho_file_write_text(plan->prompts, "# A prompt a line; {} is the class.\n"
                                                     "a photo of a {}.\n");
@@ -69,7 +90,7 @@ static dho_status check_options(const dho_init_options *o)
 dho_status dho_init_folders(const dho_init_options *options)
 {
     dho_init_found found = {0};
-    dho_init_plan plan;
+    dho_init_plan plan = {0};
     char *name = NULL, *file = NULL, *run = NULL, *prompts = NULL;
     dho_status status;
     DHO_TRY(check_options(options));
@@ -86,9 +107,11 @@ dho_status dho_init_folders(const dho_init_options *options)
     plan.file = file;
     plan.run = run;
     plan.prompts = prompts;
+    DHO_TRY_GOTO(advise(&plan));
     DHO_TRY_GOTO(write_all(&plan));
     dho_init_print(&plan);
 fail:
+    dho_init_advice_free(&plan.advice);
     dho_init_found_free(&found);
     dho_free(name);
     dho_free(file);

@@ -31,6 +31,20 @@ static void add_key(dho_text *text, const char *key, const char *path, const cha
     dho_text_add(text, comment[0] != '\0' ? " # %s\n" : "%s\n", comment);
 }
 
+static void add_method(dho_text *text, const dho_init_advice *advice)
+{
+    const double teacher = advice->by_teacher.score.top1, labels = advice->by_labels.score.top1;
+    if (advice->heads == DHO_INIT_HEADS_ONE)
+        dho_text_add(
+            text,
+            "method: single_head # one head: the teacher (%.1f %%) is far above the labels "
+            "alone (%.1f %%)\n",
+            teacher, labels);
+    else
+        dho_text_add(text,
+                     "method: dho # two heads: one learns from the labels, one from the teacher\n");
+}
+
 static void add_data(dho_text *text, const dho_init_plan *plan)
 {
     const dho_init_found *found = plan->found;
@@ -156,12 +170,12 @@ dho_status dho_init_format(const dho_init_plan *plan, char **out)
     dho_text text = {0};
     char *file;
     DHO_TRY(dho_shell_word(plan->file, &file));
-    dho_text_add(&text,
-                 "# Written by dho init. Every key, with its meaning: dho train %s --print-config\n"
-                 "method: dho # two heads: one learns from the labels, one from the teacher\n"
-                 "out: ",
-                 file);
+    dho_text_add(
+        &text, "# Written by dho init. Every key, with its meaning: dho train %s --print-config\n",
+        file);
     dho_free(file);
+    add_method(&text, &plan->advice);
+    dho_text_add(&text, "out: ");
     add_path(&text, plan->run);
     dho_text_add(&text, "\n");
     add_data(&text, plan);

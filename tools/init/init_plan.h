@@ -3,6 +3,7 @@
 #define DHO_INIT_INIT_PLAN_H
 
 #include "init/init_found.h"
+#include "init/init_teacher.h"
 
 /* With fewer labelled images in a class none are held out. */
 enum { DHO_INIT_HOLDOUT_LEAST = 4 };
@@ -21,6 +22,7 @@ typedef struct dho_init_plan {
     int64_t teacher_steps; /* of a teacher that is trained here */
     const char *teacher;   /* its keys: "student.width=64" */
     int views;
+    dho_init_advice advice; /* zero until dho_init_advise */
 } dho_init_plan;
 
 void dho_init_decide(dho_init_plan *out, const dho_init_found *found,

@@ -47,10 +47,41 @@ static void print_found(const dho_init_plan *plan)
            found->least_side, found->most_side, found->short_side, found->looked_at);
 }
 
+/* No advice without both figures. */
+static void print_figures(const dho_init_advice *advice)
+{
+    const dho_init_figure *teacher = &advice->by_teacher, *labels = &advice->by_labels;
+    const double above = teacher->score.top1 - labels->score.top1;
+    if (teacher->score.present)
+        printf("teacher     %s: %.1f %% [%.1f %.1f] of %" PRId64 " %s right\n", advice->cache,
+               teacher->score.top1, teacher->score.low, teacher->score.high, teacher->images,
+               teacher->of);
+    if (teacher->score.present && labels->score.present)
+        printf("labels      %s: %.1f %% [%.1f %.1f] of %" PRId64 " %s right\n", advice->ce,
+               labels->score.top1, labels->score.low, labels->score.high, labels->images,
+               labels->of);
+    if (advice->heads == DHO_INIT_HEADS_ONE)
+        printf("advice      one head (method: single_head): the teacher is %.0f points above the "
+               "labels alone.\n"
+               "            Two heads gained nothing over one there (docs/results.md)\n",
+               above);
+    if (advice->heads == DHO_INIT_HEADS_TWO)
+        printf("advice      two heads (method: dho): the teacher is not far above the labels alone "
+               "(%+.0f points), and one\n"
+               "            head would learn its errors; keep the labels alone (%s) to compare\n",
+               above, advice->ce);
+    if (advice->heads == DHO_INIT_HEADS_BETWEEN)
+        printf("advice      try both (method: dho, single_head): the teacher is %.0f points above "
+               "the labels alone,\n"
+               "            between the cases that were measured (docs/results.md)\n",
+               above);
+}
+
 static void print_teacher(const dho_init_plan *plan)
 {
     const dho_init_options *o = plan->options;
     char steps[32], views[16];
+    if (plan->advice.cache != NULL) return; /* it is made */
     snprintf(steps, sizeof steps, "train.steps=%" PRId64, plan->teacher_steps);
     snprintf(views, sizeof views, "%d", plan->views);
     if (o->clip == NULL) {
@@ -71,6 +102,19 @@ static void print_teacher(const dho_init_plan *plan)
             plan->file, o->clip, o->weights, plan->run, views);
 }
 
+/* What leads to advice on one head or two; it is not needed for a student. */
+static void print_missing_figures(const dho_init_plan *plan)
+{
+    const dho_init_advice *advice = &plan->advice;
+    if (advice->heads != DHO_INIT_HEADS_UNKNOWN) return;
+    command("one head or two? dho init says it (with another --out) from the teacher's cache and "
+            "from\n# the labels alone:",
+            "#   dho train @ --set method=ce --out @ && dho eval @", plan->file, advice->ce,
+            advice->ce);
+    if (advice->is_model && !advice->by_teacher.score.present)
+        printf("# and from its teacher's evaluation\n");
+}
+
 static void print_uses(const dho_init_plan *plan)
 {
     const dho_init_found *found = plan->found;
@@ -81,6 +125,7 @@ static void print_uses(const dho_init_plan *plan)
         printf("\n# its accuracy: cannot be measured without images that have a class and are not "
                "trained on:\n# add a set to eval.sets in %s\n",
                plan->file);
+    if (measured) print_missing_figures(plan);
     if (measured && plan->options->clip == NULL)
         command("beside its teacher's", "dho eval @/teacher\ndho compare @/teacher @", plan->run,
                 plan->run, plan->run);
@@ -95,6 +140,7 @@ static void print_uses(const dho_init_plan *plan)
 void dho_init_print(const dho_init_plan *plan)
 {
     print_found(plan);
+    print_figures(&plan->advice);
     printf("written     %s\n", plan->file);
     if (plan->prompts != NULL) printf("written     %s\n", plan->prompts);
     printf(

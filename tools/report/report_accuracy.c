@@ -130,6 +130,10 @@ static void add_cell(dho_report_page *page, const dho_evaluated_set *set, bool o
                      i == 0 && old ? "!" : "", i == 0 && set->chosen_here ? "*" : "", names[i],
                      score->top1, score->low, score->high);
     }
+    if (set != NULL && set->scores[DHO_SCORE_FIXED].present)
+        dho_text_add(&page->html, "<br><small>fixed %.1f [%.1f %.1f]</small>",
+                     set->scores[DHO_SCORE_FIXED].top1, set->scores[DHO_SCORE_FIXED].low,
+                     set->scores[DHO_SCORE_FIXED].high);
     if (set != NULL && isfinite(set->scores[DHO_SCORE_COMBINED].top5))
         dho_text_add(&page->html, "<br><small>top-5 %.1f</small>",
                      set->scores[DHO_SCORE_COMBINED].top5);
@@ -201,7 +205,8 @@ dho_status dho_report_add_accuracy(dho_report_page *page)
     add_table(page, names, count);
     dho_report_add_missing(page,
                            "Top-1 % [95 % interval] of the combined prediction, below it each "
-                           "head alone. * α and β were chosen on this very set; ! of an older "
+                           "head alone, and, where α and β were chosen, at the configuration's "
+                           "(fixed). * They were chosen on this very set; ! of an older "
                            "checkpoint than the run's newest.");
     return dho_report_add_paired(page);
 }

@@ -75,15 +75,40 @@ static size_t list_sets(const run *runs, int count, const dho_evaluated_set *out
     return sets;
 }
 
-static void print_cell(const run *of, const dho_evaluated_set *set)
+static void print_cell(const run *of, const dho_evaluated_set *set, dho_score_kind kind)
 {
     char cell[64] = "-";
-    if (set != NULL) {
-        const dho_score *score = &set->scores[DHO_SCORE_COMBINED];
+    if (set != NULL && set->scores[kind].present) {
+        const dho_score *score = &set->scores[kind];
         snprintf(cell, sizeof cell, "%s%s%.1f [%.1f %.1f]", of->remark != NULL ? "!" : "",
-                 set->chosen_here ? "*" : "", score->top1, score->low, score->high);
+                 set->chosen_here && kind == DHO_SCORE_COMBINED ? "*" : "", score->top1, score->low,
+                 score->high);
     }
     printf("  %18s", cell);
+}
+
+static void print_cells(const run *of, const dho_evaluated_set *const *sets, size_t count,
+                        dho_score_kind kind)
+{
+    for (size_t s = 0; s < count; s++)
+        print_cell(of, dho_evaluation_find(&of->evaluation, sets[s]->name), kind);
+    putchar('\n');
+}
+
+/* Where alpha and beta were chosen: the run's line of those of the configuration. */
+static void print_fixed(const run *of, const dho_evaluated_set *const *sets, size_t count,
+                        int width)
+{
+    const dho_evaluation *evaluation = &of->evaluation;
+    char name[64];
+    bool any = false;
+    for (size_t s = 0; s < evaluation->set_count; s++)
+        any |= evaluation->sets[s].scores[DHO_SCORE_FIXED].present;
+    if (!any) return;
+    snprintf(name, sizeof name, "  alpha %g, beta %g", evaluation->fixed_alpha,
+             evaluation->fixed_beta);
+    printf("%-*s", width, name);
+    print_cells(of, sets, count, DHO_SCORE_FIXED);
 }
 
 static int name_width(const run *runs, int count)
@@ -108,10 +133,12 @@ static void print_table(const run *runs, int count)
     putchar('\n');
     for (int r = 0; r < count; r++) {
         printf("%-*s", width, runs[r].name);
-        if (!runs[r].evaluated) printf("  %18s", "not evaluated");
-        for (size_t s = 0; s < set_count && runs[r].evaluated; s++)
-            print_cell(&runs[r], dho_evaluation_find(&runs[r].evaluation, sets[s]->name));
-        putchar('\n');
+        if (!runs[r].evaluated) {
+            printf("  %18s\n", "not evaluated");
+            continue;
+        }
+        print_cells(&runs[r], sets, set_count, DHO_SCORE_COMBINED);
+        print_fixed(&runs[r], sets, set_count, width);
     }
     puts("top-1 % of the combined prediction [95 % interval]; * alpha and beta were chosen on this "
          "set");

@@ -71,6 +71,12 @@ static dho_status check_choice(const dho_evaluation *evaluation, const char *fol
     return DHO_OK;
 }
 
+/* Without a choice the combined prediction is the one at the configuration's alpha and beta. */
+static bool is_fixed(const dho_evaluation *evaluation)
+{
+    return !evaluation->dual || (evaluation->chosen_on != NULL && evaluation->chosen_on[0] == '\0');
+}
+
 static dho_status take_results(const dho_evaluation *evaluation, const dho_table_spec *spec,
                                const dho_config *wanted, dho_table_run *run)
 {
@@ -84,6 +90,7 @@ static dho_status take_results(const dho_evaluation *evaluation, const dho_table
             (dho_run_result){.found = true, .chosen_here = set->chosen_here, .images = set->images};
         for (int k = 0; k < DHO_SCORE_KINDS; k++)
             result->top1[k] = set->scores[k].present ? set->scores[k].top1 : NAN;
+        if (is_fixed(evaluation)) result->top1[DHO_SCORE_FIXED] = result->top1[DHO_SCORE_COMBINED];
     }
     if (lacking == NULL) return DHO_OK;
     return dho_fail(DHO_ERR_CONFIG, "%s/eval.json: was not evaluated on %s", run->folder, lacking);

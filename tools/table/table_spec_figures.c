@@ -32,7 +32,7 @@ static dho_status read_test(dho_table_spec *spec, const dho_yaml_node *node, dho
         out->head = (dho_score_kind)h;
         return DHO_OK;
     }
-    return dho_yaml_fail(head, "expected one of combined, ce_head, kd_head, exact, entropy");
+    return dho_yaml_fail(head, "expected one of combined, ce_head, kd_head, exact, fixed, entropy");
 }
 
 dho_status dho_spec_tests(dho_table_spec *spec, const dho_yaml_node *root)

@@ -63,6 +63,9 @@ static void check_round_trip(const dho_evaluation *written)
     ck_assert(read.dual == written->dual);
     ck_assert_double_eq(read.alpha, written->dual ? written->alpha : 0.5);
     ck_assert_double_eq(read.beta, written->dual ? written->beta : 1);
+    const bool chosen = written->dual && written->chosen_on[0] != '\0';
+    ck_assert_double_eq(read.fixed_alpha, chosen ? written->fixed_alpha : read.alpha);
+    ck_assert_double_eq(read.fixed_beta, chosen ? written->fixed_beta : read.beta);
     ck_assert((read.chosen_on != NULL) == written->dual);
     if (written->dual) ck_assert_str_eq(read.chosen_on, written->chosen_on);
     ck_assert((read.scaled_on != NULL) == (written->scaled_on != NULL));
@@ -95,7 +98,7 @@ START_TEST(test_round_trip)
          .classes = 20,
          .chosen_here = true,
          .scores = {score_of(59, 70, 80), score_of(50, 70, 80), score_of(0, 5, 80),
-                    score_of(80, 80, 80)}},
+                    score_of(80, 80, 80), score_of(57, 71, 80)}},
         {.name = other, .images = 3, .classes = 7, .scores = {score_of(1, 2, 3)}}};
     sets[0].scores[DHO_SCORE_COMBINED].macro = 71.25;
     sets[0].scores[DHO_SCORE_COMBINED].plain = (dho_calibration){0.125, 0.25, 1.5, 0.75};
@@ -103,11 +106,13 @@ START_TEST(test_round_trip)
     dho_evaluation evaluation = {.checkpoint = checkpoint,
                                  .method = method,
                                  .scaled_on = val,
-                                 .temperatures = {1.75, 1, 1, 1, 1},
+                                 .temperatures = {1.75, 1, 1, 1, 1, 1},
                                  .step = 12,
                                  .dual = true,
                                  .alpha = 0.35,
                                  .beta = 1.5,
+                                 .fixed_alpha = 0.4,
+                                 .fixed_beta = 2,
                                  .chosen_on = val,
                                  .sets = sets,
                                  .set_count = 2,

@@ -299,6 +299,40 @@ static char *replaced(const char *text, const char *what, const char *with)
     return out;
 }
 
+/* A test with head: fixed shows the configuration's alpha and beta beside a choice, and the
+ * combined prediction where nothing was chosen; an evaluation of before has no such figure. */
+START_TEST(test_fixed)
+{
+    static const char *const scores[] = {"\"fixed\": {\"top1\": 47}, ", ""};
+    dho_table *table;
+    char *text = replaced(plan, "tests: [val]", "tests: [{set: val, name: f, head: fixed}]");
+    write_file("configs/tables/plan.yaml", text);
+    dho_free(text);
+    write_run("dho", 1, 1, 50, NULL);
+    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_double_eq(dho_table_cell_of(table, 2, 0, DHO_SCORE_FIXED).top1.mean, 50);
+    dho_table_destroy(&table);
+    write_run("dho", 1, 1, 50, "eval.select_on=val");
+    for (int i = 0; i < 2; i++) {
+        ck_assert_ok(dho_asprintf(
+            &text,
+            "{\"method\": \"dho\", \"step\": 5, \"alpha\": 0.3, \"beta\": 2.0, \"chosen_on\": "
+            "\"val\", \"sets\": [{\"name\": \"val\", \"images\": 1000, %s\"combined\": {\"top1\": "
+            "50}}]}",
+            scores[i]));
+        write_file("runs/plan/dho-1shot/seed-1/eval.json", text);
+        dho_free(text);
+        ck_assert_ok(open_plan(&table, "eval.select_on=val"));
+        ck_assert_int_eq(table->runs[6].state, DHO_RUN_DONE);
+        const dho_estimate fixed = dho_table_cell_of(table, 2, 0, DHO_SCORE_FIXED).top1;
+        ck_assert_uint_eq(fixed.count, i == 0 ? 1 : 0);
+        if (i == 0) ck_assert_double_eq(fixed.mean, 47);
+        ck_assert_double_eq(dho_table_cell_of(table, 2, 0, DHO_SCORE_COMBINED).top1.mean, 50);
+        dho_table_destroy(&table);
+    }
+}
+END_TEST
+
 /* Runs that do not depend on an axis are made once, and stand in all its columns. */
 START_TEST(test_shared_runs)
 {
@@ -629,6 +663,7 @@ int main(void)
     TCase *runs = tcase_create("runs");
     tcase_add_checked_fixture(runs, set_up, tear_down);
     tcase_add_test(runs, test_cells);
+    tcase_add_test(runs, test_fixed);
     tcase_add_test(runs, test_shared_runs);
     tcase_add_test(runs, test_marked_differences);
     tcase_add_test(runs, test_wrong_evaluations);
