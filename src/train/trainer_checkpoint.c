@@ -49,15 +49,16 @@ static dho_checkpoint_slabs slabs_of(const dho_trainer *trainer)
 }
 
 /* Where the optimizer's whole state is read to: where it belongs, unless a rank keeps a part of it
- * only. To be given back by close_moments, also after a failure. */
+ * only. Zero, as at step 0, until a checkpoint is read. To be given back by close_moments, also
+ * after a failure. */
 static dho_status open_moments(const dho_trainer *trainer, float *out[2])
 {
     float *const own[2] = {trainer->moment1, trainer->moment2};
     for (int i = 0; i < 2; i++) {
         out[i] = own[i];
         if (own[i] != NULL && trainer->owned.sharded)
-            DHO_TRY(
-                dho_alloc(&out[i], trainer->parameter_floats, sizeof *out[i], "optimizer state"));
+            DHO_TRY(dho_alloc_zero(&out[i], trainer->parameter_floats, sizeof *out[i],
+                                   "optimizer state"));
     }
     return DHO_OK;
 }
