@@ -49,8 +49,8 @@ tensor_row() { # NAME FILE
     [ -s "$2" ] || die "no file $2"
     tensors "$2" | row "$1"
 }
-losses() { # FILE: metrics without times
-    sed -E 's/,"[a-z_]*(_seconds?|per_second|_hidden)":[^,}]*//g' "$1"
+losses() { # FILE: metrics without times, and without the teacher's score, which came later
+    sed -E '/"event":"teacher"/d; s/,"[a-z_]*(_seconds?|per_second|_hidden)":[^,}]*//g' "$1"
 }
 evaluation() { # RUN: its eval.json without the checkpoint's name and the scores that came later
     sed -z 's/,\n *"\(entropy\|fixed\)": {[^}]*}//g' "$1/eval.json" | grep -v '"checkpoint"'
