@@ -21,6 +21,7 @@
 #   MODELS, DTYPES                  instead of the four students, and of "fp32 bf16"
 set -uo pipefail
 cd "$(dirname "$0")/../.."
+. tests/bench/figures.bash
 
 quick=
 [ "${1:-}" != quick ] || { quick=1; shift; }
@@ -50,6 +51,10 @@ has_python() { "$DHO_PYTHON" -c 'import importlib.util as u, sys; sys.exit(not a
 images() { # sets $images: JPEGs
     images=${IMAGES:-$work/data/train}
     [ -d "$images" ] || "$dho" synth --out "$work/data" --train 60 --val 1 --test 1 >/dev/null 2>&1
+}
+# ratio TEXT: of the pairs "A B" in $work/pairs, the mean of A / B, in a line of the summary; TEXT is printf's.
+ratio() {
+    awk -v text="  $1, mean of %d\n" '{ s += $1 / $2 } END { printf text, s / NR, NR }' "$work/pairs" | tee -a "$work/lines"
 }
 # A part's program is missing: the part returns this.
 missing() { echo "needs $*" >"$work/why"; return 77; }
@@ -102,8 +107,7 @@ part_tune() {
                 b=$("$dho" bench step --model "$model" --dtype "$dtype" --threads 1 --steps 2 --tuning "$table" | sed -n 's/^step *\([0-9.]*\) ms.*/\1/p')
                 echo "$a $b"
             done >"$work/pairs"
-            awk -v what="$model $dtype" '{ a[NR] = $1 / $2; s += a[NR] } END { printf "  %-20s by the table %.3f times as fast as by rule, mean of %d\n", what, s / NR, NR }' \
-                "$work/pairs" | tee -a "$work/lines"
+            ratio "$(printf %-20s "$model $dtype") by the table %.3f times as fast as by rule"
         done
     done
 }
@@ -127,8 +131,7 @@ train() { # OUT RANKS THREADS MODEL DTYPE
     rm -rf "${work:?}/$1"
     DHO_THREADS_PER_RANK=$3 OMP_NUM_THREADS=$3 launch/mpirun.sh "$2" "$dho" train "$work/run.yaml" --out "$work/$1" --set student.model="$4" \
         --set compute.dtype="$5" --set train.steps=$((rounds > 1 ? 10 : 4)) >"$work/log" 2>&1 || { tail -n 3 "$work/log"; return 1; }
-    grep -o '"images_per_second":[0-9.e+-]*' "$work/$1/metrics.jsonl" | cut -d: -f2 | tail -n +3 | sort -g |
-        awk '{ a[NR] = $1 } END { print NR % 2 ? a[(NR + 1) / 2] : (a[NR / 2] + a[NR / 2 + 1]) / 2 }'
+    images_per_second "$work/$1/metrics.jsonl" 2
 }
 
 part_lanes() {
@@ -145,8 +148,7 @@ END
                 a=$(train lanes 1 2 "$model" "$dtype") && b=$(train ranks 2 1 "$model" "$dtype") || return 1
                 echo "$a $b"
             done >"$work/pairs"
-            awk -v what="$model $dtype" '{ a[NR] = $1 / $2; s += a[NR] } END { printf "  %-20s 1 x 2 is %.3f of 2 x 1, mean of %d\n", what, s / NR, NR }' \
-                "$work/pairs" | tee -a "$work/lines"
+            ratio "$(printf %-20s "$model $dtype") 1 x 2 is %.3f of 2 x 1"
         done
     done
 }

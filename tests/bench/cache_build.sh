@@ -18,12 +18,11 @@ model=${MODEL:-ViT-B-16}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-median() { sort -g "$1" | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int((NR + 2) / 2)]) / 2 }'; }
+. tests/bench/figures.bash
 peer() { taskset -c "$cores" "$python" tests/bench/predict_peers.py open_clip "$@" 2>>"$work/peers.log"; }
 
-# As many images of as many classes as are asked for, evenly.
-find "$images" -type f | LC_ALL=C sort | awk -v most="$count" '
-    { line[NR] = $0 } END { n = NR < most ? NR : most; for (i = 0; i < n; i++) print line[int(i * NR / n) + 1] }' >"$work/list"
+# In two classes, whatever they show.
+some_of "$images" "$count" >"$work/list"
 count=$(wc -l <"$work/list")
 number=0
 while read -r path; do

@@ -15,9 +15,7 @@ python=${DHO_PYTHON:-python3}
 core=${DHO_CORE:-0}
 export OMP_NUM_THREADS=1
 
-median() {
-    sort -g | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int((NR + 2) / 2)]) / 2 }'
-}
+. tests/bench/figures.bash
 
 compare() { # LOW HIGH FILTER
     local ours=() pillow=() best=() line

@@ -17,9 +17,7 @@ once() { # FORMAT ROOT WORD MORE ...: images a second of the line that begins wi
     shift 3
     "$bench" "$format" "$root" 2 "$seconds" "$@" | awk -v word="$word:" '$1 == word { print $2 }'
 }
-median() {
-    sort -g | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int((NR + 2) / 2)]) / 2 }'
-}
+. tests/bench/figures.bash
 compare() { # WHAT WORD MORE ...
     local what=$1 word=$2 a b i folder=() tars=() ratio=()
     shift 2

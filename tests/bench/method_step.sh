@@ -22,7 +22,7 @@ read -ra models <<<"${MODELS:-resnet18:16 mobilenet_v2:16 resnet50:8 clip_vit_b1
 steps=12
 export OMP_NUM_THREADS=1 DHO_THREADS_PER_RANK=1
 
-median() { sort -g "$1" | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int((NR + 2) / 2)]) / 2 }'; }
+. tests/bench/figures.bash
 said() { "$@" >"$work/log" 2>&1 || { tail -n 3 "$work/log" >&2; exit 1; }; }
 
 # Any teacher does: what is measured is reading its outputs.
@@ -38,8 +38,7 @@ ours() { # MODEL IMAGES DTYPE
     rm -rf "$work/run"
     said launch/mpirun.sh 2 "$dho" train -c "$work/run.yaml" --out "$work/run" --set student.model="$1" --set compute.dtype="$3" \
         --set train.batch_labelled=$((2 * $2)) --set train.batch_unlabelled=$((2 * $2)) --set data.loader_threads=1
-    grep -o '"images_per_second":[0-9.e+-]*' "$work/run/metrics.jsonl" | cut -d: -f2 | tail -n +4 >"$work/rates"
-    median "$work/rates"
+    images_per_second "$work/run/metrics.jsonl" 3
 }
 theirs() { # MODEL IMAGES DTYPE WAY
     "$python" tests/bench/ddp_method.py "$images" --model "$1" --images "$2" --dtype "$3" --steps $steps --workers "${4%:*}" --decode "${4#*:}" 2>"$work/peer.log" ||

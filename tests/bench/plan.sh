@@ -38,9 +38,7 @@ fi
 quartile() { # of numbers, a line each
     sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 3) / 4)] }'
 }
-median() {
-    sort -g | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int((NR + 2) / 2)]) / 2 }'
-}
+. tests/bench/figures.bash
 field() { # FILE KEY
     sed -n "s/^ *\"$2\": \([-0-9.e+]*\),\{0,1\}$/\1/p" "$1" | head -n 1
 }

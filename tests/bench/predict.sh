@@ -19,7 +19,7 @@ read -ra models <<<"${MODELS:-resnet18:1024 mobilenet_v2:2048 resnet50:512 clip_
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-median() { sort -g "$1" | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int((NR + 2) / 2)]) / 2 }'; }
+. tests/bench/figures.bash
 
 run_dho() { # RUN DTYPE
     taskset -c "$cores" "$dho" predict "$1" --list "$work/list" --top 1 --set compute.dtype="$2" 2>"$work/log" >"$work/lines"
@@ -39,8 +39,7 @@ same() { # NAME NAME: images with the same class
 compare() { # MODEL IMAGES
     local run=$work/$1 i engine d dtype
     local -A way
-    find "$images" -type f | LC_ALL=C sort | awk -v most="$2" '
-        { line[NR] = $0 } END { n = NR < most ? NR : most; for (i = 0; i < n; i++) print line[int(i * NR / n) + 1] }' >"$work/list"
+    some_of "$images" "$2" >"$work/list"
     rm -f "$work"/{fp32,bf16,timm,onnxruntime}
     cat >"$work/config.yaml" <<END
 {method: ce, data: {root: "$images"}, student: {model: $1},

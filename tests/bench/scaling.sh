@@ -10,6 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 dho=$1 rounds=${2:-4} seconds=${3:-20}
 models=${DHO_SCALING:-resnet18:32 mobilenet_v2:32 resnet50:16 clip_vit_b16:8}
 dtype=${DHO_DTYPE:-fp32}
+. "$here/figures.bash"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export OMP_NUM_THREADS=1 DHO_THREADS_PER_RANK=1
@@ -28,8 +29,7 @@ train() { # OUT RANKS MODEL IMAGES-A-RANK STEPS [LAUNCHER ...]
 }
 
 rate_of() { # OUT: images a second, the median of the steps after the second
-    grep -o '"images_per_second":[0-9.e+-]*' "$work/$1/metrics.jsonl" | cut -d: -f2 | tail -n +3 | sort -g |
-        awk '{ a[NR] = $1 } END { print NR % 2 ? a[(NR + 1) / 2] : (a[NR / 2] + a[NR / 2 + 1]) / 2 }'
+    images_per_second "$work/$1/metrics.jsonl" 2
 }
 
 ours() { # MODEL IMAGES STEPS: the ratio, and both rates

@@ -1,15 +1,14 @@
 #define _GNU_SOURCE
 #include "bench/limits.h"
+#include "bench/team.h"
 
 #include "base/clock.h"
 #include "base/compare.h"
 #include "base/machine.h"
-#include "base/thread.h"
 #include "base/topology.h"
 #include "dho/alloc.h"
 #include "dho/processor.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,10 +32,8 @@ struct team {
     dho_limits *limits;
     int slices; /* of one measurement, at most */
     bool goes_on;
-    member *members;
-    int count;
-    pthread_mutex_t gate;
-    pthread_barrier_t barrier;
+    member *members; /* owned */
+    dho_team threads;
 };
 
 /* One thread's part of a measurement: the units that one call of `work` does, and how often in all
@@ -68,14 +65,14 @@ static double best_of_all(member *m, double units, work run, const void *what)
         if (m == t->members)
             t->goes_on = i == 0 || (i < t->slices &&
                                     dho_seconds_now() - start < MOST * SLICE_SECONDS * t->slices);
-        pthread_barrier_wait(&t->barrier);
+        pthread_barrier_wait(&t->threads.barrier);
         const bool over = !t->goes_on;
-        pthread_barrier_wait(&t->barrier); /* all have read it */
+        pthread_barrier_wait(&t->threads.barrier); /* all have read it */
         if (over) break;
         m->rate = rate_of(m, SLICE_SECONDS, units, run, what);
-        pthread_barrier_wait(&t->barrier);
+        pthread_barrier_wait(&t->threads.barrier);
         double sum = 0;
-        for (int k = 0; k < t->count; k++) sum += t->members[k].rate;
+        for (int k = 0; k < t->threads.count; k++) sum += t->members[k].rate;
         best = dho_larger(best, sum);
     }
     return best;
@@ -133,43 +130,13 @@ static void measure_level(member *m, dho_level level)
     b->triad = triad;
 }
 
-static void *run_member(void *context)
+static void run_member(void *context)
 {
     member *m = context;
-    if (m != m->team->members) { /* the barrier is there behind the gate */
-        pthread_mutex_lock(&m->team->gate);
-        pthread_mutex_unlock(&m->team->gate);
-    }
     /* Each touches its own: near its CPU. */
     memset(m->data, 0, (size_t)m->team->limits->levels[DHO_LEVEL_MEMORY].working_set);
     for (int kind = 0; kind < DHO_ARITHMETICS; kind++) measure_arithmetic(m, (dho_arithmetic)kind);
     for (int level = 0; level < DHO_LEVELS; level++) measure_level(m, (dho_level)level);
-    return NULL;
-}
-
-static dho_status run_team(team *t)
-{
-    pthread_t *threads;
-    int started = 1;
-    dho_status status = DHO_OK;
-    DHO_TRY(dho_alloc(&threads, (size_t)t->count, sizeof *threads, "threads"));
-    pthread_mutex_lock(&t->gate);
-    while (started < t->count && status == DHO_OK) {
-        const int error = dho_thread_start(&threads[started], run_member, &t->members[started]);
-        if (error != 0)
-            status = dho_fail(DHO_ERR_MEMORY, "cannot start thread %d of %d: %s", started, t->count,
-                              strerror(error));
-        else
-            started++;
-    }
-    t->count = started;
-    pthread_barrier_init(&t->barrier, NULL, (unsigned)started);
-    pthread_mutex_unlock(&t->gate);
-    (void)run_member(&t->members[0]);
-    for (int i = 1; i < started; i++) pthread_join(threads[i], NULL);
-    pthread_barrier_destroy(&t->barrier);
-    dho_free(threads);
-    return status;
 }
 
 /* Half of each cache, the other half being for what else runs; of memory four times what the last
@@ -199,10 +166,7 @@ static void choose_sizes(dho_limits *limits, int threads)
 dho_status dho_limits_measure(dho_limits *out, int threads, double seconds)
 {
     char built[sizeof out->features];
-    team t = {.limits = out,
-              .slices = (int)(seconds / (SLICE_SECONDS * MEASUREMENTS)) + 1,
-              .count = threads,
-              .gate = PTHREAD_MUTEX_INITIALIZER};
+    team t = {.limits = out, .slices = (int)(seconds / (SLICE_SECONDS * MEASUREMENTS)) + 1};
     *out = (dho_limits){.threads = threads, .memory_with = dho_memory_loop_of()->name};
     dho_processor_describe(built, out->features, sizeof out->features);
     choose_sizes(out, threads);
@@ -213,7 +177,8 @@ dho_status dho_limits_measure(dho_limits *out, int threads, double seconds)
         status = dho_alloc(&t.members[i].data, (size_t)out->levels[DHO_LEVEL_MEMORY].working_set, 1,
                            "benchmark data");
     }
-    if (status == DHO_OK) status = run_team(&t);
+    if (status == DHO_OK)
+        status = dho_team_run(&t.threads, threads, run_member, t.members, sizeof *t.members);
     for (int i = 0; i < threads; i++) dho_free(t.members[i].data);
     dho_free(t.members);
     return status;

@@ -1,12 +1,11 @@
 #define _GNU_SOURCE
 #include "bench/tune_site.h"
+#include "bench/team.h"
 
 #include "base/clock.h"
 #include "base/compare.h"
-#include "base/thread.h"
 #include "dho/alloc.h"
 
-#include <pthread.h>
 #include <string.h>
 
 /* Elements of the two activations and of the weights. */
@@ -14,11 +13,9 @@ typedef struct sizes {
     size_t in, out, weights, channels;
 } sizes;
 
-typedef struct team team;
-
 typedef struct worker {
     const dho_kernel_site *site; /* borrowed, as is the team */
-    team *team;
+    dho_team *team;
     double limit; /* seconds */
     dho_compute *compute;
     void *x, *y;
@@ -39,12 +36,6 @@ static sizes sizes_of(const dho_kernel_site *site)
                        (size_t)(s->in_c / s->groups),
                    (size_t)s->out_c};
 }
-
-struct team {
-    worker *workers; /* owned, [copies] */
-    pthread_mutex_t gate;
-    pthread_barrier_t barrier;
-};
 
 /* The call of a training step; a linear layer has a bias more often than not, a convolution not. */
 static dho_call call_of(const dho_kernel_site *site)
@@ -136,14 +127,10 @@ static void close_worker(worker *k)
 }
 
 /* The best of at least three calls: what else the machine does makes some of them longer. */
-static void *run_worker(void *context)
+static void run_worker(void *context)
 {
     enum { LEAST = 3 };
     worker *k = context;
-    if (k != k->team->workers) { /* the barrier is there behind the gate */
-        pthread_mutex_lock(&k->team->gate);
-        pthread_mutex_unlock(&k->team->gate);
-    }
     pthread_barrier_wait(&k->team->barrier);
     run_call(k); /* takes the memory, too */
     pthread_barrier_wait(&k->team->barrier);
@@ -154,52 +141,29 @@ static void *run_worker(void *context)
         run_call(k);
         k->seconds = dho_smaller(k->seconds, dho_seconds_now() - begin);
     }
-    return NULL;
-}
-
-/* All but the first, which is this thread's, wait at the gate until it is known how many there are.
- */
-static dho_status run_workers(team *t, int copies)
-{
-    pthread_t *threads;
-    int started = 1, error = 0;
-    DHO_TRY(dho_alloc(&threads, (size_t)copies, sizeof *threads, "threads"));
-    pthread_mutex_lock(&t->gate);
-    while (started < copies && error == 0) {
-        error = dho_thread_start(&threads[started], run_worker, &t->workers[started]);
-        started += error == 0;
-    }
-    pthread_barrier_init(&t->barrier, NULL, (unsigned)started);
-    pthread_mutex_unlock(&t->gate);
-    (void)run_worker(&t->workers[0]);
-    for (int i = 1; i < started; i++) pthread_join(threads[i], NULL);
-    pthread_barrier_destroy(&t->barrier);
-    dho_free(threads);
-    return error == 0 ? DHO_OK
-                      : dho_fail(DHO_ERR_MEMORY, "cannot start thread %d of %d: %s", started,
-                                 copies, strerror(error));
 }
 
 /* Seconds of a call; 0: this kernel cannot do it. */
 static dho_status time_candidate(const dho_kernel_site *site, const dho_tune_options *o,
                                  const char *name, double *out)
 {
-    team t = {.gate = PTHREAD_MUTEX_INITIALIZER};
+    dho_team team;
+    worker *workers;
     *out = 0;
-    DHO_TRY(dho_alloc_zero(&t.workers, (size_t)o->copies, sizeof *t.workers, "benchmark"));
+    DHO_TRY(dho_alloc_zero(&workers, (size_t)o->copies, sizeof *workers, "benchmark"));
     dho_status status = DHO_OK;
     for (int i = 0; i < o->copies && status == DHO_OK; i++) {
-        t.workers[i] = (worker){.team = &t, .site = site, .limit = o->seconds};
-        status = open_worker(&t.workers[i], o, name);
+        workers[i] = (worker){.team = &team, .site = site, .limit = o->seconds};
+        status = open_worker(&workers[i], o, name);
     }
     const bool does =
-        status == DHO_OK && strcmp(dho_compute_chosen(t.workers[0].compute, site), name) == 0;
-    if (does) status = run_workers(&t, o->copies);
+        status == DHO_OK && strcmp(dho_compute_chosen(workers[0].compute, site), name) == 0;
+    if (does) status = dho_team_run(&team, o->copies, run_worker, workers, sizeof *workers);
     for (int i = 0; i < o->copies; i++) {
-        *out += does ? t.workers[i].seconds / o->copies : 0;
-        close_worker(&t.workers[i]);
+        *out += does ? workers[i].seconds / o->copies : 0;
+        close_worker(&workers[i]);
     }
-    dho_free(t.workers);
+    dho_free(workers);
     return status == DHO_ERR_CONFIG ? DHO_OK : status;
 }
 

@@ -10,11 +10,21 @@ typedef struct dho_taken {
     const dho_kernel_table *table;
 } taken;
 
+static const char *const words[] = {
+#define DHO_TUNED(word, id, calls) #word,
+    DHO_TUNED_OPERATIONS(DHO_TUNED)
+#undef DHO_TUNED
+};
 static const unsigned calls_of[] = {
 #define DHO_TUNED(word, id, calls) calls,
     DHO_TUNED_OPERATIONS(DHO_TUNED)
 #undef DHO_TUNED
 };
+
+const char *dho_choice_word(dho_tuned_operation operation)
+{
+    return words[operation];
+}
 
 unsigned dho_choice_calls(dho_tuned_operation operation)
 {
@@ -58,21 +68,17 @@ dho_kernel_site dho_kernel_site_of_linear(const dho_linear_shape *shape, dho_com
 
 void dho_kernel_site_describe(const dho_kernel_site *site, char *out, size_t bytes)
 {
-    static const char *const names[] = {
-#define DHO_TUNED(word, id, calls) #word,
-        DHO_TUNED_OPERATIONS(DHO_TUNED)
-#undef DHO_TUNED
-    };
+    const char *word = dho_choice_word(site->operation);
     const char *dtype = site->dtype == DHO_DTYPE_BF16 ? "bf16" : "fp32";
     const dho_conv_shape *s = &site->conv;
     if (!dho_kernel_site_is_conv(site))
-        snprintf(out, bytes, "%s %s %lldx%d to %d", names[site->operation], dtype,
-                 (long long)site->linear.rows, site->linear.in, site->linear.out);
+        snprintf(out, bytes, "%s %s %lldx%d to %d", word, dtype, (long long)site->linear.rows,
+                 site->linear.in, site->linear.out);
     else
         snprintf(out, bytes,
-                 "%s %s %dx%dx%dx%d to %dx%dx%d kernel %dx%d stride %d padding %d groups %d",
-                 names[site->operation], dtype, s->batch, s->in_h, s->in_w, s->in_c, s->out_h,
-                 s->out_w, s->out_c, s->kernel_h, s->kernel_w, s->stride, s->padding, s->groups);
+                 "%s %s %dx%dx%dx%d to %dx%dx%d kernel %dx%d stride %d padding %d groups %d", word,
+                 dtype, s->batch, s->in_h, s->in_w, s->in_c, s->out_h, s->out_w, s->out_c,
+                 s->kernel_h, s->kernel_w, s->stride, s->padding, s->groups);
 }
 
 bool dho_kernel_site_is_same(const dho_kernel_site *a, const dho_kernel_site *b)

@@ -5,7 +5,9 @@
 
 #include "compute/core/context.h"
 
-/* Which calls an operation has; whether it is a convolution's. */
+/* An operation's word in a table and in messages; which calls it has; whether it is a
+ * convolution's. */
+const char *dho_choice_word(dho_tuned_operation operation);
 unsigned dho_choice_calls(dho_tuned_operation operation);
 bool dho_choice_is_conv(dho_tuned_operation operation);
 

@@ -72,12 +72,8 @@ static bool read_site(const char *words, dho_kernel_site *out)
     long long rows = 0;
     int at = 0, i = 0;
     if (sscanf(words, "%23s %7s %n", operation, dtype, &at) != 2 || at == 0) return false;
-    static const char *const names[] = {
-#define DHO_TUNED(word, id, calls) #word,
-        DHO_TUNED_OPERATIONS(DHO_TUNED)
-#undef DHO_TUNED
-    };
-    while (i < DHO_TUNED_COUNT && strcmp(names[i], operation) != 0) i++;
+    while (i < DHO_TUNED_COUNT && strcmp(dho_choice_word((dho_tuned_operation)i), operation) != 0)
+        i++;
     if (i == DHO_TUNED_COUNT) return false;
     *out = (dho_kernel_site){.operation = (dho_tuned_operation)i,
                              .dtype = strcmp(dtype, "bf16") == 0 ? DHO_DTYPE_BF16 : DHO_DTYPE_FP32};
