@@ -937,14 +937,8 @@ START_TEST(test_changes)
     ck_assert_ptr_nonnull(strstr(text, "\neval.betas: [1]\n"));
     ck_assert_ptr_null(strstr(text, "train.lr"));
     dho_free(text);
-    for (int n = 1;; n++) {
-        dho_alloc_fail_at(n);
-        const dho_status status = dho_config_format_changes(&c, &text);
-        dho_alloc_fail_at(0);
-        dho_free(text);
-        if (status == DHO_OK) break;
-        ck_assert_int_eq(status, DHO_ERR_MEMORY);
-    }
+    ck_assert_allocations(dho_config_format_changes(&c, &text));
+    dho_free(text);
     dho_config_free(&c);
 }
 END_TEST

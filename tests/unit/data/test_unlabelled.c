@@ -241,22 +241,20 @@ START_TEST(test_allocation_failures)
     dho_dataset set, heap;
     write_heap();
     fixture_write("heap/list", "b.jpg\na/2.jpg\n");
-    for (int kind = 0; kind < 3; kind++)
-        for (int64_t n = 1;; n++) {
-            if (kind == 2) fixture_folder(&set, 2, 1);
-            if (kind == 2) ck_assert_ok(dho_dataset_open_unlabelled(&heap, fixture_path("heap")));
-            dho_alloc_fail_at(n);
-            const dho_status status =
-                kind == 2 ? dho_dataset_add_heap(&set, &heap)
-                          : dho_dataset_open_unlabelled(
-                                &heap, fixture_path(kind == 0 ? "heap" : "heap/list"));
-            dho_alloc_fail_at(0);
-            if (kind == 2) dho_dataset_free(&set);
-            if (status == DHO_OK) dho_dataset_free(&heap);
-            if (status == DHO_OK) break;
-            ck_assert_int_eq(status, DHO_ERR_MEMORY);
-            ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
-        }
+    for (int list = 0; list < 2; list++) {
+        const char *path = fixture_path(list ? "heap/list" : "heap");
+        ck_assert_allocations(dho_dataset_open_unlabelled(&heap, path));
+        dho_dataset_free(&heap);
+    }
+    bool failed = true;
+    for (int64_t n = 1; failed; n++) {
+        fixture_folder(&set, 2, 1);
+        ck_assert_ok(dho_dataset_open_unlabelled(&heap, fixture_path("heap")));
+        failed = out_of_memory_at(n, dho_dataset_add_heap(&set, &heap));
+        dho_dataset_free(&set);
+        if (!failed) dho_dataset_free(&heap);
+        ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+    }
 }
 END_TEST
 

@@ -181,13 +181,7 @@ START_TEST(test_training)
                     "epoch 1: the loss is not finite");
     ck_assert_ok(dho_teacher_head_set_keys(&head, N, shots.keys, shots.labels, "test"));
     training.epochs = 1;
-    dho_status status = DHO_ERR_MEMORY;
-    for (int n = 1; status != DHO_OK; n++) {
-        dho_alloc_fail_at(n);
-        status = dho_tip_fine_tune(compute, &head, &shots, &training);
-        dho_alloc_fail_at(0);
-        ck_assert(status == DHO_OK || status == DHO_ERR_MEMORY);
-    }
+    ck_assert_allocations(dho_tip_fine_tune(compute, &head, &shots, &training));
     dho_compute_destroy(&compute);
     dho_teacher_head_free(&head);
     dho_shots_free(&shots);
@@ -417,14 +411,8 @@ START_TEST(test_shots_from_torch_files)
                         wrong[i].status, wrong[i].message);
         ck_assert_ptr_null(shots.features);
     }
-    dho_status status = DHO_ERR_MEMORY;
-    for (int64_t n = 1; status != DHO_OK; n++) {
-        dho_alloc_fail_at(n);
-        status = dho_shots_load_torch(&shots, golden("tip_keys.pt"), golden("tip_values.pt"), D, C,
-                                      true);
-        dho_alloc_fail_at(0);
-        ck_assert(status == DHO_OK || status == DHO_ERR_MEMORY);
-    }
+    ck_assert_allocations(
+        dho_shots_load_torch(&shots, golden("tip_keys.pt"), golden("tip_values.pt"), D, C, true));
     dho_shots_free(&shots);
     ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }

@@ -180,14 +180,7 @@ START_TEST(test_without_memory)
     const dho_executor_options execution = {.compute = compute, .batch = LARGE, .training = true};
     ck_assert_ok(dho_executor_create(&executor, student.graph, &execution));
     int failures = 0;
-    for (int64_t n = 1;; n++) {
-        dho_alloc_fail_at(n);
-        const dho_status status = dho_executor_prepare(executor, SMALL);
-        dho_alloc_fail_at(0);
-        if (status == DHO_OK) break;
-        ck_assert_int_eq(status, DHO_ERR_MEMORY);
-        failures++;
-    }
+    for (int64_t n = 1; out_of_memory_at(n, dho_executor_prepare(executor, SMALL)); n++) failures++;
     if (engines[_i].backend == DHO_BACKEND_ONEDNN) ck_assert_int_gt(failures, 0);
     dho_executor_destroy(&executor);
     dho_student_destroy(&student);

@@ -4,6 +4,7 @@
 
 #include "check_main.h"
 #include "dho/file.h"
+#include "table/table.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,37 @@ static void make_folder(const char *name)
     char path[512];
     snprintf(path, sizeof path, "%s/%s", root, name);
     ck_assert_ok(dho_make_folders(path));
+}
+
+static inline dho_status open_plan(dho_table **out, const char *set, const char *only)
+{
+    char path[512], runs[512];
+    snprintf(path, sizeof path, "%s/configs/tables/plan.yaml", root);
+    snprintf(runs, sizeof runs, "%s/runs", root);
+    const dho_table_options options = {
+        .runs = runs, .overrides = &set, .override_count = set != NULL, .only = only};
+    return dho_table_open(out, path, &options);
+}
+
+/* The plan, opened and written in each format. */
+static inline dho_status write_plan(void)
+{
+    dho_table *table = NULL;
+    dho_status status = open_plan(&table, NULL, NULL);
+    FILE *sink = fopen("/dev/null", "w");
+    for (int f = 0; f <= DHO_TABLE_SCRIPT && status == DHO_OK; f++)
+        status = dho_table_write(table, (dho_table_format)f, "dho", sink);
+    fclose(sink);
+    dho_table_destroy(&table);
+    return status;
+}
+
+/* Any allocation may fail: an error, nothing lost. Behind the first `all` some: many runs, alike.
+ */
+static inline void check_without_memory(int64_t all, int64_t step)
+{
+    for (int64_t n = 1; out_of_memory_at(n, write_plan()); n += n > all ? step : 1)
+        ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }
 
 static void tear_down(void)

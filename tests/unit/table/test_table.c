@@ -236,16 +236,6 @@ static void set_up(void)
     write_file("configs/tables/plan.yaml", plan);
 }
 
-static dho_status open_plan(dho_table **out, const char *set)
-{
-    char path[512], runs[512];
-    snprintf(path, sizeof path, "%s/configs/tables/plan.yaml", root);
-    snprintf(runs, sizeof runs, "%s/runs", root);
-    const dho_table_options options = {
-        .runs = runs, .overrides = &set, .override_count = set != NULL};
-    return dho_table_open(out, path, &options);
-}
-
 START_TEST(test_cells)
 {
     dho_table *table;
@@ -255,7 +245,7 @@ START_TEST(test_cells)
     }
     write_run("dho", 16, 2, 61.5, "compute.threads=3"); /* does not decide the numbers */
     write_run("dho", 16, 3, 99, "train.lr=1");          /* does */
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     dho_table_cell cell = dho_table_cell_of(table, 0, 0, DHO_SCORE_COMBINED);
     ck_assert_uint_eq(cell.top1.count, 3);
     ck_assert_double_eq_tol(cell.top1.mean, 42, 1e-9);
@@ -279,13 +269,13 @@ START_TEST(test_cells)
     ck_assert_uint_eq(dho_table_difference(table, table->spec.contrasts, 1, 0).top1.count, 0);
     dho_table_destroy(&table);
     /* What lies elsewhere on this machine is asked for by overrides. */
-    ck_assert_ok(open_plan(&table, "train.lr=1"));
+    ck_assert_ok(open_plan(&table, "train.lr=1", NULL));
     ck_assert_int_eq(table->runs[10].state, DHO_RUN_OTHER);
     ck_assert_int_eq(table->runs[11].state, DHO_RUN_DONE);
     dho_table_destroy(&table);
-    ck_assert_fails(open_plan(&table, "eval.sets=[]"), DHO_ERR_CONFIG,
+    ck_assert_fails(open_plan(&table, "eval.sets=[]", NULL), DHO_ERR_CONFIG,
                     "no configuration has a set");
-    ck_assert_fails(open_plan(&table, "train.lrr=1"), DHO_ERR_CONFIG,
+    ck_assert_fails(open_plan(&table, "train.lrr=1", NULL), DHO_ERR_CONFIG,
                     "plan.yaml: single_head-1shot");
 }
 END_TEST
@@ -309,7 +299,7 @@ START_TEST(test_fixed)
     write_file("configs/tables/plan.yaml", text);
     dho_free(text);
     write_run("dho", 1, 1, 50, NULL);
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     ck_assert_double_eq(dho_table_cell_of(table, 2, 0, DHO_SCORE_FIXED).top1.mean, 50);
     dho_table_destroy(&table);
     write_run("dho", 1, 1, 50, "eval.select_on=val");
@@ -322,7 +312,7 @@ START_TEST(test_fixed)
             scores[i]));
         write_file("runs/plan/dho-1shot/seed-1/eval.json", text);
         dho_free(text);
-        ck_assert_ok(open_plan(&table, "eval.select_on=val"));
+        ck_assert_ok(open_plan(&table, "eval.select_on=val", NULL));
         ck_assert_int_eq(table->runs[6].state, DHO_RUN_DONE);
         const dho_estimate fixed = dho_table_cell_of(table, 2, 0, DHO_SCORE_FIXED).top1;
         ck_assert_uint_eq(fixed.count, i == 0 ? 1 : 0);
@@ -359,7 +349,7 @@ START_TEST(test_shared_runs)
         write_run("dho", 16, s, 60 + s, NULL);
     }
     write_file("configs/tables/plan.yaml", shared);
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     for (size_t shots = 0; shots < 2; shots++)
         ck_assert_double_eq_tol(dho_table_cell_of(table, shots, 0, DHO_SCORE_COMBINED).top1.mean,
                                 41.5, 1e-9);
@@ -380,11 +370,11 @@ START_TEST(test_shared_runs)
     text = replaced(shared, "run: kd-1shot", "run: dho-1shot");
     write_file("configs/tables/plan.yaml", text);
     dho_free(text);
-    ck_assert_fails(open_plan(&table, NULL), DHO_ERR_CONFIG, "two runs have the folder");
+    ck_assert_fails(open_plan(&table, NULL, NULL), DHO_ERR_CONFIG, "two runs have the folder");
     text = replaced(shared, "run: kd-1shot", "run: 'kd-{sho}'");
     write_file("configs/tables/plan.yaml", text);
     dho_free(text);
-    ck_assert_fails(open_plan(&table, NULL), DHO_ERR_CONFIG, "sho");
+    ck_assert_fails(open_plan(&table, NULL, NULL), DHO_ERR_CONFIG, "sho");
 }
 END_TEST
 
@@ -394,7 +384,7 @@ START_TEST(test_marked_differences)
     dho_table *table;
     write_run("single_head", 1, 1, 40, NULL);
     write_run("dho", 1, 1, 41, NULL);
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     ck_assert(!dho_table_difference(table, table->spec.contrasts, 0, 0).chosen_here);
     dho_table_destroy(&table);
     write_file(
@@ -402,7 +392,7 @@ START_TEST(test_marked_differences)
         "{\"method\": \"dho\", \"alpha\": 0.5, \"beta\": 1.0, \"chosen_on\": \"\", \"sets\": "
         "[{\"name\": \"val\", \"images\": 10, \"alpha_beta_chosen_here\": true, "
         "\"combined\": {\"top1\": 50}}]}");
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     const dho_table_cell cell = dho_table_difference(table, table->spec.contrasts, 0, 0);
     ck_assert(cell.chosen_here);
     ck_assert_double_eq_tol(cell.top1.mean, 10, 1e-9);
@@ -441,7 +431,7 @@ START_TEST(test_wrong_evaluations)
         dho_table *table;
         write_run("single_head", 1, 1, 50, NULL);
         write_file("runs/plan/single_head-1shot/seed-1/eval.json", cases[i][0]);
-        ck_assert_ok(open_plan(&table, NULL));
+        ck_assert_ok(open_plan(&table, NULL, NULL));
         ck_assert_int_eq(table->runs[0].state, DHO_RUN_UNFINISHED);
         ck_assert_msg(strstr(table->runs[0].why, cases[i][1]) != NULL, "%s", table->runs[0].why);
         ck_assert_uint_eq(dho_table_cell_of(table, 0, 0, DHO_SCORE_COMBINED).top1.count, 0);
@@ -469,7 +459,7 @@ START_TEST(test_states)
     char path[512];
     snprintf(path, sizeof path, "%s/runs/plan/dho-16shot/seed-2/config.yaml", root);
     ck_assert_int_eq(remove(path), 0);
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     ck_assert_int_eq(table->runs[6].state, DHO_RUN_UNFINISHED);
     ck_assert_ptr_nonnull(strstr(table->runs[6].why, "eval.resize: 300"));
     ck_assert_int_eq(table->runs[7].state, DHO_RUN_DONE);
@@ -506,7 +496,7 @@ static void add_session(int step, const char *set)
 static void check_run(dho_run_state state, const char *why)
 {
     dho_table *table;
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     ck_assert_int_eq(table->runs[6].state, state);
     if (why != NULL)
         ck_assert_msg(strstr(table->runs[6].why, why) != NULL, "%s", table->runs[6].why);
@@ -561,7 +551,7 @@ START_TEST(test_preparations)
     at = strstr(text, "compare:");
     memmove(at, strchr(at, '\n') + 1, strlen(strchr(at, '\n')));
     write_file("configs/tables/plan.yaml", text);
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     ck_assert_uint_eq(table->step_count, 2);
     ck_assert_str_eq(table->steps[0].path, "head");
     ck_assert_str_eq(table->steps[1].path, "c/cache.json");
@@ -579,16 +569,15 @@ START_TEST(test_preparations)
     ck_assert_ptr_nonnull(strstr(cache, " --set method=dho --set data.shots=1 --set seed=1 "
                                         "--head head --out c\n"));
     dho_table_destroy(&table);
-    ck_assert_ok(open_plan(&table, "teacher.head=tip16"));
+    ck_assert_ok(open_plan(&table, "teacher.head=tip16", NULL));
     ck_assert_uint_eq(table->step_count, 3); /* 16 shots need it, and all name it */
     dho_table_destroy(&table);
-    ck_assert_ok(open_plan(&table, "teacher.cache=elsewhere"));
+    ck_assert_ok(open_plan(&table, "teacher.cache=elsewhere", NULL));
     ck_assert_uint_eq(table->step_count, 0);
     dho_table_destroy(&table);
 }
 END_TEST
 
-/* Any allocation may fail: an error, nothing lost. */
 START_TEST(test_memory)
 {
     char text[2048];
@@ -596,22 +585,7 @@ START_TEST(test_memory)
     write_file("configs/tables/plan.yaml", text);
     write_run("dho", 16, 1, 50, NULL);
     write_run("dho", 16, 2, 50, "train.lr=1");
-    for (int64_t n = 1;; n++) {
-        dho_table *table = NULL;
-        dho_alloc_fail_at(n);
-        dho_status status = open_plan(&table, NULL);
-        FILE *sink = fopen("/dev/null", "w");
-        for (int f = 0; f <= DHO_TABLE_SCRIPT && status == DHO_OK; f++)
-            status = dho_table_write(table, (dho_table_format)f, "dho", sink);
-        fclose(sink);
-        dho_table_destroy(&table);
-        const bool through = dho_alloc_get_stats().live_blocks == 0;
-        dho_alloc_fail_at(0);
-        ck_assert_msg(through, "allocation %lld: %s", (long long)n, dho_error_message());
-        if (status == DHO_OK) break;
-        ck_assert_int_eq(status, DHO_ERR_MEMORY);
-        if (n > 300) n += 12; /* many runs, alike */
-    }
+    check_without_memory(300, 13);
 }
 END_TEST
 

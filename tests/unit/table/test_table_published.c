@@ -156,15 +156,6 @@ static void set_up(void)
     write_file("configs/tables/plan.yaml", plan);
 }
 
-static dho_status open_plan(dho_table **out, const char *only)
-{
-    char path[512], runs[512];
-    snprintf(path, sizeof path, "%s/configs/tables/plan.yaml", root);
-    snprintf(runs, sizeof runs, "%s/runs", root);
-    const dho_table_options options = {.runs = runs, .only = only};
-    return dho_table_open(out, path, &options);
-}
-
 /* A finished run of the table's configuration. */
 static void write_run(const dho_table *table, size_t combination, size_t seed, double top1)
 {
@@ -202,7 +193,7 @@ static const dho_table_figure *figure_at(const dho_table *table, size_t set, siz
 START_TEST(test_figures_and_cells)
 {
     dho_table *table;
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     ck_assert_str_eq(table->spec.source, "a paper, tables 1, 2");
     ck_assert_uint_eq(table->spec.figure_count, 4);
     ck_assert_double_eq(figure_at(table, 0, 0, 0)->top1, 5);
@@ -233,7 +224,7 @@ START_TEST(test_figures_and_cells)
     free(text);
     dho_table_destroy(&table);
     /* Of a part, only what is in it is explained. */
-    ck_assert_ok(open_plan(&table, "method=ce"));
+    ck_assert_ok(open_plan(&table, NULL, "method=ce"));
     out = open_memstream(&text, &bytes);
     ck_assert_ok(dho_table_write(table, DHO_TABLE_TEXT, "dho", out));
     fclose(out);
@@ -248,7 +239,7 @@ END_TEST
 START_TEST(test_means)
 {
     dho_table *table;
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     write_run(table, at(table, 0, 0, 0), 0, 40);
     write_run(table, at(table, 1, 0, 0), 0, 60);
     write_run(table, at(table, 0, 0, 0), 1, 44); /* b has no second seed */
@@ -257,7 +248,7 @@ START_TEST(test_means)
     dho_table_destroy(&table);
     /* Asked for alone, the mean has its members' runs. */
     for (int k = 0; k < 2; k++) {
-        ck_assert_ok(open_plan(&table, k == 0 ? NULL : "set=m,shots=1"));
+        ck_assert_ok(open_plan(&table, NULL, k == 0 ? NULL : "set=m,shots=1"));
         dho_table_cell cell = dho_table_cell_of(table, at(table, 2, 0, 0), 0, DHO_SCORE_COMBINED);
         ck_assert_uint_eq(cell.top1.count, 1);
         ck_assert_double_eq_tol(cell.top1.mean, 50, 1e-9);
@@ -268,10 +259,10 @@ START_TEST(test_means)
         ck_assert_double_eq_tol(cell.top1.mean, 3, 1e-9);
         dho_table_destroy(&table);
     }
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     write_run(table, at(table, 1, 0, 0), 1, 62);
     dho_table_destroy(&table);
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     const dho_table_cell cell = dho_table_cell_of(table, at(table, 2, 0, 0), 0, DHO_SCORE_COMBINED);
     ck_assert_uint_eq(cell.top1.count, 2);
     ck_assert_double_eq_tol(cell.top1.mean, 51.5, 1e-9);
@@ -334,7 +325,7 @@ START_TEST(test_wrong_figures)
                  found + strlen(cases[i].from));
         write_file("configs/figures.yaml", cases[i].in_plan ? figures : changed);
         write_file("configs/tables/plan.yaml", cases[i].in_plan ? changed : plan);
-        const dho_status status = open_plan(&table, NULL);
+        const dho_status status = open_plan(&table, NULL, NULL);
         ck_assert_msg(status == DHO_ERR_CONFIG && strstr(dho_error_message(), cases[i].text),
                       "%s -> %d: %s", cases[i].to, (int)status, dho_error_message());
         ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
@@ -351,18 +342,18 @@ START_TEST(test_borrowed)
     char text[2048];
     snprintf(text, sizeof text, "%sprepare: other.yaml\n", plan);
     write_file("configs/tables/plan.yaml", text);
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     ck_assert_uint_eq(table->step_count, 1);
     ck_assert_str_eq(table->steps[0].path, "c/cache.json");
     dho_table_destroy(&table);
     write_file("configs/tables/other.yaml", "title: x\n");
-    ck_assert_fails(open_plan(&table, NULL), DHO_ERR_CONFIG, "has no list of preparations");
+    ck_assert_fails(open_plan(&table, NULL, NULL), DHO_ERR_CONFIG, "has no list of preparations");
     write_file("configs/tables/plan.yaml",
                "title: t\n"
                "rows: {method: {values: [{name: sskd, no_runs: x, published: {method: SSKD}}]}}\n"
                "tests: [val]\n"
                "published: {file: ../figures.yaml, select: [{table: 2}]}\n");
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     FILE *sink = fopen("/dev/null", "w");
     for (int f = 0; f <= DHO_TABLE_SCRIPT; f++)
         if (f != DHO_TABLE_SVG)
@@ -376,22 +367,7 @@ END_TEST
 
 START_TEST(test_memory)
 {
-    FILE *sink = fopen("/dev/null", "w");
-    for (int64_t n = 1;; n++) {
-        dho_table *table = NULL;
-        dho_alloc_fail_at(n);
-        dho_status status = open_plan(&table, NULL);
-        for (int f = 0; f <= DHO_TABLE_SCRIPT && status == DHO_OK; f++)
-            status = dho_table_write(table, (dho_table_format)f, "dho", sink);
-        dho_table_destroy(&table);
-        const bool through = dho_alloc_get_stats().live_blocks == 0;
-        dho_alloc_fail_at(0);
-        ck_assert_msg(through, "allocation %lld: %s", (long long)n, dho_error_message());
-        if (status == DHO_OK) break;
-        ck_assert_int_eq(status, DHO_ERR_MEMORY);
-        if (n > 600) n += 37; /* many runs, alike */
-    }
-    fclose(sink);
+    check_without_memory(600, 38);
 }
 END_TEST
 

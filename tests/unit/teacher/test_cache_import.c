@@ -166,14 +166,9 @@ END_TEST
 START_TEST(test_every_allocation_of_an_import_may_fail)
 {
     make_folder();
-    dho_status status = DHO_ERR_MEMORY;
-    for (int64_t n = 1; status != DHO_OK; n++) {
-        ck_assert_ok(dho_remove_tree(cache_folder));
-        dho_alloc_fail_at(n);
-        status = import(N, C);
-        dho_alloc_fail_at(0);
-        ck_assert(status == DHO_OK || status == DHO_ERR_MEMORY);
+    for (int64_t n = 1; out_of_memory_at(n, import(N, C)); n++) {
         ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+        ck_assert_ok(dho_remove_tree(cache_folder));
     }
     remove_folder();
 }

@@ -312,20 +312,14 @@ END_TEST
 START_TEST(test_every_failing_allocation)
 {
     const int64_t live = dho_alloc_get_stats().live_blocks;
-    for (int64_t n = 1;; n++) {
-        dho_weights *weights;
-        dho_alloc_fail_at(n);
-        const dho_status status = dho_weights_open(&weights, golden(strided_files[_i]), NULL);
-        dho_alloc_fail_at(0);
-        if (status == DHO_OK) {
-            ck_assert_int_gt(n, 10);
-            dho_weights_close(&weights);
-            break;
-        }
-        ck_assert_int_eq(status, DHO_ERR_MEMORY);
+    int64_t n = 1;
+    dho_weights *weights;
+    for (; out_of_memory_at(n, dho_weights_open(&weights, golden(strided_files[_i]), NULL)); n++) {
         ck_assert_ptr_null(weights);
         ck_assert_int_eq(dho_alloc_get_stats().live_blocks, live);
     }
+    ck_assert_int_gt(n, 10);
+    dho_weights_close(&weights);
     ck_assert_int_eq(dho_alloc_get_stats().live_blocks, live);
 }
 END_TEST
