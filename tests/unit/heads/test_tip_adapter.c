@@ -277,9 +277,8 @@ START_TEST(test_shots_from_cache)
     const int64_t ids[3] = {5, 0, 2}, labels[3] = {1, 0, 3};
     dho_cache *cache;
     dho_shots shots;
-    make_folder();
     write_all(&spec);
-    ck_assert_ok(dho_cache_open(&cache, folder));
+    ck_assert_ok(dho_cache_open(&cache, fixture_root));
     ck_assert_ok(dho_cache_read_shots(cache, ids, labels, 3, &shots));
     ck_assert(shots.count == 3 && shots.views == 2 && shots.dim == 6 && shots.labels[2] == 3);
     for (int n = 0; n < 3; n++) {
@@ -298,7 +297,6 @@ START_TEST(test_shots_from_cache)
     }
     dho_shots_free(&shots);
     dho_cache_close(&cache);
-    remove_folder();
 }
 END_TEST
 
@@ -308,8 +306,7 @@ START_TEST(test_shots_from_files)
     int64_t labels[N];
     dho_shots shots;
     char file[64];
-    make_folder();
-    snprintf(file, sizeof file, "%s/shots.st", folder);
+    snprintf(file, sizeof file, "%s/shots.st", fixture_root);
     random_floats(N * D, features, 4);
     for (int n = 0; n < N; n++) {
         labels[n] = n % C;
@@ -350,7 +347,6 @@ START_TEST(test_shots_from_files)
     ck_assert_fails(dho_shots_load(&shots, file, D, C, true), DHO_ERR_NUMERIC, "row 4");
     ck_assert_ok(dho_safetensors_save(file, tensors + 1, 1, NULL, NULL));
     ck_assert_fails(dho_shots_load(&shots, file, D, C, true), DHO_ERR_FORMAT, "\"features\"");
-    remove_folder();
 }
 END_TEST
 
@@ -422,6 +418,7 @@ int main(void)
 {
     Suite *suite = suite_create("tip_adapter");
     TCase *tests = tcase_create("tip_adapter");
+    tcase_add_checked_fixture(tests, fixture_setup, fixture_teardown);
     tcase_add_test(tests, test_gradient);
     tcase_add_test(tests, test_training);
     tcase_add_test(tests, test_count);

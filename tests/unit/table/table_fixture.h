@@ -2,43 +2,16 @@
 #ifndef DHO_TEST_TABLE_FIXTURE_H
 #define DHO_TEST_TABLE_FIXTURE_H
 
-#include "check_main.h"
-#include "dho/file.h"
+#include "folder_fixture.h"
 #include "table/table.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-static char root[] = "/tmp/dho-test-table-XXXXXX";
-
-static void make_root(void)
-{
-    memcpy(root + strlen(root) - 6, "XXXXXX", 6);
-    ck_assert_ptr_nonnull(mkdtemp(root));
-}
-
-static void write_file(const char *name, const char *text)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    ck_assert_ok(dho_file_write_text(path, text));
-}
-
-static void make_folder(const char *name)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    ck_assert_ok(dho_make_folders(path));
-}
 
 static inline dho_status open_plan(dho_table **out, const char *set, const char *only)
 {
-    char path[512], runs[512];
-    snprintf(path, sizeof path, "%s/configs/tables/plan.yaml", root);
-    snprintf(runs, sizeof runs, "%s/runs", root);
-    const dho_table_options options = {
-        .runs = runs, .overrides = &set, .override_count = set != NULL, .only = only};
-    return dho_table_open(out, path, &options);
+    const dho_table_options options = {.runs = fixture_path("runs"),
+                                       .overrides = &set,
+                                       .override_count = set != NULL,
+                                       .only = only};
+    return dho_table_open(out, fixture_path("configs/tables/plan.yaml"), &options);
 }
 
 /* The plan, opened and written in each format. */
@@ -60,12 +33,6 @@ static inline void check_without_memory(int64_t all, int64_t step)
 {
     for (int64_t n = 1; out_of_memory_at(n, write_plan()); n += n > all ? step : 1)
         ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
-}
-
-static void tear_down(void)
-{
-    ck_assert_ok(dho_remove_tree(root));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }
 
 #endif

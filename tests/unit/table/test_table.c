@@ -205,35 +205,32 @@ static const char small[] = "data: {root: x, labels: shots, shots: 1}\n"
 /* A run as dho train and dho eval leave it. `extra`: one more override, or NULL. */
 static void write_run(const char *method, int shots, int seed, double top1, const char *extra)
 {
-    char overrides[3][64], path[512], name[256], text[512], *config_text;
+    char overrides[3][64], name[256], text[512], *config_text;
     const char *list[4] = {overrides[0], overrides[1], overrides[2], extra};
     dho_config config;
     snprintf(overrides[0], sizeof overrides[0], "method=%s", method);
     snprintf(overrides[1], sizeof overrides[1], "data.shots=%d", shots);
     snprintf(overrides[2], sizeof overrides[2], "seed=%d", seed);
-    snprintf(path, sizeof path, "%s/configs/small.yaml", root);
-    ck_assert_ok(dho_config_load(&config, path, list, extra != NULL ? 4 : 3));
+    ck_assert_ok(
+        dho_config_load(&config, fixture_path("configs/small.yaml"), list, extra != NULL ? 4 : 3));
     ck_assert_ok(dho_config_format(&config, false, &config_text));
-    snprintf(name, sizeof name, "runs/plan/%s-%dshot/seed-%d", method, shots, seed);
-    make_folder(name);
     snprintf(name, sizeof name, "runs/plan/%s-%dshot/seed-%d/config.yaml", method, shots, seed);
-    write_file(name, config_text);
+    fixture_write(name, config_text);
     snprintf(text, sizeof text,
              "{\"method\": \"%s\", \"step\": 5, \"alpha\": 0.5, \"beta\": 1.0, \"chosen_on\": \"\","
              " \"sets\": [{\"name\": \"val\", \"images\": 1000, \"combined\": {\"top1\": %.1f}}]}",
              method, top1);
     snprintf(name, sizeof name, "runs/plan/%s-%dshot/seed-%d/eval.json", method, shots, seed);
-    write_file(name, text);
+    fixture_write(name, text);
     dho_free(config_text);
     dho_config_free(&config);
 }
 
 static void set_up(void)
 {
-    make_root();
-    make_folder("configs/tables");
-    write_file("configs/small.yaml", small);
-    write_file("configs/tables/plan.yaml", plan);
+    fixture_setup();
+    fixture_write("configs/small.yaml", small);
+    fixture_write("configs/tables/plan.yaml", plan);
 }
 
 START_TEST(test_cells)
@@ -296,7 +293,7 @@ START_TEST(test_fixed)
     static const char *const scores[] = {"\"fixed\": {\"top1\": 47}, ", ""};
     dho_table *table;
     char *text = replaced(plan, "tests: [val]", "tests: [{set: val, name: f, head: fixed}]");
-    write_file("configs/tables/plan.yaml", text);
+    fixture_write("configs/tables/plan.yaml", text);
     dho_free(text);
     write_run("dho", 1, 1, 50, NULL);
     ck_assert_ok(open_plan(&table, NULL, NULL));
@@ -310,7 +307,7 @@ START_TEST(test_fixed)
             "\"val\", \"sets\": [{\"name\": \"val\", \"images\": 1000, %s\"combined\": {\"top1\": "
             "50}}]}",
             scores[i]));
-        write_file("runs/plan/dho-1shot/seed-1/eval.json", text);
+        fixture_write("runs/plan/dho-1shot/seed-1/eval.json", text);
         dho_free(text);
         ck_assert_ok(open_plan(&table, "eval.select_on=val", NULL));
         ck_assert_int_eq(table->runs[6].state, DHO_RUN_DONE);
@@ -348,7 +345,7 @@ START_TEST(test_shared_runs)
         write_run("dho", 1, s, 45 + 2 * s, NULL);
         write_run("dho", 16, s, 60 + s, NULL);
     }
-    write_file("configs/tables/plan.yaml", shared);
+    fixture_write("configs/tables/plan.yaml", shared);
     ck_assert_ok(open_plan(&table, NULL, NULL));
     for (size_t shots = 0; shots < 2; shots++)
         ck_assert_double_eq_tol(dho_table_cell_of(table, shots, 0, DHO_SCORE_COMBINED).top1.mean,
@@ -368,11 +365,11 @@ START_TEST(test_shared_runs)
     dho_table_destroy(&table);
     /* Two values may not mean different runs by one folder. */
     text = replaced(shared, "run: kd-1shot", "run: dho-1shot");
-    write_file("configs/tables/plan.yaml", text);
+    fixture_write("configs/tables/plan.yaml", text);
     dho_free(text);
     ck_assert_fails(open_plan(&table, NULL, NULL), DHO_ERR_CONFIG, "two runs have the folder");
     text = replaced(shared, "run: kd-1shot", "run: 'kd-{sho}'");
-    write_file("configs/tables/plan.yaml", text);
+    fixture_write("configs/tables/plan.yaml", text);
     dho_free(text);
     ck_assert_fails(open_plan(&table, NULL, NULL), DHO_ERR_CONFIG, "sho");
 }
@@ -387,7 +384,7 @@ START_TEST(test_marked_differences)
     ck_assert_ok(open_plan(&table, NULL, NULL));
     ck_assert(!dho_table_difference(table, table->spec.contrasts, 0, 0).chosen_here);
     dho_table_destroy(&table);
-    write_file(
+    fixture_write(
         "runs/plan/dho-1shot/seed-1/eval.json",
         "{\"method\": \"dho\", \"alpha\": 0.5, \"beta\": 1.0, \"chosen_on\": \"\", \"sets\": "
         "[{\"name\": \"val\", \"images\": 10, \"alpha_beta_chosen_here\": true, "
@@ -430,7 +427,7 @@ START_TEST(test_wrong_evaluations)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         dho_table *table;
         write_run("single_head", 1, 1, 50, NULL);
-        write_file("runs/plan/single_head-1shot/seed-1/eval.json", cases[i][0]);
+        fixture_write("runs/plan/single_head-1shot/seed-1/eval.json", cases[i][0]);
         ck_assert_ok(open_plan(&table, NULL, NULL));
         ck_assert_int_eq(table->runs[0].state, DHO_RUN_UNFINISHED);
         ck_assert_msg(strstr(table->runs[0].why, cases[i][1]) != NULL, "%s", table->runs[0].why);
@@ -447,18 +444,15 @@ START_TEST(test_states)
     write_run("dho", 1, 1, 50, NULL);
     write_run("dho", 1, 2, 50, "eval.alpha=0.9"); /* a later evaluation may have another */
     write_run("dho", 1, 3, 50, NULL);
-    make_folder("runs/plan/dho-1shot/seed-1/eval");
-    write_file("runs/plan/dho-1shot/seed-1/eval/config.yaml",
-               "eval: {sets: [{name: val, root: y}], alpha: 0.5, resize: 300}\n");
-    write_file("runs/plan/dho-1shot/seed-3/eval.json",
-               "{\"method\": \"dho\", \"alpha\": 0.25, \"beta\": 1, \"chosen_on\": \"\", "
-               "\"sets\": []}");
+    fixture_write("runs/plan/dho-1shot/seed-1/eval/config.yaml",
+                  "eval: {sets: [{name: val, root: y}], alpha: 0.5, resize: 300}\n");
+    fixture_write("runs/plan/dho-1shot/seed-3/eval.json",
+                  "{\"method\": \"dho\", \"alpha\": 0.25, \"beta\": 1, \"chosen_on\": \"\", "
+                  "\"sets\": []}");
     write_run("dho", 16, 1, 50, NULL);
-    write_file("runs/plan/dho-16shot/seed-1/config.yaml", "data: [\n");
+    fixture_write("runs/plan/dho-16shot/seed-1/config.yaml", "data: [\n");
     write_run("dho", 16, 2, 50, NULL);
-    char path[512];
-    snprintf(path, sizeof path, "%s/runs/plan/dho-16shot/seed-2/config.yaml", root);
-    ck_assert_int_eq(remove(path), 0);
+    ck_assert_int_eq(remove(fixture_path("runs/plan/dho-16shot/seed-2/config.yaml")), 0);
     ck_assert_ok(open_plan(&table, NULL, NULL));
     ck_assert_int_eq(table->runs[6].state, DHO_RUN_UNFINISHED);
     ck_assert_ptr_nonnull(strstr(table->runs[6].why, "eval.resize: 300"));
@@ -476,16 +470,15 @@ END_TEST
 static void add_session(int step, const char *set)
 {
     const char *overrides[4] = {"method=dho", "data.shots=1", "seed=1", set};
-    char path[512], *text;
+    char *text;
     dho_config config;
-    snprintf(path, sizeof path, "%s/configs/small.yaml", root);
-    ck_assert_ok(dho_config_load(&config, path, overrides, set != NULL ? 4 : 3));
+    ck_assert_ok(dho_config_load(&config, fixture_path("configs/small.yaml"), overrides,
+                                 set != NULL ? 4 : 3));
     ck_assert_ok(dho_config_format(&config, false, &text));
     dho_config_free(&config);
     json_t *line = json_pack("{s:i, s:s}", "step", step, "config", text);
     dho_free(text);
-    snprintf(path, sizeof path, "%s/runs/plan/dho-1shot/seed-1/sessions.jsonl", root);
-    FILE *file = fopen(path, "a");
+    FILE *file = fopen(fixture_path("runs/plan/dho-1shot/seed-1/sessions.jsonl"), "a");
     ck_assert_ptr_nonnull(file);
     ck_assert_int_eq(json_dumpf(line, file, JSON_COMPACT), 0);
     fputc('\n', file);
@@ -507,9 +500,9 @@ static void check_run(dho_run_state state, const char *why)
 START_TEST(test_sessions)
 {
     write_run("dho", 1, 1, 50, NULL);
-    write_file("runs/plan/dho-1shot/seed-1/sessions.jsonl", "{\"step\": 0}\nnothing\n");
+    fixture_write("runs/plan/dho-1shot/seed-1/sessions.jsonl", "{\"step\": 0}\nnothing\n");
     check_run(DHO_RUN_DONE, NULL); /* of an older version */
-    write_file("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
+    fixture_write("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
     add_session(0, "train.lr=0.1"); /* was cut off before it kept a step */
     add_session(0, NULL);
     add_session(20, "compute.threads=3");
@@ -521,11 +514,11 @@ START_TEST(test_sessions)
     check_run(DHO_RUN_DONE, NULL);
     add_session(10, "train.steps=7"); /* back to an older checkpoint */
     check_run(DHO_RUN_OTHER, "has \"train.epochs: 0\", the table asks for \"train.epochs: 20\"");
-    write_file("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
+    fixture_write("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
     add_session(0, "student.init=a");
     add_session(5, "student.init=b");
     check_run(DHO_RUN_OTHER, "the session from step 0 on: has \"student.init: a\"");
-    write_file("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
+    fixture_write("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
     add_session(10, NULL);
     check_run(DHO_RUN_OTHER, "the steps before 10 were trained in another folder");
 }
@@ -541,7 +534,7 @@ START_TEST(test_preparations)
         "  - {path: c/cache.json, command: 'dho cache build {arguments} --head head --out c'}\n"
         "  - {path: 'tip{shots}', command: 'dho teacher tip-adapter {arguments} --out "
         "tip{shots}'}\n";
-    char text[4096], path[512], *at;
+    char text[4096], *at;
     dho_table *table;
     snprintf(text, sizeof text, "%s%s", plan, more);
     at = strstr(text, "single_head, dho]"); /* the rows' */
@@ -550,14 +543,13 @@ START_TEST(test_preparations)
     memmove(at + 8, at + 17, strlen(at + 17) + 1);
     at = strstr(text, "compare:");
     memmove(at, strchr(at, '\n') + 1, strlen(strchr(at, '\n')));
-    write_file("configs/tables/plan.yaml", text);
+    fixture_write("configs/tables/plan.yaml", text);
     ck_assert_ok(open_plan(&table, NULL, NULL));
     ck_assert_uint_eq(table->step_count, 2);
     ck_assert_str_eq(table->steps[0].path, "head");
     ck_assert_str_eq(table->steps[1].path, "c/cache.json");
     ck_assert_uint_eq(table->steps[1].run, 6); /* the first with method dho */
-    snprintf(path, sizeof path, "%s/script", root);
-    FILE *file = fopen(path, "w+");
+    FILE *file = fopen(fixture_path("script"), "w+");
     ck_assert_ok(dho_table_write(table, DHO_TABLE_SCRIPT, "dho", file));
     rewind(file);
     text[fread(text, 1, sizeof text - 1, file)] = '\0';
@@ -582,7 +574,7 @@ START_TEST(test_memory)
 {
     char text[2048];
     snprintf(text, sizeof text, "%sprepare: [{path: c, command: 'dho cache {arguments}'}]\n", plan);
-    write_file("configs/tables/plan.yaml", text);
+    fixture_write("configs/tables/plan.yaml", text);
     write_run("dho", 16, 1, 50, NULL);
     write_run("dho", 16, 2, 50, "train.lr=1");
     check_without_memory(300, 13);
@@ -635,7 +627,7 @@ int main(void)
     tcase_add_test(plans, test_files);
     tcase_set_timeout(plans, 60); /* a thousand configurations */
     TCase *runs = tcase_create("runs");
-    tcase_add_checked_fixture(runs, set_up, tear_down);
+    tcase_add_checked_fixture(runs, set_up, fixture_teardown);
     tcase_add_test(runs, test_cells);
     tcase_add_test(runs, test_fixed);
     tcase_add_test(runs, test_shared_runs);

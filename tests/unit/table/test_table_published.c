@@ -147,13 +147,12 @@ static const char plan[] =
 
 static void set_up(void)
 {
-    make_root();
-    make_folder("configs/tables");
-    write_file("configs/small.yaml", "data: {root: x, labels: shots, shots: 1}\n"
-                                     "teacher: {cache: c}\n"
-                                     "eval: {sets: [{name: val, root: y}]}\n");
-    write_file("configs/figures.yaml", figures);
-    write_file("configs/tables/plan.yaml", plan);
+    fixture_setup();
+    fixture_write("configs/small.yaml", "data: {root: x, labels: shots, shots: 1}\n"
+                                        "teacher: {cache: c}\n"
+                                        "eval: {sets: [{name: val, root: y}]}\n");
+    fixture_write("configs/figures.yaml", figures);
+    fixture_write("configs/tables/plan.yaml", plan);
 }
 
 /* A finished run of the table's configuration. */
@@ -323,8 +322,8 @@ START_TEST(test_wrong_figures)
         ck_assert_ptr_nonnull(found);
         snprintf(changed, sizeof changed, "%.*s%s%s", (int)(found - text), text, cases[i].to,
                  found + strlen(cases[i].from));
-        write_file("configs/figures.yaml", cases[i].in_plan ? figures : changed);
-        write_file("configs/tables/plan.yaml", cases[i].in_plan ? changed : plan);
+        fixture_write("configs/figures.yaml", cases[i].in_plan ? figures : changed);
+        fixture_write("configs/tables/plan.yaml", cases[i].in_plan ? changed : plan);
         const dho_status status = open_plan(&table, NULL, NULL);
         ck_assert_msg(status == DHO_ERR_CONFIG && strstr(dho_error_message(), cases[i].text),
                       "%s -> %d: %s", cases[i].to, (int)status, dho_error_message());
@@ -337,22 +336,23 @@ END_TEST
 START_TEST(test_borrowed)
 {
     dho_table *table;
-    write_file("configs/tables/other.yaml",
-               "prepare: [{path: c/cache.json, command: dho cache build}]\n");
+    fixture_write("configs/tables/other.yaml",
+                  "prepare: [{path: c/cache.json, command: dho cache build}]\n");
     char text[2048];
     snprintf(text, sizeof text, "%sprepare: other.yaml\n", plan);
-    write_file("configs/tables/plan.yaml", text);
+    fixture_write("configs/tables/plan.yaml", text);
     ck_assert_ok(open_plan(&table, NULL, NULL));
     ck_assert_uint_eq(table->step_count, 1);
     ck_assert_str_eq(table->steps[0].path, "c/cache.json");
     dho_table_destroy(&table);
-    write_file("configs/tables/other.yaml", "title: x\n");
+    fixture_write("configs/tables/other.yaml", "title: x\n");
     ck_assert_fails(open_plan(&table, NULL, NULL), DHO_ERR_CONFIG, "has no list of preparations");
-    write_file("configs/tables/plan.yaml",
-               "title: t\n"
-               "rows: {method: {values: [{name: sskd, no_runs: x, published: {method: SSKD}}]}}\n"
-               "tests: [val]\n"
-               "published: {file: ../figures.yaml, select: [{table: 2}]}\n");
+    fixture_write(
+        "configs/tables/plan.yaml",
+        "title: t\n"
+        "rows: {method: {values: [{name: sskd, no_runs: x, published: {method: SSKD}}]}}\n"
+        "tests: [val]\n"
+        "published: {file: ../figures.yaml, select: [{table: 2}]}\n");
     ck_assert_ok(open_plan(&table, NULL, NULL));
     FILE *sink = fopen("/dev/null", "w");
     for (int f = 0; f <= DHO_TABLE_SCRIPT; f++)
@@ -378,7 +378,7 @@ int main(void)
     tcase_add_test(files, test_each_figure_once);
     tcase_set_timeout(files, 100); /* thousands of configurations */
     TCase *plans = tcase_create("plans");
-    tcase_add_checked_fixture(plans, set_up, tear_down);
+    tcase_add_checked_fixture(plans, set_up, fixture_teardown);
     tcase_add_test(plans, test_figures_and_cells);
     tcase_add_test(plans, test_means);
     tcase_add_test(plans, test_wrong_figures);

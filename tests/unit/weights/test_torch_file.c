@@ -1,10 +1,10 @@
 /* PyTorch checkpoints: files that torch.save wrote (tests/golden/make_torch_golden.py) and pickles
  * that it never would. */
 #define _GNU_SOURCE
-#include "check_main.h"
 #include "dho/state_dict.h"
 #include "dho/torch_file.h"
 #include "dho/weights.h"
+#include "folder_fixture.h"
 #include "unit/weights/pt_crafted.h"
 #include "unit/weights/pt_fixture.h"
 #include "weights/tensor_index.h"
@@ -336,8 +336,6 @@ START_TEST(test_bare_names)
 }
 END_TEST
 
-static char folder[] = "/tmp/dho-test-torch-XXXXXX";
-
 /* conv1 [2][3][1][1], head [2][2]: the smallest student. */
 static dho_graph *small_graph(void)
 {
@@ -378,7 +376,7 @@ static dho_status init_from(const named *list, size_t count, bool head, float *p
             tensors[i].bytes *= (size_t)list[i].shape[d];
         }
     }
-    snprintf(path, sizeof path, "%s/x.safetensors", folder);
+    snprintf(path, sizeof path, "%s/x.safetensors", fixture_root);
     dho_weights *weights;
     ck_assert_ok(dho_safetensors_save(path, tensors, count, NULL, NULL));
     ck_assert_ok(dho_weights_open(&weights, path, NULL));
@@ -402,7 +400,6 @@ START_TEST(test_init)
                     {"fc.bias", 1, {2}}};
     float parameters[256] = {0};
     dho_init_report report;
-    ck_assert_ptr_nonnull(mkdtemp(folder));
     ck_assert_ok(init_from(list, 9, false, parameters, &report));
     ck_assert_str_eq(report.prefix, "module.backbone.");
     ck_assert_uint_eq(report.taken, 5);
@@ -428,7 +425,6 @@ START_TEST(test_init)
                     "no tensor \"module.backbone.bn1.weight\" of shape [2], nor 1 others; the file "
                     "has backbone.bn1.weight, "
                     "x ... left");
-    ck_assert_ok(dho_remove_tree(folder));
 }
 END_TEST
 
