@@ -6,6 +6,7 @@
 #include "dho/safetensors.h"
 #include "dho/tip_adapter.h"
 #include "unit/teacher/cache_fixture.h"
+#include "unit/weights/pt_crafted.h"
 
 enum { C = 4, D = 6, N = 13, VIEWS = 2 };
 
@@ -349,17 +350,6 @@ START_TEST(test_shots_from_files)
     ck_assert_fails(dho_shots_load(&shots, file, D, C, true), DHO_ERR_FORMAT, "\"features\"");
 }
 END_TEST
-
-static const char *golden(const char *name)
-{
-    static char paths[2][512];
-    static int turn;
-    char *path = paths[turn++ % 2];
-    const char *source = getenv("DHO_SOURCE_DIR");
-    snprintf(path, sizeof paths[0], "%s/tests/golden/torch/%s", source != NULL ? source : ".",
-             name);
-    return path;
-}
 
 /* Tip-Adapter's own files: key n is 1 + (6 n + i) / 4, of the classes 0, 1, 2, 3, 0. */
 START_TEST(test_shots_from_torch_files)
