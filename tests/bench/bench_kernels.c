@@ -198,28 +198,18 @@ static void bench_norm(dho_compute *c, int64_t rows, int channels)
         &(dho_batch_norm_tensors){.x = x, .gamma = v[0], .beta = v[1], .residual = extra, .y = y},
         v[2], v[3], v[4]));
     line("bn fwd residual relu", 4 * n, best);
-    TIME(k->batch_norm_backward(c, &shape,
-                                &(dho_batch_norm_gradients){.x = x,
-                                                            .gamma = v[0],
-                                                            .beta = v[1],
-                                                            .y = y,
-                                                            .dy = dy,
-                                                            .dx = dx,
-                                                            .dgamma = v[4],
-                                                            .dbeta = v[5]},
-                                v[2], v[3]));
+    dho_batch_norm_gradients gradients = {.x = x,
+                                          .gamma = v[0],
+                                          .beta = v[1],
+                                          .y = y,
+                                          .dy = dy,
+                                          .dx = dx,
+                                          .dgamma = v[4],
+                                          .dbeta = v[5]};
+    TIME(k->batch_norm_backward(c, &shape, &gradients, v[2], v[3]));
     line("bn bwd relu", 7 * n, best);
-    TIME(k->batch_norm_backward(c, &shape,
-                                &(dho_batch_norm_gradients){.x = x,
-                                                            .gamma = v[0],
-                                                            .beta = v[1],
-                                                            .y = y,
-                                                            .dy = dy,
-                                                            .dx = dx,
-                                                            .dresidual = extra,
-                                                            .dgamma = v[4],
-                                                            .dbeta = v[5]},
-                                v[2], v[3]));
+    gradients.dresidual = extra;
+    TIME(k->batch_norm_backward(c, &shape, &gradients, v[2], v[3]));
     line("bn bwd residual relu", 7 * n, best);
     TIME(k->batch_norm_inference(
         c, &shape, &(dho_batch_norm_tensors){.x = x, .gamma = v[0], .beta = v[1], .y = y}, v[2],

@@ -1,12 +1,12 @@
 /* Gradient conflict: its blocks, its numbers, and that the two parts are the parts of the step's
  * gradient. */
 #include "base/compare.h"
-#include "check_main.h"
 #include "dho/compute.h"
 #include "dho/conflict.h"
 #include "dho/microbatch.h"
 #include "dho/rng.h"
 #include "dho/student.h"
+#include "floats.h"
 
 #include <math.h>
 #include <string.h>
@@ -81,13 +81,6 @@ typedef struct fixture {
     float *parameters, *buffers, *images, *gradients[3], *feature_gradients[3];
     float teacher[ROWS * CLASSES];
 } fixture;
-
-static float *slab(size_t floats)
-{
-    float *block;
-    ck_assert_ok(dho_alloc_zero(&block, floats, sizeof *block, "test"));
-    return block;
-}
 
 static void open_fixture(fixture *f, bool dual, dho_head_form head_kd)
 {

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "dho/rng.h"
 #include "dho/teacher_head.h"
+#include "floats.h"
 #include "folder_fixture.h"
 
 #include <math.h>
@@ -13,13 +14,6 @@ enum { C = 5, D = 7, N = 11, COUNT_MOST = 8 };
 static char path[64];
 static float weight[C * D], bias[C], keys[N * D], scale = 30, alpha = 1.5f, beta = 2.5f;
 static int64_t labels[N] = {3, 1, 4, 1, 0, 3, 4, 4, 0, 1, 3}; /* class 2 has none */
-
-static void random_floats(size_t count, float *out, uint64_t id)
-{
-    dho_rng rng;
-    dho_rng_init(&rng, 5, DHO_RNG_TEST, 0, id);
-    for (size_t i = 0; i < count; i++) out[i] = (float)dho_rng_normal(&rng);
-}
 
 static void start(void)
 {

@@ -5,17 +5,11 @@
 #include "dho/rng.h"
 #include "dho/safetensors.h"
 #include "dho/tip_adapter.h"
+#include "floats.h"
 #include "unit/teacher/cache_fixture.h"
 #include "unit/weights/pt_crafted.h"
 
 enum { C = 4, D = 6, N = 13, VIEWS = 2 };
-
-static void random_floats(size_t count, float *out, uint64_t id)
-{
-    dho_rng rng;
-    dho_rng_init(&rng, 7, DHO_RNG_TEST, 0, id);
-    for (size_t i = 0; i < count; i++) out[i] = (float)dho_rng_normal(&rng);
-}
 
 static void normalise(int dim, float *row)
 {

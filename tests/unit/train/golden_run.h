@@ -4,11 +4,11 @@
 #define DHO_TESTS_GOLDEN_RUN_H
 
 #include "base/compare.h"
-#include "check_main.h"
 #include "dho/compute.h"
 #include "dho/safetensors.h"
 #include "dho/state_dict.h"
 #include "dho/student.h"
+#include "floats.h"
 
 #include <math.h>
 #include <string.h>
@@ -33,13 +33,6 @@ typedef struct golden_run {
             skip_test("%s", dho_error_message());                       \
         dho_compute_destroy(&compute_);                                 \
     } while (0)
-
-static inline float *slab(size_t floats)
-{
-    float *block;
-    ck_assert_ok(dho_alloc_zero(&block, floats, sizeof *block, "test"));
-    return block;
-}
 
 static inline const dho_tensor_view *tensor_of(const dho_safetensors *file, const char *name)
 {
