@@ -1,4 +1,4 @@
-/* Little-endian numbers in files, a byte at a time: any alignment, any machine.
+/* A float's bits; little-endian numbers in files, a byte at a time: any alignment, any machine.
  * Private to src. */
 #ifndef DHO_BASE_BYTES_H
 #define DHO_BASE_BYTES_H
@@ -19,19 +19,28 @@ static inline uint64_t dho_get_le(const uint8_t *data, int bytes)
     return value;
 }
 
-static inline void dho_put_float(uint8_t *out, float value)
+static inline uint32_t dho_float_bits(float value)
 {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
-    dho_put_le(out, bits, 4);
+    return bits;
+}
+
+static inline float dho_float_of_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline void dho_put_float(uint8_t *out, float value)
+{
+    dho_put_le(out, dho_float_bits(value), 4);
 }
 
 static inline float dho_get_float(const uint8_t *data)
 {
-    const uint32_t bits = (uint32_t)dho_get_le(data, 4);
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
+    return dho_float_of_bits((uint32_t)dho_get_le(data, 4));
 }
 
 static inline void dho_put_double(uint8_t *out, double value)

@@ -2,10 +2,8 @@
 #include "base/text.h"
 #include "config/config_value.h"
 #include "config/plain_numbers.h"
-#include "dho/alloc.h"
 #include "dho/config.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum { COMMENT_COLUMN = 40 };

@@ -112,8 +112,8 @@ typedef struct reader {
     const uint8_t *data;
     const char *name; /* of the file */
     uint64_t count, text_bytes;
-    size_t files_at, members_at, text_at, text_end; /* offsets */
-    size_t cursor;                                  /* the next text */
+    size_t files_at, members_at, text_end; /* offsets */
+    size_t cursor;                         /* the next text */
 } reader;
 
 static dho_status check_header(reader *r, size_t size, dho_tar_index *out, uint32_t *out_files)
@@ -145,7 +145,7 @@ static dho_status check_header(reader *r, size_t size, dho_tar_index *out, uint3
                         size - CRC_BYTES);
     r->files_at = HEADER_BYTES;
     r->members_at = r->files_at + (size_t)files * FILE_BYTES;
-    r->text_at = r->cursor = r->members_at + (size_t)r->count * MEMBER_BYTES;
+    r->cursor = r->members_at + (size_t)r->count * MEMBER_BYTES;
     r->text_end = size - CRC_BYTES;
     *out_files = (uint32_t)files;
     out->classes = (int32_t)classes;

@@ -3,25 +3,7 @@
 . "$(dirname "$0")/lib.bash"
 small_data # 240 images, 40 of them labelled
 
-train() { # RANKS NAME ARGUMENT ...
-    local ranks=$1 name=$2
-    shift 2
-    run "$ranks" train -c "$work/base.yaml" --out "$work/$name" "$@" >"$work/log" 2>&1 ||
-        die "training $name"
-}
-refuse() { # TEXT ARGUMENT ...: exit code 2 and one message, on 2 ranks
-    local text=$1 status=0
-    shift
-    run 2 train "$@" --out "$work/refused" >"$work/log" 2>&1 || status=$?
-    [ $status = 2 ] || die "exit code $status, not 2: $*"
-    [ "$(grep -c '^dho: error' "$work/log")" = 1 ] || die "not one message: $*"
-    grep '^dho: error: ' "$work/log" | grep -q -- "$text" || die "does not say $text"
-    pass "$(grep '^dho: error: ' "$work/log" | sed "s|$work/||g")"
-}
-says() { # TEXT: the line of the run's length
-    grep -q -- "$1" "$work/log" || die "does not say \"$1\""
-    pass "$1"
-}
+refused() { ranks=2 refuse 2 "$1" train "${@:2}" --out "$work/refused"; } # TEXT ARGUMENT ...
 bits() { # NAME NAME TEXT: the last checkpoints
     local last
     last=$(ls "$work/$1/checkpoints" | tail -1)
@@ -75,10 +57,10 @@ bits repeated repeated2 "repeated images: the same bits on 1 and 2 ranks"
 
 # Wrong.
 sed 's/steps: 50/steps: 50, epochs: 2/' "$work/base.yaml" >"$work/both.yaml"
-refuse "train.steps: train.steps and train.epochs cannot both be set: leave one out" -c "$work/both.yaml"
-refuse "cannot both be set" -c "$work/base.yaml" --set train.steps=5 --set train.epochs=2
-refuse "train.epochs and train.steps are both 0" -c "$work/base.yaml" --set train.steps=0 --set train.epochs=0
-refuse "data.exclude_labelled, data.holdout: 240 of 240 images are no unlabelled ones, and shard 0" -c "$work/base.yaml" \
+refused "train.steps: train.steps and train.epochs cannot both be set: leave one out" -c "$work/both.yaml"
+refused "cannot both be set" -c "$work/base.yaml" --set train.steps=5 --set train.epochs=2
+refused "train.epochs and train.steps are both 0" -c "$work/base.yaml" --set train.steps=0 --set train.epochs=0
+refused "data.exclude_labelled, data.holdout: 240 of 240 images are no unlabelled ones, and shard 0" -c "$work/base.yaml" \
     --set data.labels=all --set data.exclude_labelled=true
-refuse "expected one of unlabelled, labelled, shorter" -c "$work/base.yaml" --set train.epoch_of=both
+refused "expected one of unlabelled, labelled, shorter" -c "$work/base.yaml" --set train.epoch_of=both
 finish

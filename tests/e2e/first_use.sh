@@ -20,10 +20,6 @@ dho() { # EXIT_CODE TEXT ARGUMENT ...: on 2 ranks
     grep -q -- "$text" "$work/log" || die "does not say $text: $*"
     pass "$(grep -m 1 -- "$text" "$work/log" | sed "s|$work/||g" | cut -c 1-140)"
 }
-says() {
-    grep -q -- "$1" "$work/log" || die "does not say \"$1\""
-    pass "$(grep -m 1 -- "$1" "$work/log" | sed "s|$work/||g" | cut -c 1-140)"
-}
 files() { find . -type f ! -name log | sort | xargs -d '\n' sha256sum; }
 
 # --- class folders and a heap, found by their names; each printed command works ---

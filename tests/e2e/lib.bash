@@ -13,6 +13,14 @@ run() { # RANKS ARGUMENT ...: dho on so many ranks
     "$here/launch/mpirun.sh" "$ranks" "$DHO" "$@"
 }
 
+short=()
+train() { # RANKS NAME ARGUMENT ...: base.yaml with the arguments of `short`
+    local ranks=$1 name=$2
+    shift 2
+    run "$ranks" train -c "$work/base.yaml" --out "$work/$name" "${short[@]}" "$@" >"$work/log" 2>&1 ||
+        die "training $name"
+}
+
 pass() {
     passed=$((passed + 1))
     echo "ok: $*"
@@ -49,6 +57,11 @@ refuse() { # EXIT_CODE TEXT ARGUMENT ...: dho on $ranks ranks (default: 1) ends 
     [ "$(grep -c '^dho: error: ' "$work/log")" = 1 ] || die "not one line of error: $*"
     grep '^dho: error: ' "$work/log" | grep -q -- "$text" || die "the error does not say $text"
     pass "$(grep '^dho: error: ' "$work/log" | sed "s|$work/||g" | cut -c 1-150)"
+}
+
+says() { # TEXT: the log does
+    grep -q -- "$1" "$work/log" || die "does not say \"$1\""
+    pass "$(grep -m 1 -- "$1" "$work/log" | sed "s|$work/||g" | cut -c 1-150)"
 }
 
 clip_vocabulary() { # CLIP's merges, as open_clip has them

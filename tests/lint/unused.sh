@@ -19,7 +19,6 @@ dho_config_schema_markdown dho_config_decides_markdown      tests write docs/con
 dho_compute_scratch dho_winograd_fits dho_winograd_pays     tests of kernels
 dho_winograd_plan                                           so do these
 dho_smooth dho_metrics_parse dho_student_t975               tested alone
-dho_run_length_passes                                       to become static
 "
 allowed=$(sed 's/   .*//' <<<"$allowed")
 

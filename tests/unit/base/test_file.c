@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "folder_fixture.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>

@@ -3,7 +3,6 @@
 #include "folder_fixture.h"
 
 #include <string.h>
-#include <unistd.h>
 
 static dho_status parse(json_t **out, const char *text)
 {

@@ -9,8 +9,6 @@
 #include "dho/file.h"
 
 #include <sched.h>
-#include <string.h>
-#include <unistd.h>
 
 static dho_cgroup_limits limits(void)
 {

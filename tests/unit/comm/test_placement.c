@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { NODE_CPUS = 8 }; /* two sockets of four */
 

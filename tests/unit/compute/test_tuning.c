@@ -4,25 +4,12 @@
 #include "folder_fixture.h"
 #include "kernel_test.h"
 
-#include <unistd.h>
-
 #define HEAD "dho tuning 1\nprocessor: some\ncaches: few\nthreads: 2\n"
 #define CONV "conv_forward fp32 2x8x8x16 to 8x8x16 kernel 3x3 stride 1 padding 1 groups 1"
 
 static dho_conv_shape shape_of(int in_c, int out_c, int kernel)
 {
-    return (dho_conv_shape){.batch = 2,
-                            .in_h = 8,
-                            .in_w = 8,
-                            .in_c = in_c,
-                            .out_h = 8,
-                            .out_w = 8,
-                            .out_c = out_c,
-                            .kernel_h = kernel,
-                            .kernel_w = kernel,
-                            .stride = 1,
-                            .padding = kernel / 2,
-                            .groups = 1};
+    return conv_shape((int[]){2, 8, 8, in_c, out_c, kernel, kernel, 1, kernel / 2, 1});
 }
 
 static dho_tuning *parse(const char *text)

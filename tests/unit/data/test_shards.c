@@ -267,8 +267,8 @@ START_TEST(test_loader)
     }
     for (int batch = 0;; batch++) {
         dho_batch a, b;
-        ck_assert_ok(dho_loader_next(loaders[0], &a, NULL));
-        ck_assert_ok(dho_loader_next(loaders[1], &b, NULL));
+        ck_assert_ok(dho_loader_next(loaders[0], &a));
+        ck_assert_ok(dho_loader_next(loaders[1], &b));
         ck_assert_int_eq(a.count, b.count);
         if (a.count == 0) {
             ck_assert_int_eq(batch, 10);

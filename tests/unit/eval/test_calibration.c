@@ -5,7 +5,6 @@
 #include "dho/rng.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { ROWS = 500, CLASSES = 7 };

@@ -4,7 +4,6 @@
 #include "folder_fixture.h"
 
 #include <math.h>
-#include <string.h>
 #include <unistd.h>
 
 static char path[64];

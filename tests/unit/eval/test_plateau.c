@@ -6,7 +6,6 @@
 #include "dho/rng.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { ROWS = 60, CLASSES = 5, CASES = 40, BREAKS = ROWS * CLASSES + 2 };
 static const double betas[] = {0.5, 1, 3};

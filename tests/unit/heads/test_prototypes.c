@@ -5,8 +5,6 @@
 #include "folder_fixture.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { C = 3, D = 2, N = 6 };
 

@@ -7,7 +7,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { C = 5, D = 7, N = 11, COUNT_MOST = 8 };
 

@@ -1,5 +1,6 @@
 /* Passes of several batch sizes: each is planned, so that no pass allocates, and each takes the
  * algorithms of the largest one. */
+#include "conv_shape.h"
 #include "dho/alloc.h"
 #include "dho/rng.h"
 #include "dho/student.h"
@@ -44,18 +45,7 @@ START_TEST(test_same_algorithm)
     dho_graph *graph;
     dho_executor *executor;
     float few[FEW * CHANNELS];
-    dho_conv_shape shape = {.batch = FEW,
-                            .in_h = SIDE,
-                            .in_w = SIDE,
-                            .in_c = CHANNELS,
-                            .out_h = SIDE,
-                            .out_w = SIDE,
-                            .out_c = CHANNELS,
-                            .kernel_h = 3,
-                            .kernel_w = 3,
-                            .stride = 1,
-                            .padding = 1,
-                            .groups = 1};
+    dho_conv_shape shape = conv_shape((int[]){FEW, SIDE, SIDE, CHANNELS, CHANNELS, 3, 3, 1, 1, 1});
     dho_compute *compute = open_engine(_i);
     if (compute == NULL) skip_test("%s", dho_error_message());
     ck_assert(!dho_winograd_pays(compute, &shape));

@@ -14,6 +14,16 @@ static inline dho_status open_plan(dho_table **out, const char *set, const char 
     return dho_table_open(out, fixture_path("configs/tables/plan.yaml"), &options);
 }
 
+/* What it writes: *text, to be freed. */
+static inline void write_text(const dho_table *table, dho_table_format format, char **text)
+{
+    size_t bytes;
+    FILE *out = open_memstream(text, &bytes);
+    ck_assert_ptr_nonnull(out);
+    ck_assert_ok(dho_table_write(table, format, "dho", out));
+    fclose(out);
+}
+
 /* The plan, opened and written in each format. */
 static inline dho_status write_plan(void)
 {

@@ -338,8 +338,7 @@ START_TEST(test_shared_runs)
         "tests: [val]\n"
         "compare: [{axis: method, value: dho, minus: kd}]\n";
     dho_table *table;
-    char *text = NULL;
-    size_t bytes = 0;
+    char *text;
     for (int s = 1; s <= 2; s++) {
         write_run("kd", 1, s, 40 + s, NULL);
         write_run("dho", 1, s, 45 + 2 * s, NULL);
@@ -354,10 +353,7 @@ START_TEST(test_shared_runs)
     ck_assert_int_eq(table->runs[2].state, DHO_RUN_UNWANTED);
     ck_assert_double_eq_tol(dho_table_difference(table, table->spec.contrasts, 1, 0).top1.mean, 20,
                             1e-9);
-    FILE *out = open_memstream(&text, &bytes);
-    ck_assert_ptr_nonnull(out);
-    ck_assert_ok(dho_table_write(table, DHO_TABLE_SVG, "dho", out));
-    fclose(out);
+    write_text(table, DHO_TABLE_SVG, &text);
     ck_assert_ptr_nonnull(strstr(text, "dho minus kd"));
     ck_assert_ptr_nonnull(strstr(text, ">+6.5<"));
     ck_assert_ptr_nonnull(strstr(text, ">+20.0 +20.0<"));

@@ -93,13 +93,11 @@ START_TEST(test_each_figure_once)
     for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
         const dho_table_options options = {.runs = "no/such/folder"};
         dho_table *table;
-        char path[256], *text = NULL;
-        size_t bytes;
+        char path[256];
         snprintf(path, sizeof path, "configs/tables/%s.yaml", plans[i].table);
         ck_assert_ok(dho_table_open(&table, path, &options));
-        FILE *out = open_memstream(&text, &bytes);
-        ck_assert_ok(dho_table_write(table, DHO_TABLE_MARKDOWN, "dho", out));
-        fclose(out);
+        char *text;
+        write_text(table, DHO_TABLE_MARKDOWN, &text);
         const counts own = count_in_text(text);
         ck_assert_msg(own.of[0] == plans[i].certain && own.of[1] == plans[i].text &&
                           own.of[2] == plans[i].doubtful,
@@ -209,11 +207,8 @@ START_TEST(test_figures_and_cells)
     size_t runs = 0;
     for (size_t r = 0; r < table->run_count; r++) runs += table->runs[r].state != DHO_RUN_UNWANTED;
     ck_assert_uint_eq(runs, 16);
-    char *text = NULL;
-    size_t bytes;
-    FILE *out = open_memstream(&text, &bytes);
-    ck_assert_ok(dho_table_write(table, DHO_TABLE_TEXT, "dho", out));
-    fclose(out);
+    char *text;
+    write_text(table, DHO_TABLE_TEXT, &text);
     ck_assert_ptr_nonnull(strstr(text, "Nothing is measured yet; these are the published"));
     ck_assert_ptr_nonnull(strstr(text, "8.5?"));
     ck_assert_ptr_nonnull(strstr(text, "published: a paper, tables 1, 2: 3 certain, 1 doubtful"));
@@ -224,9 +219,7 @@ START_TEST(test_figures_and_cells)
     dho_table_destroy(&table);
     /* Of a part, only what is in it is explained. */
     ck_assert_ok(open_plan(&table, NULL, "method=ce"));
-    out = open_memstream(&text, &bytes);
-    ck_assert_ok(dho_table_write(table, DHO_TABLE_TEXT, "dho", out));
-    fclose(out);
+    write_text(table, DHO_TABLE_TEXT, &text);
     ck_assert_ptr_nonnull(strstr(text, "published: a paper, tables 1, 2: 3 certain."));
     ck_assert_ptr_null(strstr(text, "why not"));
     ck_assert_ptr_null(strstr(text, "sskd"));

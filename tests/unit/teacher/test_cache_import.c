@@ -2,14 +2,13 @@
  * check prints the table of docs/teacher-cache.md. */
 #define _GNU_SOURCE
 #include "base/compare.h"
-#include "folder_fixture.h"
 #include "dho/safetensors.h"
 #include "dho/teacher.h"
 #include "dho/teacher_cache.h"
+#include "folder_fixture.h"
 
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 #define REAL "../shared/data/caltech101/caltech101_"
 

@@ -71,7 +71,7 @@ static void draw_views(const dho_dataset *dataset, const dho_normalise *normalis
     const dho_eval_rows rows = {.ids = ids, .count = IMAGES, .views = VIEWS, .batch = 4};
     ck_assert_ok(dho_eval_loader_create(&loader, &options, &rows));
     for (int row = 0; row < IMAGES * VIEWS;) {
-        ck_assert_ok(dho_eval_loader_next(loader, &batch, NULL));
+        ck_assert_ok(dho_eval_loader_next(loader, &batch));
         for (int i = 0; i < batch.count; i++, row++) {
             const int id = row / VIEWS, view = row % VIEWS;
             out->boxes[id][view] = batch.boxes[i];
@@ -139,7 +139,7 @@ static void check_student(const dho_dataset *dataset, const dho_normalise *norma
         .sampler = sampler, .shards = shards, .shard_count = SHARDS, .last = 4};
     ck_assert_ok(dho_loader_create(&loader, &options, &steps));
     for (;;) {
-        ck_assert_ok(dho_loader_next(loader, &batch, NULL));
+        ck_assert_ok(dho_loader_next(loader, &batch));
         if (batch.count == 0) break;
         for (int i = 0; i < batch.count; i++) {
             const int64_t id = batch.draws[i].id;
@@ -206,7 +206,7 @@ START_TEST(test_a_damaged_view_ends_the_loader)
                                         .view_context = cache};
     const dho_eval_rows rows = {.ids = ids, .count = 2, .views = VIEWS, .batch = 4};
     ck_assert_ok(dho_eval_loader_create(&loader, &options, &rows));
-    ck_assert_fails(dho_eval_loader_next(loader, &batch, NULL), DHO_ERR_FORMAT,
+    ck_assert_fails(dho_eval_loader_next(loader, &batch), DHO_ERR_FORMAT,
                     "shard-00001-of-00002.bin: block 0 at offset 256: CRC is");
     dho_eval_loader_destroy(&loader);
     dho_cache_close(&cache);

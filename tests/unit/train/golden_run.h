@@ -11,7 +11,6 @@
 #include "floats.h"
 
 #include <math.h>
-#include <string.h>
 
 static const dho_backend backends[] = {DHO_BACKEND_REF, DHO_BACKEND_BLIS, DHO_BACKEND_ONEDNN};
 enum { BACKENDS = sizeof backends / sizeof *backends };

@@ -4,7 +4,6 @@
 #include "folder_fixture.h"
 
 #include <math.h>
-#include <string.h>
 
 START_TEST(test_round_trip)
 {

@@ -6,7 +6,6 @@
 #include "weights/state_dict_take.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { CHANNELS = 4, MOST = (1 + 12 * 12) * CHANNELS };
 

@@ -10,7 +10,6 @@
 #include "weights/tensor_index.h"
 
 #include <string.h>
-#include <unistd.h>
 
 static dho_torch_file *open_golden(const char *name, const char *key)
 {

@@ -10,7 +10,6 @@
 #include "weights/tensor_index.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #define T TENSOR(STORAGE("0", "K\x04"), "K\x00", "K\x04\x85", "K\x01\x85")
 #define MODEL "}U\x01w" T "sU\x01v" T "s" /* a dict of two tensors */
