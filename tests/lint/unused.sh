@@ -15,7 +15,6 @@ dho_tar_set_member dho_tar_set_touched                  tests: what a virtual sh
 dho_cache_read_shots                                        tests: a head from a cache alone
 dho_cache_finish                                            public, with its pair dho_cache_write_shard
 dho_resize_center_crop_geometry                             a half of dho_image_eval_transform
-dho_config_schema_markdown dho_config_decides_markdown      tests write docs/configuration.md and checkpoint.md
 dho_compute_scratch dho_winograd_fits dho_winograd_pays     tests of kernels
 dho_winograd_plan                                           so do these
 dho_smooth dho_metrics_parse dho_student_t975               tested alone
