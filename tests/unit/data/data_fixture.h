@@ -33,4 +33,18 @@ static inline void fixture_folder(dho_dataset *out, int classes, int per_class)
     ck_assert_int_eq(out->count, classes * per_class);
 }
 
+static inline uint64_t fnv(uint64_t hash, const void *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        hash = (hash ^ ((const uint8_t *)bytes)[i]) * UINT64_C(1099511628211);
+    return hash;
+}
+
+static inline bool contains(const dho_id_list *list, int64_t id)
+{
+    for (int64_t i = 0; i < list->count; i++)
+        if (list->ids[i] == id) return true;
+    return false;
+}
+
 #endif

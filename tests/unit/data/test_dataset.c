@@ -62,13 +62,6 @@ START_TEST(test_nested_order)
 }
 END_TEST
 
-static uint64_t fnv(uint64_t hash, const void *bytes, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        hash = (hash ^ ((const uint8_t *)bytes)[i]) * UINT64_C(1099511628211);
-    return hash;
-}
-
 START_TEST(test_fingerprint)
 {
     fixture_write("s/a/1.jpg", "x");

@@ -27,13 +27,6 @@ static int64_t count_class(const dho_id_list *list, const dho_dataset *dataset, 
     return count;
 }
 
-static bool contains(const dho_id_list *list, int64_t id)
-{
-    for (int64_t i = 0; i < list->count; i++)
-        if (list->ids[i] == id) return true;
-    return false;
-}
-
 START_TEST(test_all)
 {
     dho_dataset dataset;

@@ -1,4 +1,5 @@
 /* The exact choice of alpha against brute force. */
+#include "base/compare.h"
 #include "check_main.h"
 #include "dho/alloc.h"
 #include "dho/distill.h"
@@ -44,12 +45,6 @@ static void make(fixture *f, int number)
                                     .mask = f->mask};
 }
 
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Every alpha at which some class meets the label in some row, with 0 and 1. */
 static int all_breaks(const fixture *f, double beta, double *out)
 {
@@ -66,7 +61,7 @@ static int all_breaks(const fixture *f, double beta, double *out)
     }
     out[count++] = 0;
     out[count++] = 1;
-    qsort(out, (size_t)count, sizeof *out, compare);
+    qsort(out, (size_t)count, sizeof *out, dho_compare_doubles);
     return count;
 }
 
