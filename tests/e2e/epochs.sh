@@ -4,12 +4,6 @@
 small_data # 240 images, 40 of them labelled
 
 refused() { ranks=2 refuse 2 "$1" train "${@:2}" --out "$work/refused"; } # TEXT ARGUMENT ...
-bits() { # NAME NAME TEXT: the last checkpoints
-    local last
-    last=$(ls "$work/$1/checkpoints" | tail -1)
-    cmp -s "$work"/{"$1","$2"}/checkpoints/"$last"/model.safetensors || die "$3"
-    pass "$3"
-}
 
 # An epoch of the unlabelled images: 15 steps for each method.
 for method in ce kd single_head dho; do
@@ -31,7 +25,7 @@ for forward in stacked separate; do
     says "^30 steps: 2.308 epochs of 13 steps .*; 10.2 passes over 40 labelled images; 2.32 passes over 200"
     for ranks in 2 4; do
         train $ranks "$forward$ranks" "${args[@]}"
-        bits "$forward" "$forward$ranks" "loader, $forward: the same bits on 1 and $ranks ranks"
+        same "$forward" "$forward$ranks" "loader, $forward: the same bits on 1 and $ranks ranks"
     done
 done
 train 1 whole "${loader[@]}" --set train.steps=30
@@ -41,9 +35,9 @@ constant=("${loader[@]}" --set train.schedule=constant)
 train 2 resumed "${constant[@]}" --set train.steps=15
 train 4 resumed "${constant[@]}" --set train.steps=30
 train 1 straight "${constant[@]}" --set train.steps=30
-bits straight resumed "loader: resumed in the second epoch on other ranks: the same bits"
+same straight resumed "loader: resumed in the second epoch on other ranks: the same bits"
 train 1 conflict "${constant[@]}" --set train.steps=30 --set train.conflict_every=1
-bits straight conflict "loader: measuring the conflict of smaller batches changes no bit"
+same straight conflict "loader: measuring the conflict of smaller batches changes no bit"
 
 # Classes with fewer images than shots.
 few=(--set data.shots=20 --set train.steps=2)
@@ -53,7 +47,7 @@ train 1 repeated "${few[@]}" --set data.small_classes=repeat
 grep -q "20 of 20 classes .*some of them are repeated" "$work/log" || die "repeat is not said"
 says "passes over 400 labelled images"
 train 2 repeated2 "${few[@]}" --set data.small_classes=repeat
-bits repeated repeated2 "repeated images: the same bits on 1 and 2 ranks"
+same repeated repeated2 "repeated images: the same bits on 1 and 2 ranks"
 
 # Wrong.
 sed 's/steps: 50/steps: 50, epochs: 2/' "$work/base.yaml" >"$work/both.yaml"

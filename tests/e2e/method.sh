@@ -7,10 +7,6 @@ short=(--set train.steps=6 --set train.log_every=1)
 refused() { # TEXT ARGUMENT ...
     ranks=2 refuse 2 "$1" train -c "$work/base.yaml" --out "$work/refused" "${short[@]}" "${@:2}"
 }
-same() { # A B TEXT: the final weights of two runs
-    cmp -s "$work"/{$1,$2}/checkpoints/step-00000006/model.safetensors || die "$3"
-    pass "$3"
-}
 
 bf16=fp32
 if [ "$("$DHO" version | grep -c bf16)" -gt 0 ]; then bf16=bf16; fi

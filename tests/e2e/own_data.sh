@@ -26,12 +26,6 @@ eval:
   sets: [{name: val, root: $work/data/val}]
 EOF
 c=(-c "$work/base.yaml")
-same() { # NAME NAME TEXT: the last checkpoints
-    local last
-    last=$(ls "$work/$1/checkpoints" | tail -1)
-    cmp -s "$work"/{"$1","$2"}/checkpoints/"$last"/model.safetensors || die "$3"
-    pass "$3"
-}
 
 # --- the teacher and its cache ---
 train 2 teacher --set method=ce --set train.steps=4
