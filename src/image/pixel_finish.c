@@ -10,7 +10,6 @@
 #include "image/image_codec.h"
 
 #include <math.h>
-#include <string.h>
 
 /* Where fmaf is one instruction. */
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)

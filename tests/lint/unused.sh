@@ -5,7 +5,7 @@ set -euo pipefail
 
 # Functions that only tests, fuzzers or programs of others use. The list only shrinks.
 allowed="
-dho_alloc_fail_at dho_alloc_reset_peak                  what tests look at
+dho_alloc_fail_at                                           what tests look at
 dho_mt19937_u32 dho_pcg64_u64                               the published sequences are tested by the word
 dho_tokenizer_open_memory dho_text_unpack                   fuzzers and tests read from memory
 dho_head_file_parse dho_torch_file_open_memory              so do these

@@ -19,13 +19,8 @@ static void teardown(void)
 
 static dho_synth_options tiny(const char *out)
 {
-    dho_synth_options options = DHO_SYNTH_DEFAULTS;
-    options.out = out;
-    options.train_per_class = 2;
-    options.val_per_class = 1;
-    options.test_per_class = 1;
-    options.threads = 1;
-    return options;
+    return (dho_synth_options){
+        .out = out, .train_per_class = 2, .val_per_class = 1, .test_per_class = 1, .threads = 1};
 }
 
 /* Number of files below a fixture_root, and a CRC of their names and contents in byte order. */
