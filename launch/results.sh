@@ -5,6 +5,7 @@
 #   launch/results.sh eurosat SOURCE [RANKS]       teacher: trained here with all labels
 #   launch/results.sh eurosat_map SOURCE [RANKS]   a pretrained student, teachers of five strengths
 #   launch/results.sh caltech101_pretrained SOURCE [RANKS]   a pretrained student, CLIP with three heads
+# With JOBS=2 in the environment two runs of one rank are made side by side, which is faster than one of two ranks.
 # Behind RANKS: --only AXIS=VALUE,... makes a part of the table; --set key=value ... goes to every command, so that
 # other runs are made and asked for.
 #
@@ -68,13 +69,13 @@ prepare_student() {
 }
 # A teacher of eurosat_map and its cache of two views an image.
 weak_teacher() { # NAME STEPS KEY=VALUE ...
-    local folder=$data/teachers/$1 arguments=(-c $config --set method=ce --set train.steps="$2" --set train.batch_unlabelled=0)
+    local folder=$data/teachers/$1 arguments=(-c $config --set compute.dtype=fp32 --set method=ce --set train.steps="$2" --set train.batch_unlabelled=0)
     [ ! -f "$folder/cache/cache.json" ] || return 0
     shift 2
     arguments+=(--out "$folder" "${@/#/--set=}")
     run train "${arguments[@]}"
     run eval "${arguments[@]}"
-    run cache build -c $config --views 2 --teacher "$(ls -d "$folder"/checkpoints/step-* | tail -n 1)" --out "$folder/cache"
+    run cache build -c $config --set compute.dtype=fp32 --views 2 --teacher "$(ls -d "$folder"/checkpoints/step-* | tail -n 1)" --out "$folder/cache"
 }
 
 mkdir -p "$data"
