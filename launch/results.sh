@@ -8,7 +8,7 @@
 # With JOBS=2 in the environment two runs of one rank are made side by side, which is faster than one of two ranks.
 # Behind RANKS: --only AXIS=VALUE,... makes a part of the table; --set key=value ... goes to every command, so that
 # other runs are made and asked for. --pack writes what the runs have shown into docs/results/TABLE.tar.xz: their
-# configurations and evaluations, and the caches of the teachers that were trained here.
+# configurations, metrics and evaluations, and the caches of the teachers that were trained here.
 # Where the repository has such a file, it is unpacked first, and only what it lacks is run; --fresh: all is run.
 #
 # caltech101 and eurosat: six methods x 1, 4, 16 labels a class x three seeds; and how far the two losses' gradients
@@ -141,7 +141,7 @@ fi
 "$dho" table "${asked[@]}" --markdown >"$data/$table.md"
 if [ -n "$pack" ]; then
     mkdir -p docs/results
-    find "runs/$table" "$data/teachers" \( -path '*/cache/*' -o -name config.yaml -o -name eval.json \) -print0 2>/dev/null |
+    find "runs/$table" "$data/teachers" \( -path '*/cache/*' -o -name config.yaml -o -name eval.json -o -name metrics.jsonl \) -print0 2>/dev/null |
         sort -z | tar --null --files-from=- --owner=0 --group=0 --sort=name --exclude=.lock -cJf "$archive"
 fi
 "$dho" table "${asked[@]}"
