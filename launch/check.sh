@@ -6,7 +6,8 @@
 #   sanitize  the same tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   full      everything: fast, the end-to-end tests (reproducibility on 1, 2 and 4 ranks, kill and
 #             resume, wrong inputs, SLURM), a build without oneDNN, sanitize, ThreadSanitizer on what has
-#             threads, 20 s of fuzzing of each reader
+#             threads, 20 s of fuzzing of each reader. An end-to-end test runs once: under the sanitizers
+#             or, where it is about numbers, time, launchers or other builds, without them
 #   bare [fast|full] [RELEASE ...]
 #             README's two commands on fresh machines: launch/bare.sh
 #   arm64     cross build for aarch64; all unit tests under QEMU's emulation
@@ -56,6 +57,8 @@ test_preset() { # PRESET CTEST_ARGUMENT ...
     grep '^skipped' "build/$preset/Testing/Temporary/LastTest.log" | sort | uniq -c || echo nothing
 }
 skips=
+# The end-to-end tests that the sanitizers would only make slow, or that need a build without them.
+plain='^e2e\.(any_ranks|bits|chaos|tutorials|epochs|extending|faults|help|install|launch|options|plans|reproducible|resources|signals|slurm|sweep|watchdog)$'
 
 fuzz() { # FUZZER: for a while, from its seeds
     local name seeds=()
@@ -78,19 +81,16 @@ if [ "$mode" = arm64 ]; then
 fi
 if [ "$mode" != sanitize ]; then
     build dev
-    if [ "$mode" = fast ]; then
-        test_preset dev -E '^(e2e|oracle)'
-    else
-        test_preset dev
+    test_preset dev -E '^(e2e|oracle)'
+    if [ "$mode" = full ]; then
+        test_preset dev -R "$plain|^oracle"
         build blis --target unit_compute unit_nn unit_models unit_checkpoint unit_train
         test_preset blis -L '^(compute|nn|models|checkpoint|train)$'
     fi
 fi
 if [ "$mode" != fast ]; then
     build asan-ubsan
-    # Not these again: they are about numbers, time, launchers and other builds, of code that others run.
-    again='any_ranks|bits|chaos|tutorials|epochs|extending|help|install|launch|options|reproducible|resources|signals|slurm|watchdog'
-    test_preset asan-ubsan -E "^e2e\.($again)\$|^oracle|^lint"
+    test_preset asan-ubsan -E "$plain|^oracle|^lint"
 fi
 if [ "$mode" = full ]; then
     # The ring of decoding threads, packing, caches, signals, the ranks' sums, loops of OpenMP.

@@ -5,8 +5,11 @@
 #   launch/results.sh eurosat SOURCE [RANKS]       teacher: trained here with all labels
 #   launch/results.sh eurosat_map SOURCE [RANKS]   a pretrained student, teachers of five strengths
 #   launch/results.sh caltech101_pretrained SOURCE [RANKS]   a pretrained student, CLIP with three heads
+# With JOBS=2 in the environment two runs of one rank are made side by side, which is faster than one of two ranks.
 # Behind RANKS: --only AXIS=VALUE,... makes a part of the table; --set key=value ... goes to every command, so that
-# other runs are made and asked for.
+# other runs are made and asked for. --pack writes what the runs have shown into docs/results/TABLE.tar.xz: their
+# configurations, metrics and evaluations, and the caches of the teachers that were trained here.
+# Where the repository has such a file, it is unpacked first, and only what it lacks is run; --fresh: all is run.
 #
 # caltech101 and eurosat: six methods x 1, 4, 16 labels a class x three seeds; and how far the two losses' gradients
 # conflict, with four labels a class (data/TABLE/report.html, figures/conflict.svg). eurosat_map: four methods x 1, 4,
@@ -19,17 +22,18 @@
 # deviation of 0.5).
 set -eu
 usage() {
-    sed -n '4,9p' "$0" | cut -c3- >&2
+    sed -n '4,12p' "$0" | cut -c3- >&2
     exit 2
 }
 [ $# -ge 2 ] && [ -d "$2" ] && [[ $1 =~ ^(caltech101|caltech101_pretrained|eurosat|eurosat_map)$ ]] || usage
 table=$1
 source=$(cd "$2" && pwd)
 shift 2
-ranks=2 only=() settings=()
+ranks=2 only=() settings=() pack= fresh=
 if [[ ${1:-} =~ ^[0-9]+$ ]]; then ranks=$1 && shift; fi
 while [ $# -gt 0 ]; do
     case $1 in
+    --pack | --fresh) declare "${1#--}=1" && shift && continue ;;
     --set) settings+=("$1" "${2:?}") ;;
     --only) only+=("$1" "${2:?}") ;;
     *) usage ;;
@@ -68,16 +72,25 @@ prepare_student() {
 }
 # A teacher of eurosat_map and its cache of two views an image.
 weak_teacher() { # NAME STEPS KEY=VALUE ...
-    local folder=$data/teachers/$1 arguments=(-c $config --set method=ce --set train.steps="$2" --set train.batch_unlabelled=0)
+    local folder=$data/teachers/$1 arguments=(-c $config --set compute.dtype=fp32 --set method=ce --set train.steps="$2" --set train.batch_unlabelled=0)
     [ ! -f "$folder/cache/cache.json" ] || return 0
     shift 2
     arguments+=(--out "$folder" "${@/#/--set=}")
     run train "${arguments[@]}"
     run eval "${arguments[@]}"
-    run cache build -c $config --views 2 --teacher "$(ls -d "$folder"/checkpoints/step-* | tail -n 1)" --out "$folder/cache"
+    run cache build -c $config --set compute.dtype=fp32 --views 2 --store logits --shards 2 --teacher "$(ls -d "$folder"/checkpoints/step-* | tail -n 1)" --out "$folder/cache"
 }
 
 mkdir -p "$data"
+archive=docs/results/$table.tar.xz
+if [ -z "$fresh" ] && [ -f "$archive" ] && [ ! -e "runs/$table" ] && [ ! -e "$data/teachers" ]; then
+    rm -rf "$data/unpacking"
+    mkdir -p "$data/unpacking" runs
+    tar -xf "$archive" -C "$data/unpacking"
+    [ ! -d "$data/unpacking/$data/teachers" ] || mv "$data/unpacking/$data/teachers" "$data/"
+    mv "$data/unpacking/runs/$table" runs/
+    rm -r "$data/unpacking"
+fi
 case $table in
 caltech101)
     config=configs/caltech101_real.yaml
@@ -126,5 +139,10 @@ elif [ ! -f "$data/report.html" ] && [ $status = 0 ]; then
     "$dho" report "runs/$table-conflict/"{dho,single_head} --out "$data/report.html" --svg "$data/figures"
 fi
 "$dho" table "${asked[@]}" --markdown >"$data/$table.md"
+if [ -n "$pack" ]; then
+    mkdir -p docs/results
+    find "runs/$table" "$data/teachers" \( -path '*/cache/*' -o -name config.yaml -o -name eval.json -o -name metrics.jsonl \) -print0 2>/dev/null |
+        sort -z | tar --null --files-from=- --owner=0 --group=0 --sort=name --exclude=.lock -cJf "$archive"
+fi
 "$dho" table "${asked[@]}"
 exit $status

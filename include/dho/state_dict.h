@@ -40,19 +40,20 @@ typedef struct dho_init_report {
     size_t passed_over; /* those that were not, num_batches_tracked aside */
     char examples[280]; /* "fc.* (2), logit_scale": the first of these */
     char prefix[64];    /* what stands before the backbone's names in the file */
-    const char *naming; /* static: "openai", "bare", "huggingface", "timm" */
+    const char *naming; /* static: "openai", "bare", "huggingface", "timm", "nn.Sequential" */
 } dho_init_report;
 
 /* Starts a student from published weights: fills the parameters and the buffers of its backbone
  * from a file whose names are the graph's, or for CLIP's towers those of Hugging Face or timm or
- * without "visual.", all behind one prefix, whatever it is. Position
- * embeddings of another square grid are resized (bicubic, as open_clip). The heads ("head*.weight",
- * "head*.bias") keep the slab's values or, with take_head, are all filled from the file's tensors
- * of that name, of the method's public code's ("ce_head", "kd_head"), or else from its classifier
- * "fc", "head", "classifier" or "classifier.1". Errors: DHO_ERR_FORMAT naming the first tensor that
- * is missing (and how many others are), or that has another shape (and both shapes), or a value
- * that is not finite, or a negative variance; several prefixes that would do; tensors that are left
- * over in the backbone's own name space, which are of another model. */
+ * without "visual.", or for ResNets and MobileNetV2 the numbers of an nn.Sequential, all behind one
+ * prefix, whatever it is. Position embeddings of another square grid are resized (bicubic, as
+ * open_clip). The heads ("head*.weight", "head*.bias") keep the slab's values or, with take_head,
+ * are all filled from the file's tensors of that name, of the method's public code's ("ce_head",
+ * "kd_head"), or else from its classifier "fc", "head", "classifier" or "classifier.1". Errors:
+ * DHO_ERR_FORMAT naming the first tensor that is missing (and how many others are), or that has
+ * another shape (and both shapes), or a value that is not finite, or a negative variance; several
+ * prefixes that would do; tensors that are left over in the backbone's own name space, which are of
+ * another model. */
 dho_status dho_state_dict_init(const dho_weights *weights, const dho_graph *graph, bool take_head,
                                float *parameters, float *buffers, dho_init_report *out);
 

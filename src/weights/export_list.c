@@ -68,7 +68,7 @@ static dho_status parse_names(const char *word, dho_export_list *list)
     list->parts->naming = DHO_NAMES_OWN;
     if (word == NULL) return DHO_OK;
     for (int i = 0; i < DHO_NAMING_COUNT; i++) {
-        if (strcmp(word, dho_naming_words[i]) != 0) continue;
+        if (i == DHO_NAMES_SEQUENTIAL || strcmp(word, dho_naming_words[i]) != 0) continue;
         list->parts->naming = (dho_naming)i;
         unnamed = first_unnamed(&list->parts->own, list->parts->naming);
         if (unnamed == NULL) return DHO_OK;

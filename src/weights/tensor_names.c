@@ -12,6 +12,7 @@ const char *const dho_naming_words[DHO_NAMING_COUNT] = {
     [DHO_NAMES_TIMM] = "timm",
     [DHO_NAMES_TIMM_BYOB] = "timm",
     [DHO_NAMES_TIMM_CONVNEXT] = "timm",
+    [DHO_NAMES_SEQUENTIAL] = "nn.Sequential",
 };
 
 /* A name, or the beginning of names where it ends with a point. NULL: the tool has none. */
@@ -50,7 +51,7 @@ static const entry block[] = {
     {"mlp.c_proj.", "mlp.fc2.", "mlp.fc2."},
 };
 
-/* --- convolutional networks, which only timm names in its own way --- */
+/* --- convolutional networks: the last column is that of the tool which the table is for --- */
 
 /* torchvision's MobileNetV2. */
 static const entry mobilenet[] = {
@@ -77,6 +78,13 @@ static const entry resnet[] = {
     {"conv1.", NULL, "conv1."},   {"bn1.", NULL, "bn1."},       {"layer1.", NULL, "layer1."},
     {"layer2.", NULL, "layer2."}, {"layer3.", NULL, "layer3."}, {"layer4.", NULL, "layer4."},
     {"fc.", NULL, "fc."},
+};
+
+/* nn.Sequential's numbers for the children of torchvision's networks. */
+static const entry children[] = {
+    {"conv1.", NULL, "0."},    {"bn1.", NULL, "1."},    {"layer1.", NULL, "4."},
+    {"layer2.", NULL, "5."},   {"layer3.", NULL, "6."}, {"layer4.", NULL, "7."},
+    {"features.", NULL, "0."},
 };
 
 /* timm's own vision transformers: the same. */
@@ -263,6 +271,8 @@ bool dho_tensor_names_of(dho_naming naming, const char *own, dho_tensor_names *o
         return bare != NULL && clip_resnet_names_of(bare, out);
     case DHO_NAMES_TIMM_CONVNEXT:
         return convnext_names_of(own, out);
+    case DHO_NAMES_SEQUENTIAL:
+        return names_in(TABLE(children), naming, "", own, out);
     case DHO_NAMING_COUNT:
         break;
     }

@@ -15,6 +15,9 @@ typedef enum dho_naming {
                               those of vit_*_clip_*, but not timm's */
     DHO_NAMES_TIMM_CONVNEXT, /* timm's convnext_*; MobileNetV2 has some of torchvision's names, too
                               */
+    DHO_NAMES_SEQUENTIAL,    /* torchvision's ResNets and MobileNetV2 without their classifier as an
+                                nn.Sequential, whose children have numbers for names: the students of
+                                the method's public code. Only read */
     DHO_NAMING_COUNT
 } dho_naming;
 

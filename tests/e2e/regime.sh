@@ -1,7 +1,6 @@
 # What pretrained students are trained with: a file of weights evaluated without a run, frozen parts, groups of
 # parameters, clipping, label smoothing, drop path, augmentation; the same bits on any ranks, what is refused.
 . "$(dirname "$0")/lib.bash"
-export MALLOC_PERTURB_=165 # memory that nobody has set is not zero
 golden=$here/tests/golden
 small_data
 

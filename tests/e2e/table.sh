@@ -42,7 +42,8 @@ pass "a missing run is made by the script and counted"
 "$DHO" table small >log 2>&1
 grep -q 'eval.resize: 64.*the table asks for "eval.resize: 0"' log || die "another evaluation is counted"
 "$DHO" table small --set eval.resize=64 | grep -q ' (1)  ' || die "--set does not reach the runs"
-"$DHO" table small --missing | LAUNCH="$here/launch/mpirun.sh 1" sh -s -- >log 2>&1 || die "all that is missing"
+"$DHO" table small --missing | JOBS=2 LAUNCH="$here/launch/mpirun.sh 1" sh -s -- >log 2>&1 || die "all that is missing"
+[ "$(grep -c '^== ' log)" = 4 ] || die "two jobs did not share four runs"
 "$DHO" table small >log 2>&1
 grep -q "not counted" log && die "something is still missing"
 [ "$(grep -o '(2)' log | wc -l)" = 4 ] || die "not two seeds in each cell"

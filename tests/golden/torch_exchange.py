@@ -4,7 +4,8 @@ make DIR:              a ResNet-18 as resnet18.pt and resnet18.safetensors, a Re
                        files dino.pth (backbone) and dino_full.pth, a MobileNetV2 as mobilenet_v2.pth
                        (of PyTorch before 1.6) and under timm's names as mobilenet_v2_timm.pth, a
                        ConvNeXt-Tiny of torchvision and a ViT-S/16 of timm, for 64 pixels, and a few
-                       PNGs of 64 pixels in class folders DIR/images/<class>/.
+                       PNGs of 64 pixels in class folders DIR/images/<class>/; public_MODEL.pt of three
+                       models, as the method's public few-shot code saves its students.
 backbone DIR FILE:     FILE's backbone (an export) is DIR's, bit for bit.
 logits DIR FILE OUT HEAD: torchvision's resnet18 loads FILE strictly and its logits on DIR/images
                        are those that dho eval wrote into OUT (tensor logits_HEAD).
@@ -12,6 +13,7 @@ modern DIR:            the same of convnext_tiny (torchvision) and vit_s16 (timm
 models DIR:            the same for DIR/{resnet50,mobilenet_v2}.safetensors and DIR/MODEL/eval, and timm
                        loads resnet50.safetensors and mobilenet_v2_timm.safetensors strictly, with
                        the same logits.
+public DIR:            the logits of both heads of DIR/public_MODEL.pt are those in DIR/public_MODEL/eval.
 """
 import argparse
 import os
@@ -25,6 +27,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 CLASSES = ["ant", "bee", "cat"]
+FEATURES = {"resnet18": 512, "resnet50": 2048, "mobilenet_v2": 1280}
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
@@ -63,6 +66,21 @@ def save_mobilenet(folder, state):
     torch.save(renamed, os.path.join(folder, "mobilenet_v2_timm.pth"))
 
 
+def public_student(model):
+    """A few-shot student of the method's public code: a Sequential of all children but the last, and two heads."""
+    network = torchvision.models.get_model(model)
+    student = torch.nn.Module()
+    student.backbone = torch.nn.Sequential(*list(network.children())[:-1])
+    for head in "ce_head", "kd_head":
+        setattr(student, head, torch.nn.Linear(FEATURES[model], 3))
+    return student
+
+
+def save_public(folder, model):
+    torch.save({"model_state_dict": randomise(public_student(model)), "alpha": np.float64(0.35),
+                "beta": np.float64(1.25)}, os.path.join(folder, f"public_{model}.pt"))
+
+
 def make(folder):
     torch.manual_seed(1)
     state = randomise(torchvision.models.resnet18(num_classes=3))
@@ -71,6 +89,8 @@ def make(folder):
     save_file(state, os.path.join(folder, "resnet18.safetensors"))
     save_dino(folder, randomise(torchvision.models.resnet50(num_classes=3)))
     save_mobilenet(folder, randomise(torchvision.models.mobilenet_v2(num_classes=3)))
+    for model in FEATURES:
+        save_public(folder, model)
     for model in "convnext_tiny", "vit_s16":
         torch.save(randomise(build(model)), os.path.join(folder, f"{model}.pth"))
     random = np.random.default_rng(2)
@@ -138,6 +158,23 @@ def models(folder):
         assert difference < 1e-5
 
 
+def public(folder):
+    pixels, _ = images(folder)
+    for model in FEATURES:
+        student = public_student(model).eval()
+        student.load_state_dict(torch.load(os.path.join(folder, f"public_{model}.pt"), weights_only=False)
+                                ["model_state_dict"])
+        file = load_file(os.path.join(folder, f"public_{model}", "eval", "a.safetensors"))
+        with torch.no_grad():
+            features = student.backbone(pixels)
+            features = torch.nn.functional.adaptive_avg_pool2d(features, (1, 1)).flatten(1)
+            for name in "ce", "kd":
+                expected = getattr(student, f"{name}_head")(features)
+                difference = (file[f"logits_{name}"] - expected).abs().max().item()
+                print(f"{model}, {name}: largest difference {difference:.1e} of {expected.abs().max():.2f}")
+                assert difference < 1e-5 * expected.abs().max().item()
+
+
 if __name__ == "__main__":
-    {"make": make, "backbone": backbone, "logits": logits, "models": models,
+    {"make": make, "backbone": backbone, "logits": logits, "models": models, "public": public,
      "modern": modern}[sys.argv[1]](*sys.argv[2:])

@@ -92,6 +92,15 @@ done
 exchange modern "$work"
 pass "ConvNeXt-Tiny of torchvision, ViT-S/16 of timm, in and out: $(tr '\n' ';' <"$work/log")"
 
+# Students of the method's public few-shot code, whose layers have numbers for names.
+for model in resnet18 resnet50 mobilenet_v2; do
+    "$DHO" eval -c "$work/c.yaml" --weights "$work/public_$model.pt" --set student.model=$model \
+        --out "$work/public_$model" >"$work/log" 2>&1 || die "the public code's $model"
+    grep -q "names of nn.Sequential): [0-9]* tensors taken, 0 passed" "$work/log" || die "the public code's $model is not taken whole"
+done
+exchange public "$work"
+pass "students of the public few-shot code: $(tr '\n' ';' <"$work/log")"
+
 "$DHO" cache build -c "$work/c.yaml" --teacher "$work/ce/checkpoints/step-00000003" --center \
     --out "$work/cache" --shards 2 >"$work/log" 2>&1 || die "building a cache"
 train dho --set method=dho --set teacher.cache="$work/cache" --set train.steps=2 \

@@ -32,8 +32,10 @@ static dho_status fill_heads(const dho_layout *l, dho_grid *grid)
             DHO_TRY(dho_grid_set(grid, row, labels, "%s", names[h]));
             for (size_t c = 0; c < l->column_count; c++) {
                 for (size_t t = 0; t < l->spec->test_count; t++, at++) {
+                    /* "combined": as the test combines, which may be at fixed alpha and beta */
+                    const dho_score_kind kind = h == 0 ? l->spec->tests[t].head : heads[h];
                     const dho_table_cell cell =
-                        dho_table_cell_of(l->table, dho_layout_at(l, r, c), t, heads[h]);
+                        dho_table_cell_of(l->table, dho_layout_at(l, r, c), t, kind);
                     dho_layout_head(l, c, t, NULL, head, sizeof head);
                     DHO_TRY(dho_grid_set(grid, 0, at, "%s", head));
                     DHO_TRY(dho_layout_accuracy(grid, row, at, &cell));

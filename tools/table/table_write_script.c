@@ -48,7 +48,7 @@ static void write_run(const dho_table_run *run, size_t number, size_t count, FIL
 static const char prelude[] =
     "}\n"
     "if [ -x launch/mpirun.sh ]; then mpirun=launch/mpirun.sh; else mpirun='mpirun -n'; fi\n"
-    "ranks=${RANKS:-2}\n"
+    "ranks=${RANKS:-2} jobs=${JOBS:-1} job=0\n"
     "failed=0\n"
     "dho() { ${LAUNCH:-$mpirun $ranks} \"$dho\" \"$@\"; }\n"
     "check() { # NAME CODE\n"
@@ -66,20 +66,61 @@ static const char prelude[] =
     "    check \"$path\" $code\n"
     "}\n"
     "make() { # FOLDER NUMBER SHARDS ARGUMENT ...: on at most SHARDS ranks\n"
-    "    folder=$1\n"
+    "    [ $((${2%/*} % jobs)) = $job ] || return 0\n"
+    "    folder=$1 all_ranks=$ranks\n"
     "    echo \"== $2 $folder\"\n"
     "    [ \"$ranks\" -le \"$3\" ] || ranks=$3\n"
     "    shift 3\n"
     "    code=0\n"
     "    { dho train \"$@\" && dho eval \"$@\" $best >\"$folder/eval.txt\"; } </dev/null || "
     "code=$?\n"
-    "    ranks=${RANKS:-2}\n"
+    "    ranks=$all_ranks\n"
     "    check \"$folder\" $code\n"
     "}\n\n";
 
+static const char ending[] =
+    "[ $failed = 0 ] || { echo \"$failed failed\" >&2; exit 1; }\n"
+    "}\n\n"
+    "if [ \"$jobs\" -gt 1 ]; then\n"
+    "    ranks=1\n"
+    "    cores=$(($(nproc) / jobs))\n"
+    "    export DHO_THREADS_PER_RANK=${DHO_THREADS_PER_RANK:-$((cores > 1 ? cores : 1))}\n"
+    "    children= all_codes=0\n"
+    "    while [ $job -lt \"$jobs\" ]; do\n"
+    "        runs &\n"
+    "        children=\"$children $!\"\n"
+    "        job=$((job + 1))\n"
+    "    done\n"
+    "    for child in $children; do\n"
+    "        code=0\n"
+    "        wait \"$child\" || code=$?\n"
+    "        [ $code -le $all_codes ] || all_codes=$code\n"
+    "    done\n"
+    "    exit $all_codes\n"
+    "fi\n"
+    "runs\n";
+
+/* Of all runs, seed by seed: a script that was stopped leaves a table of fewer seeds. */
+static void write_runs(const dho_table *table, size_t count, FILE *out)
+{
+    const size_t seeds = table->spec.seed_count;
+    size_t number = 0;
+    fputs("runs() {\n", out);
+    for (size_t i = 0; i < table->run_count; i++) {
+        const size_t cells = table->run_count / seeds;
+        const dho_table_run *run = &table->runs[i % cells * seeds + i / cells];
+        if (run->why != NULL) fprintf(out, "# %s\n", run->why);
+        if (run->state == DHO_RUN_OTHER)
+            fputs("# made by another configuration: left alone\n", out);
+        if (run->state == DHO_RUN_MISSING || run->state == DHO_RUN_UNFINISHED)
+            write_run(run, ++number, count, out);
+    }
+    fputs(ending, out);
+}
+
 void dho_table_write_script(const dho_table *table, const char *program, FILE *out)
 {
-    size_t count = 0, number = 0;
+    size_t count = 0;
     for (size_t r = 0; r < table->run_count; r++)
         count +=
             table->runs[r].state == DHO_RUN_MISSING || table->runs[r].state == DHO_RUN_UNFINISHED;
@@ -89,6 +130,8 @@ void dho_table_write_script(const dho_table *table, const char *program, FILE *o
             "that its paths start "
             "from.\n"
             "#   RANKS=4 sh SCRIPT               mpirun on this machine\n"
+            "#   JOBS=2 sh SCRIPT                two runs of one rank side by side, on half of its "
+            "cores each\n"
             "#   LAUNCH=launch/srun.sh sh SCRIPT inside a SLURM allocation\n"
             "# What fails is named and the next one begins; exit code 75, stopped by a "
             "signal, ends all.\n"
@@ -97,20 +140,12 @@ void dho_table_write_script(const dho_table *table, const char *program, FILE *o
     dho_shell_write(program, out);
     fputs(prelude, out);
     fprintf(out, "best=%s\n", table->spec.best ? "--best" : "");
-    for (size_t r = 0, step = 0; r < table->run_count; r++) {
-        const dho_table_run *run = &table->runs[r];
-        for (; step < table->step_count && table->steps[step].run == r; step++) {
-            fputs("prepare ", out);
-            dho_shell_write(table->steps[step].path, out);
-            fputc(' ', out);
-            dho_table_write_step(table, &table->steps[step], out);
-            fputc('\n', out);
-        }
-        if (run->why != NULL) fprintf(out, "# %s\n", run->why);
-        if (run->state == DHO_RUN_OTHER)
-            fputs("# made by another configuration: left alone\n", out);
-        if (run->state == DHO_RUN_MISSING || run->state == DHO_RUN_UNFINISHED)
-            write_run(run, ++number, count, out);
+    for (size_t i = 0; i < table->step_count; i++) {
+        fputs("prepare ", out);
+        dho_shell_write(table->steps[i].path, out);
+        fputc(' ', out);
+        dho_table_write_step(table, &table->steps[i], out);
+        fputc('\n', out);
     }
-    fputs("[ $failed = 0 ] || { echo \"$failed failed\" >&2; exit 1; }\n", out);
+    write_runs(table, count, out);
 }

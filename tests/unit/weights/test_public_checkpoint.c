@@ -1,8 +1,11 @@
-/* A checkpoint of the method's public code (tests/golden/make_clip_trajectory_golden.py wrote one
- * as that code does): student.init with init_head gives its logits, from the PyTorch file, from
- * what dho weights convert makes of it, and without DistributedDataParallel's prefix. */
+/* Checkpoints of the method's public code. Of its ViTs (tests/golden/make_clip_trajectory_golden.py
+ * wrote one as that code does): student.init with init_head gives the logits, from the PyTorch
+ * file, from what dho weights convert makes of it, and without DistributedDataParallel's prefix. Of
+ * its few-shot students: the names that its scripts save (tests/golden/make_public_traces.py), and
+ * a file as they write it. tests/oracle/weights.sh has whole ones. */
 #define _GNU_SOURCE
 #include "base/compare.h"
+#include "base/json.h"
 #include "check_main.h"
 #include "dho/alloc.h"
 #include "dho/compute.h"
@@ -10,6 +13,7 @@
 #include "dho/safetensors.h"
 #include "dho/state_dict.h"
 #include "dho/student.h"
+#include "weights/tensor_names.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -122,12 +126,92 @@ START_TEST(test_public_checkpoint)
 }
 END_TEST
 
+/* --- few-shot students --- */
+
+/* Removes a name from the list, which must have it. */
+static void take_name(json_t *names, const char *own)
+{
+    dho_tensor_names called;
+    char name[256];
+    if (strncmp(own, "head_ce", 7) == 0 || strncmp(own, "head_kd", 7) == 0)
+        snprintf(name, sizeof name, "%.2s_head%s", own + 5, own + 7);
+    else if (strncmp(own, "head", 4) == 0)
+        snprintf(name, sizeof name, "%s", own);
+    else {
+        ck_assert(dho_tensor_names_of(DHO_NAMES_SEQUENTIAL, own, &called));
+        snprintf(name, sizeof name, "backbone.%s", called.names[0]);
+    }
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        if (strcmp(json_string_value(json_array_get(names, i)), name) != 0) continue;
+        json_array_remove(names, i);
+        return;
+    }
+    ck_abort_msg("the script saves no %s (%s)", name, own);
+}
+
+/* A student's tensors are those of the script's, and it saves no others. */
+static void check_names(const char *model, json_t *names)
+{
+    dho_student own;
+    bool dual = false;
+    size_t i;
+    json_t *name;
+    json_array_foreach(names, i, name) dual |= strstr(json_string_value(name), "kd_head") != NULL;
+    const dho_student_options options = {
+        .model = model, .width = 8, .image_size = 32, .classes = CLASSES, .dual_head = dual};
+    ck_assert_ok(dho_student_create(&own, &options));
+    for (i = 0; i < dho_graph_parameter_count(own.graph); i++)
+        take_name(names, dho_graph_parameter(own.graph, i)->name);
+    for (i = 0; i < dho_graph_buffer_count(own.graph); i++)
+        take_name(names, dho_graph_buffer(own.graph, i)->name);
+    json_array_foreach(names, i, name)
+        ck_assert(strstr(json_string_value(name), ".num_batches_tracked") != NULL);
+    dho_student_destroy(&own);
+}
+
+START_TEST(test_few_shot_names)
+{
+    json_t *scripts, *script, *names;
+    const char *key, *model;
+    int students = 0;
+    ck_assert_ok(dho_json_load(&scripts, "tests/golden/public_traces/checkpoints.json", 1 << 20));
+    json_object_foreach(scripts, key, script)
+    {
+        const json_t *first = json_array_get(json_object_get(script, "keys"), 0);
+        ck_assert_str_eq(json_string_value(first), "model_state_dict");
+        json_object_foreach(json_object_get(script, "models"), model, names)
+        {
+            check_names(model, names);
+            students++;
+        }
+    }
+    ck_assert_int_eq(students, 4);
+    json_decref(scripts);
+}
+END_TEST
+
+/* Its alpha and beta are NumPy's numbers. */
+START_TEST(test_few_shot_file)
+{
+    dho_weights *weights;
+    ck_assert_ok(dho_weights_open(&weights, "tests/golden/public_traces/small.pt", NULL));
+    ck_assert_str_eq(dho_weights_key(weights), "model_state_dict");
+    ck_assert_str_eq(dho_weights_other_keys(weights), "");
+    ck_assert_uint_eq(dho_weights_count(weights), 10);
+    ck_assert_ptr_nonnull(dho_weights_find(weights, "backbone.1.running_var"));
+    ck_assert_ptr_nonnull(dho_weights_find(weights, "kd_head.bias"));
+    dho_weights_close(&weights);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("public checkpoint");
     TCase *tests = tcase_create("public checkpoint");
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_public_checkpoint);
+    tcase_add_test(tests, test_few_shot_names);
+    tcase_add_test(tests, test_few_shot_file);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
 }

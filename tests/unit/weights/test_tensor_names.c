@@ -24,6 +24,9 @@ static const struct {
     {"mobilenet_v2", 8, 0, DHO_NAMES_TIMM, "features.1.conv.1.weight", "blocks.0.0.conv_pw.weight"},
     {"mobilenet_v2", 8, 0, DHO_NAMES_TIMM, "features.17.conv.3.running_mean",
      "blocks.6.0.bn3.running_mean"},
+    {"resnet50", 8, 0, DHO_NAMES_SEQUENTIAL, "layer4.2.bn3.running_var", "7.2.bn3.running_var"},
+    {"mobilenet_v2", 8, 0, DHO_NAMES_SEQUENTIAL, "features.17.conv.3.running_mean",
+     "0.17.conv.3.running_mean"},
     {"clip_rn50", 8, 0, DHO_NAMES_BARE, "visual.bn3.bias", "bn3.bias"},
     {"clip_rn50", 8, 0, DHO_NAMES_TIMM_BYOB, "visual.layer4.2.conv2.weight",
      "stages.3.2.conv2_kxk.conv.weight"},
@@ -146,6 +149,8 @@ START_TEST(test_no_such_name)
     ck_assert(!dho_tensor_names_of(DHO_NAMES_TIMM_BYOB, "visual.proj", &names));
     ck_assert(!dho_tensor_names_of(DHO_NAMES_TIMM_BYOB, "features.0.0.weight", &names));
     ck_assert(!dho_tensor_names_of(DHO_NAMES_BARE, "features.0.0.weight", &names));
+    ck_assert(!dho_tensor_names_of(DHO_NAMES_SEQUENTIAL, "visual.conv1.weight", &names));
+    ck_assert(!dho_tensor_names_of(DHO_NAMES_SEQUENTIAL, "blocks.0.norm1.weight", &names));
 }
 END_TEST
 
