@@ -43,12 +43,11 @@ void dho_free(void *block);
 typedef struct dho_alloc_stats {
     int64_t live_blocks; /* allocated and not yet freed */
     int64_t live_bytes;
-    int64_t peak_bytes; /* the most that was live at one time since the start or the reset */
+    int64_t peak_bytes; /* the most that was live at one time */
     int64_t calls;      /* allocations asked for so far */
 } dho_alloc_stats;
 
 dho_alloc_stats dho_alloc_get_stats(void);
-void dho_alloc_reset_peak(void);
 
 /* Tests only: the n-th allocation from now (1 = the next) fails, once; 0 switches it off. */
 void dho_alloc_fail_at(int64_t n);

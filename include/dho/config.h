@@ -267,11 +267,6 @@ dho_holdout dho_config_holdout(const dho_config *config);
 /* "10 % of each class's labelled training images, held out of training"; "" when nothing is. */
 void dho_config_describe_holdout(const dho_config *config, char *out, size_t bytes);
 
-/* The schema as Markdown: the table in docs/configuration.md. *out: owned text (dho_free). */
-dho_status dho_config_schema_markdown(char **out);
-/* Which keys decide what, as Markdown: the table in docs/checkpoint.md. *out: owned text. */
-dho_status dho_config_decides_markdown(char **out);
-
 void dho_config_free(dho_config *config);
 
 /* "dho" for DHO_METHOD_DHO, ...: the words of the YAML file. */

@@ -140,14 +140,14 @@ dho_status dho_loader_create(dho_loader **out, const dho_loader_options *options
 /* Stops the threads, also with batches outstanding (their buffers are gone then). NULL-safe. */
 void dho_loader_destroy(dho_loader **loader);
 
-/* Waits for the next microbatch in (step, shard order); count is 0 after the last one.
- * *seconds_waited (may be NULL) adds the time blocked. prefetch + 1 batches exist: one that is held
- * too long holds up the ring, and it is DHO_ERR_INTERNAL to hold all and ask for one more.
+/* Waits for the next microbatch in (step, shard order); count is 0 after the last one. prefetch + 1
+ * batches exist: one that is held too long holds up the ring, and it is DHO_ERR_INTERNAL to hold
+ * all and ask for one more.
  * Errors (the same again on each further call): with on_error fail, the first broken image's
  * DHO_ERR_FORMAT / DHO_ERR_IO (its name in the message; always the lowest row of the earliest
  * batch, whatever the threads did); with skip, DHO_ERR_FORMAT only when a whole shard (of the
  * labelled draws: the whole list) is unreadable, and each broken file is named in one warning. */
-dho_status dho_loader_next(dho_loader *loader, dho_batch *out, double *seconds_waited);
+dho_status dho_loader_next(dho_loader *loader, dho_batch *out);
 /* Gives the batch's buffer back. */
 void dho_loader_release(dho_loader *loader, const dho_batch *batch);
 /* Draws of the batches delivered so far that a broken image was replaced in. */
@@ -182,7 +182,7 @@ dho_status dho_eval_loader_create(dho_eval_loader **out, const dho_loader_option
 void dho_eval_loader_destroy(dho_eval_loader **loader);
 /* As dho_loader_next with on_error fail (a replaced sample would falsify a result). out->step is
  * the batch's index, so its first row is row step * batch; out->count is 0 after the last batch. */
-dho_status dho_eval_loader_next(dho_eval_loader *loader, dho_batch *out, double *seconds_waited);
+dho_status dho_eval_loader_next(dho_eval_loader *loader, dho_batch *out);
 void dho_eval_loader_release(dho_eval_loader *loader, const dho_batch *batch);
 
 #pragma GCC visibility pop

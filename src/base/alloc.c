@@ -164,11 +164,6 @@ dho_alloc_stats dho_alloc_get_stats(void)
                              .calls = atomic_load(&calls)};
 }
 
-void dho_alloc_reset_peak(void)
-{
-    atomic_store(&peak_bytes, atomic_load(&live_bytes));
-}
-
 void dho_alloc_fail_at(int64_t n)
 {
     atomic_store(&fail_countdown, n);

@@ -10,6 +10,12 @@ static inline int dho_compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static inline int dho_compare_int64(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
 static inline int dho_compare_uint64(const void *a, const void *b)
 {
     const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;

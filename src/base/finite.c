@@ -1,8 +1,8 @@
 #include "base/finite.h"
 
+#include "base/bytes.h"
+
 #include <math.h>
-#include <stdint.h>
-#include <string.h>
 
 enum { BLOCK = 4096 };
 
@@ -10,9 +10,7 @@ enum { BLOCK = 4096 };
  * sign, which is cleared before. */
 static uint32_t overflow_of(float value)
 {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return (bits & 0x7fffffffu) + 0x00800000u;
+    return (dho_float_bits(value) & 0x7fffffffu) + 0x00800000u;
 }
 
 size_t dho_first_not_finite(const float *values, size_t count)

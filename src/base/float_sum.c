@@ -1,22 +1,7 @@
 #include "dho/float_sum.h"
 
+#include "base/bytes.h"
 #include "dho/rng.h"
-
-#include <string.h>
-
-static uint32_t bits_of(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-static float float_of(uint32_t bits)
-{
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
 
 dho_rounding dho_rounding_of_step(uint64_t seed, int64_t step)
 {
@@ -37,11 +22,11 @@ static inline uint32_t hash(uint32_t key, size_t at, uint32_t bits)
 
 static inline float rounded(uint32_t key, size_t at, float x)
 {
-    const uint32_t bits = bits_of(x);
+    const uint32_t bits = dho_float_bits(x);
     const uint32_t up = (bits + (hash(key, at, bits) & 0xFFFFu)) & 0xFFFF0000u;
     /* A NaN keeps a bit in what is left of it. */
     const uint32_t special = (bits & 0xFFFF0000u) | (x != x ? 0x00400000u : 0);
-    return float_of((bits & 0x7F800000u) == 0x7F800000u ? special : up);
+    return dho_float_of_bits((bits & 0x7F800000u) == 0x7F800000u ? special : up);
 }
 
 void dho_round_floats(const dho_rounding *rounding, size_t at, float *x, size_t count)
@@ -64,10 +49,10 @@ void dho_add_floats(const dho_rounding *rounding, size_t at, float *restrict sum
 
 void dho_pack_floats(const float *restrict x, size_t count, uint16_t *restrict out)
 {
-    for (size_t i = 0; i < count; i++) out[i] = (uint16_t)(bits_of(x[i]) >> 16);
+    for (size_t i = 0; i < count; i++) out[i] = (uint16_t)(dho_float_bits(x[i]) >> 16);
 }
 
 void dho_unpack_floats(const uint16_t *restrict x, size_t count, float *restrict out)
 {
-    for (size_t i = 0; i < count; i++) out[i] = float_of((uint32_t)x[i] << 16);
+    for (size_t i = 0; i < count; i++) out[i] = dho_float_of_bits((uint32_t)x[i] << 16);
 }

@@ -94,3 +94,8 @@ fail:
     dho_free(text);
     return status;
 }
+
+json_t *dho_json_triple(const double values[3])
+{
+    return json_pack("[f, f, f]", values[0], values[1], values[2]);
+}

@@ -24,4 +24,7 @@ dho_status dho_json_save(const json_t *value, const char *path);
 dho_status dho_json_save_sealed(json_t *value, const char *path);
 dho_status dho_json_load_sealed(json_t **out, const char *path, size_t max_bytes);
 
+/* [a, b, c]; owned. */
+json_t *dho_json_triple(const double values[3]);
+
 #endif

@@ -4,9 +4,7 @@
 #include "base/line_file.h"
 #include "base/log_file.h"
 #include "base/utf8.h"
-#include "dho/file.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>

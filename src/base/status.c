@@ -4,7 +4,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 enum { MESSAGE_BYTES = 1024 };
 
@@ -49,9 +48,13 @@ dho_status dho_input_status(dho_status status)
 int dho_exit_code(dho_status status)
 {
     switch (status) {
-    case DHO_OK: return 0;
-    case DHO_ERR_CONFIG: return 2;
-    case DHO_PREEMPTED: return 75;
-    default: return 1;
+    case DHO_OK:
+        return 0;
+    case DHO_ERR_CONFIG:
+        return 2;
+    case DHO_PREEMPTED:
+        return 75;
+    default:
+        return 1;
     }
 }

@@ -75,6 +75,13 @@ bool dho_ends_with(const char *text, const char *end)
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
+bool dho_is_one_of(const char *text, const char *const *words)
+{
+    while (*words != NULL)
+        if (strcmp(text, *words++) == 0) return true;
+    return false;
+}
+
 int dho_compare_texts(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);

@@ -31,6 +31,9 @@ bool dho_is_blank(char c);
 
 bool dho_ends_with(const char *text, const char *end);
 
+/* words: the last is followed by NULL. */
+bool dho_is_one_of(const char *text, const char *const *words);
+
 /* Order of an array of texts, for qsort and bsearch: by bytes. */
 int dho_compare_texts(const void *a, const void *b);
 

@@ -34,11 +34,6 @@ dho_status dho_checkpoint_file_measure(const char *folder, const char *name,
     return DHO_OK;
 }
 
-static json_t *triple(const double values[3])
-{
-    return json_pack("[f,f,f]", values[0], values[1], values[2]);
-}
-
 /* *out: json_decref. */
 static dho_status pack_names(char *const *names, int classes, json_t **out)
 {
@@ -73,10 +68,10 @@ dho_status dho_checkpoint_state_save(const char *folder, const dho_checkpoint_in
         "{s:i, s:I, s:I, s:s, s:s, s:i, s:i, s:i, s:o, s:o, s:s, s:I, s:s, s:s, s:o}", "version",
         STATE_VERSION, "step", (json_int_t)info->step, "total_steps", (json_int_t)info->total_steps,
         "method", dho_method_name(info->method), "model", info->model, "width", info->width,
-        "image_size", info->image_size, "classes", info->classes, "mean", triple(info->mean), "std",
-        triple(info->std), "dataset_fingerprint", fingerprint, "labelled_crc32",
-        (json_int_t)info->labelled_crc, "teacher", info->teacher, "settings", info->settings,
-        "class_names", names);
+        "image_size", info->image_size, "classes", info->classes, "mean",
+        dho_json_triple(info->mean), "std", dho_json_triple(info->std), "dataset_fingerprint",
+        fingerprint, "labelled_crc32", (json_int_t)info->labelled_crc, "teacher", info->teacher,
+        "settings", info->settings, "class_names", names);
     json_object_set_new(
         state, "heads",
         json_pack("{s:[b,b], s:f}", "cosine", info->head_forms[0] == DHO_HEAD_COSINE,

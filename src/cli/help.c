@@ -2,10 +2,8 @@
  * docs/commands.md. */
 #include "cli/command.h"
 
-#include "dho/alloc.h"
 #include "dho/version.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { WIDTH = 100, USAGE_INDENT = 10, OPTION_COLUMN = 26, MOST_USAGE = 1000 };

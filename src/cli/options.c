@@ -1,6 +1,5 @@
 /* Options by a command's table. */
 #include "cli/cli.h"
-#include "dho/alloc.h"
 
 #include <errno.h>
 #include <stdint.h>

@@ -6,7 +6,6 @@
 #include "dho/alloc.h"
 #include "dho/file.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <unictype.h>
 #include <unistr.h>

@@ -3,7 +3,6 @@
 #include "dho/alloc.h"
 #include "dho/file.h"
 
-#include <limits.h>
 #include <string.h>
 #define ZLIB_CONST
 #include <zlib.h>

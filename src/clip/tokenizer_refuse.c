@@ -6,7 +6,6 @@
 #include "dho/alloc.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include <unistr.h>
 

@@ -2,7 +2,6 @@
 #include "dho/alloc.h"
 
 #include <dlfcn.h>
-#include <limits.h>
 #include <mpi.h>
 #include <string.h>
 

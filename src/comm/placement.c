@@ -1,7 +1,6 @@
 #include "comm/placement.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* Is every CPU of `inner` one of `outer`? */
 static bool is_within(const comm_place *inner, const comm_place *outer)

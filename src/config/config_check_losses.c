@@ -1,8 +1,6 @@
 /* The checks of losses: methods, weights, divergences. */
 #include "config/config_check.h"
 
-#include <string.h>
-
 /* Keys of one loss that the method, or another key, leaves without effect. */
 static dho_status check_divergence(const dho_config_checker *c)
 {

@@ -2,10 +2,8 @@
 #include "base/text.h"
 #include "config/config_value.h"
 #include "config/plain_numbers.h"
-#include "dho/alloc.h"
 #include "dho/config.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum { COMMENT_COLUMN = 40 };
@@ -171,68 +169,6 @@ static void put_changes(writer *w, const dho_config *config, const dho_config *d
     dho_text_add(&w->text, "%s", "");
 }
 
-/* --- Markdown --------------------------------------------------------------------------------- */
-
-static const char *type_name(const dho_field *field)
-{
-    switch (field->type) {
-    case DHO_FIELD_BOOL:
-        return "boolean";
-    case DHO_FIELD_INT:
-    case DHO_FIELD_UINT:
-        return "integer";
-    case DHO_FIELD_DOUBLE:
-        return "number";
-    case DHO_FIELD_WORD:
-        return "word";
-    case DHO_FIELD_TEXT:
-        return field->words != NULL ? "word" : "text";
-    case DHO_FIELD_VECTOR:
-        return field->size == 2 ? "2 numbers" : "3 numbers";
-    case DHO_FIELD_LIST:
-        return "list of numbers";
-    case DHO_FIELD_SETS:
-        return "list of mappings";
-    }
-    return "?";
-}
-
-static void put_table(writer *w, const dho_schema *schema, const char *prefix)
-{
-    dho_text_add(&w->text, "| Key | Type | Default | Allowed | Unit | Meaning | Decides |\n"
-                           "|---|---|---|---|---|---|---|\n");
-    for (size_t i = 0; i < schema->count; i++) {
-        const dho_field *field = &schema->fields[i];
-        char range[DHO_SCHEMA_TEXT_BYTES];
-        dho_schema_range(field, range);
-        dho_text_add(&w->text, "| `%s%s` | %s | ", prefix, field->key, type_name(field));
-        if (field->inherit != NULL)
-            dho_text_add(&w->text, "that of `%s`", field->inherit);
-        else if (field->fallback == NULL)
-            dho_text_add(&w->text, "(must be given)");
-        else
-            dho_text_add(&w->text, "`%s`", field->fallback[0] != '\0' ? field->fallback : "\"\"");
-        dho_text_add(&w->text, " | %s | %s | %s | %s |\n", range, field->unit, field->help,
-                     dho_schema_decides_word(field->decides));
-    }
-}
-
-/* A row for each thing that keys decide. */
-static void put_decides(writer *w)
-{
-    dho_text_add(&w->text, "| Decides | Keys |\n|---|---|\n");
-    for (unsigned bit = 1; bit <= DHO_DECIDES_ALL; bit *= 2) {
-        const char *before = "";
-        dho_text_add(&w->text, "| %s | ", dho_schema_decides_word((dho_decides)bit));
-        for (size_t i = 0; i < dho_schema_config.count; i++) {
-            if ((dho_schema_config.fields[i].decides & bit) == 0) continue;
-            dho_text_add(&w->text, "%s`%s`", before, dho_schema_config.fields[i].key);
-            before = ", ";
-        }
-        dho_text_add(&w->text, " |\n");
-    }
-}
-
 /* --- the public functions --------------------------------------------------------------------- */
 
 static dho_status finish(writer *w, const dho_plain_numbers *numbers, char **out)
@@ -290,26 +226,4 @@ dho_status dho_config_format_changes(const dho_config *config, char **out)
     }
     dho_config_free(&defaults);
     return status;
-}
-
-dho_status dho_config_schema_markdown(char **out)
-{
-    writer w = {0};
-    dho_plain_numbers numbers;
-    *out = NULL;
-    DHO_TRY(dho_plain_numbers_begin(&numbers));
-    put_table(&w, &dho_schema_config, "");
-    dho_text_add(&w.text, "\nAn entry of `eval.sets`:\n\n");
-    put_table(&w, &dho_schema_set, "eval.sets[].");
-    return finish(&w, &numbers, out);
-}
-
-dho_status dho_config_decides_markdown(char **out)
-{
-    writer w = {0};
-    dho_plain_numbers numbers;
-    *out = NULL;
-    DHO_TRY(dho_plain_numbers_begin(&numbers));
-    put_decides(&w);
-    return finish(&w, &numbers, out);
 }

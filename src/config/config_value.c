@@ -1,5 +1,6 @@
 #include "config/config_value.h"
 
+#include "base/text.h"
 #include "dho/alloc.h"
 
 #include <errno.h>
@@ -124,13 +125,6 @@ static dho_status read_integer(const dho_field *field, const dho_yaml_node *node
 
 /* --- the other kinds ------------------------------------------------------------------------ */
 
-static bool is_one_of(const char *text, const char *const *words)
-{
-    for (size_t i = 0; words[i] != NULL; i++)
-        if (strcmp(text, words[i]) == 0) return true;
-    return false;
-}
-
 static dho_status read_bool(const dho_field *field, const dho_yaml_node *node, bool *out)
 {
     /* YAML 1.1's other spellings, by their lower case: a value that looks like one and is
@@ -149,7 +143,7 @@ static dho_status read_bool(const dho_field *field, const dho_yaml_node *node, b
         if (lower[i] >= 'A' && lower[i] <= 'Z') lower[i] = (char)(lower[i] - 'A' + 'a');
     }
     if (strlen(text) >= sizeof lower) return dho_field_mismatch(field, node, "");
-    const bool is_yes = is_one_of(lower, yes), is_no = is_one_of(lower, no);
+    const bool is_yes = dho_is_one_of(lower, yes), is_no = dho_is_one_of(lower, no);
     return dho_field_mismatch(field, node,
                               is_yes  ? " (write true, without quotes)"
                               : is_no ? " (write false, without quotes)"
@@ -188,7 +182,7 @@ static dho_status read_text(const dho_field *field, const dho_yaml_node *node, c
             field, node,
             node->kind == DHO_YAML_SCALAR && may_be_empty ? " (write \"\" for none)" : "");
     if (node->text[0] == '\0' && !may_be_empty) return dho_field_mismatch(field, node, "");
-    if (node->text[0] != '\0' && field->words != NULL && !is_one_of(node->text, field->words))
+    if (node->text[0] != '\0' && field->words != NULL && !dho_is_one_of(node->text, field->words))
         return mismatch_word(field, node);
     if (field->is_path) DHO_TRY(dho_yaml_check_path(node));
     return dho_strdup(out, node->text);

@@ -46,8 +46,6 @@ typedef struct dho_schema {
 extern const dho_schema dho_schema_config; /* the members of dho_config */
 extern const dho_schema dho_schema_set;    /* of dho_config_set: an entry of eval.sets */
 
-/* "numbers" for DHO_DECIDES_NUMBERS, ...: the word that the documentation has. */
-const char *dho_schema_decides_word(dho_decides decides);
 /* The row of a key, or NULL. */
 const dho_field *dho_schema_find(const dho_schema *schema, const char *key);
 /* True if some key starts with "path." */

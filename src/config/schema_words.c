@@ -13,27 +13,6 @@ const dho_field *dho_schema_find(const dho_schema *schema, const char *key)
     return NULL;
 }
 
-const char *dho_schema_decides_word(dho_decides decides)
-{
-    switch (decides) {
-    case DHO_DECIDES_NUMBERS:
-        return "numbers";
-    case DHO_DECIDES_COURSE:
-        return "course";
-    case DHO_DECIDES_START:
-        return "start";
-    case DHO_DECIDES_EVALUATION:
-        return "evaluation";
-    case DHO_DECIDES_PLACE:
-        return "place";
-    case DHO_DECIDES_HARDWARE:
-        return "hardware";
-    case DHO_DECIDES_LOG:
-        return "log";
-    }
-    return "?";
-}
-
 bool dho_schema_is_section(const dho_schema *schema, const char *path)
 {
     const size_t length = strlen(path);

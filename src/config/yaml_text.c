@@ -4,7 +4,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* Printable in YAML's sense, less what counts as a line break or a mark (U+0085, U+2028, U+2029,
  * U+FEFF): those are never meant in a configuration and hide what a line really says. */

@@ -32,13 +32,12 @@ int dho_path_compare(const char *a, const char *b);
 
 /* A text file of names: UTF-8, without its byte-order mark, a NUL behind it. *out_text is owned
  * (dho_free, also on error). Errors: DHO_ERR_IO; DHO_ERR_FORMAT (a NUL byte; not UTF-8, with the
- * line; larger than max_bytes); DHO_ERR_MEMORY. */
-dho_status dho_read_list_file(const char *path, size_t max_bytes, uint8_t **out_text,
-                              size_t *out_size);
+ * line; larger than 1 GiB); DHO_ERR_MEMORY. */
+dho_status dho_read_list_file(const char *path, uint8_t **out_text, size_t *out_size);
 
 /* Appends the lines of a text file without white space around them; with `comments`, blank lines
- * and lines that start with # are passed over. Errors: DHO_ERR_IO, DHO_ERR_FORMAT (as
- * dho_read_list_file; more than 64 MiB), DHO_ERR_MEMORY. */
+ * and lines that start with # are passed over. Errors: as
+ * dho_read_list_file. */
 dho_status dho_read_lines(dho_path_list *list, const char *path, bool comments);
 
 /* Labels a list of class names by the reference's: by name, or, when none is known to it and all

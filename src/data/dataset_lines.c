@@ -26,12 +26,11 @@ static dho_status split_lines(dho_path_list *list, char *text, bool comments)
     return DHO_OK;
 }
 
-dho_status dho_read_list_file(const char *path, size_t max_bytes, uint8_t **out_text,
-                              size_t *out_size)
+dho_status dho_read_list_file(const char *path, uint8_t **out_text, size_t *out_size)
 {
     size_t capacity = 0, line = 1;
     *out_text = NULL;
-    DHO_TRY(dho_file_read_text(path, max_bytes, out_text, &capacity, out_size));
+    DHO_TRY(dho_file_read_text(path, MAX_FILE_BYTES, out_text, &capacity, out_size));
     const uint8_t *text = *out_text, *nul = memchr(text, 0, *out_size);
     if (nul != NULL)
         return dho_fail(DHO_ERR_FORMAT, "%s: offset %zu: a NUL byte in a text file", path,
@@ -51,7 +50,7 @@ dho_status dho_read_lines(dho_path_list *list, const char *path, bool comments)
     uint8_t *text;
     size_t size;
     dho_status status;
-    DHO_TRY_GOTO(dho_read_list_file(path, MAX_FILE_BYTES, &text, &size));
+    DHO_TRY_GOTO(dho_read_list_file(path, &text, &size));
     DHO_TRY_GOTO(split_lines(list, (char *)text, comments));
 fail:
     dho_free(text);

@@ -10,12 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int compare_paths(const void *a, const void *b, void *pool)
-{
-    const dho_path_entry *x = a, *y = b;
-    return dho_path_compare((const char *)pool + x->offset, (const char *)pool + y->offset);
-}
-
 /* A list's entries, from its lines. */
 static dho_status take_lines(dho_path_list *images, const dho_path_list *lines, const char *list,
                              dho_unused *unused)
@@ -32,7 +26,7 @@ static dho_status take_lines(dho_path_list *images, const dho_path_list *lines, 
                 path));
     }
     if (images->count > 1)
-        qsort_r(images->entries, images->count, sizeof *images->entries, compare_paths,
+        qsort_r(images->entries, images->count, sizeof *images->entries, dho_path_compare_entries,
                 images->pool);
     for (size_t i = 1; i < images->count; i++) {
         const char *path = images->pool + images->entries[i].offset;

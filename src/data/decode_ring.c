@@ -11,7 +11,6 @@
 
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { MESSAGE_BYTES = 1024 };
@@ -234,7 +233,7 @@ static void queue_batches(dho_decode_ring *ring)
     }
 }
 
-dho_status dho_decode_ring_next(dho_decode_ring *ring, dho_batch *out, double *seconds_waited)
+dho_status dho_decode_ring_next(dho_decode_ring *ring, dho_batch *out)
 {
     *out = (dho_batch){0};
     queue_batches(ring);
@@ -248,11 +247,9 @@ dho_status dho_decode_ring_next(dho_decode_ring *ring, dho_batch *out, double *s
     ring_slot *slot = &ring->slots[ring->delivered % ring->slot_count];
     pthread_mutex_lock(&ring->lock);
     if (slot->done < slot->batch.count) {
-        const double before = dho_seconds_now();
         dho_activity_begin("waits for images", NULL, false);
         while (slot->done < slot->batch.count) pthread_cond_wait(&ring->ready, &ring->lock);
         dho_activity_end();
-        if (seconds_waited != NULL) *seconds_waited += dho_seconds_now() - before;
     }
     pthread_mutex_unlock(&ring->lock);
     if (slot->status != DHO_OK) return dho_fail(slot->status, "%s", slot->message);

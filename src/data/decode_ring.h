@@ -29,7 +29,7 @@ typedef struct dho_decode_ring dho_decode_ring;
 /* See dho_loader_create, _destroy, _next, _release, _skipped and _get_stats. */
 dho_status dho_decode_ring_create(dho_decode_ring **out, const dho_ring_options *options);
 void dho_decode_ring_destroy(dho_decode_ring **ring);
-dho_status dho_decode_ring_next(dho_decode_ring *ring, dho_batch *out, double *seconds_waited);
+dho_status dho_decode_ring_next(dho_decode_ring *ring, dho_batch *out);
 void dho_decode_ring_release(dho_decode_ring *ring, const dho_batch *batch);
 int64_t dho_decode_ring_skipped(const dho_decode_ring *ring);
 dho_loader_stats dho_decode_ring_stats(dho_decode_ring *ring);

@@ -137,7 +137,7 @@ static dho_status finish_augmented(dho_decode_worker *worker, const dho_draw *dr
     dho_rng_init(&rng, o->seed, draw->labelled ? DHO_RNG_PIXELS_LABELLED : DHO_RNG_PIXELS,
                  (uint64_t)draw->pass, (uint64_t)draw->id);
     DHO_TRY(dho_image_augment(&worker->resized, &o->augmentation, &rng, &worker->scratch));
-    dho_image_to_network(&worker->resized, false, &worker->finish, out);
+    dho_image_to_network(&worker->resized, &worker->finish, out);
     return DHO_OK;
 }
 

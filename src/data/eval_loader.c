@@ -69,9 +69,9 @@ void dho_eval_loader_destroy(dho_eval_loader **loader)
     *loader = NULL;
 }
 
-dho_status dho_eval_loader_next(dho_eval_loader *loader, dho_batch *out, double *seconds_waited)
+dho_status dho_eval_loader_next(dho_eval_loader *loader, dho_batch *out)
 {
-    return dho_decode_ring_next(loader->ring, out, seconds_waited);
+    return dho_decode_ring_next(loader->ring, out);
 }
 
 void dho_eval_loader_release(dho_eval_loader *loader, const dho_batch *batch)

@@ -166,7 +166,7 @@ static dho_status scan_folder(const scan *s, const char *name, const level *up)
     return status;
 }
 
-static int compare_paths(const void *a, const void *b, void *pool)
+int dho_path_compare_entries(const void *a, const void *b, void *pool)
 {
     const dho_path_entry *x = a, *y = b;
     return dho_path_compare((const char *)pool + x->offset, (const char *)pool + y->offset);
@@ -179,8 +179,8 @@ dho_status dho_scan_images(dho_path_list *files, const char *root, const char *n
     const size_t first = files->count;
     DHO_TRY(scan_folder(&s, name, NULL));
     if (files->count - first > 1)
-        qsort_r(files->entries + first, files->count - first, sizeof *files->entries, compare_paths,
-                files->pool);
+        qsort_r(files->entries + first, files->count - first, sizeof *files->entries,
+                dho_path_compare_entries, files->pool);
     return DHO_OK;
 }
 

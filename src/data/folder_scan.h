@@ -13,4 +13,7 @@ dho_status dho_scan_classes(dho_path_list *folders, const char *root, dho_unused
 dho_status dho_scan_images(dho_path_list *files, const char *root, const char *name, int32_t label,
                            dho_unused *unused);
 
+/* Their order in a list, for qsort_r; pool: the list's. */
+int dho_path_compare_entries(const void *a, const void *b, void *pool);
+
 #endif

@@ -82,9 +82,9 @@ void dho_loader_destroy(dho_loader **loader)
     *loader = NULL;
 }
 
-dho_status dho_loader_next(dho_loader *loader, dho_batch *out, double *seconds_waited)
+dho_status dho_loader_next(dho_loader *loader, dho_batch *out)
 {
-    return dho_decode_ring_next(loader->ring, out, seconds_waited);
+    return dho_decode_ring_next(loader->ring, out);
 }
 
 void dho_loader_release(dho_loader *loader, const dho_batch *batch)

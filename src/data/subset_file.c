@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-enum { MAX_FILE_BYTES = 1 << 30 };
-
 /* Samples by the hash of their base name. Chained, because in some datasets very many samples share
  * a base name (Caltech-101's image_0001.jpg). */
 typedef struct name_index {
@@ -168,7 +166,7 @@ dho_status dho_subset_file(dho_id_list *out, dho_dataset *dataset, const char *p
     name_index index = {0};
     dho_status status;
     *out = (dho_id_list){0};
-    DHO_TRY_GOTO(dho_read_list_file(path, MAX_FILE_BYTES, &text, &size));
+    DHO_TRY_GOTO(dho_read_list_file(path, &text, &size));
     DHO_TRY_GOTO(index_create(&index, dataset));
     DHO_TRY_GOTO(dho_alloc_zero(&marked, (size_t)dataset->count, sizeof *marked, "label list"));
     DHO_TRY_GOTO(mark_lines(&index, (const char *)text, size, path, marked, &count));

@@ -1,4 +1,5 @@
 /* Labelled images that are held out of training. */
+#include "base/compare.h"
 #include "data/dataset_build.h"
 #include "dho/alloc.h"
 #include "dho/rng.h"
@@ -20,12 +21,6 @@ static int compare_candidates(const void *a, const void *b)
     if (x->label != y->label) return x->label < y->label ? -1 : 1;
     if (x->number != y->number) return x->number < y->number ? -1 : 1;
     return x->id < y->id ? -1 : x->id > y->id;
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return x < y ? -1 : x > y;
 }
 
 /* By the path, not by the id: a new image in a class changes nothing about the others. */
@@ -62,7 +57,7 @@ static dho_status take_first(const candidate *all, int64_t count, const dho_hold
                             n == 1 ? "" : "s", (long long)take);
         for (int64_t i = 0; i < take; i++) out->ids[out->count++] = all[first + i].id;
     }
-    qsort(out->ids, (size_t)out->count, sizeof *out->ids, compare_ids);
+    qsort(out->ids, (size_t)out->count, sizeof *out->ids, dho_compare_int64);
     return DHO_OK;
 }
 

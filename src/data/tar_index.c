@@ -112,8 +112,8 @@ typedef struct reader {
     const uint8_t *data;
     const char *name; /* of the file */
     uint64_t count, text_bytes;
-    size_t files_at, members_at, text_at, text_end; /* offsets */
-    size_t cursor;                                  /* the next text */
+    size_t members_at, text_end; /* offsets */
+    size_t cursor;               /* the next text */
 } reader;
 
 static dho_status check_header(reader *r, size_t size, dho_tar_index *out, uint32_t *out_files)
@@ -143,9 +143,8 @@ static dho_status check_header(reader *r, size_t size, dho_tar_index *out, uint3
     if (dho_get_le(data + size - CRC_BYTES, 4) != dho_crc32(0, data, size - CRC_BYTES))
         return dho_fail(DHO_ERR_FORMAT, "%s: offset %zu: the checksum is wrong: damaged", r->name,
                         size - CRC_BYTES);
-    r->files_at = HEADER_BYTES;
-    r->members_at = r->files_at + (size_t)files * FILE_BYTES;
-    r->text_at = r->cursor = r->members_at + (size_t)r->count * MEMBER_BYTES;
+    r->members_at = HEADER_BYTES + (size_t)files * FILE_BYTES;
+    r->cursor = r->members_at + (size_t)r->count * MEMBER_BYTES;
     r->text_end = size - CRC_BYTES;
     *out_files = (uint32_t)files;
     out->classes = (int32_t)classes;
@@ -175,7 +174,7 @@ static dho_status read_names(reader *r, uint32_t files, dho_tar_index *out)
             return dho_fail(DHO_ERR_FORMAT, "%s: offset %zu: \"%.300s\" is no name of a shard",
                             r->name, at, text);
         DHO_TRY(dho_tar_index_add_file(out, text,
-                                       dho_get_le(r->data + r->files_at + 8 * (size_t)i, 8)));
+                                       dho_get_le(r->data + HEADER_BYTES + 8 * (size_t)i, 8)));
     }
     DHO_TRY(dho_alloc_zero(&out->class_names, (size_t)out->classes, sizeof *out->class_names,
                            "shards: class names"));

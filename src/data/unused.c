@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 /* Of one and of more. */
 static const char *const words[DHO_UNUSED_REASONS][2] = {

@@ -3,7 +3,6 @@
 
 #include "base/compare.h"
 #include "dho/alloc.h"
-#include "dho/checkpoint.h"
 #include "dho/distill.h"
 #include "dho/evaluation.h"
 #include "dho/file.h"

@@ -7,8 +7,6 @@
 #include "dho/config.h"
 #include "dho/file.h"
 
-#include <string.h>
-
 /* A configuration of the run. *found: it is there and can be read; dho_config_free is due then. */
 static dho_status load_config(const char *run_folder, const char *name, dho_config *out,
                               bool *found)

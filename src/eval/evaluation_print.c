@@ -2,7 +2,6 @@
 
 #include "dho/config.h"
 
-#include <math.h>
 #include <stdio.h>
 
 static void print_choice(const dho_evaluation *evaluation)

@@ -2,7 +2,6 @@
 #include "dho/export.h"
 
 #include "base/text.h"
-#include "dho/alloc.h"
 #include "dho/classifier.h"
 #include "dho/file.h"
 #include "dho/log.h"

@@ -5,7 +5,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static dho_status format_names(char *const *names, int classes, char **out)
 {

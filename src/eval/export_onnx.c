@@ -7,7 +7,6 @@
 #include "nn/graph_onnx.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 /* What is written. */
 typedef struct onnx_export {
@@ -67,7 +66,6 @@ static void add_heads(dho_onnx *onnx, const onnx_export *job, const char *const 
     const dho_classifier *from = job->from;
     const dho_student *student = &job->deployed;
     const bool dual = student->head_count == 2;
-    const int64_t shape[1] = {student->classes};
     const char *without = add_mask(onnx, job->mask, student->classes);
     const char *p = softmax(onnx, names[student->heads[0]], 1, without);
     if (dual) {
@@ -82,12 +80,12 @@ static void add_heads(dho_onnx *onnx, const onnx_export *job, const char *const 
         onnx, p, "probabilities",
         dual ? "p = alpha softmax(ce) + (1 - alpha) softmax(kd / beta), at the temperature"
              : "softmax(logits / temperature)",
-        1, shape);
+        student->classes);
     dho_onnx_output(onnx, names[student->heads[0]], dual ? "logits_ce" : "logits",
-                    dual ? "of the head that learnt from labels" : "", 1, shape);
+                    dual ? "of the head that learnt from labels" : "", student->classes);
     if (dual)
         dho_onnx_output(onnx, names[student->heads[1]], "logits_kd",
-                        "of the head that learnt from the teacher", 1, shape);
+                        "of the head that learnt from the teacher", student->classes);
 }
 
 static dho_status write_file(const onnx_export *job, const char *path)

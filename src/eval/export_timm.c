@@ -51,11 +51,6 @@ static double crop_share(int image, int resize)
     return floor(1e6 * image / resize) / 1e6;
 }
 
-static json_t *triple(const double v[3])
-{
-    return json_pack("[f, f, f]", v[0], v[1], v[2]);
-}
-
 /* What timm calls pretrained_cfg: the preprocessing, and where the model begins and ends. */
 static json_t *describe_input(const dho_classifier *from, const dho_export_list *list, int classes)
 {
@@ -68,8 +63,8 @@ static json_t *describe_input(const dho_classifier *from, const dho_export_list 
     return json_pack("{s:i, s:[i, i, i], s:s, s:f, s:s, s:o, s:o, s:s, s:s}", "num_classes",
                      classes, "input_size", 3, side, side, "interpolation",
                      dho_filter_name(from->transform.filter), "crop_pct", crop_share(side, resize),
-                     "crop_mode", "center", "mean", triple(model->mean), "std", triple(model->std),
-                     "first_conv", first, "classifier",
+                     "crop_mode", "center", "mean", dho_json_triple(model->mean), "std",
+                     dho_json_triple(model->std), "first_conv", first, "classifier",
                      list->classifier[0] != '\0' ? list->classifier : "head");
 }
 

@@ -69,10 +69,8 @@ dho_status dho_image_resize_window(const dho_image *source, dho_box box, int ful
 void dho_resize_center_crop_geometry(int width, int height, int resize_short, int crop,
                                      int *resized_width, int *resized_height, dho_box *crop_box);
 
-/* 8-bit RGB to normalised NHWC of one image, flipped left-right when asked. out:
- * [height][width][3] of finish->type. */
-void dho_image_to_network(const dho_image *image, bool flip, const dho_pixel_finish *finish,
-                          void *out);
+/* 8-bit RGB to normalised NHWC of one image. out: [height][width][3] of finish->type. */
+void dho_image_to_network(const dho_image *image, const dho_pixel_finish *finish, void *out);
 
 /* --- pixel_finish.c --- */
 

@@ -2,7 +2,6 @@
 #include "image/operation.h"
 
 #include <math.h>
-#include <string.h>
 
 /* Pillow's Image.blend of two values. */
 static uint8_t blend(uint8_t other, uint8_t value, float factor)

@@ -6,10 +6,10 @@
  * the usual constants; whether it does so for all 768 values is tried when the tables are made. */
 #include "dho/image.h"
 
+#include "base/bytes.h"
 #include "image/image_codec.h"
 
 #include <math.h>
-#include <string.h>
 
 /* Where fmaf is one instruction. */
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
@@ -54,14 +54,6 @@ size_t dho_pixel_bytes(dho_compute_dtype type)
     return 3 * (type == DHO_DTYPE_FP32 ? sizeof(float) : sizeof(uint16_t));
 }
 
-static inline uint16_t to_bf16(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 0x40); /* not a number */
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
 /* The constants of 16 pixels. */
 typedef struct lane_constants {
     float mean[LANES], std[LANES], inverse_std[LANES];
@@ -98,7 +90,7 @@ static size_t finish_blocks(const dho_pixel_finish *finish, const uint8_t *pixel
         } else {
             float lanes[LANES];
             finish_lanes(pixels + i, &constants, lanes);
-            for (size_t j = 0; j < LANES; j++) halves[i + j] = to_bf16(lanes[j]);
+            for (size_t j = 0; j < LANES; j++) halves[i + j] = dho_bf16_store(lanes[j]);
         }
     }
     return whole;
@@ -117,7 +109,7 @@ void dho_pixel_finish_row(const dho_pixel_finish *finish, const uint8_t *pixels,
             if (finish->type == DHO_DTYPE_FP32)
                 floats[to + c] = value;
             else
-                halves[to + c] = to_bf16(value);
+                halves[to + c] = dho_bf16_store(value);
         }
     }
 }

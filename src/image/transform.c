@@ -63,12 +63,11 @@ void dho_resize_center_crop_geometry(int width, int height, int resize_short, in
                           .height = crop};
 }
 
-void dho_image_to_network(const dho_image *image, bool flip, const dho_pixel_finish *finish,
-                          void *out)
+void dho_image_to_network(const dho_image *image, const dho_pixel_finish *finish, void *out)
 {
     const size_t width = (size_t)image->width, row_bytes = width * dho_pixel_bytes(finish->type);
     for (size_t y = 0; y < (size_t)image->height; y++)
-        dho_pixel_finish_row(finish, image->pixels + y * width * 3, width, flip,
+        dho_pixel_finish_row(finish, image->pixels + y * width * 3, width, false,
                              (char *)out + y * row_bytes);
 }
 
@@ -86,6 +85,6 @@ dho_status dho_image_eval_transform(const dho_image *image, int resize_short, in
     const dho_box whole = {.width = image->width, .height = image->height};
     DHO_TRY(
         dho_image_resize_window(image, whole, width, height, window, filter, scratch, temporary));
-    dho_image_to_network(temporary, false, finish, out);
+    dho_image_to_network(temporary, finish, out);
     return DHO_OK;
 }

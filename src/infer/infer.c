@@ -113,7 +113,7 @@ dho_status dho_infer_next(dho_infer *infer, const dho_batch **out)
     batch->count = 0;
     if (infer->stop != NULL && infer->stop())
         return dho_fail(DHO_PREEMPTED, "stopped between two batches of images");
-    DHO_TRY(dho_eval_loader_next(infer->loader, batch, NULL));
+    DHO_TRY(dho_eval_loader_next(infer->loader, batch));
     if (batch->count == 0) return DHO_OK;
     DHO_TRY(dho_executor_prepare(infer->executor, batch->count));
     dho_executor_forward(infer->executor, batch->count, batch->images, infer->model->parameters,

@@ -82,12 +82,12 @@ dho_places_shape dho_pass_places(const dho_node_pass *pass)
     return (dho_places_shape){pass->batch, in->height * in->width, in->channels};
 }
 
-void dho_pass_residual_backward(const dho_node_pass *pass, int input)
+void dho_pass_residual_backward(const dho_node_pass *pass)
 {
-    float *to = pass->dx[input];
+    float *to = pass->dx[1];
     const size_t count = (size_t)pass->rows * (size_t)pass->node->channels;
     if (to == NULL || to == pass->dy) return;
-    if (pass->add[input])
+    if (pass->add[1])
         pass->kernels->add(pass->compute, count, to, pass->dy, to);
     else
         memcpy(to, pass->dy, count * sizeof *to);

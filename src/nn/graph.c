@@ -123,6 +123,16 @@ void dho_shape_of_input(dho_graph *graph, dho_node *node)
     node->channels = in->channels;
 }
 
+void dho_shape_of_branch(dho_graph *graph, dho_node *node, const char *what)
+{
+    const dho_node *residual = dho_graph_node(graph, node->inputs[1]);
+    dho_shape_of_input(graph, node);
+    node->is_float = true;
+    dho_graph_demand(graph, !dho_graph_node(graph, node->inputs[0])->is_float, what);
+    dho_graph_demand(graph, residual->is_float && dho_same_shape(node, residual),
+                     "a residual that is not float, or of another shape");
+}
+
 void dho_shape_of_windows(dho_graph *graph, dho_node *node)
 {
     const dho_window *w = node->attributes;

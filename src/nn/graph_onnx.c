@@ -6,7 +6,6 @@
 #include "nn/onnx_pass.h"
 
 #include <math.h>
-#include <string.h>
 
 /* The ONNX names of a value; NULL: it is not there in this form. */
 typedef struct written_value {

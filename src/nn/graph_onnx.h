@@ -5,8 +5,6 @@
 #include "dho/graph.h"
 #include "onnx/onnx_file.h"
 
-#include <stdbool.h>
-
 /* A model's numbers; all borrowed. */
 typedef struct dho_onnx_source {
     const dho_graph *graph;

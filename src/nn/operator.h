@@ -145,6 +145,9 @@ void dho_shape_of_input(dho_graph *graph, dho_node *node);
 void dho_shape_of_windows(dho_graph *graph, dho_node *node);
 void dho_shape_of_vector(dho_graph *graph, dho_node *node);
 void dho_shape_of_tokens(dho_graph *graph, dho_node *node);
+/* Of input 0, a branch, which is added to the float residual stream, input 1. `what`: of a branch
+ * that is the stream itself, for the message. */
+void dho_shape_of_branch(dho_graph *graph, dho_node *node, const char *what);
 bool dho_same_shape(const dho_node *a, const dho_node *b);
 /* The factor of an image of the pass at place `drop`; 1 at -1. */
 float dho_pass_drop(const dho_node_pass *pass, int image, int drop);
@@ -152,8 +155,8 @@ float dho_pass_drop(const dho_node_pass *pass, int image, int drop);
 dho_places_shape dho_pass_places(const dho_node_pass *pass);
 /* The bits DHO_CALL_* of backward of a convolution or a linear layer. */
 unsigned dho_pass_backward_calls(const dho_node_pass *pass);
-/* Backward of a float input that is added as it is: its gradient is dy; where it does not lie in
- * the same memory, dy is added or copied there. */
-void dho_pass_residual_backward(const dho_node_pass *pass, int input);
+/* Backward of input 1, the float residual stream that is added as it is: its gradient is dy; where
+ * it does not lie in the same memory, dy is added or copied there. */
+void dho_pass_residual_backward(const dho_node_pass *pass);
 
 #endif

@@ -109,9 +109,9 @@ const char *dho_onnx_int32_bias(dho_onnx *onnx, const char *name, int64_t count,
 /* Dimension 0 is the batch, whatever its size; shape[dims] are the others. */
 const char *dho_onnx_input(dho_onnx *onnx, const char *name, const char *about, int dims,
                            const int64_t *shape);
-/* Makes `value` an output, and gives it the name. */
+/* Makes `value` an output of `width` numbers a row, and gives it the name. */
 void dho_onnx_output(dho_onnx *onnx, const char *value, const char *name, const char *about,
-                     int dims, const int64_t *shape);
+                     int64_t width);
 /* Both texts are copied. */
 void dho_onnx_metadata(dho_onnx *onnx, const char *key, const char *value);
 

@@ -63,9 +63,9 @@ static void rename_value(dho_onnx *onnx, const char *from, char *to)
 }
 
 void dho_onnx_output(dho_onnx *onnx, const char *value, const char *name, const char *about,
-                     int dims, const int64_t *shape)
+                     int64_t width)
 {
-    Dho__Onnx__ValueInfo *output = describe(onnx, name, about, dims, shape);
+    Dho__Onnx__ValueInfo *output = describe(onnx, name, about, 1, &width);
     if (dho_onnx_push(onnx, &onnx->outputs, output)) rename_value(onnx, value, output->name);
 }
 

@@ -5,7 +5,6 @@
 #include "dho/file.h"
 #include "teacher/cache_rows.h"
 
-#include <stdio.h>
 #include <string.h>
 
 typedef struct builder {

@@ -10,7 +10,6 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 /* A mapped shard. Read-only once published, but for `checked`. */

@@ -26,12 +26,6 @@ typedef struct recomputation {
 
 /* --- which --- */
 
-static int compare_ids(const void *a, const void *b)
-{
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* Draw i of n comes from the i-th part of the shards: all are looked at when n >= shards. */
 static int64_t draw_image(const recomputation *r, int64_t i, int64_t n)
 {
@@ -61,7 +55,7 @@ static dho_status choose_images(recomputation *r, int64_t size, int rank, int ra
     const int64_t n = all ? r->spec->count : size;
     DHO_TRY(dho_alloc(&r->ids, (size_t)n, sizeof *r->ids, "sample"));
     for (int64_t i = 0; i < n; i++) r->ids[i] = all ? i : draw_image(r, i, n);
-    qsort(r->ids, (size_t)n, sizeof *r->ids, compare_ids);
+    qsort(r->ids, (size_t)n, sizeof *r->ids, dho_compare_int64);
     int64_t before = -1, different = 0;
     for (int64_t i = 0; i < n; i++) { /* in place: what is written was read */
         const int64_t id = r->ids[i];

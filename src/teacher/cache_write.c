@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -134,8 +133,7 @@ dho_status dho_cache_begin(const char *folder, const dho_cache_spec *spec, int *
              spec->count, spec->views, spec->views == 1 ? "" : "s", bytes, total / 0x1p20);
     DHO_TRY(dho_make_folders(folder));
     /* A whole cache where nobody can write, on a shared disk, say, is found whole as before. */
-    if (access(folder, W_OK) == 0)
-        DHO_TRY(dho_folder_lock(folder, "cache build", false, out_lock));
+    if (access(folder, W_OK) == 0) DHO_TRY(dho_folder_lock(folder, "cache build", false, out_lock));
     warn_of_disk(folder, total);
     DHO_TRY_GOTO(check_folder(folder, spec));
     DHO_TRY_GOTO(check_shard_count(folder, spec));

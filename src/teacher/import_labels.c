@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "dho/alloc.h"
 #include "dho/image.h"
-#include "dho/log.h"
 #include "heads/plausible.h"
 #include "teacher/cache_format.h"
 

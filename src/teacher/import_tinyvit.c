@@ -10,7 +10,6 @@
 #include "teacher/tinyvit_files.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { CRC_BYTES = 1 << 20 };
 

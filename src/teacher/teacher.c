@@ -2,8 +2,6 @@
 
 #include "base/activity.h"
 
-#include <string.h>
-
 static dho_status read_records(dho_cache *cache, const dho_draw *draws, int rows, float *values)
 {
     const dho_cache_spec *spec = dho_cache_get_spec(cache);

@@ -115,7 +115,7 @@ dho_status dho_lanes_run(dho_lanes *lanes, dho_status (*body)(void *context, dho
 static dho_status pull(dho_lanes *all, dho_loader *loader, const dho_share *share)
 {
     dho_batch next;
-    DHO_TRY(dho_loader_next(loader, &next, NULL));
+    DHO_TRY(dho_loader_next(loader, &next));
     dho_lane *owner = &all->items[share->wanted_by[all->pulled]];
     all->pulled = (all->pulled + 1) % share->count;
     while (owner->has_batch && !all->failed) pthread_cond_wait(&all->taken, &all->taking);

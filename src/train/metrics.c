@@ -1,8 +1,6 @@
 /* The table of metrics, and its sums. */
 #include "train/metrics.h"
 
-#include <stddef.h>
-
 const dho_metric_row dho_metric_table[DHO_METRIC_COUNT] = {
 #define DHO_METRIC(id, ...) [DHO_METRIC_##id] = {__VA_ARGS__},
 #include "dho/metric_rows.h"

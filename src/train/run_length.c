@@ -1,6 +1,5 @@
 #include "train/run_length.h"
 
-#include "dho/distill.h"
 #include "dho/loader.h"
 #include "train/run_sizes.h"
 
@@ -44,7 +43,7 @@ dho_run_length dho_run_length_of(const dho_config *config, int64_t labelled, int
     return out;
 }
 
-double dho_run_length_passes(const dho_run_length *length, const dho_config *config, bool labelled)
+static double passes_of(const dho_run_length *length, const dho_config *config, bool labelled)
 {
     const int64_t images = labelled ? length->labelled : length->unlabelled;
     const int64_t batch = labelled ? config->train.batch_labelled : config->train.batch_unlabelled;
@@ -71,8 +70,7 @@ void dho_run_length_describe(const dho_run_length *length, const dho_config *con
     static const char *const words[] = {[DHO_EPOCH_UNLABELLED] = "unlabelled",
                                         [DHO_EPOCH_LABELLED] = "labelled",
                                         [DHO_EPOCH_SHORTER] = "shorter"};
-    const double passes[2] = {dho_run_length_passes(length, config, true),
-                              dho_run_length_passes(length, config, false)};
+    const double passes[2] = {passes_of(length, config, true), passes_of(length, config, false)};
     const double epochs = (double)length->total_steps / (double)length->steps_per_epoch;
     int used = snprintf(out, bytes, "%lld step%s: %.4g epoch%s of %lld step%s (train.epoch_of: %s)",
                         (long long)length->total_steps, plural((double)length->total_steps), epochs,

@@ -15,9 +15,6 @@ typedef struct dho_run_length {
  * 0 when none is an unlabelled one. Local. */
 dho_run_length dho_run_length_of(const dho_config *config, int64_t labelled, int64_t unlabelled);
 
-/* Passes over the labelled (or unlabelled) images in all steps. */
-double dho_run_length_passes(const dho_run_length *length, const dho_config *config, bool labelled);
-
 /* "600 steps: 9.6 epochs of 62 steps (train.epoch_of: unlabelled); 240 passes over 40 labelled
  * images; 9.6 passes over 2000 unlabelled images" */
 void dho_run_length_describe(const dho_run_length *length, const dho_config *config, char *out,

@@ -2,7 +2,6 @@
 #include "dho/alloc.h"
 #include "dho/log.h"
 #include "dho/microbatch.h"
-#include "dho/teacher.h"
 #include "train/run_sizes.h"
 #include "train/trainer_internal.h"
 

@@ -1,6 +1,8 @@
 /* Element types: names, sizes, exact half precision, conversion to float and int64. */
 #include "dho/safetensors.h"
 
+#include "base/bytes.h"
+
 #include <string.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensors are read as they lie in memory");
@@ -25,20 +27,6 @@ const char *dho_dtype_name(dho_dtype dtype)
     return dtypes[dtype].name;
 }
 
-static float bits_to_float(uint32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static uint32_t float_to_bits(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
 /* IEEE 754 binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits. Neither direction meets a
  * subnormal float on the way to a result other than 0, so both are right with denormals flushed. */
 float dho_half_to_float(uint16_t half)
@@ -47,17 +35,17 @@ float dho_half_to_float(uint16_t half)
     const uint32_t exponent = half & 0x7c00u, fraction = half & 0x03ffu;
     uint32_t magnitude;
     if (exponent == 0) /* fraction * 2^-24, as the difference of two normal numbers */
-        magnitude = float_to_bits(bits_to_float(0x38800000u | fraction << 13) - 0x1p-14f);
+        magnitude = dho_float_bits(dho_float_of_bits(0x38800000u | fraction << 13) - 0x1p-14f);
     else if (exponent == 0x7c00u)
         magnitude = 0x7f800000u | fraction << 13 | (fraction != 0 ? 0x00400000u : 0);
     else
         magnitude = ((exponent | fraction) << 13) + (112u << 23);
-    return bits_to_float(sign | magnitude);
+    return dho_float_of_bits(sign | magnitude);
 }
 
 uint16_t dho_float_to_half(float value)
 {
-    const uint32_t bits = float_to_bits(value);
+    const uint32_t bits = dho_float_bits(value);
     const uint32_t sign = bits >> 16 & 0x8000u;
     uint32_t magnitude = bits & 0x7fffffffu;
     if (magnitude > 0x7f800000u) /* NaN: quiet, the upper payload kept */
@@ -65,7 +53,7 @@ uint16_t dho_float_to_half(float value)
     else if (magnitude >= 0x477ff000u) /* 65520 and above round to infinity */
         magnitude = 0x7c00u;
     else if (magnitude < 0x38800000u) /* below 2^-14: one unit of 0.5's last place is 2^-24 */
-        magnitude = float_to_bits(bits_to_float(magnitude) + 0.5f) - 0x3f000000u;
+        magnitude = dho_float_bits(dho_float_of_bits(magnitude) + 0.5f) - 0x3f000000u;
     else
         magnitude = ((magnitude + 0x0fffu + (magnitude >> 13 & 1u)) >> 13) - (112u << 10);
     return (uint16_t)(sign | magnitude);
@@ -90,7 +78,7 @@ void dho_tensor_to_float(const dho_tensor_view *tensor, float *out)
     case DHO_F16:
         CONVERT(uint16_t, dho_half_to_float(x));
     case DHO_BF16:
-        CONVERT(uint16_t, bits_to_float((uint32_t)x << 16));
+        CONVERT(uint16_t, dho_float_of_bits((uint32_t)x << 16));
     case DHO_F64:
         CONVERT(double, (float)x);
     case DHO_I64:

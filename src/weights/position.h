@@ -4,8 +4,6 @@
 
 #include "dho/status.h"
 
-#include <stddef.h>
-
 /* From [1 + from_side^2][channels] to [1 + to_side^2][channels]: the class token's as it is, the
  * grid's by bicubic interpolation as torch.nn.functional.interpolate(mode="bicubic",
  * antialias=True, align_corners=False), which open_clip's resize_pos_embed calls. Errors:

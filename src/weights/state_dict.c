@@ -5,7 +5,6 @@
 #include "weights/state_dict_fill.h"
 #include "weights/tensor_index.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Copies a convolution weight between [o][i][h*w] (file) and [o][h*w][i] (slab). */

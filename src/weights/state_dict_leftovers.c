@@ -1,7 +1,6 @@
 #include "weights/state_dict_leftovers.h"
 
 #include "base/text.h"
-#include "weights/state_dict_names.h"
 #include "weights/tensor_index.h"
 
 #include <stdio.h>

@@ -1,8 +1,6 @@
 /* Under which names, and behind which prefix, a file keeps a model. */
 #include "weights/state_dict_names.h"
 
-#include "weights/tensor_index.h"
-
 #include <stdio.h>
 #include <string.h>
 

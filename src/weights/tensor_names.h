@@ -4,7 +4,6 @@
 #define DHO_WEIGHTS_TENSOR_NAMES_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 typedef enum dho_naming {
     DHO_NAMES_OWN,         /* OpenAI's and open_clip's; for other models torchvision's */

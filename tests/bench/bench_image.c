@@ -3,10 +3,10 @@
  *   gcc -std=c17 -O3 -march=native -Iinclude tests/bench/bench_image.c build/release/libdho.a \
  *       -ljpeg -lpng -lz -ljansson -lm -lpthread -o bench_image && ./bench_image photo.jpg */
 #define _POSIX_C_SOURCE 200809L
-#include "image/image_codec.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/image.h"
+#include "image/image_codec.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ static double now(void)
 
 static dho_status to_network(const dho_image *image, const dho_pixel_finish *finish, void *out)
 {
-    dho_image_to_network(image, true, finish, out);
+    dho_image_to_network(image, finish, out);
     return DHO_OK;
 }
 

@@ -4,8 +4,8 @@
  * GFLOP/s of gemm and of the convolutions of ResNet-18 (weighted by how often each occurs), GB/s of
  * the element-wise kernels counted as the bytes of the tensors each must touch once. */
 #define _GNU_SOURCE
+#include "conv_shape.h"
 #include "dho/alloc.h"
-#include "dho/compute.h"
 #include "dho/rng.h"
 
 #include <stdio.h>
@@ -66,19 +66,8 @@ static int resnet18(layer *out, int side, int width, int image)
 
 static dho_conv_shape shape_of(const layer *l, int batch, int groups)
 {
-    const int out = (l->in_side + 2 * l->padding - l->kernel) / l->stride + 1;
-    return (dho_conv_shape){.batch = batch,
-                            .in_h = l->in_side,
-                            .in_w = l->in_side,
-                            .in_c = l->in_c,
-                            .out_h = out,
-                            .out_w = out,
-                            .out_c = l->out_c,
-                            .kernel_h = l->kernel,
-                            .kernel_w = l->kernel,
-                            .stride = l->stride,
-                            .padding = l->padding,
-                            .groups = groups};
+    return conv_shape((int[]){batch, l->in_side, l->in_side, l->in_c, l->out_c, l->kernel,
+                              l->kernel, l->stride, l->padding, groups});
 }
 
 static double budget = 0.3;
@@ -198,28 +187,18 @@ static void bench_norm(dho_compute *c, int64_t rows, int channels)
         &(dho_batch_norm_tensors){.x = x, .gamma = v[0], .beta = v[1], .residual = extra, .y = y},
         v[2], v[3], v[4]));
     line("bn fwd residual relu", 4 * n, best);
-    TIME(k->batch_norm_backward(c, &shape,
-                                &(dho_batch_norm_gradients){.x = x,
-                                                            .gamma = v[0],
-                                                            .beta = v[1],
-                                                            .y = y,
-                                                            .dy = dy,
-                                                            .dx = dx,
-                                                            .dgamma = v[4],
-                                                            .dbeta = v[5]},
-                                v[2], v[3]));
+    dho_batch_norm_gradients gradients = {.x = x,
+                                          .gamma = v[0],
+                                          .beta = v[1],
+                                          .y = y,
+                                          .dy = dy,
+                                          .dx = dx,
+                                          .dgamma = v[4],
+                                          .dbeta = v[5]};
+    TIME(k->batch_norm_backward(c, &shape, &gradients, v[2], v[3]));
     line("bn bwd relu", 7 * n, best);
-    TIME(k->batch_norm_backward(c, &shape,
-                                &(dho_batch_norm_gradients){.x = x,
-                                                            .gamma = v[0],
-                                                            .beta = v[1],
-                                                            .y = y,
-                                                            .dy = dy,
-                                                            .dx = dx,
-                                                            .dresidual = extra,
-                                                            .dgamma = v[4],
-                                                            .dbeta = v[5]},
-                                v[2], v[3]));
+    gradients.dresidual = extra;
+    TIME(k->batch_norm_backward(c, &shape, &gradients, v[2], v[3]));
     line("bn bwd residual relu", 7 * n, best);
     TIME(k->batch_norm_inference(
         c, &shape, &(dho_batch_norm_tensors){.x = x, .gamma = v[0], .beta = v[1], .y = y}, v[2],

@@ -61,7 +61,7 @@ static void measure_load(const dho_dataset *dataset, dho_sampler *sampler, int t
     check(dho_loader_create(&loader, &options, &steps));
     const double start = dho_seconds_now();
     while (dho_seconds_now() - start < seconds) {
-        check(dho_loader_next(loader, &batch, NULL));
+        check(dho_loader_next(loader, &batch));
         images += batch.count;
         dho_loader_release(loader, &batch);
     }

@@ -14,7 +14,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { ROWS = 32, DIM = 1024, CLASSES = 1000, TOP = 32, MOST_STEPS = 100000 };
 

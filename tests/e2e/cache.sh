@@ -88,27 +88,21 @@ run 2 train -c "$work/base.yaml" --out "$work/top" --set teacher.cache="$work/wh
     --set train.steps=3 >"$work/log" 2>&1 || die "training on top-k logits"
 pass "training on top-k logits"
 
-refuse() { # TEXT ARGUMENT ...
-    local text=$1
-    shift
-    "$DHO" "$@" --out "$work/refused" >"$work/log" 2>&1 && die "not refused: $*"
-    grep '^dho: error: ' "$work/log" | grep -q -- "$text" || die "the error does not say $text"
-    pass "$(grep '^dho: error: ' "$work/log" | sed "s|$work/||g")"
-}
+refused() { refuse 2 "$@" --out "$work/refused"; } # TEXT ARGUMENT ...
 # What an interrupted build has left is only taken over with the very same settings.
 cp -r "$work/whole" "$work/refused" && rm "$work/refused"/{cache.json,shard-00001-of-*}
-refuse 'interpolation is "bicubic", expected "bilinear"' "${build[@]}" \
+refused 'interpolation is "bicubic", expected "bilinear"' "${build[@]}" \
     --set data.interpolation=bilinear
-refuse "shards is 12, expected 3" "${build[@]}" --shards 3
+refused "shards is 12, expected 3" "${build[@]}" --shards 3
 compute=$(grep -o '"compute": *"[^"]*"' "$work/whole/cache.json" | cut -d '"' -f 4)
-refuse "compute is \"$compute\", expected \"ref fp32\"" \
+refused "compute is \"$compute\", expected \"ref fp32\"" \
     "${build[@]}" --set compute.backend=ref
 diff "$work"/{whole,refused}/shard-00002-of-00012.bin || die "a refused build changed a shard"
 rm -r "$work/refused"
 center=("${build[@]:0:6}" --center --shards 4 --set eval.resize=40)
 "$DHO" "${center[@]}" --out "$work/refused" >"$work/log" 2>&1 || die "a cache of centre crops"
 rm "$work"/refused/{cache.json,shard-00001-of-*}
-refuse "short_side is 40, expected 64" "${center[@]}" --set eval.resize=64
+refused "short_side is 40, expected 64" "${center[@]}" --set eval.resize=64
 rm -r "$work/refused"
 "$DHO" train -c "$work/base.yaml" --out "$work/bilinear" --set train.steps=1 \
     --set data.interpolation=bilinear >"$work/log" 2>&1 || die "a student of another filter"
@@ -158,8 +152,8 @@ mv "${images[7]}" "$work/image" && cp "${images[100]}" "${images[7]}"
 found_again "image ${images[7]#"$work/data/train/"}" "$work/few" "$teacher" --sample 240
 mv "$work/image" "${images[7]}"
 
-refuse "--top: keeps the largest logits: needs --store logits" "${build[@]:0:6}" --top 8
-refuse "top is 21, expected 1 to 20" "${build[@]:0:6}" --store logits --top 21
-refuse "leave one out" "${build[@]:0:6}" --store logits --top 8 --encoding int8
-refuse "expected a whole number from 1 to 65536" "${build[@]}" --shards 65537
+refused "--top: keeps the largest logits: needs --store logits" "${build[@]:0:6}" --top 8
+refused "top is 21, expected 1 to 20" "${build[@]:0:6}" --store logits --top 21
+refused "leave one out" "${build[@]:0:6}" --store logits --top 8 --encoding int8
+refused "expected a whole number from 1 to 65536" "${build[@]}" --shards 65537
 finish

@@ -1,12 +1,7 @@
 # Calibration, classes and paired comparisons from stored outputs; class weights and logit adjustment.
 . "$(dirname "$0")/lib.bash"
 small_data
-train() { # RANKS NAME ARGUMENT ...
-    local ranks=$1 name=$2
-    shift 2
-    run "$ranks" train -c "$work/base.yaml" --set train.steps=6 --out "$work/$name" "$@" >"$work/log" 2>&1 ||
-        die "training $name"
-}
+short=(--set train.steps=6)
 evaluate() { # NAME ARGUMENT ...
     local name=$1
     shift

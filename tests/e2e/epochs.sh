@@ -3,31 +3,7 @@
 . "$(dirname "$0")/lib.bash"
 small_data # 240 images, 40 of them labelled
 
-train() { # RANKS NAME ARGUMENT ...
-    local ranks=$1 name=$2
-    shift 2
-    run "$ranks" train -c "$work/base.yaml" --out "$work/$name" "$@" >"$work/log" 2>&1 ||
-        die "training $name"
-}
-refuse() { # TEXT ARGUMENT ...: exit code 2 and one message, on 2 ranks
-    local text=$1 status=0
-    shift
-    run 2 train "$@" --out "$work/refused" >"$work/log" 2>&1 || status=$?
-    [ $status = 2 ] || die "exit code $status, not 2: $*"
-    [ "$(grep -c '^dho: error' "$work/log")" = 1 ] || die "not one message: $*"
-    grep '^dho: error: ' "$work/log" | grep -q -- "$text" || die "does not say $text"
-    pass "$(grep '^dho: error: ' "$work/log" | sed "s|$work/||g")"
-}
-says() { # TEXT: the line of the run's length
-    grep -q -- "$1" "$work/log" || die "does not say \"$1\""
-    pass "$1"
-}
-bits() { # NAME NAME TEXT: the last checkpoints
-    local last
-    last=$(ls "$work/$1/checkpoints" | tail -1)
-    cmp -s "$work"/{"$1","$2"}/checkpoints/"$last"/model.safetensors || die "$3"
-    pass "$3"
-}
+refused() { ranks=2 refuse 2 "$1" train "${@:2}" --out "$work/refused"; } # TEXT ARGUMENT ...
 
 # An epoch of the unlabelled images: 15 steps for each method.
 for method in ce kd single_head dho; do
@@ -49,7 +25,7 @@ for forward in stacked separate; do
     says "^30 steps: 2.308 epochs of 13 steps .*; 10.2 passes over 40 labelled images; 2.32 passes over 200"
     for ranks in 2 4; do
         train $ranks "$forward$ranks" "${args[@]}"
-        bits "$forward" "$forward$ranks" "loader, $forward: the same bits on 1 and $ranks ranks"
+        same "$forward" "$forward$ranks" "loader, $forward: the same bits on 1 and $ranks ranks"
     done
 done
 train 1 whole "${loader[@]}" --set train.steps=30
@@ -59,9 +35,9 @@ constant=("${loader[@]}" --set train.schedule=constant)
 train 2 resumed "${constant[@]}" --set train.steps=15
 train 4 resumed "${constant[@]}" --set train.steps=30
 train 1 straight "${constant[@]}" --set train.steps=30
-bits straight resumed "loader: resumed in the second epoch on other ranks: the same bits"
+same straight resumed "loader: resumed in the second epoch on other ranks: the same bits"
 train 1 conflict "${constant[@]}" --set train.steps=30 --set train.conflict_every=1
-bits straight conflict "loader: measuring the conflict of smaller batches changes no bit"
+same straight conflict "loader: measuring the conflict of smaller batches changes no bit"
 
 # Classes with fewer images than shots.
 few=(--set data.shots=20 --set train.steps=2)
@@ -71,14 +47,14 @@ train 1 repeated "${few[@]}" --set data.small_classes=repeat
 grep -q "20 of 20 classes .*some of them are repeated" "$work/log" || die "repeat is not said"
 says "passes over 400 labelled images"
 train 2 repeated2 "${few[@]}" --set data.small_classes=repeat
-bits repeated repeated2 "repeated images: the same bits on 1 and 2 ranks"
+same repeated repeated2 "repeated images: the same bits on 1 and 2 ranks"
 
 # Wrong.
 sed 's/steps: 50/steps: 50, epochs: 2/' "$work/base.yaml" >"$work/both.yaml"
-refuse "train.steps: train.steps and train.epochs cannot both be set: leave one out" -c "$work/both.yaml"
-refuse "cannot both be set" -c "$work/base.yaml" --set train.steps=5 --set train.epochs=2
-refuse "train.epochs and train.steps are both 0" -c "$work/base.yaml" --set train.steps=0 --set train.epochs=0
-refuse "data.exclude_labelled, data.holdout: 240 of 240 images are no unlabelled ones, and shard 0" -c "$work/base.yaml" \
+refused "train.steps: train.steps and train.epochs cannot both be set: leave one out" -c "$work/both.yaml"
+refused "cannot both be set" -c "$work/base.yaml" --set train.steps=5 --set train.epochs=2
+refused "train.epochs and train.steps are both 0" -c "$work/base.yaml" --set train.steps=0 --set train.epochs=0
+refused "data.exclude_labelled, data.holdout: 240 of 240 images are no unlabelled ones, and shard 0" -c "$work/base.yaml" \
     --set data.labels=all --set data.exclude_labelled=true
-refuse "expected one of unlabelled, labelled, shorter" -c "$work/base.yaml" --set train.epoch_of=both
+refused "expected one of unlabelled, labelled, shorter" -c "$work/base.yaml" --set train.epoch_of=both
 finish

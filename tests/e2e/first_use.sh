@@ -12,28 +12,17 @@ for class in data/train/*; do
     cp "our birds/$name"/* "birds/labelled/$name"
     cp "our birds/$name"/*0.jpg "birds/labelled/$name/more.jpg"
 done
-dho() { # EXIT_CODE TEXT ARGUMENT ...: on 2 ranks
-    local code=$1 text=$2 status=0
-    shift 2
-    timeout 120 "$here/launch/mpirun.sh" 2 "$DHO" "$@" >"$work/log" 2>&1 || status=$?
-    [ $status = "$code" ] || die "exit code $status, not $code: $*"
-    grep -q -- "$text" "$work/log" || die "does not say $text: $*"
-    pass "$(grep -m 1 -- "$text" "$work/log" | sed "s|$work/||g" | cut -c 1-140)"
-}
-says() {
-    grep -q -- "$1" "$work/log" || die "does not say \"$1\""
-    pass "$(grep -m 1 -- "$1" "$work/log" | sed "s|$work/||g" | cut -c 1-140)"
-}
+ranks=2
 files() { find . -type f ! -name log | sort | xargs -d '\n' sha256sum; }
 
 # --- class folders and a heap, found by their names; each printed command works ---
-dho 0 "^labelled .*birds/labelled: 100 images of 20 classes, 5 to 5 a class" init birds
+expect 0 "^labelled .*birds/labelled: 100 images of 20 classes, 5 to 5 a class" init birds
 says "^unlabelled .*birds/unlabelled: 120 images"
 says "^held out .*1 labelled image of each class"
 says "^written .*birds.yaml"
 cp log printed
 grep -q "unlabelled: birds/unlabelled" birds.yaml || die "birds.yaml does not name the heap"
-dho 2 "birds.yaml: is there already" init birds
+expect 2 "birds.yaml: is there already" init birds
 # Small, so that the test is quick; else as printed.
 small=(--set train.epochs=0 --set train.steps=4 --set data.image_size=32 --set student.width=8 --set eval.resize=32)
 commands=$(grep '^dho ' printed)
@@ -63,7 +52,7 @@ done
 pass "the printed commands lead to an exported student"
 
 # --- one head or two: advice from two accuracies, none without them ---
-dho 0 "^teacher .*runs/birds/teacher-cache: .* of 20 held-out images right" init birds --out again.yaml
+expect 0 "^teacher .*runs/birds/teacher-cache: .* of 20 held-out images right" init birds --out again.yaml
 grep -qE "^(labels|advice) " log && die "advice without the labels' figure"
 says "^#   dho train again.yaml --set method=ce --out runs/birds/ce"
 grep -q "cache build" log && die "makes a cache that is there"
@@ -72,7 +61,7 @@ cp -r "our birds" pets/train
 cp -r data/val pets/val
 "$DHO" init pets >log || die "init pets"
 run 2 cache build -c pets.yaml "${small[@]}" --teacher runs/birds/teacher --views 1 >log 2>&1 || die "a cache of pets"
-dho 0 "^# and from its teacher's evaluation" init pets --out pets-0.yaml
+expect 0 "^# and from its teacher's evaluation" init pets --out pets-0.yaml
 grep -q "^teacher " log && die "scores a teacher on images that it may have learned"
 mkdir -p runs/pets/teacher runs/pets/ce
 scores() { # RUN TOP1: an evaluation of it
@@ -81,56 +70,56 @@ scores() { # RUN TOP1: an evaluation of it
 scores teacher 80
 for figure in "50 one head (method: single_head): the teacher is 30 points" "70 try both" "90 two heads .*not far above .*-10 points"; do
     scores ce "${figure%% *}"
-    dho 0 "^advice  *${figure#* }" init pets --out "pets-${figure%% *}.yaml"
+    expect 0 "^advice  *${figure#* }" init pets --out "pets-${figure%% *}.yaml"
 done
 says "^teacher .*: 80.0 % \[77.4 82.4\] of 1000 images of val right"
 says "^labels .*runs/pets/ce: 90.0 %"
 grep -q "^method: single_head # one head: the teacher (80.0 %) is far above the labels alone (50.0 %)" pets-50.yaml || die "pets-50.yaml"
 grep -q "^method: dho " pets-70.yaml && grep -q "^method: dho " pets-90.yaml || die "two heads"
 echo x >>runs/pets/teacher-cache/cache.json
-dho 0 "the teacher's accuracy is not known" init pets --out pets-1.yaml
+expect 0 "the teacher's accuracy is not known" init pets --out pets-1.yaml
 grep -q "^advice" log && die "advice from a broken cache"
 pass "advice follows the figures"
 
 # --- a dry run is a start without a run ---
-dho 0 "^time     none: all 4 steps are done" train birds.yaml "${small[@]}" --dry-run
-dho 0 "the run goes on from step 4" train birds.yaml "${small[@]}" --set train.steps=40 --dry-run
-dho 2 "differs in" train birds.yaml "${small[@]}" --set train.weight_decay=0.5 --dry-run
-dho 2 "holds a run already" train birds.yaml "${small[@]}" --resume never --dry-run
-dho 2 "no such" train birds.yaml "${small[@]}" --set teacher.cache=nowhere --dry-run
-dho 2 "2 ranks but train.shards is 1" train birds.yaml "${small[@]}" --set train.shards=1 --dry-run
-dho 0 "writes   new/run" train birds.yaml "${small[@]}" --set train.conflict_every=1 --out new/run --dry-run
+expect 0 "^time     none: all 4 steps are done" train birds.yaml "${small[@]}" --dry-run
+expect 0 "the run goes on from step 4" train birds.yaml "${small[@]}" --set train.steps=40 --dry-run
+expect 2 "differs in" train birds.yaml "${small[@]}" --set train.weight_decay=0.5 --dry-run
+expect 2 "holds a run already" train birds.yaml "${small[@]}" --resume never --dry-run
+expect 2 "no such" train birds.yaml "${small[@]}" --set teacher.cache=nowhere --dry-run
+expect 2 "2 ranks but train.shards is 1" train birds.yaml "${small[@]}" --set train.shards=1 --dry-run
+expect 0 "writes   new/run" train birds.yaml "${small[@]}" --set train.conflict_every=1 --out new/run --dry-run
 [ ! -e new ] || die "--dry-run made the run's folder"
 : >file
-dho 1 "file: is no folder" train birds.yaml "${small[@]}" --out file/run --dry-run
+expect 1 "file: is no folder" train birds.yaml "${small[@]}" --out file/run --dry-run
 mkdir locked
-dho 0 "nothing was written" train birds.yaml "${small[@]}" --out locked --dry-run
+expect 0 "nothing was written" train birds.yaml "${small[@]}" --out locked --dry-run
 [ -z "$(ls -A locked)" ] || die "--dry-run left something in an empty folder"
 
 # --- other layouts ---
 rm birds.yaml
-dho 0 "^unlabelled .*unlabelled/2023: 120 images" init birds/labelled birds/unlabelled/2023 --out named.yaml
+expect 0 "^unlabelled .*unlabelled/2023: 120 images" init birds/labelled birds/unlabelled/2023 --out named.yaml
 mkdir -p few/labelled/one && cp -r "our birds"/* few/labelled && cp "$(ls -d "our birds"/*/* | head -n 1)" few/labelled/one
-dho 0 "^held out    none: a class has fewer than 4 images" init few --out few.yaml
+expect 0 "^held out    none: a class has fewer than 4 images" init few --out few.yaml
 says "accuracy: cannot be measured"
 grep -q "^dho eval" log && die "an evaluation of nothing is advised"
-dho 0 "^labelled .*our birds: 80 images of 20 classes, 4 to 4" init "our birds" birds/unlabelled --out mine.yaml --run "runs/our birds"
+expect 0 "^labelled .*our birds: 80 images of 20 classes, 4 to 4" init "our birds" birds/unlabelled --out mine.yaml --run "runs/our birds"
 grep -q 'root: "our birds"' mine.yaml || die "a folder's name with a blank is not in quotes"
 says "out 'runs/our birds'/teacher"
-dho 0 "evaluated   val: data/val, on which alpha" init birds/labelled data/val data/test_a birds/unlabelled --out sets.yaml
+expect 0 "evaluated   val: data/val, on which alpha" init birds/labelled data/val data/test_a birds/unlabelled --out sets.yaml
 says "evaluated   test_a: data/test_a"
 grep -q "select_on: val" sets.yaml && ! grep -q "holdout" sets.yaml || die "sets.yaml does not choose on val"
-dho 0 "no problems" data check sets.yaml
+expect 0 "no problems" data check sets.yaml
 run 2 pack -c sets.yaml --out tars --shards 4 >log 2>&1 || die "pack"
 run 2 pack -c sets.yaml --unlabelled --out heap_tars --shards 4 >log 2>&1 || die "pack --unlabelled"
 odd='test: "1" #2'
 cp -r data/val "data/$odd"
-dho 0 "" init birds/labelled "data/$odd" --out odd.yaml
+expect 0 "" init birds/labelled "data/$odd" --out odd.yaml
 "$DHO" train odd.yaml --print-config 2>log | grep -qF 'test: \"1\" #2' || die "a set of an odd name"
 rm -r "data/$odd"
-dho 0 "^unlabelled .*heap_tars: 120 images" init tars heap_tars
+expect 0 "^unlabelled .*heap_tars: 120 images" init tars heap_tars
 grep -q "format: shards" tars.yaml || die "tars.yaml has no format"
-dho 0 "no problems" data check tars.yaml
+expect 0 "no problems" data check tars.yaml
 mkdir -p coop/images && mv "our birds"/* coop/images
 split() { # FIRST OF: the images FIRST, FIRST + OF ... of each class, as JSON
     local first=$1 of=$2 label=0 comma= class image n
@@ -144,17 +133,17 @@ split() { # FIRST OF: the images FIRST, FIRST + OF ... of each class, as JSON
     done
 }
 echo "{\"train\": [$(split 0 2)], \"val\": [$(split 1 4)], \"test\": [$(split 3 4)]}" >coop/split_zhou_Birds.json
-dho 0 "^labelled .*coop/images: 40 images of 20 classes" init coop
+expect 0 "^labelled .*coop/images: 40 images of 20 classes" init coop
 grep -q "split_file: coop/split_zhou_Birds.json" coop.yaml || die "coop.yaml does not name the split"
-dho 0 "no problems" data check coop.yaml
+expect 0 "no problems" data check coop.yaml
 : >weights.pt && : >merges.txt
-dho 0 "zero-shot --model clip_vit_b16" init birds --clip clip_vit_b16 --weights weights.pt --merges merges.txt --out clip.yaml
+expect 0 "zero-shot --model clip_vit_b16" init birds --clip clip_vit_b16 --weights weights.pt --merges merges.txt --out clip.yaml
 grep -q "a photo of a {}" clip.prompts.txt || die "no prompts"
 
 # --- what cannot be ---
-dho 2 "no labelled images: expected class folders" init birds/unlabelled --out x.yaml
-dho 2 "nowhere: no such folder" init nowhere --out x.yaml
-dho 2 "two heaps of unlabelled images" init birds/labelled birds/unlabelled birds/unlabelled/2023 --out x.yaml
-dho 2 "needs --clip, --weights and --merges" init birds --clip clip_vit_b16 --weights weights.pt --out x.yaml
+expect 2 "no labelled images: expected class folders" init birds/unlabelled --out x.yaml
+expect 2 "nowhere: no such folder" init nowhere --out x.yaml
+expect 2 "two heaps of unlabelled images" init birds/labelled birds/unlabelled birds/unlabelled/2023 --out x.yaml
+expect 2 "needs --clip, --weights and --merges" init birds --clip clip_vit_b16 --weights weights.pt --out x.yaml
 [ ! -e x.yaml ] || die "a refused init wrote a file"
 finish

@@ -13,6 +13,14 @@ run() { # RANKS ARGUMENT ...: dho on so many ranks
     "$here/launch/mpirun.sh" "$ranks" "$DHO" "$@"
 }
 
+short=()
+train() { # RANKS NAME ARGUMENT ...: base.yaml with the arguments of `short`
+    local ranks=$1 name=$2
+    shift 2
+    run "$ranks" train -c "$work/base.yaml" --out "$work/$name" "${short[@]}" "$@" >"$work/log" 2>&1 ||
+        die "training $name"
+}
+
 pass() {
     passed=$((passed + 1))
     echo "ok: $*"
@@ -41,14 +49,35 @@ needs_python() { # MODULE ...: sets python
         "$@" 2>/dev/null || skip "$python has not all of $* (launch/oracles.sh installs them)"
 }
 
-refuse() { # EXIT_CODE TEXT ARGUMENT ...: dho on $ranks ranks (default: 1) ends so, with one line of error
-    local code=$1 text=$2 status=0
-    shift 2
-    timeout 60 "$here/launch/mpirun.sh" "${ranks:-1}" "$DHO" "$@" >"$work/log" 2>&1 || status=$?
+ended() { # EXIT_CODE ARGUMENT ...: so ends dho on $ranks ranks (default: 1)
+    local code=$1 status=0
+    shift
+    timeout 120 "$here/launch/mpirun.sh" "${ranks:-1}" "$DHO" "$@" >"$work/log" 2>&1 || status=$?
     [ $status = "$code" ] || die "exit code $status, not $code: $*"
-    [ "$(grep -c '^dho: error: ' "$work/log")" = 1 ] || die "not one line of error: $*"
-    grep '^dho: error: ' "$work/log" | grep -q -- "$text" || die "the error does not say $text"
+}
+
+expect() { # EXIT_CODE TEXT ARGUMENT ...: dho ends so, and says TEXT
+    ended "$1" "${@:3}"
+    says "$2"
+}
+
+refuse() { # EXIT_CODE TEXT ARGUMENT ...: dho ends so, with one line of error
+    ended "$1" "${@:3}"
+    [ "$(grep -c '^dho: error: ' "$work/log")" = 1 ] || die "not one line of error: ${*:3}"
+    grep '^dho: error: ' "$work/log" | grep -q -- "$2" || die "the error does not say $2"
     pass "$(grep '^dho: error: ' "$work/log" | sed "s|$work/||g" | cut -c 1-150)"
+}
+
+same() { # NAME NAME TEXT: the last weights of two runs
+    local last
+    last=$(ls "$work/$1/checkpoints" | tail -1)
+    cmp -s "$work"/{"$1","$2"}/checkpoints/"$last"/model.safetensors || die "$3"
+    pass "$3"
+}
+
+says() { # TEXT: the log does
+    grep -q -- "$1" "$work/log" || die "does not say \"$1\""
+    pass "$(grep -m 1 -- "$1" "$work/log" | sed "s|$work/||g" | cut -c 1-150)"
 }
 
 clip_vocabulary() { # CLIP's merges, as open_clip has them

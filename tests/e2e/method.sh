@@ -4,23 +4,8 @@
 small_data
 short=(--set train.steps=6 --set train.log_every=1)
 
-train() { # RANKS NAME ARGUMENT ...
-    local ranks=$1 name=$2
-    shift 2
-    run "$ranks" train -c "$work/base.yaml" --out "$work/$name" "${short[@]}" "$@" >"$work/log" 2>&1 ||
-        die "training $name"
-}
-refuse() { # TEXT ARGUMENT ...
-    local text=$1
-    shift
-    run 2 train -c "$work/base.yaml" --out "$work/refused" "${short[@]}" "$@" >"$work/log" 2>&1 &&
-        die "not refused: $*"
-    grep '^dho: error: ' "$work/log" | grep -q -- "$text" || die "the error does not say $text"
-    pass "$(grep '^dho: error: ' "$work/log" | sed "s|$work/||g")"
-}
-same() { # A B TEXT: the final weights of two runs
-    cmp -s "$work"/{$1,$2}/checkpoints/step-00000006/model.safetensors || die "$3"
-    pass "$3"
+refused() { # TEXT ARGUMENT ...
+    ranks=2 refuse 2 "$1" train -c "$work/base.yaml" --out "$work/refused" "${short[@]}" "${@:2}"
 }
 
 bf16=fp32
@@ -84,7 +69,7 @@ for from in hidden both.safetensors; do
 done
 cmp -s "$work/hidden.jsonl" "$work/both.safetensors.jsonl" || die "an export with hidden layers predicts otherwise"
 run 1 export "$work/hidden" --out "$work/hidden.onnx" >"$work/log" 2>&1 || die "ONNX of hidden layers"
-refuse "cannot start from student.head_init" --set student.head_kd_hidden=4 --set student.head_init=x.safetensors
+refused "cannot start from student.head_init" --set student.head_kd_hidden=4 --set student.head_init=x.safetensors
 pass "heads with hidden layers: resumed, exported, predicted by"
 
 grep -q '"feature_labelled"' "$work/feature_mse/metrics.jsonl" || die "no feature loss in the metrics"
@@ -112,7 +97,7 @@ pass "gradient conflict is the same on 1, 2 and 4 ranks"
 train 2 loud_single --set train.conflict_every=3 --set method=single_head --set train.forward=separate
 grep -q '"head":{"cosine":' "$work/loud_single/metrics.jsonl" || die "the shared head's conflict"
 grep -q '"layer4.1":{"cosine":' "$work/loud_single/metrics.jsonl" || die "a block's conflict"
-refuse "conflict_every: needs two losses" --set train.conflict_every=2 --set method=kd
+refused "conflict_every: needs two losses" --set train.conflict_every=2 --set method=kd
 
 run 2 cache build -c "$work/base.yaml" --teacher "$work"/teacher/checkpoints/step-* --shards 8 \
     --store logits --out "$work/logits" >"$work/log" 2>&1 || die "a cache of logits"
@@ -129,20 +114,20 @@ awk '{ loss[NR] = $1 } END { d = loss[1] - loss[2]; exit !(NR == 2 && d * d < 1e
     die "a cosine head's embeddings and logits: losses $(tr '\n' ' ' <"$work/losses")"
 pass "a cosine head's embeddings and logits teach the same: losses $(tr '\n' ' ' <"$work/losses")"
 
-refuse "needs a cache of embeddings" --set method=feature --set teacher.cache="$work/logits"
-refuse "distill.divergence wkd needs a cache of embeddings" --set distill.divergence=wkd --set teacher.cache="$work/logits"
-refuse "head would not be trained" --set method=feature --set distill.lambda_ce=0
-refuse "head_kd: has no effect" --set method=ce --set student.head_kd=cosine
+refused "needs a cache of embeddings" --set method=feature --set teacher.cache="$work/logits"
+refused "distill.divergence wkd needs a cache of embeddings" --set distill.divergence=wkd --set teacher.cache="$work/logits"
+refused "head would not be trained" --set method=feature --set distill.lambda_ce=0
+refused "head_kd: has no effect" --set method=ce --set student.head_kd=cosine
 
 train 1 reference --set compat=reference --set student.init='""' --set train.batch_labelled=16 --set train.batch_unlabelled=16
 grep -q "lambda_ce: 0.5" "$work/reference/config.yaml" || die "compat: reference, few shots"
 grep -q "schedule: cosine" "$work/reference/config.yaml" || die "compat: reference, few shots"
 run 1 train -c "$work/reference/config.yaml" --resume auto >"$work/log" 2>&1 || die "its own config.yaml"
 pass "compat: reference"
-refuse "lambda_ce: expected 0.5, as compat: reference has it" --set compat=reference \
+refused "lambda_ce: expected 0.5, as compat: reference has it" --set compat=reference \
     --set distill.lambda_ce=1
-refuse "compat: reference needs student.init" --set compat=reference
-refuse "compat: reference needs data.labels" --set compat=reference --set data.labels=all
+refused "compat: reference needs student.init" --set compat=reference
+refused "compat: reference needs data.labels" --set compat=reference --set data.labels=all
 
 run 2 eval -c "$work/base.yaml" --out "$work/quiet" >"$work/table" 2>"$work/log" || die "eval"
 grep -q "the best of all alphas on val, constant for" "$work/table" || die "the exact choice"

@@ -26,21 +26,6 @@ eval:
   sets: [{name: val, root: $work/data/val}]
 EOF
 c=(-c "$work/base.yaml")
-train() { # RANKS NAME ARGUMENT ...
-    local ranks=$1 name=$2
-    shift 2
-    run "$ranks" train "${c[@]}" --out "$work/$name" "$@" >"$work/log" 2>&1 || die "training $name"
-}
-same() { # NAME NAME TEXT: the last checkpoints
-    local last
-    last=$(ls "$work/$1/checkpoints" | tail -1)
-    cmp -s "$work"/{"$1","$2"}/checkpoints/"$last"/model.safetensors || die "$3"
-    pass "$3"
-}
-says() {
-    grep -q -- "$1" "$work/log" || die "does not say \"$1\""
-    pass "$(grep -m 1 -- "$1" "$work/log" | sed "s|$work/||g" | cut -c 1-150)"
-}
 
 # --- the teacher and its cache ---
 train 2 teacher --set method=ce --set train.steps=4

@@ -153,17 +153,10 @@ report settings.html "$work/settings"
 has settings.html 'conflict_every: 7'
 pass "the configuration of the training, with eval.* of the evaluation"
 
-refuse() { # TEXT ARGUMENT ...
-    local text=$1
-    shift
-    "$DHO" report "$@" >"$work/log" 2>&1 && die "not refused: $*"
-    grep '^dho: error: ' "$work/log" | grep -qF -- "$text" || die "the error does not say $text"
-    pass "$(grep '^dho: error: ' "$work/log" | sed "s|$work/||g")"
-}
-refuse "no such folder" "$work/nowhere"
-refuse "is no run" "$work/data"
-refuse "usage: dho report" --samples 3
-refuse "--samples: expected" "$work/dho" --samples many
-refuse "unknown argument" "$work/dho" --pdf x
-refuse "cannot" "$work/dho" --out "$work/nowhere/report.html"
+refuse 2 "no such folder" report "$work/nowhere"
+refuse 2 "is no run" report "$work/data"
+refuse 2 "usage: dho report" report --samples 3
+refuse 2 "--samples: expected" report "$work/dho" --samples many
+refuse 2 "unknown argument" report "$work/dho" --pdf x
+refuse 1 "cannot" report "$work/dho" --out "$work/nowhere/report.html"
 finish

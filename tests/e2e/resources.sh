@@ -45,18 +45,9 @@ for variable in OMP_DYNAMIC=true OMP_MAX_ACTIVE_LEVELS=0 OMP_PROC_BIND=true OMP_
 done
 pass "OMP_THREAD_LIMIT, OMP_DYNAMIC, OMP_MAX_ACTIVE_LEVELS, OMP_PROC_BIND"
 
-refused() { # TEXT DHO_ARGUMENT ...: on two ranks
-    local status=0 text=$1
-    shift
-    timeout 100 "$here/launch/mpirun.sh" 2 "$DHO" "$@" >"$work/log" 2>&1 || status=$?
-    [ $status = 2 ] || die "exit code $status: $*"
-    [ "$(grep -c '^dho: error: ' "$work/log")" = 1 ] || die "not one line of error: $*"
-    grep '^dho: error: ' "$work/log" | grep -q -- "$text" || die "the error does not say $text"
-    pass "$(grep '^dho: error: ' "$work/log")"
-}
 if [ "$cpus" -lt 500 ]; then
-    refused "compute.threads: 4096 threads for each rank on" "${train[@]}" --set compute.threads=4096
-    refused "data.loader_threads: 4096 threads for each rank on" "${train[@]}" --set data.loader_threads=4096
+    ranks=2 refuse 2 "compute.threads: 4096 threads for each rank on" "${train[@]}" --set compute.threads=4096
+    ranks=2 refuse 2 "data.loader_threads: 4096 threads for each rank on" "${train[@]}" --set data.loader_threads=4096
 fi
 for value in abc 0 -1 2.5 1000000 99999999999999999999; do
     status=0

@@ -185,26 +185,17 @@ LAUNCH="$here/launch/mpirun.sh 1" sh make.sh >log 2>&1 || die "the script with p
 grep -q "not counted\|needed by" log && die "something is still missing"
 pass "the teacher and its cache are made before the runs that need them"
 
-refuse() { # TEXT ARGUMENT ...
-    local text=$1 status=0
-    shift
-    "$DHO" table "$@" >log 2>&1 || status=$?
-    [ $status = 2 ] || die "exit code $status: $*"
-    [ "$(grep -c '^dho: error: ' log)" = 1 ] || die "not one line of error: $*"
-    grep -q -- "$text" log || die "the error does not say $text"
-    pass "$(grep '^dho: error: ' log)"
-}
-refuse "nothing: no such table" nothing
-refuse "missing.yaml" missing.yaml
-refuse "one of them" small --json --markdown
-refuse "names its configurations" small -c configs/base.yaml
-refuse "usage" --json
-refuse "no such axis" small --only method=kd
-refuse "train.lrr" small --set train.lrr=1
+refuse 2 "nothing: no such table" table nothing
+refuse 2 "missing.yaml" table missing.yaml
+refuse 2 "one of them" table small --json --markdown
+refuse 2 "names its configurations" table small -c configs/base.yaml
+refuse 2 "usage" table --json
+refuse 2 "no such axis" table small --only method=kd
+refuse 2 "train.lrr" table small --set train.lrr=1
 sed 's/tests:.*/tests: [v]/; /published/d' configs/tables/small.yaml >configs/tables/set.yaml
-refuse "no configuration has a set v" set
+refuse 2 "no configuration has a set v" table set
 sed '2,3d' configs/tables/small.yaml >configs/tables/config.yaml
-refuse "config.yaml:1:1: config is missing" config
+refuse 2 "config.yaml:1:1: config is missing" table config
 sed 's/{shots}/{shot}/' configs/tables/small.yaml >configs/tables/axis.yaml
-refuse "axis.yaml:4:.*{shot} is no axis" axis
+refuse 2 "axis.yaml:4:.*{shot} is no axis" table axis
 finish

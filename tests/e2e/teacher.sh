@@ -66,32 +66,23 @@ run 1 cache verify "$work/imported" -c "$work/c.yaml" "${clip[@]}" --set data.in
     >"$work/log" 2>&1 || die "verify of an import"
 pass "verify: $(grep -o '[0-9]* of .* images computed again.*' "$work/log")"
 
-refused() { # CODE TEXT ARGUMENT ...
-    local code=$1 text=$2 status=0
-    shift 2
-    "$DHO" "$@" >"$work/log" 2>&1 || status=$?
-    [ $status = "$code" ] || die "exit code $status, not $code: $*"
-    [ "$(grep -c '^dho: error: ' "$work/log")" = 1 ] || die "not one line of error: $*"
-    grep '^dho: error: ' "$work/log" | grep -q -- "$text" || die "does not say \"$text\": $*"
-    pass "$(grep '^dho: error: ' "$work/log" | sed "s|$work/||g")"
-}
-refused 2 "zero-shot|embed" teacher fly
-refused 2 "--merges: is missing" teacher zero-shot --model RN50 --weights x
-refused 2 "expected one {}" "${head[@]}" --templates "$work/bad" --out "$work/no"
-refused 2 "no -c CONFIG" "${head[@]:0:8}" --templates "$work/templates" --out "$work/no"
-refused 2 "unknown CLIP model" teacher embed --model ViT-B-32 --weights "$clip/model.safetensors" \
+refuse 2 "zero-shot|embed" teacher fly
+refuse 2 "--merges: is missing" teacher zero-shot --model RN50 --weights x
+refuse 2 "expected one {}" "${head[@]}" --templates "$work/bad" --out "$work/no"
+refuse 2 "no -c CONFIG" "${head[@]:0:8}" --templates "$work/templates" --out "$work/no"
+refuse 2 "unknown CLIP model" teacher embed --model ViT-B-32 --weights "$clip/model.safetensors" \
     -c "$work/c.yaml" --out "$work/no"
-refused 2 "what to embed" teacher embed --model RN50 --weights x --out "$work/no"
-refused 2 "expected squash or shortest" "${build[@]}" --resize-mode fit --out "$work/no"
-refused 2 "one of the two" "${build[@]}" --teacher "$work/run" --out "$work/no"
-refused 2 "--teacher: is missing" cache verify "$work/cache" -c "$work/c.yaml" --sample 3
-refused 2 "--head: is missing" "${build[@]:0:8}" --store logits --out "$work/no"
-refused 2 "of --clip" cache build -c "$work/c.yaml" --teacher x --head y --out "$work/no"
-refused 2 "head for 10 features, resnet18 has 64" train -c "$work/c.yaml" --out "$work/no" \
+refuse 2 "what to embed" teacher embed --model RN50 --weights x --out "$work/no"
+refuse 2 "expected squash or shortest" "${build[@]}" --resize-mode fit --out "$work/no"
+refuse 2 "one of the two" "${build[@]}" --teacher "$work/run" --out "$work/no"
+refuse 2 "--teacher: is missing" cache verify "$work/cache" -c "$work/c.yaml" --sample 3
+refuse 2 "--head: is missing" "${build[@]:0:8}" --store logits --out "$work/no"
+refuse 2 "of --clip" cache build -c "$work/c.yaml" --teacher x --head y --out "$work/no"
+refuse 2 "head for 10 features, resnet18 has 64" train -c "$work/c.yaml" --out "$work/no" \
     --set student.model=resnet18 --set student.width=8 --set student.layers=0 --set student.init='""'
-refused 2 "cannot both be set" train -c "$work/c.yaml" --set student.init_head=true
-refused 2 "student.head_init: .*nowhere: no such file" train -c "$work/c.yaml" --out "$work/no" \
+refuse 2 "cannot both be set" train -c "$work/c.yaml" --set student.init_head=true
+refuse 2 "student.head_init: .*nowhere: no such file" train -c "$work/c.yaml" --out "$work/no" \
     --set student.head_init="$work/nowhere"
 rm -r "$work/data/train/$(ls "$work/data/train" | tail -n 1)"
-refused 2 "the teacher knows 20 classes, the dataset has 19" "${build[@]}" --out "$work/no"
+refuse 2 "the teacher knows 20 classes, the dataset has 19" "${build[@]}" --out "$work/no"
 finish

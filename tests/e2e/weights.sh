@@ -3,14 +3,6 @@
 . "$(dirname "$0")/lib.bash"
 golden=$here/tests/golden
 
-expect() { # EXIT_CODE TEXT DHO_ARGUMENT ...
-    local code=$1 text=$2 status=0
-    shift 2
-    "$DHO" "$@" >"$work/log" 2>&1 || status=$?
-    [ $status = "$code" ] || die "exit code $status, not $code: $*"
-    grep -q -- "$text" "$work/log" || die "does not say \"$text\": $*"
-    pass "$* ($text)"
-}
 cd "$golden/torch"
 expect 0 "^module.w  *F32  *\[2, 3\]  *24$" weights inspect nested.pt
 expect 0 "key state_dict: 1 tensors, 6 values, 24 bytes; 1 entries" weights inspect nested.pt

@@ -4,11 +4,6 @@
 small_data
 all=(--set train.steps=40 --set train.eval_every=10 --set train.checkpoint_every=10 --set train.keep_best=nll --set train.ema=0.9)
 
-train() { # RANKS NAME ARGUMENT ...
-    local ranks=$1 name=$2
-    shift 2
-    run "$ranks" train -c "$work/base.yaml" --out "$work/$name" "$@" >"$work/log" 2>&1 || die "training $name"
-}
 evaluations() { # NAME: its lines, without times
     grep '"evaluated"' "$work/$1/metrics.jsonl" | sed 's/,"eval_seconds":[^,}]*//'
 }

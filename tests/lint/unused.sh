@@ -5,7 +5,7 @@ set -euo pipefail
 
 # Functions that only tests, fuzzers or programs of others use. The list only shrinks.
 allowed="
-dho_alloc_fail_at dho_alloc_reset_peak                  what tests look at
+dho_alloc_fail_at                                           what tests look at
 dho_mt19937_u32 dho_pcg64_u64                               the published sequences are tested by the word
 dho_tokenizer_open_memory dho_text_unpack                   fuzzers and tests read from memory
 dho_head_file_parse dho_torch_file_open_memory              so do these
@@ -15,11 +15,9 @@ dho_tar_set_member dho_tar_set_touched                  tests: what a virtual sh
 dho_cache_read_shots                                        tests: a head from a cache alone
 dho_cache_finish                                            public, with its pair dho_cache_write_shard
 dho_resize_center_crop_geometry                             a half of dho_image_eval_transform
-dho_config_schema_markdown dho_config_decides_markdown      tests write docs/configuration.md and checkpoint.md
 dho_compute_scratch dho_winograd_fits dho_winograd_pays     tests of kernels
 dho_winograd_plan                                           so do these
 dho_smooth dho_metrics_parse dho_student_t975               tested alone
-dho_run_length_passes                                       to become static
 "
 allowed=$(sed 's/   .*//' <<<"$allowed")
 

@@ -3,7 +3,6 @@
  * in a collective. Rank 0 prints the report. */
 #include "mpi/mpi_main.h"
 
-#include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>

@@ -77,18 +77,10 @@ exchange check "$work"
 cat "$work/log"
 passed=$((passed + $(grep -c '^ok' "$work/log")))
 
-refused() { # CODE TEXT ARGUMENT ...
-    local code=$1 text=$2 status=0
-    shift 2
-    "$DHO" "$@" >"$work/log" 2>&1 || status=$?
-    [ $status = "$code" ] || die "exit code $status, not $code: $*"
-    grep -q -- "$text" "$work/log" || die "does not say \"$text\": $*"
-    pass "$(grep '^dho: error' "$work/log" | sed "s|$work/||g")"
-}
 again() { # TEXT ARGUMENT ...: a training that is refused
     local text=$1
     shift
-    refused 2 "$text" train -c "$work/c.yaml" --out "$work/no" "$@"
+    refuse 2 "$text" train -c "$work/c.yaml" --out "$work/no" "$@"
 }
 again '"vision_model.embeddings.patch_embedding.weight": expected shape \[64, 3, 16, 16\], found \[128' \
     --set student.init="$work/vit_huggingface.safetensors" --set student.width=64
@@ -96,11 +88,11 @@ again 'no tensor "blocks.2.norm1.weight" of shape \[128\], nor' \
     --set student.init="$work/vit_timm.safetensors" --set student.layers=3
 again '"head.weight" is the projection of CLIP, and there is no classifier' \
     --set student.init="$work/vit_timm.safetensors" --set student.init_head=true
-refused 2 "has no name for" export --checkpoint "$work/rn50/checkpoints/step-00000001" \
+refuse 2 "has no name for" export --checkpoint "$work/rn50/checkpoints/step-00000001" \
     --names huggingface --out "$work/x.safetensors"
 train cosine --set student.head_ce=cosine
-refused 2 "cannot be a cosine head: --head none" export --names timm \
+refuse 2 "cannot be a cosine head: --head none" export --names timm \
     --checkpoint "$work/cosine/checkpoints/step-00000001" --out "$work/x.safetensors"
-refused 2 "expected openai, bare" export --checkpoint "$work/rn50/checkpoints/step-00000001" \
+refuse 2 "expected openai, bare" export --checkpoint "$work/rn50/checkpoints/step-00000001" \
     --names torch --out "$work/x.safetensors"
 finish

@@ -3,7 +3,6 @@
 #include "dho/alloc.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* Best and mean seconds of tree sums of `floats` floats; the slowest rank counts. */
 static dho_status time_size(dho_comm *comm, float *data, size_t floats, int times,

@@ -1,5 +1,4 @@
 /* Which kernel is the fastest for each shape of a run's step, as a table for compute.tuning. */
-#include "base/clock.h"
 #include "base/machine.h"
 #include "bench/bench.h"
 #include "bench/tune_site.h"
@@ -10,7 +9,6 @@
 #include "train/run_sizes.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* The sites of a step, each once. */
 typedef struct site_list {

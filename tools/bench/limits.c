@@ -9,7 +9,6 @@
 #include "dho/alloc.h"
 #include "dho/processor.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum { MEASUREMENTS = DHO_ARITHMETICS + 2 * DHO_LEVELS };
@@ -167,7 +166,7 @@ dho_status dho_limits_measure(dho_limits *out, int threads, double seconds)
 {
     char built[sizeof out->features];
     team t = {.limits = out, .slices = (int)(seconds / (SLICE_SECONDS * MEASUREMENTS)) + 1};
-    *out = (dho_limits){.threads = threads, .memory_with = dho_memory_loop_of()->name};
+    *out = (dho_limits){.threads = threads};
     dho_processor_describe(built, out->features, sizeof out->features);
     choose_sizes(out, threads);
     DHO_TRY(dho_alloc_zero(&t.members, (size_t)threads, sizeof *t.members, "benchmark"));

@@ -21,7 +21,6 @@ typedef struct dho_limits {
     char features[512], caches[128];    /* for people: of the processor, of a CPU */
     const char *with[DHO_ARITHMETICS];  /* the instruction set; NULL: the processor has none */
     double operations[DHO_ARITHMETICS]; /* a second, of all threads; 0: none */
-    const char *memory_with;
     dho_bandwidth levels[DHO_LEVELS];
 } dho_limits;
 

@@ -10,7 +10,7 @@ enum { BATCH = 64 };
 static dho_status take_batch(dho_loader *loader)
 {
     dho_batch batch;
-    DHO_TRY(dho_loader_next(loader, &batch, NULL));
+    DHO_TRY(dho_loader_next(loader, &batch));
     dho_loader_release(loader, &batch);
     return DHO_OK;
 }

@@ -1,8 +1,6 @@
 #define _GNU_SOURCE
 #include "bench/machine_loops.h"
 
-#include "dho/processor.h"
-
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,20 +14,23 @@ enum { CHAINS = 14 };
     "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
         "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
 #define STEP(op, r, n) op " %%" r "0, %%" r "1, %%" r n "\n"
-#define STEPS(op, r)                                                                              \
-    STEP(op, r, "2")                                                                              \
-    STEP(op, r, "3")                                                                              \
-    STEP(op, r, "4")                                                                              \
-    STEP(op, r, "5") STEP(op, r, "6") STEP(op, r, "7") STEP(op, r, "8") STEP(op, r, "9")          \
-        STEP(op, r, "10") STEP(op, r, "11") STEP(op, r, "12") STEP(op, r, "13") STEP(op, r, "14") \
-            STEP(op, r, "15")
+#define STEPS(op, r)                                                                       \
+    STEP(op, r, "2")                                                                       \
+    STEP(op, r, "3")                                                                       \
+    STEP(op, r, "4")                                                                       \
+    STEP(op, r, "5")                                                                       \
+    STEP(op, r, "6")                                                                       \
+    STEP(op, r, "7") STEP(op, r, "8") STEP(op, r, "9") STEP(op, r, "10") STEP(op, r, "11") \
+        STEP(op, r, "12") STEP(op, r, "13") STEP(op, r, "14") STEP(op, r, "15")
 #define CLEAR(n) "vpxor %%xmm" n ", %%xmm" n ", %%xmm" n "\n"
-#define CLEARS                                                                                 \
-    CLEAR("2")                                                                                 \
-    CLEAR("3")                                                                                 \
-    CLEAR("4")                                                                                 \
-    CLEAR("5") CLEAR("6") CLEAR("7") CLEAR("8") CLEAR("9") CLEAR("10") CLEAR("11") CLEAR("12") \
-        CLEAR("13") CLEAR("14") CLEAR("15")
+#define CLEARS                                                                                   \
+    CLEAR("2")                                                                                   \
+    CLEAR("3")                                                                                   \
+    CLEAR("4")                                                                                   \
+    CLEAR("5")                                                                                   \
+    CLEAR("6")                                                                                   \
+    CLEAR("7") CLEAR("8") CLEAR("9") CLEAR("10") CLEAR("11") CLEAR("12") CLEAR("13") CLEAR("14") \
+        CLEAR("15")
 /* Factors from `bits` in each 32: small numbers that are not zero in the loop's type. */
 #define LOOP(function, op, r, bits)                                         \
     static void function(uint64_t turns)                                    \
@@ -49,24 +50,14 @@ LOOP(fma256, "vfmadd231ps", "ymm", 0x3e800000)
 LOOP(dot_bf16_512, "vdpbf16ps", "zmm", 0x3e803e80)
 LOOP(dot_int8_512, "vpdpbusd", "zmm", 0x01010101)
 
-static bool has_avx512(void)
-{
-    return dho_processor_has("avx512f");
-}
-
-static bool has_fma(void)
-{
-    return dho_processor_has("avx2") && dho_processor_has("fma");
-}
-
 static bool has_dot_bf16(void)
 {
-    return has_avx512() && dho_processor_has("avx512bf16");
+    return dho_loop_has_avx512() && dho_processor_has("avx512bf16");
 }
 
 static bool has_vnni(void)
 {
-    return has_avx512() && dho_processor_has("avx512vnni");
+    return dho_loop_has_avx512() && dho_processor_has("avx512vnni");
 }
 
 /* Tiles of 16 rows of 64 bytes. A process asks the kernel for them once, before it uses them. */
@@ -162,24 +153,19 @@ static void portable(uint64_t turns)
     (void)sink;
 }
 
-static bool always(void)
-{
-    return true;
-}
-
 /* Of each kind the widest first. */
 static const dho_arithmetic_loop loops[] = {
 #if defined(__x86_64__)
-    {DHO_ARITHMETIC_FP32, "AVX-512", CHAINS * 32, has_avx512, fma512},
-    {DHO_ARITHMETIC_FP32, "AVX2", CHAINS * 16, has_fma, fma256},
+    {DHO_ARITHMETIC_FP32, "AVX-512", CHAINS * 32, dho_loop_has_avx512, fma512},
+    {DHO_ARITHMETIC_FP32, "AVX2", CHAINS * 16, dho_loop_has_fma, fma256},
     {DHO_ARITHMETIC_BF16, "AVX512-BF16", CHAINS * 64, has_dot_bf16, dot_bf16_512},
     {DHO_ARITHMETIC_INT8, "AVX512-VNNI", CHAINS * 128, has_vnni, dot_int8_512},
     {DHO_ARITHMETIC_AMX_BF16, "AMX-BF16", 4 * 2.0 * 16 * 16 * 32, has_amx_bf16, tiles_bf16},
     {DHO_ARITHMETIC_AMX_INT8, "AMX-INT8", 4 * 2.0 * 16 * 16 * 64, has_amx_int8, tiles_int8},
 #elif defined(__aarch64__)
-    {DHO_ARITHMETIC_FP32, "NEON", CHAINS * 8, always, fma_neon},
+    {DHO_ARITHMETIC_FP32, "NEON", CHAINS * 8, dho_loop_always, fma_neon},
 #endif
-    {DHO_ARITHMETIC_FP32, "portable", CHAINS * 8, always, portable},
+    {DHO_ARITHMETIC_FP32, "portable", CHAINS * 8, dho_loop_always, portable},
 };
 
 const dho_arithmetic_loop *dho_arithmetic_loop_of(dho_arithmetic kind)

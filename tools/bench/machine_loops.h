@@ -4,6 +4,8 @@
 #ifndef DHO_BENCH_MACHINE_LOOPS_H
 #define DHO_BENCH_MACHINE_LOOPS_H
 
+#include "dho/processor.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,10 +31,25 @@ typedef struct dho_arithmetic_loop {
 /* Of each kind the widest that this processor has; NULL: it has none. */
 const dho_arithmetic_loop *dho_arithmetic_loop_of(dho_arithmetic kind);
 
+/* What loops need of a processor. */
+static inline bool dho_loop_has_avx512(void)
+{
+    return dho_processor_has("avx512f");
+}
+
+static inline bool dho_loop_has_fma(void)
+{
+    return dho_processor_has("avx2") && dho_processor_has("fma");
+}
+
+static inline bool dho_loop_always(void)
+{
+    return true;
+}
+
 /* Moves memory. count: floats, a multiple of DHO_MEMORY_GRAIN; 64-byte aligned. */
 enum { DHO_MEMORY_GRAIN = 128 };
 typedef struct dho_memory_loop {
-    const char *name;
     bool (*has)(void);
     void (*read)(const float *a, size_t count);
     /* a = b + 3 c, with ordinary stores. */

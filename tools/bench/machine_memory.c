@@ -1,7 +1,5 @@
 #include "bench/machine_loops.h"
 
-#include "dho/processor.h"
-
 #if defined(__x86_64__)
 
 #define VECTORS "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm15"
@@ -57,16 +55,6 @@ static void read256(const float *a, size_t count)
 TRIAD_LOOP(triad512, "zmm", 256, BODY512)
 TRIAD_LOOP(triad256, "ymm", 128, BODY256)
 
-static bool has_avx512(void)
-{
-    return dho_processor_has("avx512f");
-}
-
-static bool has_fma(void)
-{
-    return dho_processor_has("avx2") && dho_processor_has("fma");
-}
-
 #endif
 
 typedef float vector __attribute__((vector_size(16)));
@@ -89,17 +77,12 @@ static void triad_portable(float *restrict a, const float *restrict b, const flo
     for (size_t i = 0; i < count; i++) a[i] = b[i] + 3 * c[i];
 }
 
-static bool always(void)
-{
-    return true;
-}
-
 static const dho_memory_loop loops[] = {
 #if defined(__x86_64__)
-    {"AVX-512", has_avx512, read512, triad512},
-    {"AVX2", has_fma, read256, triad256},
+    {dho_loop_has_avx512, read512, triad512},
+    {dho_loop_has_fma, read256, triad256},
 #endif
-    {"portable", always, read_portable, triad_portable},
+    {dho_loop_always, read_portable, triad_portable},
 };
 
 const dho_memory_loop *dho_memory_loop_of(void)

@@ -3,8 +3,6 @@
 #include "base/compare.h"
 #include "dho/alloc.h"
 
-#include <string.h>
-
 enum { FORWARD, BACKWARD, UPDATE };
 static const double LIMITS_SECONDS = 2;
 

@@ -12,13 +12,6 @@ static const char *const train_names[] = {"train", "training", "labelled", "labe
 static const char *const val_names[] = {"val", "valid", "validation", "dev", NULL};
 static const char *const heap_names[] = {"unlabelled", "unlabeled", "heap", NULL};
 
-static bool is_one_of(const char *name, const char *const *names)
-{
-    for (; *names != NULL; names++)
-        if (strcmp(name, *names) == 0) return true;
-    return false;
-}
-
 /* A folder's name, whatever slashes stand behind it. *out: owned. */
 static dho_status name_of(char **out, const char *path)
 {
@@ -88,7 +81,7 @@ static dho_status take_set(dho_init_found *out, const char *name, const char *pa
     dho_init_set *set = &out->sets[out->set_count++];
     DHO_TRY(dho_strdup(&set->name, name));
     make_name(set->name);
-    if (out->val < 0 && is_one_of(name, val_names)) out->val = out->set_count - 1;
+    if (out->val < 0 && dho_is_one_of(name, val_names)) out->val = out->set_count - 1;
     return dho_strdup(&set->path, path);
 }
 
@@ -107,12 +100,12 @@ static bool is_evaluation_set(const dho_init_found *found, const char *path)
 static dho_status take_by_name(dho_init_found *out, const char *folder, const char *name)
 {
     char *path;
-    const bool set = is_one_of(name, val_names) || strncmp(name, "test", 4) == 0;
+    const bool set = dho_is_one_of(name, val_names) || strncmp(name, "test", 4) == 0;
     DHO_TRY(dho_path_join(&path, folder, name));
     dho_status status = DHO_OK;
     if (set && dho_path_is_folder(path) && is_evaluation_set(out, path)) {
         status = take_set(out, name, path);
-    } else if (is_one_of(name, heap_names) && out->heap == NULL) {
+    } else if (dho_is_one_of(name, heap_names) && out->heap == NULL) {
         status = take_heap(out, path);
         out->heap_is_guess = status == DHO_OK;
     }
@@ -224,7 +217,7 @@ static dho_status take_class_folders(dho_init_found *out, const char *path)
     DHO_TRY(take_root(out, DHO_FORMAT_IMAGEFOLDER, path, &dataset));
     DHO_TRY(name_of(&name, path));
     dho_status status = DHO_OK;
-    if (is_one_of(name, train_names)) {
+    if (dho_is_one_of(name, train_names)) {
         status = dho_path_join(&parent, path, "..");
         /* "data/train/.." reads badly where "data" is meant. */
         const size_t length = strlen(path) - (path[strlen(path) - 1] == '/');
@@ -257,7 +250,7 @@ static dho_status take_folder(dho_init_found *out, const char *path, const dho_n
     if (out->root == NULL) DHO_TRY(look_for_split(out, path, names, &split));
     if (split) return DHO_OK;
     for (size_t i = 0; i < names->count && out->root == NULL; i++) {
-        if (!is_one_of(names->names[i], train_names)) continue;
+        if (!dho_is_one_of(names->names[i], train_names)) continue;
         char *root;
         DHO_TRY(dho_path_join(&root, path, names->names[i]));
         const dho_status status = take_class_folders(out, root);

@@ -1,7 +1,6 @@
 #include "plan/plan.h"
 
 #include "base/json.h"
-#include "dho/distill.h"
 #include "plan/plan_print.h"
 
 #include <errno.h>

@@ -1,7 +1,5 @@
 #include "plan/plan_print.h"
 
-#include "base/clock.h"
-
 #include <stdio.h>
 
 #define GIB 0x1p30

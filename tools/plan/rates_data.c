@@ -5,7 +5,6 @@
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/rng.h"
-#include "dho/run_setup.h"
 #include "plan/plan_rates.h"
 
 #include <math.h>

@@ -9,7 +9,7 @@ static const dho_legend_entry markers[] = {{"combined prediction", -1, 'o'},
                                            {"CE head alone (α = 1)", -1, 's'},
                                            {"KD head alone (α = 0, β = 1)", -1, 'd'}};
 
-static const double right = 46, row = 16, gap = 8, bottom = 34;
+static const double row = 16, gap = 8;
 enum { NAME_COLUMNS = 18 };
 
 /* Where the axis begins: beside short names, below long ones. */
@@ -29,18 +29,13 @@ static const dho_evaluated_set *set_of(const dho_report_run *run, const char *na
     return s < run->set_count ? run->sets[s].record : NULL;
 }
 
-static double place(const dho_scale *scale, double left, double value)
-{
-    return left + dho_scale_place(scale, value) * (DHO_PANEL_WIDTH - left - right);
-}
-
 /* The ends of all intervals, and the height that their rows need. */
 static bool measure(const dho_report_page *page, const char *name, double name_row, double *low,
                     double *high, double *height)
 {
     *low = INFINITY;
     *high = -INFINITY;
-    *height = bottom;
+    *height = DHO_INTERVAL_BOTTOM;
     for (size_t r = 0; r < page->run_count; r++) {
         const dho_evaluated_set *set = set_of(&page->runs[r], name);
         double rows = 0;
@@ -56,32 +51,14 @@ static bool measure(const dho_report_page *page, const char *name, double name_r
     return *low <= *high;
 }
 
-static void draw_axis(dho_panel *panel, const dho_scale *scale, double left)
+static void draw_score(const dho_interval_plot *plot, const dho_score *score, int i, int style,
+                       double y)
 {
-    char word[32];
-    const double base = panel->height - bottom;
-    for (size_t i = 0; i < scale->tick_count; i++) {
-        const double x = place(scale, left, scale->ticks[i]);
-        dho_panel_line(panel, x, 0, x, base, "grid");
-        dho_scale_word(scale, i, word, sizeof word);
-        dho_panel_text(panel, x, base + 14, "middle", "num", word);
-    }
-    dho_panel_line(panel, left, base, DHO_PANEL_WIDTH - right, base, "axis");
-    dho_panel_text(panel, left + (DHO_PANEL_WIDTH - left - right) / 2, base + 29, "middle", "",
-                   "top-1, % (line: 95 % interval)");
-}
-
-static void draw_score(dho_panel *panel, const dho_scale *scale, double left,
-                       const dho_score *score, int i, int style, double y)
-{
-    char word[16], css[32];
-    const char shapes[] = "osd";
-    snprintf(css, sizeof css, "whisker s%d", style % DHO_SERIES_STYLES);
-    dho_panel_line(panel, place(scale, left, score->low), y, place(scale, left, score->high), y,
-                   css);
-    dho_panel_marker(panel, place(scale, left, score->top1), y, shapes[i], style);
+    char word[16];
+    dho_interval_draw(plot, score->low, score->top1, score->high, y, "osd"[i], style);
     snprintf(word, sizeof word, "%.1f", score->top1);
-    dho_panel_text(panel, DHO_PANEL_WIDTH - 4, y + 4, "end", i == 0 ? "num name" : "num", word);
+    dho_panel_text(plot->panel, DHO_PANEL_WIDTH - 4, y + 4, "end", i == 0 ? "num name" : "num",
+                   word);
 }
 
 static void add_panel(const dho_report_page *page, dho_figure *figure, const char *name)
@@ -90,10 +67,10 @@ static void add_panel(const dho_report_page *page, dho_figure *figure, const cha
     const bool above = left < 100;
     double low, high, height, y = gap;
     if (!measure(page, name, above ? row : 0, &low, &high, &height)) return;
-    const dho_scale scale = dho_scale_create(low, high, 4, false);
     dho_panel *panel = dho_figure_add(figure, name, height);
     if (panel == NULL) return;
-    draw_axis(panel, &scale, left);
+    const dho_interval_plot plot = {panel, dho_scale_create(low, high, 4, false), left, 46};
+    dho_interval_axis(&plot, "grid", "top-1, % (line: 95 % interval)");
     for (size_t r = 0; r < page->run_count; r++) {
         const dho_evaluated_set *set = set_of(&page->runs[r], name);
         bool first = true;
@@ -108,7 +85,7 @@ static void add_panel(const dho_report_page *page, dho_figure *figure, const cha
                 if (above) y += row;
             }
             first = false;
-            draw_score(panel, &scale, left, score, i, (int)r, y);
+            draw_score(&plot, score, i, (int)r, y);
             y += row;
         }
         if (!first) y += gap;
@@ -184,7 +161,7 @@ static void add_table(dho_report_page *page, const char *const *names, size_t co
 dho_status dho_report_add_accuracy(dho_report_page *page)
 {
     const char *names[DHO_REPORT_MAX_SETS];
-    const size_t count = dho_report_set_names(page, names, DHO_REPORT_MAX_SETS);
+    const size_t count = dho_report_set_names(page, names);
     dho_figure figure = {.id = "accuracy",
                          .title = "Top-1 accuracy by test set",
                          .legend = markers,

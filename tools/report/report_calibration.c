@@ -173,7 +173,7 @@ static void add_table(dho_report_page *page)
 dho_status dho_report_add_calibration(dho_report_page *page)
 {
     const char *names[DHO_REPORT_MAX_SETS];
-    const size_t count = dho_report_set_names(page, names, DHO_REPORT_MAX_SETS);
+    const size_t count = dho_report_set_names(page, names);
     dho_figure figure = {.id = "calibration",
                          .title = "Reliability of the combined prediction",
                          .legend = page->legend,

@@ -206,3 +206,34 @@ void dho_chart_lines(dho_figure *figure, const dho_line_chart *chart)
     for (size_t s = 0; s < chart->series_count; s++)
         add_series(&plot, &chart->series[s], chart->smooth);
 }
+
+static double interval_x(const dho_interval_plot *plot, double value)
+{
+    return plot->left +
+           dho_scale_place(&plot->scale, value) * (DHO_PANEL_WIDTH - plot->left - plot->right);
+}
+
+void dho_interval_axis(const dho_interval_plot *plot, const char *zero, const char *label)
+{
+    char word[32];
+    const dho_scale *scale = &plot->scale;
+    const double base = plot->panel->height - DHO_INTERVAL_BOTTOM;
+    for (size_t i = 0; i < scale->tick_count; i++) {
+        const double x = interval_x(plot, scale->ticks[i]);
+        dho_panel_line(plot->panel, x, 0, x, base, scale->ticks[i] == 0 ? zero : "grid");
+        dho_scale_word(scale, i, word, sizeof word);
+        dho_panel_text(plot->panel, x, base + 14, "middle", "num", word);
+    }
+    dho_panel_line(plot->panel, plot->left, base, DHO_PANEL_WIDTH - plot->right, base, "axis");
+    dho_panel_text(plot->panel, plot->left + (DHO_PANEL_WIDTH - plot->left - plot->right) / 2,
+                   base + 29, "middle", "", label);
+}
+
+void dho_interval_draw(const dho_interval_plot *plot, double low, double value, double high,
+                       double y, char marker, int style)
+{
+    char css[32];
+    snprintf(css, sizeof css, "whisker s%d", style % DHO_SERIES_STYLES);
+    dho_panel_line(plot->panel, interval_x(plot, low), y, interval_x(plot, high), y, css);
+    dho_panel_marker(plot->panel, interval_x(plot, value), y, marker, style);
+}

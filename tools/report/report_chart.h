@@ -82,4 +82,18 @@ void dho_panel_line(dho_panel *panel, double x1, double y1, double x2, double y2
 /* A marker ('o', 's', 'd') of a style. */
 void dho_panel_marker(dho_panel *panel, double x, double y, char marker, int style);
 
+/* Intervals in rows, above one axis at the panel's end. */
+enum { DHO_INTERVAL_BOTTOM = 34 }; /* what the axis needs */
+typedef struct dho_interval_plot {
+    dho_panel *panel;
+    dho_scale scale;
+    double left, right; /* margins */
+} dho_interval_plot;
+
+/* zero: css of the line at 0. */
+void dho_interval_axis(const dho_interval_plot *plot, const char *zero, const char *label);
+/* A line from low to high, and a marker. */
+void dho_interval_draw(const dho_interval_plot *plot, double low, double value, double high,
+                       double y, char marker, int style);
+
 #endif

@@ -186,7 +186,7 @@ static dho_status add_run(dho_report_page *page, size_t r, bool open)
 dho_status dho_report_add_classes(dho_report_page *page)
 {
     const char *names[DHO_REPORT_MAX_SETS];
-    const size_t count = dho_report_set_names(page, names, DHO_REPORT_MAX_SETS);
+    const size_t count = dho_report_set_names(page, names);
     dho_series *series;
     bool any = false;
     for (size_t r = 0; r < page->run_count; r++)

@@ -3,8 +3,6 @@
 #include "report/report_chart.h"
 #include "report/report_style.h"
 
-#include <string.h>
-
 enum { GAP = 18, COLUMNS = 3, LEGEND_ROW = 20 };
 
 static const double title_room = 24; /* above a panel's own drawing */

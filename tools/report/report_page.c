@@ -6,7 +6,6 @@
 #include "report/report.h"
 #include "report/report_style.h"
 
-#include <stdio.h>
 #include <string.h>
 
 typedef struct page_section {
@@ -79,7 +78,7 @@ dho_status dho_report_add_figure(dho_report_page *page, dho_figure *figure)
     return status == DHO_OK ? page->html.status : status;
 }
 
-size_t dho_report_set_names(const dho_report_page *page, const char **out, size_t most)
+size_t dho_report_set_names(const dho_report_page *page, const char **out)
 {
     size_t count = 0;
     for (size_t r = 0; r < page->run_count; r++)
@@ -87,7 +86,7 @@ size_t dho_report_set_names(const dho_report_page *page, const char **out, size_
             const char *name = page->runs[r].sets[s].record->name;
             size_t known = 0;
             while (known < count && strcmp(out[known], name) != 0) known++;
-            if (known == count && count < most) out[count++] = name;
+            if (known == count && count < DHO_REPORT_MAX_SETS) out[count++] = name;
         }
     return count;
 }

@@ -25,7 +25,7 @@ void dho_report_add_missing(dho_report_page *page, const char *html);
 /* The coloured line of a run and its name. */
 void dho_report_add_run_name(dho_report_page *page, size_t run);
 /* The sets of all runs by name, each once: out[] borrowed from the runs, at most `most`. */
-size_t dho_report_set_names(const dho_report_page *page, const char **out, size_t most);
+size_t dho_report_set_names(const dho_report_page *page, const char **out);
 enum { DHO_REPORT_MAX_SETS = 64 };
 
 dho_status dho_report_add_accuracy(dho_report_page *page);    /* report_accuracy.c */

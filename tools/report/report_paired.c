@@ -3,10 +3,7 @@
 #include "dho/paired.h"
 #include "report/report_page.h"
 
-#include <math.h>
-#include <stdio.h>
-
-static const double left = 12, right = 12, row = 34, bottom = 34;
+static const double row = 34;
 
 /* Compares run r with the first on a set; false where that cannot be. */
 static bool compare(const dho_report_page *page, const char *name, size_t r, dho_paired *out)
@@ -17,26 +14,6 @@ static bool compare(const dho_report_page *page, const char *name, size_t r, dho
         return false;
     *out = dho_paired_compare(&a->hits, &b->hits);
     return true;
-}
-
-static double place(const dho_scale *scale, double value)
-{
-    return left + dho_scale_place(scale, value) * (DHO_PANEL_WIDTH - left - right);
-}
-
-static void draw_axis(dho_panel *panel, const dho_scale *scale)
-{
-    char word[32];
-    const double base = panel->height - bottom;
-    for (size_t i = 0; i < scale->tick_count; i++) {
-        const double x = place(scale, scale->ticks[i]);
-        dho_panel_line(panel, x, 0, x, base, scale->ticks[i] == 0 ? "axis" : "grid");
-        dho_scale_word(scale, i, word, sizeof word);
-        dho_panel_text(panel, x, base + 14, "middle", "num", word);
-    }
-    dho_panel_line(panel, left, base, DHO_PANEL_WIDTH - right, base, "axis");
-    dho_panel_text(panel, DHO_PANEL_WIDTH / 2.0, base + 29, "middle", "",
-                   "points of top-1 against the first run (line: 95 %)");
 }
 
 /* One set: a line for each run that can be compared. */
@@ -52,20 +29,17 @@ static void add_panel(const dho_report_page *page, dho_figure *figure, const cha
         rows++;
     }
     if (rows == 0) return;
-    const dho_scale scale = dho_scale_create(low, high, 4, false);
-    dho_panel *panel = dho_figure_add(figure, name, (double)rows * row + bottom);
+    dho_panel *panel = dho_figure_add(figure, name, (double)rows * row + DHO_INTERVAL_BOTTOM);
     if (panel == NULL) return;
-    draw_axis(panel, &scale);
+    const dho_interval_plot plot = {panel, dho_scale_create(low, high, 4, false), 12, 12};
+    dho_interval_axis(&plot, "axis", "points of top-1 against the first run (line: 95 %)");
     for (size_t r = 1; r < page->run_count; r++) {
-        char css[32];
         if (!compare(page, name, r, &pair)) continue;
         dho_text_add(&panel->body, "<text x=\"4\" y=\"%.1f\" class=\"name\">", y);
         dho_text_escape_cut(&panel->body, page->runs[r].name, DHO_PANEL_COLUMNS);
         dho_text_add(&panel->body, "</text>");
-        snprintf(css, sizeof css, "whisker s%d", (int)(r % DHO_SERIES_STYLES));
-        dho_panel_line(panel, place(&scale, 100 * pair.low), y + 10, place(&scale, 100 * pair.high),
-                       y + 10, css);
-        dho_panel_marker(panel, place(&scale, 100 * pair.difference), y + 10, 'o', (int)r);
+        dho_interval_draw(&plot, 100 * pair.low, 100 * pair.difference, 100 * pair.high, y + 10,
+                          'o', (int)r);
         y += row;
     }
 }
@@ -93,7 +67,7 @@ static void add_row(dho_report_page *page, const char *name, size_t r)
 dho_status dho_report_add_paired(dho_report_page *page)
 {
     const char *names[DHO_REPORT_MAX_SETS];
-    const size_t count = dho_report_set_names(page, names, DHO_REPORT_MAX_SETS);
+    const size_t count = dho_report_set_names(page, names);
     dho_figure figure = {.id = "paired", .title = "Difference of top-1 against the first run"};
     for (size_t s = 0; s < count && page->run_count > 1; s++) add_panel(page, &figure, names[s]);
     if (figure.panel_count == 0) return dho_report_add_figure(page, &figure);

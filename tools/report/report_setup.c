@@ -3,7 +3,6 @@
 #include "report/report_page.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 /* What is read of a run's configuration; NULL: nothing. */

@@ -31,13 +31,6 @@ typedef struct dho_synth_options {
 
 #define DHO_SYNTH_MAX_PER_CLASS 100000
 
-/* Defaults of everything but `out`: dho_synth_options o = DHO_SYNTH_DEFAULTS; o.out = ...; */
-#define DHO_SYNTH_DEFAULTS                                                                         \
-    {                                                                                              \
-        .out = NULL, .seed = 0, .train_per_class = 300, .val_per_class = 50, .test_per_class = 50, \
-        .threads = 0                                                                               \
-    }
-
 /* How many classes it has. */
 int dho_synth_class_count(void);
 

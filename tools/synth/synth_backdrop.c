@@ -2,7 +2,6 @@
 #include "synth/synth_scene.h"
 
 #include <math.h>
-#include <string.h>
 
 #define PI 3.14159265f
 

@@ -2,7 +2,6 @@
 #include "synth/synth_scene.h"
 
 #include <math.h>
-#include <string.h>
 
 /* 1-2-1 filter in both directions, the border repeated. */
 void dho_synth_blur(float *pixels, float *temporary, int width, int height, int channels)

@@ -120,10 +120,9 @@ bool dho_synth_chance(dho_synth_scene *s, float p);
 void dho_synth_move(dho_synth_scene *s, float x, float y);
 void dho_synth_line(dho_synth_scene *s, float x, float y);
 void dho_synth_cubic(dho_synth_scene *s, float x1, float y1, float x2, float y2, float x, float y);
-/* Arc from angle a to b (radians, clockwise on screen when b > a), joined by a line to the pen, or
- * starting a contour when `start`. */
-void dho_synth_arc(dho_synth_scene *s, bool start, float cx, float cy, float rx, float ry, float a,
-                   float b);
+/* Arc around the origin from angle a to b (radians, clockwise on screen when b > a), joined by a
+ * line to the pen, or starting a contour when `start`. */
+void dho_synth_arc(dho_synth_scene *s, bool start, float radius, float a, float b);
 void dho_synth_close(dho_synth_scene *s);
 void dho_synth_hole(dho_synth_scene *s);
 void dho_synth_ellipse(dho_synth_scene *s, float cx, float cy, float rx, float ry, float turn);

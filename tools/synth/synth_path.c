@@ -129,14 +129,13 @@ void dho_synth_cubic(dho_synth_scene *s, float x1, float y1, float x2, float y2,
     }
 }
 
-void dho_synth_arc(dho_synth_scene *s, bool start, float cx, float cy, float rx, float ry, float a,
-                   float b)
+void dho_synth_arc(dho_synth_scene *s, bool start, float radius, float a, float b)
 {
     const float sweep = fabsf(b - a);
-    const int pieces = 3 + (int)(sweep * (3.0f + 0.12f * s->pose.scale * dho_synth_max(rx, ry)));
+    const int pieces = 3 + (int)(sweep * (3.0f + 0.12f * s->pose.scale * radius));
     for (int i = 0; i <= pieces; i++) {
         const float t = a + (b - a) * (float)i / (float)pieces;
-        const float x = cx + rx * cosf(t), y = cy + ry * sinf(t);
+        const float x = radius * cosf(t), y = radius * sinf(t);
         if (i > 0) {
             add_point(s, x, y);
         } else if (start) {

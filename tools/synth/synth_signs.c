@@ -12,11 +12,11 @@ void dho_synth_draw_arrow(dho_synth_scene *s)
     const float taper = dho_synth_chance(s, 0.3f) ? dho_synth_range(s, 0.2f, 0.9f) : 1;
     if (dho_synth_chance(s, 0.25f)) { /* bent: an arc with a head at its end */
         const float sweep = dho_synth_range(s, 2.0f, 4.2f), end = 0.3f * shaft;
-        dho_synth_arc(s, true, 0, 0, 0.7f + shaft, 0.7f + shaft, PI - sweep, PI);
+        dho_synth_arc(s, true, 0.7f + shaft, PI - sweep, PI);
         dho_synth_line(s, -0.7f - wide, -end);
         dho_synth_line(s, -0.7f, -end - wide * 1.3f);
         dho_synth_line(s, -0.7f + wide, -end);
-        dho_synth_arc(s, false, 0, 0, 0.7f - shaft, 0.7f - shaft, PI, PI - sweep);
+        dho_synth_arc(s, false, 0.7f - shaft, PI, PI - sweep);
         dho_synth_close(s);
         dho_synth_fill(s, dho_synth_role(s, DHO_SYNTH_MAIN));
         return;
@@ -42,7 +42,7 @@ void dho_synth_draw_crescent(dho_synth_scene *s)
     const float horn = dho_synth_range(s, 0.75f, 1.35f); /* half the angle of the gap */
     const float hx = cosf(horn), hy = sinf(horn);
     const float bulge = dho_synth_range(s, 0.25f, 0.75f); /* depth of the bite left of the horns */
-    dho_synth_arc(s, true, 0, 0, 1, 1, horn, 2 * PI - horn);
+    dho_synth_arc(s, true, 1, horn, 2 * PI - horn);
     const float left = dho_synth_max(hx - hy * 0.55f - bulge, -0.78f);
     dho_synth_cubic(s, hx - 0.3f * hy, -hy, left, -0.75f * hy, left, 0);
     dho_synth_cubic(s, left, 0.75f * hy, hx - 0.3f * hy, hy, hx, hy);
@@ -188,8 +188,8 @@ void dho_synth_draw_ring(dho_synth_scene *s)
         const int bands = dho_synth_integer(s, 3, 6);
         for (int i = 0; i < bands; i++) {
             const float a = 2 * PI * (float)i / (float)bands, b = a + 0.45f;
-            dho_synth_arc(s, true, 0, 0, 0.99f, 0.99f, a, b);
-            dho_synth_arc(s, false, 0, 0, inner + 0.01f, inner + 0.01f, b, a);
+            dho_synth_arc(s, true, 0.99f, a, b);
+            dho_synth_arc(s, false, inner + 0.01f, b, a);
             dho_synth_close(s);
         }
         dho_synth_fill(s, dho_synth_role(s, DHO_SYNTH_SECOND));

@@ -3,7 +3,6 @@
 #include "dho/alloc.h"
 
 #include <stdarg.h>
-#include <string.h>
 
 dho_status dho_grid_create(dho_grid *out, size_t rows, size_t columns, size_t labels)
 {

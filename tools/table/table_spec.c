@@ -6,7 +6,6 @@
 #include "dho/file.h"
 #include "table/table_spec_read.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,6 @@
 #include "dho/alloc.h"
 #include "table/table_spec_read.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { MOST_WANTED = 64 }; /* attributes that one cell asks for */

@@ -4,7 +4,6 @@
 #include "table/table_layout.h"
 
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
 /* The grid of the accuracies: which of its rows and columns have what. */

@@ -1,5 +1,4 @@
 /* A table as text and as Markdown: each head alone, and the differences. */
-#include "dho/alloc.h"
 #include "table/table_layout.h"
 #include "table/table_write.h"
 

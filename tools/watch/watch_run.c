@@ -7,7 +7,6 @@
 #include "dho/checkpoint.h"
 #include "dho/file.h"
 
-#include <errno.h>
 #include <math.h>
 #include <string.h>
 #include <time.h>

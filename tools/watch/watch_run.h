@@ -7,7 +7,6 @@
 #include "train/metrics_read.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <sys/stat.h>
 
 typedef enum dho_watch_state {

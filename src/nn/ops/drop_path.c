@@ -5,13 +5,7 @@ enum { X, RESIDUAL };
 
 static void shape(dho_graph *graph, dho_node *node)
 {
-    const dho_node *in = dho_graph_node(graph, node->inputs[X]);
-    const dho_node *residual = dho_graph_node(graph, node->inputs[RESIDUAL]);
-    dho_shape_of_input(graph, node);
-    node->is_float = true;
-    dho_graph_demand(graph, !in->is_float, "a factor for the residual stream itself");
-    dho_graph_demand(graph, residual->is_float && dho_same_shape(node, residual),
-                     "a residual that is not float, or of another shape");
+    dho_shape_of_branch(graph, node, "a factor for the residual stream itself");
 }
 
 static dho_rows_shape images_of(const dho_node_pass *pass)
@@ -35,7 +29,7 @@ static void backward(const dho_node_pass *pass)
 {
     const dho_rows_shape images = images_of(pass);
     pass->kernels->image_scale_backward(pass->compute, &images, pass->saved, pass->dy, pass->dx[X]);
-    dho_pass_residual_backward(pass, RESIDUAL);
+    dho_pass_residual_backward(pass);
 }
 
 static size_t saved_bytes(const dho_node_pass *pass)

@@ -7,13 +7,7 @@ enum { X, RESIDUAL };
 
 static void shape(dho_graph *graph, dho_node *node)
 {
-    const dho_node *in = dho_graph_node(graph, node->inputs[X]);
-    const dho_node *residual = dho_graph_node(graph, node->inputs[RESIDUAL]);
-    dho_shape_of_input(graph, node);
-    node->is_float = true;
-    dho_graph_demand(graph, !in->is_float, "a scale of the residual stream itself");
-    dho_graph_demand(graph, residual->is_float && dho_same_shape(node, residual),
-                     "a residual that is not float, or of another shape");
+    dho_shape_of_branch(graph, node, "a scale of the residual stream itself");
 }
 
 static dho_rows_shape rows_of(const dho_node_pass *pass)
@@ -83,7 +77,7 @@ static void backward(const dho_node_pass *pass)
                                             (void *)value_at(pass, pass->dx[X], part.at), dgamma);
         for (int c = 0; c < channels; c++) pass->gradients[0][c] += part.factor * dgamma[c];
     }
-    dho_pass_residual_backward(pass, RESIDUAL);
+    dho_pass_residual_backward(pass);
 }
 
 /* With factors: gamma of one image, and its gradient. */

@@ -4,8 +4,6 @@
 
 #include "nn/onnx_pass.h"
 
-#include <string.h>
-
 enum { X = DHO_LINEAR_X, RESIDUAL = DHO_LINEAR_RESIDUAL };
 enum { WEIGHT = DHO_LINEAR_WEIGHT, BIAS = DHO_LINEAR_BIAS };
 
@@ -51,7 +49,7 @@ static void backward(const dho_node_pass *pass)
     if (pass->dx[X] != NULL)
         pass->kernels->linear_backward_data(pass->compute, &s, dy, pass->parameters[WEIGHT],
                                             pass->add[X], pass->dx[X]);
-    dho_pass_residual_backward(pass, RESIDUAL);
+    dho_pass_residual_backward(pass);
 }
 
 /* The stream's gradient in the dtype that the kernels read. */

@@ -8,13 +8,6 @@
 
 #include <string.h>
 
-static bool text_is(const pt_pickle *p, pt_id id, const char *text)
-{
-    const pt_value *value = &p->values[id];
-    return value->kind == PT_STRING && value->count == strlen(text) &&
-           memcmp(value->text, text, value->count) == 0;
-}
-
 /* The arguments of an object made by one of the functions called `name`; false for others. */
 static bool made_by(const pt_pickle *p, pt_id id, const char *name, size_t least, size_t room,
                     pt_id *out)
@@ -43,11 +36,11 @@ static dho_status read_dtype(const pt_pickle *p, pt_id id, dho_dtype *out)
     if (!made_by(p, id, "dtype", 1, 3, item) ||
         !pt_unpack(p, p->values[id].count, STATE_LEAST, STATE_MOST, state))
         return pt_bad(p, "an array without a dtype");
-    if (!text_is(p, state[1], "<") && !text_is(p, state[1], "|"))
+    if (!pt_text_is(p, state[1], "<", 1) && !pt_text_is(p, state[1], "|", 1))
         return pt_bad(p, "an array that is not little endian");
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         *out = types[i].dtype;
-        if (text_is(p, item[0], types[i].name)) return DHO_OK;
+        if (pt_text_is(p, item[0], types[i].name, strlen(types[i].name))) return DHO_OK;
     }
     return pt_bad(p, "an array of a type other than f2, f4, f8, i1 to i8, u1 and b1");
 }
@@ -75,7 +68,7 @@ static dho_status read_data(const pt_pickle *p, pt_id id, dho_tensor_view *view,
 {
     pt_id item[2];
     if (!made_by(p, id, "encode", 2, 2, item) || p->values[item[0]].kind != PT_STRING ||
-        !text_is(p, item[1], "latin1"))
+        !pt_text_is(p, item[1], "latin1", 6))
         return pt_bad(p, "an array without data");
     const pt_value *text = &p->values[item[0]];
     /* A character is a byte or two: what a text cannot hold is not allocated. */

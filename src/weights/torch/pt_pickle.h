@@ -105,6 +105,8 @@ dho_status pt_grow(pt_pickle *pickle, void *inout_array, size_t count, size_t *c
 /* Looks a global up. Errors: DHO_ERR_FORMAT naming it. */
 dho_status pt_global_find(const pt_pickle *pickle, const char *module, size_t module_bytes,
                           const char *name, size_t name_bytes, int64_t *out);
+/* Is the value this text? */
+bool pt_text_is(const pt_pickle *pickle, pt_id id, const char *text, size_t length);
 /* Is the value a known global of this name? */
 bool pt_global_is(const pt_pickle *pickle, pt_id id, const char *name);
 /* The items of a tuple: `least` to `room` of them into out. false for anything else. */

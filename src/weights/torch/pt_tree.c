@@ -5,7 +5,7 @@
 
 enum { MAX_DEPTH = 4, MAX_LOOKS = 1 << 26 };
 
-static bool text_is(const pt_pickle *p, pt_id id, const char *text, size_t length)
+bool pt_text_is(const pt_pickle *p, pt_id id, const char *text, size_t length)
 {
     const pt_value *value = &p->values[id];
     return value->kind == PT_STRING && value->count == length &&
@@ -17,7 +17,7 @@ pt_id pt_lookup(const pt_pickle *p, pt_id dict, const char *key, size_t length)
     const pt_value *from = &p->values[dict];
     pt_id cell = from->first, found = 0;
     for (uint32_t i = 0; from->kind == PT_DICT && i < from->count; i++) {
-        if (text_is(p, p->cells[cell].key, key, length)) found = p->cells[cell].value;
+        if (pt_text_is(p, p->cells[cell].key, key, length)) found = p->cells[cell].value;
         cell = p->cells[cell].next;
     }
     return found;
@@ -160,7 +160,7 @@ typedef struct children {
 static const pt_cell *choose(const pt_pickle *p, const pt_cell *old, const pt_cell *item, int *rank)
 {
     for (int i = 0; i < *rank; i++) {
-        if (!text_is(p, item->key, usual[i], strlen(usual[i]))) continue;
+        if (!pt_text_is(p, item->key, usual[i], strlen(usual[i]))) continue;
         *rank = i;
         return item;
     }

@@ -1,59 +1,23 @@
 #define _GNU_SOURCE
-#include "check_main.h"
-#include "dho/file.h"
+#include "folder_fixture.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[64]; /* the test's own; made and removed around each */
-
-static void make_folder(void)
-{
-    strcpy(folder, "/tmp/dho-test-file-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static void remove_folder(void)
-{
-    ck_assert_ok(dho_remove_tree(folder));
-    ck_assert(!dho_path_exists(folder));
-}
-
-/* A name in the test's folder; a few may be in use at once. */
-static const char *in_folder(const char *name)
-{
-    static char paths[8][256];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-    return path;
-}
-
 static size_t entries(void)
 {
     dho_name_list list;
-    ck_assert_ok(dho_list_folder(&list, folder));
+    ck_assert_ok(dho_list_folder(&list, fixture_root));
     const size_t count = list.count;
     dho_name_list_free(&list);
     return count;
 }
 
-static void check_content(const char *path, const char *text)
-{
-    uint8_t *data = NULL;
-    size_t capacity = 0, size;
-    ck_assert_ok(dho_file_read(path, 1 << 24, &data, &capacity, &size));
-    ck_assert_uint_eq(size, strlen(text));
-    ck_assert_str_eq((char *)data, text);
-    dho_free(data);
-}
-
 START_TEST(test_atomic_file_appears_whole)
 {
-    const char *path = in_folder("a");
+    const char *path = fixture_path("a");
     dho_atomic_file *file;
     ck_assert_ok(dho_file_write_text(path, "old"));
     ck_assert_ok(dho_atomic_file_create(&file, path));
@@ -62,10 +26,10 @@ START_TEST(test_atomic_file_appears_whole)
     ck_assert_ok(dho_atomic_file_write(file, "456789", 6));
     ck_assert_uint_eq(dho_atomic_file_size(file), 9);
     ck_assert_uint_eq(dho_atomic_file_crc(file), 0xcbf43926); /* CRC-32's check value */
-    check_content(path, "old");
+    check_file(path, "old");
     ck_assert_ok(dho_atomic_file_commit(&file));
     ck_assert_ptr_null(file);
-    check_content(path, "123456789");
+    check_file(path, "123456789");
     ck_assert_uint_eq(entries(), 1);
 }
 END_TEST
@@ -73,7 +37,7 @@ END_TEST
 START_TEST(test_discard_leaves_nothing)
 {
     dho_atomic_file *file;
-    ck_assert_ok(dho_atomic_file_create(&file, in_folder("a")));
+    ck_assert_ok(dho_atomic_file_create(&file, fixture_path("a")));
     ck_assert_ok(dho_atomic_file_write(file, "x", 1));
     ck_assert_uint_eq(entries(), 1); /* the temporary file */
     dho_atomic_file_discard(&file);
@@ -88,7 +52,7 @@ static void check_buffering(const uint8_t *pattern, size_t writes)
 {
     const size_t sizes[] = {1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3, 5 << 20, 7};
     dho_atomic_file *file;
-    const char *path = in_folder("big");
+    const char *path = fixture_path("big");
     ck_assert_ok(dho_atomic_file_create(&file, path));
     for (size_t i = 0; i < writes; i++)
         ck_assert_ok(dho_atomic_file_write(file, pattern, sizes[i]));
@@ -119,11 +83,11 @@ END_TEST
 START_TEST(test_create_and_rename_fail)
 {
     dho_atomic_file *file = NULL;
-    const char *path = in_folder("no/such/a");
+    const char *path = fixture_path("no/such/a");
     ck_assert_fails(dho_atomic_file_create(&file, path), DHO_ERR_IO, path);
     ck_assert_ptr_null(file);
-    path = in_folder("taken");
-    ck_assert_ok(dho_make_folders(in_folder("taken/x")));
+    path = fixture_path("taken");
+    ck_assert_ok(dho_make_folders(fixture_path("taken/x")));
     ck_assert_ok(dho_atomic_file_create(&file, path));
     ck_assert_ok(dho_atomic_file_write(file, "x", 1));
     ck_assert_fails(dho_atomic_file_commit(&file), DHO_ERR_IO, "rename");
@@ -135,26 +99,22 @@ END_TEST
 START_TEST(test_every_allocation_can_fail)
 {
     const int64_t before = dho_alloc_get_stats().live_blocks;
-    for (int64_t n = 1;; n++) {
-        dho_alloc_fail_at(n);
-        const dho_status status = dho_file_write_text(in_folder("a"), "text");
-        dho_alloc_fail_at(0);
+    for (int64_t n = 1; out_of_memory_at(n, dho_file_write_text(fixture_path("a"), "text")); n++) {
         ck_assert_int_eq(dho_alloc_get_stats().live_blocks, before);
-        ck_assert_uint_eq(entries(), status == DHO_OK);
-        if (status == DHO_OK) break;
-        ck_assert_int_eq(status, DHO_ERR_MEMORY);
+        ck_assert_uint_eq(entries(), 0);
     }
+    ck_assert_uint_eq(entries(), 1);
 }
 END_TEST
 
 /* A disk of 64 KiB: the write fails, the old file stays, nothing else does. */
 START_TEST(test_full_disk)
 {
-    if (mount("tmpfs", folder, "tmpfs", 0, "size=64k") != 0) {
+    if (mount("tmpfs", fixture_root, "tmpfs", 0, "size=64k") != 0) {
         printf("cannot mount a tmpfs: the full disk is not tested\n");
         return;
     }
-    const char *path = in_folder("a");
+    const char *path = fixture_path("a");
     static char block[1 << 18];
     dho_status created = dho_file_write_text(path, "old"), written = DHO_OK, committed = DHO_OK;
     dho_atomic_file *file = NULL;
@@ -172,7 +132,7 @@ START_TEST(test_full_disk)
     size_t capacity = 0, size = 0;
     const dho_status read = dho_file_read(path, 100, &data, &capacity, &size);
     const size_t left = entries();
-    ck_assert_int_eq(umount(folder), 0); /* before any check can end the test */
+    ck_assert_int_eq(umount(fixture_root), 0); /* before any check can end the test */
     ck_assert_int_eq(created, DHO_OK);
     ck_assert_int_eq(written, DHO_ERR_IO);
     ck_assert_int_eq(committed, DHO_ERR_IO);
@@ -189,7 +149,7 @@ START_TEST(test_read_limits_and_reuse)
 {
     uint8_t *data = NULL;
     size_t capacity = 0, size;
-    const char *path = in_folder("a");
+    const char *path = fixture_path("a");
     ck_assert_ok(dho_file_write_text(path, "12345"));
     ck_assert_ok(dho_file_read(path, 5, &data, &capacity, &size));
     ck_assert_uint_eq(size, 5);
@@ -201,15 +161,16 @@ START_TEST(test_read_limits_and_reuse)
     ck_assert_uint_eq(size, 0);
     ck_assert_str_eq((char *)data, "");
     ck_assert_ptr_eq(data, block); /* grown once, used again */
-    ck_assert_fails(dho_file_read(folder, 9, &data, &capacity, &size), DHO_ERR_IO, "regular");
-    ck_assert_fails(dho_file_read(in_folder("no"), 9, &data, &capacity, &size), DHO_ERR_IO, "/no");
+    ck_assert_fails(dho_file_read(fixture_root, 9, &data, &capacity, &size), DHO_ERR_IO, "regular");
+    ck_assert_fails(dho_file_read(fixture_path("no"), 9, &data, &capacity, &size), DHO_ERR_IO,
+                    "/no");
     dho_free(data);
     dho_mapping mapping;
     ck_assert_ok(dho_mapping_open(&mapping, path)); /* empty */
     ck_assert_uint_eq(mapping.size, 0);
     dho_mapping_close(&mapping);
-    ck_assert_fails(dho_mapping_open(&mapping, folder), DHO_ERR_IO, "regular");
-    ck_assert_fails(dho_mapping_open(&mapping, in_folder("no")), DHO_ERR_IO, "/no");
+    ck_assert_fails(dho_mapping_open(&mapping, fixture_root), DHO_ERR_IO, "regular");
+    ck_assert_fails(dho_mapping_open(&mapping, fixture_path("no")), DHO_ERR_IO, "/no");
 }
 END_TEST
 
@@ -224,17 +185,17 @@ END_TEST
 
 START_TEST(test_remove_tree_does_not_follow_links)
 {
-    ck_assert_ok(dho_make_folders(in_folder("kept")));
-    ck_assert_ok(dho_file_write_text(in_folder("kept/file"), "x"));
-    ck_assert_ok(dho_make_folders(in_folder("gone/a/b")));
-    ck_assert_ok(dho_file_write_text(in_folder("gone/a/b/file"), "x"));
-    ck_assert_int_eq(symlink(in_folder("kept"), in_folder("gone/link")), 0);
-    ck_assert_int_eq(symlink("nowhere", in_folder("gone/dangling")), 0);
-    ck_assert_int_eq(symlink(in_folder("kept"), in_folder("top")), 0);
-    ck_assert_ok(dho_remove_tree(in_folder("gone")));
-    ck_assert_ok(dho_remove_tree(in_folder("top")));
-    ck_assert_ok(dho_remove_tree(in_folder("never/was")));
-    check_content(in_folder("kept/file"), "x");
+    ck_assert_ok(dho_make_folders(fixture_path("kept")));
+    ck_assert_ok(dho_file_write_text(fixture_path("kept/file"), "x"));
+    ck_assert_ok(dho_make_folders(fixture_path("gone/a/b")));
+    ck_assert_ok(dho_file_write_text(fixture_path("gone/a/b/file"), "x"));
+    ck_assert_int_eq(symlink(fixture_path("kept"), fixture_path("gone/link")), 0);
+    ck_assert_int_eq(symlink("nowhere", fixture_path("gone/dangling")), 0);
+    ck_assert_int_eq(symlink(fixture_path("kept"), fixture_path("top")), 0);
+    ck_assert_ok(dho_remove_tree(fixture_path("gone")));
+    ck_assert_ok(dho_remove_tree(fixture_path("top")));
+    ck_assert_ok(dho_remove_tree(fixture_path("never/was")));
+    check_file(fixture_path("kept/file"), "x");
     ck_assert_uint_eq(entries(), 1);
 }
 END_TEST
@@ -243,18 +204,18 @@ START_TEST(test_list_is_in_byte_order)
 {
     static const char *const names[] = {"b", "a", "B", "10", "9", ".hidden", "a.b", "\xc3\xa9"};
     static const char *const sorted[] = {".hidden", "10", "9", "B", "a", "a.b", "b", "\xc3\xa9"};
-    for (size_t i = 0; i < 8; i++) ck_assert_ok(dho_file_write_text(in_folder(names[i]), ""));
+    for (size_t i = 0; i < 8; i++) ck_assert_ok(dho_file_write_text(fixture_path(names[i]), ""));
     dho_name_list list;
-    ck_assert_ok(dho_list_folder(&list, folder));
+    ck_assert_ok(dho_list_folder(&list, fixture_root));
     ck_assert_uint_eq(list.count, 8);
     for (size_t i = 0; i < 8; i++) ck_assert_str_eq(list.names[i], sorted[i]);
     dho_name_list_free(&list);
     ck_assert_uint_eq(list.count, 0);
-    ck_assert_fails(dho_list_folder(&list, in_folder("no")), DHO_ERR_IO, "/no");
+    ck_assert_fails(dho_list_folder(&list, fixture_path("no")), DHO_ERR_IO, "/no");
     const int64_t before = dho_alloc_get_stats().live_blocks;
     for (int64_t n = 1; n <= 9; n++) {
         dho_alloc_fail_at(n);
-        ck_assert_int_eq(dho_list_folder(&list, folder), DHO_ERR_MEMORY);
+        ck_assert_int_eq(dho_list_folder(&list, fixture_root), DHO_ERR_MEMORY);
         ck_assert_int_eq(dho_alloc_get_stats().live_blocks, before);
     }
     dho_alloc_fail_at(0);
@@ -263,56 +224,58 @@ END_TEST
 
 START_TEST(test_make_folders)
 {
-    ck_assert_ok(dho_make_folders(in_folder("a/b//c/")));
-    ck_assert(dho_path_is_folder(in_folder("a/b/c")));
-    ck_assert_ok(dho_make_folders(in_folder("a/b")));
-    ck_assert_ok(dho_file_write_text(in_folder("file"), ""));
-    ck_assert(!dho_path_is_folder(in_folder("file")));
-    ck_assert(dho_path_exists(in_folder("file")));
-    ck_assert_fails(dho_make_folders(in_folder("file")), DHO_ERR_IO, "/file: is not a folder");
-    ck_assert_fails(dho_make_folders(in_folder("file/x")), DHO_ERR_IO, "/file/x: cannot create");
+    ck_assert_ok(dho_make_folders(fixture_path("a/b//c/")));
+    ck_assert(dho_path_is_folder(fixture_path("a/b/c")));
+    ck_assert_ok(dho_make_folders(fixture_path("a/b")));
+    ck_assert_ok(dho_file_write_text(fixture_path("file"), ""));
+    ck_assert(!dho_path_is_folder(fixture_path("file")));
+    ck_assert(dho_path_exists(fixture_path("file")));
+    ck_assert_fails(dho_make_folders(fixture_path("file")), DHO_ERR_IO, "/file: is not a folder");
+    ck_assert_fails(dho_make_folders(fixture_path("file/x")), DHO_ERR_IO, "/file/x: cannot create");
     static char longest[8000];
     memset(longest, 'x', sizeof longest - 1);
     ck_assert_fails(dho_make_folders(longest), DHO_ERR_IO, "too long");
-    ck_assert_ok(dho_sync_folder(folder));
-    ck_assert_int_eq(dho_sync_folder(in_folder("file")), DHO_ERR_IO);
+    ck_assert_ok(dho_sync_folder(fixture_root));
+    ck_assert_int_eq(dho_sync_folder(fixture_path("file")), DHO_ERR_IO);
 }
 END_TEST
 
 START_TEST(test_places)
 {
     char path[300];
-    snprintf(path, sizeof path, "%s", in_folder("place"));
+    snprintf(path, sizeof path, "%s", fixture_path("place"));
     ck_assert_ok(dho_file_check_place(path));
     ck_assert(!dho_path_exists(path));
-    ck_assert_fails(dho_file_check_place(in_folder("no/place")), DHO_ERR_IO, "no/place");
-    ck_assert_fails(dho_file_check_place(folder), DHO_ERR_IO, "is a folder");
-    ck_assert_ok(dho_require_folder(folder));
+    ck_assert_fails(dho_file_check_place(fixture_path("no/place")), DHO_ERR_IO, "no/place");
+    ck_assert_fails(dho_file_check_place(fixture_root), DHO_ERR_IO, "is a folder");
+    ck_assert_ok(dho_require_folder(fixture_root));
     ck_assert_fails(dho_require_folder(path), DHO_ERR_CONFIG, "no such folder");
     ck_assert_ok(dho_file_write_text(path, "x"));
     ck_assert_fails(dho_require_folder(path), DHO_ERR_CONFIG, "place: is a file, not a folder");
-    ck_assert(dho_path_is_same(path, in_folder("./place")));
-    ck_assert(!dho_path_is_same(path, folder));
-    ck_assert(!dho_path_is_same(in_folder("no"), in_folder("no")));
+    ck_assert(dho_path_is_same(path, fixture_path("./place")));
+    ck_assert(!dho_path_is_same(path, fixture_root));
+    ck_assert(!dho_path_is_same(fixture_path("no"), fixture_path("no")));
 }
 END_TEST
 
 /* None of these is waited for. */
 START_TEST(test_what_is_no_file)
 {
-    const char *pipe_path = in_folder("pipe");
+    const char *pipe_path = fixture_path("pipe");
     uint8_t *data = NULL;
     size_t capacity = 0, size;
     dho_mapping mapping;
     int file;
     ck_assert_int_eq(mkfifo(pipe_path, 0600), 0);
-    ck_assert_int_eq(symlink("pipe", in_folder("link")), 0);
+    ck_assert_int_eq(symlink("pipe", fixture_path("link")), 0);
     ck_assert_fails(dho_file_read(pipe_path, 10, &data, &capacity, &size), DHO_ERR_IO,
                     "pipe: is a pipe (FIFO), not a regular file");
-    ck_assert_fails(dho_mapping_open(&mapping, in_folder("link")), DHO_ERR_IO, "is a pipe (FIFO)");
+    ck_assert_fails(dho_mapping_open(&mapping, fixture_path("link")), DHO_ERR_IO,
+                    "is a pipe (FIFO)");
     ck_assert_fails(dho_file_read("/dev/zero", 10, &data, &capacity, &size), DHO_ERR_IO,
                     "is a device");
-    ck_assert_fails(dho_file_read(folder, 10, &data, &capacity, &size), DHO_ERR_IO, "is a folder");
+    ck_assert_fails(dho_file_read(fixture_root, 10, &data, &capacity, &size), DHO_ERR_IO,
+                    "is a folder");
     ck_assert_fails(dho_file_append(&file, pipe_path), DHO_ERR_IO, "is a pipe (FIFO)");
     ck_assert_fails(dho_file_append(&file, "/dev/null"), DHO_ERR_IO, "is a device");
     ck_assert_fails(dho_file_write_text("/dev/null", "x"), DHO_ERR_IO, "is a device");
@@ -333,7 +296,7 @@ START_TEST(test_text_marks)
                  {"\xef\xbb", "\xef\xbb"},
                  {"ab\xef\xbb\xbf", "ab\xef\xbb\xbf"},
                  {"", ""}};
-    const char *path = in_folder("text");
+    const char *path = fixture_path("text");
     uint8_t *data = NULL;
     size_t capacity = 0, size;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -369,7 +332,7 @@ int main(void)
     Suite *suite = suite_create("file");
     TCase *tests = tcase_create("file");
     tcase_set_timeout(tests, 60);
-    tcase_add_checked_fixture(tests, make_folder, remove_folder);
+    tcase_add_checked_fixture(tests, fixture_setup, fixture_teardown);
     tcase_add_test(tests, test_atomic_file_appears_whole);
     tcase_add_test(tests, test_discard_leaves_nothing);
     tcase_add_test(tests, test_buffering_keeps_every_byte);

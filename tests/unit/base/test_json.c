@@ -1,10 +1,8 @@
 #define _GNU_SOURCE
 #include "base/json.h"
-#include "check_main.h"
-#include "dho/file.h"
+#include "folder_fixture.h"
 
 #include <string.h>
-#include <unistd.h>
 
 static dho_status parse(json_t **out, const char *text)
 {
@@ -28,11 +26,9 @@ END_TEST
 
 START_TEST(test_save_and_load)
 {
-    char folder[] = "/tmp/dho-test-json-XXXXXX";
-    ck_assert_ptr_nonnull(mkdtemp(folder));
     char *path;
     json_t *value, *again;
-    ck_assert_ok(dho_path_join(&path, folder, "v.json"));
+    ck_assert_ok(dho_path_join(&path, fixture_root, "v.json"));
     ck_assert_ok(parse(&value, "{\"z\": [1, 2.5, null, true], \"a\": \"\\u00e9\\\"\", "
                                "\"n\": 9223372036854775807, \"f\": 0.1}"));
     ck_assert_ok(dho_json_save(value, path));
@@ -43,7 +39,7 @@ START_TEST(test_save_and_load)
     ck_assert_ptr_null(again);
     ck_assert_ok(dho_file_write_text(path, "{"));
     ck_assert_fails(dho_json_load(&again, path, 1 << 20), DHO_ERR_FORMAT, path);
-    ck_assert_ok(dho_remove_tree(folder));
+    ck_assert_ok(dho_remove_tree(fixture_root));
     ck_assert_fails(dho_json_load(&again, path, 1 << 20), DHO_ERR_IO, path);
     ck_assert_fails(dho_json_save(value, path), DHO_ERR_IO, path);
     json_decref(value);
@@ -55,6 +51,7 @@ int main(void)
 {
     Suite *suite = suite_create("json");
     TCase *tests = tcase_create("json");
+    tcase_add_checked_fixture(tests, fixture_setup, fixture_teardown);
     tcase_add_test(tests, test_errors_name_the_place);
     tcase_add_test(tests, test_save_and_load);
     suite_add_tcase(suite, tests);

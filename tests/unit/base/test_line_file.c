@@ -1,8 +1,7 @@
 #define _GNU_SOURCE
 /* Files of lines: what cannot be written waits; the file has whole lines at any time. */
 #include "base/line_file.h"
-#include "check_main.h"
-#include "dho/file.h"
+#include "folder_fixture.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -10,28 +9,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/dho-line-file-XXXXXX";
 static char path[64];
 
 static void start(void)
 {
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/lines", folder);
-}
-
-static void finish(void)
-{
-    ck_assert_ok(dho_remove_tree(folder));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
-}
-
-static void check_file(const char *expected)
-{
-    uint8_t *data = NULL;
-    size_t capacity = 0, bytes;
-    ck_assert_ok(dho_file_read(path, 4 << 20, &data, &capacity, &bytes));
-    ck_assert_str_eq((char *)data, expected);
-    dho_free(data);
+    fixture_setup();
+    snprintf(path, sizeof path, "%s/lines", fixture_root);
 }
 
 static dho_line_change add(dho_line_file *file, const char *line)
@@ -48,12 +31,12 @@ START_TEST(test_outage)
     dup2(full, file.descriptor);
     ck_assert_int_eq(add(&file, "b\n"), DHO_LINE_BROKEN);
     ck_assert_int_eq(add(&file, "c\n"), DHO_LINE_SAME);
-    check_file("a\n");
+    check_file(path, "a\n");
     ck_assert_int_eq(file.waiting, 2);
     dup2(whole, file.descriptor);
     ck_assert_int_eq(add(&file, "d\n"), DHO_LINE_MENDED);
     ck_assert_int_eq(file.lost, 0);
-    check_file("a\nb\nc\nd\n");
+    check_file(path, "a\nb\nc\nd\n");
     dup2(full, file.descriptor);
     ck_assert_int_eq(add(&file, "e\n"), DHO_LINE_BROKEN);
     dup2(whole, file.descriptor);
@@ -61,7 +44,7 @@ START_TEST(test_outage)
     close(full);
     ck_assert_int_eq(dho_line_file_close(&file), 0); /* it tries once more */
     ck_assert_int_eq(dho_line_file_close(&file), 0);
-    check_file("a\nb\nc\nd\ne\n");
+    check_file(path, "a\nb\nc\nd\ne\n");
 }
 END_TEST
 
@@ -79,9 +62,9 @@ START_TEST(test_half_a_line)
     const dho_line_change change = add(&file, "defg\n");
     setrlimit(RLIMIT_FSIZE, &before);
     ck_assert_int_eq(change, DHO_LINE_BROKEN);
-    check_file("abc\n");
+    check_file(path, "abc\n");
     ck_assert_int_eq(add(&file, "h\n"), DHO_LINE_MENDED);
-    check_file("abc\ndefg\nh\n");
+    check_file(path, "abc\ndefg\nh\n");
     ck_assert_int_eq(dho_line_file_close(&file), 0);
 }
 END_TEST
@@ -112,7 +95,7 @@ START_TEST(test_torn)
     add(&file, "c\n");
     add(&file, "d\n");
     ck_assert_int_eq(dho_line_file_close(&file), 0);
-    check_file("a\n{\"b\nc\nd\n");
+    check_file(path, "a\n{\"b\nc\nd\n");
 }
 END_TEST
 
@@ -120,7 +103,7 @@ int main(void)
 {
     Suite *suite = suite_create("line_file");
     TCase *cases = tcase_create("all");
-    tcase_add_checked_fixture(cases, start, finish);
+    tcase_add_checked_fixture(cases, start, fixture_teardown);
     tcase_add_test(cases, test_outage);
     tcase_add_test(cases, test_half_a_line);
     tcase_add_test(cases, test_too_many);

@@ -2,7 +2,6 @@
 #include "dho/rng.h"
 
 #include <math.h>
-#include <string.h>
 
 /* Known answers of Random123's kat_vectors for philox4x32-10. */
 START_TEST(test_philox_known_answers)

@@ -1,19 +1,17 @@
 /* Checkpoints: round trip, choice of the newest whole one, pruning, damage, failed allocations. */
 #define _GNU_SOURCE
 #include "base/json.h"
-#include "check_main.h"
 #include "checkpoint/resume_check.h"
 #include "dho/alloc.h"
 #include "dho/checkpoint.h"
-#include "dho/file.h"
 #include "dho/rng.h"
+#include "folder_fixture.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-static char run_folder[64];
 static dho_student student;
 static dho_checkpoint_slabs slabs, loaded;
 static size_t floats, buffer_floats;
@@ -65,8 +63,7 @@ static void setup(void)
                                          .dual_head = true,
                                          .head_forms = {DHO_HEAD_LINEAR, DHO_HEAD_COSINE},
                                          .head_scale = 30};
-    snprintf(run_folder, sizeof run_folder, "/tmp/dho-test-checkpoint-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(run_folder));
+    fixture_setup();
     ck_assert_ok(dho_student_create(&student, &options));
     floats = dho_graph_parameter_floats(student.graph);
     buffer_floats = dho_graph_buffer_floats(student.graph);
@@ -86,15 +83,14 @@ static void teardown(void)
                           loaded.parameters, loaded.buffers, loaded.moment1, loaded.moment2};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) dho_free(all[i]);
     dho_student_destroy(&student);
-    ck_assert_ok(dho_remove_tree(run_folder));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+    fixture_teardown();
 }
 
 static void save(int64_t step, int keep)
 {
     const dho_checkpoint_info info = make_info(step);
     const dho_checkpoint_keep newest = {.newest = keep};
-    ck_assert_ok(dho_checkpoint_save(run_folder, &info, &student, &slabs, &newest));
+    ck_assert_ok(dho_checkpoint_save(fixture_root, &info, &student, &slabs, &newest));
 }
 
 /* With an average, and evaluations of which the best was at `best`. */
@@ -112,12 +108,12 @@ static void save_best(int64_t step, int keep, int64_t best)
                                    .reference = 1.0 / 3,
                                    .waited = 2};
     const dho_checkpoint_keep newest = {.newest = keep};
-    ck_assert_ok(dho_checkpoint_save(run_folder, &info, &student, &both, &newest));
+    ck_assert_ok(dho_checkpoint_save(fixture_root, &info, &student, &both, &newest));
 }
 
 static void path_of(int64_t step, const char *file, char *out, size_t bytes)
 {
-    snprintf(out, bytes, "%s/checkpoints/step-%08lld%s%s", run_folder, (long long)step,
+    snprintf(out, bytes, "%s/checkpoints/step-%08lld%s%s", fixture_root, (long long)step,
              file[0] != '\0' ? "/" : "", file);
 }
 
@@ -197,32 +193,32 @@ END_TEST
 START_TEST(test_best)
 {
     char path[256], *found;
-    dho_checkpoint_choice choice = {.path = run_folder, .best = true};
+    dho_checkpoint_choice choice = {.path = fixture_root, .best = true};
     save(10, 1);
     ck_assert_fails(dho_checkpoint_resolve(&choice, &found), DHO_ERR_CONFIG, "no best checkpoint");
     save_best(20, 1, 20);
     for (int step = 30; step <= 50; step += 10) save_best(step, 1, 20);
     path_of(40, "", path, sizeof path);
     ck_assert(!dho_path_exists(path));
-    ck_assert_int_eq(dho_checkpoint_best_step(run_folder), 20);
+    ck_assert_int_eq(dho_checkpoint_best_step(fixture_root), 20);
     ck_assert_ok(dho_checkpoint_resolve(&choice, &found));
     path_of(20, "", path, sizeof path);
     ck_assert_str_eq(found, path);
     dho_free(found);
     save_best(60, 1, 60);
     ck_assert(!dho_path_exists(path));
-    ck_assert_int_eq(dho_checkpoint_best_step(run_folder), 60);
+    ck_assert_int_eq(dho_checkpoint_best_step(fixture_root), 60);
     choice.path = path;
     path_of(60, "", path, sizeof path);
     ck_assert_fails(dho_checkpoint_resolve(&choice, &found), DHO_ERR_CONFIG, "is a checkpoint");
 
-    dho_checkpoint_mark_best(run_folder, 20); /* which is not there any more: only a warning */
-    ck_assert_int_eq(dho_checkpoint_best_step(run_folder), 60);
-    dho_checkpoint_mark_best(run_folder, 0);
-    ck_assert_int_eq(dho_checkpoint_best_step(run_folder), -1);
-    snprintf(path, sizeof path, "%s/checkpoints/best", run_folder);
+    dho_checkpoint_mark_best(fixture_root, 20); /* which is not there any more: only a warning */
+    ck_assert_int_eq(dho_checkpoint_best_step(fixture_root), 60);
+    dho_checkpoint_mark_best(fixture_root, 0);
+    ck_assert_int_eq(dho_checkpoint_best_step(fixture_root), -1);
+    snprintf(path, sizeof path, "%s/checkpoints/best", fixture_root);
     ck_assert_int_eq(symlink("../../elsewhere", path), 0); /* only a step-N beside it is followed */
-    ck_assert_int_eq(dho_checkpoint_best_step(run_folder), -1);
+    ck_assert_int_eq(dho_checkpoint_best_step(fixture_root), -1);
 }
 END_TEST
 
@@ -321,7 +317,7 @@ END_TEST
 START_TEST(test_newest_whole_one_and_pruning)
 {
     char path[256], *newest;
-    ck_assert_ok(dho_checkpoint_find_newest(run_folder, &newest));
+    ck_assert_ok(dho_checkpoint_find_newest(fixture_root, &newest));
     ck_assert_ptr_null(newest);
     for (int step = 10; step <= 40; step += 10) save(step, 3);
     path_of(10, "", path, sizeof path);
@@ -330,7 +326,7 @@ START_TEST(test_newest_whole_one_and_pruning)
     ck_assert_int_eq(truncate(path, 100), 0);
     path_of(30, "state.json", path, sizeof path);
     ck_assert_int_eq(unlink(path), 0);
-    ck_assert_ok(dho_checkpoint_find_newest(run_folder, &newest));
+    ck_assert_ok(dho_checkpoint_find_newest(fixture_root, &newest));
     path_of(20, "", path, sizeof path);
     ck_assert_str_eq(newest, path);
     dho_free(newest);
@@ -342,7 +338,7 @@ static void check_kept(const char *expected)
 {
     char path[128], found[256] = "";
     dho_name_list names;
-    snprintf(path, sizeof path, "%s/checkpoints", run_folder);
+    snprintf(path, sizeof path, "%s/checkpoints", fixture_root);
     ck_assert_ok(dho_list_folder(&names, path));
     for (size_t i = 0; i < names.count; i++) {
         const size_t used = strlen(found);
@@ -364,7 +360,7 @@ START_TEST(test_kept_for_longer)
         const dho_checkpoint_keep keep = {.newest = 2, .every = step <= 60 ? 20 : 0};
         dho_checkpoint_info info = make_info(step);
         if (step > 75) info.spike_step = 71;
-        ck_assert_ok(dho_checkpoint_save(run_folder, &info, &student, &slabs, &keep));
+        ck_assert_ok(dho_checkpoint_save(fixture_root, &info, &student, &slabs, &keep));
         if (step == 60) check_kept("20 40 50 60");
         if (step == 80) check_kept("70 80");
     }
@@ -382,7 +378,7 @@ START_TEST(test_best_that_is_not_there)
     save_best(10, 1, 10);
     save_best(30, 1, 20);
     check_kept("best 10 30");
-    ck_assert_int_eq(dho_checkpoint_best_step(run_folder), 10);
+    ck_assert_int_eq(dho_checkpoint_best_step(fixture_root), 10);
     save_best(40, 1, 40);
     save_best(50, 1, 40);
     check_kept("best 40 50");
@@ -397,9 +393,9 @@ START_TEST(test_saving_after_damage)
     save(30, 3);
     path_of(30, "model.safetensors", path, sizeof path);
     ck_assert_int_eq(truncate(path, 100), 0);
-    ck_assert_ok(dho_checkpoint_set_aside(run_folder, 20)); /* as a resume from 20 does */
+    ck_assert_ok(dho_checkpoint_set_aside(fixture_root, 20)); /* as a resume from 20 does */
     save(25, 1);
-    ck_assert_ok(dho_checkpoint_find_newest(run_folder, &newest));
+    ck_assert_ok(dho_checkpoint_find_newest(fixture_root, &newest));
     path_of(25, "", path, sizeof path);
     ck_assert_str_eq(newest, path);
     dho_free(newest);
@@ -418,16 +414,16 @@ END_TEST
 START_TEST(test_killed_while_it_replaces)
 {
     char path[256], aside[300], *newest;
-    ck_assert_ok(dho_checkpoint_take_back(run_folder)); /* there is nothing at all yet */
+    ck_assert_ok(dho_checkpoint_take_back(fixture_root)); /* there is nothing at all yet */
     for (int renames = 1; renames <= 2; renames++) {
         save(10, 1);
         path_of(10, "", path, sizeof path);
         snprintf(aside, sizeof aside, "%.*s.replaced", (int)strcspn(path, "\n"), path);
         ck_assert_int_eq(rename(path, aside), 0);
         if (renames == 2) save(10, 1);
-        ck_assert_ok(dho_checkpoint_take_back(run_folder));
+        ck_assert_ok(dho_checkpoint_take_back(fixture_root));
         ck_assert(!dho_path_exists(aside));
-        ck_assert_ok(dho_checkpoint_find_newest(run_folder, &newest));
+        ck_assert_ok(dho_checkpoint_find_newest(fixture_root, &newest));
         ck_assert_str_eq(newest, path);
         dho_free(newest);
     }
@@ -442,7 +438,7 @@ START_TEST(test_all_damaged_is_not_none)
     save(10, 2);
     path_of(10, "model.safetensors", path, sizeof path);
     ck_assert_int_eq(truncate(path, 100), 0);
-    ck_assert_fails(dho_checkpoint_find_newest(run_folder, &newest), DHO_ERR_FORMAT,
+    ck_assert_fails(dho_checkpoint_find_newest(fixture_root, &newest), DHO_ERR_FORMAT,
                     "none of its 1 checkpoints is whole");
 }
 END_TEST
@@ -502,12 +498,12 @@ START_TEST(test_unreadable_is_not_saved)
         if (i == 2) info.head_scale = -1;
         if (i == 3) slabs.parameters[3] = INFINITY; /* in a slab the channels come last */
         if (i == 4) slabs.moment1[0] = NAN;
-        ck_assert_fails(dho_checkpoint_save(run_folder, &info, &student, &slabs, &keep),
+        ck_assert_fails(dho_checkpoint_save(fixture_root, &info, &student, &slabs, &keep),
                         expected[i].status, expected[i].message);
         slabs.parameters[3] = 0;
-        ck_assert_ok(dho_checkpoint_find_newest(run_folder, &newest));
+        ck_assert_ok(dho_checkpoint_find_newest(fixture_root, &newest));
         ck_assert_str_eq(strrchr(newest, '/'), "/step-00000003");
-        snprintf(path, sizeof path, "%s/checkpoints/tmp", run_folder);
+        snprintf(path, sizeof path, "%s/checkpoints/tmp", fixture_root);
         ck_assert(!dho_path_exists(path));
         dho_free(newest);
     }
@@ -523,16 +519,16 @@ START_TEST(test_allocation_failures)
     save(1, 1);
     for (int64_t n = 1;; n += 1 + n / 8) {
         dho_alloc_fail_at(n);
-        const dho_status status = dho_checkpoint_save(run_folder, &info, &student, &slabs, &keep);
+        const dho_status status = dho_checkpoint_save(fixture_root, &info, &student, &slabs, &keep);
         dho_alloc_fail_at(0);
         ck_assert_int_eq(dho_alloc_get_stats().live_blocks, before);
-        ck_assert_ok(dho_checkpoint_find_newest(run_folder, &newest));
+        ck_assert_ok(dho_checkpoint_find_newest(fixture_root, &newest));
         ck_assert_ptr_nonnull(newest);
         dho_free(newest);
         if (status == DHO_OK) break;
         ck_assert_int_eq(status, DHO_ERR_MEMORY);
     }
-    snprintf(path, sizeof path, "%s/checkpoints/tmp", run_folder);
+    snprintf(path, sizeof path, "%s/checkpoints/tmp", fixture_root);
     ck_assert(!dho_path_exists(path));
 }
 END_TEST

@@ -2,11 +2,10 @@
 #define _GNU_SOURCE
 #include "comm/placement.h"
 #include "dho/file.h"
-#include "put_file.h"
+#include "folder_fixture.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { NODE_CPUS = 8 }; /* two sockets of four */
 
@@ -81,52 +80,42 @@ START_TEST(test_small_pages)
 }
 END_TEST
 
-static char root[64];
-
-static void put(const char *path, const char *text)
-{
-    put_file(root, path, text);
-}
-
 START_TEST(test_topology)
 {
     dho_topology found;
     uint64_t cpus[DHO_MACHINE_MASK_WORDS] = {0x3};
-    strcpy(root, "/tmp/dho-topology-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(root));
-    dho_topology_look(&found, root, cpus);
+    dho_topology_look(&found, fixture_root, cpus);
     ck_assert(found.used_sockets == 0 && found.allowed_sockets == 0 && !found.huge_pages_off);
     for (int cpu = 0; cpu < NODE_CPUS; cpu++) {
         char path[128];
         snprintf(path, sizeof path, "sys/devices/system/cpu/cpu%d/topology/physical_package_id",
                  cpu);
-        put(path, cpu < NODE_CPUS / 2 ? "0\n" : "1\n");
+        fixture_write(path, cpu < NODE_CPUS / 2 ? "0\n" : "1\n");
     }
-    put("sys/devices/system/cpu/online", "0-7\n");
-    put("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
-    dho_topology_look(&found, root, cpus);
+    fixture_write("sys/devices/system/cpu/online", "0-7\n");
+    fixture_write("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+    dho_topology_look(&found, fixture_root, cpus);
     ck_assert_uint_eq(found.used_sockets, 1);
     ck_assert_uint_eq(found.allowed_sockets, 3);
     ck_assert_int_eq(found.allowed_cpus, NODE_CPUS);
     ck_assert(!found.huge_pages_off);
-    put("proc/self/cgroup", "0::/job_7\n");
-    put("sys/fs/cgroup/job_7/cpuset.cpus.effective", "0-1,3\n");
-    put("sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n");
-    dho_topology_look(&found, root, cpus);
+    fixture_write("proc/self/cgroup", "0::/job_7\n");
+    fixture_write("sys/fs/cgroup/job_7/cpuset.cpus.effective", "0-1,3\n");
+    fixture_write("sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n");
+    dho_topology_look(&found, fixture_root, cpus);
     ck_assert_uint_eq(found.allowed_sockets, 1);
     ck_assert_int_eq(found.allowed_cpus, 3);
     ck_assert(found.huge_pages_off);
     /* A step without a list of its own is in its job's. */
-    put("proc/self/cgroup", "0::/job_7/step_0\n");
-    dho_topology_look(&found, root, cpus);
+    fixture_write("proc/self/cgroup", "0::/job_7/step_0\n");
+    dho_topology_look(&found, fixture_root, cpus);
     ck_assert_int_eq(found.allowed_cpus, 3);
     /* Version 1. */
-    put("proc/self/cgroup", "5:cpuset:/slurm/job_8\n4:cpu,cpuacct:/\n");
-    put("sys/fs/cgroup/cpuset/slurm/job_8/cpuset.effective_cpus", "2,4-7\n");
-    dho_topology_look(&found, root, cpus);
+    fixture_write("proc/self/cgroup", "5:cpuset:/slurm/job_8\n4:cpu,cpuacct:/\n");
+    fixture_write("sys/fs/cgroup/cpuset/slurm/job_8/cpuset.effective_cpus", "2,4-7\n");
+    dho_topology_look(&found, fixture_root, cpus);
     ck_assert_int_eq(found.allowed_cpus, 5);
     ck_assert_uint_eq(found.allowed_sockets, 3);
-    ck_assert_ok(dho_remove_tree(root));
 }
 END_TEST
 
@@ -134,6 +123,7 @@ int main(void)
 {
     Suite *suite = suite_create("placement");
     TCase *tests = tcase_create("placement");
+    tcase_add_checked_fixture(tests, fixture_setup, fixture_teardown);
     tcase_add_test(tests, test_crowd);
     tcase_add_test(tests, test_idle_socket);
     tcase_add_test(tests, test_small_pages);

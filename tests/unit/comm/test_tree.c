@@ -2,7 +2,6 @@
 #include "dho/comm.h"
 #include "dho/rng.h"
 
-#include <limits.h>
 #include <string.h>
 
 enum { MAX_LEAVES = 64 };

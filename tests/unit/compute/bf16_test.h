@@ -46,19 +46,8 @@ static inline dho_bf16 *nan_elements(size_t count)
 static inline dho_conv_shape shape_of(int batch, int size, int in, int out, int kernel, int stride,
                                       int groups)
 {
-    const int padding = kernel / 2, side = (size + 2 * padding - kernel) / stride + 1;
-    return (dho_conv_shape){.batch = batch,
-                            .in_h = size,
-                            .in_w = size,
-                            .in_c = in,
-                            .out_h = side,
-                            .out_w = side,
-                            .out_c = out,
-                            .kernel_h = kernel,
-                            .kernel_w = kernel,
-                            .stride = stride,
-                            .padding = padding,
-                            .groups = groups};
+    return conv_shape(
+        (int[]){batch, size, size, in, out, kernel, kernel, stride, kernel / 2, groups});
 }
 
 #endif

@@ -3,6 +3,7 @@
 #define DHO_TESTS_KERNEL_TEST_H
 
 #include "check_main.h"
+#include "conv_shape.h"
 #include "dho/compute.h"
 #include "dho/rng.h"
 

@@ -78,22 +78,6 @@ static const int conv_cases[][10] = {
     {7, 16, 17, 8, 33, 3, 3, 2, 1, 1},   {33, 8, 8, 8, 8, 3, 3, 1, 1, 2},
     {7, 10, 10, 4, 8, 1, 1, 2, 0, 1},    {2, 10, 10, 48, 48, 3, 3, 2, 1, 48}};
 
-static dho_conv_shape conv_shape(const int c[10])
-{
-    return (dho_conv_shape){.batch = c[0],
-                            .in_h = c[1],
-                            .in_w = c[2],
-                            .in_c = c[3],
-                            .out_h = (c[1] + 2 * c[8] - c[5]) / c[7] + 1,
-                            .out_w = (c[2] + 2 * c[8] - c[6]) / c[7] + 1,
-                            .out_c = c[4],
-                            .kernel_h = c[5],
-                            .kernel_w = c[6],
-                            .stride = c[7],
-                            .padding = c[8],
-                            .groups = c[9]};
-}
-
 typedef struct conv_data {
     dho_conv_shape shape;
     size_t x_count, y_count, w_count;

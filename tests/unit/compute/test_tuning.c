@@ -1,28 +1,15 @@
 /* Tables of kernels: their text, what is refused, and that they change only what they say. */
 #define _GNU_SOURCE
-#include "dho/file.h"
 #include "dho/tuning.h"
+#include "folder_fixture.h"
 #include "kernel_test.h"
-
-#include <unistd.h>
 
 #define HEAD "dho tuning 1\nprocessor: some\ncaches: few\nthreads: 2\n"
 #define CONV "conv_forward fp32 2x8x8x16 to 8x8x16 kernel 3x3 stride 1 padding 1 groups 1"
 
 static dho_conv_shape shape_of(int in_c, int out_c, int kernel)
 {
-    return (dho_conv_shape){.batch = 2,
-                            .in_h = 8,
-                            .in_w = 8,
-                            .in_c = in_c,
-                            .out_h = 8,
-                            .out_w = 8,
-                            .out_c = out_c,
-                            .kernel_h = kernel,
-                            .kernel_w = kernel,
-                            .stride = 1,
-                            .padding = kernel / 2,
-                            .groups = 1};
+    return conv_shape((int[]){2, 8, 8, in_c, out_c, kernel, kernel, 1, kernel / 2, 1});
 }
 
 static dho_tuning *parse(const char *text)
@@ -111,32 +98,24 @@ END_TEST
 /* Of a folder's tables the one of this processor. */
 START_TEST(test_folder)
 {
-    char folder[] = "/tmp/dho-tuning-XXXXXX", path[80];
     char *text;
     dho_tuning *mine, *found;
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    ck_assert_ok(dho_tuning_read(&found, folder));
+    ck_assert_ok(dho_tuning_read(&found, fixture_root));
     ck_assert_ptr_null(found);
-    snprintf(path, sizeof path, "%s/a.tuning", folder);
-    ck_assert_ok(dho_file_write_text(path, HEAD CONV ": winograd\n"));
-    ck_assert_ok(dho_tuning_read(&found, folder));
+    fixture_write("a.tuning", HEAD CONV ": winograd\n");
+    ck_assert_ok(dho_tuning_read(&found, fixture_root));
     ck_assert_ptr_null(found);
     ck_assert_ok(dho_tuning_create(&mine, 1));
     ck_assert_ok(dho_tuning_format(mine, &text));
-    snprintf(path, sizeof path, "%s/b.tuning", folder);
-    ck_assert_ok(dho_file_write_text(path, text));
-    ck_assert_ok(dho_tuning_read(&found, folder));
+    fixture_write("b.tuning", text);
+    ck_assert_ok(dho_tuning_read(&found, fixture_root));
     ck_assert(dho_tuning_is_same(found, mine));
     dho_tuning_destroy(&found);
-    snprintf(path, sizeof path, "%s/a.tuning", folder);
-    ck_assert_ok(dho_file_write_text(path, "no table\n"));
-    ck_assert_fails(dho_tuning_read(&found, folder), DHO_ERR_CONFIG, "a.tuning:1: expected");
-    snprintf(path, sizeof path, "%s/none", folder);
-    ck_assert_fails(dho_tuning_read(&found, path), DHO_ERR_CONFIG, "none");
+    fixture_write("a.tuning", "no table\n");
+    ck_assert_fails(dho_tuning_read(&found, fixture_root), DHO_ERR_CONFIG, "a.tuning:1: expected");
+    ck_assert_fails(dho_tuning_read(&found, fixture_path("none")), DHO_ERR_CONFIG, "none");
     dho_tuning_destroy(&mine);
     dho_free(text);
-    ck_assert_ok(dho_remove_tree(folder));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }
 END_TEST
 
@@ -261,6 +240,7 @@ int main(void)
 {
     Suite *suite = suite_create("tuning");
     TCase *tests = tcase_create("all");
+    tcase_add_checked_fixture(tests, fixture_setup, fixture_teardown);
     tcase_add_test(tests, test_text);
     tcase_add_test(tests, test_refused);
     tcase_add_test(tests, test_folder);

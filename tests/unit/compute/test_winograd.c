@@ -20,18 +20,7 @@ typedef struct wino_results {
 
 static dho_conv_shape shape_of(int batch, int h, int w, int in, int out, int padding)
 {
-    return (dho_conv_shape){.batch = batch,
-                            .in_h = h,
-                            .in_w = w,
-                            .in_c = in,
-                            .out_h = h + 2 * padding - 2,
-                            .out_w = w + 2 * padding - 2,
-                            .out_c = out,
-                            .kernel_h = 3,
-                            .kernel_w = 3,
-                            .stride = 1,
-                            .padding = padding,
-                            .groups = 1};
+    return conv_shape((int[]){batch, h, w, in, out, 3, 3, 1, padding, 1});
 }
 
 static wino_case case_create(dho_rng *rng, dho_conv_shape s)

@@ -1,8 +1,9 @@
 #define _GNU_SOURCE
-#include "check_main.h"
 #include "config/schema.h"
 #include "dho/config.h"
 #include "dho/file.h"
+#include "document.h"
+#include "unit/config/schema_tables.h"
 
 #include <locale.h>
 #include <string.h>
@@ -937,14 +938,8 @@ START_TEST(test_changes)
     ck_assert_ptr_nonnull(strstr(text, "\neval.betas: [1]\n"));
     ck_assert_ptr_null(strstr(text, "train.lr"));
     dho_free(text);
-    for (int n = 1;; n++) {
-        dho_alloc_fail_at(n);
-        const dho_status status = dho_config_format_changes(&c, &text);
-        dho_alloc_fail_at(0);
-        dho_free(text);
-        if (status == DHO_OK) break;
-        ck_assert_int_eq(status, DHO_ERR_MEMORY);
-    }
+    ck_assert_allocations(dho_config_format_changes(&c, &text));
+    dho_free(text);
     dho_config_free(&c);
 }
 END_TEST
@@ -1003,23 +998,19 @@ START_TEST(test_every_allocation_can_fail)
     int64_t n = 1;
     for (;; n++) {
         dho_config config;
-        char *text = NULL, *table = NULL, *decides = NULL;
+        char *text = NULL;
         const char *const overrides[] = {"student.model=resnet50",
                                          "eval.sets[3]={name: n, split: val}", "eval.betas=[1]"};
         dho_alloc_fail_at(n);
         dho_status status =
             dho_config_parse(&config, everything, strlen(everything), "t.yaml", overrides, 3);
         if (status == DHO_OK) status = dho_config_format(&config, true, &text);
-        if (status == DHO_OK) status = dho_config_schema_markdown(&table);
-        if (status == DHO_OK) status = dho_config_decides_markdown(&decides);
         dho_alloc_fail_at(0);
         if (status != DHO_OK) {
             ck_assert_int_eq(status, DHO_ERR_MEMORY);
             ck_assert_ptr_nonnull(strstr(dho_error_message(), "cannot allocate"));
         }
         dho_free(text);
-        dho_free(table);
-        dho_free(decides);
         dho_config_free(&config);
         ck_assert_int_eq(dho_alloc_get_stats().live_blocks, before);
         if (status == DHO_OK) break;
@@ -1030,72 +1021,29 @@ END_TEST
 
 /* --- documentation ---------------------------------------------------------------------------- */
 
-/* A table of a document, between "<!-- NAME: begin -->" and "<!-- NAME: end -->", is what `make`
- * gives. With DHO_UPDATE_DOCS set it is rewritten. */
-static void check_document(const char *name, const char *document, dho_status (*make)(char **out))
-{
-    const char *folder = getenv("DHO_SOURCE_DIR");
-    char *path, *table, marks[2][40];
-    uint8_t *data = NULL;
-    size_t capacity = 0, bytes;
-    snprintf(marks[0], sizeof marks[0], "<!-- %s: begin -->\n", name);
-    snprintf(marks[1], sizeof marks[1], "<!-- %s: end -->\n", name);
-    ck_assert_ok(dho_path_join(&path, folder != NULL ? folder : ".", document));
-    ck_assert_ok(dho_file_read(path, 1 << 20, &data, &capacity, &bytes));
-    ck_assert_ok(make(&table));
-    const char *begin = strstr((char *)data, marks[0]);
-    ck_assert_ptr_nonnull(begin);
-    begin += strlen(marks[0]);
-    const char *end = strstr(begin, marks[1]);
-    ck_assert_ptr_nonnull(end);
-    const bool same =
-        (size_t)(end - begin) == strlen(table) && memcmp(begin, table, strlen(table)) == 0;
-    if (!same && getenv("DHO_UPDATE_DOCS") != NULL) {
-        char *text;
-        ck_assert_ok(
-            dho_asprintf(&text, "%.*s%s%s", (int)(begin - (char *)data), (char *)data, table, end));
-        ck_assert_ok(dho_file_write_text(path, text));
-        dho_free(text);
-    } else {
-        ck_assert_msg(same,
-                      "%s does not have the schema's table; make it anew with\n"
-                      "  DHO_UPDATE_DOCS=1 build/dev/tests/test_config",
-                      path);
-    }
-    dho_free(table);
-    dho_free(data);
-    dho_free(path);
-}
-
 START_TEST(test_documentation_is_up_to_date)
 {
-    check_document("schema", "docs/configuration.md", dho_config_schema_markdown);
-    check_document("decides", "docs/checkpoint.md", dho_config_decides_markdown);
+    check_document("schema", "docs/configuration.md", "test_config", schema_table);
+    check_document("decides", "docs/checkpoint.md", "test_config", decides_table);
 }
 END_TEST
 
 /* Every configuration in configs/ is accepted. */
 START_TEST(test_shipped_configurations)
 {
-    const char *source = getenv("DHO_SOURCE_DIR");
-    char *folder;
     dho_name_list list;
-    ck_assert_ok(dho_path_join(&folder, source != NULL ? source : ".", "configs"));
-    if (dho_path_is_folder(folder)) {
-        ck_assert_ok(dho_list_folder(&list, folder));
-        for (size_t i = 0; i < list.count; i++) {
-            const char *end = strrchr(list.names[i], '.');
-            if (end == NULL || strcmp(end, ".yaml") != 0) continue;
-            char *path;
-            dho_config config;
-            ck_assert_ok(dho_path_join(&path, folder, list.names[i]));
-            ck_assert_ok(dho_config_load(&config, path, NULL, 0));
-            dho_config_free(&config);
-            dho_free(path);
-        }
-        dho_name_list_free(&list);
+    ck_assert_ok(dho_list_folder(&list, "configs"));
+    for (size_t i = 0; i < list.count; i++) {
+        const char *end = strrchr(list.names[i], '.');
+        if (end == NULL || strcmp(end, ".yaml") != 0) continue;
+        char *path;
+        dho_config config;
+        ck_assert_ok(dho_path_join(&path, "configs", list.names[i]));
+        ck_assert_ok(dho_config_load(&config, path, NULL, 0));
+        dho_config_free(&config);
+        dho_free(path);
     }
-    dho_free(folder);
+    dho_name_list_free(&list);
 }
 END_TEST
 

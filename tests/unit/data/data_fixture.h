@@ -2,48 +2,9 @@
 #ifndef DHO_TESTS_DATA_FIXTURE_H
 #define DHO_TESTS_DATA_FIXTURE_H
 
-#include "check_main.h"
 #include "dho/dataset.h"
-#include "dho/file.h"
 #include "dho/image.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static char fixture_root[64];
-
-static inline void fixture_setup(void)
-{
-    snprintf(fixture_root, sizeof fixture_root, "/tmp/dho-data-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(fixture_root));
-}
-
-static inline void fixture_teardown(void)
-{
-    ck_assert_ok(dho_remove_tree(fixture_root));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
-}
-
-/* fixture_root/name; valid until the fourth call from now. */
-static inline const char *fixture_path(const char *name)
-{
-    static char paths[4][512];
-    static int turn;
-    char *path = paths[turn++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", fixture_root, name);
-    return path;
-}
-
-/* Writes a text to fixture_root/name, making its folders. */
-static inline void fixture_write(const char *name, const char *text)
-{
-    char folder[512];
-    snprintf(folder, sizeof folder, "%s", fixture_path(name));
-    *strrchr(folder, '/') = '\0';
-    ck_assert_ok(dho_make_folders(folder));
-    ck_assert_ok(dho_file_write_text(fixture_path(name), text));
-}
+#include "folder_fixture.h"
 
 /* Writes a real JPEG whose pixels and size depend on `seed`. */
 static inline void fixture_image(const char *name, int seed)
@@ -70,6 +31,20 @@ static inline void fixture_folder(dho_dataset *out, int classes, int per_class)
     }
     ck_assert_ok(dho_dataset_open_folder(out, fixture_path("set"), NULL));
     ck_assert_int_eq(out->count, classes * per_class);
+}
+
+static inline uint64_t fnv(uint64_t hash, const void *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        hash = (hash ^ ((const uint8_t *)bytes)[i]) * UINT64_C(1099511628211);
+    return hash;
+}
+
+static inline bool contains(const dho_id_list *list, int64_t id)
+{
+    for (int64_t i = 0; i < list->count; i++)
+        if (list->ids[i] == id) return true;
+    return false;
 }
 
 #endif

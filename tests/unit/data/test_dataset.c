@@ -62,13 +62,6 @@ START_TEST(test_nested_order)
 }
 END_TEST
 
-static uint64_t fnv(uint64_t hash, const void *bytes, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        hash = (hash ^ ((const uint8_t *)bytes)[i]) * UINT64_C(1099511628211);
-    return hash;
-}
-
 START_TEST(test_fingerprint)
 {
     fixture_write("s/a/1.jpg", "x");
@@ -252,6 +245,13 @@ START_TEST(test_coop_malformed)
 }
 END_TEST
 
+static dho_status open_kind(int kind, dho_dataset *out, const dho_dataset *reference)
+{
+    if (kind == 0) return dho_dataset_open_folder(out, fixture_path("ref"), NULL);
+    if (kind == 1) return dho_dataset_open_folder(out, fixture_path("s"), reference);
+    return dho_dataset_open_coop(out, fixture_root, fixture_path("split.json"), "train");
+}
+
 /* Every allocation of an opening fails once: no leak, no crash, and always the same status. */
 START_TEST(test_allocation_failures)
 {
@@ -263,20 +263,9 @@ START_TEST(test_allocation_failures)
     const int64_t live = dho_alloc_get_stats().live_blocks;
     for (int kind = 0; kind < 3; kind++) {
         int64_t n = 1;
-        for (;; n++) {
-            dho_status status;
-            dho_alloc_fail_at(n);
-            if (kind == 0)
-                status = dho_dataset_open_folder(&dataset, fixture_path("ref"), NULL);
-            else if (kind == 1)
-                status = dho_dataset_open_folder(&dataset, fixture_path("s"), &reference);
-            else
-                status = dho_dataset_open_coop(&dataset, fixture_root, fixture_path("split.json"),
-                                               "train");
-            dho_alloc_fail_at(0);
-            if (status == DHO_OK) break;
-            ck_assert_int_eq(status, DHO_ERR_MEMORY);
+        while (out_of_memory_at(n, open_kind(kind, &dataset, &reference))) {
             ck_assert_int_eq(dho_alloc_get_stats().live_blocks, live);
+            n++;
         }
         ck_assert_int_gt(n, 8);
         dho_dataset_free(&dataset);

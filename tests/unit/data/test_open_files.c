@@ -115,7 +115,7 @@ START_TEST(test_broken_rows_are_kept)
     int seen = 0;
     ck_assert_ok(dho_eval_loader_create(&loader, &options, &rows));
     for (;;) {
-        ck_assert_ok(dho_eval_loader_next(loader, &batch, NULL));
+        ck_assert_ok(dho_eval_loader_next(loader, &batch));
         if (batch.count == 0) break;
         for (int i = 0; i < batch.count; i++, seen++) {
             const bool broken = seen == 2 || seen == 5;

@@ -166,13 +166,6 @@ START_TEST(test_labelled_tars)
 }
 END_TEST
 
-static uint64_t fnv(uint64_t hash, const void *bytes, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        hash = (hash ^ ((const uint8_t *)bytes)[i]) * UINT64_C(1099511628211);
-    return hash;
-}
-
 START_TEST(test_joined)
 {
     dho_dataset set, heap;
@@ -241,22 +234,20 @@ START_TEST(test_allocation_failures)
     dho_dataset set, heap;
     write_heap();
     fixture_write("heap/list", "b.jpg\na/2.jpg\n");
-    for (int kind = 0; kind < 3; kind++)
-        for (int64_t n = 1;; n++) {
-            if (kind == 2) fixture_folder(&set, 2, 1);
-            if (kind == 2) ck_assert_ok(dho_dataset_open_unlabelled(&heap, fixture_path("heap")));
-            dho_alloc_fail_at(n);
-            const dho_status status =
-                kind == 2 ? dho_dataset_add_heap(&set, &heap)
-                          : dho_dataset_open_unlabelled(
-                                &heap, fixture_path(kind == 0 ? "heap" : "heap/list"));
-            dho_alloc_fail_at(0);
-            if (kind == 2) dho_dataset_free(&set);
-            if (status == DHO_OK) dho_dataset_free(&heap);
-            if (status == DHO_OK) break;
-            ck_assert_int_eq(status, DHO_ERR_MEMORY);
-            ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
-        }
+    for (int list = 0; list < 2; list++) {
+        const char *path = fixture_path(list ? "heap/list" : "heap");
+        ck_assert_allocations(dho_dataset_open_unlabelled(&heap, path));
+        dho_dataset_free(&heap);
+    }
+    bool failed = true;
+    for (int64_t n = 1; failed; n++) {
+        fixture_folder(&set, 2, 1);
+        ck_assert_ok(dho_dataset_open_unlabelled(&heap, fixture_path("heap")));
+        failed = out_of_memory_at(n, dho_dataset_add_heap(&set, &heap));
+        dho_dataset_free(&set);
+        if (!failed) dho_dataset_free(&heap);
+        ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+    }
 }
 END_TEST
 
@@ -271,13 +262,6 @@ static void hold_out(const dho_dataset *set, double percent, int64_t images, uin
     ck_assert_int_eq(labelled->count + out->count, set->count);
 }
 
-static bool has(const dho_id_list *list, int64_t id)
-{
-    for (int64_t i = 0; i < list->count; i++)
-        if (list->ids[i] == id) return true;
-    return false;
-}
-
 START_TEST(test_hold_out)
 {
     dho_dataset set;
@@ -288,17 +272,17 @@ START_TEST(test_hold_out)
     for (int64_t i = 0; i < 8; i++) {
         ck_assert_int_eq(set.samples[out.ids[i]].label, i / 2);
         ck_assert(i == 0 || out.ids[i] > out.ids[i - 1]);
-        ck_assert(!has(&labelled, out.ids[i]));
+        ck_assert(!contains(&labelled, out.ids[i]));
     }
     hold_out(&set, 0, 5, 1, &rest, &more); /* a larger share has the smaller one in it */
     ck_assert_int_eq(more.count, 20);
-    for (int64_t i = 0; i < 8; i++) ck_assert(has(&more, out.ids[i]));
+    for (int64_t i = 0; i < 8; i++) ck_assert(contains(&more, out.ids[i]));
     dho_id_list_free(&rest);
     dho_id_list_free(&more);
     hold_out(&set, 1, 0, 2, &rest, &more); /* at least one of each class; another seed */
     ck_assert_int_eq(more.count, 4);
     int same = 0;
-    for (int64_t i = 0; i < 4; i++) same += has(&out, more.ids[i]);
+    for (int64_t i = 0; i < 4; i++) same += contains(&out, more.ids[i]);
     ck_assert_int_lt(same, 4);
     dho_id_list_free(&rest);
     dho_id_list_free(&more);

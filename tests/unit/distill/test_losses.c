@@ -14,6 +14,20 @@ static void fill(dho_rng *rng, float scale, size_t count, float *out)
     for (size_t i = 0; i < count; i++) out[i] = scale * (float)dho_rng_normal(rng);
 }
 
+/* d loss / dx, times a weight, by central differences. Float inputs limit the step: h = 1e-2 leaves
+ * an O(h^2) = 1e-4 error of O(1) values. */
+#define check_gradient(x, gradient, weight, loss)                                             \
+    for (int i_ = 0; i_ < ROWS * CLASSES; i_++) {                                             \
+        const float h_ = 1e-2f, kept_ = (x)[i_];                                              \
+        (x)[i_] = kept_ + h_;                                                                 \
+        const double high_ = loss;                                                            \
+        (x)[i_] = kept_ - h_;                                                                 \
+        const double low_ = loss;                                                             \
+        (x)[i_] = kept_;                                                                      \
+        ck_assert_double_eq_tol((gradient)[i_], (weight) * (high_ - low_) / (2 * (double)h_), \
+                                2e-4);                                                        \
+    }
+
 /* Independent formula: straight from the definition, no shift by the maximum. */
 static double kl_by_definition(const float *teacher, const float *student, double t)
 {
@@ -45,17 +59,8 @@ START_TEST(test_kl_value_and_gradient)
     fill(&rng, 3, ROWS * CLASSES, student);
     const double value = dho_kl_divergence(ROWS, CLASSES, teacher, student, t, 0.7f, gradient);
     ck_assert_double_eq_tol(value, kl_by_definition(teacher, student, t), 1e-9);
-    /* Float inputs limit the step: h = 1e-2 leaves an O(h^2) = 1e-4 error of O(1) values. */
-    const float h = 1e-2f;
-    for (int i = 0; i < ROWS * CLASSES; i++) {
-        const float kept = student[i];
-        student[i] = kept + h;
-        const double high = dho_kl_divergence(ROWS, CLASSES, teacher, student, t, 0, ignored);
-        student[i] = kept - h;
-        const double low = dho_kl_divergence(ROWS, CLASSES, teacher, student, t, 0, ignored);
-        student[i] = kept;
-        ck_assert_double_eq_tol(gradient[i], 0.7 * (high - low) / (2 * (double)h), 2e-4);
-    }
+    check_gradient(student, gradient, 0.7,
+                   dho_kl_divergence(ROWS, CLASSES, teacher, student, t, 0, ignored));
 }
 END_TEST
 
@@ -82,17 +87,8 @@ START_TEST(test_cross_entropy_value_and_gradient)
     }
     ck_assert_double_eq_tol(value, expected, 1e-9);
     ck_assert_int_eq(correct, expected_correct);
-    const float h = 1e-2f;
-    for (int i = 0; i < ROWS * CLASSES; i++) {
-        const float kept = logits[i];
-        logits[i] = kept + h;
-        const double high =
-            dho_cross_entropy(ROWS, CLASSES, logits, labels, NULL, 0, ignored, NULL);
-        logits[i] = kept - h;
-        const double low = dho_cross_entropy(ROWS, CLASSES, logits, labels, NULL, 0, ignored, NULL);
-        logits[i] = kept;
-        ck_assert_double_eq_tol(gradient[i], 0.3 * (high - low) / (2 * (double)h), 2e-4);
-    }
+    check_gradient(logits, gradient, 0.3,
+                   dho_cross_entropy(ROWS, CLASSES, logits, labels, NULL, 0, ignored, NULL));
 }
 END_TEST
 
@@ -193,16 +189,8 @@ START_TEST(test_divergences_that_know_the_label)
     const double expected = wkd ? wasserstein_by_definition(&o, labels, teacher, student)
                                 : decoupled_by_definition(&o, labels, teacher, student);
     ck_assert_double_eq_tol(value, expected, 1e-9);
-    const float h = 1e-2f;
-    for (int i = 0; i < ROWS * CLASSES; i++) {
-        const float kept = student[i];
-        student[i] = kept + h;
-        const double high = loss(&o, ROWS, CLASSES, labels, teacher, student, 0, ignored);
-        student[i] = kept - h;
-        const double low = loss(&o, ROWS, CLASSES, labels, teacher, student, 0, ignored);
-        student[i] = kept;
-        ck_assert_double_eq_tol(gradient[i], 0.7 * (high - low) / (2 * (double)h), 2e-4);
-    }
+    check_gradient(student, gradient, 0.7,
+                   loss(&o, ROWS, CLASSES, labels, teacher, student, 0, ignored));
     memset(gradient, 0, sizeof gradient);
     ck_assert_double_eq(loss(&o, 0, CLASSES, labels, teacher, student, 1, gradient), 0);
     ck_assert_double_eq(loss(&o, 1, 1, labels, teacher, student, 1, gradient), 0);
@@ -339,16 +327,8 @@ START_TEST(test_feature_distance)
             kind == DHO_FEATURE_MSE ? (xx - 2 * dot + tt) / CLASSES : 1 - dot / sqrt(xx * tt);
     }
     ck_assert_double_eq_tol(value, expected / ROWS, 1e-9);
-    const float h = 1e-2f;
-    for (int i = 0; i < ROWS * CLASSES; i++) {
-        const float kept = x[i];
-        x[i] = kept + h;
-        const double high = dho_feature_distance(kind, ROWS, CLASSES, target, x, 0, ignored);
-        x[i] = kept - h;
-        const double low = dho_feature_distance(kind, ROWS, CLASSES, target, x, 0, ignored);
-        x[i] = kept;
-        ck_assert_double_eq_tol(gradient[i], 0.7 * (high - low) / (2 * (double)h), 2e-4);
-    }
+    check_gradient(x, gradient, 0.7,
+                   dho_feature_distance(kind, ROWS, CLASSES, target, x, 0, ignored));
     memset(x, 0, sizeof x); /* a direction that is none: finite */
     ck_assert(isfinite(dho_feature_distance(kind, ROWS, CLASSES, target, x, 1, gradient)));
     for (int i = 0; i < ROWS * CLASSES; i++) ck_assert(isfinite(gradient[i]));

@@ -3,7 +3,6 @@
 #include "dho/rng.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { ROWS = 400, CLASSES = 12 };
 

@@ -1,26 +1,17 @@
 #define _GNU_SOURCE
 /* eval.json: what is written is read back. */
-#include "check_main.h"
 #include "dho/evaluation.h"
-#include "dho/file.h"
+#include "folder_fixture.h"
 
 #include <math.h>
-#include <string.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/dho-evaluation-XXXXXX";
 static char path[64];
 
 static void start(void)
 {
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/eval.json", folder);
-}
-
-static void finish(void)
-{
-    ck_assert_ok(dho_remove_tree(folder));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+    fixture_setup();
+    snprintf(path, sizeof path, "%s/eval.json", fixture_root);
 }
 
 static dho_score score_of(int64_t top1, int64_t top5, int64_t count)
@@ -56,7 +47,7 @@ static void check_round_trip(const dho_evaluation *written)
 {
     dho_evaluation read;
     ck_assert_ok(dho_evaluation_save(written, path));
-    ck_assert_ok(dho_evaluation_load(&read, folder));
+    ck_assert_ok(dho_evaluation_load(&read, fixture_root));
     ck_assert_str_eq(read.checkpoint, written->checkpoint);
     ck_assert_str_eq(read.method, written->method);
     ck_assert_int_eq(read.step, written->step);
@@ -141,7 +132,7 @@ START_TEST(test_wrong_calibration)
         "[{\"name\": \"a\", \"images\": 2, \"combined\": {\"top1\": 50, \"macro_top1\": -1, "
         "\"calibration\": {\"ece\": 2, \"ece_adaptive\": 0, \"nll\": 1, \"brier\": 1}, "
         "\"calibration_scaled\": []}}]}"));
-    ck_assert_ok(dho_evaluation_load(&evaluation, folder));
+    ck_assert_ok(dho_evaluation_load(&evaluation, fixture_root));
     const dho_score *score = &evaluation.sets[0].scores[DHO_SCORE_COMBINED];
     ck_assert(isnan(score->macro) && isnan(score->plain.nll) && isnan(score->scaled.ece));
     ck_assert_double_eq(score->top1, 50);
@@ -161,10 +152,12 @@ START_TEST(test_wrong_files)
         {"{\"sets\": [{\"name\": \"a\", \"images\": 2, \"combined\": {\"top1\": 101}}]}",
          "combined.top1 is no percentage"}};
     dho_evaluation evaluation;
-    ck_assert_fails(dho_evaluation_load(&evaluation, folder), DHO_ERR_CONFIG, "not evaluated yet");
+    ck_assert_fails(dho_evaluation_load(&evaluation, fixture_root), DHO_ERR_CONFIG,
+                    "not evaluated yet");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ck_assert_ok(dho_file_write_text(path, cases[i][0]));
-        ck_assert_fails(dho_evaluation_load(&evaluation, folder), DHO_ERR_FORMAT, cases[i][1]);
+        ck_assert_fails(dho_evaluation_load(&evaluation, fixture_root), DHO_ERR_FORMAT,
+                        cases[i][1]);
         ck_assert_ptr_null(evaluation.sets);
     }
 }
@@ -174,7 +167,7 @@ int main(void)
 {
     Suite *suite = suite_create("evaluation");
     TCase *cases = tcase_create("all");
-    tcase_add_checked_fixture(cases, start, finish);
+    tcase_add_checked_fixture(cases, start, fixture_teardown);
     tcase_add_test(cases, test_round_trip);
     tcase_add_test(cases, test_wrong_calibration);
     tcase_add_test(cases, test_wrong_files);

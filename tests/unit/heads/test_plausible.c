@@ -1,12 +1,11 @@
 /* Imports that are well-formed and cannot be right, or are odd: what is refused says why, what is
  * odd is only warned of. */
 #define _GNU_SOURCE
-#include "check_main.h"
 #include "dho/alloc.h"
-#include "dho/file.h"
 #include "dho/log.h"
 #include "dho/rng.h"
 #include "dho/teacher_cache.h"
+#include "folder_fixture.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,7 +14,7 @@
 
 enum { N = 60, C = 3, D = 4 };
 
-static char folder[] = "/tmp/dho-test-plausible-XXXXXX", cache[64], rows_path[64], head_path[64];
+static char cache[64], rows_path[64], head_path[64];
 static float logits[N * C], features[N * D], weight[C * D], scale;
 static int32_t labels[N];
 static char *said; /* what went to stderr */
@@ -23,10 +22,10 @@ static char *said; /* what went to stderr */
 static void start(void)
 {
     dho_rng rng;
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(cache, sizeof cache, "%s/cache", folder);
-    snprintf(rows_path, sizeof rows_path, "%s/rows.st", folder);
-    snprintf(head_path, sizeof head_path, "%s/head.st", folder);
+    fixture_setup();
+    snprintf(cache, sizeof cache, "%s/cache", fixture_root);
+    snprintf(rows_path, sizeof rows_path, "%s/rows.st", fixture_root);
+    snprintf(head_path, sizeof head_path, "%s/head.st", fixture_root);
     dho_rng_init(&rng, 1, DHO_RNG_TEST, 0, 0);
     for (int i = 0; i < N; i++) labels[i] = i % C;
     for (int i = 0; i < N * C; i++)
@@ -48,7 +47,7 @@ static const char *import(bool of_head, dho_status expected)
     char log[96];
     uint8_t *text = NULL;
     size_t capacity = 0, size;
-    snprintf(log, sizeof log, "%s/log", folder);
+    snprintf(log, sizeof log, "%s/log", fixture_root);
     ck_assert_ok(dho_remove_tree(cache));
     ck_assert_ok(dho_safetensors_save(rows_path, &rows, 1, NULL, NULL));
     ck_assert_ok(dho_safetensors_save(head_path, head, 2, NULL, NULL));
@@ -80,7 +79,7 @@ static const char *import(bool of_head, dho_status expected)
 static void stop(void)
 {
     free(said);
-    ck_assert_ok(dho_remove_tree(folder));
+    ck_assert_ok(dho_remove_tree(fixture_root));
     ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }
 

@@ -1,13 +1,10 @@
 /* Class means as a head. */
 #define _GNU_SOURCE
-#include "check_main.h"
-#include "dho/file.h"
 #include "dho/prototypes.h"
 #include "dho/safetensors.h"
+#include "folder_fixture.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { C = 3, D = 2, N = 6 };
 
@@ -79,7 +76,7 @@ END_TEST
 /* Of any width and any classes. */
 START_TEST(test_file)
 {
-    char folder[] = "/tmp/dho-test-prototypes-XXXXXX", path[64];
+    char path[64];
     dho_shots shots = shots_of(N);
     const float one_hot[N * C] = {1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 1, 0, 1, 0, 1, 0, 0};
     const dho_tensor_view tensors[] = {
@@ -87,8 +84,7 @@ START_TEST(test_file)
         {"labels", DHO_I64, 1, {N}, labels, sizeof labels},
         {"cache_keys", DHO_F32, 2, {N, D}, features, sizeof features},
         {"cache_values", DHO_F32, 2, {N, C}, one_hot, sizeof one_hot}};
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/rows.st", folder);
+    snprintf(path, sizeof path, "%s/rows.st", fixture_root);
     for (int of = 0; of < 4; of += 2) {
         ck_assert_ok(dho_safetensors_save(path, tensors + of, 2, NULL, NULL));
         ck_assert_ok(dho_shots_load(&shots, path, 0, 0, true));
@@ -100,8 +96,6 @@ START_TEST(test_file)
     ck_assert_ok(dho_safetensors_save(path, tensors, 2, NULL, NULL));
     ck_assert_fails(dho_shots_load(&shots, path, 0, 0, true), DHO_ERR_FORMAT, "label -1 of row 1");
     labels[1] = 1;
-    ck_assert_ok(dho_remove_tree(folder));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }
 END_TEST
 
@@ -109,6 +103,7 @@ int main(void)
 {
     Suite *suite = suite_create("prototypes");
     TCase *tests = tcase_create("prototypes");
+    tcase_add_checked_fixture(tests, fixture_setup, fixture_teardown);
     tcase_add_test(tests, test_means_of_the_first);
     tcase_add_test(tests, test_refused);
     tcase_add_test(tests, test_file);

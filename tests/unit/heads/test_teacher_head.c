@@ -1,41 +1,26 @@
 /* Head files, and a head's logits against the formula in double. */
 #define _GNU_SOURCE
-#include "check_main.h"
-#include "dho/file.h"
 #include "dho/rng.h"
 #include "dho/teacher_head.h"
+#include "floats.h"
+#include "folder_fixture.h"
 
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { C = 5, D = 7, N = 11, COUNT_MOST = 8 };
 
-static char folder[] = "/tmp/dho-test-head-XXXXXX";
 static char path[64];
 static float weight[C * D], bias[C], keys[N * D], scale = 30, alpha = 1.5f, beta = 2.5f;
 static int64_t labels[N] = {3, 1, 4, 1, 0, 3, 4, 4, 0, 1, 3}; /* class 2 has none */
 
-static void random_floats(size_t count, float *out, uint64_t id)
-{
-    dho_rng rng;
-    dho_rng_init(&rng, 5, DHO_RNG_TEST, 0, id);
-    for (size_t i = 0; i < count; i++) out[i] = (float)dho_rng_normal(&rng);
-}
-
 static void start(void)
 {
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/head.st", folder);
+    fixture_setup();
+    snprintf(path, sizeof path, "%s/head.st", fixture_root);
     random_floats(C * D, weight, 1);
     random_floats(C, bias, 2);
     random_floats(N * D, keys, 3);
-}
-
-static void stop(void)
-{
-    ck_assert_ok(dho_remove_tree(folder));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }
 
 /* The tensors of a whole file; tests change one of them. */
@@ -63,7 +48,6 @@ START_TEST(test_load_sorts_and_save_repeats)
 {
     dho_teacher_head head, again;
     char first[96], second[96];
-    start();
     fill_whole();
     ck_assert_ok(load(&head, 7));
     ck_assert(head.classes == C && head.dim == D && head.key_count == N && head.scale == 30);
@@ -91,7 +75,6 @@ START_TEST(test_load_sorts_and_save_repeats)
     ck_assert_ok(load(&head, 2));
     ck_assert(head.scale == 100 && head.bias != NULL && head.key_count == 0);
     dho_teacher_head_free(&head);
-    stop();
 }
 END_TEST
 
@@ -124,20 +107,17 @@ static const struct {
 START_TEST(test_hostile_files)
 {
     dho_teacher_head head;
-    start();
     fill_whole();
     whole[damages[_i].tensor] = damages[_i].with;
     ck_assert_fails(load(&head, 7), damages[_i].status, damages[_i].message);
     ck_assert_ptr_nonnull(strstr(dho_error_message(), path));
     ck_assert(head.weight == NULL && head.key_count == 0);
-    stop();
 }
 END_TEST
 
 START_TEST(test_hostile_values)
 {
     dho_teacher_head head;
-    start();
     fill_whole();
     labels[6] = C;
     ck_assert_fails(load(&head, 7), DHO_ERR_FORMAT, "label 5 of row 6 is not in 0 to 4");
@@ -153,26 +133,16 @@ START_TEST(test_hostile_values)
     ck_assert_ok(load(&head, 7));
     dho_teacher_head_free(&head);
     ck_assert_fails(dho_teacher_head_load(&head, "/nowhere.st", C, D), DHO_ERR_CONFIG, "no such");
-    stop();
 }
 END_TEST
 
 START_TEST(test_every_allocation_may_fail)
 {
     dho_teacher_head head;
-    dho_status status = DHO_ERR_MEMORY;
-    start();
     fill_whole();
     ck_assert_ok(dho_safetensors_save(path, whole, 7, NULL, NULL));
-    for (int n = 1; status != DHO_OK; n++) {
-        ck_assert_int_lt(n, 1000);
-        dho_alloc_fail_at(n);
-        status = dho_teacher_head_load(&head, path, C, D);
-        dho_alloc_fail_at(0);
-        ck_assert(status == DHO_OK || status == DHO_ERR_MEMORY);
-    }
+    ck_assert_allocations(dho_teacher_head_load(&head, path, C, D));
     dho_teacher_head_free(&head);
-    stop();
 }
 END_TEST
 
@@ -252,13 +222,11 @@ START_TEST(test_inner_bias)
     dho_teacher_head head = {
         .classes = C, .dim = D, .scale = scale, .weight = weight, .bias = bias};
     float inner[C];
-    start();
     dho_teacher_head_inner_bias(&head, inner);
     for (int c = 0; c < C; c++) ck_assert(inner[c] == bias[c] / scale && inner[c] != 0);
     head.bias = NULL;
     dho_teacher_head_inner_bias(&head, inner);
     for (int c = 0; c < C; c++) ck_assert(inner[c] == 0);
-    stop();
 }
 END_TEST
 
@@ -266,6 +234,7 @@ int main(void)
 {
     Suite *suite = suite_create("teacher_head");
     TCase *tests = tcase_create("head");
+    tcase_add_checked_fixture(tests, start, fixture_teardown);
     tcase_add_test(tests, test_load_sorts_and_save_repeats);
     tcase_add_loop_test(tests, test_hostile_files, 0, (int)(sizeof damages / sizeof *damages));
     tcase_add_test(tests, test_hostile_values);

@@ -5,16 +5,11 @@
 #include "dho/rng.h"
 #include "dho/safetensors.h"
 #include "dho/tip_adapter.h"
+#include "floats.h"
 #include "unit/teacher/cache_fixture.h"
+#include "unit/weights/pt_crafted.h"
 
 enum { C = 4, D = 6, N = 13, VIEWS = 2 };
-
-static void random_floats(size_t count, float *out, uint64_t id)
-{
-    dho_rng rng;
-    dho_rng_init(&rng, 7, DHO_RNG_TEST, 0, id);
-    for (size_t i = 0; i < count; i++) out[i] = (float)dho_rng_normal(&rng);
-}
 
 static void normalise(int dim, float *row)
 {
@@ -181,13 +176,7 @@ START_TEST(test_training)
                     "epoch 1: the loss is not finite");
     ck_assert_ok(dho_teacher_head_set_keys(&head, N, shots.keys, shots.labels, "test"));
     training.epochs = 1;
-    dho_status status = DHO_ERR_MEMORY;
-    for (int n = 1; status != DHO_OK; n++) {
-        dho_alloc_fail_at(n);
-        status = dho_tip_fine_tune(compute, &head, &shots, &training);
-        dho_alloc_fail_at(0);
-        ck_assert(status == DHO_OK || status == DHO_ERR_MEMORY);
-    }
+    ck_assert_allocations(dho_tip_fine_tune(compute, &head, &shots, &training));
     dho_compute_destroy(&compute);
     dho_teacher_head_free(&head);
     dho_shots_free(&shots);
@@ -283,9 +272,8 @@ START_TEST(test_shots_from_cache)
     const int64_t ids[3] = {5, 0, 2}, labels[3] = {1, 0, 3};
     dho_cache *cache;
     dho_shots shots;
-    make_folder();
     write_all(&spec);
-    ck_assert_ok(dho_cache_open(&cache, folder));
+    ck_assert_ok(dho_cache_open(&cache, fixture_root));
     ck_assert_ok(dho_cache_read_shots(cache, ids, labels, 3, &shots));
     ck_assert(shots.count == 3 && shots.views == 2 && shots.dim == 6 && shots.labels[2] == 3);
     for (int n = 0; n < 3; n++) {
@@ -304,7 +292,6 @@ START_TEST(test_shots_from_cache)
     }
     dho_shots_free(&shots);
     dho_cache_close(&cache);
-    remove_folder();
 }
 END_TEST
 
@@ -314,8 +301,7 @@ START_TEST(test_shots_from_files)
     int64_t labels[N];
     dho_shots shots;
     char file[64];
-    make_folder();
-    snprintf(file, sizeof file, "%s/shots.st", folder);
+    snprintf(file, sizeof file, "%s/shots.st", fixture_root);
     random_floats(N * D, features, 4);
     for (int n = 0; n < N; n++) {
         labels[n] = n % C;
@@ -356,20 +342,8 @@ START_TEST(test_shots_from_files)
     ck_assert_fails(dho_shots_load(&shots, file, D, C, true), DHO_ERR_NUMERIC, "row 4");
     ck_assert_ok(dho_safetensors_save(file, tensors + 1, 1, NULL, NULL));
     ck_assert_fails(dho_shots_load(&shots, file, D, C, true), DHO_ERR_FORMAT, "\"features\"");
-    remove_folder();
 }
 END_TEST
-
-static const char *golden(const char *name)
-{
-    static char paths[2][512];
-    static int turn;
-    char *path = paths[turn++ % 2];
-    const char *source = getenv("DHO_SOURCE_DIR");
-    snprintf(path, sizeof paths[0], "%s/tests/golden/torch/%s", source != NULL ? source : ".",
-             name);
-    return path;
-}
 
 /* Tip-Adapter's own files: key n is 1 + (6 n + i) / 4, of the classes 0, 1, 2, 3, 0. */
 START_TEST(test_shots_from_torch_files)
@@ -417,14 +391,8 @@ START_TEST(test_shots_from_torch_files)
                         wrong[i].status, wrong[i].message);
         ck_assert_ptr_null(shots.features);
     }
-    dho_status status = DHO_ERR_MEMORY;
-    for (int64_t n = 1; status != DHO_OK; n++) {
-        dho_alloc_fail_at(n);
-        status = dho_shots_load_torch(&shots, golden("tip_keys.pt"), golden("tip_values.pt"), D, C,
-                                      true);
-        dho_alloc_fail_at(0);
-        ck_assert(status == DHO_OK || status == DHO_ERR_MEMORY);
-    }
+    ck_assert_allocations(
+        dho_shots_load_torch(&shots, golden("tip_keys.pt"), golden("tip_values.pt"), D, C, true));
     dho_shots_free(&shots);
     ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }
@@ -434,6 +402,7 @@ int main(void)
 {
     Suite *suite = suite_create("tip_adapter");
     TCase *tests = tcase_create("tip_adapter");
+    tcase_add_checked_fixture(tests, fixture_setup, fixture_teardown);
     tcase_add_test(tests, test_gradient);
     tcase_add_test(tests, test_training);
     tcase_add_test(tests, test_count);

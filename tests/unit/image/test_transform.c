@@ -1,4 +1,5 @@
 #include "check_main.h"
+#include "dho/augment.h"
 #include "dho/file.h"
 #include "dho/rng.h"
 #include "image/image_codec.h"
@@ -84,8 +85,10 @@ START_TEST(test_to_network_flips)
     dho_image image = {0};
     ck_assert_ok(synthetic(&image, 5, 3));
     float plain[3][5][3], flipped[3][5][3];
-    dho_image_to_network(&image, false, &finish, plain);
-    dho_image_to_network(&image, true, &finish, flipped);
+    dho_image_to_network(&image, &finish, plain);
+    dho_image_flip(&image);
+    dho_image_to_network(&image, &finish, flipped);
+    dho_image_flip(&image);
     for (int y = 0; y < 3; y++) {
         for (int x = 0; x < 5; x++) {
             ck_assert_mem_eq(plain[y][x], flipped[y][4 - x], sizeof plain[y][x]);

@@ -1,7 +1,7 @@
 /* Every operator in a small graph against central differences: a case is one row. */
-#include "check_main.h"
 #include "dho/alloc.h"
 #include "dho/rng.h"
+#include "floats.h"
 #include "nn/operator.h"
 
 #include <math.h>
@@ -252,13 +252,6 @@ typedef struct fixture {
     float input[BATCH * SIZE * SIZE * 2], drops[MOST_DROPS]; /* factors of branches */
 } fixture;
 
-static float *zeros(size_t count)
-{
-    float *out;
-    ck_assert_ok(dho_alloc_zero(&out, count + 1, sizeof *out, "test"));
-    return out;
-}
-
 /* The output is a vector, if need be the mean of the case's. */
 static void build(fixture *f, const struct operator_case *c)
 {
@@ -359,7 +352,7 @@ START_TEST(test_gradients)
                              &f.coefficients};
     const size_t buffers = dho_graph_buffer_floats(f.graph);
     const size_t sizes[] = {f.floats, f.floats, buffers, buffers, f.output_floats};
-    for (size_t i = 0; i < 5; i++) *slabs[i] = zeros(sizes[i]);
+    for (size_t i = 0; i < 5; i++) *slabs[i] = slab(sizes[i] + 1);
     fill(&f);
     loss(&f);
     backward(&f);

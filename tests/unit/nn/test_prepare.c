@@ -1,9 +1,10 @@
 /* Passes of several batch sizes: each is planned, so that no pass allocates, and each takes the
  * algorithms of the largest one. */
-#include "check_main.h"
+#include "conv_shape.h"
 #include "dho/alloc.h"
 #include "dho/rng.h"
 #include "dho/student.h"
+#include "floats.h"
 
 #include "compute/fast/winograd.h"
 
@@ -26,20 +27,10 @@ static dho_compute *open_engine(int i)
     return compute;
 }
 
-static float *random_floats(uint64_t id, size_t count)
-{
-    float *out;
-    dho_rng rng;
-    ck_assert_ok(dho_alloc(&out, count, sizeof *out, "test"));
-    dho_rng_init(&rng, 5, DHO_RNG_TEST, 0, id);
-    for (size_t i = 0; i < count; i++) out[i] = (float)dho_rng_normal(&rng);
-    return out;
-}
-
 /* In the dtype that the executor reads; room for floats. */
 static float *random_images(dho_compute *compute, size_t count)
 {
-    float *pixels = random_floats(0, count), *out;
+    float *pixels = random_slab(count, 0), *out;
     ck_assert_ok(dho_alloc_zero(&out, count, sizeof *out, "test"));
     dho_compute_kernels(compute)->store(compute, count, pixels, out);
     dho_free(pixels);
@@ -54,18 +45,7 @@ START_TEST(test_same_algorithm)
     dho_graph *graph;
     dho_executor *executor;
     float few[FEW * CHANNELS];
-    dho_conv_shape shape = {.batch = FEW,
-                            .in_h = SIDE,
-                            .in_w = SIDE,
-                            .in_c = CHANNELS,
-                            .out_h = SIDE,
-                            .out_w = SIDE,
-                            .out_c = CHANNELS,
-                            .kernel_h = 3,
-                            .kernel_w = 3,
-                            .stride = 1,
-                            .padding = 1,
-                            .groups = 1};
+    dho_conv_shape shape = conv_shape((int[]){FEW, SIDE, SIDE, CHANNELS, CHANNELS, 3, 3, 1, 1, 1});
     dho_compute *compute = open_engine(_i);
     if (compute == NULL) skip_test("%s", dho_error_message());
     ck_assert(!dho_winograd_pays(compute, &shape));
@@ -81,7 +61,7 @@ START_TEST(test_same_algorithm)
     dho_graph_output(graph, y);
     ck_assert_ok(dho_graph_finish(graph));
     float *images = random_images(compute, (size_t)MOST * FLOATS);
-    float *parameters = random_floats(1, dho_graph_parameter_floats(graph));
+    float *parameters = random_slab(dho_graph_parameter_floats(graph), 1);
     const dho_executor_options options = {.compute = compute, .batch = MOST};
     ck_assert_ok(dho_executor_create(&executor, graph, &options));
     ck_assert_ok(dho_executor_prepare(executor, FEW));
@@ -141,8 +121,8 @@ START_TEST(test_no_allocation)
     const size_t floats = dho_graph_parameter_floats(student.graph);
     const size_t buffers = dho_graph_buffer_floats(student.graph);
     float *const slabs[5] = {random_images(compute, (size_t)(LARGE * c->size * c->size * 3)),
-                             random_floats(1, floats), random_floats(2, buffers),
-                             random_floats(3, buffers), random_floats(4, floats)};
+                             random_slab(floats, 1), random_slab(buffers, 2),
+                             random_slab(buffers, 3), random_slab(floats, 4)};
     dho_graph_initialise(student.graph, 1, slabs[1], slabs[2]);
     for (int training = 0; training < 2; training++) {
         const dho_executor_options execution = {
@@ -180,14 +160,7 @@ START_TEST(test_without_memory)
     const dho_executor_options execution = {.compute = compute, .batch = LARGE, .training = true};
     ck_assert_ok(dho_executor_create(&executor, student.graph, &execution));
     int failures = 0;
-    for (int64_t n = 1;; n++) {
-        dho_alloc_fail_at(n);
-        const dho_status status = dho_executor_prepare(executor, SMALL);
-        dho_alloc_fail_at(0);
-        if (status == DHO_OK) break;
-        ck_assert_int_eq(status, DHO_ERR_MEMORY);
-        failures++;
-    }
+    for (int64_t n = 1; out_of_memory_at(n, dho_executor_prepare(executor, SMALL)); n++) failures++;
     if (engines[_i].backend == DHO_BACKEND_ONEDNN) ck_assert_int_gt(failures, 0);
     dho_executor_destroy(&executor);
     dho_student_destroy(&student);

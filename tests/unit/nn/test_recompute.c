@@ -1,8 +1,8 @@
 /* compute.recompute: the same bits with less memory, for every kind of student. */
-#include "check_main.h"
 #include "dho/alloc.h"
 #include "dho/rng.h"
 #include "dho/student.h"
+#include "floats.h"
 
 #include <string.h>
 
@@ -22,11 +22,14 @@ typedef struct run {
     size_t arena_bytes;
 } run;
 
-static float *zeros(size_t floats)
+static dho_student_options options_of(const struct recompute_case *c)
 {
-    float *block;
-    ck_assert_ok(dho_alloc_zero(&block, floats, sizeof *block, "test"));
-    return block;
+    return (dho_student_options){.model = c->model,
+                                 .width = c->width,
+                                 .layers = c->layers,
+                                 .image_size = c->size,
+                                 .classes = CLASSES,
+                                 .dual_head = true};
 }
 
 /* Two steps, the second of which is kept: nothing may be left over from a backward. */
@@ -36,20 +39,15 @@ static run run_steps(const struct recompute_case *c, dho_compute *compute, const
     dho_student student;
     dho_executor *executor;
     run out;
-    const dho_student_options options = {.model = c->model,
-                                         .width = c->width,
-                                         .layers = c->layers,
-                                         .image_size = c->size,
-                                         .classes = CLASSES,
-                                         .dual_head = true};
+    const dho_student_options options = options_of(c);
     ck_assert_ok(dho_student_create(&student, &options));
     const dho_executor_options execution = {
         .compute = compute, .batch = BATCH, .training = true, .recompute = recompute};
     ck_assert_ok(dho_executor_create(&executor, student.graph, &execution));
-    float *parameters = zeros(dho_graph_parameter_floats(student.graph));
-    float *buffers = zeros(dho_graph_buffer_floats(student.graph));
-    out.gradients = zeros(dho_graph_parameter_floats(student.graph));
-    out.statistics = zeros(dho_graph_buffer_floats(student.graph));
+    float *parameters = slab(dho_graph_parameter_floats(student.graph));
+    float *buffers = slab(dho_graph_buffer_floats(student.graph));
+    out.gradients = slab(dho_graph_parameter_floats(student.graph));
+    out.statistics = slab(dho_graph_buffer_floats(student.graph));
     dho_graph_initialise(student.graph, 3, parameters, buffers);
     for (int step = 0; step < 2; step++) {
         dho_executor_forward(executor, BATCH, images, parameters, NULL, out.statistics);
@@ -84,19 +82,14 @@ START_TEST(test_same_bits)
     if (dho_compute_create(&compute, DHO_BACKEND_AUTO, dtype, 2) != DHO_OK)
         skip_test("%s", dho_error_message());
     const size_t pixels = (size_t)(BATCH * c->size * c->size * 3);
-    float *floats = zeros(pixels), *images = zeros(pixels);
+    float *floats = slab(pixels), *images = slab(pixels);
     dho_rng_init(&rng, 6, DHO_RNG_TEST, 0, (uint64_t)_i);
     for (size_t i = 0; i < pixels; i++) floats[i] = (float)dho_rng_normal(&rng);
     dho_compute_kernels(compute)->store(compute, pixels, floats, images);
     run none = run_steps(c, compute, images, DHO_RECOMPUTE_NONE);
     run block = run_steps(c, compute, images, DHO_RECOMPUTE_BLOCK);
     dho_student student;
-    const dho_student_options options = {.model = c->model,
-                                         .width = c->width,
-                                         .layers = c->layers,
-                                         .image_size = c->size,
-                                         .classes = CLASSES,
-                                         .dual_head = true};
+    const dho_student_options options = options_of(c);
     ck_assert_ok(dho_student_create(&student, &options));
     ck_assert_mem_eq(none.outputs, block.outputs, sizeof none.outputs);
     ck_assert_mem_eq(none.gradients, block.gradients,

@@ -2,7 +2,6 @@
 #include "dho/optim.h"
 
 #include <math.h>
-#include <string.h>
 
 START_TEST(test_warmup_then_decay)
 {

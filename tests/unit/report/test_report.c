@@ -195,16 +195,7 @@ START_TEST(test_metrics_out_of_memory)
     static const char text[] = "{\"step\":1,\"loss\":1}\n{\"step\":2,\"conflict\":{\"features\":"
                                "{\"cosine\":1}}}\n";
     dho_metrics metrics;
-    int failed = 0;
-    for (int n = 1;; n++, failed++) {
-        dho_alloc_fail_at(n);
-        const dho_status status = dho_metrics_parse(&metrics, text, sizeof text - 1);
-        dho_alloc_fail_at(0);
-        if (status == DHO_OK) break;
-        ck_assert_int_eq(status, DHO_ERR_MEMORY);
-        ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
-    }
-    ck_assert_int_gt(failed, 4);
+    ck_assert_allocations(dho_metrics_parse(&metrics, text, sizeof text - 1));
     dho_metrics_free(&metrics);
 }
 END_TEST
@@ -327,12 +318,8 @@ START_TEST(test_detail)
     ck_assert_str_eq(dho_class_word(&detail, -1, buffer), "not a number");
     ck_assert_ptr_null(detail.grid); /* no configuration, no grid */
     dho_set_detail_free(&detail);
-    for (int n = 1; n <= 8; n++) {
-        dho_alloc_fail_at(n);
-        ck_assert_int_eq(dho_set_detail_compute(&detail, &outputs, &run, &reading), DHO_ERR_MEMORY);
-        dho_alloc_fail_at(0);
-        ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
-    }
+    ck_assert_allocations(dho_set_detail_compute(&detail, &outputs, &run, &reading));
+    dho_set_detail_free(&detail);
 }
 END_TEST
 

@@ -1,8 +1,7 @@
 #define _GNU_SOURCE /* mkdtemp */
 
-#include "check_main.h"
-#include "dho/file.h"
 #include "dho/image.h"
+#include "folder_fixture.h"
 #include "load_image.h"
 #include "synth/synth.h"
 #include "synth/synth_classes.h"
@@ -12,43 +11,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[64]; /* one per test, removed by the teardown */
-
-static void make_folder(void)
+static void teardown(void)
 {
-    snprintf(folder, sizeof folder, "/tmp/dho_test_synth_XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static void remove_folder(void)
-{
-    chmod(folder, 0700);
-    ck_assert_ok(dho_remove_tree(folder));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
-}
-
-/* "folder/name", in one of a few static buffers. */
-static const char *in_folder(const char *name)
-{
-    static char paths[4][256];
-    static int next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-    return path;
+    chmod(fixture_root, 0700);
+    fixture_teardown();
 }
 
 static dho_synth_options tiny(const char *out)
 {
-    dho_synth_options options = DHO_SYNTH_DEFAULTS;
-    options.out = out;
-    options.train_per_class = 2;
-    options.val_per_class = 1;
-    options.test_per_class = 1;
-    options.threads = 1;
-    return options;
+    return (dho_synth_options){
+        .out = out, .train_per_class = 2, .val_per_class = 1, .test_per_class = 1, .threads = 1};
 }
 
-/* Number of files below a folder, and a CRC of their names and contents in byte order. */
+/* Number of files below a fixture_root, and a CRC of their names and contents in byte order. */
 static int digest(const char *path, uint32_t *crc)
 {
     if (!dho_path_is_folder(path)) {
@@ -88,7 +63,7 @@ static int count_files(const char *path)
 
 START_TEST(test_bytes_do_not_depend_on_threads)
 {
-    dho_synth_options one = tiny(in_folder("one")), four = tiny(in_folder("four"));
+    dho_synth_options one = tiny(fixture_path("one")), four = tiny(fixture_path("four"));
     four.threads = 4;
     ck_assert_ok(dho_synth_write(&one));
     ck_assert_ok(dho_synth_write(&four));
@@ -98,34 +73,34 @@ END_TEST
 
 START_TEST(test_seeds_and_splits_differ_and_sets_extend)
 {
-    dho_synth_options zero = tiny(in_folder("zero")), other = tiny(in_folder("other"));
+    dho_synth_options zero = tiny(fixture_path("zero")), other = tiny(fixture_path("other"));
     other.seed = 1;
     other.train_per_class = 1;
     ck_assert_ok(dho_synth_write(&zero));
     ck_assert_ok(dho_synth_write(&other));
-    const uint32_t first = digest_of(in_folder("zero/train/star/star_00000.jpg"));
-    ck_assert_uint_ne(first, digest_of(in_folder("other/train/star/star_00000.jpg")));
-    ck_assert_uint_ne(first, digest_of(in_folder("zero/train/star/star_00001.jpg")));
-    ck_assert_uint_ne(first, digest_of(in_folder("zero/val/star/star_00000.jpg")));
-    ck_assert_uint_ne(first, digest_of(in_folder("zero/test_v2/star/star_00000.jpg")));
+    const uint32_t first = digest_of(fixture_path("zero/train/star/star_00000.jpg"));
+    ck_assert_uint_ne(first, digest_of(fixture_path("other/train/star/star_00000.jpg")));
+    ck_assert_uint_ne(first, digest_of(fixture_path("zero/train/star/star_00001.jpg")));
+    ck_assert_uint_ne(first, digest_of(fixture_path("zero/val/star/star_00000.jpg")));
+    ck_assert_uint_ne(first, digest_of(fixture_path("zero/test_v2/star/star_00000.jpg")));
     /* Fewer images per class: the same first ones. */
-    dho_synth_options fewer = tiny(in_folder("fewer"));
+    dho_synth_options fewer = tiny(fixture_path("fewer"));
     fewer.train_per_class = 1;
     ck_assert_ok(dho_synth_write(&fewer));
-    ck_assert_uint_eq(first, digest_of(in_folder("fewer/train/star/star_00000.jpg")));
+    ck_assert_uint_eq(first, digest_of(fixture_path("fewer/train/star/star_00000.jpg")));
 }
 END_TEST
 
 START_TEST(test_layout)
 {
-    const dho_synth_options options = tiny(in_folder("set"));
+    const dho_synth_options options = tiny(fixture_path("set"));
     ck_assert_ok(dho_synth_write(&options));
     const int classes = dho_synth_class_count();
     const char *const whole[5] = {"train", "val", "test_v2", "test_r", "test_sketch"};
     for (int i = 0; i < 5; i++) {
         char name[32];
         snprintf(name, sizeof name, "set/%s", whole[i]);
-        ck_assert_int_eq(count_files(in_folder(name)), i == 0 ? 2 * classes : classes);
+        ck_assert_int_eq(count_files(fixture_path(name)), i == 0 ? 2 * classes : classes);
     }
     int some = 0;
     for (int c = 0; c < classes; c++) {
@@ -133,18 +108,18 @@ START_TEST(test_layout)
         if (c > 0)
             ck_assert_int_lt(strcmp(dho_synth_classes[c - 1].name, dho_synth_classes[c].name), 0);
         snprintf(name, sizeof name, "set/test_a/%s", dho_synth_classes[c].name);
-        ck_assert_int_eq(dho_path_is_folder(in_folder(name)), dho_synth_classes[c].in_test_a);
+        ck_assert_int_eq(dho_path_is_folder(fixture_path(name)), dho_synth_classes[c].in_test_a);
         some += dho_synth_classes[c].in_test_a;
     }
     ck_assert(some > 1 && some < classes);
-    ck_assert_int_eq(count_files(in_folder("set/test_a")), some);
-    ck_assert_int_eq(count_files(in_folder("set")), 6 * classes + some + 1); /* + synth.json */
+    ck_assert_int_eq(count_files(fixture_path("set/test_a")), some);
+    ck_assert_int_eq(count_files(fixture_path("set")), 6 * classes + some + 1); /* + synth.json */
 }
 END_TEST
 
 START_TEST(test_images_decode_and_are_not_blank)
 {
-    const dho_synth_options options = tiny(in_folder("set"));
+    const dho_synth_options options = tiny(fixture_path("set"));
     ck_assert_ok(dho_synth_write(&options));
     dho_image image = {0};
     uint8_t *buffer = NULL;
@@ -153,7 +128,7 @@ START_TEST(test_images_decode_and_are_not_blank)
         char name[128];
         snprintf(name, sizeof name, "set/test_sketch/%s/%s_00000.jpg", dho_synth_classes[c].name,
                  dho_synth_classes[c].name);
-        ck_assert_ok(load_image(&image, in_folder(name), &buffer, &capacity));
+        ck_assert_ok(load_image(&image, fixture_path(name), &buffer, &capacity));
         ck_assert(image.width >= 160 && image.width <= 320);
         ck_assert(image.height >= 160 && image.height <= 320);
         int darkest = 255, brightest = 0, colour = 0;
@@ -173,8 +148,8 @@ END_TEST
 
 START_TEST(test_again_is_left_alone_and_other_options_are_refused)
 {
-    dho_synth_options options = tiny(in_folder("set"));
-    const char *image = in_folder("set/train/fish/fish_00000.jpg");
+    dho_synth_options options = tiny(fixture_path("set"));
+    const char *image = fixture_path("set/train/fish/fish_00000.jpg");
     ck_assert_ok(dho_synth_write(&options));
     ck_assert_int_eq(unlink(image), 0);
     ck_assert_ok(dho_synth_write(&options)); /* nothing is drawn again */
@@ -186,14 +161,14 @@ END_TEST
 
 START_TEST(test_interrupted_set_is_written_again)
 {
-    const dho_synth_options options = tiny(in_folder("set"));
+    const dho_synth_options options = tiny(fixture_path("set"));
     ck_assert_ok(dho_synth_write(&options));
     const uint32_t whole = digest_of(options.out);
-    ck_assert_int_eq(unlink(in_folder("set/synth.json")), 0);
+    ck_assert_int_eq(unlink(fixture_path("set/synth.json")), 0);
     /* Without the marker these are somebody's images. */
     ck_assert_fails(dho_synth_write(&options), DHO_ERR_CONFIG, "holds something else");
-    ck_assert_ok(dho_file_write_text(in_folder("set/.synth-incomplete"), "half"));
-    ck_assert_ok(dho_file_write_text(in_folder("set/train/stale.jpg"), "half"));
+    ck_assert_ok(dho_file_write_text(fixture_path("set/.synth-incomplete"), "half"));
+    ck_assert_ok(dho_file_write_text(fixture_path("set/train/stale.jpg"), "half"));
     ck_assert_ok(dho_synth_write(&options));
     ck_assert_uint_eq(digest_of(options.out), whole);
 }
@@ -201,16 +176,16 @@ END_TEST
 
 START_TEST(test_refuses_foreign_folders)
 {
-    dho_synth_options options = tiny(folder);
-    ck_assert_ok(dho_file_write_text(in_folder("thesis.tex"), "years"));
+    dho_synth_options options = tiny(fixture_root);
+    ck_assert_ok(dho_file_write_text(fixture_path("thesis.tex"), "years"));
     ck_assert_fails(dho_synth_write(&options), DHO_ERR_CONFIG, "thesis.tex");
-    options.out = in_folder("thesis.tex");
+    options.out = fixture_path("thesis.tex");
     ck_assert_fails(dho_synth_write(&options), DHO_ERR_CONFIG, "is not a folder");
     /* A marker does not make other files ours. */
-    ck_assert_ok(dho_file_write_text(in_folder(".synth-incomplete"), "half"));
-    options.out = folder;
+    ck_assert_ok(dho_file_write_text(fixture_path(".synth-incomplete"), "half"));
+    options.out = fixture_root;
     ck_assert_fails(dho_synth_write(&options), DHO_ERR_CONFIG, "thesis.tex");
-    ck_assert(dho_path_exists(in_folder("thesis.tex")));
+    ck_assert(dho_path_exists(fixture_path("thesis.tex")));
 }
 END_TEST
 
@@ -226,7 +201,7 @@ START_TEST(test_options_are_checked)
 {
     dho_synth_options options = tiny(NULL);
     ck_assert_fails(dho_synth_write(&options), DHO_ERR_CONFIG, "output folder");
-    options.out = in_folder("set");
+    options.out = fixture_path("set");
     options.val_per_class = 0;
     ck_assert_fails(dho_synth_write(&options), DHO_ERR_CONFIG, "val_per_class");
     options.val_per_class = 1;
@@ -240,7 +215,7 @@ END_TEST
  * completes the set. */
 START_TEST(test_allocation_failures)
 {
-    dho_synth_options options = tiny(in_folder("set"));
+    dho_synth_options options = tiny(fixture_path("set"));
     options.train_per_class = 1;
     const int64_t live = dho_alloc_get_stats().live_blocks;
     for (int64_t n = 1; n < 60; n += n < 40 ? 1 : 7) {
@@ -251,7 +226,7 @@ START_TEST(test_allocation_failures)
         ck_assert_int_eq(dho_alloc_get_stats().live_blocks, live);
     }
     ck_assert_ok(dho_synth_write(&options));
-    ck_assert(dho_path_exists(in_folder("set/synth.json")));
+    ck_assert(dho_path_exists(fixture_path("set/synth.json")));
 }
 END_TEST
 
@@ -260,7 +235,7 @@ int main(void)
     Suite *suite = suite_create("synth");
     TCase *tests = tcase_create("synth");
     tcase_set_timeout(tests, 120);
-    tcase_add_checked_fixture(tests, make_folder, remove_folder);
+    tcase_add_checked_fixture(tests, fixture_setup, teardown);
     tcase_add_test(tests, test_bytes_do_not_depend_on_threads);
     tcase_add_test(tests, test_seeds_and_splits_differ_and_sets_extend);
     tcase_add_test(tests, test_layout);

@@ -2,38 +2,47 @@
 #ifndef DHO_TEST_TABLE_FIXTURE_H
 #define DHO_TEST_TABLE_FIXTURE_H
 
-#include "check_main.h"
-#include "dho/file.h"
+#include "folder_fixture.h"
+#include "table/table.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-static char root[] = "/tmp/dho-test-table-XXXXXX";
-
-static void make_root(void)
+static inline dho_status open_plan(dho_table **out, const char *set, const char *only)
 {
-    memcpy(root + strlen(root) - 6, "XXXXXX", 6);
-    ck_assert_ptr_nonnull(mkdtemp(root));
+    const dho_table_options options = {.runs = fixture_path("runs"),
+                                       .overrides = &set,
+                                       .override_count = set != NULL,
+                                       .only = only};
+    return dho_table_open(out, fixture_path("configs/tables/plan.yaml"), &options);
 }
 
-static void write_file(const char *name, const char *text)
+/* What it writes: *text, to be freed. */
+static inline void write_text(const dho_table *table, dho_table_format format, char **text)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    ck_assert_ok(dho_file_write_text(path, text));
+    size_t bytes;
+    FILE *out = open_memstream(text, &bytes);
+    ck_assert_ptr_nonnull(out);
+    ck_assert_ok(dho_table_write(table, format, "dho", out));
+    fclose(out);
 }
 
-static void make_folder(const char *name)
+/* The plan, opened and written in each format. */
+static inline dho_status write_plan(void)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    ck_assert_ok(dho_make_folders(path));
+    dho_table *table = NULL;
+    dho_status status = open_plan(&table, NULL, NULL);
+    FILE *sink = fopen("/dev/null", "w");
+    for (int f = 0; f <= DHO_TABLE_SCRIPT && status == DHO_OK; f++)
+        status = dho_table_write(table, (dho_table_format)f, "dho", sink);
+    fclose(sink);
+    dho_table_destroy(&table);
+    return status;
 }
 
-static void tear_down(void)
+/* Any allocation may fail: an error, nothing lost. Behind the first `all` some: many runs, alike.
+ */
+static inline void check_without_memory(int64_t all, int64_t step)
 {
-    ck_assert_ok(dho_remove_tree(root));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+    for (int64_t n = 1; out_of_memory_at(n, write_plan()); n += n > all ? step : 1)
+        ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }
 
 #endif

@@ -205,45 +205,32 @@ static const char small[] = "data: {root: x, labels: shots, shots: 1}\n"
 /* A run as dho train and dho eval leave it. `extra`: one more override, or NULL. */
 static void write_run(const char *method, int shots, int seed, double top1, const char *extra)
 {
-    char overrides[3][64], path[512], name[256], text[512], *config_text;
+    char overrides[3][64], name[256], text[512], *config_text;
     const char *list[4] = {overrides[0], overrides[1], overrides[2], extra};
     dho_config config;
     snprintf(overrides[0], sizeof overrides[0], "method=%s", method);
     snprintf(overrides[1], sizeof overrides[1], "data.shots=%d", shots);
     snprintf(overrides[2], sizeof overrides[2], "seed=%d", seed);
-    snprintf(path, sizeof path, "%s/configs/small.yaml", root);
-    ck_assert_ok(dho_config_load(&config, path, list, extra != NULL ? 4 : 3));
+    ck_assert_ok(
+        dho_config_load(&config, fixture_path("configs/small.yaml"), list, extra != NULL ? 4 : 3));
     ck_assert_ok(dho_config_format(&config, false, &config_text));
-    snprintf(name, sizeof name, "runs/plan/%s-%dshot/seed-%d", method, shots, seed);
-    make_folder(name);
     snprintf(name, sizeof name, "runs/plan/%s-%dshot/seed-%d/config.yaml", method, shots, seed);
-    write_file(name, config_text);
+    fixture_write(name, config_text);
     snprintf(text, sizeof text,
              "{\"method\": \"%s\", \"step\": 5, \"alpha\": 0.5, \"beta\": 1.0, \"chosen_on\": \"\","
              " \"sets\": [{\"name\": \"val\", \"images\": 1000, \"combined\": {\"top1\": %.1f}}]}",
              method, top1);
     snprintf(name, sizeof name, "runs/plan/%s-%dshot/seed-%d/eval.json", method, shots, seed);
-    write_file(name, text);
+    fixture_write(name, text);
     dho_free(config_text);
     dho_config_free(&config);
 }
 
 static void set_up(void)
 {
-    make_root();
-    make_folder("configs/tables");
-    write_file("configs/small.yaml", small);
-    write_file("configs/tables/plan.yaml", plan);
-}
-
-static dho_status open_plan(dho_table **out, const char *set)
-{
-    char path[512], runs[512];
-    snprintf(path, sizeof path, "%s/configs/tables/plan.yaml", root);
-    snprintf(runs, sizeof runs, "%s/runs", root);
-    const dho_table_options options = {
-        .runs = runs, .overrides = &set, .override_count = set != NULL};
-    return dho_table_open(out, path, &options);
+    fixture_setup();
+    fixture_write("configs/small.yaml", small);
+    fixture_write("configs/tables/plan.yaml", plan);
 }
 
 START_TEST(test_cells)
@@ -255,7 +242,7 @@ START_TEST(test_cells)
     }
     write_run("dho", 16, 2, 61.5, "compute.threads=3"); /* does not decide the numbers */
     write_run("dho", 16, 3, 99, "train.lr=1");          /* does */
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     dho_table_cell cell = dho_table_cell_of(table, 0, 0, DHO_SCORE_COMBINED);
     ck_assert_uint_eq(cell.top1.count, 3);
     ck_assert_double_eq_tol(cell.top1.mean, 42, 1e-9);
@@ -279,13 +266,13 @@ START_TEST(test_cells)
     ck_assert_uint_eq(dho_table_difference(table, table->spec.contrasts, 1, 0).top1.count, 0);
     dho_table_destroy(&table);
     /* What lies elsewhere on this machine is asked for by overrides. */
-    ck_assert_ok(open_plan(&table, "train.lr=1"));
+    ck_assert_ok(open_plan(&table, "train.lr=1", NULL));
     ck_assert_int_eq(table->runs[10].state, DHO_RUN_OTHER);
     ck_assert_int_eq(table->runs[11].state, DHO_RUN_DONE);
     dho_table_destroy(&table);
-    ck_assert_fails(open_plan(&table, "eval.sets=[]"), DHO_ERR_CONFIG,
+    ck_assert_fails(open_plan(&table, "eval.sets=[]", NULL), DHO_ERR_CONFIG,
                     "no configuration has a set");
-    ck_assert_fails(open_plan(&table, "train.lrr=1"), DHO_ERR_CONFIG,
+    ck_assert_fails(open_plan(&table, "train.lrr=1", NULL), DHO_ERR_CONFIG,
                     "plan.yaml: single_head-1shot");
 }
 END_TEST
@@ -306,10 +293,10 @@ START_TEST(test_fixed)
     static const char *const scores[] = {"\"fixed\": {\"top1\": 47}, ", ""};
     dho_table *table;
     char *text = replaced(plan, "tests: [val]", "tests: [{set: val, name: f, head: fixed}]");
-    write_file("configs/tables/plan.yaml", text);
+    fixture_write("configs/tables/plan.yaml", text);
     dho_free(text);
     write_run("dho", 1, 1, 50, NULL);
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     ck_assert_double_eq(dho_table_cell_of(table, 2, 0, DHO_SCORE_FIXED).top1.mean, 50);
     dho_table_destroy(&table);
     write_run("dho", 1, 1, 50, "eval.select_on=val");
@@ -320,9 +307,9 @@ START_TEST(test_fixed)
             "\"val\", \"sets\": [{\"name\": \"val\", \"images\": 1000, %s\"combined\": {\"top1\": "
             "50}}]}",
             scores[i]));
-        write_file("runs/plan/dho-1shot/seed-1/eval.json", text);
+        fixture_write("runs/plan/dho-1shot/seed-1/eval.json", text);
         dho_free(text);
-        ck_assert_ok(open_plan(&table, "eval.select_on=val"));
+        ck_assert_ok(open_plan(&table, "eval.select_on=val", NULL));
         ck_assert_int_eq(table->runs[6].state, DHO_RUN_DONE);
         const dho_estimate fixed = dho_table_cell_of(table, 2, 0, DHO_SCORE_FIXED).top1;
         ck_assert_uint_eq(fixed.count, i == 0 ? 1 : 0);
@@ -351,15 +338,14 @@ START_TEST(test_shared_runs)
         "tests: [val]\n"
         "compare: [{axis: method, value: dho, minus: kd}]\n";
     dho_table *table;
-    char *text = NULL;
-    size_t bytes = 0;
+    char *text;
     for (int s = 1; s <= 2; s++) {
         write_run("kd", 1, s, 40 + s, NULL);
         write_run("dho", 1, s, 45 + 2 * s, NULL);
         write_run("dho", 16, s, 60 + s, NULL);
     }
-    write_file("configs/tables/plan.yaml", shared);
-    ck_assert_ok(open_plan(&table, NULL));
+    fixture_write("configs/tables/plan.yaml", shared);
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     for (size_t shots = 0; shots < 2; shots++)
         ck_assert_double_eq_tol(dho_table_cell_of(table, shots, 0, DHO_SCORE_COMBINED).top1.mean,
                                 41.5, 1e-9);
@@ -367,10 +353,7 @@ START_TEST(test_shared_runs)
     ck_assert_int_eq(table->runs[2].state, DHO_RUN_UNWANTED);
     ck_assert_double_eq_tol(dho_table_difference(table, table->spec.contrasts, 1, 0).top1.mean, 20,
                             1e-9);
-    FILE *out = open_memstream(&text, &bytes);
-    ck_assert_ptr_nonnull(out);
-    ck_assert_ok(dho_table_write(table, DHO_TABLE_SVG, "dho", out));
-    fclose(out);
+    write_text(table, DHO_TABLE_SVG, &text);
     ck_assert_ptr_nonnull(strstr(text, "dho minus kd"));
     ck_assert_ptr_nonnull(strstr(text, ">+6.5<"));
     ck_assert_ptr_nonnull(strstr(text, ">+20.0 +20.0<"));
@@ -378,13 +361,13 @@ START_TEST(test_shared_runs)
     dho_table_destroy(&table);
     /* Two values may not mean different runs by one folder. */
     text = replaced(shared, "run: kd-1shot", "run: dho-1shot");
-    write_file("configs/tables/plan.yaml", text);
+    fixture_write("configs/tables/plan.yaml", text);
     dho_free(text);
-    ck_assert_fails(open_plan(&table, NULL), DHO_ERR_CONFIG, "two runs have the folder");
+    ck_assert_fails(open_plan(&table, NULL, NULL), DHO_ERR_CONFIG, "two runs have the folder");
     text = replaced(shared, "run: kd-1shot", "run: 'kd-{sho}'");
-    write_file("configs/tables/plan.yaml", text);
+    fixture_write("configs/tables/plan.yaml", text);
     dho_free(text);
-    ck_assert_fails(open_plan(&table, NULL), DHO_ERR_CONFIG, "sho");
+    ck_assert_fails(open_plan(&table, NULL, NULL), DHO_ERR_CONFIG, "sho");
 }
 END_TEST
 
@@ -394,15 +377,15 @@ START_TEST(test_marked_differences)
     dho_table *table;
     write_run("single_head", 1, 1, 40, NULL);
     write_run("dho", 1, 1, 41, NULL);
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     ck_assert(!dho_table_difference(table, table->spec.contrasts, 0, 0).chosen_here);
     dho_table_destroy(&table);
-    write_file(
+    fixture_write(
         "runs/plan/dho-1shot/seed-1/eval.json",
         "{\"method\": \"dho\", \"alpha\": 0.5, \"beta\": 1.0, \"chosen_on\": \"\", \"sets\": "
         "[{\"name\": \"val\", \"images\": 10, \"alpha_beta_chosen_here\": true, "
         "\"combined\": {\"top1\": 50}}]}");
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     const dho_table_cell cell = dho_table_difference(table, table->spec.contrasts, 0, 0);
     ck_assert(cell.chosen_here);
     ck_assert_double_eq_tol(cell.top1.mean, 10, 1e-9);
@@ -440,8 +423,8 @@ START_TEST(test_wrong_evaluations)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         dho_table *table;
         write_run("single_head", 1, 1, 50, NULL);
-        write_file("runs/plan/single_head-1shot/seed-1/eval.json", cases[i][0]);
-        ck_assert_ok(open_plan(&table, NULL));
+        fixture_write("runs/plan/single_head-1shot/seed-1/eval.json", cases[i][0]);
+        ck_assert_ok(open_plan(&table, NULL, NULL));
         ck_assert_int_eq(table->runs[0].state, DHO_RUN_UNFINISHED);
         ck_assert_msg(strstr(table->runs[0].why, cases[i][1]) != NULL, "%s", table->runs[0].why);
         ck_assert_uint_eq(dho_table_cell_of(table, 0, 0, DHO_SCORE_COMBINED).top1.count, 0);
@@ -457,19 +440,16 @@ START_TEST(test_states)
     write_run("dho", 1, 1, 50, NULL);
     write_run("dho", 1, 2, 50, "eval.alpha=0.9"); /* a later evaluation may have another */
     write_run("dho", 1, 3, 50, NULL);
-    make_folder("runs/plan/dho-1shot/seed-1/eval");
-    write_file("runs/plan/dho-1shot/seed-1/eval/config.yaml",
-               "eval: {sets: [{name: val, root: y}], alpha: 0.5, resize: 300}\n");
-    write_file("runs/plan/dho-1shot/seed-3/eval.json",
-               "{\"method\": \"dho\", \"alpha\": 0.25, \"beta\": 1, \"chosen_on\": \"\", "
-               "\"sets\": []}");
+    fixture_write("runs/plan/dho-1shot/seed-1/eval/config.yaml",
+                  "eval: {sets: [{name: val, root: y}], alpha: 0.5, resize: 300}\n");
+    fixture_write("runs/plan/dho-1shot/seed-3/eval.json",
+                  "{\"method\": \"dho\", \"alpha\": 0.25, \"beta\": 1, \"chosen_on\": \"\", "
+                  "\"sets\": []}");
     write_run("dho", 16, 1, 50, NULL);
-    write_file("runs/plan/dho-16shot/seed-1/config.yaml", "data: [\n");
+    fixture_write("runs/plan/dho-16shot/seed-1/config.yaml", "data: [\n");
     write_run("dho", 16, 2, 50, NULL);
-    char path[512];
-    snprintf(path, sizeof path, "%s/runs/plan/dho-16shot/seed-2/config.yaml", root);
-    ck_assert_int_eq(remove(path), 0);
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_int_eq(remove(fixture_path("runs/plan/dho-16shot/seed-2/config.yaml")), 0);
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     ck_assert_int_eq(table->runs[6].state, DHO_RUN_UNFINISHED);
     ck_assert_ptr_nonnull(strstr(table->runs[6].why, "eval.resize: 300"));
     ck_assert_int_eq(table->runs[7].state, DHO_RUN_DONE);
@@ -486,16 +466,15 @@ END_TEST
 static void add_session(int step, const char *set)
 {
     const char *overrides[4] = {"method=dho", "data.shots=1", "seed=1", set};
-    char path[512], *text;
+    char *text;
     dho_config config;
-    snprintf(path, sizeof path, "%s/configs/small.yaml", root);
-    ck_assert_ok(dho_config_load(&config, path, overrides, set != NULL ? 4 : 3));
+    ck_assert_ok(dho_config_load(&config, fixture_path("configs/small.yaml"), overrides,
+                                 set != NULL ? 4 : 3));
     ck_assert_ok(dho_config_format(&config, false, &text));
     dho_config_free(&config);
     json_t *line = json_pack("{s:i, s:s}", "step", step, "config", text);
     dho_free(text);
-    snprintf(path, sizeof path, "%s/runs/plan/dho-1shot/seed-1/sessions.jsonl", root);
-    FILE *file = fopen(path, "a");
+    FILE *file = fopen(fixture_path("runs/plan/dho-1shot/seed-1/sessions.jsonl"), "a");
     ck_assert_ptr_nonnull(file);
     ck_assert_int_eq(json_dumpf(line, file, JSON_COMPACT), 0);
     fputc('\n', file);
@@ -506,7 +485,7 @@ static void add_session(int step, const char *set)
 static void check_run(dho_run_state state, const char *why)
 {
     dho_table *table;
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     ck_assert_int_eq(table->runs[6].state, state);
     if (why != NULL)
         ck_assert_msg(strstr(table->runs[6].why, why) != NULL, "%s", table->runs[6].why);
@@ -517,9 +496,9 @@ static void check_run(dho_run_state state, const char *why)
 START_TEST(test_sessions)
 {
     write_run("dho", 1, 1, 50, NULL);
-    write_file("runs/plan/dho-1shot/seed-1/sessions.jsonl", "{\"step\": 0}\nnothing\n");
+    fixture_write("runs/plan/dho-1shot/seed-1/sessions.jsonl", "{\"step\": 0}\nnothing\n");
     check_run(DHO_RUN_DONE, NULL); /* of an older version */
-    write_file("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
+    fixture_write("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
     add_session(0, "train.lr=0.1"); /* was cut off before it kept a step */
     add_session(0, NULL);
     add_session(20, "compute.threads=3");
@@ -531,11 +510,11 @@ START_TEST(test_sessions)
     check_run(DHO_RUN_DONE, NULL);
     add_session(10, "train.steps=7"); /* back to an older checkpoint */
     check_run(DHO_RUN_OTHER, "has \"train.epochs: 0\", the table asks for \"train.epochs: 20\"");
-    write_file("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
+    fixture_write("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
     add_session(0, "student.init=a");
     add_session(5, "student.init=b");
     check_run(DHO_RUN_OTHER, "the session from step 0 on: has \"student.init: a\"");
-    write_file("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
+    fixture_write("runs/plan/dho-1shot/seed-1/sessions.jsonl", "");
     add_session(10, NULL);
     check_run(DHO_RUN_OTHER, "the steps before 10 were trained in another folder");
 }
@@ -551,7 +530,7 @@ START_TEST(test_preparations)
         "  - {path: c/cache.json, command: 'dho cache build {arguments} --head head --out c'}\n"
         "  - {path: 'tip{shots}', command: 'dho teacher tip-adapter {arguments} --out "
         "tip{shots}'}\n";
-    char text[4096], path[512], *at;
+    char text[4096], *at;
     dho_table *table;
     snprintf(text, sizeof text, "%s%s", plan, more);
     at = strstr(text, "single_head, dho]"); /* the rows' */
@@ -560,14 +539,13 @@ START_TEST(test_preparations)
     memmove(at + 8, at + 17, strlen(at + 17) + 1);
     at = strstr(text, "compare:");
     memmove(at, strchr(at, '\n') + 1, strlen(strchr(at, '\n')));
-    write_file("configs/tables/plan.yaml", text);
-    ck_assert_ok(open_plan(&table, NULL));
+    fixture_write("configs/tables/plan.yaml", text);
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     ck_assert_uint_eq(table->step_count, 2);
     ck_assert_str_eq(table->steps[0].path, "head");
     ck_assert_str_eq(table->steps[1].path, "c/cache.json");
     ck_assert_uint_eq(table->steps[1].run, 6); /* the first with method dho */
-    snprintf(path, sizeof path, "%s/script", root);
-    FILE *file = fopen(path, "w+");
+    FILE *file = fopen(fixture_path("script"), "w+");
     ck_assert_ok(dho_table_write(table, DHO_TABLE_SCRIPT, "dho", file));
     rewind(file);
     text[fread(text, 1, sizeof text - 1, file)] = '\0';
@@ -579,39 +557,23 @@ START_TEST(test_preparations)
     ck_assert_ptr_nonnull(strstr(cache, " --set method=dho --set data.shots=1 --set seed=1 "
                                         "--head head --out c\n"));
     dho_table_destroy(&table);
-    ck_assert_ok(open_plan(&table, "teacher.head=tip16"));
+    ck_assert_ok(open_plan(&table, "teacher.head=tip16", NULL));
     ck_assert_uint_eq(table->step_count, 3); /* 16 shots need it, and all name it */
     dho_table_destroy(&table);
-    ck_assert_ok(open_plan(&table, "teacher.cache=elsewhere"));
+    ck_assert_ok(open_plan(&table, "teacher.cache=elsewhere", NULL));
     ck_assert_uint_eq(table->step_count, 0);
     dho_table_destroy(&table);
 }
 END_TEST
 
-/* Any allocation may fail: an error, nothing lost. */
 START_TEST(test_memory)
 {
     char text[2048];
     snprintf(text, sizeof text, "%sprepare: [{path: c, command: 'dho cache {arguments}'}]\n", plan);
-    write_file("configs/tables/plan.yaml", text);
+    fixture_write("configs/tables/plan.yaml", text);
     write_run("dho", 16, 1, 50, NULL);
     write_run("dho", 16, 2, 50, "train.lr=1");
-    for (int64_t n = 1;; n++) {
-        dho_table *table = NULL;
-        dho_alloc_fail_at(n);
-        dho_status status = open_plan(&table, NULL);
-        FILE *sink = fopen("/dev/null", "w");
-        for (int f = 0; f <= DHO_TABLE_SCRIPT && status == DHO_OK; f++)
-            status = dho_table_write(table, (dho_table_format)f, "dho", sink);
-        fclose(sink);
-        dho_table_destroy(&table);
-        const bool through = dho_alloc_get_stats().live_blocks == 0;
-        dho_alloc_fail_at(0);
-        ck_assert_msg(through, "allocation %lld: %s", (long long)n, dho_error_message());
-        if (status == DHO_OK) break;
-        ck_assert_int_eq(status, DHO_ERR_MEMORY);
-        if (n > 300) n += 12; /* many runs, alike */
-    }
+    check_without_memory(300, 13);
 }
 END_TEST
 
@@ -661,7 +623,7 @@ int main(void)
     tcase_add_test(plans, test_files);
     tcase_set_timeout(plans, 60); /* a thousand configurations */
     TCase *runs = tcase_create("runs");
-    tcase_add_checked_fixture(runs, set_up, tear_down);
+    tcase_add_checked_fixture(runs, set_up, fixture_teardown);
     tcase_add_test(runs, test_cells);
     tcase_add_test(runs, test_fixed);
     tcase_add_test(runs, test_shared_runs);

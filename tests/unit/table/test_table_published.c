@@ -93,13 +93,11 @@ START_TEST(test_each_figure_once)
     for (size_t i = 0; i < sizeof plans / sizeof *plans; i++) {
         const dho_table_options options = {.runs = "no/such/folder"};
         dho_table *table;
-        char path[256], *text = NULL;
-        size_t bytes;
+        char path[256];
         snprintf(path, sizeof path, "configs/tables/%s.yaml", plans[i].table);
         ck_assert_ok(dho_table_open(&table, path, &options));
-        FILE *out = open_memstream(&text, &bytes);
-        ck_assert_ok(dho_table_write(table, DHO_TABLE_MARKDOWN, "dho", out));
-        fclose(out);
+        char *text;
+        write_text(table, DHO_TABLE_MARKDOWN, &text);
         const counts own = count_in_text(text);
         ck_assert_msg(own.of[0] == plans[i].certain && own.of[1] == plans[i].text &&
                           own.of[2] == plans[i].doubtful,
@@ -147,22 +145,12 @@ static const char plan[] =
 
 static void set_up(void)
 {
-    make_root();
-    make_folder("configs/tables");
-    write_file("configs/small.yaml", "data: {root: x, labels: shots, shots: 1}\n"
-                                     "teacher: {cache: c}\n"
-                                     "eval: {sets: [{name: val, root: y}]}\n");
-    write_file("configs/figures.yaml", figures);
-    write_file("configs/tables/plan.yaml", plan);
-}
-
-static dho_status open_plan(dho_table **out, const char *only)
-{
-    char path[512], runs[512];
-    snprintf(path, sizeof path, "%s/configs/tables/plan.yaml", root);
-    snprintf(runs, sizeof runs, "%s/runs", root);
-    const dho_table_options options = {.runs = runs, .only = only};
-    return dho_table_open(out, path, &options);
+    fixture_setup();
+    fixture_write("configs/small.yaml", "data: {root: x, labels: shots, shots: 1}\n"
+                                        "teacher: {cache: c}\n"
+                                        "eval: {sets: [{name: val, root: y}]}\n");
+    fixture_write("configs/figures.yaml", figures);
+    fixture_write("configs/tables/plan.yaml", plan);
 }
 
 /* A finished run of the table's configuration. */
@@ -202,7 +190,7 @@ static const dho_table_figure *figure_at(const dho_table *table, size_t set, siz
 START_TEST(test_figures_and_cells)
 {
     dho_table *table;
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     ck_assert_str_eq(table->spec.source, "a paper, tables 1, 2");
     ck_assert_uint_eq(table->spec.figure_count, 4);
     ck_assert_double_eq(figure_at(table, 0, 0, 0)->top1, 5);
@@ -219,11 +207,8 @@ START_TEST(test_figures_and_cells)
     size_t runs = 0;
     for (size_t r = 0; r < table->run_count; r++) runs += table->runs[r].state != DHO_RUN_UNWANTED;
     ck_assert_uint_eq(runs, 16);
-    char *text = NULL;
-    size_t bytes;
-    FILE *out = open_memstream(&text, &bytes);
-    ck_assert_ok(dho_table_write(table, DHO_TABLE_TEXT, "dho", out));
-    fclose(out);
+    char *text;
+    write_text(table, DHO_TABLE_TEXT, &text);
     ck_assert_ptr_nonnull(strstr(text, "Nothing is measured yet; these are the published"));
     ck_assert_ptr_nonnull(strstr(text, "8.5?"));
     ck_assert_ptr_nonnull(strstr(text, "published: a paper, tables 1, 2: 3 certain, 1 doubtful"));
@@ -233,10 +218,8 @@ START_TEST(test_figures_and_cells)
     free(text);
     dho_table_destroy(&table);
     /* Of a part, only what is in it is explained. */
-    ck_assert_ok(open_plan(&table, "method=ce"));
-    out = open_memstream(&text, &bytes);
-    ck_assert_ok(dho_table_write(table, DHO_TABLE_TEXT, "dho", out));
-    fclose(out);
+    ck_assert_ok(open_plan(&table, NULL, "method=ce"));
+    write_text(table, DHO_TABLE_TEXT, &text);
     ck_assert_ptr_nonnull(strstr(text, "published: a paper, tables 1, 2: 3 certain."));
     ck_assert_ptr_null(strstr(text, "why not"));
     ck_assert_ptr_null(strstr(text, "sskd"));
@@ -248,7 +231,7 @@ END_TEST
 START_TEST(test_means)
 {
     dho_table *table;
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     write_run(table, at(table, 0, 0, 0), 0, 40);
     write_run(table, at(table, 1, 0, 0), 0, 60);
     write_run(table, at(table, 0, 0, 0), 1, 44); /* b has no second seed */
@@ -257,7 +240,7 @@ START_TEST(test_means)
     dho_table_destroy(&table);
     /* Asked for alone, the mean has its members' runs. */
     for (int k = 0; k < 2; k++) {
-        ck_assert_ok(open_plan(&table, k == 0 ? NULL : "set=m,shots=1"));
+        ck_assert_ok(open_plan(&table, NULL, k == 0 ? NULL : "set=m,shots=1"));
         dho_table_cell cell = dho_table_cell_of(table, at(table, 2, 0, 0), 0, DHO_SCORE_COMBINED);
         ck_assert_uint_eq(cell.top1.count, 1);
         ck_assert_double_eq_tol(cell.top1.mean, 50, 1e-9);
@@ -268,10 +251,10 @@ START_TEST(test_means)
         ck_assert_double_eq_tol(cell.top1.mean, 3, 1e-9);
         dho_table_destroy(&table);
     }
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     write_run(table, at(table, 1, 0, 0), 1, 62);
     dho_table_destroy(&table);
-    ck_assert_ok(open_plan(&table, NULL));
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     const dho_table_cell cell = dho_table_cell_of(table, at(table, 2, 0, 0), 0, DHO_SCORE_COMBINED);
     ck_assert_uint_eq(cell.top1.count, 2);
     ck_assert_double_eq_tol(cell.top1.mean, 51.5, 1e-9);
@@ -332,9 +315,9 @@ START_TEST(test_wrong_figures)
         ck_assert_ptr_nonnull(found);
         snprintf(changed, sizeof changed, "%.*s%s%s", (int)(found - text), text, cases[i].to,
                  found + strlen(cases[i].from));
-        write_file("configs/figures.yaml", cases[i].in_plan ? figures : changed);
-        write_file("configs/tables/plan.yaml", cases[i].in_plan ? changed : plan);
-        const dho_status status = open_plan(&table, NULL);
+        fixture_write("configs/figures.yaml", cases[i].in_plan ? figures : changed);
+        fixture_write("configs/tables/plan.yaml", cases[i].in_plan ? changed : plan);
+        const dho_status status = open_plan(&table, NULL, NULL);
         ck_assert_msg(status == DHO_ERR_CONFIG && strstr(dho_error_message(), cases[i].text),
                       "%s -> %d: %s", cases[i].to, (int)status, dho_error_message());
         ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
@@ -346,23 +329,24 @@ END_TEST
 START_TEST(test_borrowed)
 {
     dho_table *table;
-    write_file("configs/tables/other.yaml",
-               "prepare: [{path: c/cache.json, command: dho cache build}]\n");
+    fixture_write("configs/tables/other.yaml",
+                  "prepare: [{path: c/cache.json, command: dho cache build}]\n");
     char text[2048];
     snprintf(text, sizeof text, "%sprepare: other.yaml\n", plan);
-    write_file("configs/tables/plan.yaml", text);
-    ck_assert_ok(open_plan(&table, NULL));
+    fixture_write("configs/tables/plan.yaml", text);
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     ck_assert_uint_eq(table->step_count, 1);
     ck_assert_str_eq(table->steps[0].path, "c/cache.json");
     dho_table_destroy(&table);
-    write_file("configs/tables/other.yaml", "title: x\n");
-    ck_assert_fails(open_plan(&table, NULL), DHO_ERR_CONFIG, "has no list of preparations");
-    write_file("configs/tables/plan.yaml",
-               "title: t\n"
-               "rows: {method: {values: [{name: sskd, no_runs: x, published: {method: SSKD}}]}}\n"
-               "tests: [val]\n"
-               "published: {file: ../figures.yaml, select: [{table: 2}]}\n");
-    ck_assert_ok(open_plan(&table, NULL));
+    fixture_write("configs/tables/other.yaml", "title: x\n");
+    ck_assert_fails(open_plan(&table, NULL, NULL), DHO_ERR_CONFIG, "has no list of preparations");
+    fixture_write(
+        "configs/tables/plan.yaml",
+        "title: t\n"
+        "rows: {method: {values: [{name: sskd, no_runs: x, published: {method: SSKD}}]}}\n"
+        "tests: [val]\n"
+        "published: {file: ../figures.yaml, select: [{table: 2}]}\n");
+    ck_assert_ok(open_plan(&table, NULL, NULL));
     FILE *sink = fopen("/dev/null", "w");
     for (int f = 0; f <= DHO_TABLE_SCRIPT; f++)
         if (f != DHO_TABLE_SVG)
@@ -376,22 +360,7 @@ END_TEST
 
 START_TEST(test_memory)
 {
-    FILE *sink = fopen("/dev/null", "w");
-    for (int64_t n = 1;; n++) {
-        dho_table *table = NULL;
-        dho_alloc_fail_at(n);
-        dho_status status = open_plan(&table, NULL);
-        for (int f = 0; f <= DHO_TABLE_SCRIPT && status == DHO_OK; f++)
-            status = dho_table_write(table, (dho_table_format)f, "dho", sink);
-        dho_table_destroy(&table);
-        const bool through = dho_alloc_get_stats().live_blocks == 0;
-        dho_alloc_fail_at(0);
-        ck_assert_msg(through, "allocation %lld: %s", (long long)n, dho_error_message());
-        if (status == DHO_OK) break;
-        ck_assert_int_eq(status, DHO_ERR_MEMORY);
-        if (n > 600) n += 37; /* many runs, alike */
-    }
-    fclose(sink);
+    check_without_memory(600, 38);
 }
 END_TEST
 
@@ -402,7 +371,7 @@ int main(void)
     tcase_add_test(files, test_each_figure_once);
     tcase_set_timeout(files, 100); /* thousands of configurations */
     TCase *plans = tcase_create("plans");
-    tcase_add_checked_fixture(plans, set_up, tear_down);
+    tcase_add_checked_fixture(plans, set_up, fixture_teardown);
     tcase_add_test(plans, test_figures_and_cells);
     tcase_add_test(plans, test_means);
     tcase_add_test(plans, test_wrong_figures);

@@ -3,8 +3,7 @@
 #define DHO_TESTS_CACHE_FIXTURE_H
 
 #include "base/compare.h"
-#include "check_main.h"
-#include "dho/file.h"
+#include "folder_fixture.h"
 #include "teacher/cache_format.h"
 
 #include <fcntl.h>
@@ -14,19 +13,6 @@
 #include <unistd.h>
 
 #define COUNT_OF(array) (int)(sizeof(array) / sizeof((array)[0]))
-
-static char folder[] = "/tmp/dho-test-cache-XXXXXX";
-
-static inline void make_folder(void)
-{
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static inline void remove_folder(void)
-{
-    ck_assert_ok(dho_remove_tree(folder));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
-}
 
 static inline dho_cache_spec small_spec(void)
 {
@@ -106,7 +92,7 @@ static inline dho_status fill(void *context, int64_t id, dho_cache_record *views
 static inline dho_status write_one(const dho_cache_spec *spec, int shard, bool *written)
 {
     fill_plan plan = {spec, -1, -1, 0};
-    return dho_cache_write_shard(folder, spec, shard, fill, &plan, written);
+    return dho_cache_write_shard(fixture_root, spec, shard, fill, &plan, written);
 }
 
 static inline dho_status finish(const dho_cache_spec *spec)
@@ -119,7 +105,7 @@ static inline dho_status finish(const dho_cache_spec *spec)
     const dho_teacher_head head = {
         .classes = spec->classes, .dim = spec->dim, .scale = 100, .weight = weight, .bias = bias};
     const dho_status status =
-        dho_cache_finish(folder, spec, spec->payload == DHO_CACHE_EMBEDDING ? &head : NULL);
+        dho_cache_finish(fixture_root, spec, spec->payload == DHO_CACHE_EMBEDDING ? &head : NULL);
     free(weight);
     free(bias);
     return status;
@@ -132,18 +118,10 @@ static inline void write_all(const dho_cache_spec *spec)
     ck_assert_ok(finish(spec));
 }
 
-/* Path of a file in the folder. */
-static inline const char *in_folder(const char *name)
-{
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
 static inline dho_status open_and_verify(void)
 {
     dho_cache *cache;
-    DHO_TRY(dho_cache_open(&cache, folder));
+    DHO_TRY(dho_cache_open(&cache, fixture_root));
     const dho_status status = dho_cache_verify(cache, 0, 1);
     dho_cache_close(&cache);
     return status;

@@ -15,7 +15,7 @@ static int mapped_shards(void)
     int count = 0;
     FILE *maps = fopen("/proc/self/maps", "r");
     ck_assert_ptr_nonnull(maps);
-    while (fgets(line, sizeof line, maps) != NULL) count += strstr(line, folder) != NULL;
+    while (fgets(line, sizeof line, maps) != NULL) count += strstr(line, fixture_root) != NULL;
     fclose(maps);
     return count;
 }
@@ -56,10 +56,9 @@ START_TEST(test_round_trip)
         spec.payload = DHO_CACHE_LOGITS;
         spec.classes = spec.dim;
     }
-    make_folder();
     write_all(&spec);
     dho_cache *cache;
-    ck_assert_ok(dho_cache_open(&cache, folder));
+    ck_assert_ok(dho_cache_open(&cache, fixture_root));
     ck_assert_ok(cache_spec_compare(dho_cache_get_spec(cache), &spec, DHO_ERR_INTERNAL, "spec"));
     const dho_teacher_head *head = dho_cache_get_head(cache);
     ck_assert_int_eq(head->dim, spec.dim);
@@ -82,7 +81,6 @@ START_TEST(test_round_trip)
     ck_assert_int_eq(dho_cache_read(cache, -1, 0, &record), DHO_ERR_INTERNAL);
     ck_assert_int_eq(dho_cache_read(cache, 0, 2, &record), DHO_ERR_INTERNAL);
     dho_cache_close(&cache);
-    remove_folder();
 }
 END_TEST
 
@@ -93,10 +91,9 @@ START_TEST(test_mapped_shards)
     dho_cache_spec spec = small_spec();
     spec.shards = 6;
     spec.count = 40;
-    make_folder();
     write_all(&spec);
     dho_cache *cache;
-    ck_assert_ok(dho_cache_open(&cache, folder));
+    ck_assert_ok(dho_cache_open(&cache, fixture_root));
     ck_assert_int_eq(mapped_shards(), 0);
     dho_box box;
     bool flip;
@@ -108,24 +105,21 @@ START_TEST(test_mapped_shards)
     }
     ck_assert_int_eq(mapped_shards(), 3);
     dho_cache_close(&cache);
-    remove_folder();
 }
 END_TEST
 
 START_TEST(test_check_dataset)
 {
     const dho_cache_spec spec = small_spec();
-    make_folder();
     write_all(&spec);
     dho_cache *cache;
-    ck_assert_ok(dho_cache_open(&cache, folder));
+    ck_assert_ok(dho_cache_open(&cache, fixture_root));
     ck_assert_ok(dho_cache_check_dataset(cache, spec.fingerprint, 7));
     ck_assert_fails(dho_cache_check_dataset(cache, 5, 7), DHO_ERR_CONFIG, "fedcba9876543210");
     ck_assert_fails(dho_cache_check_dataset(cache, 5, 7), DHO_ERR_CONFIG, "0000000000000005");
     ck_assert_fails(dho_cache_check_dataset(cache, spec.fingerprint, 8), DHO_ERR_CONFIG,
                     "has 7 images");
     dho_cache_close(&cache);
-    remove_folder();
 }
 END_TEST
 
@@ -235,10 +229,8 @@ START_TEST(test_impossible_specs)
     dho_cache_spec spec = small_spec();
     bool written;
     set_spec(&spec, _i);
-    make_folder();
     ck_assert_int_eq(write_one(&spec, 0, &written), DHO_ERR_CONFIG);
     ck_assert_int_eq(finish(&spec), DHO_ERR_CONFIG);
-    remove_folder();
 }
 END_TEST
 
@@ -280,15 +272,13 @@ START_TEST(test_impossible_records)
     dho_cache_spec spec = small_spec();
     bool written;
     spec.encoding = bad_records[_i].encoding;
-    make_folder();
-    ck_assert_fails(dho_cache_write_shard(folder, &spec, 0, fill_bad, &_i, &written),
+    ck_assert_fails(dho_cache_write_shard(fixture_root, &spec, 0, fill_bad, &_i, &written),
                     bad_records[_i].status, bad_records[_i].message);
     ck_assert_ptr_nonnull(strstr(dho_error_message(), "shard-00000-of-00003.bin: image 3, view 1"));
     dho_name_list list;
-    ck_assert_ok(dho_list_folder(&list, folder));
+    ck_assert_ok(dho_list_folder(&list, fixture_root));
     ck_assert_uint_eq(list.count, 0);
     dho_name_list_free(&list);
-    remove_folder();
 }
 END_TEST
 
@@ -348,10 +338,9 @@ START_TEST(test_four_threads_read)
     spec.dim = 3000;
     spec.count = 300;
     spec.shards = 10;
-    make_folder();
     write_all(&spec);
     dho_cache *cache;
-    ck_assert_ok(dho_cache_open(&cache, folder));
+    ck_assert_ok(dho_cache_open(&cache, fixture_root));
     atomic_int failures = 0;
     pthread_t threads[4];
     reader readers[4];
@@ -363,14 +352,13 @@ START_TEST(test_four_threads_read)
     ck_assert_int_eq(failures, 0);
     ck_assert_int_eq(mapped_shards(), 10);
     dho_cache_close(&cache);
-    remove_folder();
 }
 END_TEST
 
 static dho_status write_step(const dho_cache_spec *spec)
 {
     bool written;
-    DHO_TRY(dho_remove_tree(folder));
+    DHO_TRY(dho_remove_tree(fixture_root));
     for (int s = 0; s < spec->shards; s++) DHO_TRY(write_one(spec, s, &written));
     return DHO_OK;
 }
@@ -380,7 +368,7 @@ static dho_status read_step(const dho_cache_spec *spec)
     dho_cache *cache;
     float payload[6];
     dho_cache_record record = {.payload = payload};
-    DHO_TRY(dho_cache_open(&cache, folder));
+    DHO_TRY(dho_cache_open(&cache, fixture_root));
     dho_status status = DHO_OK;
     for (int64_t id = 0; id < spec->count && status == DHO_OK; id++)
         status = dho_cache_read(cache, id, 0, &record);
@@ -393,21 +381,10 @@ START_TEST(test_every_allocation_may_fail)
 {
     const dho_cache_spec spec = small_spec();
     dho_status (*const steps[])(const dho_cache_spec *) = {write_step, finish, read_step};
-    make_folder();
     for (int i = 0; i < 3; i++) {
-        dho_status status = DHO_ERR_MEMORY;
-        for (int64_t n = 1; status != DHO_OK; n++) {
-            dho_alloc_fail_at(n);
-            status = steps[i](&spec);
-            dho_alloc_fail_at(0);
-            ck_assert_msg(status == DHO_OK || status == DHO_ERR_MEMORY, "step %d, n %ld: %s", i,
-                          (long)n, dho_error_message());
-            ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
-            ck_assert_int_lt(n, 200);
-        }
+        ck_assert_allocations(steps[i](&spec));
     }
     ck_assert_ok(open_and_verify());
-    remove_folder();
 }
 END_TEST
 
@@ -415,6 +392,7 @@ int main(void)
 {
     Suite *suite = suite_create("cache");
     TCase *tests = tcase_create("cache");
+    tcase_add_checked_fixture(tests, fixture_setup, fixture_teardown);
     tcase_set_timeout(tests, 0); /* CTest has the timeout */
     tcase_add_test(tests, test_record_bytes);
     tcase_add_loop_test(tests, test_round_trip, 0, 48);

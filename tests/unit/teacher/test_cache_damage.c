@@ -16,9 +16,8 @@ START_TEST(test_every_flipped_byte_is_found)
     const char *name = all_files[recorded ? 2 * (_i - COUNT_OF(all_files)) : _i];
     const dho_cache_spec spec = recorded ? recorded_spec() : small_spec();
     struct stat info;
-    make_folder();
     write_all(&spec);
-    const char *path = in_folder(name);
+    const char *path = fixture_path(name);
     ck_assert_int_eq(stat(path, &info), 0);
     for (off_t at = 0; at < info.st_size; at++) {
         for (int bits = 1; bits <= 256; bits *= 2) {
@@ -32,7 +31,6 @@ START_TEST(test_every_flipped_byte_is_found)
         }
     }
     ck_assert_ok(open_and_verify());
-    remove_folder();
 }
 END_TEST
 
@@ -41,9 +39,8 @@ START_TEST(test_every_truncation_is_found)
     const dho_cache_spec spec = small_spec();
     uint8_t *bytes = NULL;
     size_t capacity = 0, size;
-    make_folder();
     write_all(&spec);
-    const char *path = in_folder(all_files[_i]);
+    const char *path = fixture_path(all_files[_i]);
     ck_assert_ok(dho_file_read(path, 1 << 20, &bytes, &capacity, &size));
     for (size_t length = 0; length <= size + 1; length++) {
         if (length == size) continue;
@@ -53,7 +50,6 @@ START_TEST(test_every_truncation_is_found)
         ck_assert_int_eq(open_and_verify(), DHO_ERR_FORMAT);
     }
     dho_free(bytes);
-    remove_folder();
 }
 END_TEST
 
@@ -61,13 +57,13 @@ END_TEST
 START_TEST(test_a_damaged_block_is_named)
 {
     const dho_cache_spec spec = large_spec();
-    make_folder();
     write_all(&spec);
-    flip_byte(in_folder("shard-00000-of-00003.bin"), 256 + 4 * 20010 + 77, 16); /* image 6 view 0 */
+    flip_byte(fixture_path("shard-00000-of-00003.bin"), 256 + 4 * 20010 + 77,
+              16); /* image 6 view 0 */
     dho_cache *cache;
     float *payload = malloc((size_t)spec.dim * sizeof *payload);
     dho_cache_record record = {.payload = payload};
-    ck_assert_ok(dho_cache_open(&cache, folder));
+    ck_assert_ok(dho_cache_open(&cache, fixture_root));
     for (int again = 0; again < 2; again++)
         ck_assert_fails(dho_cache_read(cache, 6, 0, &record), DHO_ERR_FORMAT,
                         "shard-00000-of-00003.bin: block 1 at offset 60286: CRC is ");
@@ -81,7 +77,6 @@ START_TEST(test_a_damaged_block_is_named)
     ck_assert_fails(dho_cache_verify(cache, 0, 3), DHO_ERR_FORMAT, "block 1 at offset 60286");
     dho_cache_close(&cache);
     free(payload);
-    remove_folder();
 }
 END_TEST
 
@@ -89,22 +84,20 @@ END_TEST
 START_TEST(test_verify_finds_later_damage)
 {
     const dho_cache_spec spec = small_spec();
-    make_folder();
     write_all(&spec);
     dho_cache *cache;
     float payload[6];
-    ck_assert_ok(dho_cache_open(&cache, folder));
+    ck_assert_ok(dho_cache_open(&cache, fixture_root));
     check_record(cache, 0, 0, payload);
     ck_assert_ok(dho_cache_verify(cache, 0, 1));
     for (int i = 0; i < 3; i++) {
-        const char *path = in_folder(all_files[i]);
+        const char *path = fixture_path(all_files[i]);
         flip_byte(path, 260, 1);
         ck_assert_int_eq(dho_cache_verify(cache, 0, 1), DHO_ERR_FORMAT);
         flip_byte(path, 260, 1);
     }
     ck_assert_ok(dho_cache_verify(cache, 0, 1));
     dho_cache_close(&cache);
-    remove_folder();
 }
 END_TEST
 
@@ -114,7 +107,7 @@ static void edit_manifest(const char *from, const char *to)
     uint8_t *bytes = NULL;
     size_t capacity = 0, size;
     char text[4096], digits[9];
-    ck_assert_ok(dho_file_read(in_folder("cache.json"), 2048, &bytes, &capacity, &size));
+    ck_assert_ok(dho_file_read(fixture_path("cache.json"), 2048, &bytes, &capacity, &size));
     const char *at = strstr((const char *)bytes, from);
     ck_assert_msg(at != NULL, "%s", from);
     snprintf(text, sizeof text, "%.*s%s%s", (int)(at - (const char *)bytes), (const char *)bytes,
@@ -124,7 +117,7 @@ static void edit_manifest(const char *from, const char *to)
     memset(text + length - 12, '0', 8);
     snprintf(digits, sizeof digits, "%08x", dho_crc32(0, text, length));
     memcpy(text + length - 12, digits, 8);
-    ck_assert_ok(dho_file_write_text(in_folder("cache.json"), text));
+    ck_assert_ok(dho_file_write_text(fixture_path("cache.json"), text));
 }
 
 static const struct {
@@ -180,13 +173,11 @@ static const struct {
 START_TEST(test_manifest_is_checked)
 {
     const dho_cache_spec spec = small_spec();
-    make_folder();
     write_all(&spec);
     edit_manifest("\"count\": 7", "\"count\": 7"); /* the editing itself is right */
     ck_assert_ok(open_and_verify());
     edit_manifest(manifest_edits[_i].from, manifest_edits[_i].to);
     ck_assert_fails(open_and_verify(), manifest_edits[_i].status, manifest_edits[_i].message);
-    remove_folder();
 }
 END_TEST
 
@@ -212,13 +203,11 @@ static const struct {
 START_TEST(test_transform_of_a_manifest_is_checked)
 {
     const dho_cache_spec spec = recorded_spec();
-    make_folder();
     write_all(&spec);
     edit_manifest("\"count\": 7", "\"count\": 7");
     ck_assert_ok(open_and_verify());
     edit_manifest(transform_edits[_i].from, transform_edits[_i].to);
     ck_assert_fails(open_and_verify(), DHO_ERR_FORMAT, transform_edits[_i].message);
-    remove_folder();
 }
 END_TEST
 
@@ -292,9 +281,8 @@ static void check_edit(const dho_cache_spec *spec, const header_edit *edit)
 {
     uint8_t header[CACHE_HEADER_BYTES];
     uint32_t bytes;
-    make_folder();
     write_all(spec);
-    const char *path = in_folder("shard-00000-of-00003.bin");
+    const char *path = fixture_path("shard-00000-of-00003.bin");
     const int descriptor = open(path, O_RDWR);
     ck_assert_int_eq(pread(descriptor, header, sizeof header, 0), sizeof header);
     memcpy(header + edit->offset, &edit->value, (size_t)edit->bytes);
@@ -307,7 +295,6 @@ static void check_edit(const dho_cache_spec *spec, const header_edit *edit)
     close(descriptor);
     ck_assert_fails(open_and_verify(), edit->status, edit->message);
     ck_assert_ptr_nonnull(strstr(dho_error_message(), path));
-    remove_folder();
 }
 
 START_TEST(test_header_is_checked)
@@ -328,14 +315,12 @@ START_TEST(test_exchanged_shards_are_found)
 {
     dho_cache_spec spec = small_spec();
     spec.count = 6; /* shards of equal size */
-    make_folder();
     write_all(&spec);
     char other[256];
-    snprintf(other, sizeof other, "%s", in_folder("shard-00001-of-00003.bin"));
-    ck_assert_int_eq(rename(in_folder("shard-00000-of-00003.bin"), other), 0);
-    ck_assert_int_eq(link(other, in_folder("shard-00000-of-00003.bin")), 0);
+    snprintf(other, sizeof other, "%s", fixture_path("shard-00001-of-00003.bin"));
+    ck_assert_int_eq(rename(fixture_path("shard-00000-of-00003.bin"), other), 0);
+    ck_assert_int_eq(link(other, fixture_path("shard-00000-of-00003.bin")), 0);
     ck_assert_fails(open_and_verify(), DHO_ERR_FORMAT, "shard-00001-of-00003.bin: holds shard 0");
-    remove_folder();
 }
 END_TEST
 
@@ -371,6 +356,7 @@ int main(void)
 {
     Suite *suite = suite_create("cache_damage");
     TCase *tests = tcase_create("cache_damage");
+    tcase_add_checked_fixture(tests, fixture_setup, fixture_teardown);
     tcase_set_timeout(tests, 0); /* CTest has the timeout */
     tcase_add_loop_test(tests, test_every_flipped_byte_is_found, 0, COUNT_OF(all_files) + 2);
     tcase_add_loop_test(tests, test_every_truncation_is_found, 0, COUNT_OF(all_files));

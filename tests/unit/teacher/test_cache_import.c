@@ -2,21 +2,18 @@
  * check prints the table of docs/teacher-cache.md. */
 #define _GNU_SOURCE
 #include "base/compare.h"
-#include "check_main.h"
-#include "dho/file.h"
 #include "dho/safetensors.h"
 #include "dho/teacher.h"
 #include "dho/teacher_cache.h"
+#include "folder_fixture.h"
 
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 #define REAL "../shared/data/caltech101/caltech101_"
 
 enum { N = 10, D = 3, C = 4 };
 
-static char folder[] = "/tmp/dho-test-import-XXXXXX";
 static char cache_folder[64], features_path[64], head_path[64];
 static float features[N * D], weight[C * D];
 static const float bias[C] = {1, 2, 3, 4};
@@ -31,23 +28,17 @@ static const dho_tensor_view head_file[3] = {
     {"bias", DHO_F32, 1, {C}, bias, sizeof bias},
     {"prototypes", DHO_F32, 2, {C, D}, weight, sizeof weight}};
 
-static void make_folder(void)
+static void setup(void)
 {
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(cache_folder, sizeof cache_folder, "%s/cache", folder);
-    snprintf(features_path, sizeof features_path, "%s/features.st", folder);
-    snprintf(head_path, sizeof head_path, "%s/head.st", folder);
+    fixture_setup();
+    snprintf(cache_folder, sizeof cache_folder, "%s", fixture_path("cache"));
+    snprintf(features_path, sizeof features_path, "%s", fixture_path("features.st"));
+    snprintf(head_path, sizeof head_path, "%s", fixture_path("head.st"));
     for (int i = 0; i < N; i++) labels[i] = dataset_labels[i] = i % C;
     for (int i = 0; i < N * D; i++) features[i] = (float)(i % 7) - 2.5f;
     for (int i = 0; i < C * D; i++) weight[i] = (float)i;
     ck_assert_ok(dho_safetensors_save(features_path, features_file, 2, NULL, NULL));
     ck_assert_ok(dho_safetensors_save(head_path, head_file, 2, NULL, NULL));
-}
-
-static void remove_folder(void)
-{
-    ck_assert_ok(dho_remove_tree(folder));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }
 
 static dho_status import(int64_t count, int classes)
@@ -66,7 +57,6 @@ static dho_status import(int64_t count, int classes)
 
 START_TEST(test_import)
 {
-    make_folder();
     ck_assert_ok(import(N, C));
     ck_assert_ok(import(N, C)); /* all shards are there: only the manifest is written again */
     dho_cache *cache;
@@ -94,13 +84,11 @@ START_TEST(test_import)
     features[5] += 1;
     ck_assert_ok(dho_safetensors_save(features_path, features_file, 2, NULL, NULL));
     ck_assert_fails(import(N, C), DHO_ERR_CONFIG, "teacher is \"imported features.st crc32");
-    remove_folder();
 }
 END_TEST
 
 START_TEST(test_import_refuses)
 {
-    make_folder();
     ck_assert_fails(import(N + 1, C), DHO_ERR_CONFIG, "features of 10 images; the dataset has 11");
     ck_assert_fails(import(N, C + 1), DHO_ERR_CONFIG, "a head of [4, 3]; the dataset has 5");
     dataset_labels[7] = 0;
@@ -119,7 +107,6 @@ START_TEST(test_import_refuses)
     for (int i = 0; i < N * D; i++) features[i] = (float)(i % 5) - 1;
     ck_assert_ok(dho_safetensors_save(features_path, features_file, 1, NULL, NULL)); /* no labels */
     ck_assert_ok(import(N, C));
-    remove_folder();
 }
 END_TEST
 
@@ -133,7 +120,6 @@ START_TEST(test_import_of_a_head_with_keys)
     dho_teacher_head head;
     dho_cache *cache;
     dho_compute *compute;
-    make_folder();
     ck_assert_ok(dho_teacher_head_load(&head, head_path, C, D));
     ck_assert_ok(dho_teacher_head_set_keys(&head, 2, keys, key_labels, "test"));
     head.alpha = 2;
@@ -159,23 +145,15 @@ START_TEST(test_import_of_a_head_with_keys)
     dho_compute_destroy(&compute);
     dho_cache_close(&cache);
     dho_teacher_head_free(&head);
-    remove_folder();
 }
 END_TEST
 
 START_TEST(test_every_allocation_of_an_import_may_fail)
 {
-    make_folder();
-    dho_status status = DHO_ERR_MEMORY;
-    for (int64_t n = 1; status != DHO_OK; n++) {
-        ck_assert_ok(dho_remove_tree(cache_folder));
-        dho_alloc_fail_at(n);
-        status = import(N, C);
-        dho_alloc_fail_at(0);
-        ck_assert(status == DHO_OK || status == DHO_ERR_MEMORY);
+    for (int64_t n = 1; out_of_memory_at(n, import(N, C)); n++) {
         ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+        ck_assert_ok(dho_remove_tree(cache_folder));
     }
-    remove_folder();
 }
 END_TEST
 
@@ -328,7 +306,6 @@ START_TEST(test_real_features)
 {
     static const real_split splits[] = {{"test", 2465, 914}, {"val", 1649, 924}};
     if (!dho_path_exists(REAL "fewshot16_clip_vitb32.safetensors")) skip_test("no " REAL "*");
-    make_folder();
     for (int i = 0; i < 2; i++) {
         measure(&splits[i], DHO_CACHE_FP16, false, 0, false);
         measure(&splits[i], DHO_CACHE_FP16, true, 0, false);
@@ -338,7 +315,6 @@ START_TEST(test_real_features)
         measure(&splits[i], DHO_CACHE_TOPK, false, 32, true);
         measure(&splits[i], DHO_CACHE_TOPK, false, 64, true);
     }
-    remove_folder();
 }
 END_TEST
 
@@ -346,12 +322,15 @@ int main(void)
 {
     Suite *suite = suite_create("cache_import");
     TCase *tests = tcase_create("cache_import");
+    tcase_add_checked_fixture(tests, setup, fixture_teardown);
     tcase_set_timeout(tests, 0); /* CTest has the timeout */
     tcase_add_test(tests, test_import);
     tcase_add_test(tests, test_import_refuses);
     tcase_add_test(tests, test_import_of_a_head_with_keys);
     tcase_add_test(tests, test_every_allocation_of_an_import_may_fail);
-    tcase_add_test(dho_check_case(suite, "published"), test_real_features);
+    TCase *published = dho_check_case(suite, "published");
+    tcase_add_checked_fixture(published, setup, fixture_teardown);
+    tcase_add_test(published, test_real_features);
     suite_add_tcase(suite, tests);
     return dho_check_run(suite);
 }

@@ -26,7 +26,6 @@ START_TEST(test_other_spec_is_refused)
         "shards is 3, expected 2",
     };
     const dho_cache_spec spec = small_spec();
-    make_folder();
     bool written;
     for (int finished = 0; finished < 2; finished++) {
         if (finished)
@@ -93,7 +92,6 @@ START_TEST(test_other_spec_is_refused)
         }
     }
     ck_assert_ok(open_and_verify());
-    remove_folder();
 }
 END_TEST
 
@@ -111,7 +109,6 @@ START_TEST(test_other_transform_is_refused)
     };
     dho_cache_spec spec = recorded_spec(), other;
     bool written;
-    make_folder();
     if (_i > 4) {
         spec.free_crops = true;
         spec.flip = false;
@@ -150,7 +147,6 @@ START_TEST(test_other_transform_is_refused)
     ck_assert(!written);
     ck_assert_ok(write_one(&spec, 0, &written));
     ck_assert(!written);
-    remove_folder();
 }
 END_TEST
 
@@ -158,10 +154,10 @@ END_TEST
 static void begin(const dho_cache_spec *spec)
 {
     int lock;
-    ck_assert_ok(dho_cache_begin(folder, spec, &lock));
-    ck_assert_int_eq(dho_folder_lock_state(folder), DHO_LOCK_HELD);
+    ck_assert_ok(dho_cache_begin(fixture_root, spec, &lock));
+    ck_assert_int_eq(dho_folder_lock_state(fixture_root), DHO_LOCK_HELD);
     dho_folder_unlock(&lock);
-    ck_assert_int_eq(dho_folder_lock_state(folder), DHO_LOCK_FREE);
+    ck_assert_int_eq(dho_folder_lock_state(fixture_root), DHO_LOCK_FREE);
 }
 
 START_TEST(test_another_number_of_shards_is_refused)
@@ -169,19 +165,17 @@ START_TEST(test_another_number_of_shards_is_refused)
     const dho_cache_spec spec = small_spec();
     dho_cache_spec other = spec;
     bool written;
-    make_folder();
     begin(&spec);
     ck_assert_ok(write_one(&spec, 1, &written));
     begin(&spec);
     other.shards = 2;
     int lock;
-    ck_assert_fails(dho_cache_begin(folder, &other, &lock), DHO_ERR_CONFIG,
+    ck_assert_fails(dho_cache_begin(fixture_root, &other, &lock), DHO_ERR_CONFIG,
                     "shard-00001-of-00003.bin: shards is 3, expected 2");
     ck_assert_int_eq(lock, -1);
-    ck_assert_int_eq(unlink(in_folder("shard-00001-of-00003.bin")), 0);
-    ck_assert_ok(dho_file_write_text(in_folder("shard-00001-of-00003.bin.tmp.7"), "left"));
+    ck_assert_int_eq(unlink(fixture_path("shard-00001-of-00003.bin")), 0);
+    ck_assert_ok(dho_file_write_text(fixture_path("shard-00001-of-00003.bin.tmp.7"), "left"));
     begin(&other); /* what finishing removes is in nobody's way */
-    remove_folder();
 }
 END_TEST
 
@@ -189,19 +183,18 @@ START_TEST(test_resume)
 {
     const dho_cache_spec spec = large_spec();
     bool written;
-    make_folder();
     fill_plan plan = {&spec, 4, -1, 0}; /* the second image of shard 1 */
-    ck_assert_fails(dho_cache_write_shard(folder, &spec, 1, fill, &plan, &written), DHO_ERR_IO,
-                    "image 4 is broken");
+    ck_assert_fails(dho_cache_write_shard(fixture_root, &spec, 1, fill, &plan, &written),
+                    DHO_ERR_IO, "image 4 is broken");
     ck_assert_int_eq(plan.calls, 2);
-    ck_assert(!dho_path_exists(in_folder("shard-00001-of-00003.bin")));
+    ck_assert(!dho_path_exists(fixture_path("shard-00001-of-00003.bin")));
     ck_assert_ok(write_one(&spec, 0, &written));
     ck_assert(written);
     /* Killed in the middle of shard 1. */
     const pid_t child = fork();
     if (child == 0) {
         plan = (fill_plan){&spec, -1, 16, 0};
-        (void)!dho_cache_write_shard(folder, &spec, 1, fill, &plan, &written);
+        (void)!dho_cache_write_shard(fixture_root, &spec, 1, fill, &plan, &written);
         _exit(0);
     }
     int how;
@@ -210,14 +203,14 @@ START_TEST(test_resume)
     ck_assert_fails(finish(&spec), DHO_ERR_CONFIG, "shard-00001-of-00003.bin: missing");
     plan = (fill_plan){&spec, -1, -1, 0};
     for (int s = 0; s < 3; s++) {
-        ck_assert_ok(dho_cache_write_shard(folder, &spec, s, fill, &plan, &written));
+        ck_assert_ok(dho_cache_write_shard(fixture_root, &spec, s, fill, &plan, &written));
         ck_assert_int_eq(written, s > 0);
     }
     ck_assert_int_eq(plan.calls, 22);
     /* A damaged record, a damaged header and a short file are written again. */
-    flip_byte(in_folder("shard-00000-of-00003.bin"), 300000, 4);
-    flip_byte(in_folder("shard-00001-of-00003.bin"), 30, 4);
-    ck_assert_int_eq(truncate(in_folder("shard-00002-of-00003.bin"), 5000), 0);
+    flip_byte(fixture_path("shard-00000-of-00003.bin"), 300000, 4);
+    flip_byte(fixture_path("shard-00001-of-00003.bin"), 30, 4);
+    ck_assert_int_eq(truncate(fixture_path("shard-00002-of-00003.bin"), 5000), 0);
     for (int s = 0; s < 3; s++) {
         ck_assert_ok(write_one(&spec, s, &written));
         ck_assert(written);
@@ -231,10 +224,9 @@ START_TEST(test_resume)
     ck_assert_ok(open_and_verify());
     /* The killed run's temporary file is gone: 3 shards, head, manifest. */
     dho_name_list list;
-    ck_assert_ok(dho_list_folder(&list, folder));
+    ck_assert_ok(dho_list_folder(&list, fixture_root));
     ck_assert_uint_eq(list.count, 5);
     dho_name_list_free(&list);
-    remove_folder();
 }
 END_TEST
 
@@ -242,15 +234,13 @@ START_TEST(test_a_damaged_manifest_is_repaired)
 {
     const dho_cache_spec spec = small_spec();
     bool written;
-    make_folder();
     write_all(&spec);
-    flip_byte(in_folder("cache.json"), 20, 1);
+    flip_byte(fixture_path("cache.json"), 20, 1);
     ck_assert_int_eq(open_and_verify(), DHO_ERR_FORMAT);
     ck_assert_ok(write_one(&spec, 0, &written));
     ck_assert(!written);
     ck_assert_ok(finish(&spec));
     ck_assert_ok(open_and_verify());
-    remove_folder();
 }
 END_TEST
 
@@ -260,20 +250,18 @@ START_TEST(test_incomplete_is_not_opened)
     dho_cache *cache;
     bool written;
     ck_assert_fails(dho_cache_open(&cache, "/nonexistent/cache"), DHO_ERR_CONFIG, "no such folder");
-    make_folder();
-    ck_assert_fails(dho_cache_open(&cache, folder), DHO_ERR_CONFIG, "no teacher cache there");
+    ck_assert_fails(dho_cache_open(&cache, fixture_root), DHO_ERR_CONFIG, "no teacher cache there");
     ck_assert_ok(write_one(&spec, 0, &written));
     ck_assert_ok(write_one(&spec, 2, &written));
-    ck_assert_fails(dho_cache_open(&cache, folder), DHO_ERR_CONFIG, "not complete: 2 shards");
+    ck_assert_fails(dho_cache_open(&cache, fixture_root), DHO_ERR_CONFIG, "not complete: 2 shards");
     ck_assert_fails(finish(&spec), DHO_ERR_CONFIG, "shard-00001-of-00003.bin: missing");
     ck_assert_ptr_null(cache);
     ck_assert_ok(write_one(&spec, 1, &written));
     ck_assert_ok(finish(&spec));
     ck_assert_ok(open_and_verify());
     /* A shard that vanishes later is named. */
-    ck_assert_int_eq(unlink(in_folder("shard-00001-of-00003.bin")), 0);
+    ck_assert_int_eq(unlink(fixture_path("shard-00001-of-00003.bin")), 0);
     ck_assert_fails(open_and_verify(), DHO_ERR_IO, "shard-00001-of-00003.bin");
-    remove_folder();
 }
 END_TEST
 
@@ -283,24 +271,22 @@ START_TEST(test_finish_refuses_bad_heads)
     bool written;
     float weight[24] = {0}, bias[4] = {0, 0, NAN, 0};
     dho_teacher_head head = {.classes = 4, .dim = 6, .scale = 1, .weight = weight};
-    make_folder();
     for (int s = 0; s < 3; s++) ck_assert_ok(write_one(&spec, s, &written));
-    ck_assert_int_eq(dho_cache_finish(folder, &spec, NULL), DHO_ERR_INTERNAL);
+    ck_assert_int_eq(dho_cache_finish(fixture_root, &spec, NULL), DHO_ERR_INTERNAL);
     head.dim = 5;
-    ck_assert_fails(dho_cache_finish(folder, &spec, &head), DHO_ERR_INTERNAL, "[4, 5]");
+    ck_assert_fails(dho_cache_finish(fixture_root, &spec, &head), DHO_ERR_INTERNAL, "[4, 5]");
     head.dim = 6;
     head.bias = bias;
-    ck_assert_int_eq(dho_cache_finish(folder, &spec, &head), DHO_ERR_NUMERIC);
+    ck_assert_int_eq(dho_cache_finish(fixture_root, &spec, &head), DHO_ERR_NUMERIC);
     head.bias = NULL;
     weight[23] = INFINITY;
-    ck_assert_int_eq(dho_cache_finish(folder, &spec, &head), DHO_ERR_NUMERIC);
+    ck_assert_int_eq(dho_cache_finish(fixture_root, &spec, &head), DHO_ERR_NUMERIC);
     weight[23] = 0;
-    ck_assert_ok(dho_cache_finish(folder, &spec, &head));
+    ck_assert_ok(dho_cache_finish(fixture_root, &spec, &head));
     dho_cache *cache;
-    ck_assert_ok(dho_cache_open(&cache, folder));
+    ck_assert_ok(dho_cache_open(&cache, fixture_root));
     ck_assert_ptr_null(dho_cache_get_head(cache)->bias);
     dho_cache_close(&cache);
-    remove_folder();
 }
 END_TEST
 
@@ -308,6 +294,7 @@ int main(void)
 {
     Suite *suite = suite_create("cache_resume");
     TCase *tests = tcase_create("cache_resume");
+    tcase_add_checked_fixture(tests, fixture_setup, fixture_teardown);
     tcase_set_timeout(tests, 0); /* CTest has the timeout */
     tcase_add_test(tests, test_other_spec_is_refused);
     tcase_add_loop_test(tests, test_other_transform_is_refused, 0, 7);

@@ -148,10 +148,9 @@ START_TEST(test_whole_cache)
         spec = small_spec();
         spec.encoding = DHO_CACHE_INT8X;
     }
-    make_folder();
     write_all(&spec);
     dho_cache *cache;
-    ck_assert_ok(dho_cache_open(&cache, folder));
+    ck_assert_ok(dho_cache_open(&cache, fixture_root));
     ck_assert_ok(cache_spec_compare(dho_cache_get_spec(cache), &spec, DHO_ERR_INTERNAL, "spec"));
     ck_assert_ok(dho_cache_verify(cache, 0, 1));
     dho_cache_close(&cache);
@@ -161,9 +160,8 @@ START_TEST(test_whole_cache)
     other.top = 0;
     ck_assert_fails(write_one(&other, 0, &written), DHO_ERR_CONFIG,
                     _i ? "encoding is \"int8x\"" : "encoding is \"topk\", expected \"fp16\"");
-    flip_byte(in_folder("shard-00001-of-00003.bin"), 290, 1);
+    flip_byte(fixture_path("shard-00001-of-00003.bin"), 290, 1);
     ck_assert_fails(open_and_verify(), DHO_ERR_FORMAT, "bin: block 0 at offset 256");
-    remove_folder();
 }
 END_TEST
 
@@ -171,6 +169,7 @@ int main(void)
 {
     Suite *suite = suite_create("cache_topk");
     TCase *tests = tcase_create("cache_topk");
+    tcase_add_checked_fixture(tests, fixture_setup, fixture_teardown);
     tcase_set_timeout(tests, 0); /* CTest has the timeout */
     tcase_add_test(tests, test_sizes);
     tcase_add_test(tests, test_topk_content);

@@ -1,15 +1,12 @@
 #define _GNU_SOURCE
 /* Checkpoints written beside the training: what was put is what is written, also when its source
  * changes at once; failures are told and counted; what is pending is waited for. */
-#include "check_main.h"
-#include "dho/file.h"
+#include "folder_fixture.h"
 #include "train/checkpoint_writer.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
-static char run_folder[] = "/tmp/dho-writer-XXXXXX";
 static dho_student student;
 static dho_progress progress;
 static dho_checkpoint_writer *writer;
@@ -24,10 +21,10 @@ static void start(void)
                                        .classes = 3,
                                        .dual_head = true,
                                        .head_scale = 30};
-    ck_assert_ptr_nonnull(mkdtemp(run_folder));
+    fixture_setup();
     ck_assert_ok(dho_student_create(&student, &model));
     options = (dho_checkpoint_writer_options){
-        .run_folder = run_folder,
+        .run_folder = fixture_root,
         .student = &student,
         .progress = &progress,
         .parameter_floats = dho_graph_parameter_floats(student.graph),
@@ -41,8 +38,7 @@ static void finish(void)
 {
     dho_checkpoint_writer_destroy(&writer);
     dho_student_destroy(&student);
-    ck_assert_ok(dho_remove_tree(run_folder));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+    fixture_teardown();
 }
 
 static dho_checkpoint_info make_info(int64_t step)
@@ -87,7 +83,7 @@ static void check(int64_t step)
     dho_checkpoint_info info;
     float *memory;
     const size_t floats = options.parameter_floats;
-    snprintf(path, sizeof path, "%s/checkpoints/step-%08lld", run_folder, (long long)step);
+    snprintf(path, sizeof path, "%s/checkpoints/step-%08lld", fixture_root, (long long)step);
     ck_assert_ok(dho_checkpoint_read_info(path, &info));
     ck_assert_int_eq(info.step, step);
     ck_assert_ok(dho_alloc_zero(&memory, 3 * floats, sizeof *memory, "test"));
@@ -128,7 +124,7 @@ static void check_trouble(int64_t step)
 START_TEST(test_failures)
 {
     char in_the_way[64];
-    snprintf(in_the_way, sizeof in_the_way, "%s/checkpoints", run_folder);
+    snprintf(in_the_way, sizeof in_the_way, "%s/checkpoints", fixture_root);
     put(1);
     ck_assert_ok(dho_checkpoint_writer_wait(writer));
     char aside[80];

@@ -1,6 +1,5 @@
 /* The table of metrics, and what the trainer makes of it. */
-#include "check_main.h"
-#include "dho/file.h"
+#include "document.h"
 #include "train/metrics.h"
 
 #include <math.h>
@@ -90,50 +89,26 @@ static const char *const figures[] = {[DHO_CHART_NONE] = "no",
                                       [DHO_CHART_SPEED] = "`speed`",
                                       [DHO_CHART_EVALUATION] = "`evaluations`"};
 
-static size_t format_table(char *out, size_t bytes)
+static dho_status make_table(char **out)
 {
-    size_t used = (size_t)snprintf(
-        out, bytes,
-        "| key | what | unit | in a line | in `metrics.jsonl` | on the progress line | figure |\n"
-        "|---|---|---|---|---|---|---|\n");
-    for (int m = 0; m < DHO_METRIC_COUNT && used < bytes; m++) {
+    dho_text text = {0};
+    dho_text_add(&text,
+                 "| key | what | unit | in a line | in `metrics.jsonl` | on the progress line "
+                 "| figure |\n|---|---|---|---|---|---|---|\n");
+    for (int m = 0; m < DHO_METRIC_COUNT; m++) {
         const dho_metric_row *row = &dho_metric_table[m];
-        used +=
-            (size_t)snprintf(out + used, bytes - used, "| `%s` | %s | %s | %s | %s | %s | %s |\n",
-                             row->name, row->what, row->unit != NULL ? row->unit : "",
-                             row->evaluation ? "an evaluation's" : of_steps[row->line],
-                             of_runs[row->written], of_runs[row->printed], figures[row->chart]);
+        dho_text_add(&text, "| `%s` | %s | %s | %s | %s | %s | %s |\n", row->name, row->what,
+                     row->unit != NULL ? row->unit : "",
+                     row->evaluation ? "an evaluation's" : of_steps[row->line],
+                     of_runs[row->written], of_runs[row->printed], figures[row->chart]);
     }
-    ck_assert_uint_lt(used, bytes);
-    return used;
+    *out = text.data;
+    return text.status;
 }
 
-/* docs/metrics.md ends in the table. With DHO_UPDATE_DOCS set it is rewritten. */
 START_TEST(test_documentation)
 {
-    const char *folder = getenv("DHO_SOURCE_DIR");
-    char *path, table[8192], *text;
-    uint8_t *data = NULL;
-    size_t capacity = 0, bytes;
-    const size_t length = format_table(table, sizeof table);
-    ck_assert_ok(dho_path_join(&path, folder != NULL ? folder : ".", "docs/metrics.md"));
-    ck_assert_ok(dho_file_read(path, 1 << 20, &data, &capacity, &bytes));
-    const char *begin = strstr((char *)data, "| key |");
-    ck_assert_ptr_nonnull(begin);
-    const size_t before = (size_t)(begin - (char *)data);
-    const bool same = bytes - before == length && memcmp(begin, table, length) == 0;
-    if (!same && getenv("DHO_UPDATE_DOCS") != NULL) {
-        ck_assert_ok(dho_asprintf(&text, "%.*s%s", (int)before, (char *)data, table));
-        ck_assert_ok(dho_file_write_text(path, text));
-        dho_free(text);
-    } else {
-        ck_assert_msg(same,
-                      "%s does not have the table of metrics; make it anew with\n"
-                      "  DHO_UPDATE_DOCS=1 build/dev/tests/test_metrics",
-                      path);
-    }
-    dho_free(data);
-    dho_free(path);
+    check_document("metrics", "docs/metrics.md", "test_metrics", make_table);
 }
 END_TEST
 

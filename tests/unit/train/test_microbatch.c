@@ -1,10 +1,10 @@
 /* One pass or two: who runs twice, and that it changes only the memory where nothing couples the
  * rows. */
 #include "base/compare.h"
-#include "check_main.h"
 #include "dho/alloc.h"
-#include "dho/rng.h"
 #include "dho/microbatch.h"
+#include "dho/rng.h"
+#include "floats.h"
 
 #include <math.h>
 #include <string.h>
@@ -105,22 +105,6 @@ START_TEST(test_one_value_per_channel)
     ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }
 END_TEST
-
-static float *slab(size_t floats)
-{
-    float *block;
-    ck_assert_ok(dho_alloc_zero(&block, floats, sizeof *block, "test"));
-    return block;
-}
-
-static float *random_slab(size_t floats, uint64_t id)
-{
-    dho_rng rng;
-    float *block = slab(floats);
-    dho_rng_init(&rng, 4, DHO_RNG_TEST, 0, id);
-    for (size_t i = 0; i < floats; i++) block[i] = (float)dho_rng_normal(&rng);
-    return block;
-}
 
 typedef struct inputs {
     float *parameters, *images, *teacher, *embeddings;

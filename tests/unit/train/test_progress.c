@@ -1,30 +1,27 @@
 #define _GNU_SOURCE
 /* metrics.jsonl, to the byte: keys and their order, means, what a resumed run keeps. */
-#include "check_main.h"
-#include "dho/file.h"
+#include "folder_fixture.h"
 #include "train/progress.h"
 
 #include <math.h>
 #include <string.h>
 
-static char folder[] = "/tmp/dho-progress-XXXXXX";
 static char path[64];
 static dho_config config;
 
 static void start(void)
 {
     char text[160];
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/metrics.jsonl", folder);
-    snprintf(text, sizeof text, "{out: %s, train: {log_every: 2}}", folder);
+    fixture_setup();
+    snprintf(path, sizeof path, "%s/metrics.jsonl", fixture_root);
+    snprintf(text, sizeof text, "{out: %s, train: {log_every: 2}}", fixture_root);
     ck_assert_ok(dho_config_parse(&config, text, strlen(text), "test", NULL, 0));
 }
 
 static void finish(void)
 {
     dho_config_free(&config);
-    ck_assert_ok(dho_remove_tree(folder));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+    fixture_teardown();
 }
 
 /* Steps first .. last of a run of 5; the losses of step n are n and its parts, step 3 is skipped.
@@ -47,15 +44,6 @@ static void write_steps(int64_t first, int64_t last)
     dho_progress_close(&progress);
 }
 
-static void check_file(const char *expected)
-{
-    uint8_t *data = NULL;
-    size_t capacity = 0, bytes;
-    ck_assert_ok(dho_file_read_text(path, 1 << 20, &data, &capacity, &bytes));
-    ck_assert_str_eq((char *)data, expected);
-    dho_free(data);
-}
-
 static const char first_line[] =
     "{\"step\":2,\"epoch\":0.5,\"loss\":1.75,\"ce\":2.0,\"kd_labelled\":2.25,"
     "\"kd_unlabelled\":2.5,\"accuracy\":3.25,\"lr\":0.25,\"gradient_norm\":-1.0,"
@@ -69,7 +57,7 @@ START_TEST(test_lines)
     config.method = DHO_METHOD_CE;
     write_steps(1, 2);
     snprintf(expected, sizeof expected, "%s}\n", first_line);
-    check_file(expected);
+    check_file(path, expected);
     write_steps(1, 5); /* from the start again: the line of step 2 goes */
     snprintf(expected, sizeof expected,
              "%s}\n"
@@ -82,7 +70,7 @@ START_TEST(test_lines)
              "\"images_per_second\":256.0,\"step_seconds\":0.125,\"data_wait_seconds\":8.0,"
              "\"comm_seconds\":8.25,\"comm_hidden\":8.5}\n",
              first_line);
-    check_file(expected);
+    check_file(path, expected);
 }
 END_TEST
 
@@ -92,7 +80,7 @@ START_TEST(test_features)
     config.method = DHO_METHOD_FEATURE;
     write_steps(1, 2);
     snprintf(expected, sizeof expected, "%s%s}\n", first_line, features);
-    check_file(expected);
+    check_file(path, expected);
 }
 END_TEST
 
@@ -114,15 +102,16 @@ START_TEST(test_evaluation)
         if (i < 2) ck_assert_ok(dho_progress_evaluation(&progress, 2, "val", values, ""));
         dho_progress_close(&progress);
     }
-    snprintf(expected, sizeof expected,
-             "%s\"loss\":0.0,\"ce\":0.0,\"kd_labelled\":0.0,\"kd_unlabelled\":0.0,"
-             "\"accuracy\":0.0,\"lr\":0.0,\"gradient_norm\":0.0,\"images_per_second\":0.0,"
-             "\"step_seconds\":1.0,\"data_wait_seconds\":0.0,\"comm_seconds\":0.0,\"comm_hidden\":0.0}\n"
-             "{\"step\":2,\"evaluated\":\"val\",\"eval_top1\":0.5,\"eval_top5\":0.0,"
-             "\"eval_nll\":0.0,\"eval_seconds\":0.0,\"eval_top1_ce\":0.0,\"eval_top1_kd\":0.0,"
-             "\"eval_nll_ce\":0.0,\"eval_nll_kd\":1.5,\"eval_alpha\":0.0,\"eval_beta\":0.0}\n",
-             steps);
-    check_file(expected);
+    snprintf(
+        expected, sizeof expected,
+        "%s\"loss\":0.0,\"ce\":0.0,\"kd_labelled\":0.0,\"kd_unlabelled\":0.0,"
+        "\"accuracy\":0.0,\"lr\":0.0,\"gradient_norm\":0.0,\"images_per_second\":0.0,"
+        "\"step_seconds\":1.0,\"data_wait_seconds\":0.0,\"comm_seconds\":0.0,\"comm_hidden\":0.0}\n"
+        "{\"step\":2,\"evaluated\":\"val\",\"eval_top1\":0.5,\"eval_top5\":0.0,"
+        "\"eval_nll\":0.0,\"eval_seconds\":0.0,\"eval_top1_ce\":0.0,\"eval_top1_kd\":0.0,"
+        "\"eval_nll_ce\":0.0,\"eval_nll_kd\":1.5,\"eval_alpha\":0.0,\"eval_beta\":0.0}\n",
+        steps);
+    check_file(path, expected);
 }
 END_TEST
 
@@ -148,7 +137,7 @@ START_TEST(test_flush)
     config.method = DHO_METHOD_CE;
     ck_assert_ok(dho_progress_open(&progress, &config, 0, 5, false));
     ck_assert_ok(dho_progress_step(&progress, &step));
-    check_file("");
+    check_file(path, "");
     ck_assert_ok(dho_progress_flush(&progress, 1));
     ck_assert_ok(dho_progress_flush(&progress, 1)); /* nothing is left */
     dho_progress_close(&progress);
@@ -170,7 +159,7 @@ START_TEST(test_not_finite)
     step.values[DHO_METRIC_CE] = NAN;
     ck_assert_fails(dho_progress_step(&progress, &step), DHO_ERR_NUMERIC, "is not finite");
     dho_progress_close(&progress);
-    check_file("");
+    check_file(path, "");
 }
 END_TEST
 

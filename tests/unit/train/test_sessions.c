@@ -1,24 +1,9 @@
 #define _GNU_SOURCE
 /* sessions.jsonl: what is written is read back; older and damaged lines. */
-#include "check_main.h"
-#include "dho/file.h"
 #include "dho/session.h"
+#include "folder_fixture.h"
 
 #include <math.h>
-#include <string.h>
-
-static char folder[] = "/tmp/dho-sessions-XXXXXX";
-
-static void start(void)
-{
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static void finish(void)
-{
-    ck_assert_ok(dho_remove_tree(folder));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
-}
 
 START_TEST(test_round_trip)
 {
@@ -46,11 +31,11 @@ START_TEST(test_round_trip)
                                      .backend = "",
                                      .config = ""}};
     dho_sessions read;
-    ck_assert_ok(dho_sessions_load(&read, folder)); /* no file */
+    ck_assert_ok(dho_sessions_load(&read, fixture_root)); /* no file */
     ck_assert_uint_eq(read.count, 0);
     dho_sessions_free(&read);
-    for (int i = 0; i < 2; i++) ck_assert_ok(dho_session_append(&written[i], folder));
-    ck_assert_ok(dho_sessions_load(&read, folder));
+    for (int i = 0; i < 2; i++) ck_assert_ok(dho_session_append(&written[i], fixture_root));
+    ck_assert_ok(dho_sessions_load(&read, fixture_root));
     ck_assert_uint_eq(read.count, 2);
     for (int i = 0; i < 2; i++) {
         const dho_session *a = &written[i], *b = &read.items[i];
@@ -77,13 +62,9 @@ END_TEST
 
 START_TEST(test_other_lines)
 {
-    char *path;
     dho_sessions read;
-    ck_assert_ok(dho_path_join(&path, folder, "sessions.jsonl"));
-    ck_assert_ok(
-        dho_file_write_text(path, "{\"step\": 3, \"host\": 7}\nnothing\n[]\n{\"cpu\": \"x\"}"));
-    dho_free(path);
-    ck_assert_ok(dho_sessions_load(&read, folder));
+    fixture_write("sessions.jsonl", "{\"step\": 3, \"host\": 7}\nnothing\n[]\n{\"cpu\": \"x\"}");
+    ck_assert_ok(dho_sessions_load(&read, fixture_root));
     ck_assert_uint_eq(read.count, 2);
     ck_assert_double_eq(read.items[0].step, 3);
     ck_assert_ptr_null(read.items[0].host);
@@ -98,7 +79,7 @@ int main(void)
 {
     Suite *suite = suite_create("sessions");
     TCase *cases = tcase_create("all");
-    tcase_add_checked_fixture(cases, start, finish);
+    tcase_add_checked_fixture(cases, fixture_setup, fixture_teardown);
     tcase_add_test(cases, test_round_trip);
     tcase_add_test(cases, test_other_lines);
     suite_add_tcase(suite, cases);

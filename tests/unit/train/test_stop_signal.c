@@ -3,7 +3,6 @@
 #include "train/stop_signal.h"
 
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -54,7 +53,8 @@ START_TEST(test_between_steps)
 {
     check_exit(run_child(true, false, SIGTERM, 0, 0), NOTED);
     check_exit(run_child(true, false, SIGUSR1, 0, 0), NOTED);
-    check_exit(run_child(true, false, SIGUSR1, 700, SIGUSR1), NOTED); /* a batch system's lead ... */
+    check_exit(run_child(true, false, SIGUSR1, 700, SIGUSR1),
+               NOTED); /* a batch system's lead ... */
     check_exit(run_child(true, false, SIGUSR1, 700, SIGTERM), NOTED); /* ... and its end */
 }
 END_TEST

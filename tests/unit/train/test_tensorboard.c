@@ -1,26 +1,12 @@
 #define _GNU_SOURCE
 /* Event files: which curves there are, the order of the files, a disk that is full. What is in a
  * record is compared by tests/oracle/tensorboard.sh. */
-#include "check_main.h"
-#include "dho/file.h"
+#include "folder_fixture.h"
 #include "train/tensorboard.h"
 
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
-
-static char folder[] = "/tmp/dho-tensorboard-XXXXXX";
-
-static void start(void)
-{
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static void finish(void)
-{
-    ck_assert_ok(dho_remove_tree(folder));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
-}
 
 static void write_line(dho_tensorboard *board, const char *text)
 {
@@ -41,7 +27,7 @@ START_TEST(test_tags)
     dho_tensorboard board;
     dho_mapping file;
     char *path;
-    dho_tensorboard_open(&board, folder, 0);
+    dho_tensorboard_open(&board, fixture_root, 0);
     write_line(&board,
                "{\"step\":5,\"loss\":0,\"lr\":0.5,\"gradient_norm\":-1,\"comm_seconds\":1}");
     write_line(&board, "{\"step\":5,\"conflict\":{\"layer1.0\":{\"cosine\":0.5,\"ratio\":null}}}");
@@ -65,8 +51,8 @@ START_TEST(test_order)
 {
     dho_tensorboard boards[3];
     dho_name_list files;
-    for (int i = 0; i < 3; i++) dho_tensorboard_open(&boards[i], folder, i);
-    ck_assert_ok(dho_list_folder(&files, folder));
+    for (int i = 0; i < 3; i++) dho_tensorboard_open(&boards[i], fixture_root, i);
+    ck_assert_ok(dho_list_folder(&files, fixture_root));
     ck_assert_uint_eq(files.count, 3);
     for (int i = 0; i < 3; i++) {
         ck_assert_str_eq(strrchr(boards[i].path, '/') + 1, files.names[i]);
@@ -80,7 +66,7 @@ END_TEST
 START_TEST(test_full_disk)
 {
     dho_tensorboard board;
-    dho_tensorboard_open(&board, folder, 0);
+    dho_tensorboard_open(&board, fixture_root, 0);
     const int whole = dup(board.file.descriptor), full = open("/dev/full", O_RDWR);
     const off_t before = lseek(whole, 0, SEEK_END);
     ck_assert_int_ge(full, 0);
@@ -106,7 +92,7 @@ int main(void)
 {
     Suite *suite = suite_create("tensorboard");
     TCase *cases = tcase_create("all");
-    tcase_add_checked_fixture(cases, start, finish);
+    tcase_add_checked_fixture(cases, fixture_setup, fixture_teardown);
     tcase_add_test(cases, test_tags);
     tcase_add_test(cases, test_order);
     tcase_add_test(cases, test_full_disk);

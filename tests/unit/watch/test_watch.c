@@ -1,25 +1,11 @@
 #define _GNU_SOURCE
 /* dho watch's pictures: charts, lines that fit, any size of a terminal. */
-#include "check_main.h"
-#include "dho/file.h"
+#include "folder_fixture.h"
 #include "watch/watch_chart.h"
 #include "watch/watch_view.h"
 
 #include <math.h>
 #include <string.h>
-
-static char folder[] = "/tmp/dho-watch-XXXXXX";
-
-static void start(void)
-{
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static void finish(void)
-{
-    ck_assert_ok(dho_remove_tree(folder));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
-}
 
 static void check_chart(const dho_curve *curve, int columns, int rows, bool utf8,
                         const char *expected)
@@ -85,14 +71,6 @@ START_TEST(test_lines)
 }
 END_TEST
 
-static void write_file(const char *name, const char *text)
-{
-    char *path;
-    ck_assert_ok(dho_path_join(&path, folder, name));
-    ck_assert_ok(dho_file_write_text(path, text));
-    dho_free(path);
-}
-
 static void write_run(void)
 {
     dho_text lines = {0};
@@ -110,15 +88,16 @@ static void write_run(void)
                      step, step / 1000.0);
     dho_text_add(&lines, "{\"step\":510,\"lo");
     ck_assert_ok(lines.status);
-    write_file("metrics.jsonl", lines.data);
+    fixture_write("metrics.jsonl", lines.data);
     dho_text_free(&lines);
-    write_file("sessions.jsonl",
-               "{\"step\":0,\"total_steps\":1000,\"ranks\":2,\"host\":\"h\\n\"}\n");
-    write_file("eval.json",
-               "{\"step\":400,\"alpha\":0.5,\"beta\":1,\"sets\":[{\"name\":\"val\",\"images\":100,"
-               "\"classes\":5,\"combined\":{\"top1\":81,\"top5\":90},\"ce_head\":{\"top1\":80,"
-               "\"top5\":90},\"kd_head\":{\"top1\":79,\"top5\":90}},{\"name\":\"b\","
-               "\"images\":10,\"classes\":5,\"combined\":{\"top1\":50,\"top5\":90}}]}");
+    fixture_write("sessions.jsonl",
+                  "{\"step\":0,\"total_steps\":1000,\"ranks\":2,\"host\":\"h\\n\"}\n");
+    fixture_write(
+        "eval.json",
+        "{\"step\":400,\"alpha\":0.5,\"beta\":1,\"sets\":[{\"name\":\"val\",\"images\":100,"
+        "\"classes\":5,\"combined\":{\"top1\":81,\"top5\":90},\"ce_head\":{\"top1\":80,"
+        "\"top5\":90},\"kd_head\":{\"top1\":79,\"top5\":90}},{\"name\":\"b\","
+        "\"images\":10,\"classes\":5,\"combined\":{\"top1\":50,\"top5\":90}}]}");
 }
 
 /* Every line fits, and there are not more than fit. */
@@ -143,7 +122,7 @@ static void check_size(const dho_watch_run *runs, size_t count, int width, int h
 
 START_TEST(test_sizes)
 {
-    dho_watch_run runs[3] = {{.path = folder}, {.path = folder}, {.path = folder}};
+    dho_watch_run runs[3] = {{.path = fixture_root}, {.path = fixture_root}, {.path = fixture_root}};
     write_run();
     for (int r = 0; r < 3; r++) ck_assert_ok(dho_watch_run_read(&runs[r]));
     for (int width = 20; width < 500; width += width < 120 ? 9 : 137)
@@ -166,7 +145,7 @@ static void check_curve(const dho_watch_run *run, int width, int height, const c
 /* What the folder says; a file that changes is read again, one that is broken is none. */
 START_TEST(test_run)
 {
-    dho_watch_run run = {.path = folder};
+    dho_watch_run run = {.path = fixture_root};
     ck_assert_int_eq(dho_watch_run_read(&run), DHO_ERR_CONFIG);
     write_run();
     ck_assert_ok(dho_watch_run_read(&run));
@@ -179,12 +158,12 @@ START_TEST(test_run)
     ck_assert_uint_eq(dho_watch_run_lines(&run, DHO_METRIC_EVAL_NLL)->count, 5);
     check_curve(&run, 36, 18, "eval_top1                 0.5 ▁");
     check_curve(&run, 100, 30, "eval_top1                 0.5 ");
-    write_file("metrics.jsonl", "{\"step\":1000,\"loss\":0.125}\n");
-    write_file("eval.json", "{");
+    fixture_write("metrics.jsonl", "{\"step\":1000,\"loss\":0.125}\n");
+    fixture_write("eval.json", "{");
     ck_assert_ok(dho_watch_run_read(&run));
     ck_assert_int_eq(run.state, DHO_WATCH_FINISHED);
     ck_assert(isnan(run.left) && !run.evaluated);
-    write_file("sessions.jsonl", "nothing\n");
+    fixture_write("sessions.jsonl", "nothing\n");
     ck_assert_ok(dho_watch_run_read(&run));
     ck_assert_double_eq(run.total_steps, 0);
     ck_assert_int_eq(run.state, DHO_WATCH_STOPPED);
@@ -197,7 +176,7 @@ int main(void)
 {
     Suite *suite = suite_create("watch");
     TCase *cases = tcase_create("all");
-    tcase_add_checked_fixture(cases, start, finish);
+    tcase_add_checked_fixture(cases, fixture_setup, fixture_teardown);
     tcase_set_timeout(cases, 0);
     tcase_add_test(cases, test_charts);
     tcase_add_test(cases, test_lines);

@@ -1,17 +1,15 @@
 /* The start of a student from files that are nearly right: names behind wrappers, what is left
  * over, another model's weights, values that cannot be. */
 #define _GNU_SOURCE
-#include "check_main.h"
 #include "dho/alloc.h"
-#include "dho/file.h"
 #include "dho/state_dict.h"
 #include "dho/student.h"
+#include "folder_fixture.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MOST = 600, NAME_BYTES = 160 };
 
@@ -23,7 +21,6 @@ typedef struct list {
     dho_state_dict dict;
 } list;
 
-static char folder[] = "/tmp/dho-test-left-XXXXXX";
 static dho_student student;
 static float *parameters, *buffers;
 static list *l;
@@ -43,7 +40,7 @@ static void open_student(const char *model, int width, int layers)
     for (size_t i = 0; i < l->dict.count; i++)
         if (strncmp(l->dict.tensors[i].name, "head", 4) != 0)
             l->tensors[l->count++] = l->dict.tensors[i];
-    if (folder[strlen(folder) - 1] == 'X') ck_assert_ptr_nonnull(mkdtemp(folder));
+    fixture_setup();
 }
 
 static void close_student(void)
@@ -53,8 +50,7 @@ static void close_student(void)
     free(l);
     free(parameters);
     free(buffers);
-    ck_assert_ok(dho_remove_tree(folder));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
+    fixture_teardown();
 }
 
 /* Another tensor, of the shape and the values of one that is there. */
@@ -85,7 +81,7 @@ static dho_status init_named(const char *file, dho_init_report *report)
 {
     char path[128];
     dho_weights *weights;
-    snprintf(path, sizeof path, "%s/%s", folder, file);
+    snprintf(path, sizeof path, "%s/%s", fixture_root, file);
     ck_assert_ok(dho_safetensors_save(path, l->tensors, l->count, NULL, NULL));
     ck_assert_ok(dho_weights_open(&weights, path, NULL));
     const dho_status status =

@@ -6,18 +6,13 @@
 #include "weights/state_dict_take.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { CHANNELS = 4, MOST = (1 + 12 * 12) * CHANNELS };
 
 static dho_weights *open_golden(void)
 {
-    char path[512];
     dho_weights *weights;
-    const char *folder = getenv("DHO_SOURCE_DIR");
-    snprintf(path, sizeof path, "%s/tests/golden/position_embeddings.safetensors",
-             folder != NULL ? folder : ".");
-    ck_assert_ok(dho_weights_open(&weights, path, NULL));
+    ck_assert_ok(dho_weights_open(&weights, "tests/golden/position_embeddings.safetensors", NULL));
     return weights;
 }
 

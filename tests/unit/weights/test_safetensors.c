@@ -1,27 +1,20 @@
 /* safetensors. With arguments it is the C side of tests/oracle/safetensors.sh:
  * test_safetensors --write FILE | --check FILE. */
 #define _GNU_SOURCE
-#include "check_main.h"
-#include "dho/file.h"
 #include "dho/safetensors.h"
+#include "folder_fixture.h"
 #include "weights/tensor_index.h"
 
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/dho-test-safetensors-XXXXXX";
 static char path[128];
 
-static void make_folder(void)
+static void setup(void)
 {
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/x.safetensors", folder);
-}
-
-static void remove_folder(void)
-{
-    ck_assert_ok(dho_remove_tree(folder));
+    fixture_setup();
+    snprintf(path, sizeof path, "%s/x.safetensors", fixture_root);
 }
 
 /* --- half precision --- */
@@ -283,7 +276,6 @@ START_TEST(test_round_trip)
     uint8_t *bytes = NULL;
     size_t capacity = 0, size;
     uint64_t header;
-    make_folder();
     ck_assert_ok(write_samples(path, &crc));
     check_samples(path);
     ck_assert_ok(dho_file_read(path, 1 << 20, &bytes, &capacity, &size));
@@ -304,7 +296,6 @@ START_TEST(test_round_trip)
         free(shorter);
     }
     dho_free(bytes);
-    remove_folder();
 }
 END_TEST
 
@@ -346,7 +337,6 @@ END_TEST
 
 START_TEST(test_require)
 {
-    make_folder();
     ck_assert_ok(write_samples(path, NULL));
     dho_safetensors *file;
     const dho_tensor_view *tensor;
@@ -361,13 +351,11 @@ START_TEST(test_require)
                     DHO_ERR_FORMAT, "expected shape [6], found [2, 3]");
     ck_assert_fails(dho_safetensors_require(file, "nope", -1, NULL, &tensor), DHO_ERR_FORMAT, path);
     dho_safetensors_close(&file);
-    remove_folder();
 }
 END_TEST
 
 START_TEST(test_writer_refuses)
 {
-    make_folder();
     const dho_tensor_view twice[2] = {samples[0], samples[0]};
     ck_assert_fails(dho_safetensors_save(path, twice, 2, NULL, NULL), DHO_ERR_INTERNAL, "taken");
     dho_tensor_view bad = samples[1];
@@ -387,14 +375,12 @@ START_TEST(test_writer_refuses)
     ck_assert(!dho_path_exists(path));
     ck_assert_fails(dho_safetensors_save("/dev/null/x", samples, 1, NULL, NULL), DHO_ERR_IO,
                     "/dev/null/x");
-    remove_folder();
 }
 END_TEST
 
 START_TEST(test_many_names)
 {
     enum { COUNT = 3000 };
-    make_folder();
     dho_tensor_view *tensors = calloc(COUNT, sizeof *tensors);
     char(*names)[16] = calloc(COUNT, sizeof *names);
     for (int i = 0; i < COUNT; i++) {
@@ -410,33 +396,20 @@ START_TEST(test_many_names)
     dho_safetensors_close(&file);
     free(names);
     free(tensors);
-    remove_folder();
 }
 END_TEST
 
 START_TEST(test_every_allocation_may_fail)
 {
-    make_folder();
+    dho_safetensors *file;
     ck_assert_ok(write_samples(path, NULL));
-    const int64_t before = dho_alloc_get_stats().live_blocks;
-    for (int write = 0; write < 2; write++) {
-        dho_status status = DHO_ERR_MEMORY;
-        for (int64_t n = 1; status != DHO_OK; n++) {
-            dho_safetensors *file = NULL;
-            dho_alloc_fail_at(n);
-            status = write ? write_samples(path, NULL) : dho_safetensors_open(&file, path);
-            dho_alloc_fail_at(0);
-            ck_assert(status == DHO_OK || status == DHO_ERR_MEMORY);
-            dho_safetensors_close(&file);
-            ck_assert_int_eq(dho_alloc_get_stats().live_blocks, before);
-            ck_assert_int_lt(n, 100);
-        }
-    }
+    ck_assert_allocations(dho_safetensors_open(&file, path));
+    dho_safetensors_close(&file);
+    ck_assert_allocations(write_samples(path, NULL));
     dho_name_list list;
-    ck_assert_ok(dho_list_folder(&list, folder)); /* no temporary file is left */
+    ck_assert_ok(dho_list_folder(&list, fixture_root)); /* no temporary file is left */
     ck_assert_uint_eq(list.count, 1);
     dho_name_list_free(&list);
-    remove_folder();
 }
 END_TEST
 
@@ -472,6 +445,7 @@ int main(int argc, char **argv)
     }
     Suite *suite = suite_create("safetensors");
     TCase *tests = tcase_create("safetensors");
+    tcase_add_checked_fixture(tests, setup, fixture_teardown);
     tcase_set_timeout(tests, 0); /* CTest has the timeout */
     suite_add_tcase(suite, tests);
     if (argc == 3 && strcmp(argv[1], "--check") == 0) {

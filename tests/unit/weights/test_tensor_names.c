@@ -1,11 +1,10 @@
 /* The names of other tools: every tensor of every student has one of its own, and a file under them
  * starts the student. What the tools really call them is tested in tests/e2e/{clip_,}weights.sh. */
 #define _GNU_SOURCE
-#include "check_main.h"
 #include "dho/alloc.h"
-#include "dho/file.h"
 #include "dho/state_dict.h"
 #include "dho/student.h"
+#include "folder_fixture.h"
 #include "weights/tensor_names.h"
 
 #include <stdio.h>
@@ -91,7 +90,7 @@ START_TEST(test_names)
     dho_init_report report;
     dho_weights *weights;
     dho_tensor_names names;
-    char folder[] = "/tmp/dho-test-names-XXXXXX", path[64];
+    char path[64];
     file *out = calloc(1, sizeof *out);
     float *values = calloc(1 << 20, sizeof *values);
     ck_assert(dho_tensor_names_of(cases[_i].naming, cases[_i].own, &names));
@@ -100,8 +99,7 @@ START_TEST(test_names)
     const dho_graph *graph = student.graph;
     float *parameters = calloc(dho_graph_parameter_floats(graph), sizeof *parameters);
     float *buffers = calloc(dho_graph_buffer_floats(graph) + 1, sizeof *buffers);
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/x.safetensors", folder);
+    snprintf(path, sizeof path, "%s/x.safetensors", fixture_root);
     for (int headed = 0; headed < 2; headed++) {
         ck_assert_ok(dho_safetensors_save(path, out->tensors, out->count, NULL, NULL));
         ck_assert_ok(dho_weights_open(&weights, path, NULL));
@@ -131,7 +129,6 @@ START_TEST(test_names)
                                                        .data = values,
                                                        .bytes = CLASSES * 4};
     }
-    ck_assert_ok(dho_remove_tree(folder));
     dho_student_destroy(&student);
     free(parameters);
     free(buffers);
@@ -161,6 +158,7 @@ int main(void)
 {
     Suite *suite = suite_create("tensor_names");
     TCase *tests = tcase_create("tensor_names");
+    tcase_add_checked_fixture(tests, fixture_setup, fixture_teardown);
     tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, test_names, 0, CASES);
     tcase_add_test(tests, test_no_such_name);

@@ -1,16 +1,15 @@
 /* PyTorch checkpoints: files that torch.save wrote (tests/golden/make_torch_golden.py) and pickles
  * that it never would. */
 #define _GNU_SOURCE
-#include "check_main.h"
 #include "dho/state_dict.h"
 #include "dho/torch_file.h"
 #include "dho/weights.h"
+#include "folder_fixture.h"
 #include "unit/weights/pt_crafted.h"
 #include "unit/weights/pt_fixture.h"
 #include "weights/tensor_index.h"
 
 #include <string.h>
-#include <unistd.h>
 
 static dho_torch_file *open_golden(const char *name, const char *key)
 {
@@ -312,20 +311,14 @@ END_TEST
 START_TEST(test_every_failing_allocation)
 {
     const int64_t live = dho_alloc_get_stats().live_blocks;
-    for (int64_t n = 1;; n++) {
-        dho_weights *weights;
-        dho_alloc_fail_at(n);
-        const dho_status status = dho_weights_open(&weights, golden(strided_files[_i]), NULL);
-        dho_alloc_fail_at(0);
-        if (status == DHO_OK) {
-            ck_assert_int_gt(n, 10);
-            dho_weights_close(&weights);
-            break;
-        }
-        ck_assert_int_eq(status, DHO_ERR_MEMORY);
+    int64_t n = 1;
+    dho_weights *weights;
+    for (; out_of_memory_at(n, dho_weights_open(&weights, golden(strided_files[_i]), NULL)); n++) {
         ck_assert_ptr_null(weights);
         ck_assert_int_eq(dho_alloc_get_stats().live_blocks, live);
     }
+    ck_assert_int_gt(n, 10);
+    dho_weights_close(&weights);
     ck_assert_int_eq(dho_alloc_get_stats().live_blocks, live);
 }
 END_TEST
@@ -341,8 +334,6 @@ START_TEST(test_bare_names)
     ck_assert_str_eq(dho_weights_bare_name("module._orig_mod.encoder.fc"), "fc");
 }
 END_TEST
-
-static char folder[] = "/tmp/dho-test-torch-XXXXXX";
 
 /* conv1 [2][3][1][1], head [2][2]: the smallest student. */
 static dho_graph *small_graph(void)
@@ -384,7 +375,7 @@ static dho_status init_from(const named *list, size_t count, bool head, float *p
             tensors[i].bytes *= (size_t)list[i].shape[d];
         }
     }
-    snprintf(path, sizeof path, "%s/x.safetensors", folder);
+    snprintf(path, sizeof path, "%s/x.safetensors", fixture_root);
     dho_weights *weights;
     ck_assert_ok(dho_safetensors_save(path, tensors, count, NULL, NULL));
     ck_assert_ok(dho_weights_open(&weights, path, NULL));
@@ -408,7 +399,6 @@ START_TEST(test_init)
                     {"fc.bias", 1, {2}}};
     float parameters[256] = {0};
     dho_init_report report;
-    ck_assert_ptr_nonnull(mkdtemp(folder));
     ck_assert_ok(init_from(list, 9, false, parameters, &report));
     ck_assert_str_eq(report.prefix, "module.backbone.");
     ck_assert_uint_eq(report.taken, 5);
@@ -434,7 +424,6 @@ START_TEST(test_init)
                     "no tensor \"module.backbone.bn1.weight\" of shape [2], nor 1 others; the file "
                     "has backbone.bn1.weight, "
                     "x ... left");
-    ck_assert_ok(dho_remove_tree(folder));
 }
 END_TEST
 

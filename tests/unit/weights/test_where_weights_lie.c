@@ -1,16 +1,15 @@
 /* Where in a PyTorch file the weights are found, what a file is that holds none, and weights in
  * several files with an index. */
 #define _GNU_SOURCE
-#include "check_main.h"
 #include "dho/alloc.h"
 #include "dho/torch_file.h"
 #include "dho/weights.h"
+#include "folder_fixture.h"
 #include "unit/weights/pt_crafted.h"
 #include "unit/weights/pt_fixture.h"
 #include "weights/tensor_index.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #define T TENSOR(STORAGE("0", "K\x04"), "K\x00", "K\x04\x85", "K\x01\x85")
 #define MODEL "}U\x01w" T "sU\x01v" T "s" /* a dict of two tensors */
@@ -80,18 +79,9 @@ END_TEST
 
 /* --- files that are something else --- */
 
-static char folder[] = "/tmp/dho-test-lie-XXXXXX";
-
-static const char *at(const char *name)
-{
-    static char path[128];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
 static void put(const char *name, const void *bytes, size_t size)
 {
-    FILE *file = fopen(at(name), "wb");
+    FILE *file = fopen(fixture_path(name), "wb");
     ck_assert_ptr_nonnull(file);
     ck_assert_uint_eq(fwrite(bytes, 1, size, file), size);
     ck_assert_int_eq(fclose(file), 0);
@@ -129,11 +119,11 @@ enum { KINDS = sizeof kinds / sizeof *kinds };
 START_TEST(test_kinds)
 {
     dho_weights *weights;
-    ck_assert_ptr_nonnull(mkdtemp(folder));
     put("x", kinds[_i].bytes, kinds[_i].size);
-    ck_assert_fails(dho_weights_open(&weights, at("x"), NULL), DHO_ERR_FORMAT, kinds[_i].message);
-    ck_assert_fails(dho_weights_open(&weights, folder, NULL), DHO_ERR_FORMAT, "is a folder: name");
-    ck_assert_ok(dho_remove_tree(folder));
+    ck_assert_fails(dho_weights_open(&weights, fixture_path("x"), NULL), DHO_ERR_FORMAT,
+                    kinds[_i].message);
+    ck_assert_fails(dho_weights_open(&weights, fixture_root, NULL), DHO_ERR_FORMAT,
+                    "is a folder: name");
 }
 END_TEST
 
@@ -143,19 +133,19 @@ static void save_one(const char *file, const char *name, float value)
 {
     const dho_tensor_view tensor = {
         .name = name, .dtype = DHO_F32, .data = &value, .bytes = sizeof value};
-    ck_assert_ok(dho_safetensors_save(at(file), &tensor, 1, NULL, NULL));
+    ck_assert_ok(dho_safetensors_save(fixture_path(file), &tensor, 1, NULL, NULL));
 }
 
 static dho_status open_index(const char *text)
 {
     dho_weights *weights;
     put("m.index.json", text, strlen(text));
-    const dho_status status = dho_weights_open(&weights, at("m.index.json"), NULL);
+    const dho_status status = dho_weights_open(&weights, fixture_path("m.index.json"), NULL);
     if (status != DHO_OK) return status;
     float b;
     ck_assert_uint_eq(dho_weights_count(weights), 2);
     ck_assert_str_eq(dho_weights_format(weights), "safetensors, 2 files");
-    ck_assert_str_eq(dho_weights_path(weights), at("m.index.json"));
+    ck_assert_str_eq(dho_weights_path(weights), fixture_path("m.index.json"));
     ck_assert_ptr_nonnull(dho_weights_find(weights, "a"));
     dho_tensor_to_float(dho_weights_find(weights, "b"), &b);
     ck_assert(b == 2);
@@ -180,7 +170,6 @@ START_TEST(test_index)
          "empty.bin: is empty"},
         {"{\"weight_map\": ", "line 1"},
     };
-    ck_assert_ptr_nonnull(mkdtemp(folder));
     save_one("1.safetensors", "a", 1);
     save_one("2.safetensors", "b", 2);
     put("empty.bin", "", 0);
@@ -192,8 +181,6 @@ START_TEST(test_index)
     ck_assert_fails(
         open_index("{\"weight_map\": {\"a\": \"1.safetensors\", \"\\u0061\": \"2.safetensors\"}}"),
         DHO_ERR_FORMAT, "duplicate");
-    ck_assert_ok(dho_remove_tree(folder));
-    ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }
 END_TEST
 
@@ -201,6 +188,7 @@ int main(void)
 {
     Suite *suite = suite_create("where_weights_lie");
     TCase *tests = tcase_create("places");
+    tcase_add_checked_fixture(tests, fixture_setup, fixture_teardown);
     tcase_add_loop_test(tests, test_places, 0, PLACES);
     tcase_add_loop_test(tests, test_kinds, 0, KINDS);
     tcase_add_test(tests, test_index);

@@ -7,28 +7,7 @@
 #ifndef DHO_COMPUTE_ELEMENT_H
 #define DHO_COMPUTE_ELEMENT_H
 
-#include <stdint.h>
-#include <string.h>
-
-/* The upper half of an IEEE float. */
-typedef uint16_t dho_bf16;
-
-static inline float dho_bf16_load(dho_bf16 v)
-{
-    const uint32_t bits = (uint32_t)v << 16;
-    float f;
-    memcpy(&f, &bits, sizeof f);
-    return f;
-}
-
-/* To the nearest, ties to even; NaN stays NaN. Without branches, so that loops vectorise. */
-static inline dho_bf16 dho_bf16_store(float f)
-{
-    uint32_t bits;
-    memcpy(&bits, &f, sizeof bits);
-    const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-    return (dho_bf16)(f != f ? (bits >> 16) | 0x40u : rounded);
-}
+#include "base/bytes.h"
 
 #ifdef DHO_ELEMENT_BF16
 typedef dho_bf16 element;

@@ -3,7 +3,6 @@
 #include "compute/fast/typed/element.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { TILE = 64 }; /* channels at one time */
 
