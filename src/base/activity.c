@@ -66,7 +66,7 @@ void dho_activity_begin(const char *what, const char *subject, bool bounded)
     if (mine->depth < DEPTH) {
         activity *now = &mine->stack[mine->depth];
         now->what = what;
-        now->since = dho_seconds_now();
+        now->since = dho_seconds_awake();
         now->bounded = bounded;
         snprintf(now->subject, sizeof now->subject, "%s", subject != NULL ? subject : "");
     }
@@ -114,7 +114,7 @@ void dho_activity_main(char *out, size_t bytes, double *out_seconds)
         if (i > 0) used += snprintf(out + used, bytes - (size_t)used, ", ");
         if ((size_t)used >= bytes) break;
         used += print(&first->stack[i], out + used, bytes - (size_t)used);
-        *out_seconds = dho_seconds_now() - first->stack[i].since;
+        *out_seconds = dho_seconds_awake() - first->stack[i].since;
     }
     pthread_mutex_unlock(&first->lock);
 }
@@ -129,7 +129,7 @@ void dho_activity_longest(char *out, size_t bytes, double *out_seconds)
         pthread_mutex_lock(&of->lock);
         for (int d = 0; d < kept_depth(of); d++) {
             const activity *a = &of->stack[d];
-            const double seconds = dho_seconds_now() - a->since;
+            const double seconds = dho_seconds_awake() - a->since;
             if (!a->bounded || seconds <= *out_seconds) continue;
             *out_seconds = seconds;
             print(a, out, bytes);

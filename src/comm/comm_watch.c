@@ -178,7 +178,7 @@ static dho_status name_missing(comm_watch *watch, double waited)
 /* Asks all, and waits a little for the answers; DHO_OK: the requests are done after all. */
 static dho_status inquire(comm_watch *watch, int count, MPI_Request *requests, double start)
 {
-    const double end = dho_seconds_now() + comm_watchdog_grace(watch->limit);
+    const double end = dho_seconds_awake() + comm_watchdog_grace(watch->limit);
     const int64_t turn = watch->turn;
     say_own(watch);
     memset(watch->heard, 0, (size_t)watch->base->size * sizeof *watch->heard);
@@ -187,19 +187,19 @@ static dho_status inquire(comm_watch *watch, int count, MPI_Request *requests, d
         if (MPI_Isend(&turn, 1, MPI_INT64_T, r, TAG_ASK, watch->handle, &sent) == MPI_SUCCESS)
             MPI_Request_free(&sent); /* so short a message leaves at once */
     }
-    while (dho_seconds_now() < end) {
+    while (dho_seconds_awake() < end) {
         int done = 0;
         bool due;
         const int code = MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE);
         if (code != MPI_SUCCESS) return comm_mpi_failed(watch->base, "MPI_Testall", code);
         if (done) {
             dho_warn("%s: the ranks go on after %.0f s", watch->base->host,
-                     dho_seconds_now() - start);
+                     dho_seconds_awake() - start);
             return DHO_OK;
         }
         listen(watch, &due);
     }
-    return name_missing(watch, dho_seconds_now() - start);
+    return name_missing(watch, dho_seconds_awake() - start);
 }
 
 /* Is it time to ask? */
@@ -228,7 +228,7 @@ dho_status comm_watch_wait(comm_watch *watch, int count, MPI_Request *requests)
             start = 0;
             continue;
         }
-        const double now = dho_seconds_now();
+        const double now = dho_seconds_awake();
         if (start == 0) start = now;
         /* No nap: MPI moves a long message only while it is called. */
         if (watch->limit == 0 || now - start < quiet_seconds) continue;

@@ -4,11 +4,13 @@
 #include "comm/comm_private.h"
 
 #include "base/activity.h"
+#include "base/clock.h"
 #include "base/log_file.h"
 #include "base/thread.h"
 #include "dho/alloc.h"
 #include "dho/log.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +18,8 @@
 #include <unistd.h>
 
 static const double longest_grace = 10;
+/* So many pauses late, the thread was not just kept waiting: the process was stopped. */
+static const double late_pauses = 4;
 
 typedef struct comm_watchdog {
     pthread_t thread;
@@ -65,6 +69,7 @@ static void *watch(void *argument)
     const double pause = dog->limit / 20 < 1 ? dog->limit / 20 : 1;
     bool said = false;
     pthread_mutex_lock(&dog->lock);
+    dho_awake_tick(late_pauses * pause);
     while (!dog->end) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
@@ -72,6 +77,7 @@ static void *watch(void *argument)
         until.tv_sec += until.tv_nsec / 1000000000;
         until.tv_nsec %= 1000000000;
         pthread_cond_timedwait(&dog->ended, &dog->lock, &until);
+        dho_awake_tick(dog->end ? INFINITY : late_pauses * pause);
         if (!dog->end) look(comm, dog->limit, &said);
     }
     pthread_mutex_unlock(&dog->lock);

@@ -52,6 +52,27 @@ for line in '^dho: warning: rank 1: .*: waits for the other ranks: s' '^dho: war
 done
 grep -q 'rank 2 (.*) does not answer' "$work/run/log.txt" || die "the run's own log does not say it"
 
+# A whole job that is suspended (a batch system's preemption, Ctrl-Z) and resumed goes on: that time does not count.
+for ranks in 3 1; do
+    start $ranks
+    all=()
+    for pid in $(pgrep -f "train -c $work/run.yaml"); do [ "$(cat "/proc/$pid/comm")" != dho ] || all+=("$pid"); done
+    [ ${#all[@]} = $ranks ] || die "${#all[@]} processes, not $ranks"
+    for turn in 1 2; do
+        kill -STOP "${all[@]}"
+        sleep 9
+        kill -CONT "${all[@]}"
+        sleep 1.5
+    done
+    before=$(wc -l <"$work/run/metrics.jsonl")
+    sleep 1
+    [ "$(wc -l <"$work/run/metrics.jsonl")" -gt "$before" ] || die "$ranks ranks do not go on after they were suspended"
+    pkill -USR1 -P $leader
+    wait $leader || [ $? = 75 ] || die "the run did not go on"
+    grep -q "does not answer\|waits for" "$work/log" && die "time in which a job was suspended counts"
+    pass "$ranks ranks, suspended twice for longer than train.watchdog, go on"
+done
+
 start 3
 kill -STOP "$(pid_of 0)"
 ends 'rank [12] (.*) waits for rank 0, which has not come or answered' 25
