@@ -141,8 +141,12 @@ fi
 "$dho" table "${asked[@]}" --markdown >"$data/$table.md"
 if [ -n "$pack" ]; then
     mkdir -p docs/results
-    find "runs/$table" "$data/teachers" \( -path '*/cache/*' -o -name config.yaml -o -name eval.json -o -name metrics.jsonl \) -print0 2>/dev/null |
-        sort -z | tar --null --files-from=- --owner=0 --group=0 --sort=name --exclude=.lock -cJf "$archive"
+    {
+        find "runs/$table" "$data/teachers" -name eval.json 2>/dev/null | while read -r file; do
+            printf '%s\n' "${file%eval.json}"{config.yaml,metrics.jsonl,eval.json,eval/config.yaml}
+        done
+        find "$data/teachers" -path '*/cache/*' ! -name .lock 2>/dev/null
+    } | sort | tar --owner=0 --group=0 --mtime=@0 -cJf "$archive" --files-from=-
 fi
 "$dho" table "${asked[@]}"
 exit $status
