@@ -9,7 +9,7 @@
 # Behind RANKS: --only AXIS=VALUE,... makes a part of the table; --set key=value ... goes to every command, so that
 # other runs are made and asked for. --pack writes what the runs have shown into docs/results/TABLE.tar.xz: their
 # configurations, metrics and evaluations, and the caches of the teachers that were trained here.
-# Where the repository has such a file, it is unpacked first, and only what it lacks is run; --fresh: all is run.
+# Where the repository has such a file, a first call unpacks it and runs only what it lacks; with --fresh it does not.
 #
 # caltech101 and eurosat: six methods x 1, 4, 16 labels a class x three seeds; and how far the two losses' gradients
 # conflict, with four labels a class (data/TABLE/report.html, figures/conflict.svg). eurosat_map: four methods x 1, 4,
@@ -72,13 +72,15 @@ prepare_student() {
 }
 # A teacher of eurosat_map and its cache of two views an image.
 weak_teacher() { # NAME STEPS KEY=VALUE ...
-    local folder=$data/teachers/$1 arguments=(-c $config --set compute.dtype=fp32 --set method=ce --set train.steps="$2" --set train.batch_unlabelled=0)
+    local folder=$data/teachers/$1 own=(-c $config --set compute.dtype=fp32)
+    local arguments=("${own[@]}" --set method=ce --set train.steps="$2" --set train.batch_unlabelled=0)
     [ ! -f "$folder/cache/cache.json" ] || return 0
     shift 2
     arguments+=(--out "$folder" "${@/#/--set=}")
     run train "${arguments[@]}"
     run eval "${arguments[@]}"
-    run cache build -c $config --set compute.dtype=fp32 --views 2 --store logits --shards 2 --teacher "$(ls -d "$folder"/checkpoints/step-* | tail -n 1)" --out "$folder/cache"
+    run cache build "${own[@]}" --views 2 --store logits --shards 2 --out "$folder/cache" \
+        --teacher "$(ls -d "$folder"/checkpoints/step-* | tail -n 1)"
 }
 
 mkdir -p "$data"
