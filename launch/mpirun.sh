@@ -84,6 +84,10 @@ fi
 limit=$(open_mpi_start_limit "$ranks" "$1") || exit 2
 open_mpi_find
 open_mpi_settings $place $crowded
+if [ -n "${MALLOC_PERTURB_:-}" ]; then # glibc fills freed memory, which mpirun 4.1.4 reads: in the ranks alone
+    args+=(-x "MALLOC_PERTURB_=$MALLOC_PERTURB_")
+    open_mpi_before+=(env -u MALLOC_PERTURB_)
+fi
 forward_end=INT # TERM may be blocked (open_mpi.sh)
 open_mpi_run mpirun "$limit" ${open_mpi_before[@]+"${open_mpi_before[@]}"} mpirun -n "$ranks" "${args[@]}" \
     bash -c "$open_mpi_rank" rank "$@"
