@@ -191,14 +191,16 @@ open_mpi_process() {
 }
 
 # open_mpi_overdue STARTER SECONDS: waits until mpirun or srun has ended, and orders it to after so many
-# seconds: returns 1 then.
+# seconds: returns 1 then. Time in which the whole job was suspended, this launcher too, does not count.
 open_mpi_overdue() {
-    local end=$((SECONDS + $2)) orders=0 process
+    local left=$2 orders=0 before=$SECONDS passed process
     trap 'exit 0' USR2 # no longer wanted
     while sleep 0.2 && process=$(open_mpi_process "$1"); do
-        [ $SECONDS -ge $end ] || continue
+        passed=$((SECONDS - before)) before=$SECONDS
+        left=$((left - (passed > 2 ? 2 : passed)))
+        [ "$left" -le 0 ] || continue
         if [ $orders -lt 2 ]; then kill -INT "$process"; else kill -KILL "$process"; fi
-        orders=$((orders + 1)) end=$((SECONDS + 2)) # after INT they clean up, if they still can; srun wants two
+        orders=$((orders + 1)) left=2 # after INT they clean up, if they still can; srun wants two
     done
     [ $orders = 0 ]
 }

@@ -221,7 +221,7 @@ typedef struct dho_kernels {
 
 /* threads: OpenMP threads of every kernel; 0 = omp_get_max_threads(). BLIS is told the same number.
  * auto: the fastest backend built in. Errors: DHO_ERR_CONFIG when the backend is not built in, or
- * has no bf16 (only onednn has, on processors with AVX-512). */
+ * has no bf16 (ref). Without oneDNN or AVX-512, products in bf16 are made in floats. */
 dho_status dho_compute_create(dho_compute **out, dho_backend backend, dho_compute_dtype dtype,
                               int threads);
 void dho_compute_destroy(dho_compute **compute);
@@ -231,6 +231,8 @@ void dho_compute_release_weights(dho_compute *compute);
 const dho_kernels *dho_compute_kernels(const dho_compute *compute);
 int dho_compute_threads(const dho_compute *compute);
 dho_compute_dtype dho_compute_dtype_of(const dho_compute *compute);
+/* Whether it is bf16 and processor or build have no products of bf16: they are made in floats. */
+bool dho_compute_widens(const dho_compute *compute);
 /* Bytes of one activation: 4 or 2. */
 size_t dho_compute_element_bytes(const dho_compute *compute);
 

@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "base/folder_lock.h"
 
-#include "base/clock.h"
 #include "dho/alloc.h"
 #include "dho/file.h"
 #include "dho/log.h"
@@ -40,15 +39,13 @@ static void warn_without_locks(const char *folder, const char *who, int error)
         folder, strerror(error), who);
 }
 
-/* true: free now. */
+/* true: free now. The moments are counted, not the clock: while a job is suspended, none pass. */
 static bool wait_for(int lock, const char *folder, const char *who)
 {
     const struct timespec moment = {.tv_nsec = 20 * 1000 * 1000};
-    const double start = dho_seconds_now();
     bool said = false;
     int error;
-    while (is_taken(lock, &error)) {
-        const double waited = dho_seconds_now() - start;
+    for (double waited = 0; is_taken(lock, &error); waited += 1e-9 * (double)moment.tv_nsec) {
         if (waited > longest_seconds) return false;
         if (waited > quiet_seconds && !said) {
             dho_info("%s: another %s is writing there; waiting up to %.0f s for its end", folder,

@@ -128,10 +128,9 @@ static dho_status check_train(const dho_config_checker *c)
 {
     const dho_config *k = c->config;
     DHO_TRY(dho_check_pretrained(c));
-    if (k->compute.dtype == DHO_DTYPE_BF16 && k->compute.backend != DHO_BACKEND_AUTO &&
-        k->compute.backend != DHO_BACKEND_ONEDNN)
+    if (k->compute.dtype == DHO_DTYPE_BF16 && k->compute.backend == DHO_BACKEND_REF)
         return dho_check_fail(c, "compute.dtype", "compute.backend",
-                              "bf16 needs compute.backend onednn (or auto)");
+                              "bf16 needs another compute.backend than ref");
     DHO_TRY(check_heads(c));
     if (k->student.init_head && k->student.head_init[0] != '\0')
         return dho_check_fail(c, "student.head_init", "student.init_head",

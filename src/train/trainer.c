@@ -89,6 +89,13 @@ static void describe_images(const dho_trainer *trainer, char *out, size_t bytes)
                  (long long)(dataset->count - dho_dataset_heap_start(dataset)));
 }
 
+static const char *describe_dtype(const dho_compute *compute)
+{
+    if (dho_compute_dtype_of(compute) != DHO_DTYPE_BF16) return "";
+    return dho_compute_widens(compute) ? " in bf16 (products in fp32: here it only saves memory)"
+                                       : " in bf16";
+}
+
 static void announce(const dho_trainer *trainer)
 {
     const dho_config *config = trainer->config;
@@ -99,13 +106,13 @@ static void announce(const dho_trainer *trainer)
              dho_method_name(config->method), trainer->student.model, trainer->student.width,
              trainer->parameter_floats, (long long)dho_dataset_heap_start(&trainer->dataset),
              trainer->dataset.classes, (long long)trainer->labelled.count, images);
-    dho_info("%d rank%s x %d thread%s, backend %s; %d shards of %d images (%d labelled); "
+    dho_info("%d rank%s x %d thread%s, backend %s%s; %d shards of %d images (%d labelled); "
              "activations %.1f MiB%s",
              trainer->ranks, trainer->ranks == 1 ? "" : "s", dho_compute_threads(trainer->compute),
              dho_compute_threads(trainer->compute) == 1 ? "" : "s",
-             dho_compute_kernels(trainer->compute)->name, trainer->shards, trainer->micro_batch,
-             trainer->micro_labelled, (double)dho_trainer_activation_bytes(trainer) / 1048576,
-             more);
+             dho_compute_kernels(trainer->compute)->name, describe_dtype(trainer->compute),
+             trainer->shards, trainer->micro_batch, trainer->micro_labelled,
+             (double)dho_trainer_activation_bytes(trainer) / 1048576, more);
     dho_trainer_announce_lanes(trainer);
     if (trainer->rank == 0)
         dho_run_tuning_announce(trainer->tuning,

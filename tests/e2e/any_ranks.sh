@@ -38,7 +38,6 @@ row() { # STUDENT DTYPE "RANKS ..." "RANKS ...": of one thread each, and of two
     pass "$1, $2: the same bits on $3 ranks of 1 thread and on $4 of 2"
 }
 
-bf16=$("$DHO" version | grep -c bf16 || true)
 for student in "${students[@]}"; do
     for dtype in fp32 bf16; do
         if [ -n "$all" ]; then

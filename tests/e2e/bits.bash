@@ -1,8 +1,6 @@
 # Of bits.sh: what bits depend on, and rows of hashes.
 about=$("$DHO" version)
 onednn=$(sed -n 's/.*oneDNN \([0-9.]*\).*/\1/p' <<<"$about")
-bf16=$onednn
-grep -qw avx512bw /proc/cpuinfo || bf16= # oneDNN's bf16 needs AVX-512
 
 # --- what the bits depend on ---
 processor() { # vendor, family and model; vector units and caches, which decide how kernels cut their work

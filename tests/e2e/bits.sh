@@ -109,10 +109,8 @@ students() {
     local name config ranks settings
     while read -r name config ranks settings; do
         case $name in '#'* | '') continue ;; esac
-        # A program without oneDNN has neither its kernels nor bf16, an older processor no bf16: they do the
-        # same by BLIS, in fp32.
+        # A program without oneDNN does the same by BLIS.
         [ -n "$onednn" ] || settings=${settings//$on_onednn/$on_blis}
-        [ -n "$bf16" ] || settings=${settings//$in_bf16/}
         # shellcheck disable=SC2086
         rows_of "$name" "$config" "$ranks" $(printf -- '--set %s ' $settings)
     done

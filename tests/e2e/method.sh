@@ -8,8 +8,6 @@ refused() { # TEXT ARGUMENT ...
     ranks=2 refuse 2 "$1" train -c "$work/base.yaml" --out "$work/refused" "${short[@]}" "${@:2}"
 }
 
-bf16=fp32
-if [ "$("$DHO" version | grep -c bf16)" -gt 0 ]; then bf16=bf16; fi
 # name and its settings
 configurations=(
     "feature_mse --set method=feature"
@@ -30,7 +28,7 @@ configurations=(
     "pcgrad_separate --set method=logit_feature --set distill.gradients=pcgrad --set train.forward=separate"
     "two_stages --set distill.ce_from=0.5 --set distill.kd_until=0.5"
     "hidden --set student.head_ce_hidden=8 --set student.head_kd_hidden=12 --set student.head_kd=cosine"
-    "hidden_single --set method=single_head --set student.head_ce_hidden=8 --set compute.dtype=$bf16"
+    "hidden_single --set method=single_head --set student.head_ce_hidden=8 --set compute.dtype=bf16"
     "labelled_only --set method=single_head --set distill.unlabelled=false"
     "product --set train.schedule=warmup_times_cosine --set train.warmup_steps=2"
 )

@@ -52,16 +52,21 @@ for line in '^dho: warning: rank 1: .*: waits for the other ranks: s' '^dho: war
 done
 grep -q 'rank 2 (.*) does not answer' "$work/run/log.txt" || die "the run's own log does not say it"
 
-# A whole job that is suspended (a batch system's preemption, Ctrl-Z) and resumed goes on: that time does not count.
+# A whole job that is suspended and resumed goes on: that time does not count. A batch system's preemption stops all
+# its processes; Ctrl-Z asks mpirun, which stops the ranks.
 for ranks in 3 1; do
     start $ranks
     all=()
     for pid in $(pgrep -f "train -c $work/run.yaml"); do [ "$(cat "/proc/$pid/comm")" != dho ] || all+=("$pid"); done
     [ ${#all[@]} = $ranks ] || die "${#all[@]} processes, not $ranks"
-    for turn in 1 2; do
-        kill -STOP "${all[@]}"
-        sleep 9
-        kill -CONT "${all[@]}"
+    for stop in STOP TSTP; do # timeout's process group has all but the ranks
+        if [ $stop = STOP ]; then kill -STOP -- -$leader "${all[@]}"; else kill -TSTP -- -$leader; fi
+        sleep 1
+        for pid in "${all[@]}"; do
+            grep -q '^State:.T' "/proc/$pid/status" || die "$stop does not suspend the ranks"
+        done
+        sleep 8
+        if [ $stop = STOP ]; then kill -CONT "${all[@]}" -$leader; else kill -CONT -- -$leader; fi
         sleep 1.5
     done
     before=$(wc -l <"$work/run/metrics.jsonl")

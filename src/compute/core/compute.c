@@ -43,15 +43,17 @@ dho_status dho_compute_create(dho_compute **out, dho_backend backend, dho_comput
     if (threads < 0) {
         return dho_fail(DHO_ERR_CONFIG, "compute.threads: must not be negative, got %d", threads);
     }
-    DHO_TRY(dho_backend_find(backend, dtype, &row));
+    const dho_kernel_table *const *tables;
+    DHO_TRY(dho_backend_find(backend, dtype, &row, &tables));
     DHO_TRY(dho_alloc_zero(&compute, 1, sizeof *compute, "compute context"));
+    compute->backend = row->backend;
     compute->dtype = dtype;
     compute->threads = threads > 0 ? threads : omp_get_max_threads();
     DHO_TRY_GOTO(dho_alloc(&compute->reduction,
                            (size_t)compute->threads * 2 * DHO_REDUCTION_CHANNELS, sizeof(double),
                            "compute reduction buffer"));
     compute->kernels.name = row->name;
-    compute->tables = row->tables[dtype];
+    compute->tables = tables;
     for (size_t i = 0; compute->tables[i] != NULL; i++)
         if (compute->tables[i]->planning.load != NULL) compute->tables[i]->planning.load();
     merge(compute, &dho_convolution);
@@ -90,6 +92,11 @@ int dho_compute_threads(const dho_compute *compute)
 dho_compute_dtype dho_compute_dtype_of(const dho_compute *compute)
 {
     return compute->dtype;
+}
+
+bool dho_compute_widens(const dho_compute *compute)
+{
+    return compute->floats != NULL;
 }
 
 size_t dho_compute_element_bytes(const dho_compute *compute)

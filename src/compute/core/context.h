@@ -56,11 +56,13 @@ typedef struct dho_backend_row {
     dho_backend backend;
     const char *name;
     const dho_kernel_table *const *tables[DHO_DTYPE_BF16 + 1];
+    bool (*has_bf16)(void); /* whether the processor has what the tables of bf16 need; NULL: yes */
 } dho_backend_row;
 
-/* Errors: DHO_ERR_CONFIG when there is no such backend, or not in this type. */
+/* *tables: those of the row, or dho_widened's. Errors: DHO_ERR_CONFIG when there is no such
+ * backend, or not in this type. */
 dho_status dho_backend_find(dho_backend backend, dho_compute_dtype dtype,
-                            const dho_backend_row **out);
+                            const dho_backend_row **out, const dho_kernel_table *const **tables);
 /* The name of a choice as a table of any backend has it; NULL: none has it. */
 const char *dho_backend_choice(const char *name);
 
@@ -78,6 +80,7 @@ struct dho_compute {
     dho_kernels kernels;                   /* merged: no empty slot */
     dho_planning planning;                 /* merged; its convolution slots are not used */
     const dho_kernel_table *const *tables; /* of the backend */
+    dho_backend backend;
     dho_compute_dtype dtype;
     int threads;   /* >= 1 */
     void *scratch; /* owned, 64-byte aligned */
@@ -87,12 +90,15 @@ struct dho_compute {
     struct dho_kept *kept;
     dho_choices choices; /* choice.h */
     void *state;         /* of the backend that has a start */
+    dho_compute *floats; /* owned: what dho_widened computes with; NULL: it is not used */
 };
 
 /* The slots of convolutions and linear layers of every context: they choose among its tables. */
 extern const dho_kernel_table dho_convolution, dho_linear;
 /* Convolutions that are linear layers, by the backend's linear layers; only where it is chosen. */
 extern const dho_kernel_table dho_conv_as_linear;
+/* Both of bf16, in floats, where processor or build have no products of bf16. */
+extern const dho_kernel_table dho_widened;
 
 /* The scratch, of which a kernel uses `bytes`: reserved by dho_compute_reserve_*. */
 void *dho_compute_scratch_for(const dho_compute *compute, size_t bytes);

@@ -11,6 +11,7 @@ typedef struct dho_kept_range {
 dho_status dho_compute_keep_weights(dho_compute *compute, const float *from, size_t count)
 {
     range *r;
+    if (compute->floats != NULL) DHO_TRY(dho_compute_keep_weights(compute->floats, from, count));
     DHO_TRY(dho_alloc(&r, 1, sizeof *r, "kept weights"));
     *r = (range){.next = compute->kept_ranges, .begin = from, .end = from + count};
     compute->kept_ranges = r;
@@ -19,6 +20,7 @@ dho_status dho_compute_keep_weights(dho_compute *compute, const float *from, siz
 
 void dho_compute_release_weights(dho_compute *compute)
 {
+    if (compute->floats != NULL) dho_compute_release_weights(compute->floats);
     while (compute->kept_ranges != NULL) {
         range *r = compute->kept_ranges;
         compute->kept_ranges = r->next;

@@ -13,8 +13,8 @@ bool dho_winograd_fits(const dho_conv_shape *s)
  * where the transforms are half of the work; slower below some 48 tiles, which the transform of the
  * weights is too much for, and where a map fills its tiles badly (5x5, 3x3: 2.25 products for each
  * pixel of the tiles are then 4 and more for each pixel of the map). In bf16 direct convolutions
- * are twice as fast: 1.2 to 1.5 times as fast so with many tiles, even for 7x7x512 with 32 images.
- */
+ * are twice as fast (where the processor has it): 1.2 to 1.5 times as fast so with many tiles, even
+ * for 7x7x512 with 32 images. */
 bool dho_winograd_pays(const dho_compute *compute, const dho_conv_shape *s)
 {
     enum {
@@ -30,7 +30,7 @@ bool dho_winograd_pays(const dho_compute *compute, const dho_conv_shape *s)
     const double in = (double)((s->in_c - 1) / CHANNELS + 1) * CHANNELS;
     const double out = (double)((s->out_c - 1) / CHANNELS + 1) * CHANNELS;
     const double products = 36 * tiles * in * out; /* directly: 9 pixels in_c out_c */
-    const bool bf16 = compute->dtype == DHO_DTYPE_BF16;
+    const bool bf16 = compute->dtype == DHO_DTYPE_BF16 && compute->floats == NULL;
     return tiles >= (bf16 ? BF16_TILES_MIN : TILES_MIN) &&
            products <= 4 * pixels * s->in_c * s->out_c;
 }

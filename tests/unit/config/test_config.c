@@ -155,7 +155,7 @@ static const wrong wrongs[] = {
      "head (student.head_ce_hidden)"},
     {"data: {split: validation}\n", NULL,
      "t.yaml:1:8: data.split: expected one of train, val, test, got \"validation\""},
-    {"compute:\n  dtype: bf16\n  backend: blis\n", NULL, "t.yaml:2:3: compute.dtype: bf16 needs~"},
+    {"compute:\n  dtype: bf16\n  backend: ref\n", NULL, "t.yaml:2:3: compute.dtype: bf16 needs~"},
     {"compute:\n  dtype: float32\n", NULL,
      "t.yaml:2:3: compute.dtype: expected one of fp32, bf16, got \"float32\"~"},
     /* Empty values and wrong kinds. */

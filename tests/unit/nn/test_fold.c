@@ -15,6 +15,7 @@ static const struct engine {
 } engines[] = {{DHO_BACKEND_REF, DHO_DTYPE_FP32, 2e-5f},
                {DHO_BACKEND_BLIS, DHO_DTYPE_FP32, 2e-5f},
                {DHO_BACKEND_ONEDNN, DHO_DTYPE_FP32, 2e-5f},
+               {DHO_BACKEND_BLIS, DHO_DTYPE_BF16, 3e-2f},
                {DHO_BACKEND_ONEDNN, DHO_DTYPE_BF16, 3e-2f}};
 static const struct small {
     const char *model;

@@ -15,6 +15,7 @@ static const struct engine {
     dho_compute_dtype dtype;
 } engines[] = {{DHO_BACKEND_BLIS, DHO_DTYPE_FP32},
                {DHO_BACKEND_ONEDNN, DHO_DTYPE_FP32},
+               {DHO_BACKEND_BLIS, DHO_DTYPE_BF16},
                {DHO_BACKEND_ONEDNN, DHO_DTYPE_BF16}};
 enum { ENGINES = sizeof engines / sizeof *engines };
 

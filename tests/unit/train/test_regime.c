@@ -213,7 +213,7 @@ static void run_case(const struct regime_case *c, dho_backend backend)
 START_TEST(test_regime)
 {
     const dho_backend backend = backends[_i % BACKENDS];
-    skip_without(backend, DHO_DTYPE_FP32);
+    skip_without(backend);
     run_case(&cases[_i / BACKENDS], backend);
     ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }

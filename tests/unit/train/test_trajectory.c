@@ -302,7 +302,7 @@ START_TEST(test_average)
     const double decay = 0.9;
     fixture f;
     dho_safetensors *golden;
-    skip_without(backends[_i], DHO_DTYPE_FP32);
+    skip_without(backends[_i]);
     open_fixture(&f, &cases[0], backends[_i]);
     float *parameters = slab(f.run.floats), *buffers = slab(f.run.buffer_floats);
     memcpy(parameters, f.run.parameters, f.run.floats * sizeof *parameters);
@@ -325,7 +325,7 @@ END_TEST
 START_TEST(test_trajectory)
 {
     const dho_backend backend = backends[_i % BACKENDS];
-    skip_without(backend, DHO_DTYPE_FP32);
+    skip_without(backend);
     run_case(&cases[_i / BACKENDS], backend);
     ck_assert_int_eq(dho_alloc_get_stats().live_blocks, 0);
 }
