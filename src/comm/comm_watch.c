@@ -16,7 +16,11 @@
 enum { TAG_ASK = 1, TAG_TELL = 2 };
 enum { SPINS = 256, MOST_NAMED = 4 };
 static const double quiet_seconds = 0.1, turn_seconds = 2;
-static const struct timespec nap = {.tv_nsec = 100000}; /* 1 GB/s is 100 kB meanwhile */
+/* While the main thread computes on this core: 1 GB/s is 100 kB in a short nap, 100 MB/s as much in
+ * a long one. A piece that takes longer than SHORT_NAPS waits for a slower rank or a slow network,
+ * and each look costs the main thread its caches. */
+static const struct timespec short_nap = {.tv_nsec = 100000}, long_nap = {.tv_nsec = 1000000};
+enum { SHORT_NAPS = 100 };
 
 dho_status comm_mpi_failed(const dho_comm *comm, const char *function, int code)
 {
@@ -216,6 +220,7 @@ static bool is_due(comm_watch *watch, double waited)
 dho_status comm_watch_wait(comm_watch *watch, int count, MPI_Request *requests)
 {
     double start = 0;
+    int naps = 0;
     for (int spins = 0;; spins++) {
         int done = 0;
         const int code = MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE);
@@ -223,7 +228,8 @@ dho_status comm_watch_wait(comm_watch *watch, int count, MPI_Request *requests)
         if (done) return DHO_OK;
         if (spins % SPINS != 0) continue;
         if (atomic_load(&watch->base->calm)) {
-            nanosleep(&nap, NULL);
+            nanosleep(naps < SHORT_NAPS ? &short_nap : &long_nap, NULL);
+            if (naps < SHORT_NAPS) naps++;
             spins = -1; /* the next look is followed by a nap at once, or by none any more */
             start = 0;
             continue;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What do two ranks lose by training together? Two ranks of one thread each, beside two runs of one rank, side by
 # side, which share nothing: the images a second of the first over those of the two others together, in turns.
-# With Python's torch and torchvision, the same of PyTorch's DistributedDataParallel over gloo.
+# Beside it what these two would give if each step lasted as long as the slower one of its two: nobody who adds up
+# gradients in each step can do better on such cores. With Python's torch and torchvision, the same of PyTorch's DistributedDataParallel over gloo.
 #   tests/bench/scaling.sh DHO [ROUNDS [SECONDS]]     (default: 4 rounds of runs of about 20 s)
 # DHO_SCALING  models and images a rank: "MODEL:IMAGES ..."      DHO_PYTHON  an interpreter with torch
 # DHO_DTYPE    fp32 (default) or bf16, of dho and of autocast
@@ -32,13 +33,19 @@ rate_of() { # OUT: images a second, the median of the steps after the second
     images_per_second "$work/$1/metrics.jsonl" 2
 }
 
-ours() { # MODEL IMAGES STEPS: the ratio, and both rates
+# Of two runs side by side, if in each step both waited for the slower one.
+in_lockstep() {
+    paste <(rates_of_steps "$work/a/metrics.jsonl" 2) <(rates_of_steps "$work/b/metrics.jsonl" 2) |
+        awk '{ print 2 * ($1 < $2 ? $1 : $2) }' | median
+}
+
+ours() { # MODEL IMAGES STEPS: the rates of two alone, of both together, of two in lockstep
     rm -rf "$work"/{a,b,both}
     train a 1 "$1" "$2" "$3" taskset -c 0 &
     train b 1 "$1" "$2" "$3" taskset -c 1
     wait $!
     train both 2 "$1" "$2" "$3" "$here/../../launch/mpirun.sh" 2
-    echo "$(rate_of a) $(rate_of b) $(rate_of both)"
+    echo "$(rate_of a) $(rate_of b) $(rate_of both) $(in_lockstep)"
 }
 
 theirs() { # MODEL IMAGES STEPS
@@ -51,10 +58,12 @@ theirs() { # MODEL IMAGES STEPS
     echo "$(cut -d' ' -f1 "$work/pa") $(cut -d' ' -f1 "$work/pb") ${together%% *}"
 }
 
-summary() { # NAME: lines "ALONE ALONE TOGETHER"
-    awk '{ print $3 / ($1 + $2), $1 + $2, $3 }' | sort -g | awk -v name="$1" '{ r[NR] = $1; a[NR] = $2; t[NR] = $3 }
+summary() { # NAME: lines "ALONE ALONE TOGETHER [IN-LOCKSTEP]"
+    awk '{ print $3 / ($1 + $2), $1 + $2, $3, $4 / ($1 + $2) }' | sort -g |
+        awk -v name="$1" '{ r[NR] = $1; a[NR] = $2; t[NR] = $3; l[NR] = $4 }
         END { m = int((NR + 1) / 2)
-              printf "%-24s %.3f  (%.3f to %.3f, %d rounds; %.1f of %.1f images/s)\n", name, r[m], r[1], r[NR], NR, t[m], a[m] }'
+              printf "%-24s %.3f  (%.3f to %.3f, %d rounds; %.1f of %.1f images/s", name, r[m], r[1], r[NR], NR, t[m], a[m]
+              print (l[m] > 0 ? sprintf("; in lockstep %.3f)", l[m]) : ")") }'
 }
 
 grep -m 1 'model name' /proc/cpuinfo
