@@ -165,7 +165,7 @@ part_method() {
 part_scaling() {
     [ "$threads" = 2 ] || { missing "two cores"; return; }
     has_python torch torchvision open_clip || unset DHO_PYTHON
-    DHO_SCALING=$([ -n "$quick" ] && echo resnet18:8) bash tests/bench/scaling.sh "$dho" "$rounds" $((rounds > 1 ? 20 : 4))
+    DHO_SCALING=$([ -n "$quick" ] && echo resnet18:8) bash tests/bench/scaling.sh "$dho" "$rounds" $((rounds > 1 ? 40 : 5))
     local status=$?
     export DHO_PYTHON=${DHO_PYTHON:-python3}
     sed -n '3,$s/^/  /p' "$out/scaling.txt" >"$work/lines"

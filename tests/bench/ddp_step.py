@@ -3,9 +3,10 @@ DistributedDataParallel over gloo, one thread each. Images at 224 px in memory, 
 AdamW. Rank 0 prints the images a second of all ranks together and the seconds of a step, medians of the
 steps after the second; with --master also the median seconds of an allreduce of all gradients alone.
 
-usage: ddp_step.py --model M --images N --steps N [--dtype fp32|bf16] [--ranks N [--rank R --master ADDRESS]]
+usage: ddp_step.py --model M --images N --steps N [--dtype fp32|bf16] [--log FILE] [--ranks N [--rank R --master ADDRESS]]
 
-Without --master it starts all ranks itself, each on a core of its own."""
+Without --master it starts all ranks itself, each on a core of its own. --log: rank 0 writes a line at the end of
+each step."""
 
 import argparse
 import contextlib
@@ -56,6 +57,7 @@ def work(rank, options, rendezvous):
     labels = torch.randint(0, classes, (options.images,))
     cast = torch.autocast("cpu", torch.bfloat16) if options.dtype == "bf16" else contextlib.nullcontext()
     steps = []
+    log = open(options.log if rank == 0 and options.log else os.devnull, "w", buffering=1, encoding="utf-8")
     for _ in range(options.steps):
         start = time.perf_counter()
         with cast:
@@ -64,6 +66,7 @@ def work(rank, options, rendezvous):
         loss.backward()
         optimiser.step()
         steps.append(time.perf_counter() - start)
+        print(steps[-1], file=log)
     seconds = statistics.median(steps[2:])
     alone = time_allreduce(floats) if options.master is not None else ""
     if rank == 0:
@@ -81,6 +84,7 @@ def main():
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--rank", type=int, default=0)
     parser.add_argument("--master")
+    parser.add_argument("--log")
     options = parser.parse_args()
     if options.master is not None:
         work(options.rank, options, f"tcp://{options.master}:29511")

@@ -42,6 +42,9 @@ pass "a missing run is made by the script and counted"
 "$DHO" table small >log 2>&1
 grep -q 'eval.resize: 64.*the table asks for "eval.resize: 0"' log || die "another evaluation is counted"
 "$DHO" table small --set eval.resize=64 | grep -q ' (1)  ' || die "--set does not reach the runs"
+code=0
+"$DHO" table small --missing | JOBS=two sh >log 2>&1 || code=$?
+[ $code = 2 ] && grep -q '^JOBS: expected a positive number, got "two"$' log || die "JOBS=two: $code, $(cat log)"
 "$DHO" table small --missing | JOBS=2 LAUNCH="$here/launch/mpirun.sh 1" sh -s -- >log 2>&1 || die "all that is missing"
 [ "$(grep -c '^== ' log)" = 4 ] || die "two jobs did not share four runs"
 "$DHO" table small >log 2>&1

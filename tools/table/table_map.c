@@ -62,7 +62,8 @@ static void write_row_label(const map *m, const size_t *values, char *out, size_
                                      m->spec->axes[a].values[values[a]].label);
 }
 
-static void draw_cell(dho_panel *panel, double x, double y, double width,
+/* Whether it has an interval: there is none with one seed. */
+static bool draw_cell(dho_panel *panel, double x, double y, double width,
                       const dho_table_cell *cell)
 {
     char text[64];
@@ -70,7 +71,7 @@ static void draw_cell(dho_panel *panel, double x, double y, double width,
     const double middle = x + width / 2;
     if (d->count == 0) {
         dho_panel_text(panel, middle, y + 20, "middle", "", "–");
-        return;
+        return false;
     }
     const bool sure = d->count > 1 && (d->low > 0 || d->high < 0);
     dho_text_add(&panel->body,
@@ -81,15 +82,17 @@ static void draw_cell(dho_panel *panel, double x, double y, double width,
     snprintf(text, sizeof text, "%s%+.1f", cell->chosen_here ? "†" : "", d->mean);
     dho_panel_text(panel, middle, y + (d->count > 1 ? 15 : 21), "middle",
                    sure ? "num title" : "num", text);
-    if (d->count == 1) return;
+    if (d->count == 1) return false;
     snprintf(text, sizeof text, "%+.1f %+.1f", d->low, d->high);
     dho_panel_text(panel, middle, y + 27, "middle", "num small", text);
+    return true;
 }
 
-static void draw_row(const map *m, dho_panel *panel, size_t *values, double y, double width)
+static bool draw_row(const map *m, dho_panel *panel, size_t *values, double y, double width)
 {
     const dho_table_axis *axis = &m->spec->axes[m->across];
     double x = label_width;
+    bool intervals = false;
     char label[128];
     write_row_label(m, values, label, sizeof label);
     dho_panel_text(panel, label_width - 6, y + 21, "end", "", label);
@@ -98,9 +101,10 @@ static void draw_row(const map *m, dho_panel *panel, size_t *values, double y, d
         values[m->across] = i;
         const dho_table_cell cell =
             dho_table_difference(m->table, m->contrast, dho_table_join(m->spec, values), m->test);
-        draw_cell(panel, x, y, width, &cell);
+        intervals |= draw_cell(panel, x, y, width, &cell);
         x += width;
     }
+    return intervals;
 }
 
 static void draw_head(const map *m, dho_panel *panel, double width)
@@ -124,6 +128,7 @@ static void draw_map(const map *m, dho_figure *figure)
     size_t values[DHO_TABLE_MAX_AXES];
     char title[256];
     double y = head;
+    bool intervals = false;
     snprintf(title, sizeof title, "%s minus %s%s%s", axis->values[m->contrast->of].label,
              axis->values[m->contrast->minus].label, m->spec->test_count > 1 ? ", " : "",
              m->spec->test_count > 1 ? m->spec->tests[m->test].label : "");
@@ -132,11 +137,14 @@ static void draw_map(const map *m, dho_figure *figure)
     draw_head(m, panel, width);
     for (size_t c = 0; c < combinations; c++) {
         if (!is_row(m, c, values)) continue;
-        draw_row(m, panel, values, y, width);
+        intervals |= draw_row(m, panel, values, y, width);
         y += cell_height;
     }
-    dho_panel_text(panel, 4, y + 16, "start", "", "points of top-1, 95 % interval over the seeds;");
-    dho_panel_text(panel, 4, y + 29, "start", "", "bold: the interval leaves out 0");
+    dho_panel_text(panel, 4, y + 16, "start", "",
+                   intervals ? "points of top-1, 95 % interval over the seeds;"
+                             : "points of top-1; one seed: no interval");
+    if (intervals)
+        dho_panel_text(panel, 4, y + 29, "start", "", "bold: the interval leaves out 0");
 }
 
 dho_status dho_table_write_maps(const dho_table *table, FILE *out)

@@ -1,0 +1,80 @@
+"""Jobs in turns: each computes for some seconds while all others are stopped, again and again, so that what
+disturbs the machine disturbs all of them alike. Prints for each job, in its order, its steps a second of the time
+in which it ran, added up over its files.
+
+usage: turns.py SECONDS TURN FILES COMMAND [FILES COMMAND ...]
+
+Each job runs SECONDS, in turns of TURN. FILES: separated by commas; COMMAND, for the shell, appends a line to each of
+them at the end of each step. The first two steps of a file do not count."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+PAUSE = 0.01
+SKIPPED = 2
+
+
+class Job:
+    def __init__(self, files, command):
+        self.files = files.split(",")
+        self.process = subprocess.Popen(["bash", "-c", command], stdin=subprocess.DEVNULL, stdout=sys.stderr,
+                                        start_new_session=True)
+        self.active = 0.0  # seconds
+        self.steps = {name: [] for name in self.files}  # the active second in which each ended
+
+    def send(self, number):
+        found = subprocess.run(["pgrep", "-s", str(self.process.pid)], capture_output=True, text=True, check=False)
+        for pid in map(int, found.stdout.split()):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
+
+    def look(self, now):
+        for name, ends in self.steps.items():
+            try:
+                with open(name, "rb") as file:
+                    count = file.read().count(b"\n")
+            except FileNotFoundError:
+                continue
+            ends.extend([now] * (count - len(ends)))
+
+    def run(self, enough):
+        start = time.monotonic()
+        self.send(signal.SIGCONT)
+        while not enough(time.monotonic() - start):
+            time.sleep(PAUSE)
+            self.look(self.active + time.monotonic() - start)
+            if self.process.poll() is not None:
+                sys.exit(f"turns.py: a job has ended too early, with exit code {self.process.returncode}")
+        self.send(signal.SIGSTOP)
+        self.active += time.monotonic() - start
+
+    def has_begun(self):
+        return all(len(ends) > SKIPPED for ends in self.steps.values())
+
+    def rate(self):
+        return sum((len(ends) - 1 - SKIPPED) / (ends[-1] - ends[SKIPPED]) for ends in self.steps.values())
+
+
+def main():
+    seconds, turn = float(sys.argv[1]), float(sys.argv[2])
+    jobs = []
+    try:
+        for files, command in zip(sys.argv[3::2], sys.argv[4::2]):
+            jobs.append(Job(files, command))
+            jobs[-1].run(lambda _, job=jobs[-1]: job.has_begun())
+        for _ in range(round(seconds / turn)):
+            for job in jobs:
+                job.run(lambda passed: passed >= turn)
+        print(*(f"{job.rate():.5f}" for job in jobs))
+    finally:
+        for job in jobs:
+            job.send(signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
