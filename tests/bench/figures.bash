@@ -10,8 +10,5 @@ some_of() {
         { line[NR] = $0 } END { n = NR < most ? NR : most; for (i = 0; i < n; i++) print line[int(i * NR / n) + 1] }'
 }
 
-# rates_of_steps FILE SKIP: of a run's metrics.jsonl, images a second of each step after so many
-rates_of_steps() { grep -o '"images_per_second":[0-9.e+-]*' "$1" | cut -d: -f2 | tail -n +$(($2 + 1)); }
-
-# images_per_second FILE SKIP: the median of these
-images_per_second() { rates_of_steps "$1" "$2" | median; }
+# images_per_second FILE SKIP: of a run's metrics.jsonl, the median of the steps after so many
+images_per_second() { grep -o '"images_per_second":[0-9.e+-]*' "$1" | cut -d: -f2 | tail -n +$(($2 + 1)) | median; }

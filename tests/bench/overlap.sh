@@ -13,6 +13,7 @@ root=$here/../..
 dho=$(realpath "${1:-$root/build/release/dho}") steps=${2:-4} images=${3:-8} model=${4:-clip_vit_b16}
 work=$(mktemp -d)
 . "$here/hosts.bash"
+. "$here/figures.bash"
 trap 'remove_hosts; rm -rf "$work"' EXIT
 export OMP_NUM_THREADS=1 DHO_THREADS_PER_RANK=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 can_make_hosts || { echo "needs root and iproute2"; exit 77; }
@@ -28,7 +29,6 @@ train() { # OUT RANKS LAUNCHER ...
         --set train.tensorboard=false --set train.checkpoint_every=0 >"$work/$out.log" 2>&1 ||
         { tail -n 3 "$work/$out.log" >&2; exit 1; }
 }
-median() { sort -g | awk '{ a[NR] = $1 } END { print a[int((NR + 1) / 2)] }'; }
 metric() { # OUT NAME
     grep -o "\"$2\":[0-9.e+-]*" "$work/$1/metrics.jsonl" | cut -d: -f2 | tail -n +3 | median
 }
