@@ -57,6 +57,8 @@ class Job:
         return all(len(ends) > SKIPPED for ends in self.steps.values())
 
     def rate(self):
+        if any(ends[-1] == ends[SKIPPED] for ends in self.steps.values()):
+            sys.exit("turns.py: a job has not done one step that counts: it needs more SECONDS")
         return sum((len(ends) - 1 - SKIPPED) / (ends[-1] - ends[SKIPPED]) for ends in self.steps.values())
 
 
