@@ -1,4 +1,4 @@
-/* Winograd's convolutions in bf16 against ref: a 3x3 layer of a ResNet goes this way and no other. */
+/* Winograd in bf16 against ref: a 3x3 layer of a ResNet goes this way and no other. */
 #include "bf16_test.h"
 
 #include "compute/fast/winograd.h"
