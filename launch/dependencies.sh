@@ -29,6 +29,7 @@ build libgif-dev          gif_lib.h
 build libyaml-dev         pkg:yaml-0.1
 build libjansson-dev      pkg:jansson
 build zlib1g-dev          pkg:zlib
+build libdeflate-dev      pkg:libdeflate
 build libminizip-dev      pkg:minizip
 build libarchive-dev      pkg:libarchive
 build libprotobuf-c-dev   pkg:libprotobuf-c

@@ -28,6 +28,7 @@ class Dho(CMakePackage):
     depends_on("libyaml")
     depends_on("jansson")
     depends_on("zlib-api")
+    depends_on("libdeflate")
     depends_on("minizip")
     depends_on("libarchive")
     depends_on("libunistring")

@@ -15,8 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Direct writes want blocks of a device: in memory, in the file and in length. */
-enum { BUFFER_BYTES = 2 << 20, BLOCK_BYTES = 4096 };
+/* Direct writes want blocks of a device: in memory, in the file and in length. A buffer that is one
+ * huge page is one piece for the device, and not 512 that the system has to find first. */
+enum { BUFFER_BYTES = 2 << 20 };
 
 struct dho_atomic_file {
     char *path;
@@ -29,7 +30,7 @@ struct dho_atomic_file {
     bool direct; /* writes pass by the system's page cache */
     size_t buffered;
     uint8_t *memory; /* owned */
-    uint8_t *buffer; /* in memory, [BUFFER_BYTES], at a block */
+    uint8_t *buffer; /* in memory, [BUFFER_BYTES], at a huge page */
 };
 
 /* Where the file system can do it. A copy of 1 GB into the page cache takes a processor that also
@@ -55,8 +56,8 @@ dho_status dho_atomic_file_create(dho_atomic_file **out, const char *path)
     file->descriptor = -1;
     DHO_TRY_GOTO(dho_strdup(&file->path, path));
     DHO_TRY_GOTO(dho_asprintf(&file->temporary, "%s.tmp.%ld", path, (long)getpid()));
-    DHO_TRY_GOTO(dho_alloc(&file->memory, BUFFER_BYTES + BLOCK_BYTES, 1, "write buffer"));
-    file->buffer = file->memory + (BLOCK_BYTES - (uintptr_t)file->memory % BLOCK_BYTES);
+    DHO_TRY_GOTO(dho_alloc(&file->memory, 2 * BUFFER_BYTES, 1, "write buffer"));
+    file->buffer = file->memory + (BUFFER_BYTES - (uintptr_t)file->memory % BUFFER_BYTES);
     file->descriptor = open(file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (file->descriptor < 0) {
         status = dho_io_error(path, "create");
@@ -107,11 +108,11 @@ static dho_status keep_failure(dho_atomic_file *file, dho_status status)
 dho_status dho_atomic_file_write(dho_atomic_file *file, const void *data, size_t bytes)
 {
     if (file->status != DHO_OK) return dho_fail(file->status, "%s", file->message);
-    file->crc = dho_crc32(file->crc, data, bytes);
     file->size += bytes;
     for (const uint8_t *from = data; bytes > 0;) {
         const size_t room = BUFFER_BYTES - file->buffered, part = bytes < room ? bytes : room;
         memcpy(file->buffer + file->buffered, from, part);
+        file->crc = dho_crc32(file->crc, from, part);
         file->buffered += part;
         from += part;
         bytes -= part;

@@ -10,13 +10,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libdeflate.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 dho_status dho_sync_parent(const char *path)
 {
@@ -206,6 +206,6 @@ void dho_name_list_free(dho_name_list *list)
 
 uint32_t dho_crc32(uint32_t crc, const void *data, size_t bytes)
 {
-    if (bytes == 0) return crc; /* zlib answers 0 to a NULL pointer, whatever crc is */
-    return (uint32_t)crc32_z(crc, data, bytes);
+    if (bytes == 0) return crc; /* libdeflate answers 0 to a NULL pointer, whatever crc is */
+    return libdeflate_crc32(crc, data, bytes);
 }

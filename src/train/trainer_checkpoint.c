@@ -225,9 +225,18 @@ void dho_trainer_look_at_writer(dho_trainer *trainer, dho_local_failure *inout_l
     }
 }
 
-static void copy(float *to, const float *from, size_t floats)
+/* With all threads, one piece each: training waits for this. */
+static void copy(const dho_trainer *trainer, float *to, const float *from, size_t floats)
 {
-    if (from != NULL) memcpy(to, from, floats * sizeof *to);
+    const int threads = dho_compute_threads(trainer->compute);
+    const size_t piece = floats / (size_t)threads + 1;
+    if (from == NULL) return;
+#pragma omp parallel for schedule(static, 1) num_threads(threads) if (threads > 1)
+    for (int t = 0; t < threads; t++) {
+        const size_t begin = piece * (size_t)t, end = begin + piece;
+        if (begin < floats)
+            memcpy(to + begin, from + begin, ((end < floats ? end : floats) - begin) * sizeof *to);
+    }
 }
 
 /* A moment of all weights into `to` (rank 0; NULL elsewhere). Collective where each rank has a
@@ -239,7 +248,7 @@ static dho_status gather_moment(const dho_trainer *trainer, const float *moment,
     float *whole = trainer->sums[0] + dho_trainer_gradient_offset(trainer);
     if (moment == NULL) return DHO_OK;
     if (trainer->owned.sharded) DHO_TRY(dho_owned_gather(&trainer->owned, moment, whole));
-    if (to != NULL) memcpy(to, trainer->owned.sharded ? whole : moment, floats * sizeof *to);
+    if (to != NULL) copy(trainer, to, trainer->owned.sharded ? whole : moment, floats);
     return DHO_OK;
 }
 
@@ -250,10 +259,10 @@ static dho_status copy_state(const dho_trainer *trainer, const dho_checkpoint_sl
     DHO_TRY(gather_moment(trainer, trainer->moment1, to->moment1));
     DHO_TRY(gather_moment(trainer, trainer->moment2, to->moment2));
     if (trainer->rank != 0) return DHO_OK;
-    copy(to->parameters, from.parameters, trainer->parameter_floats);
-    copy(to->buffers, from.buffers, trainer->buffer_floats);
-    copy(to->ema_parameters, from.ema_parameters, trainer->parameter_floats);
-    copy(to->ema_buffers, from.ema_buffers, trainer->buffer_floats);
+    copy(trainer, to->parameters, from.parameters, trainer->parameter_floats);
+    copy(trainer, to->buffers, from.buffers, trainer->buffer_floats);
+    copy(trainer, to->ema_parameters, from.ema_parameters, trainer->parameter_floats);
+    copy(trainer, to->ema_buffers, from.ema_buffers, trainer->buffer_floats);
     return DHO_OK;
 }
 

@@ -125,10 +125,8 @@ dho_status dho_safetensors_save(const char *path, const dho_tensor_view *tensors
     dho_atomic_file_write(file, &total, sizeof total);
     dho_atomic_file_write(file, header, length);
     dho_atomic_file_write(file, spaces, padding);
-    for (size_t i = 0; i < count; i++) {
-        /* zlib would take the NULL of an empty tensor as "start the CRC again". */
-        if (tensors[i].bytes > 0) dho_atomic_file_write(file, tensors[i].data, tensors[i].bytes);
-    }
+    for (size_t i = 0; i < count; i++)
+        dho_atomic_file_write(file, tensors[i].data, tensors[i].bytes);
     if (out_crc != NULL) *out_crc = dho_atomic_file_crc(file);
     DHO_TRY_GOTO(dho_atomic_file_commit(&file));
 fail:
