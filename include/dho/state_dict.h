@@ -15,11 +15,12 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* Named tensors in file layout with memory of their own. */
+/* Named tensors in file layout. What files keep as slabs do lies in the slab, which must live
+ * longer. */
 typedef struct dho_state_dict {
     dho_tensor_view *tensors; /* owned, [count]; names owned too */
     size_t count, capacity;
-    float **blocks; /* owned, the data of each tensor */
+    float **blocks; /* owned, the data of each tensor that is not a slab's; NULL: it is */
 } dho_state_dict;
 
 /* Appends parameters (or, with `buffers`, the buffers) of a graph from a slab, names behind

@@ -70,31 +70,32 @@ static dho_status add_one(dho_state_dict *dict, const dho_slot *slot, const char
                           const float *slab)
 {
     char *name;
-    float *block;
+    float *block = NULL;
+    const float *values = slab + slot->offset;
     DHO_TRY(dho_asprintf(&name, "%s%s", prefix, slot->name));
-    const dho_status status = dho_alloc(&block, slot->count, sizeof *block, slot->name);
-    if (status != DHO_OK) {
-        dho_free(name);
-        return status;
+    if (is_permuted(slot)) {
+        const dho_status status = dho_alloc(&block, slot->count, sizeof *block, slot->name);
+        if (status != DHO_OK) {
+            dho_free(name);
+            return status;
+        }
+        permute(slot, true, values, block);
+        values = block;
     }
-    if (is_permuted(slot))
-        permute(slot, true, slab + slot->offset, block);
-    else
-        memcpy(block, slab + slot->offset, slot->count * sizeof *block);
     dho_tensor_view view = {.name = name,
                             .dtype = DHO_F32,
                             .dims = slot->dims,
-                            .data = block,
-                            .bytes = slot->count * sizeof *block};
+                            .data = values,
+                            .bytes = slot->count * sizeof *values};
     for (int d = 0; d < slot->dims; d++) view.shape[d] = slot->shape[d];
     dict->blocks[dict->count] = block;
     dict->tensors[dict->count++] = view;
-    const size_t at = dho_first_not_finite(block, slot->count);
+    const size_t at = dho_first_not_finite(values, slot->count);
     if (at == slot->count) return DHO_OK;
     char place[DHO_SHAPE_TEXT];
     return dho_fail(DHO_ERR_NUMERIC, "tensor \"%s\": value %s is %g", name,
                     dho_place_text(slot->dims, slot->shape, at, place, sizeof place),
-                    dho_shown_value(block[at]));
+                    dho_shown_value(values[at]));
 }
 
 dho_status dho_state_dict_add(dho_state_dict *dict, const dho_graph *graph, bool buffers,

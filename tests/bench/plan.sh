@@ -3,7 +3,7 @@
 # machine, and on 2 and 4 hosts of one rank (network namespaces of it, 1 Gbit/s and, where the kernel has
 # netem, 1 ms; as root, with iproute2). In turns: in each round the speeds are measured, then every
 # layout is trained for a few steps; of both the medians of the rounds are printed, and their ratio. The network
-# that the plan is told of is what dho bench allreduce reaches between two hosts.
+# that the plan is told of is what dho bench allreduce reaches between as many hosts, for they share cores as well.
 #   plan.sh [ROUNDS [MODEL [IMAGE_SIZE [STEPS]]]]     default: 3 resnet18 64 8
 # DHO (default build/release/dho) is the program. Nothing else should compute meanwhile: the load is printed.
 set -euo pipefail
@@ -68,8 +68,8 @@ train_hosts() { # HOSTS
     run_hosts "$1" "${training[@]}"
     steps_of
 }
-bandwidth_of_hosts() { # GB/s of the sum between two: what a plan is told
-    run_hosts 2 bench allreduce --floats 12000000 --steps 3
+bandwidth_of_hosts() { # HOSTS: GB/s of their sum
+    run_hosts "$1" bench allreduce --floats 12000000 --steps 3
     awk 'NF == 4 && $1 > 1 { value = $4 } END { print value }' "$work/log"
 }
 plan() { # ARGUMENT ...: into $work/plan
@@ -95,10 +95,11 @@ for ((round = 0; round < rounds; round++)); do
         plan --nodes 1 --ranks-per-node "$ranks" --threads "$threads"
         echo "$ranks-ranks-x-$threads" "$(field "$work/plan" step_seconds)" "$(train "$ranks" "$threads")"
     done
-    [ $hosts -gt 0 ] || continue
-    bandwidth=$(bandwidth_of_hosts)
-    echo "round $((round + 1)): between two hosts $bandwidth GB/s (dho bench allreduce), of 0.12 on the wire"
-    for ((n = 2; n <= hosts; n += 2)); do echo "$n-hosts" "$(plan_hosts $n "$bandwidth")" "$(train_hosts $n)"; done
+    for ((n = 2; n <= hosts; n += 2)); do
+        bandwidth=$(bandwidth_of_hosts $n)
+        echo "round $((round + 1)): between $n hosts $bandwidth GB/s (dho bench allreduce), of 0.12 on the wire"
+        echo "$n-hosts" "$(plan_hosts $n "$bandwidth")" "$(train_hosts $n)"
+    done
 done | tee "$work/figures"
 echo
 printf '%-16s %12s %12s %8s\n' layout "planned s" "measured s" ratio

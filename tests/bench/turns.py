@@ -2,11 +2,13 @@
 disturbs the machine disturbs all of them alike. Prints for each job, in its order, its steps a second of the time
 in which it ran, added up over its files.
 
-usage: turns.py SECONDS TURN FILES COMMAND [FILES COMMAND ...]
+usage: turns.py [--period STEPS] SECONDS TURN FILES COMMAND [FILES COMMAND ...]
 
 Each job runs SECONDS, in turns of TURN. FILES: separated by commas; COMMAND, for the shell, appends a line to each of
-them at the end of each step. The first two steps of a file do not count."""
+them at the end of each step. The first two steps of a file do not count; of the others as many as are whole periods
+do, for jobs that do something more once in so many steps."""
 
+import argparse
 import os
 import signal
 import subprocess
@@ -56,24 +58,33 @@ class Job:
     def has_begun(self):
         return all(len(ends) > SKIPPED for ends in self.steps.values())
 
-    def rate(self):
-        if any(ends[-1] == ends[SKIPPED] for ends in self.steps.values()):
-            sys.exit("turns.py: a job has not done one step that counts: it needs more SECONDS")
-        return sum((len(ends) - 1 - SKIPPED) / (ends[-1] - ends[SKIPPED]) for ends in self.steps.values())
+    def rate(self, period):
+        total = 0
+        for ends in self.steps.values():
+            count = (len(ends) - 1 - SKIPPED) // period * period
+            if count == 0 or ends[SKIPPED + count] == ends[SKIPPED]:
+                sys.exit("turns.py: a job has not done the steps that count: it needs more SECONDS")
+            total += count / (ends[SKIPPED + count] - ends[SKIPPED])
+        return total
 
 
 def main():
-    seconds, turn = float(sys.argv[1]), float(sys.argv[2])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--period", type=int, default=1)
+    parser.add_argument("seconds", type=float)
+    parser.add_argument("turn", type=float)
+    parser.add_argument("jobs", nargs="+")
+    args = parser.parse_args()
     jobs = []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # no job stays behind, stopped
     try:
-        for files, command in zip(sys.argv[3::2], sys.argv[4::2]):
+        for files, command in zip(args.jobs[::2], args.jobs[1::2]):
             jobs.append(Job(files, command))
             jobs[-1].run(lambda _, job=jobs[-1]: job.has_begun())
-        for _ in range(round(seconds / turn)):
+        for _ in range(round(args.seconds / args.turn)):
             for job in jobs:
-                job.run(lambda passed: passed >= turn)
-        print(*(f"{job.rate():.5f}" for job in jobs))
+                job.run(lambda passed: passed >= args.turn)
+        print(*(f"{job.rate(args.period):.5f}" for job in jobs))
     finally:
         for job in jobs:
             job.send(signal.SIGKILL)

@@ -41,7 +41,7 @@ dho_status dho_bench_allreduce(dho_comm *comm, int64_t most, int times, bool pac
         /* What each rank sends and receives at least, over the time: 2 (P - 1) / P of the slab. */
         const double bytes = 2.0 * (ranks - 1) / ranks * (packed ? 2 : 4) * (double)floats;
         if (status == DHO_OK && rank == 0)
-            printf("%12.1f %10.2f %10.2f %10.2f\n", (double)floats * 4 / 0x1p20, 1e3 * seconds[0],
+            printf("%12.1f %10.2f %10.2f %10.3f\n", (double)floats * 4 / 0x1p20, 1e3 * seconds[0],
                    1e3 * seconds[1], 1e-9 * bytes / seconds[0]);
         if (floats == most) break;
     }
