@@ -2,11 +2,13 @@
 disturbs the machine disturbs all of them alike. Prints for each job, in its order, its steps a second of the time
 in which it ran, added up over its files.
 
-usage: turns.py [--period STEPS] SECONDS TURN FILES COMMAND [FILES COMMAND ...]
+usage: turns.py [--period STEPS] [--lockstep] SECONDS TURN FILES COMMAND [FILES COMMAND ...]
 
 Each job runs SECONDS, in turns of TURN. FILES: separated by commas; COMMAND, for the shell, appends a line to each of
 them at the end of each step. The first two steps of a file do not count; of the others as many as are whole periods
-do, for jobs that do something more once in so many steps."""
+do, for jobs that do something more once in so many steps. With --lockstep there stands behind each number what it would be if no
+step of a file began before all its job's files have ended theirs: the most that a synchronous job can reach whose ranks are
+disturbed as these."""
 
 import argparse
 import os
@@ -58,19 +60,29 @@ class Job:
     def has_begun(self):
         return all(len(ends) > SKIPPED for ends in self.steps.values())
 
-    def rate(self, period):
-        total = 0
+    def counted(self, period):
+        """Of each file the ends of the steps that count, and of the one before them."""
+        out = []
         for ends in self.steps.values():
             count = (len(ends) - 1 - SKIPPED) // period * period
             if count == 0 or ends[SKIPPED + count] == ends[SKIPPED]:
                 sys.exit("turns.py: a job has not done the steps that count: it needs more SECONDS")
-            total += count / (ends[SKIPPED + count] - ends[SKIPPED])
-        return total
+            out.append(ends[SKIPPED:SKIPPED + count + 1])
+        return out
+
+    def rate(self, period):
+        return sum((len(ends) - 1) / (ends[-1] - ends[0]) for ends in self.counted(period))
+
+    def lockstep_rate(self, period):
+        durations = [[b - a for a, b in zip(ends, ends[1:])] for ends in self.counted(period)]
+        slowest = [max(together) for together in zip(*durations)]
+        return len(durations) * len(slowest) / sum(slowest)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--period", type=int, default=1)
+    parser.add_argument("--lockstep", action="store_true")
     parser.add_argument("seconds", type=float)
     parser.add_argument("turn", type=float)
     parser.add_argument("jobs", nargs="+")
@@ -84,7 +96,9 @@ def main():
         for _ in range(round(args.seconds / args.turn)):
             for job in jobs:
                 job.run(lambda passed: passed >= args.turn)
-        print(*(f"{job.rate(args.period):.5f}" for job in jobs))
+        for job in jobs:
+            lockstep = f" {job.lockstep_rate(args.period):.5f}" if args.lockstep else ""
+            print(f"{job.rate(args.period):.5f}{lockstep}", end="\n" if job is jobs[-1] else " ")
     finally:
         for job in jobs:
             job.send(signal.SIGKILL)
