@@ -22,7 +22,7 @@ typedef struct list {
 } list;
 
 static dho_student student;
-static float *parameters, *buffers;
+static float *parameters, *buffers, *file_parameters, *file_buffers;
 static list *l;
 
 static void open_student(const char *model, int width, int layers)
@@ -33,10 +33,12 @@ static void open_student(const char *model, int width, int layers)
     const dho_graph *graph = student.graph;
     parameters = calloc(dho_graph_parameter_floats(graph) + 1, sizeof(float));
     buffers = calloc(dho_graph_buffer_floats(graph) + 1, sizeof(float));
-    for (size_t i = 0; i < dho_graph_buffer_floats(graph); i++) buffers[i] = 1;
+    file_parameters = calloc(dho_graph_parameter_floats(graph) + 1, sizeof(float));
+    file_buffers = calloc(dho_graph_buffer_floats(graph) + 1, sizeof(float));
+    for (size_t i = 0; i < dho_graph_buffer_floats(graph); i++) buffers[i] = file_buffers[i] = 1;
     l = calloc(1, sizeof *l);
-    ck_assert_ok(dho_state_dict_add(&l->dict, graph, false, "", parameters));
-    ck_assert_ok(dho_state_dict_add(&l->dict, graph, true, "", buffers));
+    ck_assert_ok(dho_state_dict_add(&l->dict, graph, false, "", file_parameters));
+    ck_assert_ok(dho_state_dict_add(&l->dict, graph, true, "", file_buffers));
     for (size_t i = 0; i < l->dict.count; i++)
         if (strncmp(l->dict.tensors[i].name, "head", 4) != 0)
             l->tensors[l->count++] = l->dict.tensors[i];
@@ -50,6 +52,8 @@ static void close_student(void)
     free(l);
     free(parameters);
     free(buffers);
+    free(file_parameters);
+    free(file_buffers);
     fixture_teardown();
 }
 
@@ -274,7 +278,8 @@ START_TEST(test_values)
     open_student("resnet18", 8, 0);
     float *conv = l->dict.blocks[0], *variance = NULL;
     for (size_t i = 0; i < l->dict.count; i++)
-        if (strcmp(l->dict.tensors[i].name, "bn1.running_var") == 0) variance = l->dict.blocks[i];
+        if (strcmp(l->dict.tensors[i].name, "bn1.running_var") == 0)
+            variance = (float *)(uintptr_t)l->dict.tensors[i].data;
     ck_assert_str_eq(l->dict.tensors[0].name, "conv1.weight");
     conv[(2 * 3 + 1) * 49 + 7 * 3 + 5] = NAN;
     ck_assert_fails(init(&report), DHO_ERR_FORMAT,
