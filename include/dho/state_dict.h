@@ -15,12 +15,12 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* Named tensors in file layout. What files keep as slabs do lies in the slab, which must live
- * longer. */
+/* Named tensors in file layout. Where that is the slab's layout too, the data is the slab's own,
+ * not a copy: the slab must live longer. */
 typedef struct dho_state_dict {
     dho_tensor_view *tensors; /* owned, [count]; names owned too */
     size_t count, capacity;
-    float **blocks; /* owned, the data of each tensor that is not a slab's; NULL: it is */
+    float **blocks; /* owned, a copy of each tensor in another layout; NULL: the slab's own */
 } dho_state_dict;
 
 /* Appends parameters (or, with `buffers`, the buffers) of a graph from a slab, names behind
